@@ -1,1 +1,16 @@
-//! Skeleton.
+//! The engine: a recorded program and its executors, which turn cells (data, recipe, weights) into
+//! rows of metrics and states. All wgpu is here; no files, no TOML, no plugins.
+
+mod data;
+mod error;
+mod executor;
+mod program;
+mod schedule;
+mod shape;
+
+pub use data::{Pairs, Sample, TokenLists};
+pub use error::EngineError;
+pub use executor::{CellInput, EpochRow, Executor, ModelState};
+pub use program::{Program, Stage, Table};
+pub use schedule::{Recipe, StepCoefficients};
+pub use shape::{Activation, Parameter, Shape};

@@ -1,0 +1,137 @@
+//! One cell's pairs as the engine wants them: sorted, with their labels, and for each token the
+//! list of the training pairs it occurs in. Knows nothing of operations or streams.
+
+use crate::EngineError;
+
+/// An input pair and its label, each in 0..p.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C)]
+pub struct Sample {
+    /// the token at position 0
+    pub a: u32,
+    /// the token at position 1
+    pub b: u32,
+    /// the class of (a, b)
+    pub label: u32,
+}
+
+/// The train and test parts of one cell, each sorted by (a, b).
+///
+/// Training is full batch, so the order only moves rounding: sorting makes it the same for every
+/// stream and keeps rows of `a` in cache.
+#[derive(Clone, Debug)]
+pub struct Pairs {
+    modulus: usize,
+    train: Vec<Sample>,
+    test: Vec<Sample>,
+    lists: TokenLists,
+}
+
+/// For each token row the training samples that use it: a compressed sparse row table.
+#[derive(Clone, Debug)]
+pub struct TokenLists {
+    /// `(2p + 1)` offsets into `samples`; row t (a for t < p, b = t − p from p on) owns
+    /// `samples[starts[t]..starts[t + 1]]`
+    pub starts: Vec<u32>,
+    /// `(2 n_train)` sample numbers, ascending within a row
+    pub samples: Vec<u32>,
+}
+
+impl Pairs {
+    /// Sorts both parts and lists the training samples of each token.
+    ///
+    /// # Errors
+    /// When a part is empty or a token or label is not in 0..p.
+    pub fn new(
+        modulus: usize,
+        mut train: Vec<Sample>,
+        mut test: Vec<Sample>,
+    ) -> Result<Pairs, EngineError> {
+        for (part, samples) in [("train", &train), ("test", &test)] {
+            if samples.is_empty() {
+                return Err(EngineError::Data(format!("the {part} part is empty")));
+            }
+            if let Some(s) = samples.iter().find(|s| s.a.max(s.b).max(s.label) as usize >= modulus) {
+                return Err(EngineError::Data(format!(
+                    "pair ({}, {}) with label {} is outside 0..{modulus}",
+                    s.a, s.b, s.label
+                )));
+            }
+        }
+        train.sort_unstable();
+        test.sort_unstable();
+        let lists = TokenLists::new(modulus, &train);
+        Ok(Pairs { modulus, train, test, lists })
+    }
+
+    /// p
+    pub fn modulus(&self) -> usize {
+        self.modulus
+    }
+
+    /// The pairs trained on, by (a, b).
+    pub fn train(&self) -> &[Sample] {
+        &self.train
+    }
+
+    /// The pairs held out, by (a, b).
+    pub fn test(&self) -> &[Sample] {
+        &self.test
+    }
+
+    /// The training samples of each token row.
+    pub fn lists(&self) -> &TokenLists {
+        &self.lists
+    }
+}
+
+impl TokenLists {
+    fn new(modulus: usize, train: &[Sample]) -> TokenLists {
+        let rows = |s: &Sample| [s.a as usize, modulus + s.b as usize];
+        let mut starts = vec![0u32; 2 * modulus + 1];
+        for row in train.iter().flat_map(rows) {
+            starts[row + 1] += 1;
+        }
+        for t in 0..2 * modulus {
+            starts[t + 1] += starts[t];
+        }
+        let mut next = starts.clone();
+        let mut samples = vec![0u32; 2 * train.len()];
+        for (number, sample) in train.iter().enumerate() {
+            for row in rows(sample) {
+                samples[next[row] as usize] = number as u32;
+                next[row] += 1;
+            }
+        }
+        TokenLists { starts, samples }
+    }
+
+    /// The samples of token row `t`, `t` in 0..2p.
+    pub fn row(&self, t: usize) -> &[u32] {
+        &self.samples[self.starts[t] as usize..self.starts[t + 1] as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(a: u32, b: u32) -> Sample {
+        Sample { a, b, label: (a * b) % 3 }
+    }
+
+    #[test]
+    fn every_training_sample_is_listed_once_at_each_position() {
+        let train = vec![sample(2, 1), sample(0, 1), sample(2, 0)];
+        let pairs = Pairs::new(3, train, vec![sample(1, 1)]).unwrap();
+        assert_eq!(pairs.train(), [sample(0, 1), sample(2, 0), sample(2, 1)]);
+        let rows: Vec<&[u32]> = (0..6).map(|t| pairs.lists().row(t)).collect();
+        assert_eq!(rows, [&[0][..], &[], &[1, 2], &[1], &[0, 2], &[]]);
+    }
+
+    #[test]
+    fn an_empty_part_and_a_foreign_token_are_refused() {
+        assert!(Pairs::new(3, vec![], vec![sample(0, 0)]).is_err());
+        assert!(Pairs::new(3, vec![sample(3, 0)], vec![sample(0, 0)]).is_err());
+    }
+}

@@ -1,0 +1,22 @@
+//! What can go wrong in the engine.
+
+/// An error of the engine; messages are lower-case fragments that name the cause and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The data set cannot be trained on.
+    #[error("{0}")]
+    Data(String),
+    /// No adapter fits the request.
+    #[error("{0}")]
+    NoAdapter(String),
+    /// The plan does not fit into the device or host memory.
+    #[error("{0}")]
+    Memory(String),
+    /// The device failed, was lost, or did not answer in time.
+    #[error("{0}")]
+    Device(String),
+    /// A loss or a weight is no longer a finite number.
+    #[error("{0}")]
+    NotFinite(String),
+}

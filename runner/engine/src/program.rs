@@ -1,0 +1,102 @@
+//! The folded program: which stages make an epoch, and the tables that stand between them.
+//!
+//! Recorded once for a shape; an executor replays it. Stage boundaries are the same in both
+//! executors, so a test can compare any [`Table`] after any [`Stage`]. Owns no numbers and no
+//! device.
+
+use crate::shape::Shape;
+
+/// A unit of work that both executors share: the GPU lowers it to kernels, the CPU to one tiled
+/// function. Formulas: DESIGN.md "The model, exactly".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// parameters → scores, U′, D′, c, d, M
+    Fold,
+    /// forward, loss and backward on the training pairs → dU′, dD′, dc, dd, dM, d(score), train loss
+    Learn,
+    /// gradients of the folded tables → gradients of the real tensors
+    Unfold,
+    /// AdamW → parameters and moments
+    Step,
+    /// forward and loss on the test pairs → test loss
+    Evaluate,
+}
+
+/// A table that stands at a stage boundary, readable in both executors for tests. All f32,
+/// row-major, without padding as read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Table {
+    /// the flat parameter vector, `(parameters)`
+    Parameters,
+    /// its gradient, `(parameters)`; entries of frozen biases are unspecified
+    Gradients,
+    /// m, `(parameters)`
+    FirstMoments,
+    /// v, `(parameters)`
+    SecondMoments,
+    /// q_h·k_{h,t} / √d_head, `(2p + 1, heads)`
+    Scores,
+    /// U′, `(2p, heads, d_mlp)`
+    NeuronRows,
+    /// D′, `(2p, heads, p)`
+    LogitRows,
+    /// c, `(d_mlp)`
+    NeuronBase,
+    /// d, `(p)`
+    LogitBase,
+    /// M = W_out W_U, `(d_mlp, p)`
+    NeuronLogit,
+    /// gradient of [`Table::Scores`]
+    ScoreGradients,
+    /// gradient of [`Table::NeuronRows`]
+    NeuronRowGradients,
+    /// gradient of [`Table::LogitRows`]
+    LogitRowGradients,
+    /// gradient of [`Table::NeuronBase`]
+    NeuronBaseGradient,
+    /// gradient of [`Table::LogitBase`]
+    LogitBaseGradient,
+    /// gradient of [`Table::NeuronLogit`]
+    NeuronLogitGradient,
+}
+
+impl Table {
+    /// The number of entries of one replica.
+    pub fn len(self, s: &Shape) -> usize {
+        let p = s.modulus;
+        match self {
+            Table::Parameters | Table::Gradients | Table::FirstMoments | Table::SecondMoments => {
+                s.parameters()
+            }
+            Table::Scores | Table::ScoreGradients => s.rows() * s.heads,
+            Table::NeuronRows | Table::NeuronRowGradients => 2 * p * s.heads * s.d_mlp,
+            Table::LogitRows | Table::LogitRowGradients => 2 * p * s.heads * p,
+            Table::NeuronBase | Table::NeuronBaseGradient => s.d_mlp,
+            Table::LogitBase | Table::LogitBaseGradient => p,
+            Table::NeuronLogit | Table::NeuronLogitGradient => s.d_mlp * p,
+        }
+    }
+}
+
+/// The stages of a training run, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// what every replica of the program looks like
+    pub shape: Shape,
+    /// run once after parameters were loaded
+    pub prologue: Vec<Stage>,
+    /// run once for each epoch: the train loss is taken before the step, the test loss after it
+    pub epoch: Vec<Stage>,
+}
+
+impl Program {
+    /// Records the folded program. Each epoch ends with the fold that its test loss and the next
+    /// epoch's training share.
+    pub fn folded(shape: Shape) -> Program {
+        Program {
+            shape,
+            prologue: vec![Stage::Fold],
+            epoch: vec![Stage::Learn, Stage::Unfold, Stage::Step, Stage::Fold, Stage::Evaluate],
+        }
+    }
+}

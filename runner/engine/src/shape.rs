@@ -1,0 +1,183 @@
+//! The model's shape: dimensions, the parameter tensors with their TransformerLens names, and
+//! where each lies in the flat parameter vector. Owns no numbers.
+
+/// The MLP's activation function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// max(x, 0)
+    Relu,
+    /// x Φ(x), the exact form (torch's `F.gelu`, TransformerLens' `"gelu"`)
+    Gelu,
+}
+
+/// Dimensions of a one-layer transformer on [a, b, '='] whose last position is read.
+///
+/// Two cells can share a program exactly when their shapes are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// p: the modulus, number of classes, and token id of '='
+    pub modulus: usize,
+    /// width of the residual stream
+    pub d_model: usize,
+    /// number of attention heads
+    pub heads: usize,
+    /// width of one head
+    pub d_head: usize,
+    /// number of neurons
+    pub d_mlp: usize,
+    /// the neurons' activation function
+    pub activation: Activation,
+    /// whether b_in and b_out are trained (and decayed) or stay zero
+    pub trained_biases: bool,
+}
+
+/// One parameter tensor of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Parameter {
+    /// embedding, `(p + 1, d_model)`
+    Embed,
+    /// positional embedding, `(3, d_model)`
+    PosEmbed,
+    /// queries, `(heads, d_model, d_head)`
+    Query,
+    /// attention output, `(heads, d_head, d_model)`
+    Output,
+    /// keys, `(heads, d_model, d_head)`
+    Key,
+    /// values, `(heads, d_model, d_head)`
+    Value,
+    /// into the neurons, `(d_model, d_mlp)`
+    In,
+    /// out of the neurons, `(d_mlp, d_model)`
+    Out,
+    /// unembedding, `(d_model, p)`
+    Unembed,
+    /// the neurons' bias, `(d_mlp)`
+    BiasIn,
+    /// the MLP's output bias, `(d_model)`
+    BiasOut,
+}
+
+impl Parameter {
+    /// Every parameter in the order of the flat vector: the weights as TransformerLens ≥ 1.13 walks
+    /// them, then the two biases, so that frozen biases are a tail that the optimizer leaves out.
+    pub const ALL: [Parameter; 11] = [
+        Parameter::Embed,
+        Parameter::PosEmbed,
+        Parameter::Query,
+        Parameter::Output,
+        Parameter::Key,
+        Parameter::Value,
+        Parameter::In,
+        Parameter::Out,
+        Parameter::Unembed,
+        Parameter::BiasIn,
+        Parameter::BiasOut,
+    ];
+
+    /// The state_dict name in TransformerLens (reference: its 2.x and 3.x `HookedTransformer`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Parameter::Embed => "embed.W_E",
+            Parameter::PosEmbed => "pos_embed.W_pos",
+            Parameter::Query => "blocks.0.attn.W_Q",
+            Parameter::Output => "blocks.0.attn.W_O",
+            Parameter::Key => "blocks.0.attn.W_K",
+            Parameter::Value => "blocks.0.attn.W_V",
+            Parameter::In => "blocks.0.mlp.W_in",
+            Parameter::Out => "blocks.0.mlp.W_out",
+            Parameter::Unembed => "unembed.W_U",
+            Parameter::BiasIn => "blocks.0.mlp.b_in",
+            Parameter::BiasOut => "blocks.0.mlp.b_out",
+        }
+    }
+
+    /// The tensor's shape, row-major.
+    pub fn shape(self, s: &Shape) -> Vec<usize> {
+        match self {
+            Parameter::Embed => vec![s.modulus + 1, s.d_model],
+            Parameter::PosEmbed => vec![3, s.d_model],
+            Parameter::Query | Parameter::Key | Parameter::Value => {
+                vec![s.heads, s.d_model, s.d_head]
+            }
+            Parameter::Output => vec![s.heads, s.d_head, s.d_model],
+            Parameter::In => vec![s.d_model, s.d_mlp],
+            Parameter::Out => vec![s.d_mlp, s.d_model],
+            Parameter::Unembed => vec![s.d_model, s.modulus],
+            Parameter::BiasIn => vec![s.d_mlp],
+            Parameter::BiasOut => vec![s.d_model],
+        }
+    }
+
+    /// The number of entries.
+    pub fn len(self, s: &Shape) -> usize {
+        self.shape(s).iter().product()
+    }
+
+    /// Where the tensor starts in the flat parameter vector.
+    pub fn offset(self, s: &Shape) -> usize {
+        Parameter::ALL.iter().take_while(|q| **q != self).map(|q| q.len(s)).sum()
+    }
+
+    /// The tensor's place in the flat parameter vector.
+    pub fn range(self, s: &Shape) -> std::ops::Range<usize> {
+        let start = self.offset(s);
+        start..start + self.len(s)
+    }
+}
+
+impl Shape {
+    /// 2p + 1: the distinct (token, position) rows: a at 0, b at 1 (from row p on), '=' at 2 (row 2p).
+    pub fn rows(&self) -> usize {
+        2 * self.modulus + 1
+    }
+
+    /// heads · d_head, the width of all heads together.
+    pub fn d_heads(&self) -> usize {
+        self.heads * self.d_head
+    }
+
+    /// The length of the flat parameter vector, frozen biases included.
+    pub fn parameters(&self) -> usize {
+        Parameter::ALL.iter().map(|q| q.len(self)).sum()
+    }
+
+    /// How many entries, from the start of the flat vector, the optimizer updates.
+    pub fn trained(&self) -> usize {
+        if self.trained_biases { self.parameters() } else { Parameter::BiasIn.offset(self) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published() -> Shape {
+        Shape {
+            modulus: 113,
+            d_model: 128,
+            heads: 4,
+            d_head: 32,
+            d_mlp: 512,
+            activation: Activation::Relu,
+            trained_biases: false,
+        }
+    }
+
+    #[test]
+    fn the_published_model_has_226_048_trained_numbers() {
+        assert_eq!(published().trained(), 226_048);
+        assert_eq!(published().parameters(), 226_048 + 512 + 128);
+    }
+
+    #[test]
+    fn the_tensors_tile_the_flat_vector() {
+        let shape = published();
+        let mut end = 0;
+        for parameter in Parameter::ALL {
+            assert_eq!(parameter.range(&shape).start, end);
+            end = parameter.range(&shape).end;
+        }
+        assert_eq!(end, shape.parameters());
+    }
+}
