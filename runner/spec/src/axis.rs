@@ -1,0 +1,271 @@
+//! Fields that may be lists: the axes of an experiment.
+
+use std::collections::HashMap;
+
+use grokrun_task::Operation;
+use serde_json::{Value as Json, json};
+
+use crate::document::{Node, Value};
+use crate::field::{Field, Integer, Number, Presence, Read, Reader, Want, wrong_type};
+use crate::source::Span;
+use crate::table::{Section, Table};
+
+/// A value of an axis. Two points with one text are the same point.
+pub(crate) trait Point: Clone {
+    /// The value as TOML, in its shortest form.
+    fn toml(&self) -> String;
+}
+
+impl Point for u64 {
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Point for i64 {
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Point for f64 {
+    fn toml(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Point for Operation {
+    fn toml(&self) -> String {
+        toml::Value::from(self.text()).to_string()
+    }
+}
+
+/// The values of an axis as written, each with its place; the default has none.
+#[derive(Debug)]
+pub(crate) struct Points<T> {
+    /// The whole list, or the one value.
+    pub(crate) span: Option<Span>,
+    pub(crate) points: Vec<(T, Option<Span>)>,
+}
+
+impl<T: Copy> Points<T> {
+    /// The values alone.
+    pub(crate) fn values(&self) -> Vec<T> {
+        self.points.iter().map(|(value, _)| *value).collect()
+    }
+}
+
+/// A field whose values can be the points of an axis.
+pub(crate) trait Element: Field {
+    /// What one value is read into.
+    type Out: Point;
+
+    /// Reads one value; `None` after a mistake.
+    fn element(&self, node: &Node, reader: &mut Reader<'_>) -> Option<Self::Out>;
+
+    /// The value if the key is absent and need not be there.
+    fn default(&self) -> Option<Self::Out> {
+        None
+    }
+}
+
+impl Element for Integer {
+    type Out = u64;
+
+    fn element(&self, node: &Node, reader: &mut Reader<'_>) -> Option<u64> {
+        self.check(node, reader)
+    }
+}
+
+impl Element for Number {
+    type Out = f64;
+
+    fn element(&self, node: &Node, reader: &mut Reader<'_>) -> Option<f64> {
+        self.check(self.path, node, reader)
+    }
+
+    fn default(&self) -> Option<f64> {
+        match self.presence {
+            Presence::Required(_) => None,
+            Presence::Default(value) => Some(value),
+        }
+    }
+}
+
+/// A field that takes one value or a list of different ones.
+#[derive(Debug)]
+pub(crate) struct Axis<F>(pub(crate) F);
+
+impl<F: Element> Field for Axis<F> {
+    fn path(&self) -> &'static str {
+        self.0.path()
+    }
+
+    fn required(&self) -> Option<&'static str> {
+        self.0.required()
+    }
+
+    fn schema(&self) -> Json {
+        axis_schema(self.0.schema(), Vec::new())
+    }
+}
+
+impl<F: Element> Read for Axis<F> {
+    type Out = Points<F::Out>;
+
+    fn read(&self, node: &Node, reader: &mut Reader<'_>) -> Points<F::Out> {
+        read_points(&self.0, node, reader)
+    }
+
+    fn absent(&self) -> Points<F::Out> {
+        Points { span: None, points: self.0.default().into_iter().map(|v| (v, None)).collect() }
+    }
+}
+
+fn read_points<F: Element>(field: &F, node: &Node, reader: &mut Reader<'_>) -> Points<F::Out> {
+    let path = field.path();
+    let mut points = Vec::new();
+    match &node.value {
+        Value::Array(items) => {
+            if items.is_empty() {
+                reader
+                    .report
+                    .error(node.span, format!("`{path}` is an empty list"))
+                    .label("expected at least one value");
+            }
+            let mut first: HashMap<String, Span> = HashMap::new();
+            for item in items {
+                let Some(value) = field.element(item, reader) else { continue };
+                if let Some(first) = first.get(&value.toml()) {
+                    let text = reader.sources.text(item.span);
+                    reader
+                        .report
+                        .error(item.span, format!("`{path}` has {text} twice"))
+                        .label("the same value again: it would train the same cells twice")
+                        .context(*first, "first here");
+                } else {
+                    first.insert(value.toml(), item.span);
+                    points.push((value, Some(item.span)));
+                }
+            }
+        }
+        _ => points.extend(field.element(node, reader).map(|value| (value, Some(node.span)))),
+    }
+    Points { span: Some(node.span), points }
+}
+
+/// The schema of a field that takes one `element`, a list of them, or one of `more`.
+fn axis_schema(mut element: Json, more: Vec<Json>) -> Json {
+    let mut schema = json!({});
+    if let Some(element) = element.as_object_mut() {
+        for key in ["description", "default"] {
+            if let Some(value) = element.remove(key) {
+                schema[key] = value;
+            }
+        }
+    }
+    let list = json!({ "type": "array", "items": element, "minItems": 1, "uniqueItems": true });
+    let mut forms = vec![element, list];
+    forms.extend(more);
+    schema["anyOf"] = json!(forms);
+    schema
+}
+
+/// A seed: any 64-bit integer, as torch takes them.
+#[derive(Debug)]
+pub(crate) struct Seed {
+    pub(crate) path: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) required: &'static str,
+}
+
+impl Field for Seed {
+    fn path(&self) -> &'static str {
+        self.path
+    }
+
+    fn required(&self) -> Option<&'static str> {
+        Some(self.required)
+    }
+
+    fn schema(&self) -> Json {
+        json!({
+            "description": self.about,
+            "type": "integer",
+            "minimum": i64::MIN,
+            "maximum": i64::MAX,
+        })
+    }
+}
+
+impl Element for Seed {
+    type Out = i64;
+
+    fn element(&self, node: &Node, reader: &mut Reader<'_>) -> Option<i64> {
+        let Value::Integer(integer) = node.value else {
+            let expected = "an integer, a list of integers, or { start = 0, count = 32 }";
+            wrong_type(self.path, Want::Number, expected, node, reader);
+            return None;
+        };
+        let value = i64::try_from(integer).ok();
+        if value.is_none() {
+            reader
+                .report
+                .error(node.span, format!("`{}` must fit into 64 bits", self.path))
+                .label(format!("expected an integer from {} to {}", i64::MIN, i64::MAX));
+        }
+        value
+    }
+}
+
+/// Seeds: one, a list, or a range `{ start, count }`.
+pub(crate) struct SeedAxis {
+    pub(crate) seed: Seed,
+    pub(crate) range: &'static Table,
+    pub(crate) start: &'static Seed,
+    pub(crate) count: &'static Integer,
+}
+
+impl Field for SeedAxis {
+    fn path(&self) -> &'static str {
+        self.seed.path
+    }
+
+    fn required(&self) -> Option<&'static str> {
+        Some(self.seed.required)
+    }
+
+    fn schema(&self) -> Json {
+        axis_schema(self.seed.schema(), vec![self.range.schema()])
+    }
+}
+
+impl Read for SeedAxis {
+    type Out = Points<i64>;
+
+    fn read(&self, node: &Node, reader: &mut Reader<'_>) -> Points<i64> {
+        if !matches!(node.value, Value::Table(_)) {
+            return read_points(&self.seed, node, reader);
+        }
+        let section = Section::open(self.range, Some(node), reader);
+        let start = section.node(self.start).and_then(|node| self.start.element(node, reader));
+        let count = section.node(self.count).and_then(|node| self.count.element(node, reader));
+        let mut points = Vec::new();
+        if let (Some(start), Some(count)) = (start, count) {
+            match i64::try_from(count - 1).ok().and_then(|more| start.checked_add(more)) {
+                Some(last) => points.extend((start..=last).map(|seed| (seed, Some(node.span)))),
+                None => {
+                    reader
+                        .report
+                        .error(node.span, format!("`{}` must fit into 64 bits", self.seed.path))
+                        .label("the last seed of this range is too large");
+                }
+            }
+        }
+        Points { span: Some(node.span), points }
+    }
+
+    fn absent(&self) -> Points<i64> {
+        Points { span: None, points: Vec::new() }
+    }
+}

@@ -1,0 +1,262 @@
+//! Mistakes: how they are collected, ordered and shown.
+//!
+//! A [`Report`] gathers what the readers find; [`Diagnostics`] is what the caller gets. What is
+//! wrong, and what to do about it, is decided elsewhere.
+
+use std::fmt;
+
+use annotate_snippets::renderer::Renderer;
+use annotate_snippets::{AnnotationKind, Group, Level as Title, Snippet};
+
+use crate::source::{Sources, Span};
+
+/// At most this many mistakes are shown in full; a file that has more was not meant as a spec.
+const SHOWN: usize = 50;
+
+/// How bad a [`Diagnostic`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The spec can't be run.
+    Error,
+    /// The spec can be run, but probably does not say what was meant.
+    Warning,
+}
+
+/// What a diagnostic is about, as far as it matters for keeping or dropping it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Topic {
+    /// The text is not TOML. Nothing that follows from it is reported.
+    Syntax,
+    /// A key is not there.
+    Missing,
+    /// Everything else.
+    Meaning,
+}
+
+/// One mistake, with its place.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    level: Level,
+    topic: Topic,
+    message: String,
+    span: Span,
+    label: String,
+    context: Vec<(Span, String)>,
+    help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// Error or warning.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// What is wrong: a lower-case sentence fragment.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it, one sentence fragment each; may be empty.
+    pub fn help(&self) -> &[String] {
+        &self.help
+    }
+
+    /// What is written under the offending text.
+    pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Points at a second place that explains the first.
+    pub(crate) fn context(&mut self, span: Span, label: impl Into<String>) -> &mut Self {
+        self.context.push((span, label.into()));
+        self
+    }
+
+    /// Adds a line on what to do.
+    pub(crate) fn add_help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+/// Collects mistakes while a spec is read.
+#[derive(Debug)]
+pub(crate) struct Report {
+    found: Vec<Diagnostic>,
+    /// From where on nothing in the file means what it says, as a bracket is left open.
+    lost_from: Option<Span>,
+}
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        Self { found: Vec::new(), lost_from: None }
+    }
+
+    /// The text at `span` makes the spec unusable.
+    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Level::Error, Topic::Meaning, span, message.into())
+    }
+
+    /// The text at `span` probably does not do what was meant.
+    pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Level::Warning, Topic::Meaning, span, message.into())
+    }
+
+    /// Something that should stand at `span` does not.
+    pub(crate) fn missing(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Level::Error, Topic::Missing, span, message.into())
+    }
+
+    /// The text at `span` is not TOML.
+    pub(crate) fn syntax(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Level::Error, Topic::Syntax, span, message.into())
+    }
+
+    /// The syntax is so broken that nothing in the same text from `span` on means what it says.
+    pub(crate) fn lost_from(&mut self, span: Span) {
+        let earlier = self.lost_from.map_or(span, |known| known.min(span));
+        self.lost_from = Some(earlier);
+    }
+
+    /// Whether anything found makes the spec unusable.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.found.iter().any(|diagnostic| diagnostic.level == Level::Error)
+    }
+
+    fn push(&mut self, level: Level, topic: Topic, span: Span, message: String) -> &mut Diagnostic {
+        self.found.push(Diagnostic {
+            level,
+            topic,
+            message,
+            span,
+            label: String::new(),
+            context: Vec::new(),
+            help: Vec::new(),
+        });
+        let last = self.found.len() - 1;
+        &mut self.found[last]
+    }
+
+    /// Orders what was found by place and drops what only follows from broken syntax: anything
+    /// said to be missing, anything on the line of a mistake of syntax, and anything behind a
+    /// bracket left open.
+    pub(crate) fn finish(mut self, sources: Sources) -> Diagnostics {
+        let line = |span: Span| (span.source(), sources.line_column(span).0);
+        let broken: Vec<_> = self
+            .found
+            .iter()
+            .filter(|diagnostic| diagnostic.topic == Topic::Syntax)
+            .map(|diagnostic| line(diagnostic.span))
+            .collect();
+        if !broken.is_empty() {
+            self.found.retain(|diagnostic| match diagnostic.topic {
+                Topic::Syntax => true,
+                Topic::Missing => false,
+                Topic::Meaning => {
+                    let lost = self.lost_from.is_some_and(|from| {
+                        from.source() == diagnostic.span.source() && from <= diagnostic.span
+                    });
+                    !lost && !broken.contains(&line(diagnostic.span))
+                }
+            });
+        }
+        self.found.sort_by_key(|diagnostic| diagnostic.span);
+        Diagnostics { sources, found: self.found }
+    }
+}
+
+/// All mistakes of a spec, in the order of its text, together with that text.
+#[derive(Clone, Debug)]
+pub struct Diagnostics {
+    sources: Sources,
+    found: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Every mistake and warning, in the order of the text; overrides last.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Diagnostic> {
+        self.found.iter()
+    }
+
+    /// Whether there is nothing to report.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Whether one of them makes the spec unusable.
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|diagnostic| diagnostic.level == Level::Error)
+    }
+
+    /// The text that `diagnostic` (one of these) is about: the spec's path, or `--set`.
+    pub fn path(&self, diagnostic: &Diagnostic) -> &str {
+        &self.sources.of(diagnostic.span).name
+    }
+
+    /// Line and column at which `diagnostic` (one of these) starts, both from 1; the column counts
+    /// characters.
+    pub fn line_column(&self, diagnostic: &Diagnostic) -> (usize, usize) {
+        self.sources.line_column(diagnostic.span)
+    }
+
+    /// The report for a person: every mistake with its file, line and column, the text
+    /// underlined, and what to do. With `color`, ANSI escapes are used; without, the text is the
+    /// same on every machine. Ends with a newline unless empty.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let mut out = String::new();
+        for diagnostic in self.found.iter().take(SHOWN) {
+            out.push_str(&renderer.render(&[self.group(diagnostic)]));
+            out.push_str("\n\n");
+        }
+        match self.found.len().saturating_sub(SHOWN) {
+            0 => drop(out.pop()),
+            more => out.push_str(&format!("… and {more} more\n")),
+        }
+        out
+    }
+
+    fn group<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
+        let title = match diagnostic.level {
+            Level::Error => Title::ERROR.primary_title(&diagnostic.message),
+            Level::Warning => Title::WARNING.primary_title(&diagnostic.message),
+        };
+        let source = self.sources.of(diagnostic.span);
+        let mut primary = AnnotationKind::Primary.span(diagnostic.span.range());
+        if !diagnostic.label.is_empty() {
+            primary = primary.label(&diagnostic.label);
+        }
+        let snippet = |source: &'a crate::source::Source| {
+            Snippet::source(&source.text).path(&source.name)
+        };
+        let (near, far): (Vec<_>, Vec<_>) = diagnostic
+            .context
+            .iter()
+            .partition(|(span, _)| span.source() == diagnostic.span.source());
+        let mut main = snippet(source).annotation(primary);
+        for (span, label) in near {
+            main = main.annotation(AnnotationKind::Context.span(span.range()).label(label));
+        }
+        let mut group = title.element(main);
+        for (span, label) in far {
+            group = group.element(
+                snippet(self.sources.of(*span))
+                    .annotation(AnnotationKind::Context.span(span.range()).label(label)),
+            );
+        }
+        for help in &diagnostic.help {
+            group = group.element(Title::HELP.message(help));
+        }
+        group
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    /// The same as [`Diagnostics::render`] without colour.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}

@@ -1,0 +1,108 @@
+//! A TOML text as a tree of spanned values, and what is wrong with its syntax.
+//!
+//! The tree is the `toml` crate's, rebuilt so that every value knows which of the [`Sources`] it
+//! came from: values of `--set` are grafted onto the tree of the file. Nothing here knows what a
+//! spec looks like.
+
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::Report;
+use crate::source::{Sources, Span};
+use crate::syntax;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) value: Value,
+}
+
+/// A TOML value.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    String(String),
+    /// Integers beyond 128 bits are held at the end of that range: far outside every range a
+    /// spec accepts.
+    Integer(i128),
+    Float(f64),
+    Boolean(bool),
+    /// No key of a spec is a date, so only its kind matters.
+    Datetime,
+    Array(Vec<Node>),
+    Table(Vec<Entry>),
+}
+
+/// One `key = value` of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_span: Span,
+    pub(crate) node: Node,
+}
+
+impl Value {
+    /// The value's kind with its article, for "found …".
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Value::String(_) => "a string",
+            Value::Integer(_) => "an integer",
+            Value::Float(_) => "a float",
+            Value::Boolean(_) => "a boolean",
+            Value::Datetime => "a date",
+            Value::Array(_) => "a list",
+            Value::Table(_) => "a table",
+        }
+    }
+}
+
+/// Reads the TOML document in source number `source`; mistakes of syntax go to `report`, and the
+/// tree holds what could be understood nevertheless.
+pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec<Entry> {
+    let text = sources.text(sources.span(source, 0..usize::MAX));
+    let (table, errors) = DeTable::parse_recoverable(text);
+    syntax::report(source, sources, &errors, report);
+    entries(table.get_ref(), source, sources)
+}
+
+/// The entries of `table`, in the order of the text.
+pub(crate) fn entries(table: &DeTable<'_>, source: usize, sources: &Sources) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = table
+        .iter()
+        .map(|(key, value)| Entry {
+            key: key.get_ref().to_string(),
+            key_span: sources.span(source, key.span()),
+            node: Node {
+                span: sources.span(source, value.span()),
+                value: convert(value.get_ref(), source, sources),
+            },
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.key_span);
+    entries
+}
+
+/// Recursion is bounded: the parser refuses deep nesting.
+fn convert(value: &DeValue<'_>, source: usize, sources: &Sources) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(integer) => {
+            let digits = integer.as_str();
+            let saturated = if digits.starts_with('-') { i128::MIN } else { i128::MAX };
+            Value::Integer(i128::from_str_radix(digits, integer.radix()).unwrap_or(saturated))
+        }
+        // What is no float was reported by the parser; NaN stands in for it.
+        DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(boolean) => Value::Boolean(*boolean),
+        DeValue::Datetime(_) => Value::Datetime,
+        DeValue::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| Node {
+                    span: sources.span(source, item.span()),
+                    value: convert(item.get_ref(), source, sources),
+                })
+                .collect(),
+        ),
+        DeValue::Table(table) => Value::Table(entries(table, source, sources)),
+    }
+}

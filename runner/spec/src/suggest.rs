@@ -1,0 +1,75 @@
+//! "Did you mean": the nearest of the words that would have been right.
+
+/// What other codebases call our keys: too far from our names for an edit distance to see.
+const OTHER_NAMES: [(&str, &str); 13] = [
+    ("act_fn", "activation"),
+    ("eps", "epsilon"),
+    ("frac", "fraction"),
+    ("frac_train", "fraction"),
+    ("fn_name", "operation"),
+    ("lr", "learning_rate"),
+    ("n_heads", "heads"),
+    ("num_epochs", "epochs"),
+    ("num_heads", "heads"),
+    ("op", "operation"),
+    ("p", "modulus"),
+    ("prime", "modulus"),
+    ("wd", "weight_decay"),
+];
+
+/// The one of `known` that `word` was most likely meant to be: known elsewhere under that name, or
+/// at most a third of its letters away.
+pub(crate) fn nearest<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
+    let folded = word.to_lowercase().replace('-', "_");
+    let elsewhere = OTHER_NAMES.iter().find(|(other, _)| *other == folded).map(|(_, ours)| *ours);
+    let limit = (word.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| {
+            let distance = if elsewhere == Some(candidate) {
+                0
+            } else {
+                strsim::damerau_levenshtein(&folded, &candidate.to_lowercase().replace('-', "_"))
+            };
+            (distance, candidate)
+        })
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `a`, `b` and `c`, each in backquotes; the text for an empty list is empty.
+pub(crate) fn listing<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses_are_found_and_far_ones_are_not() {
+        let known = ["modulus", "fraction", "learning_rate", "heads"];
+        assert_eq!(nearest("modulos", known), Some("modulus"));
+        assert_eq!(nearest("Learning-Rate", known), Some("learning_rate"));
+        assert_eq!(nearest("lr", known), Some("learning_rate"));
+        assert_eq!(nearest("n_heads", known), Some("heads"));
+        assert_eq!(nearest("layers", known), None);
+        assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn lists_read_as_prose() {
+        assert_eq!(listing([]), "");
+        assert_eq!(listing(["a"]), "`a`");
+        assert_eq!(listing(["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}

@@ -1,0 +1,141 @@
+//! Tables of fields: which keys are known, which are missing, and where a stray one belongs.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::document::{Entry, Node, Value};
+use crate::field::{Field, Read, Reader, Want, wrong_type};
+use crate::keys;
+use crate::source::Span;
+use crate::suggest;
+
+/// A table with a fixed set of keys.
+pub(crate) struct Table {
+    /// The dotted path from the top of the file; empty for the top itself.
+    pub(crate) path: &'static str,
+    pub(crate) about: &'static str,
+    /// A line that sets the table, if it has to be set.
+    pub(crate) required: Option<&'static str>,
+    pub(crate) fields: &'static [&'static dyn Field],
+}
+
+impl Field for Table {
+    fn path(&self) -> &'static str {
+        self.path
+    }
+
+    fn required(&self) -> Option<&'static str> {
+        self.required
+    }
+
+    fn schema(&self) -> Json {
+        let properties: Map<String, Json> = self
+            .fields
+            .iter()
+            .map(|field| (field.key().to_owned(), field.schema()))
+            .collect();
+        let required: Vec<_> = self
+            .fields
+            .iter()
+            .filter(|field| field.required().is_some())
+            .map(|field| field.key())
+            .collect();
+        let mut schema = json!({
+            "description": self.about,
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": false,
+        });
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        schema
+    }
+}
+
+/// A table of the file, checked against the keys that it may have.
+pub(crate) struct Section<'d> {
+    entries: &'d [Entry],
+}
+
+impl<'d> Section<'d> {
+    /// Opens `table` at `node`, which is absent if the file does not have it. Unknown and missing
+    /// keys are reported.
+    pub(crate) fn open(table: &Table, node: Option<&'d Node>, reader: &mut Reader<'_>) -> Self {
+        let Some(node) = node else {
+            return Self { entries: &[] };
+        };
+        let Value::Table(entries) = &node.value else {
+            let expected = match table.required {
+                Some(example) => format!("a table, as in {example}"),
+                None => "a table".to_owned(),
+            };
+            wrong_type(table.path, Want::Other, &expected, node, reader);
+            return Self { entries: &[] };
+        };
+        Self::open_entries(table, entries, node.span, reader)
+    }
+
+    /// Opens the top of a file; `end` is where a key could be added.
+    pub(crate) fn open_entries(
+        table: &Table,
+        entries: &'d [Entry],
+        end: Span,
+        reader: &mut Reader<'_>,
+    ) -> Self {
+        for entry in entries {
+            if !table.fields.iter().any(|field| field.key() == entry.key) {
+                unknown_key(table, entry, reader);
+            }
+        }
+        let missing: Vec<_> = table
+            .fields
+            .iter()
+            .filter(|field| !entries.iter().any(|entry| entry.key == field.key()))
+            .filter_map(|field| field.required().map(|example| (field.path(), example)))
+            .collect();
+        if !missing.is_empty() {
+            let keys = if missing.len() == 1 { "key" } else { "keys" };
+            let paths = suggest::listing(missing.iter().map(|(path, _)| *path));
+            let diagnostic = reader.report.missing(end, format!("missing {keys} {paths}"));
+            diagnostic.label(if table.path.is_empty() { "expected above" } else { "expected here" });
+            for (_, example) in missing {
+                diagnostic.add_help(format!("for example: {example}"));
+            }
+        }
+        Self { entries }
+    }
+
+    /// The value of `field`.
+    pub(crate) fn read<F: Read>(&self, field: &F, reader: &mut Reader<'_>) -> F::Out {
+        match self.node(field) {
+            Some(node) => field.read(node, reader),
+            None => field.absent(),
+        }
+    }
+
+    /// What the file has for `field`.
+    pub(crate) fn node(&self, field: &dyn Field) -> Option<&'d Node> {
+        self.entries.iter().find(|entry| entry.key == field.key()).map(|entry| &entry.node)
+    }
+}
+
+/// Reports `entry`, whose key `table` does not have, and where it may belong.
+fn unknown_key(table: &Table, entry: &Entry, reader: &mut Reader<'_>) {
+    let known = || table.fields.iter().map(|field| field.key());
+    let place = match table.path {
+        "" => "at the top of the file".to_owned(),
+        path => format!("in `{path}`"),
+    };
+    let diagnostic =
+        reader.report.error(entry.key_span, format!("unknown key `{}` {place}", entry.key));
+    diagnostic.label("not a key of this table");
+    if let Some(key) = suggest::nearest(&entry.key, known()) {
+        diagnostic.add_help(format!("did you mean `{key}`?"));
+    } else if let Some(home) = keys::home(&entry.key) {
+        diagnostic.add_help(match home.path {
+            "" => format!("`{}` belongs at the top of the file, above the first [table]", entry.key),
+            path => format!("`{}` belongs in [{path}]", entry.key),
+        });
+    }
+    diagnostic.add_help(format!("the keys here are {}", suggest::listing(known())));
+}
