@@ -1,6 +1,7 @@
 //! The engine: a recorded program and its executors, which turn cells (data, recipe, weights) into
 //! rows of metrics and states. All wgpu is here; no files, no TOML, no plugins.
 
+mod cpu;
 mod data;
 mod error;
 mod executor;
@@ -8,6 +9,7 @@ mod program;
 mod schedule;
 mod shape;
 
+pub use cpu::CpuExecutor;
 pub use data::{Pairs, Sample, TokenLists};
 pub use error::EngineError;
 pub use executor::{CellInput, EpochRow, Executor, ModelState};

@@ -1,0 +1,189 @@
+//! The fold stage: parameters → scores, U′, D′, c, d, M (DESIGN.md, "The model, exactly").
+
+use pulp::Simd;
+use rayon::prelude::*;
+
+use super::BLOCK;
+use super::dims::{Dims, Tensors};
+use super::product::{Mode, Size, View, product};
+use super::tables::Tables;
+use super::vector::{add_vector_matrix, dot, matrix_vector};
+
+/// Fills every table. `grain` is rayon's smallest piece: 1, or `usize::MAX` for one thread.
+pub(crate) fn fold<S: Simd>(
+    simd: S,
+    dims: &Dims,
+    w: &Tensors<&[f32]>,
+    t: &mut Tables,
+    grain: usize,
+) {
+    vectorized!(simd, rows(dims, w, t));
+    heads(simd, dims, w, t, grain);
+    neuron_logit(simd, dims, w, t, grain);
+    token_rows(simd, dims, w, t, grain);
+}
+
+/// Everything that is a vector a row: x, q, scores, r, c, d.
+#[inline(always)]
+fn rows(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
+    let Dims {
+        p,
+        d,
+        heads,
+        e,
+        f,
+        rows,
+        ..
+    } = *dims;
+    for (row, x) in t.x.chunks_exact_mut(d).enumerate() {
+        let (token, position) = if row == rows {
+            (p, 2)
+        } else {
+            (row % p, row / p)
+        };
+        let (embed, pos) = (&w.embed[token * d..][..d], &w.pos[position * d..][..d]);
+        for ((x, a), b) in x.iter_mut().zip(embed).zip(pos) {
+            *x = a + b;
+        }
+    }
+    let (x, x_eq) = t.x.split_at(rows * d);
+    for (xd, x) in t.xd.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+        for ((xd, x), eq) in xd.iter_mut().zip(x).zip(x_eq) {
+            *xd = x - eq;
+        }
+    }
+    t.q.fill(0.0);
+    t.v_eq.fill(0.0);
+    let root = (e as f32).sqrt();
+    for h in 0..heads {
+        let head = |tensor: &'_ [f32]| h * d * e..h * d * e + tensor.len() / heads;
+        let q = &mut t.q[h * e..][..e];
+        add_vector_matrix(q, x_eq, &w.query[head(w.query)]);
+        add_vector_matrix(&mut t.v_eq[h * e..][..e], x_eq, &w.value[head(w.value)]);
+        let kq = &mut t.kq[h * d..][..d];
+        matrix_vector(kq, &w.key[head(w.key)], e, q);
+        for (row, x) in t.x.chunks_exact(d).enumerate() {
+            t.scores[row * heads + h] = dot(x, kq) / root;
+        }
+    }
+    t.r.copy_from_slice(x_eq);
+    add_vector_matrix(&mut t.r, &t.v_eq, w.output);
+    let c = &mut t.neuron_base[..f];
+    c.copy_from_slice(w.bias_in);
+    add_vector_matrix(c, &t.r, w.input);
+    let base = &mut t.logit_base[..p];
+    base.fill(0.0);
+    add_vector_matrix(base, &t.r, w.unembed);
+    add_vector_matrix(base, w.bias_out, w.unembed);
+}
+
+/// W_O W_in and W_O W_U of each head, plain and packed.
+fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
+    let Dims {
+        p, d, e, f, fp, cp, ..
+    } = *dims;
+    t.ow.par_chunks_mut(e * fp)
+        .with_min_len(grain)
+        .zip(t.ou.par_chunks_mut(e * cp))
+        .zip(&mut t.head_rights)
+        .zip(w.output.par_chunks(e * d))
+        .for_each(|(((ow, ou), [ow_right, ou_right]), output)| {
+            vectorized!(simd, {
+                let output = View::rows(output, d);
+                let size = |n| Size { m: e, k: d, n };
+                product(
+                    simd,
+                    output,
+                    View::rows(w.input, f),
+                    size(f),
+                    ow,
+                    fp,
+                    Mode::Set,
+                );
+                product(
+                    simd,
+                    output,
+                    View::rows(w.unembed, p),
+                    size(p),
+                    ou,
+                    cp,
+                    Mode::Set,
+                );
+                ow_right.pack::<S>(View::rows(ow, fp));
+                ou_right.pack::<S>(View::rows(ou, cp));
+            });
+        });
+}
+
+/// M = W_out W_U, plain and packed both ways.
+fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
+    let Dims { p, d, cp, .. } = *dims;
+    t.m.par_chunks_mut(2 * BLOCK * cp)
+        .with_min_len(grain)
+        .zip(w.out.par_chunks(2 * BLOCK * d))
+        .for_each(|(m, out)| {
+            vectorized!(simd, {
+                let size = Size {
+                    m: out.len() / d,
+                    k: d,
+                    n: p,
+                };
+                product(
+                    simd,
+                    View::rows(out, d),
+                    View::rows(w.unembed, p),
+                    size,
+                    m,
+                    cp,
+                    Mode::Set,
+                );
+            });
+        });
+    let m = View::rows(&t.m, cp);
+    let mut pack = [(&mut t.m_right, m), (&mut t.m_transposed, m.t())];
+    pack.par_iter_mut()
+        .with_min_len(grain)
+        .for_each(|(right, view)| {
+            vectorized!(simd, right.pack::<S>(*view));
+        });
+}
+
+/// V′, U′ and D′ of each token row.
+fn token_rows<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
+    let Dims {
+        d,
+        heads,
+        e,
+        fp,
+        cp,
+        ..
+    } = *dims;
+    let he = dims.he();
+    let rights = &t.head_rights;
+    t.v.par_chunks_mut(BLOCK * he)
+        .with_min_len(grain)
+        .zip(t.neuron_rows.par_chunks_mut(BLOCK * heads * fp))
+        .zip(t.logit_rows.par_chunks_mut(BLOCK * heads * cp))
+        .zip(t.xd.par_chunks(BLOCK * d))
+        .for_each(|(((v, neuron), logit), xd)| {
+            vectorized!(simd, {
+                let m = xd.len() / d;
+                for (h, [ow, ou]) in rights.iter().enumerate() {
+                    let value = View::rows(&w.value[h * d * e..], e);
+                    let size = Size { m, k: d, n: e };
+                    product(
+                        simd,
+                        View::rows(xd, d),
+                        value,
+                        size,
+                        &mut v[h * e..],
+                        he,
+                        Mode::Set,
+                    );
+                    let v = View::rows(&v[h * e..], he);
+                    ow.product(simd, v, m, &mut neuron[h * fp..], heads * fp, Mode::Set);
+                    ou.product(simd, v, m, &mut logit[h * cp..], heads * cp, Mode::Set);
+                }
+            });
+        });
+}

@@ -1,0 +1,267 @@
+//! The CPU executor: the folded program as tiled functions over padded tables, vectorised through
+//! pulp for AVX-512, AVX2 or NEON as the processor has them, on rayon's threads, which sleep when
+//! there is nothing to do.
+//!
+//! Work is split by the number of pairs alone and every sum has a fixed order, so results are the
+//! same for any number of threads. Owns no files and no schedule beyond one window of epochs.
+
+/// Evaluates an expression with the vector instructions that `simd` stands for.
+///
+/// pulp's `vectorize` compiles a closure with them only if it is inlined. The closure of a plain
+/// block implements `Fn`, which is called through a shim that is not; moving `once` makes it
+/// `FnOnce` alone, so that its own `inline(always)` counts.
+macro_rules! vectorized {
+    ($simd:expr, $body:expr) => {{
+        struct Once;
+        let once = Once;
+        $simd.vectorize(
+            #[inline(always)]
+            || {
+                let _once = once;
+                $body
+            },
+        )
+    }};
+}
+
+mod buffer;
+mod dims;
+mod evaluate;
+mod fold;
+mod learn;
+mod loss;
+mod math;
+mod pass;
+mod product;
+mod replica;
+mod step;
+mod tables;
+mod unfold;
+mod vector;
+
+use std::time::Instant;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::EngineError;
+use crate::executor::{CellInput, EpochRow, Executor, ModelState};
+use crate::program::{Program, Stage, Table};
+use replica::Replica;
+
+/// Samples in a tile: a multiple of the micro-kernel's rows, few enough for the L2 cache.
+const TILE: usize = 48;
+/// Rows of a matrix that one task of the fold and unfold stages makes.
+const BLOCK: usize = 24;
+/// At most so many chunks share the pairs.
+const CHUNKS: usize = 16;
+/// Below this many multiply-adds an epoch, waking other threads costs more than they save.
+const WORTH_SHARING: usize = 20_000_000;
+/// How long one call of `run` should take, for prompt progress and Ctrl-C.
+const CALL_SECONDS: f64 = 0.25;
+
+/// Samples a chunk for `n` samples: whole tiles, and the same on every machine.
+fn chunk_len(n: usize) -> usize {
+    n.div_ceil(TILE).div_ceil(CHUNKS) * TILE
+}
+
+/// Losses and right answers of some samples.
+#[derive(Clone, Copy, Debug, Default)]
+struct Score {
+    loss: f64,
+    correct: usize,
+}
+
+impl Score {
+    fn count(&mut self, scored: loss::Scored) {
+        self.loss += scored.loss;
+        self.correct += usize::from(scored.correct);
+    }
+
+    /// The parts, added in their order, over `n` samples: mean loss and number correct.
+    fn mean(parts: impl Iterator<Item = Score>, n: usize) -> Score {
+        let mut total = Score::default();
+        for part in parts {
+            total.loss += part.loss;
+            total.correct += part.correct;
+        }
+        Score {
+            loss: total.loss / n as f64,
+            ..total
+        }
+    }
+}
+
+/// Trains cells on the processor's cores.
+pub struct CpuExecutor {
+    program: Program,
+    replicas: Vec<Replica>,
+    pool: ThreadPool,
+    arch: Arch,
+    /// rayon's smallest piece inside a replica: 1, or everything where an epoch is too small
+    grain: usize,
+    seconds_per_epoch: Option<f64>,
+}
+
+impl CpuExecutor {
+    /// Loads the cells and runs the program's prologue. `threads`: how many, all cores if `None`.
+    ///
+    /// # Errors
+    /// When a cell does not fit the program's shape or the threads cannot be started.
+    pub fn new(
+        program: Program,
+        cells: Vec<CellInput>,
+        threads: Option<usize>,
+    ) -> Result<CpuExecutor, EngineError> {
+        if program != Program::folded(program.shape) {
+            let what = "the CPU executor runs the folded program only";
+            return Err(EngineError::Data(what.to_owned()));
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads.unwrap_or(0))
+            .thread_name(|i| format!("grokrun-cpu-{i}"))
+            .build()
+            .map_err(|e| {
+                EngineError::Device(format!("the worker threads cannot be started: {e}"))
+            })?;
+        let replicas = cells
+            .into_iter()
+            .map(|cell| Replica::new(&program.shape, cell))
+            .collect::<Result<Vec<_>, _>>()?;
+        let work = replicas.iter().map(Replica::work).max().unwrap_or(0);
+        let crowded = replicas.len() >= 2 * pool.current_num_threads();
+        let alone = work < WORTH_SHARING || crowded || pool.current_num_threads() == 1;
+        let mut executor = CpuExecutor {
+            replicas,
+            pool,
+            arch: Arch::new(),
+            grain: if alone { usize::MAX } else { 1 },
+            seconds_per_epoch: None,
+            program,
+        };
+        for stage in executor.program.prologue.clone() {
+            executor.run_stage(stage)?;
+        }
+        Ok(executor)
+    }
+
+    /// Applies `job` to every replica, on the pool's threads, with the processor's vectors.
+    fn each<J: Job>(&mut self, job: J) -> Vec<J::Output> {
+        let CpuExecutor {
+            replicas,
+            pool,
+            arch,
+            grain,
+            ..
+        } = self;
+        let jobs = Jobs {
+            job: &job,
+            replicas,
+            grain: *grain,
+        };
+        pool.install(|| arch.dispatch(jobs))
+    }
+}
+
+/// What to do with a replica, for any width of vectors.
+trait Job: Sync {
+    type Output: Send;
+    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, grain: usize) -> Self::Output;
+}
+
+struct Jobs<'a, J> {
+    job: &'a J,
+    replicas: &'a mut [Replica],
+    grain: usize,
+}
+
+impl<J: Job> WithSimd for Jobs<'_, J> {
+    type Output = Vec<J::Output>;
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<J::Output> {
+        match self.replicas {
+            [replica] => vec![self.job.run(simd, replica, self.grain)],
+            many => many
+                .par_iter_mut()
+                .map(|r| self.job.run(simd, r, self.grain))
+                .collect(),
+        }
+    }
+}
+
+/// Some epochs of a program.
+struct Epochs<'a> {
+    stages: &'a [Stage],
+    count: u64,
+}
+
+impl Job for Epochs<'_> {
+    type Output = Vec<EpochRow>;
+    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, grain: usize) -> Vec<EpochRow> {
+        let coefficients = replica.coefficients(self.count);
+        let mut rows = Vec::with_capacity(coefficients.len());
+        for c in coefficients {
+            for stage in self.stages {
+                replica.run(simd, *stage, c, grain);
+            }
+            rows.push(replica.row());
+        }
+        rows
+    }
+}
+
+/// One stage by itself.
+struct Single(Stage);
+
+impl Job for Single {
+    type Output = ();
+    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, grain: usize) {
+        let c = replica.coefficients(1)[0];
+        replica.run(simd, self.0, c, grain);
+    }
+}
+
+impl Executor for CpuExecutor {
+    fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+        let started = Instant::now();
+        let stages = self.program.epoch.clone();
+        let histories = self.each(Epochs {
+            stages: &stages,
+            count: epochs,
+        });
+        if epochs > 0 {
+            self.seconds_per_epoch = Some(started.elapsed().as_secs_f64() / epochs as f64);
+        }
+        Ok((0..epochs as usize)
+            .map(|e| histories.iter().map(|history| history[e]).collect())
+            .collect())
+    }
+
+    fn state(&mut self, replica: usize) -> Result<ModelState, EngineError> {
+        Ok(self.replicas[replica].state())
+    }
+
+    fn run_stage(&mut self, stage: Stage) -> Result<(), EngineError> {
+        self.each(Single(stage));
+        Ok(())
+    }
+
+    fn table(&mut self, replica: usize, table: Table) -> Result<Vec<f32>, EngineError> {
+        Ok(self.replicas[replica].table(table))
+    }
+
+    fn epochs_per_call(&self) -> u64 {
+        match self.seconds_per_epoch {
+            None => 1,
+            Some(seconds) => (CALL_SECONDS / seconds).clamp(1.0, 4096.0) as u64,
+        }
+    }
+
+    fn device(&self) -> String {
+        let threads = self.pool.current_num_threads();
+        format!(
+            "CPU, {threads} {}",
+            if threads == 1 { "thread" } else { "threads" }
+        )
+    }
+}

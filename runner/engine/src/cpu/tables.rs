@@ -1,0 +1,115 @@
+//! The folded tables and their gradients, padded to cache lines, and the packed operands that
+//! are made once an epoch. Who fills them: `fold`, `learn`, `unfold`.
+
+use super::buffer::Buffer;
+use super::dims::Dims;
+use super::product::Right;
+
+/// What [`fold`](super::fold::fold) makes of the parameters.
+pub(crate) struct Tables {
+    /// W_E + W_pos by row, `(2p + 1, d)`
+    pub(crate) x: Buffer,
+    /// x[row] − x['='], `(2p, d)`
+    pub(crate) xd: Buffer,
+    /// q_h = x['='] W_Q, `(heads, e)`
+    pub(crate) q: Buffer,
+    /// W_K q_h, `(heads, d)`
+    pub(crate) kq: Buffer,
+    /// `(2p + 1, heads)`
+    pub(crate) scores: Buffer,
+    /// x['='] W_V, `(heads, e)`
+    pub(crate) v_eq: Buffer,
+    /// x['='] + Σ_h v_eq_h W_O,h, `(d)`
+    pub(crate) r: Buffer,
+    /// c, `(fp)`
+    pub(crate) neuron_base: Buffer,
+    /// d, `(cp)`; −∞ in the padding, so that padded classes vanish from every softmax
+    pub(crate) logit_base: Buffer,
+    /// V′, `(2p, heads · e)`
+    pub(crate) v: Buffer,
+    /// W_O W_in by head, `(heads · e, fp)`
+    pub(crate) ow: Buffer,
+    /// W_O W_U by head, `(heads · e, cp)`
+    pub(crate) ou: Buffer,
+    /// U′, `(2p, heads, fp)`
+    pub(crate) neuron_rows: Buffer,
+    /// D′, `(2p, heads, cp)`
+    pub(crate) logit_rows: Buffer,
+    /// M = W_out W_U, `(f, cp)`
+    pub(crate) m: Buffer,
+    /// M packed, `(f, cp)`
+    pub(crate) m_right: Right,
+    /// Mᵀ packed, `(p, fp)`
+    pub(crate) m_transposed: Right,
+    /// by head: (W_O W_in)_h, `(e, fp)`, and (W_O W_U)_h, `(e, cp)`
+    pub(crate) head_rights: Vec<[Right; 2]>,
+}
+
+impl Tables {
+    pub(crate) fn new(dims: &Dims) -> Tables {
+        let Dims {
+            p,
+            d,
+            heads,
+            e,
+            f,
+            fp,
+            cp,
+            rows,
+            ..
+        } = *dims;
+        let mut logit_base = Buffer::zeros(cp);
+        logit_base[p..].fill(f32::NEG_INFINITY);
+        Tables {
+            x: Buffer::zeros((rows + 1) * d),
+            xd: Buffer::zeros(rows * d),
+            q: Buffer::zeros(heads * e),
+            kq: Buffer::zeros(heads * d),
+            scores: Buffer::zeros((rows + 1) * heads),
+            v_eq: Buffer::zeros(heads * e),
+            r: Buffer::zeros(d),
+            neuron_base: Buffer::zeros(fp),
+            logit_base,
+            v: Buffer::zeros(rows * heads * e),
+            ow: Buffer::zeros(heads * e * fp),
+            ou: Buffer::zeros(heads * e * cp),
+            neuron_rows: Buffer::zeros(rows * heads * fp),
+            logit_rows: Buffer::zeros(rows * heads * cp),
+            m: Buffer::zeros(f * cp),
+            m_right: Right::zeros(f, cp),
+            m_transposed: Right::zeros(p, fp),
+            head_rights: vec![[Right::zeros(e, fp), Right::zeros(e, cp)]; heads],
+        }
+    }
+}
+
+/// Gradients of the folded tables, of their shapes.
+pub(crate) struct Folded {
+    pub(crate) scores: Buffer,
+    pub(crate) neuron_rows: Buffer,
+    pub(crate) logit_rows: Buffer,
+    pub(crate) neuron_base: Buffer,
+    pub(crate) logit_base: Buffer,
+    pub(crate) m: Buffer,
+}
+
+impl Folded {
+    pub(crate) fn new(dims: &Dims) -> Folded {
+        let Dims {
+            heads,
+            f,
+            fp,
+            cp,
+            rows,
+            ..
+        } = *dims;
+        Folded {
+            scores: Buffer::zeros((rows + 1) * heads),
+            neuron_rows: Buffer::zeros(rows * heads * fp),
+            logit_rows: Buffer::zeros(rows * heads * cp),
+            neuron_base: Buffer::zeros(fp),
+            logit_base: Buffer::zeros(cp),
+            m: Buffer::zeros(f * cp),
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The unfold stage: gradients of the folded tables → gradients of the parameters, by the chain
+//! rule (DESIGN.md, "The model, exactly"; written out at each step).
+
+use pulp::Simd;
+use rayon::prelude::*;
+
+use super::BLOCK;
+use super::buffer::Buffer;
+use super::dims::{Dims, Tensors};
+use super::product::{Mode, Right, Size, View, product};
+use super::tables::{Folded, Tables};
+use super::vector::{add, add_outer, add_scaled, add_vector_matrix, matrix_vector};
+
+/// Workspace of the stage.
+pub(crate) struct Unfolder {
+    /// dV′, `(2p, heads · e)`
+    v: Buffer,
+    /// gradient of xd, then of x without its last row, `(2p, d)`
+    x: Buffer,
+    /// gradient of W_O W_in by head, `(heads · e, fp)`
+    ow: Buffer,
+    /// gradient of W_O W_U by head, `(heads · e, cp)`
+    ou: Buffer,
+    /// W_inᵀ packed, `(f, d)`
+    in_t: Right,
+    /// W_Uᵀ packed, `(p, d)`
+    unembed_t: Right,
+    /// `ow` and `ou` packed
+    ow_right: Right,
+    ou_right: Right,
+    /// dM packed, `(f, cp)`
+    m_right: Right,
+    /// by head: (W_O W_in)ᵀ, `(f, e)`, and (W_O W_U)ᵀ, `(p, e)`, packed
+    head_rights: Vec<[Right; 2]>,
+}
+
+impl Unfolder {
+    pub(crate) fn new(dims: &Dims) -> Unfolder {
+        let Dims {
+            p,
+            d,
+            heads,
+            e,
+            f,
+            fp,
+            cp,
+            rows,
+            ..
+        } = *dims;
+        let he = dims.he();
+        Unfolder {
+            v: Buffer::zeros(rows * he),
+            x: Buffer::zeros(rows * d),
+            ow: Buffer::zeros(he * fp),
+            ou: Buffer::zeros(he * cp),
+            in_t: Right::zeros(f, d),
+            unembed_t: Right::zeros(p, d),
+            ow_right: Right::zeros(he, f),
+            ou_right: Right::zeros(he, p),
+            m_right: Right::zeros(f, p),
+            head_rights: vec![[Right::zeros(f, e), Right::zeros(p, e)]; heads],
+        }
+    }
+
+    /// Fills `g`, the gradient of every parameter; of the biases only where they are trained.
+    pub(crate) fn unfold<S: Simd>(
+        &mut self,
+        simd: S,
+        dims: &Dims,
+        w: &Tensors<&[f32]>,
+        t: &Tables,
+        folded: &Folded,
+        g: &mut Tensors<&mut [f32]>,
+        grain: usize,
+    ) {
+        self.pack(simd, dims, w, t, folded, grain);
+        self.token_rows(simd, dims, w, folded, grain);
+        self.heads(simd, dims, t, folded, grain);
+        self.weights(simd, dims, w, t, folded, g, grain);
+        vectorized!(simd, self.vectors(dims, w, t, folded, g));
+    }
+
+    /// The operands that several products share.
+    fn pack<S: Simd>(
+        &mut self,
+        simd: S,
+        dims: &Dims,
+        w: &Tensors<&[f32]>,
+        t: &Tables,
+        folded: &Folded,
+        grain: usize,
+    ) {
+        let Dims {
+            p, e, f, fp, cp, ..
+        } = *dims;
+        let mut jobs = vec![
+            (&mut self.in_t, View::rows(w.input, f).t()),
+            (&mut self.unembed_t, View::rows(w.unembed, p).t()),
+            (&mut self.m_right, View::rows(&folded.m, cp)),
+        ];
+        for (h, [ow, ou]) in self.head_rights.iter_mut().enumerate() {
+            jobs.push((ow, View::rows(&t.ow[h * e * fp..], fp).t()));
+            jobs.push((ou, View::rows(&t.ou[h * e * cp..], cp).t()));
+        }
+        jobs.par_iter_mut()
+            .with_min_len(grain)
+            .for_each(|(right, view)| {
+                vectorized!(simd, right.pack::<S>(*view));
+            });
+    }
+
+    /// dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; dxd = Σ_h dV′_h W_V,hᵀ.
+    fn token_rows<S: Simd>(
+        &mut self,
+        simd: S,
+        dims: &Dims,
+        w: &Tensors<&[f32]>,
+        folded: &Folded,
+        grain: usize,
+    ) {
+        let Dims {
+            d,
+            heads,
+            e,
+            fp,
+            cp,
+            ..
+        } = *dims;
+        let he = dims.he();
+        let rights = &self.head_rights;
+        self.v
+            .par_chunks_mut(BLOCK * he)
+            .with_min_len(grain)
+            .zip(self.x.par_chunks_mut(BLOCK * d))
+            .zip(folded.neuron_rows.par_chunks(BLOCK * heads * fp))
+            .zip(folded.logit_rows.par_chunks(BLOCK * heads * cp))
+            .for_each(|(((v, x), neuron), logit)| {
+                vectorized!(simd, {
+                    let m = x.len() / d;
+                    for (h, [ow, ou]) in rights.iter().enumerate() {
+                        let neuron = View::rows(&neuron[h * fp..], heads * fp);
+                        let logit = View::rows(&logit[h * cp..], heads * cp);
+                        ow.product(simd, neuron, m, &mut v[h * e..], he, Mode::Set);
+                        ou.product(simd, logit, m, &mut v[h * e..], he, Mode::Add);
+                        let value = View::rows(&w.value[h * d * e..], e).t();
+                        let mode = if h == 0 { Mode::Set } else { Mode::Add };
+                        let v = View::rows(&v[h * e..], he);
+                        product(simd, v, value, Size { m, k: e, n: d }, x, d, mode);
+                    }
+                });
+            });
+    }
+
+    /// d(W_O W_in)_h = V′_hᵀ dU′_h and d(W_O W_U)_h = V′_hᵀ dD′_h.
+    fn heads<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, folded: &Folded, grain: usize) {
+        let Dims {
+            p,
+            heads,
+            e,
+            f,
+            fp,
+            cp,
+            rows,
+            ..
+        } = *dims;
+        let he = dims.he();
+        self.ow
+            .par_chunks_mut(e * fp)
+            .with_min_len(grain)
+            .zip(self.ou.par_chunks_mut(e * cp))
+            .enumerate()
+            .for_each(|(h, (ow, ou))| {
+                vectorized!(simd, {
+                    let v = View::rows(&t.v[h * e..], he).t();
+                    let size = |n| Size { m: e, k: rows, n };
+                    let neuron = View::rows(&folded.neuron_rows[h * fp..], heads * fp);
+                    product(simd, v, neuron, size(f), ow, fp, Mode::Set);
+                    let logit = View::rows(&folded.logit_rows[h * cp..], heads * cp);
+                    product(simd, v, logit, size(p), ou, cp, Mode::Set);
+                });
+            });
+        let mut jobs = [
+            (&mut self.ow_right, View::rows(&self.ow, fp)),
+            (&mut self.ou_right, View::rows(&self.ou, cp)),
+        ];
+        jobs.par_iter_mut()
+            .with_min_len(grain)
+            .for_each(|(right, view)| {
+                vectorized!(simd, right.pack::<S>(*view));
+            });
+    }
+
+    /// The matrix parts of the weights' gradients:
+    /// dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U) W_Uᵀ; dW_in = W_Oᵀ d(W_O W_in);
+    /// dW_U = W_Oᵀ d(W_O W_U) + W_outᵀ dM; dW_out = dM W_Uᵀ; dW_V,h = xdᵀ dV′_h.
+    fn weights<S: Simd>(
+        &self,
+        simd: S,
+        dims: &Dims,
+        w: &Tensors<&[f32]>,
+        t: &Tables,
+        folded: &Folded,
+        g: &mut Tensors<&mut [f32]>,
+        grain: usize,
+    ) {
+        let Dims {
+            p,
+            d,
+            e,
+            f,
+            fp,
+            cp,
+            rows,
+            ..
+        } = *dims;
+        let he = dims.he();
+        g.output
+            .par_chunks_mut(BLOCK * d)
+            .with_min_len(grain)
+            .enumerate()
+            .for_each(|(i, out)| {
+                vectorized!(simd, {
+                    let m = out.len() / d;
+                    let ow = View::rows(&self.ow[i * BLOCK * fp..], fp);
+                    let ou = View::rows(&self.ou[i * BLOCK * cp..], cp);
+                    self.in_t.product(simd, ow, m, out, d, Mode::Set);
+                    self.unembed_t.product(simd, ou, m, out, d, Mode::Add);
+                });
+            });
+        g.input
+            .par_chunks_mut(BLOCK * f)
+            .with_min_len(grain)
+            .zip(g.unembed.par_chunks_mut(BLOCK * p))
+            .enumerate()
+            .for_each(|(i, (input, unembed))| {
+                vectorized!(simd, {
+                    let m = input.len() / f;
+                    let output = View {
+                        data: &w.output[i * BLOCK..],
+                        row: 1,
+                        col: d,
+                    };
+                    let out = View {
+                        data: &w.out[i * BLOCK..],
+                        row: 1,
+                        col: d,
+                    };
+                    self.ow_right.product(simd, output, m, input, f, Mode::Set);
+                    self.ou_right
+                        .product(simd, output, m, unembed, p, Mode::Set);
+                    self.m_right.product(simd, out, m, unembed, p, Mode::Add);
+                });
+            });
+        g.out
+            .par_chunks_mut(2 * BLOCK * d)
+            .with_min_len(grain)
+            .enumerate()
+            .for_each(|(i, out)| {
+                vectorized!(simd, {
+                    let m = View::rows(&folded.m[i * 2 * BLOCK * cp..], cp);
+                    self.unembed_t
+                        .product(simd, m, out.len() / d, out, d, Mode::Set);
+                });
+            });
+        g.value
+            .par_chunks_mut(d * e)
+            .with_min_len(grain)
+            .enumerate()
+            .for_each(|(h, value)| {
+                vectorized!(simd, {
+                    let xd = View::rows(&t.xd, d).t();
+                    let v = View::rows(&self.v[h * e..], he);
+                    product(
+                        simd,
+                        xd,
+                        v,
+                        Size {
+                            m: d,
+                            k: rows,
+                            n: e,
+                        },
+                        value,
+                        e,
+                        Mode::Set,
+                    );
+                });
+            });
+    }
+
+    /// The vector parts: what comes through c, d, the scores and '='.
+    ///
+    /// dr = dc W_inᵀ + dd W_Uᵀ; dv_eq = dr W_Oᵀ; d(kq)_h = Σ_t ds[t] x_t / √e; dq = W_Kᵀ d(kq);
+    /// dx_t += Σ_h ds[t] kq_h / √e; dx_eq = dr + Σ_h dv_eq W_V,hᵀ − Σ_t dxd[t] + … + W_Q dq.
+    #[inline(always)]
+    fn vectors(
+        &mut self,
+        dims: &Dims,
+        w: &Tensors<&[f32]>,
+        t: &Tables,
+        folded: &Folded,
+        g: &mut Tensors<&mut [f32]>,
+    ) {
+        let Dims {
+            p,
+            d,
+            heads,
+            e,
+            f,
+            rows,
+            ..
+        } = *dims;
+        let (dc, dd) = (&folded.neuron_base[..f], &folded.logit_base[..p]);
+        let x_eq = &t.x[rows * d..];
+
+        // Through the unembedding: d = (r + b_out) W_U, so dd W_Uᵀ is the gradient of b_out and a
+        // part of that of r.
+        let mut through_unembed = vec![0.0; d];
+        matrix_vector(&mut through_unembed, w.unembed, p, dd);
+        let mut dr = vec![0.0; d];
+        matrix_vector(&mut dr, w.input, f, dc);
+        add(&mut dr, &through_unembed);
+        if dims.trained_biases {
+            g.bias_in.copy_from_slice(dc);
+            g.bias_out.copy_from_slice(&through_unembed);
+        }
+        let mut residual = t.r.to_vec();
+        add_outer(g.input, &residual, dc);
+        add(&mut residual, w.bias_out);
+        add_outer(g.unembed, &residual, dd);
+
+        let mut dv_eq = vec![0.0; heads * e];
+        matrix_vector(&mut dv_eq, w.output, d, &dr);
+        add_outer(g.output, &t.v_eq, &dr);
+
+        let mut dx_eq = dr;
+        for dxd in self.x.chunks_exact(d) {
+            add_scaled(&mut dx_eq, -1.0, dxd);
+        }
+        let scale = 1.0 / (e as f32).sqrt();
+        let (mut dkq, mut dq, mut back) = (vec![0.0; d], vec![0.0; e], vec![0.0; d]);
+        for h in 0..heads {
+            let of_head = h * d * e..(h + 1) * d * e;
+            let (q, kq) = (&t.q[h * e..][..e], &t.kq[h * d..][..d]);
+            dkq.fill(0.0);
+            for (row, x) in t.x.chunks_exact(d).enumerate() {
+                let ds = folded.scores[row * heads + h] * scale;
+                add_scaled(&mut dkq, ds, x);
+                let dx = if row < rows {
+                    &mut self.x[row * d..][..d]
+                } else {
+                    &mut dx_eq[..]
+                };
+                add_scaled(dx, ds, kq);
+            }
+            let key = &mut g.key[of_head.clone()];
+            key.fill(0.0);
+            add_outer(key, &dkq, q);
+            dq.fill(0.0);
+            add_vector_matrix(&mut dq, &dkq, &w.key[of_head.clone()]);
+            let query = &mut g.query[of_head.clone()];
+            query.fill(0.0);
+            add_outer(query, x_eq, &dq);
+            add_outer(&mut g.value[of_head.clone()], x_eq, &dv_eq[h * e..][..e]);
+            for (tensor, vector) in [(w.query, &dq[..]), (w.value, &dv_eq[h * e..][..e])] {
+                matrix_vector(&mut back, &tensor[of_head.clone()], e, vector);
+                add(&mut dx_eq, &back);
+            }
+        }
+
+        let (embed, embed_eq) = g.embed.split_at_mut(p * d);
+        let (dx_a, dx_b) = self.x.split_at(p * d);
+        for ((out, a), b) in embed.iter_mut().zip(dx_a).zip(dx_b) {
+            *out = a + b;
+        }
+        embed_eq.copy_from_slice(&dx_eq);
+        g.pos.fill(0.0);
+        let (pos, pos_eq) = g.pos.split_at_mut(2 * d);
+        for (row, dx) in self.x.chunks_exact(d).enumerate() {
+            add(&mut pos[row / p * d..][..d], dx);
+        }
+        pos_eq.copy_from_slice(&dx_eq);
+    }
+}

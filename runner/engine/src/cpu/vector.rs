@@ -1,0 +1,106 @@
+//! Vector and vector-matrix arithmetic as plain loops that compilers vectorise.
+
+use super::buffer::LINE;
+
+/// y += a x
+#[inline(always)]
+pub(crate) fn add_scaled(y: &mut [f32], a: f32, x: &[f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += a * *x;
+    }
+}
+
+/// y += x
+#[inline(always)]
+pub(crate) fn add(y: &mut [f32], x: &[f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += *x;
+    }
+}
+
+/// out (n) += x (k) · w (k, n; stride n)
+#[inline(always)]
+pub(crate) fn add_vector_matrix(out: &mut [f32], x: &[f32], w: &[f32]) {
+    let n = out.len();
+    for (x, w) in x.iter().zip(w.chunks_exact(n)) {
+        add_scaled(out, *x, w);
+    }
+}
+
+/// out (m; m rows of w) = w (m, k; stride `width`) · x (k)
+#[inline(always)]
+pub(crate) fn matrix_vector(out: &mut [f32], w: &[f32], width: usize, x: &[f32]) {
+    for (out, w) in out.iter_mut().zip(w.chunks(width)) {
+        *out = dot(&w[..x.len()], x);
+    }
+}
+
+/// out (m, n; stride n) += x (m) ⊗ y (n)
+#[inline(always)]
+pub(crate) fn add_outer(out: &mut [f32], x: &[f32], y: &[f32]) {
+    for (out, x) in out.chunks_exact_mut(y.len()).zip(x) {
+        add_scaled(out, *x, y);
+    }
+}
+
+/// Σ a_i b_i with two lines of running sums, in the same order on every machine.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const WIDE: usize = 2 * LINE;
+    let (a, a_rest) = a.as_chunks::<WIDE>();
+    let (b, b_rest) = b.as_chunks::<WIDE>();
+    let mut sums = [0.0f32; WIDE];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..WIDE {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        sums[i] += a * b;
+    }
+    let mut half = [0.0f32; LINE];
+    for i in 0..LINE {
+        half[i] = sums[i] + sums[i + LINE];
+    }
+    fold_lanes(half)
+}
+
+/// The sum of the lanes by halves.
+#[inline(always)]
+pub(crate) fn fold_lanes(mut sums: [f32; LINE]) -> f32 {
+    let mut half = LINE / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_counts_whole_lines_and_the_tail() {
+        for len in [1, 15, 16, 31, 32, 33, 77] {
+            let ones = vec![1.0; len];
+            assert_eq!(dot(&ones, &ones), len as f32);
+        }
+    }
+
+    #[test]
+    fn products_of_vectors_and_matrices() {
+        let w = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let mut out = [1.0; 3];
+        add_vector_matrix(&mut out, &[1.0, 10.0], &w);
+        assert_eq!(out, [42.0, 53.0, 64.0]);
+        let mut out = [0.0; 2];
+        matrix_vector(&mut out, &w, 3, &[1.0, 0.0, 2.0]);
+        assert_eq!(out, [7.0, 16.0]);
+        let mut out = [0.0; 4];
+        add_outer(&mut out, &[1.0, 2.0], &[3.0, 4.0]);
+        assert_eq!(out, [3.0, 4.0, 6.0, 8.0]);
+    }
+}
