@@ -51,7 +51,10 @@ impl Pairs {
             if samples.is_empty() {
                 return Err(EngineError::Data(format!("the {part} part is empty")));
             }
-            if let Some(s) = samples.iter().find(|s| s.a.max(s.b).max(s.label) as usize >= modulus) {
+            if let Some(s) = samples
+                .iter()
+                .find(|s| s.a.max(s.b).max(s.label) as usize >= modulus)
+            {
                 return Err(EngineError::Data(format!(
                     "pair ({}, {}) with label {} is outside 0..{modulus}",
                     s.a, s.b, s.label
@@ -61,7 +64,12 @@ impl Pairs {
         train.sort_unstable();
         test.sort_unstable();
         let lists = TokenLists::new(modulus, &train);
-        Ok(Pairs { modulus, train, test, lists })
+        Ok(Pairs {
+            modulus,
+            train,
+            test,
+            lists,
+        })
     }
 
     /// p
@@ -117,7 +125,11 @@ mod tests {
     use super::*;
 
     fn sample(a: u32, b: u32) -> Sample {
-        Sample { a, b, label: (a * b) % 3 }
+        Sample {
+            a,
+            b,
+            label: (a * b) % 3,
+        }
     }
 
     #[test]

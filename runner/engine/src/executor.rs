@@ -1,9 +1,9 @@
 //! What an executor promises, and what goes in and comes out: cells, rows of metrics, states.
 
+use crate::EngineError;
 use crate::data::Pairs;
 use crate::program::{Stage, Table};
 use crate::schedule::Recipe;
-use crate::EngineError;
 
 /// One cell to train: its data, recipe and starting state.
 #[derive(Clone, Debug)]

@@ -96,7 +96,13 @@ impl Program {
         Program {
             shape,
             prologue: vec![Stage::Fold],
-            epoch: vec![Stage::Learn, Stage::Unfold, Stage::Step, Stage::Fold, Stage::Evaluate],
+            epoch: vec![
+                Stage::Learn,
+                Stage::Unfold,
+                Stage::Step,
+                Stage::Fold,
+                Stage::Evaluate,
+            ],
         }
     }
 }

@@ -50,7 +50,11 @@ impl Recipe {
     }
 
     fn step(&self, step: u64) -> StepCoefficients {
-        let warm = if step < self.warmup { step as f64 / self.warmup as f64 } else { 1.0 };
+        let warm = if step < self.warmup {
+            step as f64 / self.warmup as f64
+        } else {
+            1.0
+        };
         let rate = self.learning_rate * warm;
         let [beta1, beta2] = self.betas;
         let power = |beta: f64| 1.0 - beta.powf((step + 1) as f64);
@@ -98,7 +102,10 @@ mod tests {
 
     #[test]
     fn warm_up_starts_at_zero_and_reaches_the_rate() {
-        let warm = Recipe { warmup: 10, ..PUBLISHED };
+        let warm = Recipe {
+            warmup: 10,
+            ..PUBLISHED
+        };
         let steps = warm.coefficients(0..11);
         assert_eq!((steps[0].rate, steps[0].decay), (0.0, 1.0));
         assert_eq!(steps[10], PUBLISHED.coefficients(10..11)[0]);

@@ -116,7 +116,11 @@ impl Parameter {
 
     /// Where the tensor starts in the flat parameter vector.
     pub fn offset(self, s: &Shape) -> usize {
-        Parameter::ALL.iter().take_while(|q| **q != self).map(|q| q.len(s)).sum()
+        Parameter::ALL
+            .iter()
+            .take_while(|q| **q != self)
+            .map(|q| q.len(s))
+            .sum()
     }
 
     /// The tensor's place in the flat parameter vector.
@@ -144,7 +148,11 @@ impl Shape {
 
     /// How many entries, from the start of the flat vector, the optimizer updates.
     pub fn trained(&self) -> usize {
-        if self.trained_biases { self.parameters() } else { Parameter::BiasIn.offset(self) }
+        if self.trained_biases {
+            self.parameters()
+        } else {
+            Parameter::BiasIn.offset(self)
+        }
     }
 }
 
