@@ -1,0 +1,128 @@
+use super::*;
+use crate::fixtures::{json, numbers, sha256_of_i64};
+use crate::{SplitError, Stream};
+
+fn dataset(operation: &str, modulus: u32) -> Dataset {
+    Dataset::new(&Operation::parse(operation).unwrap(), modulus).unwrap()
+}
+
+#[test]
+fn pairs_are_ordered_by_a_then_b_and_labelled() {
+    let add = dataset("add", 3);
+    assert_eq!(add.pairs(), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(add.labels(), [0, 1, 2, 1, 2, 0, 2, 0, 1]);
+    let div = dataset("div", 3);
+    assert_eq!(div.pairs(), [1, 2, 4, 5, 7, 8]);
+    assert_eq!(div.labels(), [0, 0, 1, 2, 2, 1]);
+    assert_eq!(
+        [div.label(3), div.label(5), div.label(8), div.label(9)],
+        [None, Some(2), Some(1), None]
+    );
+    assert_eq!(
+        [add.label(0), add.label(8), add.label(9)],
+        [Some(0), Some(1), None]
+    );
+}
+
+#[test]
+fn domains_have_the_published_sizes() {
+    for (operation, pairs) in [
+        ("mul", 97 * 97),
+        ("div", 97 * 96),
+        ("mul-nonzero", 96 * 96),
+        ("div-odd-else-sub", 97 * 97),
+        ("1/(a - b)", 97 * 96),
+    ] {
+        assert_eq!(dataset(operation, 97).pairs().len(), pairs, "{operation}");
+    }
+}
+
+#[test]
+fn splits_of_the_golden_settings() {
+    let golden = json(include_str!("../../fixtures/golden.json"));
+    let settings = golden["settings"].as_array().unwrap();
+    assert_eq!(settings.len(), 2);
+    for setting in settings {
+        let modulus = setting["modulus"].as_u64().unwrap() as u32;
+        let data = dataset(setting["operation"].as_str().unwrap(), modulus);
+        let fraction = setting["fraction"].as_f64().unwrap();
+        let seed = setting["data_seed"].as_i64().unwrap();
+        let split = data.split(fraction, seed, Stream::Torch).unwrap();
+        assert_eq!(split.train.len(), setting["train"]);
+        assert_eq!(split.test.len(), setting["test"]);
+        assert_eq!(sha256_of_i64(&split.train), setting["sha256_train_i64le"]);
+        assert_eq!(sha256_of_i64(&split.test), setting["sha256_test_i64le"]);
+        assert_eq!(
+            data.split(fraction, seed, Stream::TorchLegacy).unwrap(),
+            split
+        );
+    }
+}
+
+fn first_pairs(indices: &[u32], modulus: u32) -> Vec<(u32, u32)> {
+    indices
+        .iter()
+        .take(5)
+        .map(|pair| (pair / modulus, pair % modulus))
+        .collect()
+}
+
+#[test]
+fn splits_begin_with_the_published_pairs() {
+    let add = dataset("add", 113);
+    let demo = add.split(0.3, 598, Stream::Torch).unwrap();
+    assert_eq!(
+        first_pairs(&demo.train, 113),
+        [(21, 31), (30, 98), (47, 10), (86, 21), (99, 83)]
+    );
+    assert_eq!(
+        first_pairs(&demo.test, 113),
+        [(43, 40), (31, 42), (39, 63), (35, 61), (112, 102)]
+    );
+    let paper = add.split(0.3, 0, Stream::Python).unwrap();
+    assert_eq!(
+        first_pairs(&paper.train, 113),
+        [(18, 34), (10, 83), (55, 28), (25, 51), (63, 65)]
+    );
+    assert_eq!(paper.train.len(), 3830);
+}
+
+#[test]
+fn a_split_deals_out_exactly_the_pairs_of_the_domain() {
+    let div = dataset("div", 23);
+    for stream in Stream::ALL {
+        let split = div.split(0.4, 5, stream).unwrap();
+        let mut all = [split.train.clone(), split.test].concat();
+        assert_ne!(all, div.pairs());
+        all.sort_unstable();
+        assert_eq!(all, div.pairs());
+        assert_eq!(split.train.len(), 202); // ⌊0.4 · 506⌋
+    }
+}
+
+#[test]
+fn empty_parts_and_wrong_fractions_are_refused() {
+    let data = dataset("add", 3);
+    let split = |fraction| data.split(fraction, 0, Stream::Torch);
+    for fraction in [0.0, 1.0, -0.5, 2.0, f64::INFINITY] {
+        assert_eq!(split(fraction), Err(SplitError::Fraction { fraction }));
+    }
+    assert!(matches!(split(f64::NAN), Err(SplitError::Fraction { .. })));
+    assert_eq!(
+        split(0.1),
+        Err(SplitError::EmptyTrain {
+            fraction: 0.1,
+            pairs: 9
+        })
+    );
+    assert_eq!(split(0.12).unwrap().train.len(), 1);
+    for modulus in [2, 3, 97, 113, 128, 509] {
+        let data = dataset("add", modulus);
+        let split = data
+            .split(1.0 - f64::EPSILON / 2.0, 0, Stream::Torch)
+            .unwrap();
+        assert_eq!(split.test.len(), 1, "modulus {modulus}");
+    }
+    let lone = dataset("mul-nonzero", 2).split(0.5, 0, Stream::Python);
+    assert_eq!(lone, Err(SplitError::TooFewPairs { pairs: 1 }));
+}
