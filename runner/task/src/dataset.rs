@@ -1,6 +1,6 @@
 //! All pairs of an operation's domain with their labels.
 
-use crate::{Evaluator, Operation, OperationError};
+use crate::{Operation, OperationError};
 
 /// Every pair on which an operation is defined, with its label, in the published order: `a` slow,
 /// `b` fast.
@@ -19,11 +19,15 @@ impl Dataset {
     /// # Errors
     /// Those of [`Operation::check`].
     pub fn new(operation: &Operation, modulus: u32) -> Result<Dataset, OperationError> {
-        let evaluator: Evaluator<'_> = operation.evaluator(modulus)?;
-        let (pairs, labels) = (0..modulus)
-            .flat_map(|a| (0..modulus).map(move |b| (a, b)))
-            .filter_map(|(a, b)| Some((a * modulus + b, evaluator.apply(a, b)?)))
-            .unzip();
+        let evaluator = operation.evaluator(modulus)?;
+        let all = (modulus as usize).pow(2);
+        let (mut pairs, mut labels) = (Vec::with_capacity(all), Vec::with_capacity(all));
+        for (a, b) in (0..modulus).flat_map(|a| (0..modulus).map(move |b| (a, b))) {
+            if let Some(label) = evaluator.apply(a, b) {
+                pairs.push(a * modulus + b);
+                labels.push(label);
+            }
+        }
         Ok(Dataset {
             modulus,
             pairs,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixtures::{json, numbers, sha256_of_i64};
+use crate::fixtures::{json, sha256_of_i64};
 use crate::{SplitError, Stream};
 
 fn dataset(operation: &str, modulus: u32) -> Dataset {

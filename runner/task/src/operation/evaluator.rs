@@ -144,25 +144,29 @@ impl<'o> Evaluator<'o> {
     fn no_inverse(&self, divisor: &Expression, value: u32) -> OperationError {
         let p = self.modulus;
         let shown = notation::write(divisor, Style::Source).text;
-        let which = match divisor {
-            Expression::Constant(_) => format!("`{shown}`"),
-            _ => format!("`{shown}`, which can be {value}:"),
-        };
-        let message = format!(
-            "modulo {p} there is no division by {which} {value} and {p} share the factor {}",
-            residues::gcd(value, p),
+        let factor = format!(
+            "which shares the factor {} with {p}",
+            residues::gcd(value, p)
         );
-        let expected = "a prime modulus, or divisors that share no factor with the modulus";
-        let help = match residues::primes_beside(p, MAX_MODULUS) {
-            (Some(below), Some(above)) => {
-                format!("the nearest prime moduli are {below} and {above}")
+        let message = match divisor {
+            Expression::Constant(_) => {
+                format!("modulo {p} there is no division by `{shown}`, {factor}")
             }
-            (Some(prime), None) | (None, Some(prime)) => format!("the nearest prime is {prime}"),
-            (None, None) => {
-                return OperationError::new(0..self.operation.extent, message, expected);
+            _ => {
+                format!("modulo {p} there is no division by `{shown}`: it can be {value}, {factor}")
             }
         };
-        OperationError::new(0..self.operation.extent, message, expected).help(help)
+        let expected = "a prime modulus, or divisors that share no factor with the modulus";
+        let error = OperationError::new(0..self.operation.extent, message, expected);
+        error.help(match residues::primes_beside(p, MAX_MODULUS) {
+            (Some(below), Some(above)) => {
+                Some(format!("the nearest prime moduli are {below} and {above}"))
+            }
+            (Some(prime), None) | (None, Some(prime)) => {
+                Some(format!("the nearest prime modulus is {prime}"))
+            }
+            (None, None) => None,
+        })
     }
 
     fn some_pair_is_defined(&self) -> Result<(), OperationError> {

@@ -60,7 +60,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, OperationError> {
             let digits = leading(rest, |c| c.is_ascii_digit());
             (digits.len(), integer(digits, start)?)
         } else if first.is_alphabetic() || first == '_' {
-            let word = leading(rest, |c| c.is_alphanumeric() || c == '_');
+            let word = leading(rest, belongs_to_a_word);
             (word.len(), keyword(word, start)?)
         } else {
             (first.len_utf8(), symbol(rest, first, start)?)
@@ -76,6 +76,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, OperationError> {
         span: start..start,
     });
     Ok(tokens)
+}
+
+/// Whether a character can stand in a word; raised digits cannot, though Unicode counts them in.
+pub(super) fn belongs_to_a_word(character: char) -> bool {
+    character.is_alphabetic() || character.is_ascii_digit() || character == '_'
 }
 
 /// The longest beginning of `text` whose characters all satisfy `belongs`.

@@ -201,7 +201,7 @@ fn listing() -> String {
 fn looks_like_a_name(text: &str) -> bool {
     let mut words = text.split(['-', '_']);
     text.chars()
-        .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+        .all(|c| lexer::belongs_to_a_word(c) || c == '-')
         && text.starts_with(char::is_alphabetic)
         && words
             .next()

@@ -1,7 +1,7 @@
 //! torch's CPU generator: `torch.manual_seed`, `randperm`, `rand`, `random_` and `normal_`.
 //!
 //! Bit for bit what torch 2 gives on x86-64 with AVX2 or AVX-512, and the same bits on every
-//! machine: the vectorised kernel is arithmetic that IEEE 754 fixes ([`vector`]), and the scalar
+//! machine: the vectorised kernel is arithmetic that IEEE 754 fixes (`vector.rs`), and the scalar
 //! draw takes its functions from a Rust library. Checked against vectors made with torch 2.15.
 
 mod vector;
