@@ -46,7 +46,7 @@ const LONGEST_SLUG: usize = 40;
 /// ```
 /// Integers are decimal, below 2^64 and count modulo the modulus (exponents do not). A residue is
 /// odd or even as the integer from 0 to p − 1. Anything to the power 0 is 1. A text has at most 512
-/// bytes.
+/// bytes, spaces not counted.
 ///
 /// An expression that is a named operation written out *is* that operation: `a*b` and `mul` are
 /// equal and have one slug.
@@ -145,7 +145,7 @@ impl Operation {
         let notation = notation::write(&self.expression, Style::People).text;
         match self.domain {
             Domain::All => notation,
-            Domain::Nonzero => format!("{notation}, a, b ≠ 0"),
+            Domain::Nonzero => format!("{notation} (a, b ≠ 0)"),
         }
     }
 

@@ -13,8 +13,9 @@ use super::OperationError;
 use super::expression::{Choice, Expression, Operator, Parity};
 use super::lexer::{self, Kind, Token};
 
-/// The longest text that is read, in bytes. A chain of sums is one tree level a term, so this also
-/// bounds the depth of what the parser builds.
+/// The longest text that is read, in bytes, spaces not counted: the one form of an expression may
+/// have more of them than the text it was read from, and must be readable again. A chain of sums is
+/// one tree level a term, so this also bounds the depth of what the parser builds.
 const LONGEST: usize = 512;
 
 /// The deepest nesting of parentheses, negations and conditionals.
@@ -22,10 +23,11 @@ const DEEPEST: usize = 48;
 
 /// Refuses a text that is too long for [`parse`].
 pub(super) fn check_length(text: &str) -> Result<(), OperationError> {
-    if text.len() <= LONGEST {
+    let length: usize = text.split_whitespace().map(str::len).sum();
+    if length <= LONGEST {
         return Ok(());
     }
-    let message = format!("the operation is too long: {} bytes", text.len());
+    let message = format!("the operation is too long: {length} bytes");
     Err(OperationError::new(
         0..text.len(),
         message,

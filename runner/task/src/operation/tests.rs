@@ -262,7 +262,7 @@ fn notations() {
         ("mul", "a × b"),
         ("sub", "a − b"),
         ("div", "a / b"),
-        ("mul-nonzero", "a × b, a, b ≠ 0"),
+        ("mul-nonzero", "a × b (a, b ≠ 0)"),
         ("cubic-add", "a³ + ab² + b"),
         ("div-odd-else-sub", "a / b if b is odd, else a − b"),
         ("2*a*b^12 - 3", "2ab¹² − 3"),
@@ -452,6 +452,13 @@ fn no_text_is_too_long_or_too_deep() {
     );
     let longest = format!("a{}", "+b".repeat(255));
     assert_eq!(parse(&longest).apply(1, 1, 97), Some(256 % 97));
+    assert_eq!(parse(parse(&longest).text()), parse(&longest));
+    assert!(
+        refused(&format!("{longest}-1"))
+            .0
+            .message
+            .contains("too long: 513 bytes")
+    );
 }
 
 /// A random expression, with parentheses here and there.
