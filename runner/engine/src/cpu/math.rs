@@ -9,10 +9,12 @@ const LN_2_HIGH: f32 = 0.693_359_375;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// 1.5 · 2²³: adding it leaves the nearest integer in the low mantissa bits.
 const ROUND: f32 = 12_582_912.0;
-/// Below this e^x is not a normal f32 any more: the result is 0.
-const SMALLEST: f32 = -87.0;
+/// Below this e^x (8.8e-27) is taken for 0. Nothing so small shows beside Adam's ε or in a float64
+/// loss, which ends at 1e-16; and products of such gradients would be denormal numbers, on which
+/// processors are a hundred times slower.
+const SMALLEST: f32 = -60.0;
 
-/// e^x for x ≤ 0; 0 below −87; not a number for what is none. Error below 2 ulp (range reduction by ln 2 and Cephes' degree-6
+/// e^x for x ≤ 0; 0 below −60; not a number for what is none. Error below 2 ulp (range reduction by ln 2 and Cephes' degree-6
 /// polynomial).
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
@@ -98,18 +100,15 @@ mod tests {
     #[test]
     fn exp_is_within_two_ulp_of_f64() {
         let mut worst = 0.0f64;
-        for i in 0..=870_000 {
+        for i in 0..600_000 {
             let x = -(i as f32) * 1e-4;
-            if x <= SMALLEST {
-                continue;
-            }
             let want = f64::from(x).exp();
             let ulp = f64::from(f32::EPSILON) * 2f64.powi(want.log2().floor() as i32);
             worst = worst.max((f64::from(exp(x)) - want).abs() / ulp);
         }
         assert!(worst < 2.0, "{worst} ulp");
         assert_eq!(exp(0.0), 1.0);
-        assert_eq!((exp(-88.0), exp(f32::NEG_INFINITY)), (0.0, 0.0));
+        assert_eq!((exp(-60.1), exp(f32::NEG_INFINITY)), (0.0, 0.0));
         assert!(exp(f32::NAN).is_nan());
     }
 
