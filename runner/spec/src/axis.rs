@@ -6,7 +6,8 @@ use grokrun_task::Operation;
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Field, Integer, Number, Presence, Read, Reader, Want, wrong_type};
+use crate::field::{Field, Presence, Read, Reader, Want, wrong_type};
+use crate::number::{Integer, Number};
 use crate::source::Span;
 use crate::table::{Section, Table};
 
@@ -34,6 +35,12 @@ impl Point for f64 {
     }
 }
 
+impl<T: Point> Point for &T {
+    fn toml(&self) -> String {
+        (*self).toml()
+    }
+}
+
 impl Point for Operation {
     fn toml(&self) -> String {
         toml::Value::from(self.text()).to_string()
@@ -48,10 +55,16 @@ pub(crate) struct Points<T> {
     pub(crate) points: Vec<(T, Option<Span>)>,
 }
 
-impl<T: Copy> Points<T> {
-    /// The values alone.
-    pub(crate) fn values(&self) -> Vec<T> {
-        self.points.iter().map(|(value, _)| *value).collect()
+impl<T> Points<T> {
+    /// The same places with other values.
+    pub(crate) fn filter_map<U>(self, map: impl Fn(T) -> Option<U>) -> Points<U> {
+        let points = self.points.into_iter();
+        Points {
+            span: self.span,
+            points: points
+                .filter_map(|(value, span)| Some((map(value)?, span)))
+                .collect(),
+        }
     }
 }
 
@@ -118,7 +131,10 @@ impl<F: Element> Read for Axis<F> {
     }
 
     fn absent(&self) -> Points<F::Out> {
-        Points { span: None, points: self.0.default().into_iter().map(|v| (v, None)).collect() }
+        Points {
+            span: None,
+            points: self.0.default().into_iter().map(|v| (v, None)).collect(),
+        }
     }
 }
 
@@ -135,9 +151,11 @@ fn read_points<F: Element>(field: &F, node: &Node, reader: &mut Reader<'_>) -> P
             }
             let mut first: HashMap<String, Span> = HashMap::new();
             for item in items {
-                let Some(value) = field.element(item, reader) else { continue };
+                let Some(value) = field.element(item, reader) else {
+                    continue;
+                };
                 if let Some(first) = first.get(&value.toml()) {
-                    let text = reader.sources.text(item.span);
+                    let text = reader.sources.excerpt(item.span);
                     reader
                         .report
                         .error(item.span, format!("`{path}` has {text} twice"))
@@ -149,9 +167,16 @@ fn read_points<F: Element>(field: &F, node: &Node, reader: &mut Reader<'_>) -> P
                 }
             }
         }
-        _ => points.extend(field.element(node, reader).map(|value| (value, Some(node.span)))),
+        _ => points.extend(
+            field
+                .element(node, reader)
+                .map(|value| (value, Some(node.span))),
+        ),
     }
-    Points { span: Some(node.span), points }
+    Points {
+        span: Some(node.span),
+        points,
+    }
 }
 
 /// The schema of a field that takes one `element`, a list of them, or one of `more`.
@@ -212,7 +237,11 @@ impl Element for Seed {
             reader
                 .report
                 .error(node.span, format!("`{}` must fit into 64 bits", self.path))
-                .label(format!("expected an integer from {} to {}", i64::MIN, i64::MAX));
+                .label(format!(
+                    "expected an integer from {} to {}",
+                    i64::MIN,
+                    i64::MAX
+                ));
         }
         value
     }
@@ -248,24 +277,40 @@ impl Read for SeedAxis {
             return read_points(&self.seed, node, reader);
         }
         let section = Section::open(self.range, Some(node), reader);
-        let start = section.node(self.start).and_then(|node| self.start.element(node, reader));
-        let count = section.node(self.count).and_then(|node| self.count.element(node, reader));
+        let start = section
+            .node(self.start)
+            .and_then(|node| self.start.element(node, reader));
+        let count = section
+            .node(self.count)
+            .and_then(|node| self.count.element(node, reader));
         let mut points = Vec::new();
         if let (Some(start), Some(count)) = (start, count) {
-            match i64::try_from(count - 1).ok().and_then(|more| start.checked_add(more)) {
+            match i64::try_from(count - 1)
+                .ok()
+                .and_then(|more| start.checked_add(more))
+            {
                 Some(last) => points.extend((start..=last).map(|seed| (seed, Some(node.span)))),
                 None => {
                     reader
                         .report
-                        .error(node.span, format!("`{}` must fit into 64 bits", self.seed.path))
+                        .error(
+                            node.span,
+                            format!("`{}` must fit into 64 bits", self.seed.path),
+                        )
                         .label("the last seed of this range is too large");
                 }
             }
         }
-        Points { span: Some(node.span), points }
+        Points {
+            span: Some(node.span),
+            points,
+        }
     }
 
     fn absent(&self) -> Points<i64> {
-        Points { span: None, points: Vec::new() }
+        Points {
+            span: None,
+            points: Vec::new(),
+        }
     }
 }

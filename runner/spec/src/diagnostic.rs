@@ -3,24 +3,16 @@
 //! A [`Report`] gathers what the readers find; [`Diagnostics`] is what the caller gets. What is
 //! wrong, and what to do about it, is decided elsewhere.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use annotate_snippets::renderer::Renderer;
-use annotate_snippets::{AnnotationKind, Group, Level as Title, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Snippet};
 
 use crate::source::{Sources, Span};
 
 /// At most this many mistakes are shown in full; a file that has more was not meant as a spec.
 const SHOWN: usize = 50;
-
-/// How bad a [`Diagnostic`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// The spec can't be run.
-    Error,
-    /// The spec can be run, but probably does not say what was meant.
-    Warning,
-}
 
 /// What a diagnostic is about, as far as it matters for keeping or dropping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +25,9 @@ enum Topic {
     Meaning,
 }
 
-/// One mistake, with its place.
+/// One mistake while it is described.
 #[derive(Clone, Debug)]
-pub struct Diagnostic {
-    level: Level,
+pub(crate) struct Diagnostic {
     topic: Topic,
     message: String,
     span: Span,
@@ -46,21 +37,6 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Error or warning.
-    pub fn level(&self) -> Level {
-        self.level
-    }
-
-    /// What is wrong: a lower-case sentence fragment.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// What to do about it, one sentence fragment each; may be empty.
-    pub fn help(&self) -> &[String] {
-        &self.help
-    }
-
     /// What is written under the offending text.
     pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();
@@ -90,27 +66,25 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new() -> Self {
-        Self { found: Vec::new(), lost_from: None }
+        Self {
+            found: Vec::new(),
+            lost_from: None,
+        }
     }
 
     /// The text at `span` makes the spec unusable.
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.push(Level::Error, Topic::Meaning, span, message.into())
-    }
-
-    /// The text at `span` probably does not do what was meant.
-    pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.push(Level::Warning, Topic::Meaning, span, message.into())
+        self.push(Topic::Meaning, span, message.into())
     }
 
     /// Something that should stand at `span` does not.
     pub(crate) fn missing(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.push(Level::Error, Topic::Missing, span, message.into())
+        self.push(Topic::Missing, span, message.into())
     }
 
     /// The text at `span` is not TOML.
     pub(crate) fn syntax(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.push(Level::Error, Topic::Syntax, span, message.into())
+        self.push(Topic::Syntax, span, message.into())
     }
 
     /// The syntax is so broken that nothing in the same text from `span` on means what it says.
@@ -119,14 +93,13 @@ impl Report {
         self.lost_from = Some(earlier);
     }
 
-    /// Whether anything found makes the spec unusable.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.found.iter().any(|diagnostic| diagnostic.level == Level::Error)
+    /// Whether nothing was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
-    fn push(&mut self, level: Level, topic: Topic, span: Span, message: String) -> &mut Diagnostic {
+    fn push(&mut self, topic: Topic, span: Span, message: String) -> &mut Diagnostic {
         self.found.push(Diagnostic {
-            level,
             topic,
             message,
             span,
@@ -139,11 +112,12 @@ impl Report {
     }
 
     /// Orders what was found by place and drops what only follows from broken syntax: anything
-    /// said to be missing, anything on the line of a mistake of syntax, and anything behind a
+    /// said to be missing, anything that concerns the line of a mistake of
+    /// syntax, and anything behind a
     /// bracket left open.
     pub(crate) fn finish(mut self, sources: Sources) -> Diagnostics {
-        let line = |span: Span| (span.source(), sources.line_column(span).0);
-        let broken: Vec<_> = self
+        let line = |span: Span| (span.source(), sources.line_number(span));
+        let broken: HashSet<_> = self
             .found
             .iter()
             .filter(|diagnostic| diagnostic.topic == Topic::Syntax)
@@ -157,54 +131,76 @@ impl Report {
                     let lost = self.lost_from.is_some_and(|from| {
                         from.source() == diagnostic.span.source() && from <= diagnostic.span
                     });
-                    !lost && !broken.contains(&line(diagnostic.span))
+                    let mut places = diagnostic
+                        .context
+                        .iter()
+                        .map(|(span, _)| *span)
+                        .chain([diagnostic.span]);
+                    !lost && !places.any(|span| broken.contains(&line(span)))
                 }
             });
         }
         self.found.sort_by_key(|diagnostic| diagnostic.span);
-        Diagnostics { sources, found: self.found }
+        Diagnostics {
+            sources,
+            found: self.found,
+        }
     }
 }
 
-/// All mistakes of a spec, in the order of its text, together with that text.
+/// All mistakes of a spec, in the order of its text, together with that text; never empty.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     sources: Sources,
     found: Vec<Diagnostic>,
 }
 
+/// One of the mistakes in [`Diagnostics`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Mistake<'d> {
+    /// The text that it is in: the spec's path, or `--set`.
+    pub file: &'d str,
+    /// The line at which the offending text starts, from 1.
+    pub line: usize,
+    /// The column at which it starts, from 1, in characters.
+    pub column: usize,
+    /// The offending text itself.
+    pub text: &'d str,
+    /// What is wrong: a lower-case sentence fragment.
+    pub message: &'d str,
+    /// What is written under the offending text: what was expected, as a rule.
+    pub label: &'d str,
+    /// What to do about it, one sentence fragment each; may be empty.
+    pub help: &'d [String],
+}
+
 impl Diagnostics {
-    /// Every mistake and warning, in the order of the text; overrides last.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Diagnostic> {
-        self.found.iter()
-    }
-
-    /// Whether there is nothing to report.
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    /// Whether one of them makes the spec unusable.
-    pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|diagnostic| diagnostic.level == Level::Error)
-    }
-
-    /// The text that `diagnostic` (one of these) is about: the spec's path, or `--set`.
-    pub fn path(&self, diagnostic: &Diagnostic) -> &str {
-        &self.sources.of(diagnostic.span).name
-    }
-
-    /// Line and column at which `diagnostic` (one of these) starts, both from 1; the column counts
-    /// characters.
-    pub fn line_column(&self, diagnostic: &Diagnostic) -> (usize, usize) {
-        self.sources.line_column(diagnostic.span)
+    /// Every mistake, in the order of the text; those of `--set` last.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Mistake<'_>> {
+        self.found.iter().map(|diagnostic| {
+            let (line, column) = self.sources.line_column(diagnostic.span);
+            Mistake {
+                file: &self.sources.of(diagnostic.span).name,
+                line,
+                column,
+                text: self.sources.text(diagnostic.span),
+                message: &diagnostic.message,
+                label: &diagnostic.label,
+                help: &diagnostic.help,
+            }
+        })
     }
 
     /// The report for a person: every mistake with its file, line and column, the text
-    /// underlined, and what to do. With `color`, ANSI escapes are used; without, the text is the
-    /// same on every machine. Ends with a newline unless empty.
+    /// underlined, and what to do. With `color`, ANSI escapes are used; without, there are none. At most
+    /// 50 mistakes are shown, the rest is counted. Ends with a newline.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let mut out = String::new();
         for diagnostic in self.found.iter().take(SHOWN) {
             out.push_str(&renderer.render(&[self.group(diagnostic)]));
@@ -218,18 +214,14 @@ impl Diagnostics {
     }
 
     fn group<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
-        let title = match diagnostic.level {
-            Level::Error => Title::ERROR.primary_title(&diagnostic.message),
-            Level::Warning => Title::WARNING.primary_title(&diagnostic.message),
-        };
+        let title = Level::ERROR.primary_title(&diagnostic.message);
         let source = self.sources.of(diagnostic.span);
         let mut primary = AnnotationKind::Primary.span(diagnostic.span.range());
         if !diagnostic.label.is_empty() {
             primary = primary.label(&diagnostic.label);
         }
-        let snippet = |source: &'a crate::source::Source| {
-            Snippet::source(&source.text).path(&source.name)
-        };
+        let snippet =
+            |source: &'a crate::source::Source| Snippet::source(&source.text).path(&source.name);
         let (near, far): (Vec<_>, Vec<_>) = diagnostic
             .context
             .iter()
@@ -246,7 +238,7 @@ impl Diagnostics {
             );
         }
         for help in &diagnostic.help {
-            group = group.element(Title::HELP.message(help));
+            group = group.element(Level::HELP.message(help));
         }
         group
     }

@@ -58,7 +58,7 @@ impl Value {
 /// Reads the TOML document in source number `source`; mistakes of syntax go to `report`, and the
 /// tree holds what could be understood nevertheless.
 pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec<Entry> {
-    let text = sources.text(sources.span(source, 0..usize::MAX));
+    let text = sources.text(sources.whole(source));
     let (table, errors) = DeTable::parse_recoverable(text);
     syntax::report(source, sources, &errors, report);
     entries(table.get_ref(), source, sources)
@@ -87,7 +87,11 @@ fn convert(value: &DeValue<'_>, source: usize, sources: &Sources) -> Value {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Integer(integer) => {
             let digits = integer.as_str();
-            let saturated = if digits.starts_with('-') { i128::MIN } else { i128::MAX };
+            let saturated = if digits.starts_with('-') {
+                i128::MIN
+            } else {
+                i128::MAX
+            };
             Value::Integer(i128::from_str_radix(digits, integer.radix()).unwrap_or(saturated))
         }
         // What is no float was reported by the parser; NaN stands in for it.
@@ -105,4 +109,17 @@ fn convert(value: &DeValue<'_>, source: usize, sources: &Sources) -> Value {
         ),
         DeValue::Table(table) => Value::Table(entries(table, source, sources)),
     }
+}
+
+/// Where a key could be added to the top of the file: before the first table with a header, or at
+/// the end.
+pub(crate) fn end_of_top(entries: &[Entry], sources: &Sources) -> Span {
+    let header = entries
+        .iter()
+        .map(|entry| entry.key_span)
+        .find(|span| sources.line(*span).trim_start().starts_with('['));
+    header.unwrap_or_else(|| {
+        let whole = sources.whole(0);
+        sources.span(0, whole.range().end..whole.range().end)
+    })
 }

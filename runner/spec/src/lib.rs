@@ -1,1 +1,113 @@
-//! Skeleton.
+//! Specs: from the TOML text that declares an experiment to the plan of what to run.
+//!
+//! [`load`] reads a text into a [`Plan`] or says everything that is wrong with it as
+//! [`Diagnostics`]. On the way a spec is
+//!
+//! 1. a tree of values with their places, from the file and from every `--set` (`document`,
+//!    `overrides`);
+//! 2. a `Spec`: every key found in the one table of keys (`keys`), every value in its range,
+//!    lists still lists;
+//! 3. a [`Plan`]: checked as a whole and multiplied out into [`Cell`]s.
+//!
+//! [`json_schema`] describes specs to editors, from the same table of keys.
+//!
+//! This crate reads no file, knows no device and computes nothing; what an operation is, and
+//! where it is defined, is the task crate's.
+//!
+//! ```
+//! use std::path::Path;
+//! use grokrun_spec::{Catalog, load};
+//!
+//! let text = r#"
+//! operation = "mul"
+//! modulus = 113
+//! fraction = 0.3
+//! seeds = { data = 598, model = { start = 0, count = 32 } }
+//! "#;
+//! let plan = load(text, Path::new("sweep.toml"), &[], &Catalog::empty())?;
+//! assert_eq!(plan.name, "sweep");
+//! assert_eq!(plan.cells.len(), 32);
+//! assert_eq!(plan.cells[1].id, "mul-p113-f0.3-d598-m1");
+//!
+//! let overrides = ["modulus=1".to_owned()];
+//! let mistakes = load(text, Path::new("sweep.toml"), &overrides, &Catalog::empty());
+//! assert!(mistakes.is_err_and(|mistakes| mistakes.render(false).contains("too small")));
+//! # Ok::<(), grokrun_spec::Diagnostics>(())
+//! ```
+
+mod analysis;
+mod axis;
+mod diagnostic;
+mod document;
+mod field;
+mod keys;
+mod name;
+mod number;
+mod operation;
+mod overrides;
+mod plan;
+mod resolve;
+mod resolved;
+mod schema;
+mod source;
+mod spec;
+mod suggest;
+mod syntax;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use analysis::{AnalysisKind, Catalog, ParameterError};
+pub use diagnostic::{Diagnostics, Mistake};
+pub use plan::{
+    Activation, AnalysisRequest, Biases, Cell, Checkpoints, Init, Model, Plan, Precision, Stop,
+    Train,
+};
+pub use schema::json_schema;
+
+use diagnostic::Report;
+use field::Reader;
+use source::Sources;
+use spec::Spec;
+
+/// Reads the spec `text`. `path` is shown in messages, and its stem is the run's name where the
+/// spec gives none; nothing is read from there. Each of `overrides` is `key=value` as given with
+/// `--set`: it replaces the value of the spec (tables are merged), and of two for one key the
+/// last counts. `catalog` has the analyses that may be asked for.
+///
+/// # Errors
+/// The spec, or an override, has mistakes: all that could be found.
+pub fn load(
+    text: &str,
+    path: &Path,
+    overrides: &[String],
+    catalog: &Catalog,
+) -> Result<Plan, Diagnostics> {
+    let mut sources = Sources::new(&path.display().to_string(), text);
+    let numbers: Vec<usize> = overrides
+        .iter()
+        .map(|text| sources.push_override(text))
+        .collect();
+
+    let mut report = Report::new();
+    let mut entries = document::read(0, &sources, &mut report);
+    let end = document::end_of_top(&entries, &sources);
+    for number in numbers {
+        let given = overrides::read(number, &sources, &mut report);
+        overrides::graft(&mut entries, given);
+    }
+
+    let mut reader = Reader {
+        sources: &sources,
+        report: &mut report,
+    };
+    let spec = Spec::read(&entries, end, path, catalog, &mut reader);
+    resolve::check(&spec, &mut reader);
+    if report.is_empty() {
+        Ok(resolve::plan(spec))
+    } else {
+        Err(report.finish(sources))
+    }
+}

@@ -12,6 +12,27 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// The whole text.
     pub(crate) text: String,
+    /// The byte at which each line starts.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    fn new(name: &str, text: &str) -> Self {
+        let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            lines: std::iter::once(0).chain(after_newlines).collect(),
+        }
+    }
+
+    /// The index of the line that the byte `at` is in.
+    fn line_index(&self, at: usize) -> usize {
+        // The first line starts at 0, so at least one start is not behind `at`.
+        self.lines
+            .partition_point(|&start| start <= at)
+            .saturating_sub(1)
+    }
 }
 
 /// The name under which the texts of `--set` are shown.
@@ -49,12 +70,12 @@ pub(crate) struct Sources(Vec<Source>);
 impl Sources {
     /// Starts with the spec's file; `path` is how it is shown in messages.
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        Self(vec![Source { name: path.to_owned(), text: text.to_owned() }])
+        Self(vec![Source::new(path, text)])
     }
 
     /// Adds the text of one `--set` and returns its index.
     pub(crate) fn push_override(&mut self, text: &str) -> usize {
-        self.0.push(Source { name: OVERRIDE.to_owned(), text: text.to_owned() });
+        self.0.push(Source::new(OVERRIDE, text));
         self.0.len() - 1
     }
 
@@ -82,19 +103,80 @@ impl Sources {
         Span { source, start, end }
     }
 
-    /// Line and column of the start of `span`, both from 1; the column counts characters.
-    pub(crate) fn line_column(&self, span: Span) -> (usize, usize) {
-        let before = &self.of(span).text[..span.start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
-        (line, before[line_start..].chars().count() + 1)
+    /// The line in which `span` starts, from 1.
+    pub(crate) fn line_number(&self, span: Span) -> usize {
+        self.of(span).line_index(span.start) + 1
     }
 
-    /// The text of the line in which `span` starts.
+    /// Line and column of the start of `span`, both from 1; the column counts characters.
+    pub(crate) fn line_column(&self, span: Span) -> (usize, usize) {
+        let source = self.of(span);
+        let line = source.line_index(span.start);
+        let before = &source.text[source.lines[line]..span.start];
+        (line + 1, before.chars().count() + 1)
+    }
+
+    /// The text of the line in which `span` starts, without its end.
     pub(crate) fn line(&self, span: Span) -> &str {
-        let text = &self.of(span).text;
-        let start = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = text[span.start..].find('\n').map_or(text.len(), |newline| span.start + newline);
-        &text[start..end]
+        let source = self.of(span);
+        let line = source.line_index(span.start);
+        let end = source
+            .lines
+            .get(line + 1)
+            .map_or(source.text.len(), |next| next - 1);
+        &source.text[source.lines[line]..end]
+    }
+
+    /// The text that `span` covers, short enough for a message: one line, at most 40 characters.
+    pub(crate) fn excerpt(&self, span: Span) -> String {
+        excerpt(self.text(span))
+    }
+
+    /// The whole of `source`.
+    pub(crate) fn whole(&self, source: usize) -> Span {
+        self.span(source, 0..usize::MAX)
+    }
+}
+
+/// `text`, short enough for a message: one line, at most 40 characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let line = text.lines().next().unwrap_or_default();
+    let shown: String = line.chars().take(LONGEST).collect();
+    if shown.len() == text.len() {
+        shown
+    } else {
+        format!("{}…", shown.trim_end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_lines_and_characters() {
+        let sources = Sources::new("x.toml", "é = 1\r\nbc = 2\n");
+        let place = |start, end| {
+            let span = sources.span(0, start..end);
+            (
+                sources.line_column(span),
+                sources.line(span),
+                sources.text(span),
+            )
+        };
+        assert_eq!(place(0, 2), ((1, 1), "é = 1\r", "é"));
+        assert_eq!(place(1, 1), ((1, 1), "é = 1\r", "é"));
+        assert_eq!(place(5, 6), ((1, 5), "é = 1\r", "1"));
+        assert_eq!(place(8, 10), ((2, 1), "bc = 2", "bc"));
+        assert_eq!(place(15, 99), ((3, 1), "", ""));
+        assert_eq!(place(99, 3), ((3, 1), "", ""));
+    }
+
+    #[test]
+    fn excerpts_are_short() {
+        assert_eq!(excerpt("a + b"), "a + b");
+        assert_eq!(excerpt("a\nb"), "a…");
+        assert_eq!(excerpt(&"x".repeat(50)), format!("{}…", "x".repeat(40)));
     }
 }

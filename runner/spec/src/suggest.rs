@@ -19,15 +19,17 @@ const OTHER_NAMES: [(&str, &str); 13] = [
 
 /// The one of `known` that `word` was most likely meant to be: known elsewhere under that name, or
 /// at most a third of its letters away.
-pub(crate) fn nearest<'k>(
-    word: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let folded = word.to_lowercase().replace('-', "_");
-    let elsewhere = OTHER_NAMES.iter().find(|(other, _)| *other == folded).map(|(_, ours)| *ours);
-    let limit = (word.chars().count() / 3).max(1);
+    let elsewhere = OTHER_NAMES
+        .iter()
+        .find(|(other, _)| *other == folded)
+        .map(|(_, ours)| *ours);
+    let length = word.chars().count();
+    let limit = (length / 3).max(1);
+    // No key is as long as this, and the distance takes time and memory with the length.
+    let known = known.into_iter().filter(|_| length <= 64);
     known
-        .into_iter()
         .map(|candidate| {
             let distance = if elsewhere == Some(candidate) {
                 0
@@ -43,11 +45,28 @@ pub(crate) fn nearest<'k>(
 
 /// `a`, `b` and `c`, each in backquotes; the text for an empty list is empty.
 pub(crate) fn listing<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
-    let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
+    joined(
+        words.into_iter().map(|word| format!("`{word}`")).collect(),
+        "and",
+    )
+}
+
+/// "a", "b" or "c", each in quotes; the text for an empty list is empty.
+pub(crate) fn alternatives<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    joined(
+        words
+            .into_iter()
+            .map(|word| format!("\"{word}\""))
+            .collect(),
+        "or",
+    )
+}
+
+fn joined(words: Vec<String>, last_with: &str) -> String {
+    match words.split_last() {
         None => String::new(),
         Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) => format!("{} {last_with} {last}", rest.join(", ")),
     }
 }
 
@@ -71,5 +90,6 @@ mod tests {
         assert_eq!(listing([]), "");
         assert_eq!(listing(["a"]), "`a`");
         assert_eq!(listing(["a", "b", "c"]), "`a`, `b` and `c`");
+        assert_eq!(alternatives(["a", "b"]), "\"a\" or \"b\"");
     }
 }

@@ -13,21 +13,30 @@ pub(crate) fn report(
     errors: &[toml::de::Error],
     report: &mut Report,
 ) {
-    let text = sources.text(sources.span(source, 0..usize::MAX));
+    let text = sources.text(sources.whole(source));
     let mut found: Vec<(Span, &str)> = errors
         .iter()
-        .map(|error| (sources.span(source, error.span().unwrap_or(0..0)), error.message()))
+        .map(|error| {
+            (
+                sources.span(source, error.span().unwrap_or(0..0)),
+                error.message(),
+            )
+        })
         .collect();
     found.sort_by_key(|(span, _)| *span);
 
-    let opener = if found.is_empty() { None } else { unclosed(text) };
+    let opener = if found.is_empty() {
+        None
+    } else {
+        unclosed(text)
+    };
     let opener = opener.map(|at| sources.span(source, at..at + 1));
     let mut last_line = 0;
     for (span, message) in found {
         if opener.is_some_and(|opener| opener <= span) {
             break;
         }
-        let (line, _) = sources.line_column(span);
+        let line = sources.line_number(span);
         if line == last_line {
             continue;
         }
@@ -41,7 +50,8 @@ pub(crate) fn report(
     if let Some(opener) = opener {
         let bracket = sources.text(opener);
         let closing = if bracket == "{" { "}" } else { "]" };
-        report.syntax(opener, format!("`{bracket}` is never closed"))
+        report
+            .syntax(opener, format!("`{bracket}` is never closed"))
             .label(format!("expected a matching `{closing}`"));
         report.lost_from(opener);
     }
@@ -50,23 +60,32 @@ pub(crate) fn report(
 /// One error, with its expectation as the label and, where the cause is a common one, with help.
 fn describe(span: Span, message: &str, sources: &Sources, report: &mut Report) {
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    let here = sources.text(span);
+    let here = sources.excerpt(span);
     let before = sources.text(sources.span(span.source(), 0..span.start()));
     match what {
         "string values must be quoted" if here.is_empty() => {
-            report.syntax(span, "the value is missing").label("expected a value after `=`");
+            report
+                .syntax(span, "the value is missing")
+                .label("expected a value after `=`");
         }
         "string values must be quoted" => {
             report
                 .syntax(span, format!("`{here}` is not a value"))
                 .label("expected a number, `true`, `false`, or text in quotes")
-                .add_help(format!("if text is meant, write \"{}\"", here.replace('"', "'")));
+                .add_help(format!(
+                    "if text is meant, write \"{}\"",
+                    here.replace('"', "'")
+                ));
         }
         "key with no value" => {
-            report.syntax(span, "this line is not TOML").label("expected `key = value`");
+            report
+                .syntax(span, "this line is not TOML")
+                .label("expected `key = value`");
         }
         "duplicate key" => {
-            report.syntax(span, format!("`{here}` is set twice")).label("already set above");
+            report
+                .syntax(span, format!("`{here}` is set twice"))
+                .label("already set above");
         }
         "unexpected key or value"
             if before.ends_with(|last: char| last.is_ascii_digit())
@@ -81,6 +100,32 @@ fn describe(span: Span, message: &str, sources: &Sources, report: &mut Report) {
             report
                 .syntax(span, "the line goes on after its value")
                 .label("expected the end of the line");
+        }
+        "invalid boolean" | "invalid float" => {
+            report
+                .syntax(span, format!("`{here}` is not a value"))
+                .label("expected a number, `true`, `false`, or text in quotes");
+        }
+        "invalid mantissa" | "invalid fraction" => {
+            report
+                .syntax(span, "the number lacks a digit")
+                .label("expected digits on both sides of the point, as in 0.5");
+        }
+        "unexpected leading zero" => {
+            report
+                .syntax(span, "the number begins with 0")
+                .label("expected no leading zero");
+        }
+        "invalid basic string" | "invalid literal string" => {
+            report
+                .syntax(span, "the text is never closed")
+                .label(format!("expected {expected}"));
+        }
+        "missing escaped value" => {
+            report
+                .syntax(span, "`\\` begins an escape, but none that there is")
+                .label(format!("expected {expected}"))
+                .add_help("in single quotes '…' nothing is an escape");
         }
         what => {
             let diagnostic = report.syntax(span, format!("not valid TOML: {what}"));
@@ -119,7 +164,10 @@ fn close(open: &mut Vec<(usize, u8)>, bracket: u8) {
 }
 
 fn line_end(bytes: &[u8], from: usize) -> usize {
-    bytes[from..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |n| from + n)
+    bytes[from..]
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .map_or(bytes.len(), |n| from + n)
 }
 
 /// The last byte of the string that starts at `from`; the end of its line if it is not closed.
@@ -149,7 +197,7 @@ mod tests {
         assert_eq!(unclosed("a = [1, 2]\n[b]\nc = { d = \"}\" } # ["), None);
         assert_eq!(unclosed("a = [1, 2\n[b]\n"), Some(4));
         assert_eq!(unclosed("[model\nheads = 4\n"), Some(0));
-        assert_eq!(unclosed("a = '''[\n[''' \nb = { c = \"\\\"{\"\n"), Some(20));
+        assert_eq!(unclosed("a = '''[\n[''' \nb = { c = \"\\\"{\"\n"), Some(19));
         assert_eq!(unclosed("a = \"[\nb = 2"), None);
         assert_eq!(unclosed("a = ]\nb = {"), Some(10));
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::document::{Entry, Node, Value};
 use crate::field::{Field, Read, Reader, Want, wrong_type};
 use crate::keys;
-use crate::source::Span;
+use crate::source::{Span, excerpt};
 use crate::suggest;
 
 /// A table with a fixed set of keys.
@@ -69,7 +69,12 @@ impl<'d> Section<'d> {
                 Some(example) => format!("a table, as in {example}"),
                 None => "a table".to_owned(),
             };
-            wrong_type(table.path, Want::Other, &expected, node, reader);
+            let text = reader.sources.text(node.span);
+            let doubled = text.starts_with("[[");
+            let diagnostic = wrong_type(table.path, Want::Other, &expected, node, reader);
+            if doubled {
+                diagnostic.add_help(format!("write [{}], with single brackets", table.path));
+            }
             return Self { entries: &[] };
         };
         Self::open_entries(table, entries, node.span, reader)
@@ -96,8 +101,16 @@ impl<'d> Section<'d> {
         if !missing.is_empty() {
             let keys = if missing.len() == 1 { "key" } else { "keys" };
             let paths = suggest::listing(missing.iter().map(|(path, _)| *path));
-            let diagnostic = reader.report.missing(end, format!("missing {keys} {paths}"));
-            diagnostic.label(if table.path.is_empty() { "expected above" } else { "expected here" });
+            let diagnostic = reader
+                .report
+                .missing(end, format!("missing {keys} {paths}"));
+            // Keys of the top can't follow the first header, which is what is underlined then.
+            let above = table.path.is_empty() && !end.range().is_empty();
+            diagnostic.label(if above {
+                "expected above"
+            } else {
+                "expected here"
+            });
             for (_, example) in missing {
                 diagnostic.add_help(format!("for example: {example}"));
             }
@@ -115,26 +128,39 @@ impl<'d> Section<'d> {
 
     /// What the file has for `field`.
     pub(crate) fn node(&self, field: &dyn Field) -> Option<&'d Node> {
-        self.entries.iter().find(|entry| entry.key == field.key()).map(|entry| &entry.node)
+        self.entries
+            .iter()
+            .find(|entry| entry.key == field.key())
+            .map(|entry| &entry.node)
     }
 }
 
 /// Reports `entry`, whose key `table` does not have, and where it may belong.
 fn unknown_key(table: &Table, entry: &Entry, reader: &mut Reader<'_>) {
     let known = || table.fields.iter().map(|field| field.key());
-    let place = match table.path {
-        "" => "at the top of the file".to_owned(),
-        path => format!("in `{path}`"),
+    let is_override = reader.sources.is_override(entry.key_span);
+    let word = excerpt(&entry.key);
+    let (message, label) = match table.path {
+        "" if is_override => (format!("unknown key `{word}`"), "not a key of a spec"),
+        "" => {
+            let message = format!("unknown key `{word}` at the top of the file");
+            (message, "not a key of a spec")
+        }
+        path => {
+            let message = format!("unknown key `{word}` in `{path}`");
+            (message, "not a key of this table")
+        }
     };
-    let diagnostic =
-        reader.report.error(entry.key_span, format!("unknown key `{}` {place}", entry.key));
-    diagnostic.label("not a key of this table");
+    let diagnostic = reader.report.error(entry.key_span, message);
+    diagnostic.label(label);
     if let Some(key) = suggest::nearest(&entry.key, known()) {
         diagnostic.add_help(format!("did you mean `{key}`?"));
-    } else if let Some(home) = keys::home(&entry.key) {
+    } else if let Some((home, key)) = keys::home(&entry.key) {
         diagnostic.add_help(match home.path {
-            "" => format!("`{}` belongs at the top of the file, above the first [table]", entry.key),
-            path => format!("`{}` belongs in [{path}]", entry.key),
+            "" if is_override => format!("did you mean `{key}`?"),
+            path if is_override => format!("did you mean `{path}.{key}`?"),
+            "" => format!("`{key}` belongs at the top of the file, above the first [table]"),
+            path => format!("`{key}` belongs in [{path}]"),
         });
     }
     diagnostic.add_help(format!("the keys here are {}", suggest::listing(known())));

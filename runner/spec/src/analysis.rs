@@ -1,0 +1,266 @@
+//! The tables `[analysis.NAME]`: which analyses there are, and what a spec asks of them.
+//!
+//! What an analysis computes is not known here; a [`Catalog`] is all that the spec needs to find
+//! every mistake before anything runs.
+
+use std::fmt;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::document::{Entry, Node, Value};
+use crate::field::{Field, Reader, Want, wrong_type};
+use crate::keys;
+use crate::plan::AnalysisRequest;
+use crate::source::excerpt;
+use crate::suggest;
+
+/// The analyses that a spec may ask for.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    kinds: Vec<AnalysisKind>,
+}
+
+impl Catalog {
+    /// A catalog of these analyses. Of two with one name the first counts.
+    pub fn new(kinds: impl IntoIterator<Item = AnalysisKind>) -> Self {
+        Self {
+            kinds: kinds.into_iter().collect(),
+        }
+    }
+
+    /// No analyses at all.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    fn find(&self, name: &str) -> Option<&AnalysisKind> {
+        self.kinds.iter().find(|kind| kind.name == name)
+    }
+}
+
+type Check = dyn Fn(&Map<String, Json>) -> Result<(), ParameterError> + Send + Sync;
+
+/// An analysis as far as a spec is concerned: its name and its parameters.
+pub struct AnalysisKind {
+    name: String,
+    properties: Map<String, Json>,
+    check: Box<Check>,
+}
+
+/// What is wrong with the parameters of an analysis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterError {
+    /// The parameter's name; an empty or unknown one stands for all of them together.
+    pub parameter: String,
+    /// What is wrong: a lower-case sentence fragment.
+    pub message: String,
+    /// What was expected instead.
+    pub expected: String,
+}
+
+impl AnalysisKind {
+    /// The analysis `name`. Of `schema`, a JSON schema of an object, the `properties` are the
+    /// parameters it has and their `default`s are filled in; `check` gets the complete parameters
+    /// and judges types and ranges. The key `every` is the runner's and never reaches it.
+    pub fn new(
+        name: impl Into<String>,
+        schema: &Json,
+        check: impl Fn(&Map<String, Json>) -> Result<(), ParameterError> + Send + Sync + 'static,
+    ) -> Self {
+        let properties = schema.get("properties").and_then(Json::as_object);
+        Self {
+            name: name.into(),
+            properties: properties.cloned().unwrap_or_default(),
+            check: Box::new(check),
+        }
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = &str> {
+        std::iter::once("every").chain(self.properties.keys().map(String::as_str))
+    }
+}
+
+impl fmt::Debug for AnalysisKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnalysisKind")
+            .field("name", &self.name)
+            .field("properties", &self.properties)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The table that holds the tables of the analyses.
+#[derive(Debug)]
+pub(crate) struct Analyses {
+    pub(crate) about: &'static str,
+}
+
+impl Field for Analyses {
+    fn path(&self) -> &'static str {
+        "analysis"
+    }
+
+    /// Which analyses there are differs from build to build, so that any name and any parameter
+    /// passes.
+    fn schema(&self) -> Json {
+        json!({
+            "description": self.about,
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": { "every": keys::ANALYSIS_EVERY.schema() },
+            },
+        })
+    }
+}
+
+impl Analyses {
+    /// Reads the tables at `node`. An analysis without `every` gets `every`.
+    pub(crate) fn read(
+        &self,
+        node: Option<&Node>,
+        every: u64,
+        catalog: &Catalog,
+        reader: &mut Reader<'_>,
+    ) -> Vec<AnalysisRequest> {
+        let Some(node) = node else { return Vec::new() };
+        let Value::Table(entries) = &node.value else {
+            let expected = "a table of tables, as in [analysis.fourier-sparsity]";
+            wrong_type(self.path(), Want::Other, expected, node, reader);
+            return Vec::new();
+        };
+        entries
+            .iter()
+            .filter_map(|entry| read_one(entry, every, catalog, reader))
+            .collect()
+    }
+}
+
+fn read_one(
+    entry: &Entry,
+    every: u64,
+    catalog: &Catalog,
+    reader: &mut Reader<'_>,
+) -> Option<AnalysisRequest> {
+    let name = excerpt(&entry.key);
+    let Some(kind) = catalog.find(&entry.key) else {
+        unknown_analysis(entry, catalog, reader);
+        return None;
+    };
+    let Value::Table(entries) = &entry.node.value else {
+        wrong_type(
+            &format!("analysis.{name}"),
+            Want::Other,
+            "a table",
+            &entry.node,
+            reader,
+        );
+        return None;
+    };
+    let mut request = AnalysisRequest {
+        name: kind.name.clone(),
+        every,
+        parameters: kind
+            .properties
+            .iter()
+            .filter_map(|(key, schema)| Some((key.clone(), schema.get("default")?.clone())))
+            .collect(),
+    };
+    let mut sound = true;
+    for parameter in entries {
+        if parameter.key == "every" {
+            let read = keys::ANALYSIS_EVERY.check(&parameter.node, reader);
+            sound &= read.is_some();
+            request.every = read.unwrap_or(every);
+        } else if !kind.properties.contains_key(&parameter.key) {
+            unknown_parameter(kind, parameter, reader);
+            sound = false;
+        } else if let Some(value) = to_json(&parameter.node.value) {
+            request.parameters.insert(parameter.key.clone(), value);
+        } else {
+            reader
+                .report
+                .error(
+                    parameter.node.span,
+                    format!("`{}` has no value of this kind", parameter.key),
+                )
+                .label("no parameter is a date, infinite, not a number or beyond 64 bits");
+            sound = false;
+        }
+    }
+    // Judged only when complete: of broken parameters it could say nothing but follow-ups.
+    if sound && let Err(error) = (kind.check)(&request.parameters) {
+        let place = entries
+            .iter()
+            .find(|parameter| parameter.key == error.parameter)
+            .map_or(entry.key_span, |parameter| parameter.node.span);
+        reader
+            .report
+            .error(place, error.message)
+            .label(format!("expected {}", error.expected));
+    }
+    Some(request)
+}
+
+fn unknown_analysis(entry: &Entry, catalog: &Catalog, reader: &mut Reader<'_>) {
+    let message = format!("unknown analysis `{}`", excerpt(&entry.key));
+    let diagnostic = reader.report.error(entry.key_span, message);
+    if catalog.kinds.is_empty() {
+        diagnostic
+            .label("this build has none")
+            .add_help("leave the table out: training needs no analysis");
+        return;
+    }
+    let names = || catalog.kinds.iter().map(|kind| kind.name.as_str());
+    diagnostic.label("this build does not have it");
+    if let Some(name) = suggest::nearest(&entry.key, names()) {
+        diagnostic.add_help(format!("did you mean `{name}`?"));
+    }
+    diagnostic.add_help(format!(
+        "the analyses of this build are {}",
+        suggest::listing(names())
+    ));
+}
+
+fn unknown_parameter(kind: &AnalysisKind, parameter: &Entry, reader: &mut Reader<'_>) {
+    let message = format!(
+        "unknown parameter `{}` of `{}`",
+        excerpt(&parameter.key),
+        kind.name
+    );
+    let diagnostic = reader.report.error(parameter.key_span, message);
+    diagnostic.label("the analysis does not have it");
+    if let Some(name) = suggest::nearest(&parameter.key, kind.parameters()) {
+        diagnostic.add_help(format!("did you mean `{name}`?"));
+    }
+    diagnostic.add_help(format!(
+        "its parameters are {}",
+        suggest::listing(kind.parameters())
+    ));
+}
+
+/// The value as JSON; `None` for what JSON can't hold.
+fn to_json(value: &Value) -> Option<Json> {
+    Some(match value {
+        Value::String(text) => Json::from(text.as_str()),
+        Value::Integer(integer) => match i64::try_from(*integer) {
+            Ok(integer) => Json::from(integer),
+            Err(_) => Json::from(u64::try_from(*integer).ok()?),
+        },
+        Value::Float(float) => Json::Number(serde_json::Number::from_f64(*float)?),
+        Value::Boolean(boolean) => Json::from(*boolean),
+        Value::Datetime => return None,
+        Value::Array(items) => Json::Array(
+            items
+                .iter()
+                .map(|item| to_json(&item.value))
+                .collect::<Option<_>>()?,
+        ),
+        Value::Table(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|entry| Some((entry.key.clone(), to_json(&entry.node.value)?)))
+                .collect::<Option<_>>()?,
+        ),
+    })
+}

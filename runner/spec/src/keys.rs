@@ -1,0 +1,357 @@
+//! The table of all keys: their paths, ranges, defaults and descriptions.
+//!
+//! Everything else is derived from it: what the reader accepts and says, the schema that editors
+//! use, and the resolved spec. The defaults are the published experiment's (Nanda et al. 2023).
+
+use grokrun_task::{MAX_MODULUS, Stream};
+
+use crate::analysis::Analyses;
+use crate::axis::{Axis, Seed, SeedAxis};
+use crate::field::{Choice, Presence};
+use crate::name::FolderName;
+use crate::number::{End, Integer, Number, Pair, Width};
+use crate::operation::OperationField;
+use crate::plan::{Activation, Biases, Init, Precision};
+use crate::suggest;
+use crate::table::Table;
+
+/// The most cells that one spec may have.
+pub(crate) const MAX_CELLS: u64 = 100_000;
+
+/// The most epochs, also for whatever is counted in epochs.
+const MAX_EPOCHS: u64 = 1_000_000_000;
+
+/// The largest width of any layer: what fits a device is checked against that device.
+const MAX_WIDTH: u64 = 65_536;
+
+pub(crate) static TOP: Table = Table {
+    path: "",
+    about: "An experiment of grokrun: models trained on one or more algebraic tasks.",
+    required: None,
+    fields: &[
+        &NAME,
+        &OPERATION,
+        &MODULUS,
+        &FRACTION,
+        &SEEDS,
+        &MODEL,
+        &TRAIN,
+        &CHECKPOINTS,
+        &ANALYSIS,
+    ],
+};
+
+pub(crate) static NAME: FolderName = FolderName {
+    path: "name",
+    about: "The run's name and the name of its folder. Default: the name of the spec's file \
+            without its extension.",
+};
+
+pub(crate) static OPERATION: Axis<OperationField> = Axis(OperationField {
+    path: "operation",
+    about: "What is learned: the name of an operation or an expression in a and b, as in \
+            \"a^2 + a*b + b^2\". A list is an axis.",
+    example: "operation = \"mul\"",
+});
+
+pub(crate) static MODULUS: Axis<Integer> = Axis(Integer {
+    path: "modulus",
+    about: "The modulus p: operands and results are the residues 0 to p - 1. A list is an axis.",
+    min: 2,
+    max: MAX_MODULUS as u64,
+    presence: Presence::Required("modulus = 113"),
+});
+
+pub(crate) static FRACTION: Axis<Number> = Axis(Number {
+    path: "fraction",
+    about: "The share of all pairs that is trained on, rounded down; the rest is tested on. A \
+            list is an axis.",
+    low: End::Open(0.0),
+    high: End::Open(1.0),
+    width: Width::Double,
+    presence: Presence::Required("fraction = 0.3"),
+});
+
+pub(crate) static SEEDS: Table = Table {
+    path: "seeds",
+    about: "The seeds of the split and of the initial weights.",
+    required: Some("seeds = { data = 598, model = 999 }"),
+    fields: &[&SEEDS_DATA, &SEEDS_MODEL, &SEEDS_STREAM],
+};
+
+pub(crate) static SEEDS_DATA: SeedAxis = SeedAxis {
+    seed: Seed {
+        path: "seeds.data",
+        about: "The seed of the split into train and test part. A list or a range is an axis.",
+        required: "data = 598",
+    },
+    range: &Table {
+        path: "seeds.data",
+        about: "Consecutive seeds.",
+        required: None,
+        fields: &[&DATA_START, &DATA_COUNT],
+    },
+    start: &DATA_START,
+    count: &DATA_COUNT,
+};
+
+static DATA_START: Seed = Seed {
+    path: "seeds.data.start",
+    about: "The first seed.",
+    required: "start = 0",
+};
+
+static DATA_COUNT: Integer = Integer {
+    path: "seeds.data.count",
+    about: "How many seeds.",
+    min: 1,
+    max: MAX_CELLS,
+    presence: Presence::Required("count = 32"),
+};
+
+pub(crate) static SEEDS_MODEL: SeedAxis = SeedAxis {
+    seed: Seed {
+        path: "seeds.model",
+        about: "The seed of the initial weights. A list or a range is an axis.",
+        required: "model = 999",
+    },
+    range: &Table {
+        path: "seeds.model",
+        about: "Consecutive seeds.",
+        required: None,
+        fields: &[&MODEL_START, &MODEL_COUNT],
+    },
+    start: &MODEL_START,
+    count: &MODEL_COUNT,
+};
+
+static MODEL_START: Seed = Seed {
+    path: "seeds.model.start",
+    about: "The first seed.",
+    required: "start = 0",
+};
+
+static MODEL_COUNT: Integer = Integer {
+    path: "seeds.model.count",
+    about: "How many seeds.",
+    min: 1,
+    max: MAX_CELLS,
+    presence: Presence::Required("count = 32"),
+};
+
+pub(crate) static SEEDS_STREAM: Choice<Stream> = Choice {
+    path: "seeds.stream",
+    about: "Whose random numbers: torch (split by torch.randperm, weights in the order of \
+            TransformerLens 1.13 and later), torch-legacy (weights in the order before that) or \
+            python (split by random.shuffle).",
+    default: (Stream::Torch.name(), Stream::Torch),
+    others: &[
+        (Stream::TorchLegacy.name(), Stream::TorchLegacy),
+        (Stream::Python.name(), Stream::Python),
+    ],
+};
+
+pub(crate) static MODEL: Table = Table {
+    path: "model",
+    about: "The architecture: one layer, no layer norm.",
+    required: None,
+    fields: &[
+        &HEADS,
+        &D_MODEL,
+        &D_HEAD,
+        &D_MLP,
+        &ACTIVATION,
+        &BIASES,
+        &INIT,
+    ],
+};
+
+/// A width of the model.
+const fn width(path: &'static str, about: &'static str, max: u64, default: u64) -> Integer {
+    Integer {
+        path,
+        about,
+        min: 1,
+        max,
+        presence: Presence::Default(default),
+    }
+}
+
+pub(crate) static HEADS: Integer = width("model.heads", "Attention heads.", 1024, 4);
+
+pub(crate) static D_MODEL: Integer = width(
+    "model.d_model",
+    "The width of the residual stream.",
+    MAX_WIDTH,
+    128,
+);
+
+pub(crate) static D_HEAD: Integer = width("model.d_head", "The width of each head.", MAX_WIDTH, 32);
+
+pub(crate) static D_MLP: Integer = width("model.d_mlp", "The neurons of the MLP.", MAX_WIDTH, 512);
+
+pub(crate) static ACTIVATION: Choice<Activation> = Choice {
+    path: "model.activation",
+    about: "The MLP's activation function.",
+    default: ("relu", Activation::Relu),
+    others: &[("gelu", Activation::Gelu)],
+};
+
+pub(crate) static BIASES: Choice<Biases> = Choice {
+    path: "model.biases",
+    about: "frozen: all biases stay zero. trained: the MLP's biases are trained, as in the paper.",
+    default: ("frozen", Biases::Frozen),
+    others: &[("trained", Biases::Trained)],
+};
+
+pub(crate) static INIT: Choice<Init> = Choice {
+    path: "model.init",
+    about: "How wide the initial weights are spread: as in TransformerLens or as in the paper.",
+    default: ("transformer-lens", Init::TransformerLens),
+    others: &[("paper", Init::Paper)],
+};
+
+pub(crate) static TRAIN: Table = Table {
+    path: "train",
+    about: "The training: AdamW on the full batch.",
+    required: None,
+    fields: &[
+        &EPOCHS,
+        &LEARNING_RATE,
+        &WEIGHT_DECAY,
+        &BETAS,
+        &EPSILON,
+        &WARMUP,
+        &STOP,
+    ],
+};
+
+pub(crate) static EPOCHS: Integer = Integer {
+    path: "train.epochs",
+    about: "How many epochs; one epoch is one step on the full batch.",
+    min: 1,
+    max: MAX_EPOCHS,
+    presence: Presence::Default(40_000),
+};
+
+pub(crate) static LEARNING_RATE: Axis<Number> = Axis(Number {
+    path: "train.learning_rate",
+    about: "AdamW's learning rate. A list is an axis.",
+    low: End::Open(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1e-3),
+});
+
+pub(crate) static WEIGHT_DECAY: Axis<Number> = Axis(Number {
+    path: "train.weight_decay",
+    about: "AdamW's decoupled weight decay. A list is an axis.",
+    low: End::Closed(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1.0),
+});
+
+pub(crate) static BETAS: Pair = Pair {
+    each: Number {
+        path: "train.betas",
+        about: "AdamW's decay rates of the first and the second moment.",
+        low: End::Closed(0.0),
+        high: End::Open(1.0),
+        width: Width::Single,
+        presence: Presence::Default(0.9),
+    },
+    default: [0.9, 0.98],
+};
+
+pub(crate) static EPSILON: Number = Number {
+    path: "train.epsilon",
+    about: "What AdamW adds to the root of the second moment.",
+    low: End::Open(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1e-8),
+};
+
+pub(crate) static WARMUP: Integer = Integer {
+    path: "train.warmup",
+    about: "Over how many epochs the learning rate rises linearly from 0.",
+    min: 0,
+    max: MAX_EPOCHS,
+    presence: Presence::Default(0),
+};
+
+pub(crate) static STOP: Table = Table {
+    path: "train.stop",
+    about: "When to stop early. Default: never.",
+    required: None,
+    fields: &[&TEST_ACCURACY, &PATIENCE],
+};
+
+pub(crate) static TEST_ACCURACY: Number = Number {
+    path: "train.stop.test_accuracy",
+    about: "The share of the test part that has to be right.",
+    low: End::Open(0.0),
+    high: End::Closed(1.0),
+    width: Width::Double,
+    presence: Presence::Required("test_accuracy = 0.99"),
+};
+
+pub(crate) static PATIENCE: Integer = Integer {
+    path: "train.stop.patience",
+    about: "For how many epochs in a row.",
+    min: 1,
+    max: MAX_EPOCHS,
+    presence: Presence::Required("patience = 1000"),
+};
+
+pub(crate) static CHECKPOINTS: Table = Table {
+    path: "checkpoints",
+    about: "When the weights are kept.",
+    required: None,
+    fields: &[&EVERY, &PRECISION],
+};
+
+pub(crate) static EVERY: Integer = Integer {
+    path: "checkpoints.every",
+    about: "Epochs from one checkpoint to the next; 0 keeps only the first and the last.",
+    min: 0,
+    max: MAX_EPOCHS,
+    presence: Presence::Default(100),
+};
+
+pub(crate) static PRECISION: Choice<Precision> = Choice {
+    path: "checkpoints.precision",
+    about: "The number format of the files.",
+    default: ("f32", Precision::F32),
+    others: &[],
+};
+
+pub(crate) static ANALYSIS: Analyses = Analyses {
+    about: "One table for each analysis to run; the table's name is the analysis's name.",
+};
+
+/// `every` of an analysis; its default is that of the checkpoints.
+pub(crate) static ANALYSIS_EVERY: Integer = Integer {
+    path: "every",
+    about: "Epochs from one call of the analysis to the next; 0 calls it only on the first and \
+            the last. Default: at each checkpoint.",
+    min: 0,
+    max: MAX_EPOCHS,
+    presence: Presence::Required("every = 100"),
+};
+
+/// The table that has the key `word`, or one much like it, and that key.
+pub(crate) fn home(word: &str) -> Option<(&'static Table, &'static str)> {
+    let tables = [&TOP, &SEEDS, &MODEL, &TRAIN, &STOP, &CHECKPOINTS];
+    let keys = |table: &'static Table| table.fields.iter().map(|field| field.key());
+    let exactly = tables.into_iter().find_map(|table| {
+        let key = keys(table).find(|key| *key == word)?;
+        Some((table, key))
+    });
+    exactly.or_else(|| {
+        tables
+            .into_iter()
+            .find_map(|table| Some((table, suggest::nearest(word, keys(table))?)))
+    })
+}

@@ -1,0 +1,239 @@
+//! Writing a plan down: as a spec with every key, and as a fingerprint.
+//!
+//! Both list the values of an axis as they occur in the cells, of which the plan holds the full
+//! cross product.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use grokrun_task::Operation;
+use serde_json::Value as Json;
+
+use crate::axis::Point;
+use crate::field::{Choice, Field};
+use crate::keys;
+use crate::plan::{AnalysisRequest, Cell, Plan};
+
+/// Opens every canonical form; another number means that old fingerprints say nothing.
+const CANONICAL: &str = "grokrun spec 1\n";
+
+impl Plan {
+    /// The spec with every key and its value, as TOML. Reading it gives this plan again.
+    pub fn resolved_toml(&self) -> String {
+        let mut out = String::new();
+        line(&mut out, &keys::NAME, &quoted(&self.name));
+        self.write_rest(&mut out, &Axes::of(&self.cells));
+        out
+    }
+
+    /// A hash, as 64 hexadecimal digits, of everything in the spec that decides about results:
+    /// all of it but the name and the order in which an axis or the analyses list their values.
+    pub fn fingerprint(&self) -> String {
+        let mut plan = self.clone();
+        plan.analyses
+            .sort_by(|one, other| one.name.cmp(&other.name));
+        let mut axes = Axes::of(&plan.cells);
+        axes.sort();
+        let mut canonical = CANONICAL.to_owned();
+        plan.write_rest(&mut canonical, &axes);
+        blake3::hash(canonical.as_bytes()).to_hex().to_string()
+    }
+
+    /// Everything but the name.
+    fn write_rest(&self, out: &mut String, axes: &Axes<'_>) {
+        line(out, &keys::OPERATION, &list(&axes.operation));
+        line(out, &keys::MODULUS, &list(&axes.modulus));
+        line(out, &keys::FRACTION, &list(&axes.fraction));
+
+        header(out, &keys::SEEDS);
+        line(out, &keys::SEEDS_DATA, &seeds(&axes.data_seed));
+        line(out, &keys::SEEDS_MODEL, &seeds(&axes.model_seed));
+        // A plan has at least one cell, and all of them have one stream.
+        let stream = self
+            .cells
+            .first()
+            .map(|cell| cell.stream)
+            .unwrap_or_default();
+        line(out, &keys::SEEDS_STREAM, &word(&keys::SEEDS_STREAM, stream));
+
+        let model = &self.model;
+        header(out, &keys::MODEL);
+        line(out, &keys::HEADS, &model.heads.to_string());
+        line(out, &keys::D_MODEL, &model.d_model.to_string());
+        line(out, &keys::D_HEAD, &model.d_head.to_string());
+        line(out, &keys::D_MLP, &model.d_mlp.to_string());
+        line(
+            out,
+            &keys::ACTIVATION,
+            &word(&keys::ACTIVATION, model.activation),
+        );
+        line(out, &keys::BIASES, &word(&keys::BIASES, model.biases));
+        line(out, &keys::INIT, &word(&keys::INIT, model.init));
+
+        let train = &self.train;
+        header(out, &keys::TRAIN);
+        line(out, &keys::EPOCHS, &train.epochs.to_string());
+        line(out, &keys::LEARNING_RATE, &list(&axes.learning_rate));
+        line(out, &keys::WEIGHT_DECAY, &list(&axes.weight_decay));
+        line(
+            out,
+            &keys::BETAS,
+            &format!("[{}, {}]", train.betas[0].toml(), train.betas[1].toml()),
+        );
+        line(out, &keys::EPSILON, &train.epsilon.toml());
+        line(out, &keys::WARMUP, &train.warmup.to_string());
+        match &train.stop {
+            None => out.push_str("# stop is not set: all epochs are trained\n"),
+            Some(stop) => {
+                header(out, &keys::STOP);
+                line(out, &keys::TEST_ACCURACY, &stop.test_accuracy.toml());
+                line(out, &keys::PATIENCE, &stop.patience.to_string());
+            }
+        }
+
+        header(out, &keys::CHECKPOINTS);
+        line(out, &keys::EVERY, &self.checkpoints.every.to_string());
+        line(
+            out,
+            &keys::PRECISION,
+            &word(&keys::PRECISION, self.checkpoints.precision),
+        );
+
+        for analysis in &self.analyses {
+            write_analysis(out, analysis);
+        }
+    }
+}
+
+fn write_analysis(out: &mut String, analysis: &AnalysisRequest) {
+    let mut table = toml::Table::new();
+    // The field's maximum is far below what TOML holds.
+    table.insert(
+        "every".to_owned(),
+        toml::Value::Integer(analysis.every.cast_signed()),
+    );
+    for (key, value) in &analysis.parameters {
+        table.extend(from_json(value).map(|value| (key.clone(), value)));
+    }
+    let _infallible = write!(
+        out,
+        "\n[{}.{}]\n",
+        keys::ANALYSIS.path(),
+        quoted(&analysis.name)
+    );
+    for (key, value) in &table {
+        let _infallible = writeln!(out, "{} = {value}", quoted(key));
+    }
+}
+
+/// The values of each axis, in the order in which they first occur in the cells.
+struct Axes<'c> {
+    operation: Vec<&'c Operation>,
+    modulus: Vec<u64>,
+    fraction: Vec<f64>,
+    learning_rate: Vec<f64>,
+    weight_decay: Vec<f64>,
+    data_seed: Vec<i64>,
+    model_seed: Vec<i64>,
+}
+
+impl<'c> Axes<'c> {
+    fn of(cells: &'c [Cell]) -> Self {
+        let numbers = |value: fn(&Cell) -> f64| {
+            distinct(cells.iter().map(|cell| value(cell).to_bits()))
+                .into_iter()
+                .map(f64::from_bits)
+                .collect()
+        };
+        Self {
+            operation: distinct(cells.iter().map(|cell| &cell.operation)),
+            modulus: distinct(cells.iter().map(|cell| u64::from(cell.modulus))),
+            fraction: numbers(|cell| cell.fraction),
+            learning_rate: numbers(|cell| cell.learning_rate),
+            weight_decay: numbers(|cell| cell.weight_decay),
+            data_seed: distinct(cells.iter().map(|cell| cell.data_seed)),
+            model_seed: distinct(cells.iter().map(|cell| cell.model_seed)),
+        }
+    }
+
+    fn sort(&mut self) {
+        self.operation
+            .sort_by(|one, other| one.text().cmp(other.text()));
+        self.modulus.sort_unstable();
+        self.fraction.sort_by(f64::total_cmp);
+        self.learning_rate.sort_by(f64::total_cmp);
+        self.weight_decay.sort_by(f64::total_cmp);
+        self.data_seed.sort_unstable();
+        self.model_seed.sort_unstable();
+    }
+}
+
+/// The different ones of `values`, in the order in which they come.
+fn distinct<T: Clone + Eq + std::hash::Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    values.filter(|value| seen.insert(value.clone())).collect()
+}
+
+fn header(out: &mut String, table: &dyn Field) {
+    let _infallible = write!(out, "\n[{}]\n", table.path());
+}
+
+fn line(out: &mut String, field: &dyn Field, value: &str) {
+    let _infallible = writeln!(out, "{} = {value}", field.key());
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn word<T: Copy + PartialEq>(field: &Choice<T>, value: T) -> String {
+    quoted(field.word(value))
+}
+
+/// One value as itself, several as a list.
+fn list<T: Point>(values: &[T]) -> String {
+    match values {
+        [only] => only.toml(),
+        _ => format!(
+            "[{}]",
+            values
+                .iter()
+                .map(Point::toml)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+/// Seeds as [`list`], or as a range where that is shorter.
+fn seeds(values: &[i64]) -> String {
+    let consecutive = values
+        .windows(2)
+        .all(|pair| pair[0].checked_add(1) == Some(pair[1]));
+    match values {
+        [start, _, _, ..] if consecutive => {
+            format!("{{ start = {start}, count = {} }}", values.len())
+        }
+        _ => list(values),
+    }
+}
+
+/// JSON as TOML; `None` for null, which no parameter of a plan is.
+fn from_json(value: &Json) -> Option<toml::Value> {
+    Some(match value {
+        Json::Null => return None,
+        Json::Bool(boolean) => toml::Value::Boolean(*boolean),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => toml::Value::Integer(integer),
+            None => toml::Value::Float(number.as_f64()?),
+        },
+        Json::String(text) => toml::Value::String(text.clone()),
+        Json::Array(items) => toml::Value::Array(items.iter().filter_map(from_json).collect()),
+        Json::Object(entries) => toml::Value::Table(
+            entries
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), from_json(value)?)))
+                .collect(),
+        ),
+    })
+}

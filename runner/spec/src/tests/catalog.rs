@@ -1,0 +1,140 @@
+//! Analyses that a spec asks for.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::*;
+use crate::{AnalysisKind, AnalysisRequest, ParameterError};
+
+fn catalog() -> Catalog {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "threshold": { "type": "number", "default": 0.85 },
+            "label": { "type": "string", "default": "x" },
+            "bins": { "type": "array" },
+        },
+    });
+    let check = |parameters: &Map<String, Json>| {
+        let inside = parameters["threshold"]
+            .as_f64()
+            .is_some_and(|t| (0.0..=1.0).contains(&t));
+        if inside {
+            return Ok(());
+        }
+        Err(ParameterError {
+            parameter: "threshold".to_owned(),
+            message: "`threshold` is no share".to_owned(),
+            expected: "a number from 0 to 1".to_owned(),
+        })
+    };
+    Catalog::new([
+        AnalysisKind::new("neuron-clustering", &schema, check),
+        AnalysisKind::new("commutativity", &json!({}), |_| Ok(())),
+    ])
+}
+
+fn load_analyses(tables: &str) -> Result<Plan, Diagnostics> {
+    load(
+        &format!("{SMALLEST}{tables}"),
+        Path::new("x.toml"),
+        &[],
+        &catalog(),
+    )
+}
+
+#[test]
+fn requests_are_complete() {
+    let plan = good(load_analyses(
+        "[checkpoints]\nevery = 50\n[analysis.neuron-clustering]\nthreshold = 1\nbins = [1, 2.5]\n[analysis.commutativity]\nevery = 7\n",
+    ));
+    let parameters = json!({ "threshold": 1, "label": "x", "bins": [1, 2.5] });
+    assert_eq!(
+        plan.analyses,
+        [
+            AnalysisRequest {
+                name: "neuron-clustering".to_owned(),
+                every: 50,
+                parameters: parameters.as_object().expect("an object").clone(),
+            },
+            AnalysisRequest {
+                name: "commutativity".to_owned(),
+                every: 7,
+                parameters: Map::new()
+            },
+        ]
+    );
+}
+
+#[test]
+fn they_are_resolved_and_fingerprinted() {
+    let one = "[analysis.neuron-clustering]\nlabel = 'a \"b\"'\nbins = [{ low = 1 }]\n";
+    let other = "[analysis.commutativity]\n";
+    let plan = good(load_analyses(&format!("{one}{other}")));
+    let resolved = plan.resolved_toml();
+    let again = good(load(&resolved, Path::new("x.toml"), &[], &catalog()));
+    assert_eq!(again, plan, "{resolved}");
+    let turned = good(load_analyses(&format!("{other}{one}")));
+    assert_eq!(turned.fingerprint(), plan.fingerprint());
+    assert_ne!(good(load_analyses(one)).fingerprint(), plan.fingerprint());
+}
+
+#[test]
+fn mistakes_are_found_before_anything_runs() {
+    let tables = r#"
+[analysis.neuron-clusterin]
+[analysis.neuron-clustering]
+treshold = 1
+every = -1
+[analysis]
+commutativity = 5
+"#;
+    let mistakes = load_analyses(tables).expect_err("the tables have mistakes");
+    let found: Vec<_> = mistakes
+        .iter()
+        .map(|m| (m.line, m.message.to_owned(), m.help.first().cloned()))
+        .collect();
+    let help = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        found,
+        [
+            (
+                7,
+                "unknown analysis `neuron-clusterin`".to_owned(),
+                help("did you mean `neuron-clustering`?")
+            ),
+            (
+                9,
+                "unknown parameter `treshold` of `neuron-clustering`".to_owned(),
+                help("did you mean `threshold`?")
+            ),
+            (
+                10,
+                "`every` must be an integer from 0 to 1_000_000_000".to_owned(),
+                None
+            ),
+            (
+                12,
+                "`analysis.commutativity` must be a table".to_owned(),
+                None
+            ),
+        ]
+    );
+}
+
+#[test]
+fn values_are_judged_by_the_analysis() {
+    let mistakes = load_analyses("[analysis.neuron-clustering]\nthreshold = 1.5\n");
+    let mistakes = mistakes.expect_err("1.5 is too much");
+    let found: Vec<_> = mistakes
+        .iter()
+        .map(|m| (m.line, m.column, m.text, m.label))
+        .collect();
+    assert_eq!(found, [(7, 13, "1.5", "expected a number from 0 to 1")]);
+    for odd in ["nan", "2024-01-01", "99999999999999999999"] {
+        let table = format!("[analysis.neuron-clustering]\nthreshold = {odd}\n");
+        assert_eq!(
+            messages(load_analyses(&table)),
+            ["`threshold` has no value of this kind"]
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! The specs in `specs/`.
+
+use super::*;
+
+/// All specs that are shipped, each as its path and its plan.
+fn shipped() -> Vec<(PathBuf, Plan)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(repository("specs"))
+        .expect("the repository has specs")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("the spec can be read");
+            let plan = good(load(&text, &path, &[], &Catalog::empty()));
+            (path, plan)
+        })
+        .collect()
+}
+
+#[test]
+fn all_load_under_their_own_names() {
+    let names: Vec<String> = shipped().into_iter().map(|(_, plan)| plan.name).collect();
+    assert_eq!(names, ["add113", "mult113", "mult59", "tiny"]);
+}
+
+#[test]
+fn all_name_their_schema_and_say_what_they_are() {
+    for (path, _) in shipped() {
+        let text = std::fs::read_to_string(&path).expect("the spec can be read");
+        let mut lines = text.lines();
+        assert_eq!(
+            lines.next(),
+            Some("#:schema ./grokrun.schema.json"),
+            "{path:?}"
+        );
+        let header = lines.take_while(|line| line.starts_with('#')).count();
+        assert!(header >= 4, "{path:?} has no header");
+    }
+}
+
+#[test]
+fn mult113_is_the_published_experiment() {
+    let (_, plan) = shipped().swap_remove(1);
+    assert_eq!(plan.cells.len(), 1);
+    assert_eq!(plan.cells[0].id, "mul-p113-f0.3-d598-m999");
+    assert_eq!(plan.train.epochs, 40_000);
+    assert_eq!(plan.checkpoints.every, 100);
+    // Nothing in the file departs from the defaults.
+    assert_eq!(plan.fingerprint(), plan_with(&[]).fingerprint());
+}
