@@ -95,7 +95,8 @@ pub(crate) enum End {
 /// In which precision a number is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// By the training: it must be in its range as an `f32` as well.
+    /// By the training: it must be in its range as an `f32` as well, and as one that a device
+    /// may flush to 0.
     Single,
     Double,
 }
@@ -141,7 +142,7 @@ impl Number {
         if let Some(objection) = self.beyond(value) {
             return Some(objection.to_owned());
         }
-        let single = f64::from(value as f32);
+        let single = as_trained_with(value);
         if self.width == Width::Single && self.beyond(single).is_some() {
             return Some(format!(
                 "training uses 32-bit floats, where this is {single}"
@@ -297,6 +298,16 @@ impl Read for Pair {
 
     fn absent(&self) -> [f64; 2] {
         self.default
+    }
+}
+
+/// What training makes of `value`: an `f32`, and 0 if that is subnormal, as many devices have it.
+fn as_trained_with(value: f64) -> f64 {
+    let single = value as f32;
+    if single.is_subnormal() {
+        0.0
+    } else {
+        f64::from(single)
     }
 }
 

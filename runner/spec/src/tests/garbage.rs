@@ -180,7 +180,7 @@ fn noise_is_reported() {
 }
 
 #[test]
-fn large_files_are_reported_in_time() {
+fn large_files_are_reported() {
     for text in [
         "x\n".repeat(200_000),
         "[".repeat(100_000),

@@ -138,8 +138,8 @@ fn epochs() {
 fn optimizer() {
     range(
         "train.learning_rate",
-        &["1e-40", "1", "1e38"],
-        &["0", "-1e-3", "nan", "inf", "1e-50", "1e39"],
+        &["1.2e-38", "1", "1e38"],
+        &["0", "-1e-3", "nan", "inf", "1.1e-38", "1e-50", "1e39"],
     );
     range(
         "train.weight_decay",
@@ -148,8 +148,8 @@ fn optimizer() {
     );
     range(
         "train.epsilon",
-        &["1e-40", "1"],
-        &["0", "-1e-8", "1e-60", "nan", "inf"],
+        &["1.2e-38", "1"],
+        &["0", "-1e-8", "1.1e-38", "1e-60", "nan", "inf"],
     );
     range(
         "train.betas",
