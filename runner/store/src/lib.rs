@@ -1,1 +1,49 @@
-//! Skeleton.
+//! The run directory: every file that grokrun keeps.
+//!
+//! Owns names, formats, integrity and atomicity of the files below `runs/<name>/`, and who may
+//! write them. Knows nothing of specs, tasks or devices: it is handed texts, named tensors, rows
+//! of metrics and JSON.
+//!
+//! ```text
+//! runs/mult113/
+//!   run.json                 format, name, fingerprint of the spec: what makes the folder a run
+//!   .lock                    held by the process that writes the run; always empty
+//!   spec.toml resolved.toml
+//!   log.jsonl                appended by the logger
+//!   summary.json             one object a cell; with log.jsonl the only file with times in it
+//!   cells/<cell>/
+//!     config.json            what is needed to rebuild the model and the data set
+//!     split.safetensors      train_indices, test_indices: int64
+//!     metrics.parquet        the history, for Python; derived from the state
+//!     state.safetensors      parameters, moments and history: what a run continues from
+//!     checkpoints/00000100.safetensors
+//! ```
+//!
+//! Every file appears whole or not at all, and the same content gives the same bytes. Tensor files
+//! are safetensors with a BLAKE3 digest of the whole file in their metadata: a truncated or altered
+//! one is an error that names it, and is never used.
+
+#![forbid(unsafe_code)]
+
+mod atomic;
+mod cell;
+mod error;
+mod metrics;
+mod run;
+mod state;
+mod summary;
+mod table;
+mod tensors;
+mod verdict;
+
+pub use cell::CellDir;
+pub use error::{ErrorKind, StoreError};
+pub use metrics::{Metrics, Row};
+pub use run::{Access, RunDir};
+pub use state::State;
+pub use summary::{Best, CellSummary, Summary};
+pub use tensors::Tensor;
+pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
+
+/// The version of grokrun that is written into `run.json` and `summary.json`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

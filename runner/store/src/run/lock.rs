@@ -1,0 +1,36 @@
+//! One process writes a run.
+//!
+//! The lock is the system's, on an empty file that stays: it ends with the process however that
+//! ends, and removing the file would let a third process lock a new one beside it.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::{ErrorKind, StoreError};
+
+pub(super) const NAME: &str = ".lock";
+
+/// Locks a run directory for as long as the file is open.
+pub(super) fn acquire(run: &Path) -> Result<File, StoreError> {
+    let path = run.join(NAME);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| StoreError::unwritable("cannot write", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!(
+                "another process writes the run {}; wait for it or stop it, or give this run \
+                 another name (--set name=...)",
+                run.display()
+            );
+            Err(StoreError::new(ErrorKind::Busy, run, message))
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(StoreError::unwritable("cannot lock", &path, &error))
+        }
+    }
+}

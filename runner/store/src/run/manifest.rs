@@ -1,0 +1,88 @@
+//! `run.json`: what makes a folder a run, and whose run it is.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::write_json;
+use crate::{ErrorKind, StoreError, VERSION};
+
+pub(super) const NAME: &str = "run.json";
+
+/// The layout of the run directory and the formats of its files. History:
+///
+/// 1. The first.
+const FORMAT: u64 = 1;
+
+/// The content of `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    /// [`FORMAT`] of the version that created the run
+    format: u64,
+    /// The run's name; the folder may have been renamed since.
+    name: String,
+    /// Of the spec's meaning: equal for two specs that train the same cells.
+    pub(super) fingerprint: String,
+    /// The version that created the run.
+    grokrun: String,
+    /// An older run's files are being deleted: whatever else is in the folder is not this run's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) clearing: bool,
+}
+
+impl Manifest {
+    pub(super) fn new(name: &str, fingerprint: &str) -> Manifest {
+        Manifest {
+            format: FORMAT,
+            name: name.to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            grokrun: VERSION.to_owned(),
+            clearing: false,
+        }
+    }
+
+    /// The same while an older run's files are being deleted.
+    pub(super) fn clearing(&self) -> Manifest {
+        Manifest {
+            clearing: true,
+            ..self.clone()
+        }
+    }
+
+    /// The manifest in a folder; `None` if the folder is not a run yet.
+    pub(super) fn read(run: &Path) -> Result<Option<Manifest>, StoreError> {
+        let path = run.join(NAME);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
+        };
+        let damaged = |error| {
+            let remedy = "restore the file, or move the folder away";
+            StoreError::altered(&path, error, remedy)
+        };
+        // The format first: a newer one may have other fields.
+        let json: Value = serde_json::from_slice(&text).map_err(damaged)?;
+        match json["format"].as_u64() {
+            Some(format) if format > FORMAT => Err(newer(&path, format, &json["grokrun"])),
+            _ => serde_json::from_value(json).map(Some).map_err(damaged),
+        }
+    }
+
+    pub(super) fn write(&self, run: &Path) -> Result<(), StoreError> {
+        write_json(&run.join(NAME), self)
+    }
+}
+
+fn newer(path: &Path, format: u64, version: &Value) -> StoreError {
+    let version = version.as_str().unwrap_or("of an unknown version");
+    let message = format!(
+        "{} is of format {format}, written by a newer grokrun ({version}); grokrun {VERSION} knows \
+         formats up to {FORMAT}: use the newer one, or give the run another name (--set name=...)",
+        path.display()
+    );
+    StoreError::new(ErrorKind::NewerFormat, path, message)
+}

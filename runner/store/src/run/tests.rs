@@ -1,0 +1,274 @@
+use super::*;
+use crate::{CellSummary, Metrics};
+
+const SPEC_TEXT: &str = "modulus = 5 # as given\n";
+
+/// An output folder and a way to open the run `r` in it.
+struct Out(tempfile::TempDir);
+
+impl Out {
+    fn new() -> Out {
+        Out(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self, fingerprint: &str, access: Access) -> Result<RunDir, StoreError> {
+        RunDir::open(
+            self.0.path(),
+            "r",
+            SPEC_TEXT,
+            "modulus = 5\n",
+            fingerprint,
+            access,
+        )
+    }
+
+    /// A run that has something to lose, closed again.
+    fn with_run() -> Out {
+        let out = Out::new();
+        let run = out.open("one", Access::Continue).unwrap();
+        run.cell("c")
+            .unwrap()
+            .write_config(&serde_json::json!({"p": 5}))
+            .unwrap();
+        run.write_summary(&Summary::default()).unwrap();
+        fs::write(run.log_path(), "{}\n").unwrap();
+        out
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join("r").join(name)
+    }
+
+    fn kept(&self) -> bool {
+        let files = ["cells/c/config.json", "summary.json", "log.jsonl"];
+        let there = files.map(|name| self.file(name).exists());
+        assert!(there == [true; 3] || there == [false; 3], "{there:?}");
+        there[0]
+    }
+}
+
+#[track_caller]
+fn refused(result: Result<RunDir, StoreError>, kind: ErrorKind, words: &[&str]) {
+    let error = result.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.kind(), kind, "{text}");
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    assert!(error.is_request());
+}
+
+#[test]
+fn a_new_run_has_its_spec_and_a_manifest_without_times() {
+    let out = Out::new();
+    let deep = out.0.path().join("a/b");
+    let run = RunDir::open(&deep, "r", SPEC_TEXT, "x", "one", Access::Continue).unwrap();
+    assert_eq!(run.path(), deep.join("r"));
+    let read = |name: &str| fs::read_to_string(run.path().join(name)).unwrap();
+    assert_eq!(
+        (read("spec.toml").as_str(), read("resolved.toml").as_str()),
+        (SPEC_TEXT, "x")
+    );
+    let want = format!(
+        "{{\n  \"format\": 1,\n  \"name\": \"r\",\n  \"fingerprint\": \"one\",\n  \
+         \"grokrun\": \"{VERSION}\"\n}}\n",
+        VERSION = crate::VERSION
+    );
+    assert_eq!(read("run.json"), want);
+}
+
+#[test]
+fn the_same_spec_continues_with_or_without_force() {
+    let out = Out::with_run();
+    for access in [Access::Continue, Access::Force] {
+        out.open("one", access).unwrap();
+        assert!(out.kept());
+    }
+}
+
+#[test]
+fn a_reworded_spec_replaces_the_text_of_the_old() {
+    let out = Out::with_run();
+    RunDir::open(
+        out.0.path(),
+        "r",
+        "modulus=5",
+        "modulus = 5\n",
+        "one",
+        Access::Continue,
+    )
+    .unwrap();
+    assert_eq!(
+        fs::read_to_string(out.file("spec.toml")).unwrap(),
+        "modulus=5"
+    );
+    assert!(out.kept());
+}
+
+#[test]
+fn fresh_starts_over_and_leaves_what_is_not_ours() {
+    let out = Out::with_run();
+    fs::write(out.file("notes.txt"), "mine").unwrap();
+    out.open("one", Access::Fresh).unwrap();
+    assert!(!out.kept());
+    assert_eq!(fs::read_to_string(out.file("notes.txt")).unwrap(), "mine");
+    assert!(out.file("spec.toml").exists());
+}
+
+#[test]
+fn another_spec_needs_force() {
+    let out = Out::with_run();
+    for access in [Access::Continue, Access::Fresh] {
+        refused(
+            out.open("two", access),
+            ErrorKind::OtherSpec,
+            &["another spec", "--force"],
+        );
+        assert!(out.kept());
+    }
+    out.open("two", Access::Force).unwrap();
+    assert!(!out.kept());
+    refused(out.open("one", Access::Continue), ErrorKind::OtherSpec, &[]);
+}
+
+#[test]
+fn a_kill_while_starting_over_is_finished_by_the_next_process() {
+    let out = Out::with_run();
+    Manifest::new("r", "two")
+        .clearing()
+        .write(&out.file(""))
+        .unwrap();
+    out.open("two", Access::Continue).unwrap();
+    assert!(!out.kept());
+    assert_eq!(
+        Manifest::read(&out.file("")).unwrap(),
+        Some(Manifest::new("r", "two"))
+    );
+}
+
+#[test]
+fn a_kill_before_the_manifest_leaves_a_folder_that_can_be_used() {
+    let out = Out::new();
+    fs::create_dir(out.file("")).unwrap();
+    fs::write(out.file(".lock"), "").unwrap();
+    fs::write(out.file(".grokrun-x.tmp"), "half").unwrap();
+    out.open("one", Access::Continue).unwrap();
+    assert!(!out.file(".grokrun-x.tmp").exists());
+}
+
+#[test]
+fn half_written_files_are_removed_when_a_run_is_opened() {
+    let out = Out::with_run();
+    let left = out.file("cells/c/checkpoints/.grokrun-x.tmp");
+    fs::write(&left, "half").unwrap();
+    out.open("one", Access::Continue).unwrap();
+    assert!(!left.exists() && out.kept());
+}
+
+#[test]
+fn what_is_not_a_run_is_never_touched() {
+    let out = Out::new();
+    fs::create_dir(out.file("")).unwrap();
+    fs::write(out.file("thesis.tex"), "years").unwrap();
+    for access in [Access::Continue, Access::Force, Access::Fresh] {
+        refused(
+            out.open("one", access),
+            ErrorKind::NotARun,
+            &["no run.json"],
+        );
+    }
+    let files: Vec<_> = fs::read_dir(out.file("")).unwrap().collect();
+    assert_eq!(files.len(), 1);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder_is_named() {
+    let out = Out::new();
+    fs::write(out.file(""), "").ok();
+    fs::write(out.0.path().join("r"), "a file").unwrap();
+    refused(
+        out.open("one", Access::Force),
+        ErrorKind::NotARun,
+        &["is not a folder"],
+    );
+    let open = |out: &Path| RunDir::open(out, "x", "", "", "one", Access::Continue);
+    let file = out.0.path().join("r");
+    refused(open(&file), ErrorKind::Unwritable, &["--out"]);
+    refused(
+        open(&file.join("deeper")),
+        ErrorKind::Unwritable,
+        &["--out"],
+    );
+    assert_eq!(fs::read_to_string(file).unwrap(), "a file");
+}
+
+#[test]
+fn a_newer_format_is_refused_even_with_force() {
+    let out = Out::with_run();
+    let newer = r#"{"format": 2, "grokrun": "9.1.0", "runs": []}"#;
+    fs::write(out.file("run.json"), newer).unwrap();
+    for access in [Access::Continue, Access::Force, Access::Fresh] {
+        let words = ["newer", "9.1.0", "format 2", "run.json"];
+        refused(out.open("one", access), ErrorKind::NewerFormat, &words);
+    }
+    assert!(out.kept());
+}
+
+#[test]
+fn a_damaged_manifest_is_a_failure_and_nothing_is_lost() {
+    for text in ["", "{", "[]", "7", "{\"format\": 1}", "{\"format\": -1}"] {
+        let out = Out::with_run();
+        fs::write(out.file("run.json"), text).unwrap();
+        let error = out.open("one", Access::Force).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Altered, "{text}");
+        assert!(error.to_string().contains("run.json") && !error.is_request());
+        assert!(out.kept());
+    }
+}
+
+#[test]
+fn a_run_is_open_once_until_it_is_dropped() {
+    let out = Out::new();
+    let first = out.open("one", Access::Continue).unwrap();
+    refused(
+        out.open("one", Access::Fresh),
+        ErrorKind::Busy,
+        &["another process"],
+    );
+    drop(first);
+    out.open("one", Access::Continue).unwrap();
+}
+
+#[test]
+fn names_do_not_lead_elsewhere() {
+    let out = Out::new();
+    for name in ["", ".", "..", "a/b", "/a", "a/", "../a"] {
+        let open = RunDir::open(out.0.path(), name, "", "", "one", Access::Continue);
+        refused(open, ErrorKind::BadName, &["run"]);
+    }
+    let run = out.open("one", Access::Continue).unwrap();
+    assert_eq!(run.cell("../c").unwrap_err().kind(), ErrorKind::BadName);
+    assert_eq!(fs::read_dir(out.0.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_summary_comes_back() {
+    let out = Out::new();
+    let run = out.open("one", Access::Continue).unwrap();
+    assert_eq!(run.read_summary().unwrap(), None);
+    let mut summary = Summary::default();
+    summary.set(CellSummary::new("c", "interrupted", &Metrics::default()));
+    run.write_summary(&summary).unwrap();
+    assert_eq!(run.read_summary().unwrap(), Some(summary));
+    fs::write(out.file("summary.json"), "[{").unwrap();
+    assert_eq!(run.read_summary().unwrap_err().kind(), ErrorKind::Altered);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_another_disk_is_removed_and_not_followed() {
+    let (out, disk) = (Out::new(), tempfile::tempdir().unwrap());
+    drop(out.open("one", Access::Continue).unwrap());
+    fs::write(disk.path().join("data"), "elsewhere").unwrap();
+    std::os::unix::fs::symlink(disk.path(), out.file("cells")).unwrap();
+    out.open("one", Access::Fresh).unwrap();
+    assert!(disk.path().join("data").exists() && !out.file("cells").exists());
+}

@@ -1,0 +1,179 @@
+//! `summary.json`: what became of each cell.
+//!
+//! A list with one object a cell, so that pandas, polars and DuckDB read it as a table. It is the
+//! one result that depends on the machine: it holds wall times and the device's name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::number_or_null;
+use crate::verdict::{ACCURACY, HOLD, Verdict, first_held};
+use crate::{Metrics, Row, VERSION};
+
+/// All cells that have been started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Summary {
+    /// In the order in which they were first set.
+    pub cells: Vec<CellSummary>,
+}
+
+impl Summary {
+    /// What is known of a cell.
+    pub fn cell(&self, id: &str) -> Option<&CellSummary> {
+        self.cells.iter().find(|cell| cell.cell == id)
+    }
+
+    /// Puts a cell in the place of its earlier summary, or at the end.
+    pub fn set(&mut self, cell: CellSummary) {
+        match self.cells.iter_mut().find(|known| known.cell == cell.cell) {
+            Some(known) => *known = cell,
+            None => self.cells.push(cell),
+        }
+    }
+}
+
+/// What became of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellSummary {
+    /// Its id.
+    pub cell: String,
+    /// In a word or two, by the caller: finished, interrupted, stopped early, …
+    pub status: String,
+    /// Did it grok, in words.
+    pub verdict: String,
+    /// Epochs in its history.
+    pub epochs: u64,
+    /// The first epoch at which the train accuracy was [`ACCURACY`] or more and stayed so for
+    /// [`HOLD`] epochs.
+    pub train_accuracy_epoch: Option<u64>,
+    /// The same for the test accuracy: the epoch at which the cell grokked.
+    pub test_accuracy_epoch: Option<u64>,
+    /// The last epoch's metrics.
+    pub last: Option<Row>,
+    /// The best of each metric over all epochs.
+    pub best: Option<Best>,
+    /// Wall time of the training in seconds, if it is known.
+    pub seconds: Option<f64>,
+    /// What it was trained on, if it is known.
+    pub device: Option<String>,
+    /// The version of grokrun that wrote this.
+    pub grokrun: String,
+}
+
+/// The best of each metric, each from an epoch of its own: smallest losses, largest accuracies.
+/// NaN where there was no number.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// In nats.
+    #[serde(deserialize_with = "number_or_null")]
+    pub train_loss: f64,
+    /// In nats.
+    #[serde(deserialize_with = "number_or_null")]
+    pub test_loss: f64,
+    /// 0 to 1.
+    #[serde(deserialize_with = "number_or_null")]
+    pub train_accuracy: f64,
+    /// 0 to 1.
+    #[serde(deserialize_with = "number_or_null")]
+    pub test_accuracy: f64,
+}
+
+impl CellSummary {
+    /// Reads a summary off a cell's history; `seconds` and `device` are left to the caller.
+    pub fn new(cell: &str, status: &str, metrics: &Metrics) -> CellSummary {
+        let [_, _, train_accuracy, test_accuracy] = metrics.columns();
+        CellSummary {
+            cell: cell.to_owned(),
+            status: status.to_owned(),
+            verdict: Verdict::new(test_accuracy).to_string(),
+            epochs: metrics.len() as u64,
+            train_accuracy_epoch: first_held(train_accuracy, ACCURACY, HOLD),
+            test_accuracy_epoch: first_held(test_accuracy, ACCURACY, HOLD),
+            last: metrics.last(),
+            best: Best::of(metrics),
+            seconds: None,
+            device: None,
+            grokrun: VERSION.to_owned(),
+        }
+    }
+}
+
+impl Best {
+    /// `None` without an epoch.
+    fn of(metrics: &Metrics) -> Option<Best> {
+        // `f64::min` and `max` pass over NaN.
+        let best = |column: &[f64], pick: fn(f64, f64) -> f64| column.iter().copied().reduce(pick);
+        let [train_loss, test_loss, train_accuracy, test_accuracy] = metrics.columns();
+        Some(Best {
+            train_loss: best(train_loss, f64::min)?,
+            test_loss: best(test_loss, f64::min)?,
+            train_accuracy: best(train_accuracy, f64::max)?,
+            test_accuracy: best(test_accuracy, f64::max)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(test: &[(f64, f64)]) -> Metrics {
+        let mut metrics = Metrics::default();
+        for (epoch, &(test_loss, test_accuracy)) in (0..).zip(test) {
+            metrics.push(Row {
+                epoch,
+                train_loss: 0.5,
+                test_loss,
+                train_accuracy: 1.0,
+                test_accuracy,
+            });
+        }
+        metrics
+    }
+
+    #[test]
+    fn a_cell_is_summed_up() {
+        let mut test = vec![(9.0, 0.1), (0.25, 0.995), (f64::NAN, f64::NAN)];
+        test.extend([(1.0, 0.99); 501]);
+        let cell = CellSummary::new("add-p5", "finished", &metrics(&test));
+        assert_eq!(cell.epochs, 504);
+        assert_eq!(
+            (cell.train_accuracy_epoch, cell.test_accuracy_epoch),
+            (Some(0), Some(3))
+        );
+        assert_eq!(cell.verdict, "grokked at epoch 3");
+        assert_eq!(cell.last.map(|row| row.test_loss), Some(1.0));
+        let best = cell.best.unwrap();
+        assert_eq!(
+            (best.train_loss, best.test_loss, best.test_accuracy),
+            (0.5, 0.25, 0.995)
+        );
+    }
+
+    #[test]
+    fn a_summary_survives_json_whatever_the_losses_were() {
+        let mut summary = Summary::default();
+        summary.set(CellSummary::new(
+            "b",
+            "failed",
+            &metrics(&[(f64::NAN, 0.0)]),
+        ));
+        summary.set(CellSummary::new("a", "interrupted", &metrics(&[])));
+        let again = CellSummary {
+            seconds: Some(1.5),
+            ..summary.cells[0].clone()
+        };
+        summary.set(again);
+        let text = serde_json::to_string(&summary).unwrap();
+        assert!(
+            text.starts_with(r#"[{"cell":"b","status":"failed""#),
+            "{text}"
+        );
+        let back: Summary = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.cell("a"), summary.cell("a"));
+        let b = back.cell("b").unwrap();
+        assert!(b.last.unwrap().test_loss.is_nan() && b.best.unwrap().test_loss.is_nan());
+        assert_eq!(b.seconds, Some(1.5));
+        assert_eq!(back.cell("c"), None);
+    }
+}

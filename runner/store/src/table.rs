@@ -1,0 +1,170 @@
+//! `metrics.parquet`: the history as pandas, polars and DuckDB read it.
+//!
+//! Columns `epoch` (int64) and the four metrics (double), none nullable. Losses hardly repeat, so
+//! they are stored plain; accuracies do, and get a dictionary; epochs are differences. The bytes
+//! depend on the history alone: no time, no version.
+
+use std::sync::Arc;
+
+use parquet::basic::{Compression, Encoding, Repetition, Type as Physical};
+use parquet::data_type::{DataType, DoubleType, Int64Type};
+use parquet::errors::Result;
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
+
+use crate::Metrics;
+
+/// Rows that are stored together; DuckDB's own group, so that one thread there reads one of ours.
+const GROUP: usize = 122_880;
+
+/// The file's bytes.
+///
+/// # Errors
+/// The library's, none of which memory as the target can cause.
+pub(crate) fn encode(metrics: &Metrics) -> Result<Vec<u8>> {
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema()?, properties())?;
+    for start in (0..metrics.len()).step_by(GROUP) {
+        let rows = start..metrics.len().min(start + GROUP);
+        let epochs: Vec<i64> = rows.clone().map(|epoch| epoch as i64).collect();
+        let mut group = writer.next_row_group()?;
+        column::<Int64Type>(&mut group, &epochs)?;
+        for values in metrics.columns() {
+            column::<DoubleType>(&mut group, &values[rows.clone()])?;
+        }
+        group.close()?;
+    }
+    writer.into_inner()
+}
+
+fn column<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    values: &[T::T],
+) -> Result<()> {
+    if let Some(mut column) = group.next_column()? {
+        column.typed::<T>().write_batch(values, None, None)?;
+        column.close()?;
+    }
+    Ok(())
+}
+
+fn schema() -> Result<TypePtr> {
+    let field = |name: &str, physical| {
+        let field = Type::primitive_type_builder(name, physical);
+        field
+            .with_repetition(Repetition::REQUIRED)
+            .build()
+            .map(Arc::new)
+    };
+    let mut fields = vec![field("epoch", Physical::INT64)?];
+    for name in Metrics::COLUMNS {
+        fields.push(field(name, Physical::DOUBLE)?);
+    }
+    Ok(Arc::new(
+        Type::group_type_builder("metrics")
+            .with_fields(fields)
+            .build()?,
+    ))
+}
+
+fn properties() -> WriterPropertiesPtr {
+    let path = |name: &str| ColumnPath::from(name);
+    let plain = |name: &str| (path(name), false);
+    let mut properties = WriterProperties::builder()
+        .set_created_by("grokrun".to_owned())
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(GROUP))
+        .set_column_encoding(path("epoch"), Encoding::DELTA_BINARY_PACKED);
+    for (column, dictionary) in [plain("epoch"), plain("train_loss"), plain("test_loss")] {
+        properties = properties.set_column_dictionary_enabled(column, dictionary);
+    }
+    Arc::new(properties.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::column::reader::get_typed_column_reader;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+
+    use super::*;
+    use crate::metrics::tests::history;
+
+    /// Reads a column over all row groups with the library's own reader.
+    fn read<T: DataType>(file: &[u8], name: &str) -> Vec<T::T> {
+        let reader = SerializedFileReader::new(bytes(file)).unwrap();
+        let schema = reader.metadata().file_metadata().schema_descr();
+        let index = schema
+            .columns()
+            .iter()
+            .position(|c| c.name() == name)
+            .unwrap();
+        let mut values = Vec::new();
+        for group in 0..reader.num_row_groups() {
+            let group = reader.get_row_group(group).unwrap();
+            let mut column = get_typed_column_reader::<T>(group.get_column_reader(index).unwrap());
+            column
+                .read_records(usize::MAX, None, None, &mut values)
+                .unwrap();
+        }
+        values
+    }
+
+    fn bytes(file: &[u8]) -> std::fs::File {
+        use std::io::{Seek, Write};
+        let mut copy = tempfile::tempfile().unwrap();
+        copy.write_all(file).unwrap();
+        copy.rewind().unwrap();
+        copy
+    }
+
+    fn bits(values: &[f64]) -> Vec<u64> {
+        values.iter().map(|x| x.to_bits()).collect()
+    }
+
+    #[test]
+    fn a_history_comes_back_bit_for_bit() {
+        for epochs in [0, 1, 1500, GROUP as u64 + 1] {
+            let mut metrics = history(epochs);
+            let odd = [f64::NAN, f64::INFINITY, -0.0, f64::MIN_POSITIVE / 2.0];
+            metrics.push(crate::Row {
+                epoch: epochs,
+                train_loss: odd[0],
+                test_loss: odd[1],
+                train_accuracy: odd[2],
+                test_accuracy: odd[3],
+            });
+            let file = encode(&metrics).unwrap();
+            assert_eq!(
+                read::<Int64Type>(&file, "epoch"),
+                Vec::from_iter(0..=epochs as i64)
+            );
+            for (name, column) in Metrics::COLUMNS.iter().zip(metrics.columns()) {
+                assert_eq!(
+                    bits(&read::<DoubleType>(&file, name)),
+                    bits(column),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_epochs_are_a_table_without_rows() {
+        let file = encode(&Metrics::default()).unwrap();
+        assert!(read::<Int64Type>(&file, "epoch").is_empty());
+    }
+
+    #[test]
+    fn the_same_history_gives_the_same_bytes() {
+        let (one, two) = (
+            encode(&history(2000)).unwrap(),
+            encode(&history(2000)).unwrap(),
+        );
+        assert!(one == two);
+        let fields = SerializedFileReader::new(bytes(&one)).unwrap();
+        assert_eq!(
+            fields.metadata().file_metadata().created_by(),
+            Some("grokrun")
+        );
+    }
+}

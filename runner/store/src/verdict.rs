@@ -1,0 +1,160 @@
+//! Did it grok? From when an accuracy was high, and stayed so.
+
+use std::fmt;
+
+/// The accuracy from which a part counts as solved.
+pub const ACCURACY: f64 = 0.99;
+
+/// The number of further epochs for which the accuracy has to stay there: a spike is no solution.
+pub const HOLD: u64 = 500;
+
+/// How far a sequence of accuracies got with a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// At `epoch` the threshold was reached, and so it was for at least as many epochs after it as
+    /// asked for.
+    Held {
+        /// The first such epoch.
+        epoch: u64,
+    },
+    /// At `epoch` the threshold was reached, and so it was to the end, but the end came early.
+    Open {
+        /// The first epoch of the last stretch.
+        epoch: u64,
+        /// The epochs after it: fewer than asked for.
+        held: u64,
+    },
+    /// The last accuracy is below the threshold, and no stretch before it was long enough.
+    Not,
+}
+
+impl Crossing {
+    /// Finds the first epoch from which all accuracies are `threshold` or more for `hold` further
+    /// epochs; `accuracies` are those of epochs 0, 1, … NaN is below every threshold.
+    pub fn find(accuracies: &[f64], threshold: f64, hold: u64) -> Crossing {
+        let mut since = None;
+        for (epoch, &accuracy) in (0u64..).zip(accuracies) {
+            if accuracy >= threshold {
+                let start = *since.get_or_insert(epoch);
+                if epoch - start >= hold {
+                    return Crossing::Held { epoch: start };
+                }
+            } else {
+                since = None;
+            }
+        }
+        match since {
+            Some(epoch) => Crossing::Open {
+                epoch,
+                held: accuracies.len() as u64 - 1 - epoch,
+            },
+            None => Crossing::Not,
+        }
+    }
+
+    /// The epoch, if it was held.
+    pub fn held(self) -> Option<u64> {
+        match self {
+            Crossing::Held { epoch } => Some(epoch),
+            Crossing::Open { .. } | Crossing::Not => None,
+        }
+    }
+}
+
+/// The first epoch e such that the accuracies of all epochs e to e + `hold` are `threshold` or
+/// more; `None` also if the accuracies end before that.
+pub fn first_held(accuracies: &[f64], threshold: f64, hold: u64) -> Option<u64> {
+    Crossing::find(accuracies, threshold, hold).held()
+}
+
+/// What became of a cell: its test accuracy at the threshold [`ACCURACY`], held for [`HOLD`]
+/// epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    crossing: Crossing,
+    epochs: u64,
+}
+
+impl Verdict {
+    /// Of the test accuracies of epochs 0, 1, …
+    pub fn new(test_accuracies: &[f64]) -> Verdict {
+        let crossing = Crossing::find(test_accuracies, ACCURACY, HOLD);
+        Verdict {
+            crossing,
+            epochs: test_accuracies.len() as u64,
+        }
+    }
+
+    /// How far the test accuracy got.
+    pub fn crossing(self) -> Crossing {
+        self.crossing
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let epochs = |n: u64| format!("{n} {}", if n == 1 { "epoch" } else { "epochs" });
+        match self.crossing {
+            Crossing::Held { epoch } => write!(f, "grokked at epoch {epoch}"),
+            Crossing::Open { epoch, held } => write!(
+                f,
+                "reached {ACCURACY} test accuracy at epoch {epoch}, held for only {}",
+                epochs(held)
+            ),
+            Crossing::Not => write!(f, "did not grok in {}", epochs(self.epochs)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: f64 = 0.99;
+
+    #[test]
+    fn the_first_stretch_that_is_long_enough_counts() {
+        use Crossing::{Held, Not, Open};
+        let table: &[(&[f64], u64, Crossing)] = &[
+            (&[], 2, Not),
+            (&[0.5, 0.9], 2, Not),
+            (&[1.0], 0, Held { epoch: 0 }),
+            (&[0.0, T], 0, Held { epoch: 1 }),
+            (&[0.0, T], 1, Open { epoch: 1, held: 0 }),
+            (&[0.0, T, T, T], 2, Held { epoch: 1 }),
+            (&[0.0, T, T], 2, Open { epoch: 1, held: 1 }),
+            (&[T, T, 0.98, T, T, T], 2, Held { epoch: 3 }),
+            (&[T, T, T, 0.0], 2, Held { epoch: 0 }),
+            (&[T, T, 0.98], 2, Not),
+            (&[T, T, f64::NAN, T], 2, Open { epoch: 3, held: 0 }),
+        ];
+        for &(accuracies, hold, want) in table {
+            assert_eq!(
+                Crossing::find(accuracies, T, hold),
+                want,
+                "{accuracies:?} held for {hold}"
+            );
+            assert_eq!(first_held(accuracies, T, hold), want.held());
+        }
+    }
+
+    #[test]
+    fn a_verdict_reads_as_a_sentence() {
+        let run = |low: usize, high: usize| [vec![0.1; low], vec![1.0; high]].concat();
+        let table = [
+            (run(700, 501), "grokked at epoch 700"),
+            (
+                run(700, 500),
+                "reached 0.99 test accuracy at epoch 700, held for only 499 epochs",
+            ),
+            (
+                run(0, 2),
+                "reached 0.99 test accuracy at epoch 0, held for only 1 epoch",
+            ),
+            (run(1500, 0), "did not grok in 1500 epochs"),
+        ];
+        for (accuracies, want) in table {
+            assert_eq!(Verdict::new(&accuracies).to_string(), want);
+        }
+    }
+}
