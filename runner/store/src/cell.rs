@@ -17,11 +17,11 @@ pub struct CellDir {
 }
 
 impl CellDir {
-    /// Makes the folder and the one for checkpoints, unless they are there.
+    /// Makes the folder and the one for checkpoints, unless they are there. They are not synced: a
+    /// sweep may have thousands, and a loss of power that takes an empty folder takes nothing.
     pub(crate) fn create(path: PathBuf) -> Result<CellDir, StoreError> {
         let checkpoints = path.join("checkpoints");
         fs::create_dir_all(&checkpoints)
-            .and_then(|()| atomic::sync_folder(&path))
             .map_err(|error| StoreError::io("cannot create the folder", &checkpoints, &error))?;
         Ok(CellDir { path })
     }

@@ -184,6 +184,15 @@ pub(crate) mod tests {
         assert!(text.contains("\"test_loss\":null"), "{text}");
         let back: Row = serde_json::from_str(&text).unwrap();
         assert!(back.test_loss.is_nan());
-        assert_eq!(back.train_loss.to_bits(), row.train_loss.to_bits());
+        assert_eq!(back.train_loss, row.train_loss);
+    }
+
+    /// A summary is read and written again with each cell: its numbers must not drift.
+    #[test]
+    fn numbers_survive_json_exactly() {
+        for row in history(3000).rows() {
+            let text = serde_json::to_string(&row).unwrap();
+            assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row);
+        }
     }
 }

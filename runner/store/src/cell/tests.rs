@@ -66,30 +66,30 @@ fn a_damaged_state_or_checkpoint_is_an_error_and_is_kept() {
     cell.write_checkpoint(100, &tensors()).unwrap();
     let read_state = |cell: &CellDir| cell.read_state().map(drop);
     let read_checkpoint = |cell: &CellDir| cell.read_checkpoint(100).map(drop);
-    let files: [(PathBuf, &dyn Fn(&CellDir) -> Result<(), StoreError>); 2] = [
-        (cell.state(), &read_state),
-        (cell.checkpoint(100), &read_checkpoint),
-    ];
-    for (path, read) in files {
-        let whole = fs::read(&path).unwrap();
-        let flipped = |at: usize| {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x20;
-            bytes
-        };
-        for at in (0..whole.len()).step_by(100) {
-            for damaged in [whole[..at].to_vec(), flipped(at)] {
-                fs::write(&path, &damaged).unwrap();
-                let error = read(&cell).unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Altered);
-                assert!(error.to_string().contains("--fresh") && !error.is_request());
-                assert_eq!(error.path(), path);
-                assert_eq!(fs::read(&path).unwrap(), damaged);
-            }
+    damage(&cell, &cell.state(), read_state);
+    damage(&cell, &cell.checkpoint(100), read_checkpoint);
+}
+
+#[track_caller]
+fn damage(cell: &CellDir, path: &Path, read: impl Fn(&CellDir) -> Result<(), StoreError>) {
+    let whole = fs::read(path).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x20;
+        bytes
+    };
+    for at in (0..whole.len()).step_by(100) {
+        for damaged in [whole[..at].to_vec(), flipped(at)] {
+            fs::write(path, &damaged).unwrap();
+            let error = read(cell).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Altered);
+            assert!(error.to_string().contains("--fresh") && !error.is_request());
+            assert_eq!(error.path(), path);
+            assert_eq!(fs::read(path).unwrap(), damaged);
         }
-        fs::write(&path, whole).unwrap();
-        read(&cell).unwrap();
     }
+    fs::write(path, whole).unwrap();
+    read(cell).unwrap();
 }
 
 #[test]

@@ -30,7 +30,11 @@ pub(super) fn acquire(run: &Path) -> Result<File, StoreError> {
             Err(StoreError::new(ErrorKind::Busy, run, message))
         }
         Err(TryLockError::Error(error)) => {
-            Err(StoreError::unwritable("cannot lock", &path, &error))
+            let message = format!(
+                "cannot lock {}: {error}; use --out with a folder on a disk that can lock files",
+                path.display()
+            );
+            Err(StoreError::new(ErrorKind::Unwritable, &path, message))
         }
     }
 }

@@ -97,6 +97,9 @@ impl RunDir {
         for name in CONTENTS {
             remove(&self.path.join(name))?;
         }
+        // A loss of power must not bring the old files back under the new manifest.
+        atomic::sync_folder(&self.path)
+            .map_err(|error| StoreError::io("cannot write", &self.path, &error))?;
         ours.write(&self.path)
     }
 
@@ -195,6 +198,13 @@ fn folder_name<'a>(name: &'a str, what: &str, parent: &Path) -> Result<&'a str, 
 
 /// Creates the output folder and the run's, or makes sure that what is there is a run's.
 fn create(out: &Path, run: &Path) -> Result<(), StoreError> {
+    if out.exists() && !out.is_dir() {
+        let message = format!(
+            "{} is not a folder; use --out with one that is",
+            out.display()
+        );
+        return Err(StoreError::new(ErrorKind::Unwritable, out, message));
+    }
     fs::create_dir_all(out)
         .map_err(|error| StoreError::unwritable("cannot create the folder", out, &error))?;
     match fs::create_dir(run) {

@@ -182,7 +182,6 @@ fn what_is_not_a_run_is_never_touched() {
 #[test]
 fn a_file_in_the_place_of_a_folder_is_named() {
     let out = Out::new();
-    fs::write(out.file(""), "").ok();
     fs::write(out.0.path().join("r"), "a file").unwrap();
     refused(
         out.open("one", Access::Force),
@@ -191,7 +190,11 @@ fn a_file_in_the_place_of_a_folder_is_named() {
     );
     let open = |out: &Path| RunDir::open(out, "x", "", "", "one", Access::Continue);
     let file = out.0.path().join("r");
-    refused(open(&file), ErrorKind::Unwritable, &["--out"]);
+    refused(
+        open(&file),
+        ErrorKind::Unwritable,
+        &["is not a folder", "--out"],
+    );
     refused(
         open(&file.join("deeper")),
         ErrorKind::Unwritable,
