@@ -1,18 +1,24 @@
 //! The engine: a recorded program and its executors, which turn cells (data, recipe, weights) into
 //! rows of metrics and states. All wgpu is here; no files, no TOML, no plugins.
 
+mod backend;
 mod cpu;
 mod data;
 mod error;
+mod estimate;
 mod executor;
+mod init;
 mod program;
 mod schedule;
 mod shape;
 
+pub use backend::{Backend, Choice, DeviceLine, choose_backend, describe_devices, open};
 pub use cpu::CpuExecutor;
 pub use data::{Pairs, Sample, TokenLists};
 pub use error::EngineError;
+pub use estimate::{Estimate, available_memory};
 pub use executor::{CellInput, EpochRow, Executor, ModelState};
+pub use init::{InitScheme, initial_parameters};
 pub use program::{Program, Stage, Table};
 pub use schedule::{Recipe, StepCoefficients};
 pub use shape::{Activation, Parameter, Shape};

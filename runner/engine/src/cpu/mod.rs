@@ -130,7 +130,7 @@ impl CpuExecutor {
             .map(|cell| Replica::new(&program.shape, cell))
             .collect::<Result<Vec<_>, _>>()?;
         let work = replicas.iter().map(Replica::work).max().unwrap_or(0);
-        let crowded = replicas.len() >= 2 * pool.current_num_threads();
+        let crowded = replicas.len() >= pool.current_num_threads();
         let alone = work < WORTH_SHARING || crowded || pool.current_num_threads() == 1;
         let mut executor = CpuExecutor {
             replicas,
@@ -144,6 +144,23 @@ impl CpuExecutor {
             executor.run_stage(stage)?;
         }
         Ok(executor)
+    }
+
+    /// The vector instructions this processor has, in words.
+    pub fn vectors() -> &'static str {
+        struct Width;
+        impl WithSimd for Width {
+            type Output = usize;
+            fn with_simd<S: Simd>(self, _: S) -> usize {
+                S::F32_LANES
+            }
+        }
+        match Arch::new().dispatch(Width) {
+            16 => "AVX-512",
+            8 => "AVX2",
+            4 => "NEON",
+            _ => "no vectors",
+        }
     }
 
     /// Applies `job` to every replica, on the pool's threads, with the processor's vectors.

@@ -1,0 +1,92 @@
+//! The command line: what can be asked, in clap's words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use grokrun_engine::Backend;
+
+/// Trains the small transformers of the grokking literature from a short TOML spec.
+#[derive(Debug, Parser)]
+#[command(
+    name = "grokrun",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    after_help = "Example:\n  grokrun specs/mult59.toml       trains a small model until it groks, into runs/mult59/\n\n\
+                  Exit status: 0 done; 1 failed while running; 2 the request was wrong; 130 interrupted, state saved."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) run: Option<RunArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a spec's cells and write the run directory (the same as `grokrun SPEC`)
+    #[command(
+        after_help = "Example:\n  grokrun run specs/mult113.toml --set seeds.model=[0,1,2] --set name=three-seeds"
+    )]
+    Run(RunArgs),
+    /// Validate a spec and print the plan: cells, batches, parameters, memory, disk, time
+    #[command(after_help = "Example:\n  grokrun check specs/mult113.toml --set fraction=[0.2,0.3]")]
+    Check(CheckArgs),
+    /// List the processors that can train, with the one `--backend auto` takes and why
+    #[command(after_help = "Example:\n  grokrun devices")]
+    Devices,
+}
+
+/// What every command that reads a spec takes.
+#[derive(Args, Debug)]
+pub(crate) struct SpecArgs {
+    /// The spec, a TOML file
+    #[arg(value_name = "SPEC.toml")]
+    pub(crate) spec: PathBuf,
+
+    /// Override a key of the spec (repeatable): --set train.epochs=500
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Where to train: auto takes a hardware GPU, else the CPU
+    #[arg(long, value_name = "auto|gpu|cpu", default_value = "auto")]
+    pub(crate) backend: Backend,
+
+    /// Take the adapter whose name contains TEXT, a software one too
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) adapter: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    /// The folder of all runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) out: PathBuf,
+
+    /// Replace the run of another spec that has the same name
+    #[arg(long, conflicts_with = "fresh")]
+    pub(crate) force: bool,
+
+    /// Start over, even where this spec's run could be continued
+    #[arg(long)]
+    pub(crate) fresh: bool,
+
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print log messages too (-v what happens, -vv details)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+}

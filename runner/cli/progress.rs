@@ -1,0 +1,232 @@
+//! What is seen while a run trains: bars on a terminal, plain lines elsewhere, nothing with
+//! `--quiet`. All of it goes to standard error.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use grokrun_engine::EpochRow;
+use grokrun_session::{Event, Watch};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// Time between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How much to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Bars,
+    Lines,
+    Quiet,
+}
+
+impl Mode {
+    /// Bars where standard error is a terminal.
+    pub(crate) fn choose(quiet: bool) -> Mode {
+        match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Mode::Quiet,
+            (false, true) => Mode::Bars,
+            (false, false) => Mode::Lines,
+        }
+    }
+}
+
+/// Shows a session's events.
+pub(crate) struct Progress {
+    mode: Mode,
+    bars: MultiProgress,
+    /// cells done of all, where there are several
+    cells: Option<ProgressBar>,
+    batch: Option<Batch>,
+}
+
+struct Batch {
+    label: String,
+    bar: ProgressBar,
+    epochs: u64,
+    rate: Rate,
+    last_line: Option<Instant>,
+}
+
+/// Epochs a second, smoothed over the last few seconds.
+struct Rate {
+    since: Instant,
+    epoch: u64,
+    per_second: Option<f64>,
+}
+
+impl Rate {
+    fn update(&mut self, epoch: u64) {
+        let elapsed = self.since.elapsed().as_secs_f64();
+        if elapsed < 0.2 {
+            return;
+        }
+        let now = (epoch - self.epoch) as f64 / elapsed;
+        let blend = (elapsed / 4.0).min(1.0);
+        self.per_second = Some(self.per_second.map_or(now, |old| old + blend * (now - old)));
+        (self.since, self.epoch) = (Instant::now(), epoch);
+    }
+}
+
+impl Progress {
+    pub(crate) fn new(mode: Mode, bars: MultiProgress, cells: usize) -> Progress {
+        let many = mode == Mode::Bars && cells > 1;
+        let cells = many.then(|| {
+            let bar = bars.add(ProgressBar::new(cells as u64));
+            bar.set_style(style("cells     {bar:30} {pos}/{len}"));
+            bar
+        });
+        Progress {
+            mode,
+            bars,
+            cells,
+            batch: None,
+        }
+    }
+
+    /// Takes the bars off the screen.
+    pub(crate) fn close(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            batch.bar.finish_and_clear();
+        }
+        if let Some(cells) = self.cells.take() {
+            cells.finish_and_clear();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match self.mode {
+            Mode::Quiet => {}
+            Mode::Lines => eprintln!("{line}"),
+            Mode::Bars => self.bars.suspend(|| eprintln!("{line}")),
+        }
+    }
+
+    fn start(&mut self, cells: &[&str], from: u64, epochs: u64, device: &str) {
+        let label = match cells {
+            [one] => (*one).to_owned(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+            [] => String::new(),
+        };
+        let verb = if from == 0 { "training" } else { "continuing" };
+        let at = if from == 0 {
+            String::new()
+        } else {
+            format!(" from epoch {from}")
+        };
+        self.say(&format!("{verb} {label}{at} to epoch {epochs} on {device}"));
+        let bar = if self.mode == Mode::Bars {
+            let bar = self.bars.add(ProgressBar::new(epochs));
+            bar.set_style(style("{pos:>7}/{len} {bar:30} {msg}"));
+            bar.set_position(from);
+            bar
+        } else {
+            ProgressBar::hidden()
+        };
+        let rate = Rate {
+            since: Instant::now(),
+            epoch: from,
+            per_second: None,
+        };
+        self.batch = Some(Batch {
+            label,
+            bar,
+            epochs,
+            rate,
+            last_line: None,
+        });
+    }
+
+    fn advance(&mut self, epoch: u64, rows: &[EpochRow]) {
+        let Some(batch) = &mut self.batch else { return };
+        batch.rate.update(epoch);
+        let message = format!(
+            "{}{}",
+            metrics(rows),
+            speed(&batch.rate, batch.epochs - epoch)
+        );
+        batch.bar.set_position(epoch);
+        batch.bar.set_message(message.clone());
+        let due = batch.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY);
+        if self.mode == Mode::Lines && (due || epoch == batch.epochs) {
+            batch.last_line = Some(Instant::now());
+            eprintln!("{} epoch {epoch}/{} {message}", batch.label, batch.epochs);
+        }
+    }
+}
+
+impl Watch for Progress {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Batch {
+                cells,
+                from,
+                epochs,
+                device,
+            } => self.start(cells, from, epochs, device),
+            Event::Epochs { epoch, rows } => self.advance(epoch, rows),
+            Event::Cell { id, verdict } => {
+                self.say(&format!("{id}: {verdict}"));
+                if let Some(cells) = &self.cells {
+                    cells.inc(1);
+                }
+            }
+            Event::BatchEnds => {
+                if let Some(batch) = self.batch.take() {
+                    batch.bar.finish_and_clear();
+                }
+            }
+        }
+    }
+}
+
+/// A template that is right as written; a wrong one falls back to indicatif's own bar.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
+}
+
+/// Losses and accuracies, the mean of the batch's cells.
+fn metrics(rows: &[EpochRow]) -> String {
+    let mean = |pick: fn(&EpochRow) -> f64| rows.iter().map(pick).sum::<f64>() / rows.len() as f64;
+    format!(
+        "train loss {} acc {:5.1}%  test loss {} acc {:5.1}%",
+        loss(mean(|r| r.train_loss)),
+        100.0 * mean(|r| r.train_accuracy),
+        loss(mean(|r| r.test_loss)),
+        100.0 * mean(|r| r.test_accuracy),
+    )
+}
+
+/// Seven characters for any loss.
+fn loss(value: f64) -> String {
+    if value >= 0.01 && value < 1000.0 {
+        format!("{value:7.4}")
+    } else {
+        format!("{value:7.1e}")
+    }
+}
+
+fn speed(rate: &Rate, left: u64) -> String {
+    match rate.per_second {
+        None => String::new(),
+        Some(rate) if rate > 0.0 => {
+            let digits = usize::from(rate < 100.0);
+            format!(
+                "  {rate:.digits$} epochs/s, {} left",
+                duration(left as f64 / rate)
+            )
+        }
+        Some(_) => String::new(),
+    }
+}
+
+/// 42 s, 3 min 5 s, 2 h 10 min.
+pub(crate) fn duration(seconds: f64) -> String {
+    let total = seconds.round() as u64;
+    match total {
+        0..60 => format!("{total} s"),
+        60..3600 => format!("{} min {} s", total / 60, total % 60),
+        _ => format!("{} h {} min", total / 3600, total % 3600 / 60),
+    }
+}

@@ -1,0 +1,150 @@
+//! `grokrun SPEC`: trains what is not trained yet and prints what became of it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use grokrun_session::{Ending, Report, Session, SessionError, Survey};
+use grokrun_store::{Access, RunDir};
+use indicatif::MultiProgress;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::RunArgs;
+use crate::output::{Failure, print, table};
+use crate::progress::{Mode, Progress};
+use crate::{INTERRUPTED, log, spec};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the request is wrong or something fails on the way.
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let spec = spec::read(&args.spec)?;
+    let plan = &spec.plan;
+    let survey = Survey::new(plan)?;
+    let choice = spec::choice(&args.spec)?;
+    let run = RunDir::open(
+        &args.out,
+        &plan.name,
+        &spec.text,
+        &plan.resolved_toml(),
+        &plan.fingerprint(),
+        access(args),
+    )
+    .map_err(SessionError::from)?;
+
+    let bars = MultiProgress::new();
+    let log_path = run.log_path();
+    log::start(&log_path, console_level(args), &bars).map_err(|error| {
+        Failure::request(format!(
+            "the log {} cannot be opened: {error}",
+            log_path.display()
+        ))
+    })?;
+    let span = tracing::info_span!("run", run = plan.name);
+    let _in_run = span.enter();
+    tracing::info!(
+        cells = plan.cells.len(),
+        device = choice.to_string(),
+        reason = choice.reason(),
+        version = env!("CARGO_PKG_VERSION"),
+        "run starts"
+    );
+
+    let interrupted = stop_on_ctrl_c()?;
+    let mut progress = Progress::new(Mode::choose(args.quiet), bars, plan.cells.len());
+    let session = Session {
+        plan,
+        survey: &survey,
+        run: &run,
+        choice: &choice,
+        interrupted: &interrupted,
+    };
+    let report = session.train(&mut progress);
+    progress.close();
+    if let Err(error) = &report {
+        tracing::error!(%error, "run failed");
+    }
+    finish(args, &run, &report?)
+}
+
+fn access(args: &RunArgs) -> Access {
+    match (args.force, args.fresh) {
+        (true, _) => Access::Force,
+        (_, true) => Access::Fresh,
+        _ => Access::Continue,
+    }
+}
+
+fn console_level(args: &RunArgs) -> LevelFilter {
+    match args.verbose {
+        _ if args.quiet => LevelFilter::ERROR,
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    }
+}
+
+/// The first Ctrl-C asks the session to save and end, the second one ends the process.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    })
+    .map_err(|error| Failure::running(format!("Ctrl-C cannot be caught: {error}")))?;
+    Ok(interrupted)
+}
+
+fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Failure> {
+    tracing::info!(ending = ?report.ending, failed = report.failed.len(), "run ends");
+    if !args.quiet {
+        print(&results(run, report))?;
+    }
+    if report.ending == Ending::Interrupted {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    if !report.failed.is_empty() {
+        return Err(Failure::running(format!(
+            "training failed in {}: the loss is not a finite number any more; a smaller learning rate may help",
+            report.failed.join(", ")
+        )));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line a cell, and where the files are.
+fn results(run: &RunDir, report: &Report) -> String {
+    let heading = [
+        "cell",
+        "epochs",
+        "train loss",
+        "test loss",
+        "train acc",
+        "test acc",
+        "result",
+    ];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for cell in &report.summary.cells {
+        let last = |pick: fn(&grokrun_store::Row) -> f64| cell.last.as_ref().map(pick);
+        let loss = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.3e}"));
+        let share = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{:.2} %", 100.0 * x));
+        rows.push(vec![
+            cell.cell.clone(),
+            cell.epochs.to_string(),
+            loss(last(|r| r.train_loss)),
+            loss(last(|r| r.test_loss)),
+            share(last(|r| r.train_accuracy)),
+            share(last(|r| r.test_accuracy)),
+            cell.verdict.clone(),
+        ]);
+    }
+    let note = match report.ending {
+        Ending::Done => String::new(),
+        Ending::NothingToDo => "nothing left to do; --fresh starts over\n".to_owned(),
+        Ending::Interrupted => "interrupted, state saved; the same command continues\n".to_owned(),
+    };
+    format!("{}{note}{}\n", table(&rows), run.path().display())
+}

@@ -1,0 +1,53 @@
+//! Reads a spec from its file: the one place where the spec's text comes from.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use grokrun_engine::{Choice, choose_backend};
+use grokrun_spec::{Catalog, Plan};
+
+use crate::args::SpecArgs;
+use crate::output::Failure;
+
+/// A spec as it was written and as it is meant.
+pub(crate) struct Spec {
+    pub(crate) text: String,
+    pub(crate) plan: Plan,
+}
+
+/// Reads and checks the spec.
+///
+/// # Errors
+/// When the file cannot be read, or the spec is wrong: everything that is wrong with it.
+pub(crate) fn read(args: &SpecArgs) -> Result<Spec, Failure> {
+    let text = read_text(&args.spec)?;
+    match grokrun_spec::load(&text, &args.spec, &args.set, &Catalog::empty()) {
+        Ok(plan) => Ok(Spec { text, plan }),
+        Err(diagnostics) => Err(Failure::request(
+            diagnostics.render(std::io::stderr().is_terminal()),
+        )),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::request(format!(
+            "the spec {shown} cannot be read: {error}; expected the path of a TOML file"
+        ))
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::request(format!(
+            "the spec {shown} is not text: byte {at} is not valid UTF-8; expected a TOML file"
+        ))
+    })
+}
+
+/// Picks the processor that the command line asks for.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn choice(args: &SpecArgs) -> Result<Choice, Failure> {
+    choose_backend(args.backend, args.adapter.as_deref()).map_err(Failure::request)
+}

@@ -1,0 +1,154 @@
+//! Which processor trains, and why: `--backend`, `--adapter` and what the machine has.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::EngineError;
+use crate::cpu::CpuExecutor;
+use crate::estimate::{Estimate, available_memory};
+use crate::executor::{CellInput, Executor};
+use crate::program::Program;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// a hardware GPU if there is one, else the CPU
+    #[default]
+    Auto,
+    /// a GPU
+    Gpu,
+    /// the CPU
+    Cpu,
+}
+
+impl FromStr for Backend {
+    type Err = String;
+    fn from_str(word: &str) -> Result<Backend, String> {
+        match word {
+            "auto" => Ok(Backend::Auto),
+            "gpu" => Ok(Backend::Gpu),
+            "cpu" => Ok(Backend::Cpu),
+            _ => Err("expected auto, gpu or cpu".to_owned()),
+        }
+    }
+}
+
+/// The processor that was chosen.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    processor: Processor,
+    reason: String,
+}
+
+#[derive(Clone, Debug)]
+enum Processor {
+    Cpu,
+}
+
+impl Choice {
+    /// Why this one.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Whether it is the CPU.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.processor, Processor::Cpu)
+    }
+
+    /// How many cells like this should train together. On a CPU one a core, which needs no
+    /// synchronisation; on a GPU as many as fit its memory. Either way no more than fit half of
+    /// the host's free memory, and the results do not depend on it.
+    pub fn largest_batch(&self, one: &Estimate) -> usize {
+        let memory = available_memory().unwrap_or(u64::MAX) / 2;
+        let fit = usize::try_from(memory / one.host_bytes.max(1)).unwrap_or(usize::MAX);
+        match &self.processor {
+            Processor::Cpu => threads().min(fit).max(1),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.processor {
+            Processor::Cpu => f.write_str(&cpu_name()),
+        }
+    }
+}
+
+/// Threads that training on the CPU uses: rayon's choice, which `RAYON_NUM_THREADS` overrides.
+fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// The CPU in words.
+fn cpu_name() -> String {
+    let threads = threads();
+    let plural = if threads == 1 { "" } else { "s" };
+    format!("CPU, {threads} thread{plural}, {}", CpuExecutor::vectors())
+}
+
+/// A line of `grokrun devices`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceLine {
+    /// whether `--backend auto` takes it
+    pub picked: bool,
+    /// cpu, or the graphics interface a GPU is reached through
+    pub backend: String,
+    /// its name
+    pub name: String,
+    /// discrete, integrated, virtual, software, …
+    pub kind: String,
+    /// the driver, for a GPU
+    pub driver: String,
+    /// why it is picked or not
+    pub why: String,
+}
+
+/// Everything that could train, the CPU last.
+pub fn describe_devices() -> Vec<DeviceLine> {
+    vec![DeviceLine {
+        picked: true,
+        backend: "cpu".to_owned(),
+        name: cpu_name(),
+        kind: "processor".to_owned(),
+        driver: String::new(),
+        why: "there is no hardware GPU".to_owned(),
+    }]
+}
+
+/// Picks a processor.
+///
+/// # Errors
+/// When what was asked for is not there: which adapters are, and what to do.
+pub fn choose_backend(backend: Backend, adapter: Option<&str>) -> Result<Choice, EngineError> {
+    if let (Backend::Cpu, Some(text)) = (backend, adapter) {
+        return Err(EngineError::NoAdapter(format!(
+            "--backend cpu uses no adapter, but --adapter {text} names one; expected one of the two"
+        )));
+    }
+    if backend == Backend::Gpu || adapter.is_some() {
+        return Err(EngineError::NoAdapter(format!(
+            "no adapter {}",
+            adapter.unwrap_or_default()
+        )));
+    }
+    Ok(Choice {
+        processor: Processor::Cpu,
+        reason: "there is no hardware GPU".to_owned(),
+    })
+}
+
+/// Loads cells of one shape onto the chosen processor.
+///
+/// # Errors
+/// When they do not fit, or the device fails.
+pub fn open(
+    choice: &Choice,
+    program: Program,
+    cells: Vec<CellInput>,
+) -> Result<Box<dyn Executor>, EngineError> {
+    match &choice.processor {
+        Processor::Cpu => Ok(Box::new(CpuExecutor::new(program, cells, None)?)),
+    }
+}

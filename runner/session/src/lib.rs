@@ -1,0 +1,25 @@
+//! From a plan to trained cells: makes each cell's data and weights, groups cells that can train
+//! together, drives an executor in windows of epochs, and hands what comes out to the run
+//! directory.
+//!
+//! Owns the order of things: which cells train together, where windows end, checkpoints, early
+//! stop, what a continued run starts from. Knows no arguments, draws nothing, and leaves file
+//! formats to `grokrun-store` and numbers to `grokrun-engine`.
+
+mod batch;
+mod describe;
+mod error;
+mod live;
+mod material;
+mod preview;
+mod status;
+mod stop;
+mod survey;
+mod train;
+mod weights;
+
+pub use batch::{Batch, batches};
+pub use error::SessionError;
+pub use preview::Preview;
+pub use survey::{CellSize, Survey, size_in_words};
+pub use train::{Ending, Event, Report, Session, Watch};

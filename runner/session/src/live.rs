@@ -1,0 +1,143 @@
+//! A cell while it trains: its history, its place on disk, and when it has to be saved.
+
+use grokrun_engine::{CellInput, EpochRow, ModelState, Pairs};
+use grokrun_spec::{Cell, Plan};
+use grokrun_store::{CellDir, Metrics, Row, State};
+
+use crate::SessionError;
+use crate::material::Material;
+use crate::status::Status;
+use crate::stop::Holding;
+use crate::survey::{CellSize, recipe};
+use crate::{describe, weights};
+
+/// A cell in memory.
+pub(crate) struct Live<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) cell: &'a Cell,
+    /// its number in the plan
+    pub(crate) index: usize,
+    size: &'a CellSize,
+    dir: CellDir,
+    pairs: Pairs,
+    pub(crate) state: ModelState,
+    pub(crate) metrics: Metrics,
+    holding: Holding,
+    pub(crate) status: Status,
+}
+
+impl<'a> Live<'a> {
+    /// Makes a cell's data, and its weights where no state of it is saved; writes what describes
+    /// it.
+    pub(crate) fn open(
+        plan: &'a Plan,
+        index: usize,
+        size: &'a CellSize,
+        dir: CellDir,
+    ) -> Result<Live<'a>, SessionError> {
+        let cell = &plan.cells[index];
+        let Material { split, pairs } = Material::new(cell)?;
+        let (state, metrics, status) = match dir.read_state()? {
+            Some(saved) => {
+                let state = weights::read_state(&size.shape, saved.epoch, &saved.tensors)
+                    .map_err(|why| dir.foreign_state(&why))?;
+                let status =
+                    Status::from_json(&saved.extra).map_err(|why| dir.foreign_state(&why))?;
+                (state, saved.metrics, status)
+            }
+            None => {
+                let counts = [pairs.train().len(), pairs.test().len()];
+                dir.write_config(&describe::config(plan, cell, &size.shape, counts))?;
+                let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
+                dir.write_split(&indices(&split.train), &indices(&split.test))?;
+                let state = Material::initial(plan, cell, &size.shape);
+                (state, Metrics::default(), Status::Training)
+            }
+        };
+        let accuracies = metrics.rows().map(|row| row.test_accuracy);
+        let holding = Holding::replay(plan.train.stop.clone(), accuracies);
+        let live = Live {
+            plan,
+            cell,
+            index,
+            size,
+            dir,
+            pairs,
+            state,
+            metrics,
+            holding,
+            status,
+        };
+        if live.state.epoch == 0 {
+            live.write_checkpoint()?;
+        }
+        Ok(live)
+    }
+
+    /// What the executor needs.
+    pub(crate) fn input(&self) -> CellInput {
+        CellInput {
+            pairs: self.pairs.clone(),
+            recipe: recipe(self.plan, self.cell),
+            state: self.state.clone(),
+        }
+    }
+
+    /// The most epochs that may be run before this cell must be looked at.
+    pub(crate) fn epochs_left(&self, epoch: u64) -> u64 {
+        let all = self.plan.train.epochs - epoch;
+        self.holding.epochs_left().map_or(all, |left| left.min(all))
+    }
+
+    /// Takes the next epoch's metrics.
+    pub(crate) fn record(&mut self, row: &EpochRow) {
+        if self.status != Status::Training {
+            return;
+        }
+        let epoch = self.metrics.len() as u64;
+        let EpochRow {
+            train_loss,
+            test_loss,
+            train_accuracy,
+            test_accuracy,
+        } = *row;
+        self.metrics.push(Row {
+            epoch,
+            train_loss,
+            test_loss,
+            train_accuracy,
+            test_accuracy,
+        });
+        self.holding.see(test_accuracy);
+        if !(train_loss.is_finite() && test_loss.is_finite()) {
+            self.status = Status::Failed;
+        } else if self.holding.epochs_left() == Some(0) {
+            self.status = Status::StoppedEarly;
+        } else if epoch + 1 == self.plan.train.epochs {
+            self.status = Status::Finished;
+        }
+    }
+
+    /// Writes the weights as they are to `checkpoints/`.
+    pub(crate) fn write_checkpoint(&self) -> Result<(), SessionError> {
+        let tensors = weights::checkpoint(&self.size.shape, &self.state.parameters);
+        tracing::debug!(cell = self.cell.id, epoch = self.state.epoch, "checkpoint");
+        Ok(self.dir.write_checkpoint(self.state.epoch, &tensors)?)
+    }
+
+    /// Saves all that is needed to continue from here.
+    pub(crate) fn save(&self) -> Result<(), SessionError> {
+        tracing::debug!(cell = self.cell.id, epoch = self.state.epoch, "state saved");
+        Ok(self.dir.write_state(&State {
+            epoch: self.state.epoch,
+            tensors: weights::state(&self.size.shape, &self.state),
+            metrics: self.metrics.clone(),
+            extra: self.status.to_json(),
+        })?)
+    }
+
+    /// Writes the history where Python finds it.
+    pub(crate) fn write_metrics(&self) -> Result<(), SessionError> {
+        Ok(self.dir.write_metrics(&self.metrics)?)
+    }
+}

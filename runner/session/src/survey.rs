@@ -1,0 +1,149 @@
+//! What a plan needs, found out before anything large is made: each cell's shape, data sizes,
+//! memory and disk.
+
+use std::collections::HashMap;
+
+use grokrun_engine::{Activation, Estimate, InitScheme, Recipe, Shape};
+use grokrun_spec::{Biases, Cell, Init, Plan};
+use grokrun_task::{Dataset, Stream};
+
+use crate::SessionError;
+
+/// Bytes that making a data set and its split takes for each of the p² pairs: pairs and labels,
+/// both parts, their order while it is shuffled, the samples of the executor.
+const BYTES_A_PAIR: u64 = 40;
+
+/// The sizes of one cell.
+#[derive(Clone, Debug)]
+pub struct CellSize {
+    /// the model
+    pub shape: Shape,
+    /// pairs trained on
+    pub train: usize,
+    /// pairs tested on
+    pub test: usize,
+}
+
+impl CellSize {
+    /// Memory, files and work of one cell.
+    pub fn estimate(&self) -> Estimate {
+        Estimate::new(&self.shape, self.train, self.test, 1)
+    }
+}
+
+/// The sizes of every cell of a plan, in its order.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// one for each cell
+    pub cells: Vec<CellSize>,
+}
+
+impl Survey {
+    /// Finds the sizes of all cells.
+    ///
+    /// # Errors
+    /// When a cell would not fit the machine's memory, or a part of its pairs is empty.
+    pub fn new(plan: &Plan) -> Result<Survey, SessionError> {
+        let mut counts = HashMap::new();
+        let mut cells = Vec::with_capacity(plan.cells.len());
+        for cell in &plan.cells {
+            let shape = shape(plan, cell);
+            refuse_above_memory(cell, &shape)?;
+            let key = (cell.operation.slug(), cell.modulus);
+            let pairs = match counts.get(&key) {
+                Some(pairs) => *pairs,
+                None => *counts.entry(key).or_insert(dataset(cell)?.pairs().len()),
+            };
+            let train = (pairs as f64 * cell.fraction) as usize;
+            if train == 0 || train == pairs {
+                return Err(SessionError::Request(format!(
+                    "cell {}: a fraction of {} of {pairs} pairs leaves the {} part empty; expected at least one pair in each",
+                    cell.id,
+                    cell.fraction,
+                    if train == 0 { "train" } else { "test" },
+                )));
+            }
+            cells.push(CellSize {
+                shape,
+                train,
+                test: pairs - train,
+            });
+        }
+        Ok(Survey { cells })
+    }
+}
+
+/// Both parts of the pairs are held whatever the fraction, so p² bounds the memory.
+fn refuse_above_memory(cell: &Cell, shape: &Shape) -> Result<(), SessionError> {
+    let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
+    let train = (pairs as f64 * cell.fraction) as u64;
+    let model = Estimate::new(shape, train as usize, (pairs - train) as usize, 1);
+    let need = model
+        .host_bytes
+        .saturating_add(pairs.saturating_mul(BYTES_A_PAIR));
+    let have = grokrun_engine::available_memory();
+    if have.is_some_and(|have| need > have) {
+        return Err(SessionError::Request(format!(
+            "cell {}: modulus {} has {pairs} pairs; training on them needs about {}, and {} are available; \
+             expected a smaller modulus or model, or a machine with more memory",
+            cell.id,
+            cell.modulus,
+            size_in_words(need),
+            size_in_words(have.unwrap_or(0)),
+        )));
+    }
+    Ok(())
+}
+
+/// A size in words.
+pub fn size_in_words(count: u64) -> String {
+    let count = count as f64;
+    match count {
+        c if c < 1e6 => format!("{:.0} kB", c / 1e3),
+        c if c < 1e9 => format!("{:.0} MB", c / 1e6),
+        c if c < 1e12 => format!("{:.1} GB", c / 1e9),
+        c => format!("{:.1} TB", c / 1e12),
+    }
+}
+
+pub(crate) fn dataset(cell: &Cell) -> Result<Dataset, SessionError> {
+    Dataset::new(&cell.operation, cell.modulus)
+        .map_err(|e| SessionError::Request(format!("cell {}: {}", cell.id, e.message)))
+}
+
+/// The engine's shape of a cell's model.
+pub(crate) fn shape(plan: &Plan, cell: &Cell) -> Shape {
+    let model = &plan.model;
+    Shape {
+        modulus: cell.modulus as usize,
+        d_model: model.d_model,
+        heads: model.heads,
+        d_head: model.d_head,
+        d_mlp: model.d_mlp,
+        activation: match model.activation {
+            grokrun_spec::Activation::Relu => Activation::Relu,
+            grokrun_spec::Activation::Gelu => Activation::Gelu,
+        },
+        trained_biases: model.biases == Biases::Trained,
+    }
+}
+
+/// The engine's recipe of a cell.
+pub(crate) fn recipe(plan: &Plan, cell: &Cell) -> Recipe {
+    Recipe {
+        learning_rate: cell.learning_rate,
+        weight_decay: cell.weight_decay,
+        betas: plan.train.betas,
+        epsilon: plan.train.epsilon,
+        warmup: plan.train.warmup,
+    }
+}
+
+/// How a cell's weights are drawn.
+pub(crate) fn scheme(plan: &Plan, cell: &Cell) -> InitScheme {
+    match (plan.model.init, cell.stream) {
+        (Init::Paper, _) => InitScheme::Paper,
+        (Init::TransformerLens, Stream::TorchLegacy) => InitScheme::TransformerLensLegacy,
+        (Init::TransformerLens, _) => InitScheme::TransformerLens,
+    }
+}

@@ -1,0 +1,244 @@
+//! Everything that can be asked wrongly: a clear error, the right exit status, nothing lost.
+
+use crate::support::{Bench, SMALL};
+
+const CPU: &[&str] = &["small.toml", "--backend", "cpu"];
+
+/// Asserts that a spec is refused with all of `parts`, and that nothing is written.
+#[track_caller]
+fn refused(spec: impl AsRef<[u8]>, parts: &[&str]) {
+    let bench = Bench::new("");
+    bench.write("small.toml", spec);
+    for command in [&["small.toml"][..], &["check", "small.toml"]] {
+        bench.run(command).exits(2).says(parts);
+    }
+    assert_eq!(
+        std::fs::read_dir(bench.path()).unwrap().count(),
+        1,
+        "something was written"
+    );
+}
+
+fn instead(line: &str, of: &str) -> String {
+    assert!(SMALL.contains(of), "{of}");
+    SMALL.replace(of, line)
+}
+
+#[test]
+fn files_that_are_no_specs() {
+    let bench = Bench::new(SMALL);
+    bench
+        .run(&["missing.toml"])
+        .exits(2)
+        .says(&["missing.toml", "cannot be read"]);
+    bench.run(&["."]).exits(2).says(&["cannot be read"]);
+    refused(b"\xff\xfe\x00", &["not valid UTF-8"]);
+    refused("this is no TOML", &["small.toml:1"]);
+    refused("", &["operation", "modulus", "fraction", "seeds"]);
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_together() {
+    refused(
+        "operation = \"mull\"\nmodulus = 1\nfraction = 1.5\nseeds = { data = 1, model = [2, 2] }\n[model]\nhead = 4\n",
+        &[
+            "small.toml:1:",
+            "mul",
+            "small.toml:2:",
+            "small.toml:3:",
+            "small.toml:4:",
+            "small.toml:6:",
+            "heads",
+        ],
+    );
+}
+
+#[test]
+fn numbers_out_of_range() {
+    for modulus in [
+        "0",
+        "1",
+        "-5",
+        "65536",
+        "99999999999999999999999",
+        "2.5",
+        "\"113\"",
+        "nan",
+    ] {
+        refused(
+            instead(&format!("modulus = {modulus}"), "modulus = 23"),
+            &["small.toml:3:", "modulus"],
+        );
+    }
+    for fraction in ["0", "0.0", "1", "1.0", "-0.5", "nan", "inf", "\"half\""] {
+        refused(
+            instead(&format!("fraction = {fraction}"), "fraction = 0.5"),
+            &["small.toml:4:", "fraction"],
+        );
+    }
+}
+
+#[test]
+fn a_part_without_pairs() {
+    refused(instead("fraction = 0.001", "fraction = 0.5"), &["train"]);
+}
+
+#[test]
+fn operations_that_are_none() {
+    refused(
+        instead("operation = \"a +\"", "operation = \"mul\""),
+        &["small.toml:2:"],
+    );
+    refused(
+        instead("operation = \"a + c\"", "operation = \"mul\""),
+        &["small.toml:2:"],
+    );
+    let composite = instead("operation = \"div\"", "operation = \"mul\"")
+        .replace("modulus = 23", "modulus = 24");
+    refused(composite, &["24", "inverse"]);
+}
+
+#[test]
+fn duplicate_seeds_and_unknown_keys() {
+    let seeds = "seeds = { data = 1, model = 2 }";
+    refused(
+        instead("seeds = { data = 1, model = [2, 3, 2] }", seeds),
+        &["small.toml:5:", "2"],
+    );
+    refused(
+        format!("{SMALL}\nlearning_rat = 1e-3\n"),
+        &["learning_rate"],
+    );
+    refused(format!("{SMALL}\n[analysis.fourier]\n"), &["fourier"]);
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused_with_the_estimate() {
+    let huge = instead("modulus = 65521", "modulus = 23");
+    refused(huge, &["65521", "GB"]);
+}
+
+#[test]
+fn a_wrong_command_line() {
+    let bench = Bench::new(SMALL);
+    bench.run(&[]).exits(2);
+    bench
+        .run(&["small.toml", "--backend", "tpu"])
+        .exits(2)
+        .says(&["tpu", "auto"]);
+    bench
+        .run(&["small.toml", "--adapter", "no such adapter"])
+        .exits(2)
+        .says(&["no such adapter"]);
+    bench
+        .run(&["small.toml", "--set", "modulus"])
+        .exits(2)
+        .says(&["modulus"]);
+    bench
+        .run(&["small.toml", "--set", "modulus=abc"])
+        .exits(2)
+        .says(&["modulus"]);
+    bench.run(&["small.toml", "--fresh", "--force"]).exits(2);
+    assert_eq!(
+        std::fs::read_dir(bench.path()).unwrap().count(),
+        1,
+        "something was written"
+    );
+}
+
+#[test]
+fn a_run_directory_of_another_spec() {
+    let bench = Bench::new(SMALL);
+    bench.run(CPU).exits(0);
+    let before = bench.files("small");
+    let other = [CPU, &["--set", "train.weight_decay=0.5"]].concat();
+    bench.run(&other).exits(2).says(&["small", "--force"]);
+    assert!(
+        before == bench.files("small"),
+        "a refused run changed files"
+    );
+    bench.run(&[&other[..], &["--force"]].concat()).exits(0);
+    assert!(before != bench.files("small"));
+}
+
+#[test]
+fn a_run_directory_of_a_newer_format() {
+    let bench = Bench::new(SMALL);
+    bench.run(CPU).exits(0);
+    let file = bench.path().join("runs/small/run.json");
+    let mut json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    json["format"] = 99.into();
+    std::fs::write(&file, json.to_string()).unwrap();
+    bench.run(CPU).exits(2).says(&["newer", "run.json"]);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written() {
+    let bench = Bench::new(SMALL);
+    bench.write("file", "not a folder");
+    bench
+        .run(&[CPU, &["--out", "file"]].concat())
+        .exits(2)
+        .says(&["file"]);
+    bench
+        .run(&[CPU, &["--out", "file/deeper"]].concat())
+        .exits(2)
+        .says(&["file"]);
+    assert_eq!(
+        std::fs::read(bench.path().join("file")).unwrap(),
+        b"not a folder"
+    );
+}
+
+#[test]
+fn a_truncated_or_altered_state_is_not_used() {
+    let bench = Bench::new(SMALL);
+    bench.run(CPU).exits(0);
+    let state = bench
+        .path()
+        .join("runs/small/cells/mul-p23-f0.5-d1-m2/state.safetensors");
+    let bytes = std::fs::read(&state).unwrap();
+    for damaged in [bytes[..bytes.len() / 2].to_vec(), Vec::new(), {
+        let mut altered = bytes.clone();
+        altered[bytes.len() - 100] ^= 1;
+        altered
+    }] {
+        std::fs::write(&state, &damaged).unwrap();
+        bench
+            .run(CPU)
+            .exits(1)
+            .says(&["state.safetensors", "--fresh"]);
+        assert_eq!(
+            std::fs::read(&state).unwrap(),
+            damaged,
+            "the evidence is kept"
+        );
+    }
+    bench.run(&[CPU, &["--fresh"]].concat()).exits(0);
+    assert_eq!(std::fs::read(&state).unwrap(), bytes);
+}
+
+/// `/dev/full` takes nothing; standard output there is a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_not_a_panic() {
+    let bench = Bench::new(SMALL);
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let child = bench
+        .command(CPU)
+        .stdout(full)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(
+        err.contains("No space left") && !err.contains("panicked"),
+        "{err}"
+    );
+}

@@ -1,0 +1,219 @@
+//! The program from outside: a run, what it leaves, running it again, sweeps, early stop.
+
+use crate::support::{Bench, SMALL, assert_same};
+
+const CPU: &[&str] = &["small.toml", "--backend", "cpu"];
+
+fn with(args: &[&'static str]) -> Vec<&'static str> {
+    [CPU, args].concat()
+}
+
+#[test]
+fn a_run_leaves_what_the_contract_lists() {
+    let bench = Bench::new(SMALL);
+    let run = bench.run(CPU).exits(0);
+    assert!(run.out().contains("mul-p23-f0.5-d1-m2"), "{}", run.out());
+    assert!(run.out().trim_end().ends_with("small"), "{}", run.out());
+
+    let files = bench.files("small");
+    let names: Vec<String> = files.keys().map(|p| p.display().to_string()).collect();
+    let cell = "cells/mul-p23-f0.5-d1-m2";
+    for name in [
+        "spec.toml",
+        "resolved.toml",
+        "run.json",
+        &format!("{cell}/config.json"),
+        &format!("{cell}/split.safetensors"),
+        &format!("{cell}/metrics.parquet"),
+        &format!("{cell}/state.safetensors"),
+        &format!("{cell}/checkpoints/00000000.safetensors"),
+        &format!("{cell}/checkpoints/00000100.safetensors"),
+        &format!("{cell}/checkpoints/00000300.safetensors"),
+    ] {
+        assert!(names.iter().any(|n| n == name), "no {name} in {names:?}");
+    }
+    assert_eq!(
+        names.iter().filter(|n| n.contains("/checkpoints/")).count(),
+        4
+    );
+    assert_eq!(files[std::path::Path::new("spec.toml")], SMALL.as_bytes());
+
+    let log = std::fs::read_to_string(bench.path().join("runs/small/log.jsonl")).unwrap();
+    for line in log.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("a JSON object a line");
+        assert_eq!(event["spans"][0]["run"], "small", "{line}");
+    }
+    let summary = std::fs::read_to_string(bench.path().join("runs/small/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary[0]["epochs"], 300);
+}
+
+#[test]
+fn the_resolved_spec_is_the_same_run() {
+    let bench = Bench::new(SMALL);
+    bench.run(CPU).exits(0);
+    let resolved = bench.path().join("runs/small/resolved.toml");
+    std::fs::copy(resolved, bench.path().join("small.toml")).unwrap();
+    let again = bench.run(CPU).exits(0);
+    assert!(
+        again.out().contains("nothing left to do"),
+        "{}",
+        again.out()
+    );
+}
+
+#[test]
+fn two_runs_are_the_same_bytes_on_any_number_of_threads() {
+    let (one, many) = (Bench::new(SMALL), Bench::new(SMALL));
+    let status = one
+        .command(&with(&["-q"]))
+        .env("RAYON_NUM_THREADS", "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let status = many
+        .command(&with(&["-q"]))
+        .env("RAYON_NUM_THREADS", "3")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert_same(&one.files("small"), &many.files("small"));
+}
+
+#[test]
+fn quiet_says_nothing() {
+    let bench = Bench::new(SMALL);
+    let run = bench.run(&with(&["--quiet"])).exits(0);
+    assert_eq!((run.out(), run.err()), (String::new(), String::new()));
+}
+
+#[test]
+fn a_sweep_trains_each_cell_as_if_it_were_alone() {
+    let seeds = "seeds = { data = 1, model = 2 }";
+    let sweep = SMALL.replace(seeds, "seeds = { data = 1, model = [2, 3, 4, 5, 6] }");
+    let (all, alone) = (
+        Bench::new(&sweep),
+        Bench::new(&SMALL.replace(seeds, "seeds = { data = 1, model = 4 }")),
+    );
+    all.run(CPU).exits(0);
+    alone.run(CPU).exits(0);
+    let cell = |bench: &Bench| -> std::collections::BTreeMap<_, _> {
+        let files = bench.files("small").into_iter();
+        files
+            .filter(|(name, _)| name.starts_with("cells/mul-p23-f0.5-d1-m4"))
+            .collect()
+    };
+    assert_eq!(cell(&alone).len(), 8);
+    assert_same(&cell(&all), &cell(&alone));
+}
+
+#[test]
+fn an_early_stop_is_exact_whatever_else_is_in_the_batch() {
+    // Training accuracy is no rule, so a threshold that a memorising model meets now and then.
+    let stop = SMALL.replace(
+        "epochs = 300",
+        "epochs = 300\nstop = { test_accuracy = 0.1, patience = 7 }",
+    );
+    let seeds = "seeds = { data = 1, model = 2 }";
+    let sweep = stop.replace(seeds, "seeds = { data = 1, model = [2, 3, 4] }");
+    let (all, alone) = (Bench::new(&sweep), Bench::new(&stop));
+    all.run(CPU).exits(0);
+    alone.run(CPU).exits(0);
+    let summary = std::fs::read_to_string(alone.path().join("runs/small/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let epochs = summary[0]["epochs"].as_u64().unwrap();
+    assert!(epochs < 300, "it never stopped");
+    let cell = |bench: &Bench| -> std::collections::BTreeMap<_, _> {
+        let files = bench.files("small").into_iter();
+        files
+            .filter(|(name, _)| name.starts_with("cells/mul-p23-f0.5-d1-m2"))
+            .collect()
+    };
+    let last = format!("cells/mul-p23-f0.5-d1-m2/checkpoints/{epochs:08}.safetensors");
+    assert!(
+        cell(&alone).contains_key(std::path::Path::new(&last)),
+        "no {last}"
+    );
+    assert_same(&cell(&all), &cell(&alone));
+}
+
+#[test]
+fn check_prints_the_plan_and_writes_nothing() {
+    let bench = Bench::new(SMALL);
+    let check = bench
+        .run(&["check", "small.toml", "--backend", "cpu"])
+        .exits(0);
+    for part in [
+        "the spec is valid",
+        "mul-p23-f0.5-d1-m2",
+        "264",
+        "265",
+        "memory",
+        "disk",
+        "ms an epoch",
+    ] {
+        assert!(
+            check.out().contains(part),
+            "no {part:?} in\n{}",
+            check.out()
+        );
+    }
+    assert_eq!(std::fs::read_dir(bench.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn devices_lists_the_cpu_and_what_auto_takes() {
+    let bench = Bench::new(SMALL);
+    let devices = bench.run(&["devices"]).exits(0);
+    assert!(devices.out().contains("CPU"), "{}", devices.out());
+    assert_eq!(
+        devices
+            .out()
+            .lines()
+            .filter(|l| l.starts_with('→') && !l.contains("--backend auto takes"))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn set_overrides_the_file() {
+    let bench = Bench::new(SMALL);
+    bench
+        .run(&with(&[
+            "--set",
+            "train.epochs=20",
+            "--set",
+            "name=other",
+            "--set",
+            "operation=a - b",
+        ]))
+        .exits(0);
+    let files = bench.files("other");
+    let last = files
+        .keys()
+        .filter(|n| n.display().to_string().contains("checkpoints/"))
+        .next_back();
+    assert!(
+        last.unwrap().ends_with("checkpoints/00000020.safetensors"),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn help_has_an_example_on_every_command() {
+    let bench = Bench::new(SMALL);
+    for command in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["check", "--help"],
+        &["devices", "--help"],
+    ] {
+        let help = bench.run(command).exits(0);
+        assert!(
+            help.out().contains("Example:\n  grokrun"),
+            "{command:?}: {}",
+            help.out()
+        );
+    }
+}

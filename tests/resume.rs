@@ -1,0 +1,101 @@
+//! Stopping and going on: whatever happens to the process, the finished run is byte for byte the
+//! one that was never stopped.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::{Bench, SMALL, assert_same};
+
+const CPU: &[&str] = &["small.toml", "--backend", "cpu"];
+
+/// Long enough to be stopped on the way, several times.
+fn longer() -> String {
+    SMALL.replace("epochs = 300", "epochs = 4000")
+}
+
+/// Waits until the run has written this checkpoint.
+fn wait_for(bench: &Bench, checkpoint: u64) {
+    let cell = "runs/small/cells/mul-p23-f0.5-d1-m2/checkpoints";
+    let file = bench
+        .path()
+        .join(cell)
+        .join(format!("{checkpoint:08}.safetensors"));
+    let started = Instant::now();
+    while !file.exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "no {}",
+            file.display()
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(unix)]
+fn signal(child: &std::process::Child, name: &str) {
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(status.expect("kill starts").success());
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_killed_and_continued_is_the_same_as_never_stopped() {
+    let (whole, broken) = (Bench::new(&longer()), Bench::new(&longer()));
+    whole.run(CPU).exits(0);
+
+    let mut child = broken.spawn(CPU);
+    wait_for(&broken, 300);
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let state = broken
+        .path()
+        .join("runs/small/cells/mul-p23-f0.5-d1-m2/state.safetensors");
+    assert!(state.exists(), "an interrupted run saves its state");
+
+    let mut child = broken.spawn(CPU);
+    wait_for(&broken, 1500);
+    signal(&child, "-KILL");
+    assert_eq!(child.wait().unwrap().code(), None);
+
+    let mut child = broken.spawn(CPU);
+    wait_for(&broken, 2500);
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    broken.run(CPU).exits(0);
+    assert_same(&whole.files("small"), &broken.files("small"));
+    let again = broken.run(CPU).exits(0);
+    assert!(
+        again.out().contains("nothing left to do"),
+        "{}",
+        again.out()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_is_written_by_one_process_at_a_time() {
+    let bench = Bench::new(&longer());
+    let mut child = bench.spawn(CPU);
+    wait_for(&bench, 100);
+    let second = bench.run(CPU);
+    signal(&child, "-INT");
+    child.wait().unwrap();
+    second.exits(2).says(&["small", "another process"]);
+}
+
+#[test]
+fn fresh_starts_over_and_comes_to_the_same() {
+    let bench = Bench::new(SMALL);
+    bench.run(CPU).exits(0);
+    let before = bench.files("small");
+    let again = bench.run(&[CPU, &["--fresh"]].concat()).exits(0);
+    assert!(
+        !again.out().contains("nothing left to do"),
+        "{}",
+        again.out()
+    );
+    assert_same(&before, &bench.files("small"));
+}
