@@ -1,5 +1,6 @@
 //! The command line: what can be asked, in clap's words.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -10,18 +11,29 @@ use grokrun_engine::Backend;
 #[command(
     name = "grokrun",
     version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
-    arg_required_else_help = true,
-    after_help = "Example:\n  grokrun specs/mult59.toml       trains a small model until it groks, into runs/mult59/\n\n\
+    override_usage = "grokrun [OPTIONS] <SPEC.toml>\n       grokrun <COMMAND>",
+    after_help = "`grokrun SPEC.toml` is `grokrun run SPEC.toml`; `grokrun run --help` lists its options.\n\n\
+                  Example:\n  grokrun specs/mult59.toml       trains a small model until it groks, into runs/mult59/\n\n\
                   Exit status: 0 done; 1 failed while running; 2 the request was wrong; 130 interrupted, state saved."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub(crate) command: Command,
+}
 
-    #[command(flatten)]
-    pub(crate) run: Option<RunArgs>,
+impl Cli {
+    /// Parses the process's arguments; where they name no command, it is `run`.
+    pub(crate) fn read() -> Cli {
+        let mut arguments: Vec<OsString> = std::env::args_os().collect();
+        if let Some(first) = arguments.get(1) {
+            let own = ["help", "-h", "--help", "-V", "--version"];
+            let known = |word: &str| own.contains(&word) || Command::has_subcommand(word);
+            if !first.to_str().is_some_and(known) {
+                arguments.insert(1, "run".into());
+            }
+        }
+        Cli::parse_from(arguments)
+    }
 }
 
 #[derive(Debug, Subcommand)]

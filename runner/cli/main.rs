@@ -13,23 +13,16 @@ mod spec;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::{Cli, Command};
-use output::Failure;
 
 /// 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match (cli.command, cli.run) {
-        (Some(Command::Run(args)), _) | (None, Some(args)) => run::run(&args),
-        (Some(Command::Check(args)), _) => check::check(&args),
-        (Some(Command::Devices), _) => devices::devices(),
-        (None, None) => Err(Failure::request(
-            "expected a spec or a command; see grokrun --help",
-        )),
+    let done = match Cli::read().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Devices => devices::devices(),
     };
     match done {
         Ok(code) => code,
