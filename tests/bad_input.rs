@@ -95,7 +95,7 @@ fn operations_that_are_none() {
     );
     let composite = instead("operation = \"div\"", "operation = \"mul\"")
         .replace("modulus = 23", "modulus = 24");
-    refused(composite, &["24", "inverse"]);
+    refused(composite, &["24", "no division by"]);
 }
 
 #[test]

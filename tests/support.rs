@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// A small experiment: p = 23 and a small model, well under a second.
-pub const SMALL: &str = r#"
+pub(crate) const SMALL: &str = r#"
 operation = "mul"
 modulus = 23
 fraction = 0.5
@@ -19,30 +19,30 @@ epochs = 300
 "#;
 
 /// A folder that goes away with the test, a spec in it, and the program to run there.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 impl Bench {
     /// Writes `spec` to `small.toml`.
-    pub fn new(spec: &str) -> Bench {
+    pub(crate) fn new(spec: &str) -> Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("small.toml"), spec).expect("the spec");
         Bench { folder }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, text).expect("a file of the test");
         path
     }
 
     /// The program, told to work in this folder and on the CPU unless `args` say otherwise.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grokrun"));
         command
             .current_dir(self.path())
@@ -51,18 +51,18 @@ impl Bench {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Finished {
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
         Finished(self.command(args).output().expect("the program starts"))
     }
 
-    pub fn spawn(&self, args: &[&str]) -> Child {
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("the program starts")
     }
 
     /// Every file of a run with its bytes, but for the two that hold times.
-    pub fn files(&self, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let root = self.path().join("runs").join(run);
         let mut files = BTreeMap::new();
         let mut folders = vec![root.clone()];
@@ -87,7 +87,7 @@ impl Bench {
 }
 
 /// Fails with the name of the first file that differs, rather than with its bytes.
-pub fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<PathBuf, Vec<u8>>) {
+pub(crate) fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<PathBuf, Vec<u8>>) {
     let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(left), names(right));
     for (name, bytes) in left {
@@ -96,24 +96,24 @@ pub fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<PathBuf, 
 }
 
 /// What a finished program said.
-pub struct Finished(Output);
+pub(crate) struct Finished(Output);
 
 impl Finished {
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.0.status.code()
     }
 
-    pub fn out(&self) -> String {
+    pub(crate) fn out(&self) -> String {
         String::from_utf8_lossy(&self.0.stdout).into_owned()
     }
 
-    pub fn err(&self) -> String {
+    pub(crate) fn err(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 
     /// Asserts the exit status, showing what was said otherwise.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Finished {
+    pub(crate) fn exits(self, code: i32) -> Finished {
         assert_eq!(
             self.code(),
             Some(code),
@@ -127,7 +127,7 @@ impl Finished {
 
     /// Asserts that standard error has all of these.
     #[track_caller]
-    pub fn says(self, parts: &[&str]) -> Finished {
+    pub(crate) fn says(self, parts: &[&str]) -> Finished {
         let err = self.err();
         for part in parts {
             assert!(err.contains(part), "expected {part:?} in:\n{err}");

@@ -7,7 +7,7 @@ use super::BLOCK;
 use super::dims::{Dims, Tensors};
 use super::product::{Mode, Size, View, product};
 use super::tables::Tables;
-use super::vector::{add_vector_matrix, dot, matrix_vector};
+use super::vector::{add_vector_matrix_wide, dot_wide};
 
 /// Fills every table. `grain` is rayon's smallest piece: 1, or `usize::MAX` for one thread.
 pub(crate) fn fold<S: Simd>(
@@ -23,7 +23,7 @@ pub(crate) fn fold<S: Simd>(
     token_rows(simd, dims, w, t, grain);
 }
 
-/// Everything that is a vector a row: x, q, scores, r, c, d.
+/// Everything that is a vector a row: x and its differences, q, scores, and the bases.
 #[inline(always)]
 fn rows(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
     let Dims {
@@ -31,7 +31,6 @@ fn rows(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
         d,
         heads,
         e,
-        f,
         rows,
         ..
     } = *dims;
@@ -52,29 +51,87 @@ fn rows(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
             *xd = x - eq;
         }
     }
-    t.q.fill(0.0);
-    t.v_eq.fill(0.0);
-    let root = (e as f32).sqrt();
+    queries(dims, w, t);
+    bases(dims, w, t);
+}
+
+/// q, W_K q and the scores, in f64 as the bases are: one vector for all pairs.
+#[inline(always)]
+fn queries(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
+    let Dims {
+        d, heads, e, rows, ..
+    } = *dims;
+    let [x, q, kq, ..] = &mut t.wide;
+    widen(x, &t.x[rows * d..]);
+    q.fill(0.0);
+    let root = (e as f64).sqrt();
     for h in 0..heads {
-        let head = |tensor: &'_ [f32]| h * d * e..h * d * e + tensor.len() / heads;
-        let q = &mut t.q[h * e..][..e];
-        add_vector_matrix(q, x_eq, &w.query[head(w.query)]);
-        add_vector_matrix(&mut t.v_eq[h * e..][..e], x_eq, &w.value[head(w.value)]);
-        let kq = &mut t.kq[h * d..][..d];
-        matrix_vector(kq, &w.key[head(w.key)], e, q);
+        let of_head = h * d * e..(h + 1) * d * e;
+        let q = &mut q[h * e..][..e];
+        add_vector_matrix_wide(q, x, &w.query[of_head.clone()]);
+        narrow(&mut t.q[h * e..][..e], q);
+        for (kq, key) in kq.iter_mut().zip(w.key[of_head].chunks_exact(e)) {
+            *kq = dot_wide(q, key);
+        }
+        narrow(&mut t.kq[h * d..][..d], kq);
         for (row, x) in t.x.chunks_exact(d).enumerate() {
-            t.scores[row * heads + h] = dot(x, kq) / root;
+            t.scores[row * heads + h] = (dot_wide(kq, x) / root) as f32;
         }
     }
-    t.r.copy_from_slice(x_eq);
-    add_vector_matrix(&mut t.r, &t.v_eq, w.output);
-    let c = &mut t.neuron_base[..f];
-    c.copy_from_slice(w.bias_in);
-    add_vector_matrix(c, &t.r, w.input);
-    let base = &mut t.logit_base[..p];
+}
+
+/// v_eq, r, c and d: what every pair has in common. In f64, because an error here moves the inputs
+/// of a neuron for all pairs at once, and where one of them is near zero its ReLU (feasibility §3
+/// saw single flips change a gradient by 7e-3).
+#[inline(always)]
+fn bases(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
+    let Dims {
+        p,
+        d,
+        heads,
+        e,
+        rows,
+        ..
+    } = *dims;
+    let [x, v, r, c, base] = &mut t.wide;
+    widen(x, &t.x[rows * d..]);
+    v.fill(0.0);
+    for h in 0..heads {
+        add_vector_matrix_wide(&mut v[h * e..][..e], x, &w.value[h * d * e..][..d * e]);
+    }
+    r.copy_from_slice(x);
+    add_vector_matrix_wide(r, v, w.output);
+    widen(c, w.bias_in);
+    add_vector_matrix_wide(c, r, w.input);
+    narrow(&mut t.v_eq, v);
+    narrow(&mut t.r, r);
+    narrow(&mut t.neuron_base[..f], c);
+    for ((low, c), high) in t
+        .neuron_base_low
+        .iter_mut()
+        .zip(&*c)
+        .zip(t.neuron_base.iter())
+    {
+        *low = (*c - f64::from(*high)) as f32;
+    }
     base.fill(0.0);
-    add_vector_matrix(base, &t.r, w.unembed);
-    add_vector_matrix(base, w.bias_out, w.unembed);
+    for (r, bias) in r.iter_mut().zip(w.bias_out) {
+        *r += f64::from(*bias);
+    }
+    add_vector_matrix_wide(base, r, w.unembed);
+    narrow(&mut t.logit_base[..p], base);
+}
+
+fn widen(out: &mut [f64], from: &[f32]) {
+    for (out, x) in out.iter_mut().zip(from) {
+        *out = f64::from(*x);
+    }
+}
+
+fn narrow(out: &mut [f32], from: &[f64]) {
+    for (out, x) in out.iter_mut().zip(from) {
+        *out = *x as f32;
+    }
 }
 
 /// W_O W_in and W_O W_U of each head, plain and packed.

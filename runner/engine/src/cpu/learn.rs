@@ -1,6 +1,8 @@
 //! The learn stage: forward, loss and backward on the training pairs, in chunks of tiles whose
 //! number and borders depend on the pairs alone, never on the threads.
 
+use std::ops::Range;
+
 use pulp::Simd;
 use rayon::prelude::*;
 
@@ -40,6 +42,8 @@ struct Chunk {
     neuron_base: Buffer,
     logit_base: Buffer,
     score_eq: Buffer,
+    /// room for the sum over a tile, `(max(fp, cp))`
+    tile_sum: Buffer,
     score: Score,
 }
 
@@ -147,6 +151,20 @@ impl Learner {
     }
 }
 
+/// out += Σ over `rows` of `matrix`, which is as wide as `out`. The rows are summed up first, in
+/// `sum`: with hundreds of small terms added to one large total, the gradients of c and d were
+/// noisy enough to move a ReLU against torch within four epochs.
+#[inline(always)]
+fn add_columns(out: &mut [f32], matrix: &[f32], rows: Range<usize>, sum: &mut [f32]) {
+    let width = out.len();
+    let sum = &mut sum[..width];
+    sum.fill(0.0);
+    for row in matrix[rows.start * width..rows.end * width].chunks_exact(width) {
+        add(sum, row);
+    }
+    add(out, sum);
+}
+
 /// U′·dpre + D′·g of a row and head: how the loss changes with the attention to that row.
 #[inline(always)]
 fn along(dims: &Dims, t: &Tables, at: usize, dpre: &[f32], g: &[f32]) -> f32 {
@@ -179,6 +197,7 @@ impl Chunk {
             neuron_base: Buffer::zeros(fp),
             logit_base: Buffer::zeros(cp),
             score_eq: Buffer::zeros(heads),
+            tile_sum: Buffer::zeros(fp.max(cp)),
             score: Score::default(),
         }
     }
@@ -204,6 +223,15 @@ impl Chunk {
             for (j, sample) in samples.iter().enumerate() {
                 self.backward_sample(dims, t, first + j, j, sample);
             }
+            let rows = first..first + samples.len();
+            let Chunk {
+                neurons,
+                logits,
+                tile_sum,
+                ..
+            } = self;
+            add_columns(&mut self.neuron_base, neurons, rows.clone(), tile_sum);
+            add_columns(&mut self.logit_base, logits, rows, tile_sum);
         }
     }
 
@@ -255,7 +283,7 @@ impl Chunk {
         }
     }
 
-    /// Gradients of the attention scores, and this sample's share of dc and dd.
+    /// Gradients of the attention scores.
     ///
     /// dA0 = U′[a]·dpre + D′[a]·g, dA1 the same with b; with S = A0 dA0 + A1 dA1:
     /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S.
@@ -267,8 +295,6 @@ impl Chunk {
         let g = &self.tile.logits[in_tile * cp..][..cp];
         let dpre = &self.neurons[i * fp..][..fp];
         self.logits[i * cp..][..cp].copy_from_slice(g);
-        add(&mut self.neuron_base, dpre);
-        add(&mut self.logit_base, g);
         let to = i * 2 * heads;
         for h in 0..heads {
             let [a, b, eq] = [0, 1, 2].map(|k: usize| self.tile.attention[k][in_tile * heads + h]);

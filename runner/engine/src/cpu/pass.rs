@@ -8,7 +8,7 @@ use super::dims::Dims;
 use super::math::{activate, exp};
 use super::product::{Mode, View, left_len, pack_left};
 use super::tables::Tables;
-use super::vector::add_scaled;
+use super::vector::{add, add_scaled};
 use crate::data::Sample;
 
 /// Room for one tile, kept from epoch to epoch.
@@ -96,8 +96,8 @@ impl Tile {
         for (i, s) in samples.iter().enumerate() {
             let pre = &mut self.pre[i * fp..][..fp];
             let logits = &mut self.logits[i * cp..][..cp];
-            pre.copy_from_slice(&t.neuron_base);
-            logits.copy_from_slice(&t.logit_base);
+            pre.copy_from_slice(&t.neuron_base_low);
+            logits.fill(0.0);
             for (row, weights) in [(s.a as usize, to_a), (p + s.b as usize, to_b)] {
                 for (h, weight) in weights[i * heads..][..heads].iter().enumerate() {
                     let at = row * heads + h;
@@ -105,6 +105,9 @@ impl Tile {
                     add_scaled(logits, *weight, &t.logit_rows[at * cp..][..cp]);
                 }
             }
+            // The base last: near zero, where a ReLU decides, it then cancels without rounding.
+            add(pre, &t.neuron_base);
+            add(logits, &t.logit_base);
         }
     }
 }

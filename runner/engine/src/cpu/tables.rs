@@ -23,8 +23,12 @@ pub(crate) struct Tables {
     pub(crate) r: Buffer,
     /// c, `(fp)`
     pub(crate) neuron_base: Buffer,
+    /// what c loses when it is rounded to f32, `(fp)`
+    pub(crate) neuron_base_low: Buffer,
     /// d, `(cp)`; −∞ in the padding, so that padded classes vanish from every softmax
     pub(crate) logit_base: Buffer,
+    /// room for x['='], v_eq, r, c and d in f64
+    pub(crate) wide: [Vec<f64>; 5],
     /// V′, `(2p, heads · e)`
     pub(crate) v: Buffer,
     /// W_O W_in by head, `(heads · e, fp)`
@@ -69,6 +73,8 @@ impl Tables {
             v_eq: Buffer::zeros(heads * e),
             r: Buffer::zeros(d),
             neuron_base: Buffer::zeros(fp),
+            neuron_base_low: Buffer::zeros(fp),
+            wide: [d, heads * e, d, f, p].map(|len| vec![0.0; len]),
             logit_base,
             v: Buffer::zeros(rows * heads * e),
             ow: Buffer::zeros(heads * e * fp),

@@ -27,6 +27,17 @@ pub(crate) fn add_vector_matrix(out: &mut [f32], x: &[f32], w: &[f32]) {
     }
 }
 
+/// out (n) += x (k) · w (k, n; stride n), in f64.
+#[inline(always)]
+pub(crate) fn add_vector_matrix_wide(out: &mut [f64], x: &[f64], w: &[f32]) {
+    let n = out.len();
+    for (x, w) in x.iter().zip(w.chunks_exact(n)) {
+        for (out, w) in out.iter_mut().zip(w) {
+            *out += *x * f64::from(*w);
+        }
+    }
+}
+
 /// out (m; m rows of w) = w (m, k; stride `width`) · x (k)
 #[inline(always)]
 pub(crate) fn matrix_vector(out: &mut [f32], w: &[f32], width: usize, x: &[f32]) {
@@ -65,6 +76,24 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     fold_lanes(half)
 }
 
+/// Σ a_i b_i in f64, with eight running sums.
+#[inline(always)]
+pub(crate) fn dot_wide(a: &[f64], b: &[f32]) -> f64 {
+    const WIDE: usize = 8;
+    let mut sums = [0.0f64; WIDE];
+    let (a, a_rest) = a.as_chunks::<WIDE>();
+    let (b, b_rest) = b.as_chunks::<WIDE>();
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..WIDE {
+            sums[i] += a[i] * f64::from(b[i]);
+        }
+    }
+    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        sums[i] += a * f64::from(*b);
+    }
+    sums.iter().sum()
+}
+
 /// The sum of the lanes by halves.
 #[inline(always)]
 pub(crate) fn fold_lanes(mut sums: [f32; LINE]) -> f32 {
@@ -87,6 +116,7 @@ mod tests {
         for len in [1, 15, 16, 31, 32, 33, 77] {
             let ones = vec![1.0; len];
             assert_eq!(dot(&ones, &ones), len as f32);
+            assert_eq!(dot_wide(&vec![2.0; len], &ones), 2.0 * len as f64);
         }
     }
 
@@ -95,6 +125,9 @@ mod tests {
         let w = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut out = [1.0; 3];
         add_vector_matrix(&mut out, &[1.0, 10.0], &w);
+        assert_eq!(out, [42.0, 53.0, 64.0]);
+        let mut out = [1.0f64; 3];
+        add_vector_matrix_wide(&mut out, &[1.0, 10.0], &w);
         assert_eq!(out, [42.0, 53.0, 64.0]);
         let mut out = [0.0; 2];
         matrix_vector(&mut out, &w, 3, &[1.0, 0.0, 2.0]);
