@@ -26,14 +26,7 @@ pub(crate) fn fold<S: Simd>(
 /// Everything that is a vector a row: x and its differences, q, scores, and the bases.
 #[inline(always)]
 fn rows(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
-    let Dims {
-        p,
-        d,
-        heads,
-        e,
-        rows,
-        ..
-    } = *dims;
+    let Dims { p, d, rows, .. } = *dims;
     for (row, x) in t.x.chunks_exact_mut(d).enumerate() {
         let (token, position) = if row == rows {
             (p, 2)
@@ -90,6 +83,7 @@ fn bases(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
         d,
         heads,
         e,
+        f,
         rows,
         ..
     } = *dims;
