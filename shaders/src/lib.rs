@@ -1,1 +1,66 @@
-//! Skeleton.
+//! The GPU kernels: WGSL texts, validated and reflected when this crate is built, and for each a
+//! twin in plain Rust of the same name, which says what it computes.
+//!
+//! Each kernel's header has its formula, the shape of each binding, its grid and its numerics. All
+//! stay inside wgpu's default limits: 256 invocations a workgroup, 16 KiB of workgroup memory, 8
+//! storage buffers; no float atomics, sums in a fixed order, at most 65,535 loop iterations an
+//! invocation (Mesa 22 silently stops there). Who dispatches them is the engine.
+
+pub mod twins;
+
+/// A kernel and what a pipeline for it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// the stem of its file
+    pub name: &'static str,
+    /// WGSL, includes expanded
+    pub source: &'static str,
+    /// the entry point's name
+    pub entry: &'static str,
+    /// invocations of a workgroup in x, y, z
+    pub workgroup: [u32; 3],
+    /// what is bound in group 0 at 0, 1, 2, …
+    pub bindings: &'static [Binding],
+}
+
+/// What stands at a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// a uniform buffer
+    Uniform,
+    /// a storage buffer that is only read
+    Read,
+    /// a storage buffer that is read and written
+    Write,
+}
+
+include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_says_what_it_computes_and_on_which_grid() {
+        assert_eq!(KERNELS.len(), 14);
+        for kernel in KERNELS {
+            assert!(kernel.source.starts_with("// "), "{}", kernel.name);
+            assert!(
+                kernel.source.contains("Grid: "),
+                "{} has no grid",
+                kernel.name
+            );
+        }
+    }
+
+    #[test]
+    fn reflection_finds_the_bindings() {
+        use Binding::{Read, Uniform, Write};
+        assert_eq!(PRODUCT.bindings, [Uniform, Read, Read, Write]);
+        assert_eq!(
+            (PRODUCT.workgroup, METRICS.workgroup),
+            ([8, 8, 1], [256, 1, 1])
+        );
+        assert_eq!(TICK.bindings, [Write]);
+    }
+}

@@ -7,7 +7,11 @@ use crate::EngineError;
 use crate::cpu::CpuExecutor;
 use crate::estimate::{Estimate, available_memory};
 use crate::executor::{CellInput, Executor};
+use crate::gpu::{Adapter, GpuExecutor, Kind, adapters, choose};
 use crate::program::Program;
+
+/// The most cells in one batch on a GPU: enough to fill any, few enough for prompt submissions.
+const MOST_REPLICAS: usize = 64;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +47,7 @@ pub struct Choice {
 #[derive(Clone, Debug)]
 enum Processor {
     Cpu,
+    Gpu(Adapter),
 }
 
 impl Choice {
@@ -57,14 +62,18 @@ impl Choice {
     }
 
     /// How many cells like this should train together. On a CPU one a core, which needs no
-    /// synchronisation; on a GPU as many as fit its memory. Either way no more than fit half of
-    /// the host's free memory, and the results do not depend on it.
+    /// synchronisation; on a GPU as many as its buffers hold. Either way no more than fit half of
+    /// the host's free memory. The results do not depend on it.
     pub fn largest_batch(&self, one: &Estimate) -> usize {
         let memory = available_memory().unwrap_or(u64::MAX) / 2;
-        let fit = usize::try_from(memory / one.host_bytes.max(1)).unwrap_or(usize::MAX);
-        match &self.processor {
-            Processor::Cpu => threads().min(fit).max(1),
-        }
+        let fit = |room: u64, each: u64| usize::try_from(room / each.max(1)).unwrap_or(usize::MAX);
+        let most = match &self.processor {
+            Processor::Cpu => threads(),
+            Processor::Gpu(adapter) => {
+                fit(adapter.largest_buffer(), one.largest_buffer).min(MOST_REPLICAS)
+            }
+        };
+        most.min(fit(memory, one.host_bytes)).max(1)
     }
 }
 
@@ -72,6 +81,7 @@ impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.processor {
             Processor::Cpu => f.write_str(&cpu_name()),
+            Processor::Gpu(adapter) => f.write_str(&adapter.describe()),
         }
     }
 }
@@ -107,36 +117,73 @@ pub struct DeviceLine {
 
 /// Everything that could train, the CPU last.
 pub fn describe_devices() -> Vec<DeviceLine> {
-    vec![DeviceLine {
-        picked: true,
+    let mut picked = false;
+    let mut lines: Vec<DeviceLine> = adapters()
+        .into_iter()
+        .map(|adapter| {
+            let (pick, why) = match (adapter.lacks(), adapter.kind) {
+                (Some(lack), _) => (false, format!("cannot train: {lack}")),
+                (None, Kind::Software) => (
+                    false,
+                    "a software adapter, only if --adapter names it".to_owned(),
+                ),
+                (None, _) if picked => (false, "another GPU comes first".to_owned()),
+                (None, _) => (true, "the first hardware GPU".to_owned()),
+            };
+            picked |= pick;
+            DeviceLine {
+                picked: pick,
+                backend: adapter.backend,
+                name: adapter.name,
+                kind: adapter.kind.word().to_owned(),
+                driver: adapter.driver,
+                why,
+            }
+        })
+        .collect();
+    let why = if picked {
+        "there is a hardware GPU"
+    } else {
+        NO_GPU
+    };
+    lines.push(DeviceLine {
+        picked: !picked,
         backend: "cpu".to_owned(),
         name: cpu_name(),
         kind: "processor".to_owned(),
         driver: String::new(),
-        why: "there is no hardware GPU".to_owned(),
-    }]
+        why: why.to_owned(),
+    });
+    lines
 }
+
+const NO_GPU: &str = "there is no hardware GPU";
 
 /// Picks a processor.
 ///
 /// # Errors
 /// When what was asked for is not there: which adapters are, and what to do.
 pub fn choose_backend(backend: Backend, adapter: Option<&str>) -> Result<Choice, EngineError> {
-    if let (Backend::Cpu, Some(text)) = (backend, adapter) {
-        return Err(EngineError::NoAdapter(format!(
-            "--backend cpu uses no adapter, but --adapter {text} names one; expected one of the two"
-        )));
-    }
-    if backend == Backend::Gpu || adapter.is_some() {
-        return Err(EngineError::NoAdapter(format!(
-            "no adapter {}",
-            adapter.unwrap_or_default()
-        )));
-    }
-    Ok(Choice {
+    let cpu = |reason: &str| Choice {
         processor: Processor::Cpu,
-        reason: "there is no hardware GPU".to_owned(),
-    })
+        reason: reason.to_owned(),
+    };
+    let gpu = |adapter, reason: &str| Choice {
+        processor: Processor::Gpu(adapter),
+        reason: reason.to_owned(),
+    };
+    match (backend, adapter) {
+        (Backend::Cpu, Some(text)) => Err(EngineError::NoAdapter(format!(
+            "--backend cpu uses no adapter, but --adapter {text} names one; expected one of the two"
+        ))),
+        (Backend::Cpu, None) => Ok(cpu("--backend cpu")),
+        (_, Some(text)) => Ok(gpu(choose(Some(text))?, "--adapter names it")),
+        (Backend::Gpu, None) => Ok(gpu(choose(None)?, "the first hardware GPU")),
+        (Backend::Auto, None) => Ok(match choose(None) {
+            Ok(adapter) => gpu(adapter, "the first hardware GPU"),
+            Err(_) => cpu(NO_GPU),
+        }),
+    }
 }
 
 /// Loads cells of one shape onto the chosen processor.
@@ -150,5 +197,6 @@ pub fn open(
 ) -> Result<Box<dyn Executor>, EngineError> {
     match &choice.processor {
         Processor::Cpu => Ok(Box::new(CpuExecutor::new(program, cells, None)?)),
+        Processor::Gpu(adapter) => Ok(Box::new(GpuExecutor::new(adapter, program, cells)?)),
     }
 }

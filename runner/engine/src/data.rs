@@ -4,7 +4,7 @@
 use crate::EngineError;
 
 /// An input pair and its label, each in 0..p.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct Sample {
     /// the token at position 0

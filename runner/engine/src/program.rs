@@ -22,6 +22,17 @@ pub enum Stage {
     Evaluate,
 }
 
+impl Stage {
+    /// Every stage of the folded program.
+    pub const ALL: [Stage; 5] = [
+        Stage::Fold,
+        Stage::Learn,
+        Stage::Unfold,
+        Stage::Step,
+        Stage::Evaluate,
+    ];
+}
+
 /// A table that stands at a stage boundary, readable in both executors for tests. All f32,
 /// row-major, without padding as read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

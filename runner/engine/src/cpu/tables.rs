@@ -43,7 +43,7 @@ pub(crate) struct Tables {
     pub(crate) m: Buffer,
     /// M packed, `(f, cp)`
     pub(crate) m_right: Right,
-    /// Mᵀ packed, `(p, fp)`
+    /// Mᵀ packed, `(p, f)`
     pub(crate) m_transposed: Right,
     /// by head: (W_O W_in)_h, `(e, fp)`, and (W_O W_U)_h, `(e, cp)`
     pub(crate) head_rights: Vec<[Right; 2]>,
@@ -83,7 +83,7 @@ impl Tables {
             logit_rows: Buffer::zeros(rows * heads * cp),
             m: Buffer::zeros(f * cp),
             m_right: Right::zeros(f, cp),
-            m_transposed: Right::zeros(p, fp),
+            m_transposed: Right::zeros(p, f),
             head_rights: vec![[Right::zeros(e, fp), Right::zeros(e, cp)]; heads],
         }
     }

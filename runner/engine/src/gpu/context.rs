@@ -1,0 +1,286 @@
+//! A device and its queue: buffers, pipelines, submissions and read-backs, each of which returns an
+//! error rather than panics, and never waits for ever.
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use grokrun_shaders::{Binding, Kernel};
+use wgpu::{
+    BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType,
+    BufferDescriptor, BufferUsages, CommandBuffer, ComputePipeline, ComputePipelineDescriptor,
+    Device, DeviceDescriptor, ErrorFilter, Limits, MapMode, PipelineLayoutDescriptor, PollError,
+    PollType, Queue, ShaderModuleDescriptor, ShaderSource, ShaderStages, SubmissionIndex,
+};
+
+use super::adapter::Adapter;
+use crate::EngineError;
+
+/// How long a device may take to answer before it is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An open device.
+pub(crate) struct Context {
+    pub(crate) device: Device,
+    pub(crate) queue: Queue,
+    /// in words
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    /// the first error that nobody was waiting for
+    failure: Arc<OnceLock<String>>,
+}
+
+impl Context {
+    /// Opens an adapter with wgpu's default limits, and its own where they only concern size.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub(crate) fn open(adapter: &Adapter) -> Result<Context, EngineError> {
+        let offered = adapter.raw.limits();
+        let limits = Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..Limits::default()
+        };
+        let descriptor = DeviceDescriptor {
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
+        let (device, queue) =
+            pollster::block_on(adapter.raw.request_device(&descriptor)).map_err(|e| {
+                EngineError::Device(format!("{} cannot be opened: {e}", adapter.describe()))
+            })?;
+        let failure = Arc::new(OnceLock::new());
+        let told = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            // Only the first one: the others follow from it.
+            let _ = told.set(error.to_string());
+        }));
+        let told = Arc::clone(&failure);
+        device.set_device_lost_callback(move |reason, message| {
+            let _ = told.set(format!("the device was lost ({reason:?}): {message}"));
+        });
+        Ok(Context {
+            device,
+            queue,
+            name: adapter.describe(),
+            limits,
+            failure,
+        })
+    }
+
+    /// A buffer of `numbers` f32 or u32, zeros.
+    ///
+    /// # Errors
+    /// When it is larger than the device binds, or its memory is full.
+    pub(crate) fn storage(&self, label: &str, numbers: usize) -> Result<Buffer, EngineError> {
+        let size = (numbers.max(1) as u64).saturating_mul(4);
+        let most = self
+            .limits
+            .max_storage_buffer_binding_size
+            .min(self.limits.max_buffer_size);
+        if size > most {
+            return Err(EngineError::Memory(format!(
+                "{label} needs a buffer of {} MB; {} binds at most {} MB; expected a smaller modulus, model or batch, or --backend cpu",
+                size / 1_000_000,
+                self.name,
+                most / 1_000_000
+            )));
+        }
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        self.buffer(label, size, usage)
+    }
+
+    /// A storage buffer with these contents.
+    ///
+    /// # Errors
+    /// As [`Context::storage`].
+    pub(crate) fn filled<T: bytemuck::Pod>(
+        &self,
+        label: &str,
+        data: &[T],
+    ) -> Result<Buffer, EngineError> {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        let buffer = self.storage(label, bytes.len() / 4)?;
+        self.queue.write_buffer(&buffer, 0, bytes);
+        Ok(buffer)
+    }
+
+    /// A buffer for any use.
+    ///
+    /// # Errors
+    /// When the device's memory is full.
+    pub(crate) fn buffer(
+        &self,
+        label: &str,
+        size: u64,
+        usage: BufferUsages,
+    ) -> Result<Buffer, EngineError> {
+        let scope = self.device.push_error_scope(ErrorFilter::OutOfMemory);
+        let descriptor = BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        };
+        let buffer = self.device.create_buffer(&descriptor);
+        match pollster::block_on(scope.pop()) {
+            None => Ok(buffer),
+            Some(error) => Err(EngineError::Memory(format!(
+                "{} has no {} MB left for {label}: {error}",
+                self.name,
+                size / 1_000_000
+            ))),
+        }
+    }
+
+    /// Compiles a kernel.
+    ///
+    /// # Errors
+    /// When the driver refuses it.
+    pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<ComputePipeline, EngineError> {
+        let scope = self.device.push_error_scope(ErrorFilter::Validation);
+        let module = self.device.create_shader_module(ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: ShaderSource::Wgsl(kernel.source.into()),
+        });
+        let entries: Vec<BindGroupLayoutEntry> = (0..)
+            .zip(kernel.bindings)
+            .map(|(binding, kind)| layout_entry(binding, *kind))
+            .collect();
+        let layout = self
+            .device
+            .create_bind_group_layout(&BindGroupLayoutDescriptor {
+                label: Some(kernel.name),
+                entries: &entries,
+            });
+        let layout = self
+            .device
+            .create_pipeline_layout(&PipelineLayoutDescriptor {
+                label: Some(kernel.name),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+        let pipeline = self
+            .device
+            .create_compute_pipeline(&ComputePipelineDescriptor {
+                label: Some(kernel.name),
+                layout: Some(&layout),
+                module: &module,
+                entry_point: Some(kernel.entry),
+                compilation_options: Default::default(),
+                cache: None,
+            });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(pipeline),
+            Some(error) => Err(EngineError::Device(format!(
+                "kernel {} was refused: {error}",
+                kernel.name
+            ))),
+        }
+    }
+
+    /// Sends commands on their way.
+    pub(crate) fn submit(&self, commands: CommandBuffer) -> SubmissionIndex {
+        self.queue.submit([commands])
+    }
+
+    /// Waits for a submission.
+    ///
+    /// # Errors
+    /// When the device failed or does not answer in time.
+    pub(crate) fn wait(&self, submission: SubmissionIndex) -> Result<(), EngineError> {
+        let wait = PollType::Wait {
+            submission_index: Some(submission),
+            timeout: Some(PATIENCE),
+        };
+        match self.device.poll(wait) {
+            Ok(_) => self.check(),
+            Err(PollError::Timeout) => Err(EngineError::Device(format!(
+                "{} has not answered for {} s; its driver may hang: try again, another --adapter, or --backend cpu",
+                self.name,
+                PATIENCE.as_secs()
+            ))),
+            Err(error) => Err(EngineError::Device(format!("{}: {error}", self.name))),
+        }
+    }
+
+    /// Reports an error that came outside of any call.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(failure) => Err(EngineError::Device(format!("{}: {failure}", self.name))),
+        }
+    }
+
+    /// Copies `numbers` from `offset` (both in 4-byte numbers) of a buffer to the host.
+    ///
+    /// # Errors
+    /// When the device failed or does not answer in time.
+    pub(crate) fn read<T: bytemuck::Pod>(
+        &self,
+        buffer: &Buffer,
+        offset: usize,
+        numbers: usize,
+    ) -> Result<Vec<T>, EngineError> {
+        let size = 4 * numbers as u64;
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let staging = self.buffer("read-back", size.max(4), usage)?;
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 4 * offset as u64, &staging, 0, size);
+        let submission = self.submit(encoder.finish());
+        self.mapped(&staging, size, submission)
+    }
+
+    /// The contents of a staging buffer, once `submission` is done.
+    ///
+    /// # Errors
+    /// When the device failed or does not answer in time.
+    pub(crate) fn mapped<T: bytemuck::Pod>(
+        &self,
+        staging: &Buffer,
+        size: u64,
+        submission: SubmissionIndex,
+    ) -> Result<Vec<T>, EngineError> {
+        let mapped = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&mapped);
+        staging.map_async(MapMode::Read, ..size, move |result| {
+            if let Ok(mut told) = told.lock() {
+                *told = Some(result);
+            }
+        });
+        self.wait(submission)?;
+        let failed =
+            |why: String| EngineError::Device(format!("{} cannot be read: {why}", self.name));
+        let result = mapped.lock().ok().and_then(|mut result| result.take());
+        match result {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(failed(error.to_string())),
+            None => return Err(failed("the read-back was not answered".to_owned())),
+        }
+        let view = staging
+            .get_mapped_range(..size)
+            .map_err(|e| failed(e.to_string()))?;
+        let data = bytemuck::pod_collect_to_vec(&view);
+        drop(view);
+        staging.unmap();
+        Ok(data)
+    }
+}
+
+fn layout_entry(binding: u32, kind: Binding) -> BindGroupLayoutEntry {
+    let ty = match kind {
+        Binding::Uniform => BufferBindingType::Uniform,
+        Binding::Read => BufferBindingType::Storage { read_only: true },
+        Binding::Write => BufferBindingType::Storage { read_only: false },
+    };
+    BindGroupLayoutEntry {
+        binding,
+        visibility: ShaderStages::COMPUTE,
+        ty: BindingType::Buffer {
+            ty,
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    }
+}

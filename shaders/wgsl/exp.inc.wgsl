@@ -1,0 +1,42 @@
+// e^x for x <= 0, taken for 0 below -60, within 2 ulp; log1p(s) for s >= 0, within 3 ulp.
+//
+// Drivers rewrite float algebra (feasibility section 4): they merge the two steps of the range
+// reduction unless each is clamped, and simplify (1 + s) - 1. Both forms here are accurate term by
+// term. Not a number stays what it is.
+
+fn exp_accurate(x: f32) -> f32 {
+    if x <= -60.0 {
+        return 0.0;
+    }
+    let n = round(x * 1.44269504);
+    // ln 2 in two parts; the clamps are never active and keep the steps apart.
+    let high = clamp(x - n * 0.693359375, -1.0, 1.0);
+    let r = clamp(high + n * 2.12194440e-4, -1.0, 1.0);
+    var y = 1.9875691e-4;
+    y = y * r + 1.3981999e-3;
+    y = y * r + 8.333452e-3;
+    y = y * r + 4.1665796e-2;
+    y = y * r + 1.6666665e-1;
+    y = y * r + 5.0000001e-1;
+    let e = y * r * r + r + 1.0;
+    let scaled = e * bitcast<f32>(u32(i32(n) + 127) << 23u);
+    // clamp may turn what is not a number into one
+    return select(x, scaled, x == x);
+}
+
+fn log1p_accurate(s: f32) -> f32 {
+    if s > 1.0 {
+        return log(1.0 + s);
+    }
+    // log(1 + s) = 2 atanh(s / (2 + s))
+    let z = s / (2.0 + s);
+    let q = z * z;
+    var y = 1.0 / 15.0;
+    y = y * q + 1.0 / 13.0;
+    y = y * q + 1.0 / 11.0;
+    y = y * q + 1.0 / 9.0;
+    y = y * q + 1.0 / 7.0;
+    y = y * q + 1.0 / 5.0;
+    y = y * q + 1.0 / 3.0;
+    return 2.0 * z * (1.0 + y * q);
+}
