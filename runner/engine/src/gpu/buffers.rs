@@ -9,6 +9,9 @@ use crate::shape::Shape;
 
 /// Epochs whose metrics the ring holds: the most that one submission runs.
 pub(crate) const WINDOW: usize = 256;
+/// What the ring holds of one part of one epoch: partial sums of losses, then right answers.
+pub(crate) const PARTIALS: usize = 32;
+pub(crate) const RECORD: usize = PARTIALS + 1;
 /// Training pairs in one part of the sum that is dM.
 pub(crate) const SPLIT: usize = 256;
 
@@ -123,7 +126,7 @@ pub(crate) struct Buffers {
     pub(crate) one: Buffer,
     pub(crate) clock: Buffer,
     pub(crate) coefficients: Buffer,
-    /// `(WINDOW, replicas, 2, 2)`
+    /// `(WINDOW, replicas, 2, RECORD)`
     pub(crate) ring: Buffer,
 }
 
@@ -214,7 +217,7 @@ impl Buffers {
             one: context.filled("one", &[1.0f32])?,
             clock: context.filled("clock", &[0u32])?,
             coefficients: zeros("coefficients", WINDOW * 8)?,
-            ring: zeros("ring", WINDOW * 4)?,
+            ring: zeros("ring", WINDOW * 2 * RECORD)?,
         })
     }
 }

@@ -25,7 +25,7 @@ use crate::EngineError;
 use crate::executor::{CellInput, EpochRow, Executor, ModelState};
 use crate::program::{Program, Stage, Table};
 use crate::schedule::Recipe;
-use buffers::{Buffers, Sizes, WINDOW};
+use buffers::{Buffers, PARTIALS, RECORD, Sizes, WINDOW};
 use context::Context;
 use lower::Lowering;
 use recorder::{Dispatch, Recorder};
@@ -153,7 +153,7 @@ impl GpuExecutor {
             .map(|stage| self.range(*stage))
             .collect();
         ranges.push(self.tick..self.tick + 1);
-        let numbers = count * self.sizes.replicas * 4;
+        let numbers = count * self.sizes.replicas * 2 * RECORD;
         let size = 4 * numbers as u64;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let staging = self.context.buffer("metrics", size, usage)?;
@@ -166,20 +166,21 @@ impl GpuExecutor {
         let submission = self.context.submit(encoder.finish());
         let ring: Vec<f32> = self.context.mapped(&staging, size, submission)?;
         self.epoch += count as u64;
-        let row = |sums: &[f32; 4]| {
-            let [train_loss, train_right, test_loss, test_right] = sums.map(f64::from);
-            let (train, test) = (self.sizes.train as f64, self.sizes.test as f64);
+        let (train, test) = (self.sizes.train as f64, self.sizes.test as f64);
+        let sum = |part: &[f32]| part.iter().copied().map(f64::from).sum::<f64>();
+        let row = |records: &[f32]| {
+            let (of_train, of_test) = records.split_at(RECORD);
             EpochRow {
-                train_loss: train_loss / train,
-                test_loss: test_loss / test,
-                train_accuracy: train_right / train,
-                test_accuracy: test_right / test,
+                train_loss: sum(&of_train[..PARTIALS]) / train,
+                test_loss: sum(&of_test[..PARTIALS]) / test,
+                train_accuracy: f64::from(of_train[PARTIALS]) / train,
+                test_accuracy: f64::from(of_test[PARTIALS]) / test,
             }
         };
-        let (cells, _) = ring.as_chunks::<4>();
+        let cells: Vec<EpochRow> = ring.chunks_exact(2 * RECORD).map(row).collect();
         Ok(cells
             .chunks_exact(self.sizes.replicas)
-            .map(|cells| cells.iter().map(row).collect())
+            .map(<[EpochRow]>::to_vec)
             .collect())
     }
 }
