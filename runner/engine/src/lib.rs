@@ -10,6 +10,7 @@ mod executor;
 mod gpu;
 mod init;
 mod program;
+pub mod reference;
 mod schedule;
 mod shape;
 
