@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use grokrun_engine::{Backend, CellInput, Executor, Program, Shape};
+
 /// A small experiment: p = 23 and a small model, well under a second.
 pub(crate) const SMALL: &str = r#"
 operation = "mul"
@@ -134,4 +136,24 @@ impl Finished {
         }
         self
     }
+}
+
+/// An executor on any adapter, software too. Without one the test is skipped and says so, unless
+/// `GROKRUN_REQUIRE_GPU=1` makes that a failure.
+pub(crate) fn software_or_hardware_gpu(
+    shape: Shape,
+    cells: Vec<CellInput>,
+) -> Option<Box<dyn Executor>> {
+    let adapters = grokrun_engine::describe_devices()
+        .into_iter()
+        .filter(|d| d.backend != "cpu");
+    let Some(adapter) = adapters.into_iter().next() else {
+        let required = std::env::var_os("GROKRUN_REQUIRE_GPU").is_some_and(|value| value == "1");
+        assert!(!required, "GROKRUN_REQUIRE_GPU=1, and there is no adapter");
+        eprintln!("skipped: there is no adapter");
+        return None;
+    };
+    let choice =
+        grokrun_engine::choose_backend(Backend::Gpu, Some(&adapter.name)).expect("it is there");
+    Some(grokrun_engine::open(&choice, Program::folded(shape), cells).expect("it opens"))
 }
