@@ -192,8 +192,7 @@ fn set_overrides_the_file() {
     let files = bench.files("other");
     let last = files
         .keys()
-        .filter(|n| n.display().to_string().contains("checkpoints/"))
-        .next_back();
+        .rfind(|n| n.display().to_string().contains("checkpoints/"));
     assert!(
         last.unwrap().ends_with("checkpoints/00000020.safetensors"),
         "{last:?}"

@@ -200,7 +200,7 @@ fn metrics(rows: &[EpochRow]) -> String {
 
 /// Seven characters for any loss.
 fn loss(value: f64) -> String {
-    if value >= 0.01 && value < 1000.0 {
+    if (0.01..1000.0).contains(&value) {
         format!("{value:7.4}")
     } else {
         format!("{value:7.1e}")

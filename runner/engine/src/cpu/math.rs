@@ -1,6 +1,12 @@
 //! exp and the activation functions as plain f32 arithmetic that compilers vectorise, accurate to
 //! a few units in the last place.
 
+#![expect(
+    clippy::excessive_precision,
+    clippy::approx_constant,
+    reason = "coefficients stand as published"
+)]
+
 use crate::shape::Activation;
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;

@@ -10,7 +10,7 @@ use super::fold::fold;
 use super::learn::Learner;
 use super::step::step;
 use super::tables::{Folded, Tables};
-use super::unfold::Unfolder;
+use super::unfold::{Folds, Unfolder};
 use crate::EngineError;
 use crate::data::Pairs;
 use crate::executor::{CellInput, EpochRow, ModelState};
@@ -129,8 +129,13 @@ impl Replica {
             }
             Stage::Unfold => {
                 let mut gradient = Tensors::of_mut(shape, &mut self.gradient);
-                self.unfolder
-                    .unfold(simd, dims, &weights, tables, folded, &mut gradient, grain);
+                let from = Folds {
+                    dims,
+                    w: &weights,
+                    t: tables,
+                    folded,
+                };
+                self.unfolder.unfold(simd, from, &mut gradient, grain);
             }
             Stage::Step => {
                 let trained = ..shape.trained();

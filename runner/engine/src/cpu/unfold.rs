@@ -11,6 +11,15 @@ use super::product::{Mode, Right, Size, View, product};
 use super::tables::{Folded, Tables};
 use super::vector::{add, add_outer, add_scaled, add_vector_matrix, matrix_vector};
 
+/// What the stage starts from.
+#[derive(Clone, Copy)]
+pub(crate) struct Folds<'a> {
+    pub(crate) dims: &'a Dims,
+    pub(crate) w: &'a Tensors<&'a [f32]>,
+    pub(crate) t: &'a Tables,
+    pub(crate) folded: &'a Folded,
+}
+
 /// Workspace of the stage.
 pub(crate) struct Unfolder {
     /// dV′, `(2p, heads · e)`
@@ -66,30 +75,20 @@ impl Unfolder {
     pub(crate) fn unfold<S: Simd>(
         &mut self,
         simd: S,
-        dims: &Dims,
-        w: &Tensors<&[f32]>,
-        t: &Tables,
-        folded: &Folded,
+        from: Folds<'_>,
         g: &mut Tensors<&mut [f32]>,
         grain: usize,
     ) {
-        self.pack(simd, dims, w, t, folded, grain);
-        self.token_rows(simd, dims, w, folded, grain);
-        self.heads(simd, dims, t, folded, grain);
-        self.weights(simd, dims, w, t, folded, g, grain);
-        vectorized!(simd, self.vectors(dims, w, t, folded, g));
+        self.pack(simd, from, grain);
+        self.token_rows(simd, from, grain);
+        self.heads(simd, from, grain);
+        self.weights(simd, from, g, grain);
+        vectorized!(simd, self.vectors(from, g));
     }
 
     /// The operands that several products share.
-    fn pack<S: Simd>(
-        &mut self,
-        simd: S,
-        dims: &Dims,
-        w: &Tensors<&[f32]>,
-        t: &Tables,
-        folded: &Folded,
-        grain: usize,
-    ) {
+    fn pack<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
+        let Folds { dims, w, t, folded } = from;
         let Dims {
             p, e, f, fp, cp, ..
         } = *dims;
@@ -110,14 +109,10 @@ impl Unfolder {
     }
 
     /// dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; dxd = Σ_h dV′_h W_V,hᵀ.
-    fn token_rows<S: Simd>(
-        &mut self,
-        simd: S,
-        dims: &Dims,
-        w: &Tensors<&[f32]>,
-        folded: &Folded,
-        grain: usize,
-    ) {
+    fn token_rows<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
+        let Folds {
+            dims, w, folded, ..
+        } = from;
         let Dims {
             d,
             heads,
@@ -152,7 +147,10 @@ impl Unfolder {
     }
 
     /// d(W_O W_in)_h = V′_hᵀ dU′_h and d(W_O W_U)_h = V′_hᵀ dD′_h.
-    fn heads<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, folded: &Folded, grain: usize) {
+    fn heads<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
+        let Folds {
+            dims, t, folded, ..
+        } = from;
         let Dims {
             p,
             heads,
@@ -196,13 +194,11 @@ impl Unfolder {
     fn weights<S: Simd>(
         &self,
         simd: S,
-        dims: &Dims,
-        w: &Tensors<&[f32]>,
-        t: &Tables,
-        folded: &Folded,
+        from: Folds<'_>,
         g: &mut Tensors<&mut [f32]>,
         grain: usize,
     ) {
+        let Folds { dims, w, t, folded } = from;
         let Dims {
             p,
             d,
@@ -292,14 +288,8 @@ impl Unfolder {
     /// dr = dc W_inᵀ + dd W_Uᵀ; dv_eq = dr W_Oᵀ; d(kq)_h = Σ_t ds[t] x_t / √e; dq = W_Kᵀ d(kq);
     /// dx_t += Σ_h ds[t] kq_h / √e; dx_eq = dr + Σ_h dv_eq W_V,hᵀ − Σ_t dxd[t] + … + W_Q dq.
     #[inline(always)]
-    fn vectors(
-        &mut self,
-        dims: &Dims,
-        w: &Tensors<&[f32]>,
-        t: &Tables,
-        folded: &Folded,
-        g: &mut Tensors<&mut [f32]>,
-    ) {
+    fn vectors(&mut self, from: Folds<'_>, g: &mut Tensors<&mut [f32]>) {
+        let Folds { dims, w, t, folded } = from;
         let Dims {
             p,
             d,
