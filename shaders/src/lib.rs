@@ -36,6 +36,10 @@ pub enum Binding {
 
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 
+/// `exp_accurate` and `log1p_accurate` alone: kernels include them, tests wrap them to see what a
+/// driver makes of them.
+pub const EXP: &str = include_str!("../wgsl/exp.inc.wgsl");
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,9 @@
 //! Any adapter will do here, software too. Without one a test is skipped and says so, unless
 //! `GROKRUN_REQUIRE_GPU=1` makes that a failure.
 
+mod kernels;
+mod probe;
+
 use super::*;
 use crate::cpu::CpuExecutor;
 use crate::data::{Pairs, Sample};
