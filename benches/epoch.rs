@@ -1,0 +1,204 @@
+//! How long an epoch and its stages take: `cargo bench`, and the tables of BENCHMARKS.md.
+//!
+//! Three sizes on each executor, each from untrained weights with the split of its spec. The CPU
+//! runs on `RAYON_NUM_THREADS` threads, or all. The GPU is the one that `--backend auto` would take,
+//! or the one that `GROKRUN_BENCH_ADAPTER` names (`llvmpipe` for lavapipe); without either it is
+//! left out, and the bench says so.
+
+use std::fmt;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use grokrun_engine::{
+    Activation, Backend, CellInput, Choice, Executor, InitScheme, ModelState, Pairs, Program,
+    Recipe, Sample, Shape, Stage, choose_backend, initial_parameters, open,
+};
+
+fn main() {
+    if gpu().is_none() {
+        eprintln!("no hardware GPU, and GROKRUN_BENCH_ADAPTER names no adapter: only the CPU runs");
+    }
+    divan::main();
+}
+
+/// Learning a × b mod p.
+#[derive(Clone, Copy)]
+struct Size {
+    name: &'static str,
+    shape: Shape,
+    /// share of pairs that is trained on
+    fraction: f64,
+}
+
+const PUBLISHED: Shape = Shape {
+    modulus: 113,
+    d_model: 128,
+    heads: 4,
+    d_head: 32,
+    d_mlp: 512,
+    activation: Activation::Relu,
+    trained_biases: false,
+};
+const SIZES: [Size; 3] = [
+    Size {
+        name: "tiny",
+        shape: Shape {
+            modulus: 23,
+            d_model: 32,
+            d_head: 8,
+            d_mlp: 64,
+            ..PUBLISHED
+        },
+        fraction: 0.5,
+    },
+    Size {
+        name: "mult59",
+        shape: Shape {
+            modulus: 59,
+            ..PUBLISHED
+        },
+        fraction: 0.5,
+    },
+    Size {
+        name: "mult113",
+        shape: PUBLISHED,
+        fraction: 0.3,
+    },
+];
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Size {
+    /// The pairs are spread evenly: which ones are trained on changes no time.
+    fn cell(&self) -> CellInput {
+        let p = self.shape.modulus as u32;
+        let all = p * p;
+        let count = (f64::from(all) * self.fraction) as u32;
+        let sample = |i: u32| Sample {
+            a: i / p,
+            b: i % p,
+            label: (i / p) * (i % p) % p,
+        };
+        // Pair i is trained on where i · count / all takes a step.
+        let (train, test): (Vec<u32>, Vec<u32>) = (0..all).partition(|i| {
+            let steps = |i: u32| u64::from(i) * u64::from(count) / u64::from(all);
+            steps(i + 1) > steps(*i)
+        });
+        let samples = |part: Vec<u32>| part.into_iter().map(sample).collect();
+        CellInput {
+            pairs: Pairs::new(self.shape.modulus, samples(train), samples(test))
+                .expect("the pairs are below the modulus"),
+            recipe: Recipe {
+                learning_rate: 1e-3,
+                weight_decay: 1.0,
+                betas: [0.9, 0.98],
+                epsilon: 1e-8,
+                warmup: 0,
+            },
+            state: ModelState::initial(initial_parameters(
+                &self.shape,
+                InitScheme::TransformerLens,
+                999,
+            )),
+        }
+    }
+
+    fn open(&self, choice: &Choice, replicas: usize) -> Box<dyn Executor> {
+        let cells = vec![self.cell(); replicas];
+        open(choice, Program::folded(self.shape), cells).expect("the executor opens")
+    }
+}
+
+fn cpu() -> Option<Choice> {
+    choose_backend(Backend::Cpu, None).ok()
+}
+
+fn gpu() -> Option<Choice> {
+    let named = std::env::var("GROKRUN_BENCH_ADAPTER").ok();
+    choose_backend(Backend::Gpu, named.as_deref()).ok()
+}
+
+/// `each` epochs a call, of so many cells.
+fn epochs(
+    bencher: Bencher<'_, '_>,
+    choice: Option<Choice>,
+    size: &Size,
+    (each, replicas): (u64, usize),
+) {
+    let Some(choice) = choice else { return };
+    let mut executor = size.open(&choice, replicas);
+    executor.run(1).expect("the executor runs");
+    bencher
+        .counter(ItemsCount::new(each * replicas as u64))
+        .bench_local(|| executor.run(each).expect("the executor runs"));
+}
+
+fn stages(bencher: Bencher<'_, '_>, choice: Option<Choice>, stage: Stage) {
+    let Some(choice) = choice else { return };
+    let mut executor = SIZES[2].open(&choice, 1);
+    executor.run(1).expect("the executor runs");
+    bencher.bench_local(|| executor.run_stage(stage).expect("the stage runs"));
+}
+
+/// One epoch a call: train step and test evaluation. An item is an epoch of a cell.
+#[divan::bench_group(sample_size = 1)]
+mod epoch {
+    use super::*;
+
+    #[divan::bench(args = SIZES)]
+    fn cpu(bencher: Bencher<'_, '_>, size: &Size) {
+        epochs(bencher, super::cpu(), size, (1, 1));
+    }
+
+    #[divan::bench(args = SIZES, sample_count = 10)]
+    fn gpu(bencher: Bencher<'_, '_>, size: &Size) {
+        epochs(bencher, super::gpu(), size, (1, 1));
+    }
+}
+
+/// Sixteen epochs a call, which is one submission: what a run does on a GPU.
+#[divan::bench_group(sample_size = 1, sample_count = 5)]
+mod sixteen_epochs {
+    use super::*;
+
+    #[divan::bench(args = SIZES)]
+    fn gpu(bencher: Bencher<'_, '_>, size: &Size) {
+        epochs(bencher, super::gpu(), size, (16, 1));
+    }
+}
+
+/// One epoch of two cells that train together.
+#[divan::bench_group(sample_size = 1)]
+mod epoch_of_two_cells {
+    use super::*;
+
+    #[divan::bench(args = SIZES)]
+    fn cpu(bencher: Bencher<'_, '_>, size: &Size) {
+        epochs(bencher, super::cpu(), size, (1, 2));
+    }
+
+    #[divan::bench(args = SIZES, sample_count = 10)]
+    fn gpu(bencher: Bencher<'_, '_>, size: &Size) {
+        epochs(bencher, super::gpu(), size, (1, 2));
+    }
+}
+
+/// The stages of a mult113 epoch.
+#[divan::bench_group(sample_size = 1)]
+mod stage {
+    use super::*;
+
+    #[divan::bench(args = Stage::ALL)]
+    fn cpu(bencher: Bencher<'_, '_>, stage: Stage) {
+        stages(bencher, super::cpu(), stage);
+    }
+
+    #[divan::bench(args = Stage::ALL, sample_count = 10)]
+    fn gpu(bencher: Bencher<'_, '_>, stage: Stage) {
+        stages(bencher, super::gpu(), stage);
+    }
+}
