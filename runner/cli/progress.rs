@@ -72,7 +72,8 @@ impl Progress {
         let many = mode == Mode::Bars && cells > 1;
         let cells = many.then(|| {
             let bar = bars.add(ProgressBar::new(cells as u64));
-            bar.set_style(style("cells     {bar:30} {pos}/{len}"));
+            bar.set_style(style("{pos:>7}/{len} {bar:30} cells"));
+            bar.tick();
             bar
         });
         Progress {
@@ -116,7 +117,7 @@ impl Progress {
         self.say(&format!("{verb} {label}{at} to epoch {epochs} on {device}"));
         let bar = if self.mode == Mode::Bars {
             let bar = self.bars.add(ProgressBar::new(epochs));
-            bar.set_style(style("{pos:>7}/{len} {bar:30} {msg}"));
+            bar.set_style(style("{pos:>7}/{len} {bar:30} {prefix}\n        {msg}"));
             bar.set_position(from);
             bar
         } else {
@@ -139,17 +140,18 @@ impl Progress {
     fn advance(&mut self, epoch: u64, rows: &[EpochRow]) {
         let Some(batch) = &mut self.batch else { return };
         batch.rate.update(epoch);
-        let message = format!(
-            "{}{}",
-            metrics(rows),
-            speed(&batch.rate, batch.epochs - epoch)
-        );
+        let (message, pace) = (metrics(rows), speed(&batch.rate, batch.epochs - epoch));
         batch.bar.set_position(epoch);
+        batch.bar.set_prefix(pace.clone());
         batch.bar.set_message(message.clone());
         let due = batch.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY);
         if self.mode == Mode::Lines && (due || epoch == batch.epochs) {
             batch.last_line = Some(Instant::now());
-            eprintln!("{} epoch {epoch}/{} {message}", batch.label, batch.epochs);
+            let gap = if pace.is_empty() { "" } else { "  " };
+            eprintln!(
+                "{} epoch {epoch}/{} {message}{gap}{pace}",
+                batch.label, batch.epochs
+            );
         }
     }
 }
@@ -213,7 +215,7 @@ fn speed(rate: &Rate, left: u64) -> String {
         Some(rate) if rate > 0.0 => {
             let digits = usize::from(rate < 100.0);
             format!(
-                "  {rate:.digits$} epochs/s, {} left",
+                "{rate:.digits$} epochs/s, {} left",
                 duration(left as f64 / rate)
             )
         }

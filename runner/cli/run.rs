@@ -115,36 +115,35 @@ fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line a cell, and where the files are.
+/// A line a cell, no wider than a terminal of 80 columns, and where the files are.
 fn results(run: &RunDir, report: &Report) -> String {
     let heading = [
         "cell",
-        "epochs",
         "train loss",
         "test loss",
-        "train acc",
         "test acc",
-        "result",
+        "memorised",
+        "grokked",
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for cell in &report.summary.cells {
         let last = |pick: fn(&grokrun_store::Row) -> f64| cell.last.as_ref().map(pick);
-        let loss = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.3e}"));
-        let share = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{:.2} %", 100.0 * x));
+        let loss = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2e}"));
+        let share = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{:.1} %", 100.0 * x));
+        let epoch = |x: Option<u64>| x.map_or("no".to_owned(), |x| x.to_string());
         rows.push(vec![
             cell.cell.clone(),
-            cell.epochs.to_string(),
             loss(last(|r| r.train_loss)),
             loss(last(|r| r.test_loss)),
-            share(last(|r| r.train_accuracy)),
             share(last(|r| r.test_accuracy)),
-            cell.verdict.clone(),
+            epoch(cell.train_accuracy_epoch),
+            epoch(cell.test_accuracy_epoch),
         ]);
     }
     let note = match report.ending {
-        Ending::Done => String::new(),
-        Ending::NothingToDo => "nothing left to do; --fresh starts over\n".to_owned(),
-        Ending::Interrupted => "interrupted, state saved; the same command continues\n".to_owned(),
+        Ending::Done => "",
+        Ending::NothingToDo => "nothing left to do; --fresh starts over\n",
+        Ending::Interrupted => "interrupted, state saved; the same command continues\n",
     };
     format!("{}{note}{}\n", table(&rows), run.path().display())
 }
