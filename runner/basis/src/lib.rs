@@ -1,0 +1,1 @@
+//! Orthonormal bases of functions on the operands.
