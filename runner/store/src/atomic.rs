@@ -59,7 +59,7 @@ pub(crate) fn probe(folder: &Path) -> io::Result<()> {
     builder().tempfile_in(folder)?.close()
 }
 
-/// Whether a file is one that [`write`] left behind.
+/// Whether a file is one that [`write()`] left behind.
 pub(crate) fn is_leftover(name: &OsStr) -> bool {
     name.to_str()
         .is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))

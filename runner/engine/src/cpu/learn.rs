@@ -285,7 +285,7 @@ impl Chunk {
 
     /// Gradients of the attention scores.
     ///
-    /// dA0 = U′[a]·dpre + D′[a]·g, dA1 the same with b; with S = A0 dA0 + A1 dA1:
+    /// `dA0 = U′[a]·dpre + D′[a]·g`, dA1 the same with b; with S = A0 dA0 + A1 dA1:
     /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S.
     #[inline(always)]
     fn backward_sample(&mut self, dims: &Dims, t: &Tables, i: usize, in_tile: usize, s: &Sample) {

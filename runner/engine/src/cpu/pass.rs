@@ -86,7 +86,7 @@ impl Tile {
         }
     }
 
-    /// pre = c + Σ_h A0 U′[a] + A1 U′[b], and the same for the logits with d and D′.
+    /// `pre = c + Σ_h A0 U′[a] + A1 U′[b]`, and the same for the logits with d and D′.
     #[inline(always)]
     fn gather(&mut self, dims: &Dims, t: &Tables, samples: &[Sample]) {
         let Dims {

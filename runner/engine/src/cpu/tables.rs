@@ -9,7 +9,7 @@ use super::product::Right;
 pub(crate) struct Tables {
     /// W_E + W_pos by row, `(2p + 1, d)`
     pub(crate) x: Buffer,
-    /// x[row] − x['='], `(2p, d)`
+    /// `x[row] − x['=']`, `(2p, d)`
     pub(crate) xd: Buffer,
     /// q_h = x['='] W_Q, `(heads, e)`
     pub(crate) q: Buffer,

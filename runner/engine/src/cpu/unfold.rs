@@ -285,8 +285,8 @@ impl Unfolder {
 
     /// The vector parts: what comes through c, d, the scores and '='.
     ///
-    /// dr = dc W_inᵀ + dd W_Uᵀ; dv_eq = dr W_Oᵀ; d(kq)_h = Σ_t ds[t] x_t / √e; dq = W_Kᵀ d(kq);
-    /// dx_t += Σ_h ds[t] kq_h / √e; dx_eq = dr + Σ_h dv_eq W_V,hᵀ − Σ_t dxd[t] + … + W_Q dq.
+    /// dr = dc W_inᵀ + dd W_Uᵀ; dv_eq = dr W_Oᵀ; `d(kq)_h = Σ_t ds[t] x_t / √e`; dq = W_Kᵀ d(kq);
+    /// `dx_t += Σ_h ds[t] kq_h / √e`; `dx_eq = dr + Σ_h dv_eq W_V,hᵀ − Σ_t dxd[t] + … + W_Q dq`.
     #[inline(always)]
     fn vectors(&mut self, from: Folds<'_>, g: &mut Tensors<&mut [f32]>) {
         let Folds { dims, w, t, folded } = from;

@@ -1,0 +1,1 @@
+//! The border to a plugin in a shared library.

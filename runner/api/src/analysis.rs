@@ -1,0 +1,171 @@
+//! The trait, and what an analysis says of itself before it runs.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Sink, Snapshot, Task};
+
+/// An analysis: a function of what it is shown. It never writes files, prints, or touches a device.
+///
+/// One instance sees one cell, from the first checkpoint to the last, in order. It is called from
+/// one thread at a time, not always the same. The same checkpoints must give the same findings,
+/// byte for byte: no clock, no unseeded random numbers, no iteration over hash maps.
+pub trait Analysis: Sized + Send + 'static {
+    /// The parameters that a spec may give, each with its default.
+    type Config: Default + Serialize + DeserializeOwned + JsonSchema;
+
+    /// Who it is and what it needs.
+    const MANIFEST: Manifest;
+
+    /// Judges parameters before anything is trained: ranges, combinations. Types and unknown names
+    /// are already refused.
+    ///
+    /// # Errors
+    /// [`Failure::parameter`], which names the parameter.
+    fn check(_config: &Self::Config) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Starts on a cell.
+    ///
+    /// # Errors
+    /// When it cannot work on this task, with the reason.
+    fn new(config: Self::Config, task: &Task) -> Result<Self, Failure>;
+
+    /// Takes a snapshot and says what it finds.
+    ///
+    /// # Errors
+    /// When it cannot go on. It is not called again, and the run goes on without it.
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure>;
+
+    /// Is called once after the last snapshot: what can be said of the whole training.
+    ///
+    /// # Errors
+    /// As [`Analysis::observe`].
+    fn finish(&mut self, _out: &mut dyn Sink) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Who an analysis is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// in kebab-case: the name of its table in a spec
+    pub name: &'static str,
+    /// of the analysis: another version may give other findings
+    pub version: &'static str,
+    /// one line
+    pub summary: &'static str,
+    /// what it has to be shown
+    pub needs: &'static [Need],
+}
+
+impl Manifest {
+    /// An analysis that needs nothing yet.
+    pub const fn new(name: &'static str, version: &'static str, summary: &'static str) -> Manifest {
+        Manifest {
+            name,
+            version,
+            summary,
+            needs: &[],
+        }
+    }
+
+    /// With these needs.
+    pub const fn needs(self, needs: &'static [Need]) -> Manifest {
+        Manifest { needs, ..self }
+    }
+}
+
+/// Something that a snapshot can show. Only what some analysis needs is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// every parameter, with TransformerLens' names and shapes
+    Weights,
+    /// the gradient of the train loss at these weights, a tensor a parameter
+    Gradients,
+    /// attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='
+    Attention,
+    /// the neurons' inputs over the full grid, `(p², d_mlp)`
+    PreActivations,
+    /// the neurons' outputs over the full grid, `(p², d_mlp)`
+    PostActivations,
+    /// logits at '=' over the full grid, `(p², p)`
+    Logits,
+    /// losses and accuracies of all epochs so far
+    History,
+}
+
+impl Need {
+    /// All of them.
+    pub const ALL: [Need; 7] = [
+        Need::Weights,
+        Need::Gradients,
+        Need::Attention,
+        Need::PreActivations,
+        Need::PostActivations,
+        Need::Logits,
+        Need::History,
+    ];
+}
+
+/// A set of needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs(u32);
+
+impl Needs {
+    /// Whether it has this one.
+    pub fn has(self, need: Need) -> bool {
+        self.0 & (1 << need as u32) != 0
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn union(self, other: Needs) -> Needs {
+        Needs(self.0 | other.0)
+    }
+}
+
+impl FromIterator<Need> for Needs {
+    fn from_iter<I: IntoIterator<Item = Need>>(needs: I) -> Needs {
+        Needs(needs.into_iter().fold(0, |bits, n| bits | 1 << n as u32))
+    }
+}
+
+/// Why an analysis could not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// a parameter of the spec is wrong
+    #[error("`{parameter}` {message}")]
+    Parameter {
+        /// its name, as a spec writes it
+        parameter: String,
+        /// what it must be: "must be above 0 and at most 1"
+        message: String,
+    },
+    /// anything else
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    /// A wrong parameter; the message goes on from its name: "must be above 0".
+    pub fn parameter(parameter: &str, message: impl Into<String>) -> Failure {
+        Failure::Parameter {
+            parameter: parameter.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Any other reason.
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure::Other(message.into())
+    }
+}

@@ -1,0 +1,91 @@
+//! What an analysis may say.
+
+use serde_json::Value;
+
+use crate::Figure;
+
+/// One thing that an analysis found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// a number of a series over epochs
+    Scalar {
+        /// the series' name: the column in `series.parquet`
+        series: String,
+        /// may be NaN
+        value: f64,
+    },
+    /// numbers with a shape. Those of one name from several snapshots are stacked: `(snapshots, …)`
+    Tensor {
+        /// its name in `tensors.safetensors`
+        name: String,
+        /// sizes, outermost first
+        shape: Vec<usize>,
+        /// row-major, as many as the product of the sizes
+        data: Vec<f32>,
+    },
+    /// rows of values; of two with one name the later one stays
+    Table {
+        /// the stem of its file
+        name: String,
+        /// one a column
+        columns: Vec<String>,
+        /// each as many values as there are columns
+        rows: Vec<Vec<Value>>,
+    },
+    /// a sentence for the report; kept in order, each once
+    Note(String),
+    /// a figure as Plotly has it; of two with one name the later one stays
+    Figure {
+        /// the stem of its file
+        name: String,
+        /// `{"data": […], "layout": {…}, "frames": […]}`
+        figure: Value,
+    },
+}
+
+/// Takes findings. Says nothing back: what the host cannot take fails the analysis afterwards.
+pub trait Sink {
+    /// Takes one.
+    fn push(&mut self, finding: Finding);
+}
+
+impl dyn Sink + '_ {
+    /// A number of a series over epochs.
+    pub fn scalar(&mut self, series: &str, value: f64) {
+        self.push(Finding::Scalar {
+            series: series.to_owned(),
+            value,
+        });
+    }
+
+    /// Numbers with a shape.
+    pub fn tensor(&mut self, name: &str, shape: &[usize], data: impl IntoIterator<Item = f32>) {
+        self.push(Finding::Tensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            data: data.into_iter().collect(),
+        });
+    }
+
+    /// Rows of values.
+    pub fn table(&mut self, name: &str, columns: &[&str], rows: Vec<Vec<Value>>) {
+        self.push(Finding::Table {
+            name: name.to_owned(),
+            columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+            rows,
+        });
+    }
+
+    /// A sentence for the report.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.push(Finding::Note(text.into()));
+    }
+
+    /// A figure.
+    pub fn figure(&mut self, name: &str, figure: Figure) {
+        self.push(Finding::Figure {
+            name: name.to_owned(),
+            figure: figure.into_json(),
+        });
+    }
+}

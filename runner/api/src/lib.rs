@@ -1,0 +1,88 @@
+//! What an analysis is written against: the trait, what it is shown, and what it may say.
+//!
+//! A plugin is a crate with one or more types that implement [`Analysis`], and one line
+//! [`export_plugin!`](crate::export_plugin). The same source is linked into grokrun (through
+//! `inventory`) or loaded from a shared library (through the C ABI in [`abi`], which an author never
+//! sees).
+//!
+//! ```
+//! use grokrun_api::prelude::*;
+//!
+//! /// Its parameters: what a spec may write in `[analysis.embedding-norm]`.
+//! #[derive(Default, Serialize, Deserialize, JsonSchema)]
+//! #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
+//! #[schemars(crate = "grokrun_api::schemars")]
+//! struct Config {}
+//!
+//! struct EmbeddingNorm;
+//!
+//! impl Analysis for EmbeddingNorm {
+//!     type Config = Config;
+//!     const MANIFEST: Manifest =
+//!         Manifest::new("embedding-norm", "0.1.0", "the norm of W_E over training")
+//!             .needs(&[Need::Weights]);
+//!
+//!     fn new(_: Config, _: &Task) -> Result<Self, Failure> {
+//!         Ok(EmbeddingNorm)
+//!     }
+//!
+//!     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+//!         let w_e = snapshot.weight("embed.W_E")?;
+//!         let sum: f64 = w_e.data().iter().map(|x| f64::from(*x).powi(2)).sum();
+//!         out.scalar("norm", sum.sqrt());
+//!         Ok(())
+//!     }
+//! }
+//!
+//! grokrun_api::export_plugin!(EmbeddingNorm);
+//! # fn main() {}
+//! ```
+//!
+//! Owns no files, no threads and no device: those are the host's.
+
+pub mod abi;
+mod analysis;
+mod figure;
+mod finding;
+mod registration;
+mod snapshot;
+mod task;
+pub mod testing;
+
+pub use analysis::{Analysis, Failure, Manifest, Need, Needs};
+pub use figure::{Axis, Colors, Figure, Trace};
+pub use finding::{Finding, Sink};
+pub use registration::{Instance, Registration};
+pub use snapshot::{History, Numbers, NumbersRef, Snapshot, SnapshotData, Tensor, View};
+pub use task::{Model, Task};
+
+// What the macro and the authors' derives need.
+#[doc(hidden)]
+pub use inventory;
+pub use schemars;
+pub use serde;
+pub use serde_json;
+pub use tracing;
+
+/// Registers analyses: `export_plugin!(First, Second);`, once in a crate.
+#[macro_export]
+macro_rules! export_plugin {
+    ($($analysis:ty),+ $(,)?) => {
+        $(
+            $crate::inventory::submit! {
+                $crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))
+            }
+        )+
+    };
+}
+
+/// All that most plugins import.
+pub mod prelude {
+    pub use crate::{
+        Analysis, Axis, Colors, Failure, Figure, History, Manifest, Need, Sink, Snapshot, Task,
+        Tensor, Trace,
+    };
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::json;
+}

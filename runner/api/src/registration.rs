@@ -1,0 +1,194 @@
+//! An analysis without its type: what the host holds, however it was found.
+
+use serde_json::{Map, Value};
+
+use crate::{Analysis, Failure, Manifest, Sink, Snapshot, Task};
+
+/// A running analysis.
+pub trait Instance: Send {
+    /// As [`Analysis::observe`].
+    ///
+    /// # Errors
+    /// As [`Analysis::observe`].
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure>;
+
+    /// As [`Analysis::finish`].
+    ///
+    /// # Errors
+    /// As [`Analysis::finish`].
+    fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure>;
+}
+
+impl<A: Analysis> Instance for A {
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+        Analysis::observe(self, snapshot, out)
+    }
+
+    fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        Analysis::finish(self, out)
+    }
+}
+
+/// An analysis that can be started.
+#[derive(Clone, Copy)]
+pub struct Registration {
+    manifest: Manifest,
+    package: &'static str,
+    schema: fn() -> Value,
+    check: fn(&Map<String, Value>) -> Result<(), Failure>,
+    create: Create,
+}
+
+/// Starts an analysis on a cell.
+type Create = fn(&Map<String, Value>, &Task) -> Result<Box<dyn Instance>, Failure>;
+
+inventory::collect!(Registration);
+
+impl Registration {
+    /// That of an analysis, from the package `package`. [`crate::export_plugin`] calls it.
+    pub const fn of<A: Analysis>(package: &'static str) -> Registration {
+        Registration {
+            manifest: A::MANIFEST,
+            package,
+            schema: schema::<A>,
+            check: |parameters| A::check(&read::<A>(parameters)?),
+            create: |parameters, task| Ok(Box::new(A::new(read::<A>(parameters)?, task)?)),
+        }
+    }
+
+    /// Who it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The crate it is from.
+    pub fn package(&self) -> &'static str {
+        self.package
+    }
+
+    /// The JSON schema of its parameters: an object whose `properties` each have a `default`.
+    pub fn schema(&self) -> Value {
+        (self.schema)()
+    }
+
+    /// Judges parameters.
+    ///
+    /// # Errors
+    /// The first that has the wrong type, is unknown, or that the analysis refuses.
+    pub fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
+        (self.check)(parameters)
+    }
+
+    /// Starts it on a cell.
+    ///
+    /// # Errors
+    /// As [`Registration::check`], and when it cannot work on this task.
+    pub fn create(
+        &self,
+        parameters: &Map<String, Value>,
+        task: &Task,
+    ) -> Result<Box<dyn Instance>, Failure> {
+        (self.create)(parameters, task)
+    }
+
+    /// All that are linked into this program, by name.
+    pub fn linked() -> Vec<&'static Registration> {
+        let mut all: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
+        all.sort_by_key(|registration| (registration.manifest.name, registration.package));
+        all
+    }
+}
+
+/// The derived schema, with the default of each parameter as `Default` has it.
+fn schema<A: Analysis>() -> Value {
+    let mut schema = Value::from(schemars::schema_for!(A::Config));
+    let defaults = serde_json::to_value(A::Config::default()).unwrap_or_default();
+    if let (Some(properties), Value::Object(defaults)) = (
+        schema.get_mut("properties").and_then(Value::as_object_mut),
+        defaults,
+    ) {
+        for (name, default) in defaults {
+            if let Some(property) = properties.get_mut(&name).and_then(Value::as_object_mut) {
+                property.insert("default".to_owned(), default);
+            }
+        }
+    }
+    schema
+}
+
+fn read<A: Analysis>(parameters: &Map<String, Value>) -> Result<A::Config, Failure> {
+    serde_path_to_error::deserialize(Value::Object(parameters.clone())).map_err(|error| {
+        let path = error.path().to_string();
+        Failure::Parameter {
+            parameter: if path == "." { String::new() } else { path },
+            message: format!("is not right: {}", error.inner()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct Config {
+        threshold: f64,
+    }
+
+    impl Default for Config {
+        fn default() -> Self {
+            Config { threshold: 0.85 }
+        }
+    }
+
+    struct Counter {
+        seen: usize,
+    }
+
+    impl Analysis for Counter {
+        type Config = Config;
+        const MANIFEST: Manifest = Manifest::new("counter", "1.2.3", "counts snapshots");
+        fn check(config: &Config) -> Result<(), Failure> {
+            match config.threshold {
+                0.0..=1.0 => Ok(()),
+                _ => Err(Failure::parameter("threshold", "must be from 0 to 1")),
+            }
+        }
+        fn new(_: Config, _: &Task) -> Result<Self, Failure> {
+            Ok(Counter { seen: 0 })
+        }
+        fn observe(&mut self, _: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+            self.seen += 1;
+            out.scalar("seen", self.seen as f64);
+            Ok(())
+        }
+    }
+
+    fn parameters(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn parameters_have_defaults_types_and_judges() {
+        let counter = Registration::of::<Counter>("here");
+        assert_eq!(counter.schema()["properties"]["threshold"]["default"], 0.85);
+        assert_eq!(counter.check(&Map::new()), Ok(()));
+        let wrong = counter.check(&parameters(json!({ "threshold": "high" })));
+        let Err(Failure::Parameter { parameter, .. }) = wrong else {
+            panic!("{wrong:?}");
+        };
+        assert_eq!(parameter, "threshold");
+        let high = counter.check(&parameters(json!({ "threshold": 1.5 })));
+        assert_eq!(
+            high.unwrap_err().to_string(),
+            "`threshold` must be from 0 to 1"
+        );
+        assert!(
+            counter
+                .check(&parameters(json!({ "treshold": 1 })))
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,310 @@
+//! What an analysis is shown: named, shaped, borrowed numbers.
+
+use crate::{Failure, Need};
+
+/// Numbers of one kind, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NumbersRef<'a> {
+    /// weights, activations
+    F32(&'a [f32]),
+    /// losses, accuracies
+    F64(&'a [f64]),
+}
+
+impl NumbersRef<'_> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            NumbersRef::F32(data) => data.len(),
+            NumbersRef::F64(data) => data.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Numbers of one kind, owned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    /// weights, activations
+    F32(Vec<f32>),
+    /// losses, accuracies
+    F64(Vec<f64>),
+}
+
+/// A tensor with its name, contiguous and row-major.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View<'a> {
+    /// `weight.embed.W_E`, `gradient.embed.W_E`, `attention`, `history.test_loss`, …
+    pub name: &'a str,
+    /// sizes, outermost first
+    pub shape: &'a [usize],
+    /// as many as the product of the sizes
+    pub data: NumbersRef<'a>,
+}
+
+/// A tensor of f32, contiguous and row-major.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tensor<'a> {
+    shape: &'a [usize],
+    data: &'a [f32],
+}
+
+impl<'a> Tensor<'a> {
+    /// All numbers, the last index fastest.
+    pub fn data(&self) -> &'a [f32] {
+        self.data
+    }
+
+    /// Sizes, outermost first.
+    pub fn shape(&self) -> &'a [usize] {
+        self.shape
+    }
+
+    /// The numbers at index `i` of the first dimension; none beyond its end.
+    pub fn row(&self, i: usize) -> &'a [f32] {
+        let width = self.shape.iter().skip(1).product::<usize>();
+        self.data
+            .get(i * width..(i + 1) * width)
+            .unwrap_or_default()
+    }
+}
+
+/// Metrics of all epochs so far; entry e is epoch e's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct History<'a> {
+    /// before step e
+    pub train_loss: &'a [f64],
+    /// after step e
+    pub test_loss: &'a [f64],
+    /// before step e
+    pub train_accuracy: &'a [f64],
+    /// after step e
+    pub test_accuracy: &'a [f64],
+}
+
+/// A cell at an epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot<'a> {
+    epoch: u64,
+    views: &'a [View<'a>],
+}
+
+impl<'a> Snapshot<'a> {
+    /// These views at that epoch.
+    pub fn new(epoch: u64, views: &'a [View<'a>]) -> Snapshot<'a> {
+        Snapshot { epoch, views }
+    }
+
+    /// Steps taken: 0 is before the first.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// All that is there.
+    pub fn views(&self) -> &'a [View<'a>] {
+        self.views
+    }
+
+    /// A parameter by TransformerLens' name: `embed.W_E` `(p + 1, d_model)`, `pos_embed.W_pos`,
+    /// `blocks.0.attn.W_Q`, `blocks.0.mlp.W_in`, `unembed.W_U` `(d_model, p)`, …
+    ///
+    /// # Errors
+    /// When there is none of that name, or [`Need::Weights`] is not declared.
+    pub fn weight(&self, name: &str) -> Result<Tensor<'a>, Failure> {
+        self.prefixed("weight.", name, Need::Weights)
+    }
+
+    /// The gradient of the train loss with respect to a parameter, of the parameter's shape.
+    ///
+    /// # Errors
+    /// When there is none of that name, or [`Need::Gradients`] is not declared.
+    pub fn gradient(&self, name: &str) -> Result<Tensor<'a>, Failure> {
+        self.prefixed("gradient.", name, Need::Gradients)
+    }
+
+    /// Attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='.
+    ///
+    /// # Errors
+    /// When [`Need::Attention`] is not declared.
+    pub fn attention(&self) -> Result<Tensor<'a>, Failure> {
+        self.tensor("attention", Need::Attention)
+    }
+
+    /// The neurons' inputs over the full grid, `(p², d_mlp)`.
+    ///
+    /// # Errors
+    /// When [`Need::PreActivations`] is not declared.
+    pub fn pre(&self) -> Result<Tensor<'a>, Failure> {
+        self.tensor("pre", Need::PreActivations)
+    }
+
+    /// The neurons' outputs over the full grid, `(p², d_mlp)`.
+    ///
+    /// # Errors
+    /// When [`Need::PostActivations`] is not declared.
+    pub fn post(&self) -> Result<Tensor<'a>, Failure> {
+        self.tensor("post", Need::PostActivations)
+    }
+
+    /// Logits at '=' over the full grid, `(p², p)`.
+    ///
+    /// # Errors
+    /// When [`Need::Logits`] is not declared.
+    pub fn logits(&self) -> Result<Tensor<'a>, Failure> {
+        self.tensor("logits", Need::Logits)
+    }
+
+    /// Losses and accuracies of all epochs so far.
+    ///
+    /// # Errors
+    /// When [`Need::History`] is not declared.
+    pub fn history(&self) -> Result<History<'a>, Failure> {
+        let column = |name: &str| -> Result<&'a [f64], Failure> {
+            match self.find(name) {
+                Some(View {
+                    data: NumbersRef::F64(data),
+                    ..
+                }) => Ok(data),
+                _ => Err(absent(name, Need::History)),
+            }
+        };
+        Ok(History {
+            train_loss: column("history.train_loss")?,
+            test_loss: column("history.test_loss")?,
+            train_accuracy: column("history.train_accuracy")?,
+            test_accuracy: column("history.test_accuracy")?,
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&'a View<'a>> {
+        self.views.iter().find(|view| view.name == name)
+    }
+
+    fn prefixed(&self, prefix: &str, name: &str, need: Need) -> Result<Tensor<'a>, Failure> {
+        let named = |view: &&View<'_>| view.name.strip_prefix(prefix) == Some(name);
+        as_floats(self.views.iter().find(named)).ok_or_else(|| absent(name, need))
+    }
+
+    fn tensor(&self, name: &str, need: Need) -> Result<Tensor<'a>, Failure> {
+        as_floats(self.find(name)).ok_or_else(|| absent(name, need))
+    }
+}
+
+fn as_floats<'a>(view: Option<&'a View<'a>>) -> Option<Tensor<'a>> {
+    match view?.data {
+        NumbersRef::F32(data) => Some(Tensor {
+            shape: view?.shape,
+            data,
+        }),
+        NumbersRef::F64(_) => None,
+    }
+}
+
+fn absent(name: &str, need: Need) -> Failure {
+    Failure::new(format!(
+        "the snapshot has no {name}; expected Need::{need:?} in the manifest, and a name that exists"
+    ))
+}
+
+/// A snapshot's numbers, owned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SnapshotData {
+    /// steps taken
+    pub epoch: u64,
+    tensors: Vec<(String, Vec<usize>, Numbers)>,
+}
+
+impl SnapshotData {
+    /// An empty one.
+    pub fn new(epoch: u64) -> SnapshotData {
+        SnapshotData {
+            epoch,
+            tensors: Vec::new(),
+        }
+    }
+
+    /// Adds a tensor under its full name (see [`View::name`]); `data` has as many numbers as the
+    /// product of `shape`.
+    pub fn add(&mut self, name: impl Into<String>, shape: &[usize], data: Numbers) {
+        self.tensors.push((name.into(), shape.to_vec(), data));
+    }
+
+    /// Shows it, as far as `needs` go.
+    pub fn show<R>(
+        &self,
+        needs: impl Fn(Need) -> bool,
+        look: impl FnOnce(&Snapshot<'_>) -> R,
+    ) -> R {
+        let views: Vec<View<'_>> = self
+            .tensors
+            .iter()
+            .filter(|(name, ..)| needs(need_of(name)))
+            .map(|(name, shape, data)| View {
+                name,
+                shape,
+                data: match data {
+                    Numbers::F32(data) => NumbersRef::F32(data),
+                    Numbers::F64(data) => NumbersRef::F64(data),
+                },
+            })
+            .collect();
+        look(&Snapshot::new(self.epoch, &views))
+    }
+
+    /// Bytes of its numbers.
+    pub fn bytes(&self) -> usize {
+        let size = |data: &Numbers| match data {
+            Numbers::F32(data) => 4 * data.len(),
+            Numbers::F64(data) => 8 * data.len(),
+        };
+        self.tensors.iter().map(|(_, _, data)| size(data)).sum()
+    }
+}
+
+/// Which need a tensor answers.
+fn need_of(name: &str) -> Need {
+    match name {
+        "attention" => Need::Attention,
+        "pre" => Need::PreActivations,
+        "post" => Need::PostActivations,
+        "logits" => Need::Logits,
+        _ if name.starts_with("gradient.") => Need::Gradients,
+        _ if name.starts_with("history.") => Need::History,
+        _ => Need::Weights,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_shown() {
+        let mut data = SnapshotData::new(7);
+        data.add(
+            "weight.embed.W_E",
+            &[2, 3],
+            Numbers::F32((0..6).map(|x| x as f32).collect()),
+        );
+        data.add("logits", &[1, 2], Numbers::F32(vec![0.5, 1.5]));
+        data.show(
+            |need| need == Need::Weights,
+            |snapshot| {
+                assert_eq!(snapshot.epoch(), 7);
+                let w_e = snapshot.weight("embed.W_E").unwrap();
+                assert_eq!(
+                    (w_e.shape(), w_e.row(1)),
+                    (&[2, 3][..], &[3.0, 4.0, 5.0][..])
+                );
+                assert!(w_e.row(2).is_empty());
+                let missing = snapshot.logits().unwrap_err().to_string();
+                assert!(missing.contains("Need::Logits"), "{missing}");
+                assert!(snapshot.weight("embed.W_X").is_err());
+            },
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! A sink that remembers.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{Finding, Sink};
+
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// in the order they came
+    pub findings: Vec<Finding>,
+}
+
+impl Sink for Recorder {
+    fn push(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+}
+
+impl Recorder {
+    /// The values of a series, in order.
+    pub fn series(&self, name: &str) -> Vec<f64> {
+        let value = |finding: &Finding| match finding {
+            Finding::Scalar { series, value } if series == name => Some(*value),
+            _ => None,
+        };
+        self.findings.iter().filter_map(value).collect()
+    }
+
+    /// The last value of a series.
+    pub fn last(&self, name: &str) -> Option<f64> {
+        self.series(name).last().copied()
+    }
+
+    /// The last tensor of a name: shape and numbers.
+    pub fn tensor(&self, wanted: &str) -> Option<(&[usize], &[f32])> {
+        self.findings.iter().rev().find_map(|f| match f {
+            Finding::Tensor { name, shape, data } if name == wanted => {
+                Some((shape.as_slice(), data.as_slice()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The rows of the last table of a name, each by column.
+    pub fn table(&self, wanted: &str) -> Option<Vec<BTreeMap<String, Value>>> {
+        self.findings.iter().rev().find_map(|f| match f {
+            Finding::Table {
+                name,
+                columns,
+                rows,
+            } if name == wanted => {
+                let named = |row: &Vec<Value>| columns.iter().cloned().zip(row.clone()).collect();
+                Some(rows.iter().map(named).collect())
+            }
+            _ => None,
+        })
+    }
+
+    /// The last figure of a name.
+    pub fn figure(&self, wanted: &str) -> Option<&Value> {
+        self.findings.iter().rev().find_map(|f| match f {
+            Finding::Figure { name, figure } if name == wanted => Some(figure),
+            _ => None,
+        })
+    }
+
+    /// All notes.
+    pub fn notes(&self) -> Vec<&str> {
+        self.findings.iter().filter_map(text_of).collect()
+    }
+}
+
+fn text_of(finding: &Finding) -> Option<&str> {
+    match finding {
+        Finding::Note(text) => Some(text),
+        _ => None,
+    }
+}
