@@ -1,0 +1,3 @@
+//! Finds analyses, linked or loaded, and calls them beside training.
+
+pub mod loaded;

@@ -1,0 +1,1 @@
+//! Analyses in shared libraries: inspection, handshake, calls.
