@@ -15,7 +15,7 @@ mod schedule;
 mod shape;
 
 pub use backend::{Backend, Choice, DeviceLine, choose_backend, describe_devices, open};
-pub use cpu::CpuExecutor;
+pub use cpu::{Activations, CpuExecutor, GridPass, Wanted, train_gradient};
 pub use data::{Pairs, Sample, TokenLists};
 pub use error::EngineError;
 pub use estimate::{Estimate, available_memory};

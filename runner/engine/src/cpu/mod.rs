@@ -28,6 +28,7 @@ mod buffer;
 mod dims;
 mod evaluate;
 mod fold;
+mod grid;
 mod learn;
 mod loss;
 mod math;
@@ -48,6 +49,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::EngineError;
 use crate::executor::{CellInput, EpochRow, Executor, ModelState};
 use crate::program::{Program, Stage, Table};
+pub use grid::{Activations, GridPass, Wanted, train_gradient};
 use replica::Replica;
 
 /// Samples in a tile: a multiple of the micro-kernel's rows, few enough for the L2 cache.

@@ -95,6 +95,21 @@ impl<T: Real> Reference<T> {
             .collect()
     }
 
+    /// What happens inside, pair after pair: attention `(pairs, heads, 3)`, the neurons' inputs and
+    /// outputs `(pairs, d_mlp)`, and logits `(pairs, p)`.
+    pub fn activations(&self, pairs: &[Sample]) -> [Vec<T>; 4] {
+        let rows = self.rows();
+        let mut all = [const { Vec::new() }; 4];
+        for s in pairs {
+            let pass = self.forward(&rows, s);
+            let parts = [pass.attention, pass.pre, pass.post, pass.logits];
+            all.iter_mut()
+                .zip(parts)
+                .for_each(|(all, part)| all.extend(part));
+        }
+        all
+    }
+
     /// Mean loss and accuracy.
     pub fn evaluate(&self, pairs: &[Sample]) -> Scores {
         let rows = self.rows();
