@@ -1,3 +1,16 @@
 //! Finds analyses, linked or loaded, and calls them beside training.
+//!
+//! Owns discovery ([`Registry`]), what is demanded of a snapshot ([`Crew::needs`]), the threads on
+//! which analyses run, and the bounds on what they may say. Knows no run directory and trains
+//! nothing: it is shown snapshots and hands findings back.
 
+mod collector;
+mod crew;
 pub mod loaded;
+mod member;
+mod registry;
+
+pub use collector::{Findings, Series, Stack};
+pub use crew::{Crew, Outcome};
+pub use member::Member;
+pub use registry::{Found, Origin, Registry};

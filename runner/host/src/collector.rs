@@ -1,0 +1,313 @@
+//! What an analysis said of one cell, kept within bounds.
+
+use std::collections::BTreeMap;
+
+use grokrun_api::{Finding, Sink};
+use serde_json::Value;
+
+/// The most bytes an analysis may say of one cell.
+const MOST_BYTES: usize = 1 << 30;
+/// The longest name of a series, tensor, table or figure.
+const LONGEST_NAME: usize = 100;
+/// The most notes; an analysis that says more is counting aloud.
+const MOST_NOTES: usize = 1000;
+
+/// Scalars over epochs, a column a series.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    /// of the snapshots at which a scalar was said, ascending
+    pub epochs: Vec<u64>,
+    /// by name, one value an epoch, NaN where none was said
+    pub columns: BTreeMap<String, Vec<f64>>,
+}
+
+/// Tensors of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack {
+    /// of the snapshots that each is from; none for one that `finish` said, which is alone
+    pub epochs: Option<Vec<u64>>,
+    /// of each, outermost first
+    pub shape: Vec<usize>,
+    /// one after the other
+    pub data: Vec<f32>,
+}
+
+/// All that an analysis said of one cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// scalars over epochs
+    pub series: Series,
+    /// by name
+    pub tensors: BTreeMap<String, Stack>,
+    /// by name: columns and rows
+    pub tables: BTreeMap<String, (Vec<String>, Vec<Vec<Value>>)>,
+    /// by name: Plotly's JSON
+    pub figures: BTreeMap<String, Value>,
+    /// in order, each once
+    pub notes: Vec<String>,
+}
+
+/// Takes findings, and remembers the first that it could not take.
+#[derive(Debug, Default)]
+pub(crate) struct Collector {
+    findings: Findings,
+    /// of the snapshot that is looked at; none while finishing
+    epoch: Option<u64>,
+    bytes: usize,
+    refused: Option<String>,
+}
+
+impl Collector {
+    /// What follows is said of this epoch, or of the whole training.
+    pub(crate) fn at(&mut self, epoch: Option<u64>) {
+        self.epoch = epoch;
+    }
+
+    /// Why a finding was refused, if one was.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    pub(crate) fn into_findings(self) -> Findings {
+        self.findings
+    }
+
+    fn take(&mut self, finding: Finding) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(size(&finding));
+        if self.bytes > MOST_BYTES {
+            return Err(format!(
+                "it said more than {} MB of one cell; expected less output, or a longer cadence",
+                MOST_BYTES / 1_000_000
+            ));
+        }
+        match finding {
+            Finding::Scalar { series, value } => self.scalar(series, value),
+            Finding::Tensor { name, shape, data } => self.tensor(name, shape, data),
+            Finding::Table {
+                name,
+                columns,
+                rows,
+            } => {
+                check_name(&name)?;
+                if let Some(row) = rows.iter().find(|row| row.len() != columns.len()) {
+                    return Err(format!(
+                        "a row of table {name} has {} values; expected {}, one a column",
+                        row.len(),
+                        columns.len()
+                    ));
+                }
+                self.findings.tables.insert(name, (columns, rows));
+                Ok(())
+            }
+            Finding::Figure { name, figure } => {
+                check_name(&name)?;
+                if !figure.get("data").is_some_and(Value::is_array) {
+                    return Err(format!(
+                        "figure {name} has no traces; expected {{\"data\": […], \"layout\": {{…}}}}"
+                    ));
+                }
+                self.findings.figures.insert(name, figure);
+                Ok(())
+            }
+            Finding::Note(text) => {
+                if !self.findings.notes.contains(&text) {
+                    if self.findings.notes.len() == MOST_NOTES {
+                        return Err(format!("it made more than {MOST_NOTES} notes"));
+                    }
+                    self.findings.notes.push(text);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn scalar(&mut self, name: String, value: f64) -> Result<(), String> {
+        let Some(epoch) = self.epoch else {
+            return Err(format!(
+                "series {name} got a value after the last snapshot; expected scalars from observe, and tables from finish"
+            ));
+        };
+        check_name(&name)?;
+        let series = &mut self.findings.series;
+        if series.epochs.last() != Some(&epoch) {
+            series.epochs.push(epoch);
+            series
+                .columns
+                .values_mut()
+                .for_each(|column| column.push(f64::NAN));
+        }
+        let count = series.epochs.len();
+        let column = series
+            .columns
+            .entry(name)
+            .or_insert_with(|| vec![f64::NAN; count]);
+        column[count - 1] = value;
+        Ok(())
+    }
+
+    fn tensor(&mut self, name: String, shape: Vec<usize>, data: Vec<f32>) -> Result<(), String> {
+        check_name(&name)?;
+        let count = shape
+            .iter()
+            .try_fold(1usize, |n, size| n.checked_mul(*size));
+        if count != Some(data.len()) {
+            return Err(format!(
+                "tensor {name} has {} numbers, which is not the product of its shape {shape:?}",
+                data.len()
+            ));
+        }
+        let Some(epoch) = self.epoch else {
+            let stack = Stack {
+                epochs: None,
+                shape,
+                data,
+            };
+            self.findings.tensors.insert(name, stack);
+            return Ok(());
+        };
+        let stack = self.findings.tensors.entry(name.clone()).or_insert(Stack {
+            epochs: Some(Vec::new()),
+            shape: shape.clone(),
+            data: Vec::new(),
+        });
+        if stack.shape != shape {
+            return Err(format!(
+                "tensor {name} is {shape:?} at epoch {epoch} and was {:?} before; expected one shape for all snapshots",
+                stack.shape
+            ));
+        }
+        if let Some(epochs) = &mut stack.epochs {
+            if epochs.last() == Some(&epoch) {
+                return Err(format!("tensor {name} came twice at epoch {epoch}"));
+            }
+            epochs.push(epoch);
+        }
+        stack.data.extend(data);
+        Ok(())
+    }
+}
+
+impl Sink for Collector {
+    fn push(&mut self, finding: Finding) {
+        if self.refused.is_none() {
+            self.refused = self.take(finding).err();
+        }
+    }
+}
+
+/// Names become columns, keys and files.
+fn check_name(name: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.+ ".contains(c);
+    let fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('.');
+    if fits && name.chars().all(good) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(40).collect();
+    Err(format!(
+        "{shown:?} is no name for a finding; expected at most {LONGEST_NAME} letters, digits, spaces, -, _, + and ., the first not a dot"
+    ))
+}
+
+/// Bytes, roughly: what a bound needs.
+fn size(finding: &Finding) -> usize {
+    let text = |value: &Value| value.to_string().len();
+    match finding {
+        Finding::Scalar { .. } => 16,
+        Finding::Tensor { data, .. } => 4 * data.len(),
+        Finding::Table { rows, .. } => rows.iter().flatten().map(text).sum(),
+        Finding::Figure { figure, .. } => text(figure),
+        Finding::Note(text) => text.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grokrun_api::Sink;
+    use serde_json::json;
+
+    fn with(at: Option<u64>, say: impl FnOnce(&mut dyn Sink)) -> Collector {
+        let mut collector = Collector::default();
+        collector.at(at);
+        say(&mut collector);
+        collector
+    }
+
+    #[test]
+    fn a_series_has_a_value_or_nan_for_every_epoch() {
+        let mut collector = Collector::default();
+        for (epoch, name) in [(0, "x"), (100, "y"), (200, "x")] {
+            collector.at(Some(epoch));
+            let sink: &mut dyn Sink = &mut collector;
+            sink.scalar(name, epoch as f64);
+        }
+        assert_eq!(collector.refused(), None);
+        let series = collector.into_findings().series;
+        assert_eq!(series.epochs, [0, 100, 200]);
+        let shown = format!("{:?}", series.columns);
+        assert_eq!(shown, r#"{"x": [0.0, NaN, 200.0], "y": [NaN, 100.0, NaN]}"#);
+    }
+
+    #[test]
+    fn tensors_are_stacked_and_keep_their_shape() {
+        let mut collector = Collector::default();
+        for epoch in [0, 100] {
+            collector.at(Some(epoch));
+            let sink: &mut dyn Sink = &mut collector;
+            sink.tensor("t", &[2], [epoch as f32, 1.0]);
+        }
+        let stack = &collector.findings.tensors["t"];
+        assert_eq!(stack.epochs, Some(vec![0, 100]));
+        assert_eq!(stack.data, [0.0, 1.0, 100.0, 1.0]);
+        let sink: &mut dyn Sink = &mut collector;
+        sink.tensor("t", &[3], [1.0; 3]);
+        assert!(collector.refused().unwrap().contains("[3]"));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_name() {
+        let cases: [(&str, Collector); 6] = [
+            ("../etc", with(Some(0), |s| s.scalar("../etc", 1.0))),
+            (
+                "wide",
+                with(Some(0), |s| s.tensor("wide", &[2, 2], [1.0; 3])),
+            ),
+            (
+                "huge",
+                with(Some(0), |s| s.tensor("huge", &[usize::MAX, 2], [])),
+            ),
+            ("late", with(None, |s| s.scalar("late", 1.0))),
+            (
+                "rows",
+                with(Some(0), |s| s.table("rows", &["a"], vec![vec![]])),
+            ),
+            (
+                "picture",
+                with(Some(0), |s| {
+                    s.push(Finding::Figure {
+                        name: "picture".to_owned(),
+                        figure: json!([]),
+                    });
+                }),
+            ),
+        ];
+        for (name, collector) in cases {
+            let why = collector.refused().unwrap_or_default();
+            assert!(why.contains(name), "{name}: {why}");
+        }
+    }
+
+    #[test]
+    fn endless_output_has_an_end() {
+        let mut collector = Collector::default();
+        let sink: &mut dyn Sink = &mut collector;
+        (0..2000).for_each(|i| sink.note(format!("note {i}")));
+        assert_eq!(collector.findings.notes.len(), MOST_NOTES);
+        assert!(collector.refused().unwrap().contains("1000 notes"));
+        let mut collector = with(Some(0), |_| {});
+        collector.bytes = MOST_BYTES;
+        let sink: &mut dyn Sink = &mut collector;
+        sink.scalar("x", 1.0);
+        assert!(collector.refused().unwrap().contains("MB"));
+    }
+}

@@ -1,0 +1,141 @@
+//! The analyses of one cell, each on a thread of its own.
+//!
+//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. An analysis that is slower
+//! than the others delays nobody until its queue is full: then whoever shows the next snapshot waits
+//! for it, and the log says so. Training never waits: snapshots are made from checkpoints on disk.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use grokrun_api::{Needs, SnapshotData};
+
+use crate::collector::Findings;
+use crate::member::{Member, due};
+
+/// Snapshots that may wait for an analysis.
+const QUEUE: usize = 2;
+
+/// What became of an analysis of a cell.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// the analysis
+    pub name: String,
+    /// its version
+    pub version: String,
+    /// why it could not go on
+    pub failure: Option<String>,
+    /// what it said until then
+    pub findings: Findings,
+    /// how long it computed
+    pub busy: Duration,
+}
+
+/// The running analyses of a cell.
+pub struct Crew {
+    workers: Vec<Worker>,
+}
+
+struct Worker {
+    name: String,
+    version: String,
+    every: u64,
+    needs: Needs,
+    queue: SyncSender<Arc<SnapshotData>>,
+    thread: JoinHandle<Outcome>,
+    lagged: bool,
+}
+
+impl Crew {
+    /// Starts a thread for each member.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(members: Vec<Member>) -> std::io::Result<Crew> {
+        let workers = members
+            .into_iter()
+            .map(Worker::start)
+            .collect::<Result<_, _>>()?;
+        Ok(Crew { workers })
+    }
+
+    /// What a snapshot of this epoch has to show: the union of what is needed by those that are due;
+    /// none if nobody is.
+    pub fn needs(&self, epoch: u64, last: bool) -> Option<Needs> {
+        let due = self.workers.iter().filter(|w| due(w.every, epoch, last));
+        due.map(|worker| worker.needs).reduce(Needs::union)
+    }
+
+    /// Shows a snapshot to all that are due. Waits only for an analysis whose queue is full.
+    pub fn show(&mut self, snapshot: &Arc<SnapshotData>, last: bool) {
+        for worker in &mut self.workers {
+            if due(worker.every, snapshot.epoch, last) {
+                worker.show(snapshot);
+            }
+        }
+    }
+
+    /// Waits for all to conclude.
+    pub fn finish(self) -> Vec<Outcome> {
+        self.workers
+            .into_iter()
+            .map(|worker| {
+                drop(worker.queue);
+                // The thread catches every panic of an analysis; one of its own is a bug of the
+                // host, which must not end the run either.
+                worker.thread.join().unwrap_or_else(|_| Outcome {
+                    name: worker.name,
+                    version: worker.version,
+                    failure: Some("the host's thread panicked".to_owned()),
+                    findings: Findings::default(),
+                    busy: Duration::ZERO,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Worker {
+    fn start(member: Member) -> std::io::Result<Worker> {
+        let (queue, snapshots) = sync_channel::<Arc<SnapshotData>>(QUEUE);
+        let (name, version) = (member.name().to_owned(), member.version().to_owned());
+        let (every, needs) = member.demand();
+        let thread = std::thread::Builder::new()
+            .name(format!("analysis {name}"))
+            .spawn(move || {
+                let mut member = member;
+                let span = tracing::info_span!("analysis", analysis = member.name());
+                let _in_analysis = span.enter();
+                for snapshot in snapshots {
+                    member.observe(&snapshot);
+                }
+                member.finish()
+            })?;
+        Ok(Worker {
+            name,
+            version,
+            every,
+            needs,
+            queue,
+            thread,
+            lagged: false,
+        })
+    }
+
+    fn show(&mut self, snapshot: &Arc<SnapshotData>) {
+        match self.queue.try_send(Arc::clone(snapshot)) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(snapshot)) => {
+                if !std::mem::replace(&mut self.lagged, true) {
+                    tracing::warn!(
+                        analysis = self.name,
+                        epoch = snapshot.epoch,
+                        "analysis is slower than the others, which now wait for it; training goes on"
+                    );
+                }
+                let _ = self.queue.send(snapshot);
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One analysis of one cell.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use grokrun_api::{Failure, Instance, Need, Needs, SnapshotData, Task};
+use serde_json::{Map, Value};
+
+use crate::collector::Collector;
+use crate::crew::Outcome;
+use crate::registry::Found;
+
+/// An analysis that was started on a cell, what it said so far, and whether it can go on.
+pub struct Member {
+    name: String,
+    version: String,
+    needs: Needs,
+    every: u64,
+    instance: Option<Box<dyn Instance>>,
+    collector: Collector,
+    failure: Option<String>,
+    busy: Duration,
+}
+
+impl Member {
+    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last). If
+    /// it cannot start, it is a member that has failed.
+    pub fn start(
+        found: &Found,
+        parameters: &Map<String, Value>,
+        every: u64,
+        task: &Task,
+    ) -> Member {
+        let mut member = Member {
+            name: found.name().to_owned(),
+            version: found.version().to_owned(),
+            needs: found.needs().iter().copied().collect(),
+            every,
+            instance: None,
+            collector: Collector::default(),
+            failure: None,
+            busy: Duration::ZERO,
+        };
+        match caught(|| found.create(parameters, task)) {
+            Ok(instance) => member.instance = Some(instance),
+            Err(why) => member.fail(&why),
+        }
+        member
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Its cadence, and what it has to be shown: nothing if it has failed already.
+    pub(crate) fn demand(&self) -> (u64, Needs) {
+        let needs = self
+            .instance
+            .as_ref()
+            .map_or(Needs::default(), |_| self.needs);
+        (self.every, needs)
+    }
+
+    /// Shows it a snapshot, as far as its needs go.
+    pub(crate) fn observe(&mut self, snapshot: &SnapshotData) {
+        let Some(instance) = &mut self.instance else {
+            return;
+        };
+        let (needs, collector) = (self.needs, &mut self.collector);
+        collector.at(Some(snapshot.epoch));
+        let started = Instant::now();
+        let done = caught(|| {
+            snapshot.show(
+                |need: Need| needs.has(need),
+                |snapshot| instance.observe(snapshot, collector),
+            )
+        });
+        self.busy += started.elapsed();
+        self.settle(done, &format!("at epoch {}", snapshot.epoch));
+    }
+
+    /// Lets it conclude.
+    pub(crate) fn finish(mut self) -> Outcome {
+        if let Some(instance) = &mut self.instance {
+            let collector = &mut self.collector;
+            collector.at(None);
+            let done = caught(|| instance.finish(collector));
+            self.settle(done, "while finishing");
+        }
+        // A destructor may panic too.
+        let instance = self.instance.take();
+        if let Err(why) = caught(|| {
+            drop(instance);
+            Ok(())
+        }) {
+            self.fail(&format!("while closing: {why}"));
+        }
+        Outcome {
+            name: self.name,
+            version: self.version,
+            failure: self.failure,
+            findings: self.collector.into_findings(),
+            busy: self.busy,
+        }
+    }
+
+    fn settle(&mut self, done: Result<(), String>, when: &str) {
+        let refused = self.collector.refused().map(str::to_owned);
+        if let Some(why) = done.err().or(refused) {
+            self.fail(&format!("{when}: {why}"));
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        if self.failure.is_none() {
+            tracing::error!(
+                analysis = self.name,
+                why,
+                "analysis failed; training goes on"
+            );
+            self.failure = Some(why.to_owned());
+        }
+        // A plugin that panicked is not called again, not even to close: its state may be broken.
+        if let Some(instance) = self.instance.take() {
+            std::mem::forget(instance);
+        }
+    }
+}
+
+/// Whether an analysis with this cadence is shown this epoch.
+pub(crate) fn due(every: u64, epoch: u64, last: bool) -> bool {
+    last || epoch == 0 || (every != 0 && epoch.is_multiple_of(every))
+}
+
+/// Calls an analysis; what it panics with is a reason like any other.
+fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(done) => done.map_err(|failure| failure.to_string()),
+        Err(panic) => Err(format!("it panicked: {}", words(&*panic))),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "without a message",
+    }
+}
