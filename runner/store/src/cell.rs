@@ -59,7 +59,7 @@ impl CellDir {
     /// The disk is full or cannot be written.
     pub fn write_metrics(&self, metrics: &Metrics) -> Result<(), StoreError> {
         let path = self.path.join("metrics.parquet");
-        let file = table::encode(metrics).map_err(|error| {
+        let file = table::history(metrics).map_err(|error| {
             let message = format!("cannot write {}: {error}", path.display());
             StoreError::new(ErrorKind::Unstorable, &path, message)
         })?;

@@ -17,6 +17,7 @@
 //!     metrics.parquet        the history, for Python; derived from the state
 //!     state.safetensors      parameters, moments and history: what a run continues from
 //!     checkpoints/00000100.safetensors
+//!     analysis/<name>/       what an analysis found
 //! ```
 //!
 //! Every file appears whole or not at all, and the same content gives the same bytes. Tensor files
@@ -28,6 +29,7 @@
 mod atomic;
 mod cell;
 mod error;
+mod findings;
 mod metrics;
 mod run;
 mod state;
@@ -38,6 +40,7 @@ mod verdict;
 
 pub use cell::CellDir;
 pub use error::{ErrorKind, StoreError};
+pub use findings::{FindingFiles, FoundTensor};
 pub use metrics::{Metrics, Row};
 pub use run::{Access, RunDir};
 pub use state::State;

@@ -1,6 +1,6 @@
-//! `metrics.parquet`: the history as pandas, polars and DuckDB read it.
+//! `metrics.parquet` and `series.parquet`: numbers over epochs as pandas, polars and DuckDB read them.
 //!
-//! Columns `epoch` (int64) and the four metrics (double), none nullable. Losses hardly repeat, so
+//! Columns `epoch` (int64) and the metrics or series (double), none nullable. Losses hardly repeat, so
 //! they are stored plain; accuracies do, and get a dictionary; epochs are differences. The bytes
 //! depend on the history alone: no time, no version.
 
@@ -18,19 +18,45 @@ use crate::Metrics;
 /// Rows that are stored together; DuckDB's own group, so that one thread there reads one of ours.
 const GROUP: usize = 122_880;
 
-/// The file's bytes.
+/// A column of doubles.
+pub(crate) struct Column<'a> {
+    pub(crate) name: &'a str,
+    /// as many as there are epochs
+    pub(crate) values: &'a [f64],
+    /// whether values repeat, so that a dictionary pays
+    pub(crate) repeats: bool,
+}
+
+/// The bytes of `metrics.parquet`.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn history(metrics: &Metrics) -> Result<Vec<u8>> {
+    let epochs: Vec<i64> = (0..metrics.len() as i64).collect();
+    let columns: Vec<Column<'_>> = Metrics::COLUMNS
+        .iter()
+        .zip(metrics.columns())
+        .map(|(name, values)| Column {
+            name,
+            values,
+            repeats: name.ends_with("accuracy"),
+        })
+        .collect();
+    encode(&epochs, &columns)
+}
+
+/// A file with a column `epoch` and columns of doubles.
 ///
 /// # Errors
 /// The library's, none of which memory as the target can cause.
-pub(crate) fn encode(metrics: &Metrics) -> Result<Vec<u8>> {
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema()?, properties())?;
-    for start in (0..metrics.len()).step_by(GROUP) {
-        let rows = start..metrics.len().min(start + GROUP);
-        let epochs: Vec<i64> = rows.clone().map(|epoch| epoch as i64).collect();
+pub(crate) fn encode(epochs: &[i64], columns: &[Column<'_>]) -> Result<Vec<u8>> {
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema(columns)?, properties(columns))?;
+    for start in (0..epochs.len()).step_by(GROUP) {
+        let rows = start..epochs.len().min(start + GROUP);
         let mut group = writer.next_row_group()?;
-        column::<Int64Type>(&mut group, &epochs)?;
-        for values in metrics.columns() {
-            column::<DoubleType>(&mut group, &values[rows.clone()])?;
+        column::<Int64Type>(&mut group, &epochs[rows.clone()])?;
+        for of in columns {
+            column::<DoubleType>(&mut group, &of.values[rows.clone()])?;
         }
         group.close()?;
     }
@@ -48,7 +74,7 @@ fn column<T: DataType>(
     Ok(())
 }
 
-fn schema() -> Result<TypePtr> {
+fn schema(columns: &[Column<'_>]) -> Result<TypePtr> {
     let field = |name: &str, physical| {
         let field = Type::primitive_type_builder(name, physical);
         field
@@ -57,8 +83,8 @@ fn schema() -> Result<TypePtr> {
             .map(Arc::new)
     };
     let mut fields = vec![field("epoch", Physical::INT64)?];
-    for name in Metrics::COLUMNS {
-        fields.push(field(name, Physical::DOUBLE)?);
+    for column in columns {
+        fields.push(field(column.name, Physical::DOUBLE)?);
     }
     Ok(Arc::new(
         Type::group_type_builder("metrics")
@@ -67,16 +93,17 @@ fn schema() -> Result<TypePtr> {
     ))
 }
 
-fn properties() -> WriterPropertiesPtr {
-    let path = |name: &str| ColumnPath::from(name);
-    let plain = |name: &str| (path(name), false);
+fn properties(columns: &[Column<'_>]) -> WriterPropertiesPtr {
+    // One part: a name may have dots in it.
+    let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
     let mut properties = WriterProperties::builder()
         .set_created_by("grokrun".to_owned())
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(GROUP))
-        .set_column_encoding(path("epoch"), Encoding::DELTA_BINARY_PACKED);
-    for (column, dictionary) in [plain("epoch"), plain("train_loss"), plain("test_loss")] {
-        properties = properties.set_column_dictionary_enabled(column, dictionary);
+        .set_column_encoding(path("epoch"), Encoding::DELTA_BINARY_PACKED)
+        .set_column_dictionary_enabled(path("epoch"), false);
+    for column in columns.iter().filter(|column| !column.repeats) {
+        properties = properties.set_column_dictionary_enabled(path(column.name), false);
     }
     Arc::new(properties.build())
 }
@@ -87,7 +114,7 @@ mod tests {
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
     use super::*;
-    use crate::metrics::tests::history;
+    use crate::metrics::tests::history as made_up;
 
     /// Reads a column over all row groups with the library's own reader.
     fn read<T: DataType>(file: &[u8], name: &str) -> Vec<T::T> {
@@ -124,7 +151,7 @@ mod tests {
     #[test]
     fn a_history_comes_back_bit_for_bit() {
         for epochs in [0, 1, 1500, GROUP as u64 + 1] {
-            let mut metrics = history(epochs);
+            let mut metrics = made_up(epochs);
             let odd = [f64::NAN, f64::INFINITY, -0.0, f64::MIN_POSITIVE / 2.0];
             metrics.push(crate::Row {
                 epoch: epochs,
@@ -133,7 +160,7 @@ mod tests {
                 train_accuracy: odd[2],
                 test_accuracy: odd[3],
             });
-            let file = encode(&metrics).unwrap();
+            let file = history(&metrics).unwrap();
             assert_eq!(
                 read::<Int64Type>(&file, "epoch"),
                 Vec::from_iter(0..=epochs as i64)
@@ -150,15 +177,15 @@ mod tests {
 
     #[test]
     fn no_epochs_are_a_table_without_rows() {
-        let file = encode(&Metrics::default()).unwrap();
+        let file = history(&Metrics::default()).unwrap();
         assert!(read::<Int64Type>(&file, "epoch").is_empty());
     }
 
     #[test]
     fn the_same_history_gives_the_same_bytes() {
         let (one, two) = (
-            encode(&history(2000)).unwrap(),
-            encode(&history(2000)).unwrap(),
+            history(&made_up(2000)).unwrap(),
+            history(&made_up(2000)).unwrap(),
         );
         assert!(one == two);
         let fields = SerializedFileReader::new(bytes(&one)).unwrap();
