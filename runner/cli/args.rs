@@ -14,7 +14,7 @@ use grokrun_engine::Backend;
     override_usage = "grokrun [OPTIONS] <SPEC.toml>\n       grokrun <COMMAND>",
     after_help = "`grokrun SPEC.toml` is `grokrun run SPEC.toml`; `grokrun run --help` lists its options.\n\n\
                   Example:\n  grokrun specs/mult59.toml       trains a small model until it groks, into runs/mult59/\n\n\
-                  Exit status: 0 done; 1 failed while running; 2 the request was wrong; 130 interrupted, state saved."
+                  Exit status: 0 done; 1 failed while running; 2 the request was wrong; 3 done, but an analysis failed; 130 interrupted, state saved."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -46,6 +46,12 @@ pub(crate) enum Command {
     /// Validate a spec and print the plan: cells, batches, parameters, memory, disk, time
     #[command(after_help = "Example:\n  grokrun check specs/mult113.toml --set fraction=[0.2,0.3]")]
     Check(CheckArgs),
+    /// Run a run's analyses again, on its stored checkpoints
+    #[command(after_help = "Example:\n  grokrun analyze runs/mult59 --only commutativity")]
+    Analyze(AnalyzeArgs),
+    /// List the analyses: name, version, crate, how they were found, parameters
+    #[command(after_help = "Example:\n  grokrun plugins")]
+    Plugins,
     /// List the processors that can train, with the one `--backend auto` takes and why
     #[command(after_help = "Example:\n  grokrun devices")]
     Devices,
@@ -101,4 +107,19 @@ pub(crate) struct RunArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AnalyzeArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// Run this analysis alone (repeatable), with its defaults if the spec does not have it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }

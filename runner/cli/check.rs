@@ -7,7 +7,7 @@ use grokrun_session::{Preview, Survey, size_in_words};
 use crate::args::CheckArgs;
 use crate::output::{Failure, print, table};
 use crate::progress::duration;
-use crate::spec;
+use crate::{plugins, spec};
 
 /// At most so many cells are listed.
 const LISTED: usize = 12;
@@ -17,7 +17,7 @@ const LISTED: usize = 12;
 /// # Errors
 /// When the spec is wrong, does not fit the machine, or the device fails.
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let spec = spec::read(&args.spec)?;
+    let spec = spec::read(&args.spec, &plugins::registry())?;
     let plan = &spec.plan;
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;

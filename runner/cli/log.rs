@@ -46,7 +46,9 @@ where
     L: Layer<S> + Send + Sync + 'static,
 {
     layer.with_filter(tracing_subscriber::filter::filter_fn(|metadata| {
-        metadata.target().starts_with("grokrun") || *metadata.level() <= tracing::Level::WARN
+        let below = ["wgpu", "naga"];
+        let talkative = below.iter().any(|name| metadata.target().starts_with(name));
+        !talkative || *metadata.level() <= tracing::Level::WARN
     }))
 }
 

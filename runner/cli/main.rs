@@ -2,11 +2,14 @@
 //! and turns errors into exit statuses. Results go to standard output, everything else to standard
 //! error.
 
+mod analyze;
 mod args;
 mod check;
 mod devices;
+mod linked;
 mod log;
 mod output;
+mod plugins;
 mod progress;
 mod run;
 mod spec;
@@ -17,11 +20,15 @@ use args::{Cli, Command};
 
 /// 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
+/// Done, but an analysis failed.
+const ANALYSIS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let done = match Cli::read().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Analyze(args) => analyze::analyze(&args),
+        Command::Plugins => plugins::plugins(),
         Command::Devices => devices::devices(),
     };
     match done {

@@ -103,11 +103,7 @@ impl Progress {
     }
 
     fn start(&mut self, cells: &[&str], from: u64, epochs: u64, device: &str) {
-        let label = match cells {
-            [one] => (*one).to_owned(),
-            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
-            [] => String::new(),
-        };
+        let label = label(cells);
         let verb = if from == 0 { "training" } else { "continuing" };
         let at = if from == 0 {
             String::new()
@@ -172,12 +168,27 @@ impl Watch for Progress {
                     cells.inc(1);
                 }
             }
+            Event::Analysing { cells } => {
+                if let Some(batch) = self.batch.take() {
+                    batch.bar.finish_and_clear();
+                }
+                self.say(&format!("analysing {}", label(cells)));
+            }
             Event::BatchEnds => {
                 if let Some(batch) = self.batch.take() {
                     batch.bar.finish_and_clear();
                 }
             }
         }
+    }
+}
+
+/// Cells in a few words.
+fn label(cells: &[&str]) -> String {
+    match cells {
+        [one] => (*one).to_owned(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        [] => String::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use grokrun_session::{Ending, Report, Session, SessionError, Survey};
+use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Survey};
 use grokrun_store::{Access, RunDir};
 use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
@@ -12,15 +12,17 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::args::RunArgs;
 use crate::output::{Failure, print, table};
 use crate::progress::{Mode, Progress};
-use crate::{INTERRUPTED, log, spec};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the request is wrong or something fails on the way.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let spec = spec::read(&args.spec)?;
+    let registry = plugins::registry();
+    let spec = spec::read(&args.spec, &registry)?;
     let plan = &spec.plan;
+    let analyses = Analyses::new(&registry, &plan.analyses);
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;
     let run = RunDir::open(
@@ -58,6 +60,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         survey: &survey,
         run: &run,
         choice: &choice,
+        analyses: &analyses,
         interrupted: &interrupted,
     };
     let report = session.train(&mut progress);
@@ -86,7 +89,7 @@ fn console_level(args: &RunArgs) -> LevelFilter {
 }
 
 /// The first Ctrl-C asks the session to save and end, the second one ends the process.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+pub(crate) fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     ctrlc::set_handler(move || {
@@ -112,7 +115,18 @@ fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Fai
             report.failed.join(", ")
         )));
     }
-    Ok(ExitCode::SUCCESS)
+    analysis_failures(&report.failed_analyses);
+    Ok(match report.failed_analyses.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(ANALYSIS_FAILED),
+    })
+}
+
+/// Says on standard error which analyses failed and why; training is not touched by that.
+pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
+    for [cell, analysis, why] in failed {
+        eprintln!("error: analysis {analysis} failed in {cell} {why}");
+    }
 }
 
 /// A line a cell, no wider than a terminal of 80 columns, and where the files are.

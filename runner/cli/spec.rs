@@ -4,10 +4,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use grokrun_engine::{Choice, choose_backend};
-use grokrun_spec::{Catalog, Plan};
+use grokrun_host::Registry;
+use grokrun_spec::Plan;
 
 use crate::args::SpecArgs;
 use crate::output::Failure;
+use crate::plugins;
 
 /// A spec as it was written and as it is meant.
 pub(crate) struct Spec {
@@ -19,14 +21,25 @@ pub(crate) struct Spec {
 ///
 /// # Errors
 /// When the file cannot be read, or the spec is wrong: everything that is wrong with it.
-pub(crate) fn read(args: &SpecArgs) -> Result<Spec, Failure> {
+pub(crate) fn read(args: &SpecArgs, registry: &Registry) -> Result<Spec, Failure> {
     let text = read_text(&args.spec)?;
-    match grokrun_spec::load(&text, &args.spec, &args.set, &Catalog::empty()) {
-        Ok(plan) => Ok(Spec { text, plan }),
-        Err(diagnostics) => Err(Failure::request(
-            diagnostics.render(std::io::stderr().is_terminal()),
-        )),
-    }
+    let plan = parse(&text, &args.spec, &args.set, registry)?;
+    Ok(Spec { text, plan })
+}
+
+/// Checks the text of a spec from `path`.
+///
+/// # Errors
+/// When it is wrong: everything that is wrong with it.
+pub(crate) fn parse(
+    text: &str,
+    path: &Path,
+    set: &[String],
+    registry: &Registry,
+) -> Result<Plan, Failure> {
+    grokrun_spec::load(text, path, set, &plugins::catalog(registry)).map_err(|diagnostics| {
+        Failure::request(diagnostics.render(std::io::stderr().is_terminal()))
+    })
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

@@ -9,10 +9,11 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use grokrun_api::{Needs, SnapshotData};
+use grokrun_api::Needs;
 
 use crate::collector::Findings;
 use crate::member::{Member, due};
+use crate::shown::Shown;
 
 /// Snapshots that may wait for an analysis.
 const QUEUE: usize = 2;
@@ -42,7 +43,7 @@ struct Worker {
     version: String,
     every: u64,
     needs: Needs,
-    queue: SyncSender<Arc<SnapshotData>>,
+    queue: SyncSender<Arc<Shown>>,
     thread: JoinHandle<Outcome>,
     lagged: bool,
 }
@@ -68,9 +69,9 @@ impl Crew {
     }
 
     /// Shows a snapshot to all that are due. Waits only for an analysis whose queue is full.
-    pub fn show(&mut self, snapshot: &Arc<SnapshotData>, last: bool) {
+    pub fn show(&mut self, snapshot: &Arc<Shown>, last: bool) {
         for worker in &mut self.workers {
-            if due(worker.every, snapshot.epoch, last) {
+            if due(worker.every, snapshot.data().epoch, last) {
                 worker.show(snapshot);
             }
         }
@@ -98,7 +99,7 @@ impl Crew {
 
 impl Worker {
     fn start(member: Member) -> std::io::Result<Worker> {
-        let (queue, snapshots) = sync_channel::<Arc<SnapshotData>>(QUEUE);
+        let (queue, snapshots) = sync_channel::<Arc<Shown>>(QUEUE);
         let (name, version) = (member.name().to_owned(), member.version().to_owned());
         let (every, needs) = member.demand();
         let thread = std::thread::Builder::new()
@@ -108,7 +109,7 @@ impl Worker {
                 let span = tracing::info_span!("analysis", analysis = member.name());
                 let _in_analysis = span.enter();
                 for snapshot in snapshots {
-                    member.observe(&snapshot);
+                    member.observe(snapshot.data());
                 }
                 member.finish()
             })?;
@@ -123,14 +124,14 @@ impl Worker {
         })
     }
 
-    fn show(&mut self, snapshot: &Arc<SnapshotData>) {
+    fn show(&mut self, snapshot: &Arc<Shown>) {
         match self.queue.try_send(Arc::clone(snapshot)) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}
             Err(TrySendError::Full(snapshot)) => {
                 if !std::mem::replace(&mut self.lagged, true) {
                     tracing::warn!(
                         analysis = self.name,
-                        epoch = snapshot.epoch,
+                        epoch = snapshot.data().epoch,
                         "analysis is slower than the others, which now wait for it; training goes on"
                     );
                 }

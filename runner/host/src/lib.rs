@@ -9,8 +9,10 @@ mod crew;
 pub mod loaded;
 mod member;
 mod registry;
+mod shown;
 
 pub use collector::{Findings, Series, Stack};
 pub use crew::{Crew, Outcome};
 pub use member::Member;
 pub use registry::{Found, Origin, Registry};
+pub use shown::{Permit, Permits, Shown};

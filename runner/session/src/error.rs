@@ -10,6 +10,9 @@ pub enum SessionError {
     /// What was asked cannot be done: nothing was trained.
     #[error("{0}")]
     Request(String),
+    /// Something failed on the way.
+    #[error("{0}")]
+    Failed(String),
     /// The run directory.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -23,6 +26,7 @@ impl SessionError {
     pub fn is_request(&self) -> bool {
         match self {
             SessionError::Request(_) => true,
+            SessionError::Failed(_) => false,
             SessionError::Store(error) => error.is_request(),
             SessionError::Engine(error) => {
                 matches!(error, EngineError::NoAdapter(_) | EngineError::Memory(_))

@@ -6,6 +6,7 @@
 //! stop, what a continued run starts from. Knows no arguments, draws nothing, and leaves file
 //! formats to `grokrun-store` and numbers to `grokrun-engine`.
 
+mod analyses;
 mod batch;
 mod describe;
 mod error;
@@ -18,6 +19,7 @@ mod survey;
 mod train;
 mod weights;
 
+pub use analyses::{Analyses, Stored};
 pub use batch::{Batch, batches};
 pub use error::SessionError;
 pub use preview::Preview;

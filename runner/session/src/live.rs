@@ -1,10 +1,14 @@
 //! A cell while it trains: its history, its place on disk, and when it has to be saved.
 
+use std::sync::Arc;
+
 use grokrun_engine::{CellInput, EpochRow, ModelState, Pairs};
 use grokrun_spec::{Cell, Plan};
 use grokrun_store::{CellDir, Metrics, Row, State};
+use grokrun_task::Split;
 
 use crate::SessionError;
+use crate::analyses::{Analyses, Followed, Subject};
 use crate::material::Material;
 use crate::status::Status;
 use crate::stop::Holding;
@@ -18,12 +22,17 @@ pub(crate) struct Live<'a> {
     /// its number in the plan
     pub(crate) index: usize,
     size: &'a CellSize,
-    dir: CellDir,
+    pub(crate) dir: CellDir,
+    split: Split,
     pairs: Pairs,
     pub(crate) state: ModelState,
     pub(crate) metrics: Metrics,
     holding: Holding,
     pub(crate) status: Status,
+    /// its place among the cells that analyses follow
+    pub(crate) place: usize,
+    /// rows of the history that its analyses were told of
+    told: usize,
 }
 
 impl<'a> Live<'a> {
@@ -62,11 +71,14 @@ impl<'a> Live<'a> {
             index,
             size,
             dir,
+            split,
             pairs,
             state,
             metrics,
             holding,
             status,
+            place: 0,
+            told: 0,
         };
         if live.state.epoch == 0 {
             live.write_checkpoint()?;
@@ -81,6 +93,34 @@ impl<'a> Live<'a> {
             recipe: recipe(self.plan, self.cell),
             state: self.state.clone(),
         }
+    }
+
+    /// Starts the cell's analyses.
+    pub(crate) fn follow(&mut self, analyses: &Analyses<'_>) -> Result<Followed, SessionError> {
+        self.told = self.metrics.len();
+        let subject = Subject {
+            id: self.cell.id.clone(),
+            dir: self.dir.clone(),
+            train: self.split.train.clone(),
+            test: self.split.test.clone(),
+            pairs: Arc::new(self.pairs.clone()),
+            history: self.metrics.clone(),
+        };
+        analyses.follow(self.plan, self.cell, &self.size.shape, subject)
+    }
+
+    /// The rows of the history that its analyses were not told of yet.
+    pub(crate) fn untold_rows(&mut self) -> Vec<Row> {
+        let rows = self.metrics.rows().skip(self.told).collect();
+        self.told = self.metrics.len();
+        rows
+    }
+
+    /// The checkpoints on disk that are this state's past.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<u64>, SessionError> {
+        let mut epochs = self.dir.checkpoints()?;
+        epochs.retain(|epoch| *epoch <= self.state.epoch);
+        Ok(epochs)
     }
 
     /// The most epochs that may be run before this cell must be looked at.

@@ -8,6 +8,7 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, RunDir, Summary};
 
 use crate::SessionError;
+use crate::analyses::{Analyses, Follower, Stored};
 use crate::batch::{Batch, batches};
 use crate::live::Live;
 use crate::preview::largest_batch;
@@ -45,6 +46,11 @@ pub enum Event<'a> {
         /// what became of it, in words
         verdict: &'a str,
     },
+    /// Nothing trains; analyses are at work on these cells.
+    Analysing {
+        /// their ids
+        cells: &'a [&'a str],
+    },
     /// The batch is done.
     BatchEnds,
 }
@@ -75,6 +81,8 @@ pub struct Report {
     pub summary: Summary,
     /// cells whose training failed
     pub failed: Vec<String>,
+    /// analyses that failed: the cell, the analysis, and why
+    pub failed_analyses: Vec<[String; 3]>,
 }
 
 /// A plan, the directory it is trained into, and the device it is trained on.
@@ -87,6 +95,8 @@ pub struct Session<'a> {
     pub run: &'a RunDir,
     /// what it runs on
     pub choice: &'a Choice,
+    /// what is found out beside it
+    pub analyses: &'a Analyses<'a>,
     /// set from outside to end the session early, with everything saved
     pub interrupted: &'a AtomicBool,
 }
@@ -99,9 +109,10 @@ impl Session<'_> {
     pub fn train(&self, watch: &mut dyn Watch) -> Result<Report, SessionError> {
         let mut summary = self.run.read_summary()?.unwrap_or_default();
         let pending = self.pending(&mut summary)?;
-        if pending.is_empty() {
-            return Ok(self.report(Ending::NothingToDo, summary));
-        }
+        let mut ending = match pending.is_empty() {
+            true => Ending::NothingToDo,
+            false => Ending::Done,
+        };
         for batch in batches(
             &self.survey.cells,
             &pending,
@@ -111,10 +122,34 @@ impl Session<'_> {
             watch.event(Event::BatchEnds);
             self.run.write_summary(&summary)?;
             if done? == Ending::Interrupted {
-                return Ok(self.report(Ending::Interrupted, summary));
+                return self.report(Ending::Interrupted, summary);
             }
         }
-        Ok(self.report(Ending::Done, summary))
+        let left = self.unanalysed(&summary)?;
+        if !left.is_empty() {
+            let stored = Stored {
+                plan: self.plan,
+                survey: self.survey,
+                run: self.run,
+                analyses: self.analyses,
+                interrupted: self.interrupted,
+            };
+            ending = stored.analyze(&left, watch)?;
+        }
+        self.report(ending, summary)
+    }
+
+    /// The cells that are trained but lack findings of this spec's analyses.
+    fn unanalysed(&self, summary: &Summary) -> Result<Vec<usize>, SessionError> {
+        let mut left = Vec::new();
+        for (index, cell) in self.plan.cells.iter().enumerate() {
+            let told = summary.cell(&cell.id);
+            let trained = told.is_some_and(|told| told.status != Status::Training.word());
+            if trained && !self.analyses.concluded(&self.run.cell(&cell.id)?)? {
+                left.push(index);
+            }
+        }
+        Ok(left)
     }
 
     /// The cells that are not done, with the epochs they have; cells that are done but missing
@@ -142,7 +177,7 @@ impl Session<'_> {
         Ok(pending)
     }
 
-    fn report(&self, ending: Ending, summary: Summary) -> Report {
+    fn report(&self, ending: Ending, summary: Summary) -> Result<Report, SessionError> {
         let failed = |cell: &CellSummary| cell.status == Status::Failed.word();
         let failed = summary
             .cells
@@ -150,11 +185,12 @@ impl Session<'_> {
             .filter(|c| failed(c))
             .map(|c| c.cell.clone())
             .collect();
-        Report {
+        Ok(Report {
             ending,
             summary,
             failed,
-        }
+            failed_analyses: self.analyses.failed_in(self.plan, self.run)?,
+        })
     }
 
     fn train_batch(
@@ -171,6 +207,7 @@ impl Session<'_> {
                 Live::open(self.plan, i, &self.survey.cells[i], dir)
             })
             .collect::<Result<Vec<_>, SessionError>>()?;
+        let follower = self.follow(&mut lives)?;
         let started = Instant::now();
         let mut announced = false;
         // A cell that ends leaves the batch; the others go on without it, with the same results.
@@ -188,7 +225,8 @@ impl Session<'_> {
                     device: &device,
                 });
             }
-            let ending = self.train_until_one_ends(&mut *executor, &mut lives, watch)?;
+            let ending =
+                self.train_until_one_ends(&mut *executor, &mut lives, follower.as_ref(), watch)?;
             let seconds = Some(started.elapsed().as_secs_f64());
             for live in &lives {
                 live.save()?;
@@ -206,16 +244,54 @@ impl Session<'_> {
                         id: &live.cell.id,
                         verdict: &told.verdict,
                     });
+                    if let Some(follower) = &follower {
+                        follower.done(live.place);
+                    }
                 }
                 summary.set(told);
             }
             if ending == Ending::Interrupted {
                 tracing::info!("interrupted, state saved");
-                return Ok(Ending::Interrupted);
+                // What the analyses saw so far is shown to them again when the run goes on.
+                return follower.map_or(Ok(ending), |f| f.join(|| true).map(|()| ending));
             }
             lives.retain(|live| live.status == Status::Training);
         }
-        Ok(Ending::Done)
+        let Some(follower) = follower else {
+            return Ok(Ending::Done);
+        };
+        let cells: Vec<&str> = batch
+            .cells
+            .iter()
+            .map(|i| self.plan.cells[*i].id.as_str())
+            .collect();
+        watch.event(Event::Analysing { cells: &cells });
+        follower.join(|| self.interrupted.load(Ordering::Relaxed))?;
+        Ok(match self.interrupted.load(Ordering::Relaxed) {
+            true => Ending::Interrupted,
+            false => Ending::Done,
+        })
+    }
+
+    /// Starts the analyses of a batch, on the checkpoints that are there already.
+    fn follow(&self, lives: &mut [Live<'_>]) -> Result<Option<Follower>, SessionError> {
+        let Some(first) = lives.first().filter(|_| !self.analyses.is_empty()) else {
+            return Ok(None);
+        };
+        let shape = self.survey.cells[first.index].shape;
+        let permits = self.analyses.check_memory(&shape)?;
+        let cells = lives
+            .iter_mut()
+            .map(|live| live.follow(self.analyses))
+            .collect::<Result<_, _>>()?;
+        let follower = Follower::start(cells, shape, permits)?;
+        for (place, live) in lives.iter_mut().enumerate() {
+            live.place = place;
+            for epoch in live.checkpoints()? {
+                follower.checkpoint(place, epoch, false);
+            }
+        }
+        Ok(Some(follower))
     }
 
     fn open(&self, lives: &[Live<'_>]) -> Result<Box<dyn Executor>, SessionError> {
@@ -233,6 +309,7 @@ impl Session<'_> {
         &self,
         executor: &mut dyn Executor,
         lives: &mut [Live<'_>],
+        follower: Option<&Follower>,
         watch: &mut dyn Watch,
     ) -> Result<Ending, SessionError> {
         let mut epoch = lives[0].state.epoch;
@@ -260,6 +337,10 @@ impl Session<'_> {
                     let last = matches!(live.status, Status::Finished | Status::StoppedEarly);
                     if live.status != Status::Failed && (checkpoint || last) {
                         live.write_checkpoint()?;
+                        if let Some(follower) = follower {
+                            follower.rows(live.place, live.untold_rows());
+                            follower.checkpoint(live.place, epoch, last);
+                        }
                     }
                     if save && !ended && !interrupted {
                         live.save()?;
@@ -283,12 +364,11 @@ impl Session<'_> {
     /// How many epochs to run in one call: never past a checkpoint, the end, or the epoch at
     /// which a cell may have to stop.
     fn window(&self, epoch: u64, per_call: u64, lives: &[Live<'_>]) -> u64 {
-        let every = self.plan.checkpoints.every;
-        let to_checkpoint = if every == 0 {
-            u64::MAX
-        } else {
-            every - epoch % every
-        };
+        let to_checkpoint = self
+            .cadences()
+            .map(|every| every - epoch % every)
+            .min()
+            .unwrap_or(u64::MAX);
         let to_end = lives
             .iter()
             .map(|live| live.epochs_left(epoch))
@@ -297,9 +377,16 @@ impl Session<'_> {
         per_call.min(to_checkpoint).min(to_end).max(1)
     }
 
+    /// Checkpoints are taken where the spec wants them, and where an analysis looks: what was
+    /// analysed beside training can be analysed again.
     fn is_checkpoint(&self, epoch: u64) -> bool {
-        let every = self.plan.checkpoints.every;
-        every != 0 && epoch.is_multiple_of(every)
+        self.cadences().any(|every| epoch.is_multiple_of(every))
+    }
+
+    /// In epochs, none of them 0.
+    fn cadences(&self) -> impl Iterator<Item = u64> {
+        let own = std::iter::once(self.plan.checkpoints.every);
+        own.chain(self.analyses.cadences()).filter(|e| *e != 0)
     }
 
     fn log_metrics(&self, lives: &[Live<'_>]) {

@@ -51,6 +51,11 @@ pub(crate) fn read_state(
     })
 }
 
+/// The flat parameters of a checkpoint; the error says which tensor is missing or has another shape.
+pub(crate) fn of_checkpoint(shape: &Shape, tensors: &[Tensor]) -> Result<Vec<f32>, String> {
+    flat("", shape, tensors)
+}
+
 fn named(prefix: &str, shape: &Shape, flat: &[f32]) -> Vec<Tensor> {
     Parameter::ALL
         .iter()

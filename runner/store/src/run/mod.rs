@@ -80,6 +80,37 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Opens the run in this folder for writing, whatever its spec.
+    ///
+    /// # Errors
+    /// It holds no run, one of a newer format, or another process writes it.
+    pub fn existing(path: &Path) -> Result<RunDir, StoreError> {
+        let missing = || {
+            let message = format!(
+                "{} holds no run; expected a folder with a run.json, runs/mult59 for instance",
+                path.display()
+            );
+            StoreError::new(ErrorKind::NotARun, path, message)
+        };
+        if !path.is_dir() {
+            return Err(missing());
+        }
+        Manifest::read(path)?.ok_or_else(missing)?;
+        let lock = lock::acquire(path)?;
+        atomic::sweep(path)?;
+        let path = path.to_owned();
+        Ok(RunDir { path, _lock: lock })
+    }
+
+    /// The spec with every default written out.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn resolved(&self) -> Result<String, StoreError> {
+        let path = self.path.join(RESOLVED);
+        fs::read_to_string(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
+    }
+
     /// Makes the folder a run with this manifest, without an older one's files.
     fn settle(&self, ours: Manifest, access: Access) -> Result<(), StoreError> {
         let start_over = match Manifest::read(&self.path)? {

@@ -1,0 +1,103 @@
+//! `grokrun analyze RUN`: analyses of a run's stored checkpoints.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use grokrun_host::Registry;
+use grokrun_session::{Analyses, Ending, SessionError, Stored, Survey};
+use grokrun_spec::{AnalysisRequest, Plan};
+use grokrun_store::RunDir;
+use indicatif::MultiProgress;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::AnalyzeArgs;
+use crate::output::{Failure, print};
+use crate::progress::{Mode, Progress};
+use crate::run::{analysis_failures, stop_on_ctrl_c};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the run cannot be read or written, or an analysis is asked for that is not there.
+pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
+    let registry = plugins::registry();
+    let run = RunDir::existing(&args.run).map_err(SessionError::from)?;
+    let text = run.resolved().map_err(SessionError::from)?;
+    let plan = spec::parse(&text, Path::new("resolved.toml"), &[], &registry)?;
+    let requests = requests(&plan, &args.only, &registry)?;
+    if requests.is_empty() {
+        return Err(Failure::request(format!(
+            "the spec of {} asks for no analysis; expected --only NAME, of which `grokrun plugins` lists those there are",
+            run.path().display()
+        )));
+    }
+    let survey = Survey::new(&plan)?;
+    let analyses = Analyses::new(&registry, &requests);
+
+    let bars = MultiProgress::new();
+    log::start(&run.log_path(), LevelFilter::WARN, &bars).map_err(Failure::request)?;
+    let span = tracing::info_span!("run", run = plan.name);
+    let _in_run = span.enter();
+    let interrupted = stop_on_ctrl_c()?;
+    let stored = Stored {
+        plan: &plan,
+        survey: &survey,
+        run: &run,
+        analyses: &analyses,
+        interrupted: &interrupted,
+    };
+    let cells = stored.cells()?;
+    let mut progress = Progress::new(Mode::choose(args.quiet), bars, 1);
+    let ending = stored.analyze(&cells, &mut progress);
+    progress.close();
+    if ending? == Ending::Interrupted {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let names: Vec<&str> = requests.iter().map(|r| r.name.as_str()).collect();
+    if !args.quiet {
+        print(&format!(
+            "{} of {} {} in {}\n",
+            names.join(", "),
+            cells.len(),
+            if cells.len() == 1 { "cell" } else { "cells" },
+            run.path().display()
+        ))?;
+    }
+    let failed = analyses.failed_in(&plan, &run)?;
+    analysis_failures(&failed);
+    Ok(match failed.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(ANALYSIS_FAILED),
+    })
+}
+
+/// The spec's analyses, or those that were named: as the spec has them, else with their defaults.
+fn requests(
+    plan: &Plan,
+    only: &[String],
+    registry: &Registry,
+) -> Result<Vec<AnalysisRequest>, Failure> {
+    if only.is_empty() {
+        return Ok(plan.analyses.clone());
+    }
+    only.iter()
+        .map(|name| {
+            if let Some(request) = plan.analyses.iter().find(|r| r.name == *name) {
+                return Ok(request.clone());
+            }
+            let Some(found) = registry.find(name) else {
+                let names: Vec<&str> = registry.all().iter().map(|f| f.name()).collect();
+                return Err(Failure::request(format!(
+                    "there is no analysis {name}; expected one of {}",
+                    names.join(", ")
+                )));
+            };
+            Ok(AnalysisRequest {
+                name: name.clone(),
+                every: plan.checkpoints.every,
+                parameters: plugins::defaults(found),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! Which analyses there are: for specs, for runs, and for `grokrun plugins`.
+
+use std::process::ExitCode;
+
+use grokrun_api::Failure as AnalysisFailure;
+use grokrun_host::{Found, Registry};
+use grokrun_spec::{AnalysisKind, Catalog, ParameterError};
+use serde_json::{Map, Value};
+
+use crate::output::{Failure, print, table};
+
+/// All analyses that can be found; what is wrong with any is said on standard error.
+pub(crate) fn registry() -> Registry {
+    let registry = Registry::linked();
+    for warning in registry.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    registry
+}
+
+/// The analyses as far as a spec is concerned.
+pub(crate) fn catalog(registry: &Registry) -> Catalog {
+    Catalog::new(registry.all().iter().map(|found| {
+        let judge = found.clone();
+        AnalysisKind::new(found.name(), found.schema(), move |parameters| {
+            judge.check(parameters).map_err(in_spec)
+        })
+    }))
+}
+
+/// What an analysis says of its parameters, as a spec's diagnostics have it.
+fn in_spec(failure: AnalysisFailure) -> ParameterError {
+    let message = failure.to_string();
+    match failure {
+        AnalysisFailure::Parameter {
+            parameter,
+            message: wanted,
+        } => ParameterError {
+            expected: wanted
+                .strip_prefix("must be ")
+                .unwrap_or("another value")
+                .to_owned(),
+            parameter,
+            message,
+        },
+        AnalysisFailure::Other(_) => ParameterError {
+            parameter: String::new(),
+            message,
+            expected: "other parameters".to_owned(),
+        },
+    }
+}
+
+/// Runs `grokrun plugins`.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn plugins() -> Result<ExitCode, Failure> {
+    let registry = registry();
+    let mut out = String::new();
+    for found in registry.all() {
+        out.push_str(&describe(found));
+        out.push('\n');
+    }
+    if registry.all().is_empty() {
+        out.push_str("there are no analyses in this build\n");
+    }
+    print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(found: &Found) -> String {
+    let mut out = format!(
+        "{} {}  (crate {}, {})\n    {}\n",
+        found.name(),
+        found.version(),
+        found.package(),
+        found.origin(),
+        found.summary()
+    );
+    let Some(properties) = found.schema()["properties"].as_object() else {
+        return out;
+    };
+    let rows: Vec<Vec<String>> = properties
+        .iter()
+        .map(|(name, property)| parameter(name, property))
+        .collect();
+    for line in table(&rows).lines() {
+        out.push_str(&format!("    {line}\n"));
+    }
+    out
+}
+
+/// A parameter's name with its default, and what it is.
+fn parameter(name: &str, property: &Value) -> Vec<String> {
+    let about = property["description"].as_str().unwrap_or_default();
+    let default = &property["default"];
+    vec![
+        format!("{name} = {default}"),
+        about.split_whitespace().collect::<Vec<_>>().join(" "),
+    ]
+}
+
+/// The defaults of an analysis's parameters.
+pub(crate) fn defaults(found: &Found) -> Map<String, Value> {
+    let properties = found.schema()["properties"].as_object();
+    properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
+        .collect()
+}

@@ -1,0 +1,70 @@
+//! Findings as the store keeps them, and how to tell whether they are still good.
+
+use grokrun_host::{Findings, Found, Outcome};
+use grokrun_spec::AnalysisRequest;
+use grokrun_store::{FindingFiles, FoundTensor};
+use serde_json::{Map, Value, json};
+
+/// What makes findings those of this request: other values give other findings.
+pub(crate) fn identity(found: &Found, request: &AnalysisRequest) -> Value {
+    json!({
+        "analysis": found.name(),
+        "version": found.version(),
+        "every": request.every,
+        "parameters": request.parameters,
+    })
+}
+
+/// Whether an index is that of this request.
+pub(crate) fn is_of(index: &Value, found: &Found, request: &AnalysisRequest) -> bool {
+    let wanted = identity(found, request);
+    let same = |(key, value): (&String, &Value)| index.get(key) == Some(value);
+    wanted
+        .as_object()
+        .is_some_and(|wanted| wanted.iter().all(same))
+}
+
+/// The files of an outcome. No times are in them: the same checkpoints give the same bytes.
+pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
+    let Findings {
+        series,
+        tensors,
+        tables,
+        figures,
+        notes,
+    } = outcome.findings;
+    let mut index: Map<String, Value> = identity.as_object().cloned().unwrap_or_default();
+    index.insert("notes".to_owned(), json!(notes));
+    index.insert("failure".to_owned(), json!(outcome.failure));
+    let names = |names: Vec<&String>| json!(names);
+    index.insert("series".to_owned(), names(series.columns.keys().collect()));
+    index.insert("tensors".to_owned(), names(tensors.keys().collect()));
+    index.insert("tables".to_owned(), names(tables.keys().collect()));
+    index.insert("figures".to_owned(), names(figures.keys().collect()));
+
+    let tables = tables.into_iter().map(|(name, (columns, rows))| {
+        let content = json!({ "columns": columns, "rows": rows });
+        (format!("{name}.table.json"), content)
+    });
+    let figures = figures
+        .into_iter()
+        .map(|(name, figure)| (format!("{name}.figure.json"), figure));
+    FindingFiles {
+        index: Value::Object(index),
+        epochs: series.epochs,
+        series: series.columns.into_iter().collect(),
+        tensors: tensors
+            .into_iter()
+            .map(|(name, stack)| {
+                let count = stack.epochs.as_ref().map(Vec::len);
+                FoundTensor {
+                    name,
+                    shape: count.into_iter().chain(stack.shape).collect(),
+                    data: stack.data,
+                    epochs: stack.epochs,
+                }
+            })
+            .collect(),
+        json: tables.chain(figures).collect(),
+    }
+}

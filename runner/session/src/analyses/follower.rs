@@ -1,0 +1,205 @@
+//! The thread that goes through checkpoints.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use grokrun_engine::{GridPass, Shape};
+use grokrun_host::{Crew, Member, Permits, Shown};
+use grokrun_store::Row;
+use serde_json::Value;
+
+use super::{Subject, files, snapshot};
+use crate::SessionError;
+
+/// A cell that is followed.
+pub(crate) struct Followed {
+    shape: Shape,
+    subject: Subject,
+    crew: Option<Crew>,
+    /// of each analysis, in order
+    identities: Vec<Value>,
+}
+
+impl Followed {
+    pub(crate) fn new(
+        shape: Shape,
+        subject: Subject,
+        members: Vec<Member>,
+        identities: Vec<Value>,
+    ) -> Result<Followed, SessionError> {
+        let crew = Crew::start(members).map_err(|error| {
+            SessionError::Failed(format!("a thread cannot be started: {error}"))
+        })?;
+        Ok(Followed {
+            shape,
+            subject,
+            crew: Some(crew),
+            identities,
+        })
+    }
+
+    /// Shows a stored checkpoint to the analyses that are due.
+    fn look(
+        &mut self,
+        epoch: u64,
+        last: bool,
+        pass: &mut GridPass,
+        permits: &Permits,
+    ) -> Result<(), SessionError> {
+        let Some(crew) = &mut self.crew else {
+            return Ok(());
+        };
+        let Some(needs) = crew.needs(epoch, last) else {
+            return Ok(());
+        };
+        let permit = permits.take();
+        let checkpoint = self.subject.dir.read_checkpoint(epoch)?;
+        let data = snapshot::make(
+            epoch,
+            needs,
+            &checkpoint,
+            &self.subject.history,
+            &self.subject.pairs,
+            (&self.shape, pass),
+        )?;
+        crew.show(&Arc::new(Shown::new(data, permit)), last);
+        Ok(())
+    }
+
+    /// Lets the analyses conclude and writes what they found.
+    fn conclude(&mut self) -> Result<(), SessionError> {
+        let Some(crew) = self.crew.take() else {
+            return Ok(());
+        };
+        for (outcome, identity) in crew.finish().into_iter().zip(&self.identities) {
+            let (name, busy) = (outcome.name.clone(), outcome.busy.as_secs_f64());
+            tracing::info!(
+                cell = self.subject.id,
+                analysis = name,
+                busy,
+                "analysis ends"
+            );
+            let files = files::of(identity, outcome);
+            self.subject.dir.write_findings(&name, &files)?;
+        }
+        Ok(())
+    }
+}
+
+enum Message {
+    /// the next rows of a cell's history
+    Rows(usize, Vec<Row>),
+    /// a checkpoint is on disk
+    Checkpoint { cell: usize, epoch: u64, last: bool },
+    /// a cell is done
+    Done(usize),
+}
+
+/// Follows the cells of a batch.
+pub(crate) struct Follower {
+    messages: Sender<Message>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), SessionError>>,
+}
+
+impl Follower {
+    /// Starts the thread; cells are numbered in the order given, and of one shape.
+    pub(crate) fn start(
+        cells: Vec<Followed>,
+        shape: Shape,
+        permits: Permits,
+    ) -> Result<Follower, SessionError> {
+        let (messages, inbox) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let mut pass = GridPass::new(shape)?;
+        let span = tracing::Span::current();
+        let thread = std::thread::Builder::new()
+            .name("analyses".to_owned())
+            .spawn(move || {
+                let _in_run = span.enter();
+                follow(cells, &inbox, &stopped, &mut pass, &permits)
+            })
+            .map_err(|error| {
+                SessionError::Failed(format!("a thread cannot be started: {error}"))
+            })?;
+        Ok(Follower {
+            messages,
+            stop,
+            thread,
+        })
+    }
+
+    /// Tells of the next rows of a cell's history.
+    pub(crate) fn rows(&self, cell: usize, rows: Vec<Row>) {
+        self.send(Message::Rows(cell, rows));
+    }
+
+    /// Tells of a checkpoint that is on disk.
+    pub(crate) fn checkpoint(&self, cell: usize, epoch: u64, last: bool) {
+        self.send(Message::Checkpoint { cell, epoch, last });
+    }
+
+    /// Tells that a cell has no more checkpoints.
+    pub(crate) fn done(&self, cell: usize) {
+        self.send(Message::Done(cell));
+    }
+
+    /// A thread that has ended says why when it is joined.
+    fn send(&self, message: Message) {
+        let _ = self.messages.send(message);
+    }
+
+    /// Waits until every checkpoint was looked at and every cell that is done has its findings.
+    /// `interrupted` is asked now and then; once it says yes, what is left is not looked at.
+    ///
+    /// # Errors
+    /// When a checkpoint cannot be read, or findings cannot be written.
+    pub(crate) fn join(self, interrupted: impl Fn() -> bool) -> Result<(), SessionError> {
+        let Follower {
+            messages,
+            stop,
+            thread,
+        } = self;
+        drop(messages);
+        while !thread.is_finished() {
+            if interrupted() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        thread.join().unwrap_or_else(|_| {
+            Err(SessionError::Failed(
+                "the thread of the analyses panicked".to_owned(),
+            ))
+        })
+    }
+}
+
+fn follow(
+    mut cells: Vec<Followed>,
+    inbox: &Receiver<Message>,
+    stop: &AtomicBool,
+    pass: &mut GridPass,
+    permits: &Permits,
+) -> Result<(), SessionError> {
+    for message in inbox {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match message {
+            Message::Rows(cell, rows) => {
+                rows.into_iter()
+                    .for_each(|row| cells[cell].subject.history.push(row));
+            }
+            Message::Checkpoint { cell, epoch, last } => {
+                cells[cell].look(epoch, last, pass, permits)?;
+            }
+            Message::Done(cell) => cells[cell].conclude()?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Analyses of a run's cells, beside training and afterwards.
+//!
+//! Both ways are one: a [`Follower`] goes through the checkpoints on disk, in order, from the first.
+//! While a cell trains it is told of each new checkpoint; afterwards it is told of all at once. So
+//! the findings are the same, training never waits, and nothing but epoch numbers is queued.
+
+mod files;
+mod follower;
+mod snapshot;
+mod stored;
+mod task;
+
+use std::sync::Arc;
+
+use grokrun_engine::{Pairs, Shape, available_memory};
+use grokrun_host::{Found, Member, Permits, Registry};
+use grokrun_spec::{AnalysisRequest, Cell, Plan};
+use grokrun_store::{CellDir, Metrics, RunDir};
+use serde_json::Value;
+
+pub(crate) use follower::{Followed, Follower};
+pub use stored::Stored;
+
+use crate::SessionError;
+
+/// Snapshots that may be in memory at a time, over all cells.
+const MOST_SNAPSHOTS: u64 = 4;
+
+/// The analyses that a run asks for.
+pub struct Analyses<'a> {
+    asked: Vec<(&'a Found, &'a AnalysisRequest)>,
+}
+
+impl<'a> Analyses<'a> {
+    /// Those of `requests` that `registry` has; a plan that was checked against its catalog asks for
+    /// no others.
+    pub fn new(registry: &'a Registry, requests: &'a [AnalysisRequest]) -> Analyses<'a> {
+        let asked = requests
+            .iter()
+            .filter_map(|request| Some((registry.find(&request.name)?, request)))
+            .collect();
+        Analyses { asked }
+    }
+
+    /// None at all.
+    pub fn none() -> Analyses<'static> {
+        Analyses { asked: Vec::new() }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// The cadences, in epochs; 0 for the first and last checkpoint only.
+    pub(crate) fn cadences(&self) -> impl Iterator<Item = u64> {
+        self.asked.iter().map(|(_, request)| request.every)
+    }
+
+    /// Refuses a model whose activations over the full grid do not fit into memory.
+    ///
+    /// # Errors
+    /// When one snapshot needs more than half of what is free.
+    pub(crate) fn check_memory(&self, shape: &Shape) -> Result<Permits, SessionError> {
+        let one = snapshot::most_bytes(shape);
+        let free = available_memory().unwrap_or(u64::MAX) / 2;
+        if !self.is_empty() && one > free {
+            return Err(SessionError::Request(format!(
+                "a snapshot for the analyses of modulus {} may need {} MB, more than half of the memory that is free; expected a smaller modulus or model, or no [analysis] tables",
+                shape.modulus,
+                one / 1_000_000
+            )));
+        }
+        Ok(Permits::new(
+            (free / one.max(1)).clamp(1, MOST_SNAPSHOTS) as usize
+        ))
+    }
+
+    /// Whether all of them have concluded on this cell, with these versions and parameters.
+    ///
+    /// # Errors
+    /// When the findings cannot be read.
+    pub(crate) fn concluded(&self, dir: &CellDir) -> Result<bool, SessionError> {
+        for (found, request) in &self.asked {
+            let Some(index) = dir.read_findings(found.name())? else {
+                return Ok(false);
+            };
+            if !files::is_of(&index, found, request) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What of a run's findings says that an analysis failed: cell, analysis, and why.
+    ///
+    /// # Errors
+    /// When the findings cannot be read.
+    pub fn failed_in(&self, plan: &Plan, run: &RunDir) -> Result<Vec<[String; 3]>, SessionError> {
+        let mut failed = Vec::new();
+        for cell in plan.cells.iter().filter(|_| !self.is_empty()) {
+            let dir = run.cell(&cell.id)?;
+            for (found, _) in &self.asked {
+                let index = dir.read_findings(found.name())?;
+                if let Some(Value::String(why)) = index.map(|index| index["failure"].clone()) {
+                    failed.push([cell.id.clone(), found.name().to_owned(), why]);
+                }
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Starts them on a cell.
+    pub(crate) fn follow(
+        &self,
+        plan: &Plan,
+        cell: &Cell,
+        shape: &Shape,
+        subject: Subject,
+    ) -> Result<Followed, SessionError> {
+        let task = task::of(plan, cell, shape, &subject)?;
+        let parameters = self
+            .asked
+            .iter()
+            .map(|(found, request)| files::identity(found, request))
+            .collect();
+        let members = self
+            .asked
+            .iter()
+            .map(|(found, request)| Member::start(found, &request.parameters, request.every, &task))
+            .collect();
+        Followed::new(*shape, subject, members, parameters)
+    }
+}
+
+/// A cell as its analyses see it.
+pub(crate) struct Subject {
+    pub(crate) id: String,
+    pub(crate) dir: CellDir,
+    pub(crate) train: Vec<u32>,
+    pub(crate) test: Vec<u32>,
+    pub(crate) pairs: Arc<Pairs>,
+    /// of the epochs so far
+    pub(crate) history: Metrics,
+}

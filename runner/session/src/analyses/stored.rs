@@ -1,0 +1,101 @@
+//! Analyses of cells that are trained already.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use grokrun_spec::Plan;
+use grokrun_store::{CellDir, RunDir, State};
+
+use super::{Analyses, Follower, Subject};
+use crate::SessionError;
+use crate::material::Material;
+use crate::status::Status;
+use crate::survey::Survey;
+use crate::train::{Ending, Event, Watch};
+
+/// A plan, the run directory it was trained into, and what is to be found out about it.
+pub struct Stored<'a> {
+    /// what was trained
+    pub plan: &'a Plan,
+    /// its sizes
+    pub survey: &'a Survey,
+    /// where it is
+    pub run: &'a RunDir,
+    /// what is found out about it
+    pub analyses: &'a Analyses<'a>,
+    /// set from outside to end early
+    pub interrupted: &'a AtomicBool,
+}
+
+impl Stored<'_> {
+    /// The cells of the plan that have checkpoints.
+    ///
+    /// # Errors
+    /// When the run directory cannot be read.
+    pub fn cells(&self) -> Result<Vec<usize>, SessionError> {
+        let mut cells = Vec::new();
+        for (index, cell) in self.plan.cells.iter().enumerate() {
+            if !self.run.cell(&cell.id)?.checkpoints()?.is_empty() {
+                cells.push(index);
+            }
+        }
+        Ok(cells)
+    }
+
+    /// Shows the analyses every stored checkpoint of these cells, one cell after the other, and
+    /// replaces what they found before.
+    ///
+    /// # Errors
+    /// When the run directory cannot be read or written.
+    pub fn analyze(&self, cells: &[usize], watch: &mut dyn Watch) -> Result<Ending, SessionError> {
+        for &index in cells {
+            watch.event(Event::Analysing {
+                cells: &[&self.plan.cells[index].id],
+            });
+            self.analyze_cell(index)?;
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Ok(Ending::Interrupted);
+            }
+        }
+        Ok(Ending::Done)
+    }
+
+    fn analyze_cell(&self, index: usize) -> Result<(), SessionError> {
+        let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
+        let permits = self.analyses.check_memory(&size.shape)?;
+        let dir = self.run.cell(&cell.id)?;
+        let saved = dir.read_state()?;
+        let (checkpoints, complete) = past(&dir, saved.as_ref())?;
+        let Material { split, pairs } = Material::new(cell)?;
+        let subject = Subject {
+            id: cell.id.clone(),
+            dir,
+            train: split.train,
+            test: split.test,
+            pairs: Arc::new(pairs),
+            history: saved.map(|state| state.metrics).unwrap_or_default(),
+        };
+        let followed = self
+            .analyses
+            .follow(self.plan, cell, &size.shape, subject)?;
+        let follower = Follower::start(vec![followed], size.shape, permits)?;
+        for (i, epoch) in checkpoints.iter().enumerate() {
+            let last = complete && i + 1 == checkpoints.len();
+            follower.checkpoint(0, *epoch, last);
+        }
+        follower.done(0);
+        follower.join(|| self.interrupted.load(Ordering::Relaxed))
+    }
+}
+
+/// The checkpoints that are the saved state's past, and whether the last of them concludes the cell:
+/// not so where training failed. What is not finished is analysed as far as it is.
+fn past(dir: &CellDir, saved: Option<&State>) -> Result<(Vec<u64>, bool), SessionError> {
+    let mut epochs = dir.checkpoints()?;
+    let Some(state) = saved else {
+        return Ok((epochs, true));
+    };
+    epochs.retain(|epoch| *epoch <= state.epoch);
+    let status = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
+    Ok((epochs, status != Status::Failed))
+}
