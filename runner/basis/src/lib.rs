@@ -1,1 +1,26 @@
-//! Orthonormal bases of functions on the operands.
+//! Orthonormal bases of functions on residues: what a Fourier analysis of a grokked model is taken in.
+//!
+//! - [`Basis`]: additive for Z/p, multiplicative characters for a prime p; rows with names and
+//!   frequencies, 1-D and 2-D transforms.
+//! - [`LabelBasis`]: for any operation, functions of the label, orthonormal over the pairs.
+//! - [`Energies`]: how much of each neuron or logit is explained by each frequency, in either.
+//! - [`gini`], [`effective_number`], [`participation`]: how few frequencies carry a signal.
+//! - [`gaussian`]: the control that every sparse-looking figure should be compared with.
+//!
+//! [`BasisKind::of`] chooses by what the operation does, not by its name. Knows no models and no
+//! files. Definitions: science §3.1, §3.3, §5.1–5.4.
+
+mod basis;
+mod energies;
+mod group;
+mod kind;
+mod labels;
+mod sparsity;
+mod transform;
+
+pub use basis::{Basis, Row};
+pub use energies::Energies;
+pub use group::{is_prime, primitive_root};
+pub use kind::{BasisError, BasisKind};
+pub use labels::LabelBasis;
+pub use sparsity::{effective_number, gaussian, gini, participation};

@@ -1,0 +1,276 @@
+//! A basis of functions on the residues modulo p.
+
+use std::f64::consts::TAU;
+
+use crate::group::{powers, primitive_root};
+use crate::kind::{BasisError, BasisKind};
+use crate::transform::Cycle;
+
+/// What a row of a basis is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// 1 at a residue outside the group (0, of the multiplicative), 0 elsewhere
+    Outside(usize),
+    /// constant over the group
+    Constant,
+    /// √(2/n) cos of k times the angle
+    Cos(usize),
+    /// √(2/n) sin of k times the angle
+    Sin(usize),
+    /// ±1/√n in turn: frequency n/2 of an even n (the Legendre symbol, of the multiplicative)
+    Alternating(usize),
+}
+
+impl Row {
+    /// k, where the row has one.
+    pub fn frequency(self) -> Option<usize> {
+        match self {
+            Row::Cos(k) | Row::Sin(k) | Row::Alternating(k) => Some(k),
+            Row::Outside(_) | Row::Constant => None,
+        }
+    }
+}
+
+/// An orthonormal basis of R^p whose rows are functions of a residue.
+///
+/// The residues of a cyclic group of n elements come first in the sense of an angle
+/// 2π·(place in the group)/n; residues outside have a row each. Additive: n = p, all residues. Rows:
+/// constant, cos 1, sin 1, cos 2, … (science §3.1). Multiplicative, for a prime p: n = p − 1, the place
+/// is the logarithm to the smallest primitive root, and 0 is outside. Rows: zero, constant, cos 1,
+/// sin 1, …, Legendre (science §5.2).
+#[derive(Clone)]
+pub struct Basis {
+    kind: BasisKind,
+    p: usize,
+    root: Option<usize>,
+    /// the residue at each place of the group
+    order: Vec<usize>,
+    outside: Vec<usize>,
+    rows: Vec<Row>,
+    pub(crate) cycle: Cycle,
+}
+
+impl Basis {
+    /// The additive basis.
+    pub fn additive(p: usize) -> Basis {
+        Basis::new(BasisKind::Additive, p, None, (0..p).collect(), Vec::new())
+    }
+
+    /// The multiplicative basis.
+    ///
+    /// # Errors
+    /// When p is not prime.
+    pub fn multiplicative(p: usize) -> Result<Basis, BasisError> {
+        let root = primitive_root(p).ok_or(BasisError::NotPrime(p))?;
+        let (kind, order) = (BasisKind::Multiplicative, powers(root, p));
+        Ok(Basis::new(kind, p, Some(root), order, vec![0]))
+    }
+
+    /// The basis of an operand for this kind: for labels, which are functions of pairs, that is the
+    /// additive one.
+    ///
+    /// # Errors
+    /// When the kind is multiplicative and p is not prime.
+    pub fn of(kind: BasisKind, p: usize) -> Result<Basis, BasisError> {
+        match kind {
+            BasisKind::Multiplicative => Basis::multiplicative(p),
+            BasisKind::Additive | BasisKind::Labels => Ok(Basis::additive(p)),
+        }
+    }
+
+    fn new(
+        kind: BasisKind,
+        p: usize,
+        root: Option<usize>,
+        order: Vec<usize>,
+        outside: Vec<usize>,
+    ) -> Basis {
+        let n = order.len();
+        let mut rows: Vec<Row> = outside.iter().map(|token| Row::Outside(*token)).collect();
+        rows.push(Row::Constant);
+        rows.extend((1..n.div_ceil(2)).flat_map(|k| [Row::Cos(k), Row::Sin(k)]));
+        if n.is_multiple_of(2) {
+            rows.push(Row::Alternating(n / 2));
+        }
+        let cycle = Cycle::new(n);
+        Basis {
+            kind,
+            p,
+            root,
+            order,
+            outside,
+            rows,
+            cycle,
+        }
+    }
+
+    /// Additive or multiplicative.
+    pub fn kind(&self) -> BasisKind {
+        self.kind
+    }
+
+    /// p.
+    pub fn modulus(&self) -> usize {
+        self.p
+    }
+
+    /// The primitive root whose logarithms are used; the numbers of frequencies depend on it.
+    pub fn root(&self) -> Option<usize> {
+        self.root
+    }
+
+    /// What each row is, `(p)`.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// n, the size of the group.
+    pub fn group(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The residue at each place of the group, `(n)`.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// The residues outside the group.
+    pub fn outside(&self) -> &[usize] {
+        &self.outside
+    }
+
+    /// The largest frequency: they are 1, 2, … up to it.
+    pub fn frequencies(&self) -> usize {
+        self.group() / 2
+    }
+
+    /// n / gcd(k, n): how many values the character of frequency k has. Characters of low order are
+    /// features of a quotient (the Legendre symbol has order 2).
+    pub fn order_of(&self, k: usize) -> usize {
+        let n = self.group();
+        n / gcd(k, n)
+    }
+
+    /// The index of the first row of the group: the constant.
+    pub fn constant(&self) -> usize {
+        self.outside.len()
+    }
+
+    /// The indices of the rows of frequency k: cosine and sine, or one alternating row.
+    pub fn rows_of(&self, k: usize) -> std::ops::Range<usize> {
+        let first = self.constant() + 2 * k - 1;
+        first..(first + 2).min(self.p)
+    }
+
+    /// A row's name: "cos 14", "const", "zero", "legendre".
+    pub fn name(&self, row: usize) -> String {
+        match self.rows[row] {
+            Row::Outside(0) => "zero".to_owned(),
+            Row::Outside(token) => format!("token {token}"),
+            Row::Constant => "const".to_owned(),
+            Row::Cos(k) => format!("cos {k}"),
+            Row::Sin(k) => format!("sin {k}"),
+            Row::Alternating(_) if self.root.is_some() => "legendre".to_owned(),
+            Row::Alternating(k) => format!("cos {k}"),
+        }
+    }
+
+    /// 2πk·(place)/n of a residue; none outside the group.
+    pub fn angle(&self, k: usize, token: usize) -> Option<f64> {
+        let place = self.order.iter().position(|t| *t == token)?;
+        let n = self.group();
+        Some(TAU * ((k * place) % n) as f64 / n as f64)
+    }
+
+    /// The rows as a matrix, `(p, p)`, row-major: row i as a function of the residue.
+    pub fn matrix(&self) -> Vec<f64> {
+        let (p, n) = (self.p, self.group());
+        let mut matrix = vec![0.0; p * p];
+        for (i, row) in self.rows.iter().enumerate() {
+            if let Row::Outside(token) = row {
+                matrix[i * p + token] = 1.0;
+                continue;
+            }
+            for (place, token) in self.order.iter().enumerate() {
+                let angle = |k: usize| TAU * ((k * place) % n) as f64 / n as f64;
+                let (one, two) = ((1.0 / n as f64).sqrt(), (2.0 / n as f64).sqrt());
+                matrix[i * p + token] = match *row {
+                    Row::Cos(k) => two * angle(k).cos(),
+                    Row::Sin(k) => two * angle(k).sin(),
+                    Row::Alternating(_) if place % 2 == 1 => -one,
+                    _ => one,
+                };
+            }
+        }
+        matrix
+    }
+
+    /// Norm of the coefficients of each frequency, `(frequencies)`, from coefficients `(p, width)`:
+    /// √ of the sum of squares over its rows and all columns, so that cosine and sine are merged
+    /// (science §3.2, "Embedding norms", the paper's form).
+    pub fn norms(&self, coefficients: &[f64]) -> Vec<f64> {
+        let width = coefficients.len() / self.p.max(1);
+        (1..=self.frequencies())
+            .map(|k| {
+                let rows = self.rows_of(k);
+                let part = &coefficients[rows.start * width..rows.end * width];
+                part.iter().map(|x| x * x).sum::<f64>().sqrt()
+            })
+            .collect()
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Basis> {
+        let additive = [2, 3, 4, 5, 11, 12, 59, 113].map(Basis::additive);
+        let primes = [2, 3, 5, 11, 59, 113];
+        let multiplicative = primes.map(|p| Basis::multiplicative(p).unwrap());
+        additive.into_iter().chain(multiplicative).collect()
+    }
+
+    #[test]
+    fn rows_are_orthonormal_and_as_many_as_residues() {
+        for basis in all() {
+            let p = basis.modulus();
+            let matrix = basis.matrix();
+            assert_eq!(basis.rows().len(), p, "{}", basis.kind());
+            for i in 0..p {
+                for j in 0..p {
+                    let dot: f64 = (0..p).map(|x| matrix[i * p + x] * matrix[j * p + x]).sum();
+                    let want = f64::from(u8::from(i == j));
+                    assert!((dot - want).abs() < 1e-12, "{} {p} {i} {j}", basis.kind());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_a_frequency_have_it() {
+        for basis in all() {
+            for k in 1..=basis.frequencies() {
+                for row in basis.rows_of(k) {
+                    assert_eq!(basis.rows()[row].frequency(), Some(k));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn characters_have_orders_and_names() {
+        let basis = Basis::multiplicative(113).unwrap();
+        assert_eq!((basis.root(), basis.group()), (Some(3), 112));
+        assert_eq!([56, 28, 16, 1].map(|k| basis.order_of(k)), [2, 4, 7, 112]);
+        assert_eq!(
+            [0, 1, 2, 3, 112].map(|row| basis.name(row)),
+            ["zero", "const", "cos 1", "sin 1", "legendre"]
+        );
+        assert!(Basis::multiplicative(12).is_err());
+    }
+}

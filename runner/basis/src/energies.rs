@@ -1,0 +1,237 @@
+//! How much of each column of a table over pairs is explained by each frequency.
+
+use crate::basis::Basis;
+use crate::labels::LabelBasis;
+
+/// Energies of `width` columns: neurons, or logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Energies {
+    /// of the column without its mean, `(width)`
+    pub total: Vec<f64>,
+    /// of the column's part in each frequency, `(frequencies, width)`, frequency 1 first
+    pub by_frequency: Vec<Vec<f64>>,
+}
+
+/// A column's best frequency and the share of its energy there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Best {
+    pub(crate) frequency: usize,
+    pub(crate) share: f64,
+}
+
+impl Energies {
+    /// Of tables `(p², width)` in a basis of the operands: frequency k has the terms
+    /// {const, cos k, sin k} of a times those of b, without the constant (science §3.1, "Frequency-k
+    /// subspace"). Pairs with a residue outside the group do not count; the mean is that of the
+    /// group's block (science §5.2).
+    pub fn in_basis(basis: &Basis, table: &[f32]) -> Energies {
+        let p = basis.modulus();
+        let width = table.len() / (p * p).max(1);
+        let along_a = basis.forward(table);
+        let matrix = basis.matrix();
+        let slab = p * width;
+        // Only the group's b's: rows of the group vanish elsewhere.
+        let group = basis.order();
+        let total = block_energy(basis, table, width);
+        let constant = basis.constant();
+        let project = |i: usize, j: usize| -> Vec<f64> {
+            let mut out = vec![0.0; width];
+            for b in group {
+                let weight = matrix[j * p + b];
+                let row = &along_a[i * slab + b * width..][..width];
+                out.iter_mut().zip(row).for_each(|(o, x)| *o += weight * x);
+            }
+            out
+        };
+        let by_frequency = (1..=basis.frequencies())
+            .map(|k| {
+                let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
+                let mut energy = vec![0.0; width];
+                for i in &rows {
+                    for j in &rows {
+                        if (*i, *j) != (constant, constant) {
+                            let term = project(*i, *j);
+                            energy.iter_mut().zip(term).for_each(|(e, c)| *e += c * c);
+                        }
+                    }
+                }
+                energy
+            })
+            .collect();
+        Energies {
+            total,
+            by_frequency,
+        }
+    }
+
+    /// Of tables `(p², width)` along the directions of the label.
+    pub fn along_labels(labels: &LabelBasis, table: &[f32]) -> Energies {
+        let width = table.len() / labels.labels().len().max(1);
+        let sums = labels.sums(table);
+        let counted = labels.labels().iter().zip(table.chunks_exact(width.max(1)));
+        let counted = counted
+            .filter(|(label, _)| label.is_some())
+            .map(|(_, row)| row);
+        let total = centred(counted, width, labels.pairs());
+        let by_frequency = (1..=labels.frequencies())
+            .map(|k| {
+                let mut energy = vec![0.0; width];
+                for term in labels.coefficients(k, &sums) {
+                    energy.iter_mut().zip(term).for_each(|(e, c)| *e += c * c);
+                }
+                energy
+            })
+            .collect();
+        Energies {
+            total,
+            by_frequency,
+        }
+    }
+
+    /// How many columns.
+    pub fn width(&self) -> usize {
+        self.total.len()
+    }
+
+    /// Each column's best frequency and the share of its energy that is there; 0 and 0 for a column
+    /// that is constant.
+    pub fn best(&self) -> Vec<(usize, f64)> {
+        (0..self.width())
+            .map(|column| {
+                let best = self.best_of(column);
+                (best.frequency, best.share)
+            })
+            .collect()
+    }
+
+    fn best_of(&self, column: usize) -> Best {
+        let none = Best {
+            frequency: 0,
+            share: 0.0,
+        };
+        let total = self.total[column];
+        if total.is_nan() || total <= 0.0 {
+            return none;
+        }
+        (1..)
+            .zip(&self.by_frequency)
+            .map(|(frequency, energy)| Best {
+                frequency,
+                share: energy[column] / total,
+            })
+            .fold(
+                none,
+                |best, next| {
+                    if next.share > best.share { next } else { best }
+                },
+            )
+    }
+
+    /// The share of all columns' energy that each frequency has, `(frequencies)`.
+    pub fn shares(&self) -> Vec<f64> {
+        let total: f64 = self.total.iter().sum();
+        let share = |energy: &Vec<f64>| energy.iter().sum::<f64>() / total;
+        self.by_frequency
+            .iter()
+            .map(|energy| if total > 0.0 { share(energy) } else { 0.0 })
+            .collect()
+    }
+}
+
+/// Energy over the group's block without the block's mean, `(width)`.
+fn block_energy(basis: &Basis, table: &[f32], width: usize) -> Vec<f64> {
+    let p = basis.modulus();
+    let inside = |token: usize| !basis.outside().contains(&token);
+    let rows = table
+        .chunks_exact(width.max(1))
+        .enumerate()
+        .filter(|(pair, _)| inside(pair / p) && inside(pair % p))
+        .map(|(_, row)| row);
+    centred(rows, width, basis.group() * basis.group())
+}
+
+/// Σ (x − mean)² by column.
+fn centred<'a>(rows: impl Iterator<Item = &'a [f32]>, width: usize, count: usize) -> Vec<f64> {
+    let (mut sums, mut squares) = (vec![0.0; width], vec![0.0; width]);
+    for row in rows {
+        for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
+            let x = f64::from(*x);
+            *sum += x;
+            *square += x * x;
+        }
+    }
+    let n = count.max(1) as f64;
+    let energy = |(sum, square): (f64, f64)| {
+        let energy = square - sum * sum / n;
+        // What rounding leaves of a constant column is no energy.
+        if energy > 1e-12 * square { energy } else { 0.0 }
+    };
+    sums.into_iter().zip(squares).map(energy).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::BasisKind;
+    use crate::sparsity::gaussian;
+
+    /// Column 0 is one frequency, column 1 another with noise, column 2 constant.
+    fn planted(basis: &Basis, noise: f32) -> Vec<f32> {
+        let p = basis.modulus();
+        let extra = gaussian(9, p * p);
+        let wave = |k: usize, token: usize, phase: f64| {
+            basis
+                .angle(k, token)
+                .map_or(0.0, |angle| (angle + phase).cos())
+        };
+        (0..p * p)
+            .flat_map(|i| {
+                let (a, b) = (i / p, i % p);
+                let product = |k| (wave(k, a, 0.3) * wave(k, b, 0.3) + wave(k, b, 1.0)) as f32;
+                [3.0 + product(2), product(4) + noise * extra[i], 1.0]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn planted_frequencies_are_found_in_their_basis_only() {
+        let bases = [Basis::additive(23), Basis::multiplicative(23).unwrap()];
+        for (right, wrong) in [(0, 1), (1, 0)] {
+            let table = planted(&bases[right], 0.05);
+            let best = Energies::in_basis(&bases[right], &table).best();
+            assert_eq!([best[0].0, best[1].0, best[2].0], [2, 4, 0]);
+            assert!((best[0].1 - 1.0).abs() < 1e-6, "{}", best[0].1);
+            assert!(best[1].1 > 0.98 && best[1].1 < 1.0, "{}", best[1].1);
+            let best = Energies::in_basis(&bases[wrong], &table).best();
+            assert!(best[0].1 < 0.3, "{}", best[0].1);
+        }
+    }
+
+    #[test]
+    fn labels_explain_functions_of_the_label() {
+        let p = 13;
+        let labels: Vec<Option<u32>> = (0..169)
+            .map(|i| Some((i / 13 * (i / 13) + i % 13) % 13))
+            .collect();
+        let basis = LabelBasis::new(&labels, p, BasisKind::Labels).unwrap();
+        let angle = |label: u32| std::f64::consts::TAU * 5.0 * f64::from(label) / 13.0;
+        let table: Vec<f32> = labels
+            .iter()
+            .map(|l| (angle(l.unwrap()).sin()) as f32 + 1.0)
+            .collect();
+        let energies = Energies::along_labels(&basis, &table);
+        let (frequency, share) = energies.best()[0];
+        assert_eq!(frequency, 5);
+        assert!((share - 1.0).abs() < 1e-6, "{share}");
+        assert!((energies.shares()[4] - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn noise_is_spread() {
+        let basis = Basis::additive(59);
+        let energies = Energies::in_basis(&basis, &gaussian(2, 59 * 59 * 4));
+        for (_, share) in energies.best() {
+            assert!(share < 0.01, "{share}");
+        }
+    }
+}

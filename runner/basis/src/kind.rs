@@ -1,0 +1,147 @@
+//! Which basis suits an operation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::group::{powers, primitive_root};
+
+/// A kind of basis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BasisKind {
+    /// cosines and sines of 2πka/p on each operand
+    Additive,
+    /// cosines and sines of 2πk log a / (p − 1) on each operand, for a prime p
+    Multiplicative,
+    /// cosines and sines of 2πk f(a, b)/p on the pairs
+    Labels,
+}
+
+/// Why there is no such basis.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BasisError {
+    /// there is no discrete logarithm
+    #[error("the multiplicative basis needs a prime modulus, and {0} is none")]
+    NotPrime(usize),
+    /// not a kind's name
+    #[error("there is no basis {0}; expected additive, multiplicative or labels")]
+    Unknown(String),
+}
+
+impl BasisKind {
+    /// The basis in which a model that has learnt this operation should be sparse, from its labels
+    /// `(p²)`, a-major, none where it is undefined.
+    ///
+    /// Additive if f(a, b) = ±a ± b + c for all pairs; multiplicative if p is prime and
+    /// f(a, b) = c a^±1 b^±1 for all pairs without 0; labels for everything else: there frequency k
+    /// of a model need not show at frequency k of an operand (science §5.3).
+    pub fn of(labels: &[Option<u32>], p: usize) -> BasisKind {
+        if p * p != labels.len() || p < 3 {
+            return BasisKind::Labels;
+        }
+        let at = |a: usize, b: usize| labels[a * p + b].map(|label| label as usize);
+        if linear(p, at) {
+            return BasisKind::Additive;
+        }
+        let Some(root) = primitive_root(p) else {
+            return BasisKind::Labels;
+        };
+        let tokens = powers(root, p);
+        let mut logs = vec![None; p];
+        for (log, token) in tokens.iter().enumerate() {
+            logs[*token] = Some(log);
+        }
+        let log_of = |a: usize, b: usize| logs[at(tokens[a], tokens[b])?];
+        match linear(p - 1, log_of) {
+            true => BasisKind::Multiplicative,
+            false => BasisKind::Labels,
+        }
+    }
+}
+
+/// Whether f(a, b) = ±a ± b + c modulo n for all pairs.
+fn linear(n: usize, f: impl Fn(usize, usize) -> Option<usize>) -> bool {
+    let Some(constant) = f(0, 0) else {
+        return false;
+    };
+    let step = |value: Option<usize>| match value {
+        Some(value) if value == (constant + 1) % n => Some(1),
+        Some(value) if value == (constant + n - 1) % n => Some(n - 1),
+        _ => None,
+    };
+    let (Some(by_a), Some(by_b)) = (step(f(1, 0)), step(f(0, 1))) else {
+        return false;
+    };
+    (0..n).all(|a| (0..n).all(|b| f(a, b) == Some((constant + by_a * a + by_b * b) % n)))
+}
+
+impl fmt::Display for BasisKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BasisKind::Additive => "additive",
+            BasisKind::Multiplicative => "multiplicative",
+            BasisKind::Labels => "labels",
+        })
+    }
+}
+
+impl FromStr for BasisKind {
+    type Err = BasisError;
+    fn from_str(word: &str) -> Result<BasisKind, BasisError> {
+        let all = [
+            BasisKind::Additive,
+            BasisKind::Multiplicative,
+            BasisKind::Labels,
+        ];
+        all.into_iter()
+            .find(|kind| kind.to_string() == word)
+            .ok_or_else(|| BasisError::Unknown(word.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grokrun_task::{Dataset, Operation};
+
+    use super::*;
+
+    fn kind(operation: &str, p: u32) -> BasisKind {
+        let operation = Operation::parse(operation).unwrap();
+        let data = Dataset::new(&operation, p).unwrap();
+        let labels: Vec<_> = (0..p * p).map(|pair| data.label(pair)).collect();
+        BasisKind::of(&labels, p as usize)
+    }
+
+    #[test]
+    fn operations_choose_their_basis() {
+        for operation in ["add", "sub", "b - a + 3"] {
+            assert_eq!(kind(operation, 12), BasisKind::Additive, "{operation}");
+        }
+        for operation in ["mul", "div", "mul-nonzero", "3 * a * b", "a / b"] {
+            assert_eq!(
+                kind(operation, 13),
+                BasisKind::Multiplicative,
+                "{operation}"
+            );
+        }
+        for operation in [
+            "square-sum",
+            "quadratic",
+            "2*a + b",
+            "a^2 * b",
+            "div-odd-else-sub",
+        ] {
+            assert_eq!(kind(operation, 13), BasisKind::Labels, "{operation}");
+        }
+        assert_eq!(kind("mul", 12), BasisKind::Labels);
+    }
+
+    #[test]
+    fn names_come_back_and_others_are_refused() {
+        assert_eq!("labels".parse(), Ok(BasisKind::Labels));
+        let error = "fourier".parse::<BasisKind>().unwrap_err().to_string();
+        assert!(
+            error.contains("fourier") && error.contains("additive"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! Functions of the label, for operations whose operands have no angle of their own.
+
+use crate::basis::Basis;
+use crate::kind::{BasisError, BasisKind};
+
+/// For each frequency k the functions cos and sin of 2πk f(a, b)/p on the pairs, orthonormal over
+/// those where f is defined, and orthogonal to the constant: modified Gram–Schmidt, twice, in the
+/// order of the frequencies (QR, science §5.3). With multiplicative angles, 2πk log f(a, b)/(p − 1)
+/// instead, over the pairs whose label has a logarithm.
+///
+/// They depend on the label alone, so that everything is done on functions of the p labels, weighted
+/// with how many pairs have each.
+pub struct LabelBasis {
+    /// label of each pair of the grid, none where it does not count
+    labels: Vec<Option<u32>>,
+    p: usize,
+    pairs: usize,
+    /// by frequency from 1 on: values at each label, none where the direction depends on others
+    directions: Vec<[Option<Vec<f64>>; 2]>,
+}
+
+impl LabelBasis {
+    /// From labels `(p²)`, a-major, none where the operation is undefined.
+    ///
+    /// # Errors
+    /// When `angles` is multiplicative and p is not prime.
+    pub fn new(
+        labels: &[Option<u32>],
+        p: usize,
+        angles: BasisKind,
+    ) -> Result<LabelBasis, BasisError> {
+        let basis = Basis::of(angles, p)?;
+        let inside = |label: &u32| !basis.outside().contains(&(*label as usize));
+        let labels: Vec<Option<u32>> = labels.iter().map(|label| label.filter(inside)).collect();
+        let mut weights = vec![0.0; p];
+        for label in labels.iter().flatten() {
+            weights[*label as usize] += 1.0;
+        }
+        let pairs = labels.iter().flatten().count();
+        let matrix = basis.matrix();
+        let mut done: Vec<Vec<f64>> = Vec::new();
+        // The constant first: it is no direction, but everything is orthogonal to it.
+        let constant = normalize(&vec![1.0; p], &weights, &mut done);
+        let mut directions = Vec::new();
+        for k in 1..=basis.frequencies() {
+            let mut of_k = [None, None];
+            for (slot, row) in of_k.iter_mut().zip(basis.rows_of(k)) {
+                *slot = normalize(&matrix[row * p..(row + 1) * p], &weights, &mut done);
+            }
+            directions.push(of_k);
+        }
+        debug_assert_eq!(constant.is_some(), pairs > 0);
+        Ok(LabelBasis {
+            labels,
+            p,
+            pairs,
+            directions,
+        })
+    }
+
+    /// The largest frequency.
+    pub fn frequencies(&self) -> usize {
+        self.directions.len()
+    }
+
+    /// How many pairs count.
+    pub fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// The label of each pair of the grid, none where it does not count.
+    pub fn labels(&self) -> &[Option<u32>] {
+        &self.labels
+    }
+
+    /// The directions of frequency k as functions of the label, each `(p)`: cosine, sine.
+    pub fn directions(&self, k: usize) -> impl Iterator<Item = &[f64]> {
+        self.directions[k - 1].iter().flatten().map(Vec::as_slice)
+    }
+
+    /// Coefficients of tables `(p², width)` along the directions of frequency k, one row `(width)` a
+    /// direction, from [`LabelBasis::sums`].
+    pub fn coefficients(&self, k: usize, sums: &[f64]) -> Vec<Vec<f64>> {
+        let width = sums.len() / self.p;
+        self.directions(k)
+            .map(|direction| {
+                let mut out = vec![0.0; width];
+                for (weight, row) in direction.iter().zip(sums.chunks_exact(width.max(1))) {
+                    out.iter_mut().zip(row).for_each(|(o, x)| *o += weight * x);
+                }
+                out
+            })
+            .collect()
+    }
+
+    /// Sums of the rows of a table `(p², width)` by label, `(p, width)`.
+    pub fn sums(&self, table: &[f32]) -> Vec<f64> {
+        let width = table.len() / self.labels.len().max(1);
+        let mut sums = vec![0.0; self.p * width];
+        for (label, row) in self.labels.iter().zip(table.chunks_exact(width.max(1))) {
+            if let Some(label) = label {
+                let sum = &mut sums[*label as usize * width..][..width];
+                sum.iter_mut()
+                    .zip(row)
+                    .for_each(|(s, x)| *s += f64::from(*x));
+            }
+        }
+        sums
+    }
+}
+
+/// What of a function is orthogonal to all that are done, at length 1 in the weighted sense; none if
+/// nothing is left.
+fn normalize(function: &[f64], weights: &[f64], done: &mut Vec<Vec<f64>>) -> Option<Vec<f64>> {
+    let dot = |f: &[f64], g: &[f64]| -> f64 {
+        f.iter()
+            .zip(g)
+            .zip(weights)
+            .map(|((f, g), w)| w * f * g)
+            .sum()
+    };
+    let length = dot(function, function).sqrt();
+    if length.is_nan() || length <= 0.0 {
+        return None;
+    }
+    let mut rest: Vec<f64> = function.iter().map(|x| x / length).collect();
+    for _ in 0..2 {
+        for other in done.iter() {
+            let overlap = dot(&rest, other);
+            rest.iter_mut()
+                .zip(other)
+                .for_each(|(r, o)| *r -= overlap * o);
+        }
+    }
+    let left = dot(&rest, &rest).sqrt();
+    if left < 1e-8 {
+        return None;
+    }
+    rest.iter_mut().for_each(|x| *x /= left);
+    done.push(rest.clone());
+    Some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(p: u32, f: impl Fn(u32, u32) -> Option<u32>) -> Vec<Option<u32>> {
+        (0..p * p).map(|i| f(i / p, i % p)).collect()
+    }
+
+    /// All directions as functions of the pair, one after the other.
+    fn on_pairs(basis: &LabelBasis) -> Vec<Vec<f64>> {
+        (1..=basis.frequencies())
+            .flat_map(|k| basis.directions(k).map(<[f64]>::to_vec).collect::<Vec<_>>())
+            .map(|d| {
+                basis
+                    .labels()
+                    .iter()
+                    .map(|l| l.map_or(0.0, |l| d[l as usize]))
+                    .collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn directions_are_orthonormal_for_any_operation() {
+        let p = 13;
+        let quadratic = labels(p, |a, b| Some((a * a + a * b + b * b) % 13));
+        let partial = labels(p, |a, b| (b % 3 != 0).then_some(a * b * b % 13));
+        for labels in [quadratic, partial] {
+            let basis = LabelBasis::new(&labels, 13, BasisKind::Labels).unwrap();
+            let all = on_pairs(&basis);
+            assert_eq!(all.len(), 12);
+            for (i, f) in all.iter().enumerate() {
+                assert!(f.iter().sum::<f64>().abs() < 1e-9);
+                for (j, g) in all.iter().enumerate() {
+                    let dot: f64 = f.iter().zip(g).map(|(f, g)| f * g).sum();
+                    assert!((dot - f64::from(u8::from(i == j))).abs() < 1e-12, "{i} {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn for_addition_they_are_the_trig_sum_directions() {
+        // science §3.1: cos(w_k (a + b)) = (cc − ss)/√2 in the 2-D basis.
+        let (p, k) = (11usize, 3);
+        let labels = labels(11, |a, b| Some((a + b) % 11));
+        let directions = LabelBasis::new(&labels, p, BasisKind::Additive).unwrap();
+        let f = Basis::additive(p).matrix();
+        let row = |i: usize, x: usize| f[i * p + x];
+        let cos = directions.directions(k).next().unwrap().to_vec();
+        for (i, label) in labels.iter().enumerate() {
+            let (a, b) = (i / p, i % p);
+            let (c, s) = (2 * k - 1, 2 * k);
+            let want = (row(c, a) * row(c, b) - row(s, a) * row(s, b)) / 2f64.sqrt();
+            let got = cos[label.unwrap() as usize];
+            assert!((got - want).abs() < 1e-12, "{a} {b}: {got} {want}");
+        }
+    }
+
+    #[test]
+    fn few_labels_have_few_directions() {
+        let labels = labels(7, |a, _| Some(u32::from(a == 0)));
+        let basis = LabelBasis::new(&labels, 7, BasisKind::Labels).unwrap();
+        let count: usize = (1..=3).map(|k| basis.directions(k).count()).sum();
+        assert_eq!(count, 1);
+    }
+}
