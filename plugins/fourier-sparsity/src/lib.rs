@@ -1,1 +1,193 @@
-//! The analysis `fourier-sparsity`.
+//! The analysis `fourier-sparsity`: on how few frequencies the model sits.
+//!
+//! Of W_E, W_U and the neuron-logit map W_L = W_out W_U it takes the norm of each frequency in the
+//! operation's basis (cosine and sine merged, not squared; science §3.2), of the logits the share of
+//! their variance along the label's directions cos and sin of w_k f(a, b), of the neurons each one's
+//! best frequency. From the norms: the Gini coefficient, the inverse participation ratio and the
+//! effective number of frequencies (science §3.3).
+//!
+//! **Key frequencies** by each published rule, which can differ (science §5.5):
+//!
+//! | rule | frequencies |
+//! |---|---|
+//! | `max/4` | of W_E, with a norm above a quarter of the largest (rule A, the newer demo) |
+//! | `5 medians` | of W_E, with a norm above five times the median |
+//! | `neurons` | that are some neuron's best, before any threshold (rule B, the paper and ARENA) |
+//! | `W_L` | of the neuron-logit map, above a quarter of the largest: rule C names no threshold |
+//!
+//! For multiplication the frequencies are those of characters, numbered by logarithms to the smallest
+//! primitive root, and have an order (p − 1)/gcd(k, p − 1). Beside the right basis stand the wrong
+//! one and Gaussian noise of the same shape: a measure of sparsity says little alone.
+
+mod figures;
+mod spectra;
+
+use figures::Past;
+use grokrun_api::prelude::*;
+use grokrun_basis::{Basis, BasisKind, Energies, LabelBasis, gaussian};
+use spectra::{Spectrum, by_class, embedding, neuron_logit};
+
+/// The parameters.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
+#[schemars(crate = "grokrun_api::schemars")]
+pub struct Config {
+    /// auto (the one that suits the operation), additive, multiplicative or labels
+    pub basis: String,
+    /// also measure W_E in the other basis of the operands
+    pub wrong_basis: bool,
+    /// also measure Gaussian noise of the shape of W_E
+    pub control: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            basis: "auto".to_owned(),
+            wrong_basis: true,
+            control: true,
+        }
+    }
+}
+
+/// The running analysis.
+pub struct FourierSparsity {
+    config: Config,
+    p: usize,
+    kind: BasisKind,
+    basis: Basis,
+    wrong: Option<Basis>,
+    labels: LabelBasis,
+    past: Past,
+}
+
+impl Analysis for FourierSparsity {
+    type Config = Config;
+    const MANIFEST: Manifest = Manifest::new(
+        "fourier-sparsity",
+        "0.1.0",
+        "on how few frequencies embedding, unembedding, neuron-logit map and logits sit",
+    )
+    .needs(&[Need::Weights, Need::PostActivations, Need::Logits]);
+
+    fn check(config: &Config) -> Result<(), Failure> {
+        match config.basis.as_str() {
+            "auto" | "additive" | "multiplicative" | "labels" => Ok(()),
+            _ => Err(Failure::parameter(
+                "basis",
+                "must be auto, additive, multiplicative or labels",
+            )),
+        }
+    }
+
+    fn new(config: Config, task: &Task) -> Result<Self, Failure> {
+        let p = task.modulus;
+        let failed = |error: grokrun_basis::BasisError| Failure::new(error.to_string());
+        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
+        let basis = Basis::of(kind, p).map_err(failed)?;
+        let wrong = match basis.kind() {
+            BasisKind::Multiplicative => Some(Basis::additive(p)),
+            _ => Basis::multiplicative(p).ok(),
+        };
+        Ok(FourierSparsity {
+            p,
+            kind,
+            wrong: wrong.filter(|_| config.wrong_basis),
+            labels: LabelBasis::new(&task.labels, p, kind).map_err(failed)?,
+            past: Past::default(),
+            basis,
+            config,
+        })
+    }
+
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+        let (p, basis) = (self.p, &self.basis);
+        let w_e = snapshot.weight("embed.W_E")?;
+        let w_u = snapshot.weight("unembed.W_U")?;
+        let tokens = embedding(w_e, p);
+        let w_l = neuron_logit(snapshot.weight("blocks.0.mlp.W_out")?, w_u, p);
+        let spectra = [
+            ("W_E", Spectrum::of(basis, tokens)),
+            ("W_U", Spectrum::of(basis, &by_class(w_u.data(), p))),
+            ("W_L", Spectrum::of(basis, &w_l)),
+        ];
+        for (name, spectrum) in &spectra {
+            out.scalar(&format!("{name} gini"), spectrum.gini());
+            let number = spectrum.effective_number();
+            out.scalar(&format!("{name} effective number"), number);
+            out.scalar(&format!("{name} participation"), spectrum.participation());
+            let narrow = spectrum.norms.iter().map(|x| *x as f32);
+            out.tensor(&format!("{name}-norms"), &[spectrum.norms.len()], narrow);
+        }
+        let mut compared = vec![spectra[0].1.gini()];
+        if let Some(wrong) = &self.wrong {
+            let gini = Spectrum::of(wrong, tokens).gini();
+            out.scalar("W_E gini, wrong basis", gini);
+            compared.push(gini);
+        }
+        if self.config.control {
+            let noise = gaussian(snapshot.epoch().cast_signed(), tokens.len());
+            let gini = Spectrum::of(basis, &noise).gini();
+            out.scalar("W_E gini, noise", gini);
+            compared.push(gini);
+        }
+
+        let logits = Energies::along_labels(&self.labels, snapshot.logits()?.data()).shares();
+        out.scalar("logits explained", logits.iter().sum());
+        let narrow = logits.iter().map(|x| *x as f32);
+        out.tensor("logit-shares", &[logits.len()], narrow);
+
+        let post = snapshot.post()?;
+        let neurons = match self.kind {
+            BasisKind::Labels => Energies::along_labels(&self.labels, post.data()),
+            _ => Energies::in_basis(basis, post.data()),
+        };
+        let mut of_neurons: Vec<usize> = neurons.best().iter().map(|(k, _)| *k).collect();
+        of_neurons.retain(|k| *k > 0);
+        of_neurons.sort_unstable();
+        of_neurons.dedup();
+        let keys = [
+            ("max/4", spectra[0].1.above_quarter()),
+            ("5 medians", spectra[0].1.above_medians()),
+            ("neurons", of_neurons),
+            ("W_L", spectra[2].1.above_quarter()),
+        ];
+        for (rule, keys) in &keys {
+            out.scalar(&format!("key frequencies, {rule}"), keys.len() as f64);
+        }
+        let [w_e_spectrum, _, w_l_spectrum] = spectra.map(|(_, spectrum)| spectrum.norms);
+        self.past.push(
+            snapshot.epoch(),
+            [w_e_spectrum, w_l_spectrum],
+            logits,
+            compared,
+            keys.map(|(rule, keys)| (rule, keys)),
+        );
+        self.past.keep_map(basis.forward(tokens));
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        self.past.tables(&self.basis, out);
+        self.past
+            .draw(&self.basis, self.wrong.is_some(), self.config.control, out);
+        let mut note = format!("basis: {}", self.kind);
+        if let Some(root) = self.basis.root() {
+            note.push_str(&format!(
+                ", characters of the logarithm to the primitive root {root}"
+            ));
+        }
+        if self.kind == BasisKind::Labels {
+            note.push_str(
+                "; the operands have no angle of their own in it, so that W_E is shown in the additive basis and need not be sparse",
+            );
+        }
+        out.note(note);
+        Ok(())
+    }
+}
+
+grokrun_api::export_plugin!(FourierSparsity);
+
+#[cfg(test)]
+mod tests;

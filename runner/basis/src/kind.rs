@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::group::{powers, primitive_root};
+use crate::group::{is_prime, powers, primitive_root};
 
 /// A kind of basis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,11 +23,26 @@ pub enum BasisError {
     #[error("the multiplicative basis needs a prime modulus, and {0} is none")]
     NotPrime(usize),
     /// not a kind's name
-    #[error("there is no basis {0}; expected additive, multiplicative or labels")]
+    #[error("there is no basis {0}; expected auto, additive, multiplicative or labels")]
     Unknown(String),
 }
 
 impl BasisKind {
+    /// The basis that a user asks for: a kind's name, or `auto` for the one that suits the operation.
+    ///
+    /// # Errors
+    /// When it is neither, or p is not prime where it must be.
+    pub fn choose(word: &str, labels: &[Option<u32>], p: usize) -> Result<BasisKind, BasisError> {
+        let kind = match word {
+            "auto" => BasisKind::of(labels, p),
+            word => word.parse()?,
+        };
+        match kind {
+            BasisKind::Multiplicative if !is_prime(p) => Err(BasisError::NotPrime(p)),
+            kind => Ok(kind),
+        }
+    }
+
     /// The basis in which a model that has learnt this operation should be sparse, from its labels
     /// `(p²)`, a-major, none where it is undefined.
     ///

@@ -1,0 +1,159 @@
+//! What was seen over training, in tables and figures.
+
+use grokrun_api::prelude::*;
+use grokrun_api::serde_json::Value;
+use grokrun_basis::Basis;
+
+/// The most frames of a figure that moves.
+const MOST_FRAMES: usize = 200;
+
+/// The numbers of all snapshots that figures need.
+#[derive(Default)]
+pub(crate) struct Past {
+    epochs: Vec<u64>,
+    /// norms by frequency of W_E and of W_L, by snapshot
+    norms: Vec<[Vec<f64>; 2]>,
+    /// share of the logits' variance by frequency, of the last snapshot
+    logits: Vec<f64>,
+    /// the Gini of W_E: in the basis, in the wrong one, of noise
+    compared: Vec<Vec<f64>>,
+    /// of the last snapshot, by rule
+    keys: Vec<(&'static str, Vec<usize>)>,
+    /// F W_E of the last snapshot, `(p, d_model)`
+    map: Vec<f64>,
+}
+
+impl Past {
+    pub(crate) fn push(
+        &mut self,
+        epoch: u64,
+        norms: [Vec<f64>; 2],
+        logits: Vec<f64>,
+        compared: Vec<f64>,
+        keys: [(&'static str, Vec<usize>); 4],
+    ) {
+        self.epochs.push(epoch);
+        self.norms.push(norms);
+        self.logits = logits;
+        self.compared.push(compared);
+        self.keys = keys.into();
+    }
+
+    pub(crate) fn keep_map(&mut self, map: Vec<f64>) {
+        self.map = map;
+    }
+
+    /// The key frequencies of the last snapshot by each rule, and each with its norms.
+    pub(crate) fn tables(&self, basis: &Basis, out: &mut dyn Sink) {
+        let Some([w_e, w_l]) = self.norms.last() else {
+            return;
+        };
+        let rules = self.keys.iter().map(|(rule, keys)| {
+            let list: Vec<String> = keys.iter().map(usize::to_string).collect();
+            vec![json!(rule), json!(keys.len()), json!(list.join(", "))]
+        });
+        out.table("rules", &["rule", "count", "frequencies"], rules.collect());
+        let mut all: Vec<usize> = self
+            .keys
+            .iter()
+            .flat_map(|(_, keys)| keys.clone())
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        let row = |k: usize| -> Vec<Value> {
+            let by = |rule: &str| {
+                let found = self.keys.iter().find(|(name, _)| *name == rule);
+                json!(found.is_some_and(|(_, keys)| keys.contains(&k)))
+            };
+            vec![
+                json!(k),
+                json!(basis.order_of(k)),
+                json!(w_e[k - 1]),
+                json!(w_l[k - 1]),
+                json!(self.logits.get(k - 1)),
+                by("max/4"),
+                by("5 medians"),
+                by("neurons"),
+                by("W_L"),
+            ]
+        };
+        let columns = [
+            "frequency",
+            "order",
+            "W_E",
+            "W_L",
+            "logits",
+            "max/4",
+            "5 medians",
+            "neurons",
+            "W_L key",
+        ];
+        out.table(
+            "key-frequencies",
+            &columns,
+            all.into_iter().map(row).collect(),
+        );
+    }
+
+    pub(crate) fn draw(&self, basis: &Basis, wrong: bool, control: bool, out: &mut dyn Sink) {
+        let Some(last) = self.norms.last() else {
+            return;
+        };
+        let epochs: Vec<f64> = self.epochs.iter().map(|e| *e as f64).collect();
+        let mut figure = Figure::new("Gini of the norms of W_E by frequency")
+            .x("epoch", Axis::Linear)
+            .y("Gini", Axis::Linear);
+        let names = [
+            (true, "the operation's basis"),
+            (wrong, "the wrong basis"),
+            (control, "Gaussian noise"),
+        ];
+        let names = names.iter().filter(|(is, _)| *is).map(|(_, name)| name);
+        for (i, name) in names.enumerate() {
+            let values: Vec<f64> = self.compared.iter().map(|row| row[i]).collect();
+            figure = figure.trace(Trace::line(name, &epochs, &values));
+        }
+        out.figure("gini", figure);
+
+        for (part, name) in ["W_E", "W_L"].into_iter().enumerate() {
+            let bars = |norms: &[Vec<f64>; 2]| {
+                let labels: Vec<String> = (1..=norms[part].len()).map(|k| k.to_string()).collect();
+                Trace::bar(name, &labels, &norms[part])
+            };
+            let mut figure = Figure::new(&format!("{name} by frequency"))
+                .x("frequency", Axis::Linear)
+                .y("norm", Axis::Linear)
+                .trace(bars(last));
+            let step = self.epochs.len().div_ceil(MOST_FRAMES).max(1);
+            for (i, (epoch, norms)) in self.epochs.iter().zip(&self.norms).enumerate() {
+                if i % step == 0 || i + 1 == self.epochs.len() {
+                    figure = figure.frame(*epoch, vec![bars(norms)]);
+                }
+            }
+            out.figure(&format!("{name}-norms"), figure);
+        }
+
+        let labels: Vec<String> = (1..=self.logits.len()).map(|k| k.to_string()).collect();
+        let figure = Figure::new("Logits along cos and sin of the label's angle, last snapshot")
+            .x("frequency", Axis::Linear)
+            .y("share of variance", Axis::Linear)
+            .trace(Trace::bar("", &labels, &self.logits));
+        out.figure("logit-shares", figure);
+
+        let p = basis.modulus();
+        let width = self.map.len() / p.max(1);
+        let rows: Vec<Vec<f64>> = self
+            .map
+            .chunks_exact(width.max(1))
+            // Four digits are more than a screen shows.
+            .map(|row| row.iter().map(|x| (x * 1e4).round() / 1e4).collect())
+            .collect();
+        let names: Vec<String> = (0..p).map(|row| basis.name(row)).collect();
+        let columns: Vec<String> = (0..width).map(|c| c.to_string()).collect();
+        let figure = Figure::new("W_E in the basis, last snapshot")
+            .x("residual stream dimension", Axis::Linear)
+            .y("basis function", Axis::Linear)
+            .trace(Trace::heatmap(&rows, Colors::Diverging).labelled(&columns, &names));
+        out.figure("W_E-in-basis", figure);
+    }
+}

@@ -1,0 +1,126 @@
+//! Planted frequencies in the right and the wrong basis, and noise.
+
+use grokrun_api::testing::{Expert, Recorder, random, run, task};
+
+use super::*;
+
+fn analyse(config: Config, task: &Task, snapshots: &[grokrun_api::SnapshotData]) -> Recorder {
+    let mut analysis = FourierSparsity::new(config, task).unwrap();
+    run(&mut analysis, snapshots).unwrap()
+}
+
+fn rule(found: &Recorder, rule: &str) -> String {
+    let rows = found.table("rules").unwrap();
+    let row = rows.iter().find(|row| row["rule"] == rule).unwrap();
+    row["frequencies"].as_str().unwrap().to_owned()
+}
+
+fn add() -> Task {
+    task("add", 23, |a, b| Some((a + b) % 23))
+}
+
+fn mul() -> Task {
+    task("mul", 23, |a, b| Some(a * b % 23))
+}
+
+#[test]
+fn planted_frequencies_are_the_keys_by_every_rule() {
+    for (task, expert) in [
+        (add(), Expert::additive(23, &[2, 5, 9])),
+        (mul(), Expert::multiplicative(23, 5, &[2, 5, 9])),
+    ] {
+        let expert = Expert {
+            noise: 0.02,
+            ..expert
+        };
+        let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        for name in ["max/4", "5 medians", "neurons", "W_L"] {
+            assert_eq!(
+                rule(&found, name),
+                "2, 5, 9",
+                "{name} of {}",
+                task.operation
+            );
+        }
+        let gini = found.last("W_E gini").unwrap();
+        assert!(gini > 0.6, "{gini}");
+        assert!(found.last("W_E gini, wrong basis").unwrap() < gini / 2.0);
+        assert!(found.last("W_E gini, noise").unwrap() < 0.15);
+        let number = found.last("W_E effective number").unwrap();
+        assert!((number - 3.0).abs() < 0.2, "{number}");
+        assert!(found.last("logits explained").unwrap() > 0.99);
+        for figure in [
+            "gini",
+            "W_E-norms",
+            "W_L-norms",
+            "logit-shares",
+            "W_E-in-basis",
+        ] {
+            assert!(found.figure(figure).is_some(), "{figure}");
+        }
+    }
+}
+
+#[test]
+fn characters_carry_their_order_and_the_root_is_named() {
+    let task = mul();
+    let expert = Expert::multiplicative(23, 5, &[2, 11]);
+    let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+    let keys = found.table("key-frequencies").unwrap();
+    let order = |k: u64| keys.iter().find(|row| row["frequency"] == k).unwrap()["order"].clone();
+    assert_eq!((order(2), order(11)), (json!(11), json!(2)));
+    assert!(
+        found.notes()[0].contains("primitive root 5"),
+        "{:?}",
+        found.notes()
+    );
+}
+
+#[test]
+fn noise_is_not_sparse() {
+    let task = add();
+    let found = analyse(Config::default(), &task, &[random(&task, 0, 3)]);
+    for name in ["W_E gini", "W_U gini", "W_L gini"] {
+        let gini = found.last(name).unwrap();
+        assert!(gini < 0.15, "{name} {gini}");
+    }
+    assert!(found.last("logits explained").unwrap() < 0.2);
+}
+
+#[test]
+fn the_wrong_basis_can_be_asked_for() {
+    let task = mul();
+    let config = Config {
+        basis: "additive".to_owned(),
+        wrong_basis: false,
+        control: false,
+    };
+    let expert = Expert::multiplicative(23, 5, &[2, 5, 9]);
+    let found = analyse(config, &task, &[expert.snapshot(&task, 0)]);
+    assert!(found.last("W_E gini").unwrap() < 0.35);
+    assert_eq!(found.last("W_E gini, noise"), None);
+    assert!(found.notes()[0].contains("additive"));
+}
+
+#[test]
+fn an_operation_without_angles_says_so() {
+    let task = task("square-sum", 11, |a, b| Some((a * a + b * b) % 11));
+    let found = analyse(Config::default(), &task, &[random(&task, 0, 3)]);
+    assert!(found.notes()[0].contains("labels"), "{:?}", found.notes());
+}
+
+#[test]
+fn parameters_are_judged() {
+    let config = Config {
+        basis: "fourier".to_owned(),
+        ..Config::default()
+    };
+    let error = FourierSparsity::check(&config).unwrap_err().to_string();
+    assert!(error.contains("basis"), "{error}");
+    let composite = task("add", 12, |a, b| Some((a + b) % 12));
+    let config = Config {
+        basis: "multiplicative".to_owned(),
+        ..Config::default()
+    };
+    assert!(FourierSparsity::new(config, &composite).is_err());
+}
