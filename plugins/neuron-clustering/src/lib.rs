@@ -1,1 +1,223 @@
-//! The analysis `neuron-clustering`.
+//! The analysis `neuron-clustering`: which neurons compute which frequency.
+//!
+//! Each neuron's output over the grid of pairs is centred and taken in the operation's basis; E_k is
+//! the energy of the products of {const, cos, sin} of frequency k on a with those on b, without the
+//! constant. A neuron belongs to the frequency with the largest E_k if that is at least `threshold`
+//! of all its energy, and else to the group that the paper calls "always firing" (science §3.2,
+//! "Neuron clustering"; the paper drops the constant, the demo zeroes it, and both are this). For
+//! multiplication only pairs without 0 count; for an operation whose operands have no angle, the two
+//! directions of the label take the place of the products (science §5.2, §5.3).
+//!
+//! Losses: of neurons reduced to the terms of their cluster, and of those without each cluster
+//! (science §3.2, "Clean-neuron loss", "Cluster ablation"), over all pairs that count, with bias
+//! correction. Phases, by rule: the first snapshot with a tenth, half, and nine tenths of the neurons
+//! that are in clusters at the last.
+
+mod clusters;
+mod figures;
+mod losses;
+
+use clusters::{Clusters, Space};
+use figures::{Past, Seen};
+use grokrun_api::prelude::*;
+use grokrun_basis::{Basis, BasisError, BasisKind, LabelBasis, gaussian};
+use losses::{Model, losses};
+
+/// The parameters.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
+#[schemars(crate = "grokrun_api::schemars")]
+pub struct Config {
+    /// the least share of a neuron's variance that its frequency explains
+    pub threshold: f64,
+    /// auto (the one that suits the operation), additive, multiplicative or labels
+    pub basis: String,
+    /// compute the loss of cleaned neurons and without each cluster
+    pub losses: bool,
+    /// clusters of fewer neurons are not ablated
+    pub smallest: usize,
+    /// also cluster Gaussian noise of the neurons' shape, once
+    pub control: bool,
+    /// also cluster in the other basis of the operands
+    pub wrong_basis: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            threshold: 0.85,
+            basis: "auto".to_owned(),
+            losses: true,
+            smallest: 4,
+            control: true,
+            wrong_basis: true,
+        }
+    }
+}
+
+/// The running analysis.
+pub struct NeuronClustering {
+    config: Config,
+    task: Task,
+    space: Space,
+    wrong: Option<Space>,
+    past: Past,
+}
+
+fn space(kind: BasisKind, task: &Task) -> Result<Space, BasisError> {
+    let basis = Basis::of(kind, task.modulus)?;
+    let labels = LabelBasis::new(&task.labels, task.modulus, kind)?;
+    Ok(Space::new(kind, basis, labels))
+}
+
+impl Analysis for NeuronClustering {
+    type Config = Config;
+    const MANIFEST: Manifest = Manifest::new(
+        "neuron-clustering",
+        "0.1.0",
+        "which neurons compute which frequency, and what each cluster is good for",
+    )
+    .needs(&[
+        Need::Weights,
+        Need::PreActivations,
+        Need::PostActivations,
+        Need::Logits,
+    ]);
+
+    fn check(config: &Config) -> Result<(), Failure> {
+        if !(config.threshold > 0.0 && config.threshold <= 1.0) {
+            return Err(Failure::parameter(
+                "threshold",
+                "must be above 0 and at most 1",
+            ));
+        }
+        match config.basis.as_str() {
+            "auto" | "additive" | "multiplicative" | "labels" => Ok(()),
+            _ => Err(Failure::parameter(
+                "basis",
+                "must be auto, additive, multiplicative or labels",
+            )),
+        }
+    }
+
+    fn new(config: Config, task: &Task) -> Result<Self, Failure> {
+        let failed = |error: BasisError| Failure::new(error.to_string());
+        let p = task.modulus;
+        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
+        let other = match kind {
+            BasisKind::Multiplicative => BasisKind::Additive,
+            _ => BasisKind::Multiplicative,
+        };
+        let wrong = config
+            .wrong_basis
+            .then(|| space(other, task).ok())
+            .flatten();
+        Ok(NeuronClustering {
+            space: space(kind, task).map_err(failed)?,
+            wrong,
+            past: Past::default(),
+            task: task.clone(),
+            config,
+        })
+    }
+
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+        let (post, p) = (snapshot.post()?, self.task.modulus);
+        let d = post.shape().get(1).copied().unwrap_or(0);
+        let clusters = Clusters::new(&self.space.energies(post.data()), self.config.threshold);
+        out.scalar("neurons in clusters", clusters.clustered() as f64);
+        out.scalar("clusters", clusters.members.len() as f64);
+        out.scalar("neurons in none", clusters.rest.len() as f64);
+        out.scalar("mean fraction", clusters.mean_fraction());
+        let of =
+            |pick: fn(&(usize, f64)) -> f32| clusters.best.iter().map(pick).collect::<Vec<_>>();
+        out.tensor("frequency", &[d], of(|(k, _)| *k as f32));
+        out.tensor("fraction", &[d], of(|(_, fraction)| *fraction as f32));
+        let mut counts = vec![0.0f32; self.space.frequencies()];
+        for (k, members) in &clusters.members {
+            counts[k - 1] = members.len() as f32;
+        }
+        out.tensor("cluster-counts", &[counts.len()], counts);
+        let active = active(snapshot.pre()?, &self.space.pairs);
+        out.tensor("active", &[d], active.iter().map(|x| *x as f32));
+        if let Some(wrong) = &self.wrong {
+            let other = Clusters::new(&wrong.energies(post.data()), self.config.threshold);
+            out.scalar("neurons in clusters, wrong basis", other.clustered() as f64);
+            out.scalar("mean fraction, wrong basis", other.mean_fraction());
+        }
+        if self.config.control && snapshot.epoch() == 0 {
+            let noise = gaussian(1, post.data().len());
+            let other = Clusters::new(&self.space.energies(&noise), self.config.threshold);
+            out.tensor(
+                "noise-fraction",
+                &[d],
+                other.best.iter().map(|(_, x)| *x as f32),
+            );
+            self.past.noise = Some((other.clustered(), other.mean_fraction()));
+        }
+        let losses = match self.config.losses {
+            true => {
+                let w_l = neuron_logit(snapshot, p)?;
+                let model = Model {
+                    post: post.data(),
+                    w_l: &w_l,
+                    logits: snapshot.logits()?.data(),
+                    labels: &self.task.labels,
+                    p,
+                };
+                let losses = losses(&self.space, &clusters, &model, self.config.smallest);
+                out.scalar("loss", losses.original);
+                out.scalar("clean-neuron loss", losses.clean);
+                for (k, loss) in &losses.without {
+                    out.scalar(&format!("loss without cluster {k}"), *loss);
+                }
+                Some(losses)
+            }
+            false => None,
+        };
+        self.past.push(Seen {
+            epoch: snapshot.epoch(),
+            clusters,
+            active,
+            losses,
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        self.past.tables(&self.space, self.config.threshold, out);
+        self.past.draw(self.config.threshold, out);
+        Ok(())
+    }
+}
+
+/// The share of the pairs that count at which each neuron's input is above 0.
+fn active(pre: Tensor<'_>, pairs: &[usize]) -> Vec<f64> {
+    let mut counts = vec![0u32; pre.shape().get(1).copied().unwrap_or(0)];
+    for pair in pairs {
+        for (count, x) in counts.iter_mut().zip(pre.row(*pair)) {
+            *count += u32::from(*x > 0.0);
+        }
+    }
+    let all = pairs.len().max(1) as f64;
+    counts.into_iter().map(|c| f64::from(c) / all).collect()
+}
+
+/// W_L = W_out W_U, `(d_mlp, p)`.
+fn neuron_logit(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
+    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
+    let w_u = snapshot.weight("unembed.W_U")?;
+    let neurons = w_out.shape().first().copied().unwrap_or(0);
+    let mut map = vec![0.0; neurons * p];
+    for (neuron, out) in map.chunks_exact_mut(p.max(1)).enumerate() {
+        for (weight, row) in w_out.row(neuron).iter().zip(w_u.data().chunks_exact(p)) {
+            out.iter_mut().zip(row).for_each(|(o, x)| *o += weight * x);
+        }
+    }
+    Ok(map)
+}
+
+grokrun_api::export_plugin!(NeuronClustering);
+
+#[cfg(test)]
+mod tests;

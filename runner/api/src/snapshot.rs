@@ -233,6 +233,14 @@ impl SnapshotData {
         self.tensors.push((name.into(), shape.to_vec(), data));
     }
 
+    /// Puts other numbers, as many, in the place of a tensor's; nothing happens if there is none of
+    /// that name.
+    pub fn replace(&mut self, name: &str, data: Numbers) {
+        if let Some(tensor) = self.tensors.iter_mut().find(|(n, ..)| n == name) {
+            tensor.2 = data;
+        }
+    }
+
     /// Shows it, as far as `needs` go.
     pub fn show<R>(
         &self,

@@ -88,7 +88,7 @@ impl Collector {
                 columns,
                 rows,
             } => {
-                check_name(&name)?;
+                check_file(&name)?;
                 if let Some(row) = rows.iter().find(|row| row.len() != columns.len()) {
                     return Err(format!(
                         "a row of table {name} has {} values; expected {}, one a column",
@@ -100,7 +100,7 @@ impl Collector {
                 Ok(())
             }
             Finding::Figure { name, figure } => {
-                check_name(&name)?;
+                check_file(&name)?;
                 if !figure.get("data").is_some_and(Value::is_array) {
                     return Err(format!(
                         "figure {name} has no traces; expected {{\"data\": […], \"layout\": {{…}}}}"
@@ -127,7 +127,7 @@ impl Collector {
                 "series {name} got a value after the last snapshot; expected scalars from observe, and tables from finish"
             ));
         };
-        check_name(&name)?;
+        check_line(&name)?;
         let series = &mut self.findings.series;
         if series.epochs.last() != Some(&epoch) {
             series.epochs.push(epoch);
@@ -146,7 +146,7 @@ impl Collector {
     }
 
     fn tensor(&mut self, name: String, shape: Vec<usize>, data: Vec<f32>) -> Result<(), String> {
-        check_name(&name)?;
+        check_line(&name)?;
         let count = shape
             .iter()
             .try_fold(1usize, |n, size| n.checked_mul(*size));
@@ -195,17 +195,33 @@ impl Sink for Collector {
     }
 }
 
-/// Names become columns, keys and files.
-fn check_name(name: &str) -> Result<(), String> {
-    let good = |c: char| c.is_ascii_alphanumeric() || "-_.+ ".contains(c);
+/// Names of series and tensors become columns and keys: any line of text.
+fn check_line(name: &str) -> Result<(), String> {
+    let fits = !name.trim().is_empty() && name.len() <= LONGEST_NAME;
+    if fits && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!(
+        "{:?} is no name for a series or tensor; expected a line of at most {LONGEST_NAME} bytes",
+        shown(name)
+    ))
+}
+
+/// Names of tables and figures become files.
+fn check_file(name: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('.');
     if fits && name.chars().all(good) {
         return Ok(());
     }
-    let shown: String = name.chars().take(40).collect();
     Err(format!(
-        "{shown:?} is no name for a finding; expected at most {LONGEST_NAME} letters, digits, spaces, -, _, + and ., the first not a dot"
+        "{:?} is no name for a table or figure; expected at most {LONGEST_NAME} letters, digits, -, _ and ., the first not a dot",
+        shown(name)
     ))
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(40).collect()
 }
 
 /// Bytes, roughly: what a bound needs.
@@ -266,8 +282,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_its_name() {
-        let cases: [(&str, Collector); 6] = [
-            ("../etc", with(Some(0), |s| s.scalar("../etc", 1.0))),
+        let cases: [(&str, Collector); 7] = [
+            ("../etc", with(Some(0), |s| s.table("../etc", &[], vec![]))),
+            ("a\\nb", with(Some(0), |s| s.scalar("a\nb", 1.0))),
             (
                 "wide",
                 with(Some(0), |s| s.tensor("wide", &[2, 2], [1.0; 3])),

@@ -1,0 +1,163 @@
+//! What was seen over training, in tables and figures.
+
+use std::collections::BTreeSet;
+
+use grokrun_api::prelude::*;
+
+use crate::clusters::{Clusters, Space};
+use crate::losses::Losses;
+
+/// The most frames of a figure that moves.
+const MOST_FRAMES: usize = 100;
+
+/// One snapshot's numbers.
+pub(crate) struct Seen {
+    pub(crate) epoch: u64,
+    pub(crate) clusters: Clusters,
+    /// share of pairs at which each neuron's input is above 0
+    pub(crate) active: Vec<f64>,
+    pub(crate) losses: Option<Losses>,
+}
+
+/// All snapshots.
+#[derive(Default)]
+pub(crate) struct Past {
+    seen: Vec<Seen>,
+    /// of noise: neurons in clusters, mean fraction
+    pub(crate) noise: Option<(usize, f64)>,
+}
+
+impl Past {
+    pub(crate) fn push(&mut self, seen: Seen) {
+        self.seen.push(seen);
+    }
+
+    pub(crate) fn tables(&self, space: &Space, threshold: f64, out: &mut dyn Sink) {
+        let Some(last) = self.seen.last() else { return };
+        let row = |(k, members): (&usize, &Vec<usize>)| {
+            let fractions = members.iter().map(|n| last.clusters.best[*n].1);
+            let mean = fractions.sum::<f64>() / members.len() as f64;
+            let without = last.losses.as_ref().and_then(|l| l.without.get(k));
+            vec![
+                json!(k),
+                json!(space.basis().order_of(*k)),
+                json!(members.len()),
+                json!(mean),
+                json!(without),
+            ]
+        };
+        let rows = last.clusters.members.iter().map(row).collect();
+        let columns = [
+            "frequency",
+            "order",
+            "neurons",
+            "mean fraction",
+            "loss without",
+        ];
+        out.table("clusters", &columns, rows);
+
+        let final_count = last.clusters.clustered();
+        let phase = |tenths: usize| {
+            let enough = |s: &&Seen| 10 * s.clusters.clustered() >= tenths * final_count;
+            self.seen.iter().find(enough).map(|s| s.epoch)
+        };
+        let phases = match final_count {
+            0 => vec![],
+            _ => [("a tenth", 1), ("half", 5), ("nine tenths", 9)]
+                .map(|(share, tenths)| vec![json!(share), json!(phase(tenths))])
+                .into(),
+        };
+        out.table("phases", &["of the last count", "first epoch"], phases);
+
+        let total = last.clusters.best.len();
+        out.note(format!(
+            "{final_count} of {total} neurons are in {} clusters, a frequency explaining at least {threshold} of their variance, in the basis {}",
+            last.clusters.members.len(),
+            space.kind()
+        ));
+        if let Some((count, fraction)) = self.noise {
+            out.note(format!(
+                "control: of {total} columns of Gaussian noise {count} would be in clusters, with a mean fraction of {fraction:.4}"
+            ));
+        }
+    }
+
+    pub(crate) fn draw(&self, threshold: f64, out: &mut dyn Sink) {
+        let Some(last) = self.seen.last() else { return };
+        let epochs: Vec<f64> = self.seen.iter().map(|s| s.epoch as f64).collect();
+        let over =
+            |pick: &dyn Fn(&Seen) -> f64| -> Vec<f64> { self.seen.iter().map(pick).collect() };
+
+        let keys: BTreeSet<usize> = last.clusters.members.keys().copied().collect();
+        let mut figure = Figure::new(&format!(
+            "Neurons by frequency, fraction at least {threshold}"
+        ))
+        .x("epoch", Axis::Linear)
+        .y("neurons", Axis::Linear)
+        .trace(Trace::line(
+            "all",
+            &epochs,
+            &over(&|s| s.clusters.clustered() as f64),
+        ));
+        for k in &keys {
+            let count = |s: &Seen| s.clusters.members.get(k).map_or(0, Vec::len) as f64;
+            figure = figure.trace(Trace::line(
+                &format!("frequency {k}"),
+                &epochs,
+                &over(&count),
+            ));
+        }
+        out.figure("clusters", figure);
+
+        let points = |s: &Seen| {
+            let frequency: Vec<f64> = s.clusters.best.iter().map(|(k, _)| *k as f64).collect();
+            // Three digits are more than a screen shows.
+            let short = |x: f64| (x * 1e3).round() / 1e3;
+            let fraction: Vec<f64> = s.clusters.best.iter().map(|(_, f)| short(*f)).collect();
+            let active: Vec<f64> = s.active.iter().map(|x| short(*x)).collect();
+            Trace::scatter("", &frequency, &fraction).colored_by(&active)
+        };
+        let mut figure =
+            Figure::new("Neurons: best frequency and fraction, coloured by share active")
+                .x("frequency", Axis::Linear)
+                .y("fraction of variance explained", Axis::Linear)
+                .trace(points(last));
+        let step = self.seen.len().div_ceil(MOST_FRAMES).max(1);
+        for (i, seen) in self.seen.iter().enumerate() {
+            if i % step == 0 || i + 1 == self.seen.len() {
+                figure = figure.frame(seen.epoch, vec![points(seen)]);
+            }
+        }
+        out.figure("neurons", figure);
+
+        let mut fractions: Vec<f64> = last.clusters.best.iter().map(|(_, f)| *f).collect();
+        let histogram = Figure::new("Fraction explained by a neuron's best frequency")
+            .x("fraction", Axis::Linear)
+            .y("neurons", Axis::Linear)
+            .trace(Trace::histogram("", &fractions, 20));
+        out.figure("fractions", histogram);
+        fractions.sort_by(|a, b| b.total_cmp(a));
+        let rank: Vec<f64> = (0..fractions.len()).map(|i| i as f64).collect();
+        let sorted = Figure::new("Fraction explained, sorted")
+            .x("neuron", Axis::Linear)
+            .y("fraction", Axis::Linear)
+            .trace(Trace::line("", &rank, &fractions));
+        out.figure("fractions-sorted", sorted);
+
+        if last.losses.is_some() {
+            let of = |pick: &dyn Fn(&Losses) -> f64| -> Vec<f64> {
+                over(&|s| s.losses.as_ref().map_or(f64::NAN, pick))
+            };
+            let mut figure = Figure::new("Loss of cleaned neurons, and without each cluster")
+                .x("epoch", Axis::Linear)
+                .y("loss", Axis::Log)
+                .trace(Trace::line("original", &epochs, &of(&|l| l.original)))
+                .trace(Trace::line("clean neurons", &epochs, &of(&|l| l.clean)));
+            for k in &keys {
+                let without = |l: &Losses| l.without.get(k).copied().unwrap_or(f64::NAN);
+                figure = figure.trace(Trace::line(&format!("without {k}"), &epochs, &of(&without)));
+            }
+            out.figure("losses", figure);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the clusters are good for: the loss of cleaned neurons, and without each cluster.
+
+use std::collections::BTreeMap;
+
+use crate::clusters::{Clusters, Space};
+
+/// Tables of a snapshot.
+pub(crate) struct Model<'a> {
+    /// the neurons' outputs, `(p², d_mlp)`
+    pub(crate) post: &'a [f32],
+    /// W_L = W_out W_U, `(d_mlp, p)`
+    pub(crate) w_l: &'a [f32],
+    /// `(p², p)`
+    pub(crate) logits: &'a [f32],
+    /// label of each pair
+    pub(crate) labels: &'a [Option<u32>],
+    /// classes
+    pub(crate) p: usize,
+}
+
+/// Mean cross-entropies over the pairs that count, all with bias correction.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Losses {
+    /// of the model itself
+    pub(crate) original: f64,
+    /// of neurons alone, each reduced to the terms of its cluster's frequency
+    pub(crate) clean: f64,
+    /// the same without one cluster, by frequency
+    pub(crate) without: BTreeMap<usize, f64>,
+}
+
+/// Clean-neuron loss and cluster ablations (science §3.2): the activations of each cluster are
+/// projected on the terms of its frequency and sent through W_L; the neurons of no cluster are taken
+/// as they are. Then L ← L + mean over pairs of (original − L), since what does not come from
+/// neurons is left out, and the loss over all pairs that count. Clusters of fewer than `smallest`
+/// neurons are in the sum, but not ablated.
+pub(crate) fn losses(
+    space: &Space,
+    clusters: &Clusters,
+    model: &Model<'_>,
+    smallest: usize,
+) -> Losses {
+    let pairs = &space.pairs;
+    let rows = |table: &[f32]| -> Vec<f32> {
+        pairs
+            .iter()
+            .flat_map(|pair| &table[pair * model.p..(pair + 1) * model.p])
+            .copied()
+            .collect()
+    };
+    let original = rows(model.logits);
+    let labels: Vec<usize> = pairs
+        .iter()
+        .map(|pair| model.labels[*pair].unwrap_or_default() as usize)
+        .collect();
+    let parts: BTreeMap<usize, Vec<f32>> = clusters
+        .members
+        .iter()
+        .map(|(k, members)| (*k, cleaned(space, *k, members, model)))
+        .collect();
+    let mut sum = unfiltered(space, &clusters.rest, model);
+    for part in parts.values() {
+        sum.iter_mut().zip(part).for_each(|(s, x)| *s += x);
+    }
+    let corrected = |logits: &[f32]| loss(logits, Some(&original), &labels, model.p);
+    let without = parts
+        .iter()
+        .filter(|(k, _)| clusters.members[k].len() >= smallest)
+        .map(|(k, part)| {
+            let rest: Vec<f32> = sum.iter().zip(part).map(|(s, x)| s - x).collect();
+            (*k, corrected(&rest))
+        })
+        .collect();
+    Losses {
+        original: loss(&original, None, &labels, model.p),
+        clean: corrected(&sum),
+        without,
+    }
+}
+
+/// Logits `(pairs, p)` of a cluster's neurons, each projected on the terms of frequency k. Through
+/// coefficients `(terms, d)`, W_L and back: a few operations a pair.
+fn cleaned(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Vec<f32> {
+    let terms = space.terms(k);
+    let (d, p) = (model.w_l.len() / model.p, model.p);
+    let mut by_class = vec![0.0; terms.len() * p];
+    for (term, out) in terms.iter().zip(by_class.chunks_exact_mut(p)) {
+        let mut coefficients = vec![0.0; members.len()];
+        for (weight, pair) in term.iter().zip(&space.pairs) {
+            let row = &model.post[pair * d..(pair + 1) * d];
+            for (c, neuron) in coefficients.iter_mut().zip(members) {
+                *c += f64::from(*weight) * f64::from(row[*neuron]);
+            }
+        }
+        for (c, neuron) in coefficients.iter().zip(members) {
+            let row = &model.w_l[neuron * p..(neuron + 1) * p];
+            out.iter_mut()
+                .zip(row)
+                .for_each(|(o, w)| *o += *c as f32 * w);
+        }
+    }
+    let mut logits = vec![0.0; space.pairs.len() * p];
+    for (term, classes) in terms.iter().zip(by_class.chunks_exact(p)) {
+        for (weight, row) in term.iter().zip(logits.chunks_exact_mut(p)) {
+            row.iter_mut()
+                .zip(classes)
+                .for_each(|(l, c)| *l += weight * c);
+        }
+    }
+    logits
+}
+
+/// Logits `(pairs, p)` of some neurons as they are. Half of the outputs of a ReLU are 0 and cost
+/// nothing.
+fn unfiltered(space: &Space, neurons: &[usize], model: &Model<'_>) -> Vec<f32> {
+    let (d, p) = (model.w_l.len() / model.p, model.p);
+    let mut logits = vec![0.0; space.pairs.len() * p];
+    for (pair, out) in space.pairs.iter().zip(logits.chunks_exact_mut(p)) {
+        let row = &model.post[pair * d..(pair + 1) * d];
+        for neuron in neurons {
+            let value = row[*neuron];
+            if value != 0.0 {
+                let weights = &model.w_l[neuron * p..(neuron + 1) * p];
+                out.iter_mut()
+                    .zip(weights)
+                    .for_each(|(o, w)| *o += value * w);
+            }
+        }
+    }
+    logits
+}
+
+/// The loss of logits `(pairs, p)`, moved so that their mean over pairs is that of `original`. The
+/// label's class stays out of the sum, so that small losses are accurate (science §1.8).
+fn loss(logits: &[f32], original: Option<&[f32]>, labels: &[usize], p: usize) -> f64 {
+    let mut shift = vec![0.0; p];
+    if let Some(original) = original {
+        for (from, to) in logits.chunks_exact(p).zip(original.chunks_exact(p)) {
+            let move_on = |(s, (from, to)): (&mut f64, (&f32, &f32))| {
+                *s += f64::from(*to) - f64::from(*from);
+            };
+            shift.iter_mut().zip(from.iter().zip(to)).for_each(move_on);
+        }
+        shift
+            .iter_mut()
+            .for_each(|s| *s /= labels.len().max(1) as f64);
+    }
+    let mut total = 0.0;
+    for (row, label) in logits.chunks_exact(p).zip(labels) {
+        let at = |class: usize| f64::from(row[class]) + shift[class];
+        let own = at(*label);
+        let others: f64 = (0..p)
+            .filter(|c| c != label)
+            .map(|c| (at(c) - own).exp())
+            .sum();
+        total += others.ln_1p();
+    }
+    total / labels.len().max(1) as f64
+}
