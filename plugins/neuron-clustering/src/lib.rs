@@ -50,7 +50,7 @@ impl Default for Config {
             losses: true,
             smallest: 4,
             control: true,
-            wrong_basis: true,
+            wrong_basis: false,
         }
     }
 }

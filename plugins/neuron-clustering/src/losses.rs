@@ -84,14 +84,20 @@ fn cleaned(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Vec
     let terms = space.terms(k);
     let (d, p) = (model.w_l.len() / model.p, model.p);
     let mut by_class = vec![0.0; terms.len() * p];
-    for (term, out) in terms.iter().zip(by_class.chunks_exact_mut(p)) {
-        let mut coefficients = vec![0.0; members.len()];
-        for (weight, pair) in term.iter().zip(&space.pairs) {
-            let row = &model.post[pair * d..(pair + 1) * d];
-            for (c, neuron) in coefficients.iter_mut().zip(members) {
-                *c += f64::from(*weight) * f64::from(row[*neuron]);
-            }
+    let mut coefficients = vec![vec![0.0; members.len()]; terms.len()];
+    let mut outputs = vec![0.0; members.len()];
+    for (at, pair) in space.pairs.iter().enumerate() {
+        let row = &model.post[pair * d..(pair + 1) * d];
+        for (output, neuron) in outputs.iter_mut().zip(members) {
+            *output = f64::from(row[*neuron]);
         }
+        for (term, coefficients) in terms.iter().zip(&mut coefficients) {
+            let weight = f64::from(term[at]);
+            let pairs = coefficients.iter_mut().zip(&outputs);
+            pairs.for_each(|(c, x)| *c += weight * x);
+        }
+    }
+    for (coefficients, out) in coefficients.iter().zip(by_class.chunks_exact_mut(p)) {
         for (c, neuron) in coefficients.iter().zip(members) {
             let row = &model.w_l[neuron * p..(neuron + 1) * p];
             out.iter_mut()
@@ -147,13 +153,18 @@ fn loss(logits: &[f32], original: Option<&[f32]>, labels: &[usize], p: usize) ->
     }
     let mut total = 0.0;
     for (row, label) in logits.chunks_exact(p).zip(labels) {
-        let at = |class: usize| f64::from(row[class]) + shift[class];
-        let own = at(*label);
-        let others: f64 = (0..p)
-            .filter(|c| c != label)
-            .map(|c| (at(c) - own).exp())
-            .sum();
-        total += others.ln_1p();
+        let own = f64::from(row[*label]) + shift[*label];
+        let above = |class: usize| f64::from(row[class]) + shift[class] - own;
+        let largest = (0..p).map(above).fold(0.0, f64::max);
+        let mut others = 0.0;
+        for class in (0..p).filter(|class| class != label) {
+            // An f32 holds e^x to 1e-7 of itself, which is all the loss needs.
+            others += f64::from(((above(class) - largest) as f32).exp());
+        }
+        total += match largest > 0.0 {
+            true => largest + (others + (-largest).exp()).ln(),
+            false => others.ln_1p(),
+        };
     }
     total / labels.len().max(1) as f64
 }

@@ -32,7 +32,11 @@ fn planted_clusters_are_found_whole() {
         (add(), Expert::additive(23, &[2, 5, 9])),
         (mul(), Expert::multiplicative(23, 5, &[2, 5, 9])),
     ] {
-        let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        let config = Config {
+            wrong_basis: true,
+            ..Config::default()
+        };
+        let found = analyse(config, &task, &[expert.snapshot(&task, 0)]);
         assert_eq!(
             counts(&found),
             [(2, 32), (5, 32), (9, 32)],

@@ -3,6 +3,9 @@
 use crate::basis::Basis;
 use crate::labels::LabelBasis;
 
+/// Columns that are transformed together.
+const COLUMNS: usize = 16;
+
 /// Energies of `width` columns: neurons, or logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Energies {
@@ -27,39 +30,24 @@ impl Energies {
     pub fn in_basis(basis: &Basis, table: &[f32]) -> Energies {
         let p = basis.modulus();
         let width = table.len() / (p * p).max(1);
-        let along_a = basis.forward(table);
         let matrix = basis.matrix();
-        let slab = p * width;
-        // Only the group's b's: rows of the group vanish elsewhere.
-        let group = basis.order();
-        let total = block_energy(basis, table, width);
-        let constant = basis.constant();
-        let project = |i: usize, j: usize| -> Vec<f64> {
-            let mut out = vec![0.0; width];
-            for b in group {
-                let weight = matrix[j * p + b];
-                let row = &along_a[i * slab + b * width..][..width];
-                out.iter_mut().zip(row).for_each(|(o, x)| *o += weight * x);
+        let mut by_frequency = vec![vec![0.0; width]; basis.frequencies()];
+        // Some columns at a time, so that what lies between the two transforms stays in the cache.
+        for from in (0..width).step_by(COLUMNS) {
+            let count = COLUMNS.min(width - from);
+            let part: Vec<f32> = table
+                .chunks_exact(width)
+                .flat_map(|row| &row[from..from + count])
+                .copied()
+                .collect();
+            let along_a = basis.forward(&part);
+            for (k, energy) in (1..).zip(&mut by_frequency) {
+                let energy = &mut energy[from..from + count];
+                add_block(basis, &matrix, &along_a, k, energy);
             }
-            out
-        };
-        let by_frequency = (1..=basis.frequencies())
-            .map(|k| {
-                let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
-                let mut energy = vec![0.0; width];
-                for i in &rows {
-                    for j in &rows {
-                        if (*i, *j) != (constant, constant) {
-                            let term = project(*i, *j);
-                            energy.iter_mut().zip(term).for_each(|(e, c)| *e += c * c);
-                        }
-                    }
-                }
-                energy
-            })
-            .collect();
+        }
         Energies {
-            total,
+            total: block_energy(basis, table, width),
             by_frequency,
         }
     }
@@ -135,6 +123,33 @@ impl Energies {
             .iter()
             .map(|energy| if total > 0.0 { share(energy) } else { 0.0 })
             .collect()
+    }
+}
+
+/// Adds the energy of frequency k's terms, given the coefficients along a, `(p, p, columns)`. Only
+/// the group's b's are summed over: its rows vanish elsewhere.
+fn add_block(basis: &Basis, matrix: &[f64], along_a: &[f64], k: usize, energy: &mut [f64]) {
+    let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
+    let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
+    let mut terms = [const { [0.0; COLUMNS] }; 3];
+    for i in &rows {
+        for term in &mut terms {
+            term[..columns].fill(0.0);
+        }
+        for b in basis.order() {
+            let values = &along_a[(i * p + b) * columns..][..columns];
+            for (term, j) in terms.iter_mut().zip(&rows) {
+                let weight = matrix[j * p + b];
+                let pairs = term[..columns].iter_mut().zip(values);
+                pairs.for_each(|(t, x)| *t += weight * x);
+            }
+        }
+        for (term, j) in terms.iter().zip(&rows) {
+            if (*i, *j) != (constant, constant) {
+                let pairs = energy.iter_mut().zip(term);
+                pairs.for_each(|(e, c)| *e += c * c);
+            }
+        }
     }
 }
 

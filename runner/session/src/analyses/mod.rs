@@ -24,7 +24,7 @@ pub use stored::Stored;
 use crate::SessionError;
 
 /// Snapshots that may be in memory at a time, over all cells.
-const MOST_SNAPSHOTS: u64 = 4;
+const MOST_SNAPSHOTS: u64 = 3;
 
 /// The analyses that a run asks for.
 pub struct Analyses<'a> {
