@@ -65,14 +65,31 @@ pub use serde_json;
 pub use tracing;
 
 /// Registers analyses: `export_plugin!(First, Second);`, once in a crate.
+///
+/// Linked, they are found through `inventory`. In a shared library (`crate-type = ["rlib",
+/// "cdylib"]`) they are found through one static [`abi::Entry`], whose name contains the crate's, so
+/// that several plugins can be linked into one program.
 #[macro_export]
 macro_rules! export_plugin {
     ($($analysis:ty),+ $(,)?) => {
         $(
             $crate::inventory::submit! {
-                $crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))
+                $crate::Registration::of::<$analysis>(::core::env!("CARGO_PKG_NAME"))
             }
         )+
+        const _: () = {
+            struct Exported;
+            impl $crate::abi::Exports for Exported {
+                const PACKAGE: &'static str = ::core::env!("CARGO_PKG_NAME");
+                const ANALYSES: &'static [$crate::Registration] = &[
+                    $($crate::Registration::of::<$analysis>(::core::env!("CARGO_PKG_NAME"))),+
+                ];
+            }
+            #[unsafe(export_name = ::core::concat!(
+                "grokrun_plugin_entry_", ::core::env!("CARGO_CRATE_NAME")
+            ))]
+            pub static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<Exported>();
+        };
     };
 }
 

@@ -1,0 +1,326 @@
+//! The plugin's side: C functions around registrations.
+
+use std::any::Any;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    DONE, Entry, FAILED, MAGIC, MAJOR, MINOR, NO_MORE, PANICKED, RawFinding, RawHost, RawSnapshot,
+    RawView, Str, UNWINDS, dtype, kind, log, slice,
+};
+use crate::{Failure, Finding, Instance, NumbersRef, Registration, Sink, Snapshot, Task, View};
+
+/// The analyses of a crate; [`crate::export_plugin`] implements it.
+pub trait Exported: 'static {
+    /// the package's name
+    const PACKAGE: &'static str;
+
+    /// All of them, in the order of the macro's arguments.
+    fn all() -> &'static [Registration];
+}
+
+impl Entry {
+    /// That of a crate.
+    pub const fn of<E: Exported>() -> Entry {
+        Entry {
+            magic: MAGIC,
+            major: MAJOR,
+            minor: MINOR,
+            size: size_of::<Entry>() as u32,
+            flags: if cfg!(panic = "unwind") { UNWINDS } else { 0 },
+            sdk: Str::of(env!("CARGO_PKG_VERSION")),
+            package: Str::of(E::PACKAGE),
+            describe: Some(describe::<E>),
+            check: Some(check::<E>),
+            create: Some(create::<E>),
+            observe: Some(observe),
+            finish: Some(finish),
+            destroy: Some(destroy),
+        }
+    }
+}
+
+unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> i32 {
+    let Some(registration) = E::all().get(index as usize) else {
+        return NO_MORE;
+    };
+    // SAFETY: the host passes itself.
+    unsafe {
+        guarded(host, |out| {
+            let manifest = registration.manifest();
+            let text = json!({
+                "name": manifest.name,
+                "version": manifest.version,
+                "summary": manifest.summary,
+                "needs": manifest.needs,
+                "schema": registration.schema(),
+            })
+            .to_string();
+            out.send(RawFinding {
+                kind: kind::DESCRIPTION,
+                text: Str::of(&text),
+                ..blank()
+            });
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn check<E: Exported>(index: u32, parameters: Str, host: *const RawHost) -> i32 {
+    // SAFETY: the host passes itself, and text that lives during the call.
+    unsafe {
+        guarded(host, |_| {
+            find::<E>(index)?.check(&object(parameters.text().map_err(Failure::new)?)?)
+        })
+    }
+}
+
+unsafe extern "C" fn create<E: Exported>(
+    index: u32,
+    parameters: Str,
+    task: Str,
+    host: *const RawHost,
+    out: *mut *mut c_void,
+) -> i32 {
+    // SAFETY: the host passes itself, texts that live during the call, and room for a pointer.
+    unsafe {
+        guarded(host, |_| {
+            let parameters = object(parameters.text().map_err(Failure::new)?)?;
+            let task: Task = serde_json::from_str(task.text().map_err(Failure::new)?)
+                .map_err(|error| Failure::new(format!("the task cannot be read: {error}")))?;
+            let instance = find::<E>(index)?.create(&parameters, &task)?;
+            if out.is_null() {
+                return Err(Failure::new("there is no room for the instance"));
+            }
+            out.write(Box::into_raw(Box::new(instance)).cast());
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn observe(
+    instance: *mut c_void,
+    snapshot: *const RawSnapshot,
+    host: *const RawHost,
+) -> i32 {
+    // SAFETY: the host passes what `create` gave it, used by nobody else now, itself, and a
+    // snapshot that lives during the call.
+    unsafe {
+        guarded(host, |out| {
+            let instance = borrow(instance)?;
+            shown(snapshot, |snapshot| instance.observe(snapshot, out))
+        })
+    }
+}
+
+unsafe extern "C" fn finish(instance: *mut c_void, host: *const RawHost) -> i32 {
+    // SAFETY: as in `observe`.
+    unsafe { guarded(host, |out| borrow(instance)?.finish(out)) }
+}
+
+unsafe extern "C" fn destroy(instance: *mut c_void, host: *const RawHost) -> i32 {
+    // SAFETY: the host passes what `create` gave it and does not use it again.
+    unsafe {
+        guarded(host, |_| {
+            if !instance.is_null() {
+                drop(Box::from_raw(instance.cast::<Box<dyn Instance>>()));
+            }
+            Ok(())
+        })
+    }
+}
+
+fn find<E: Exported>(index: u32) -> Result<&'static Registration, Failure> {
+    let missing = || Failure::new(format!("there is no analysis {index} in {}", E::PACKAGE));
+    E::all().get(index as usize).ok_or_else(missing)
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(format!("the parameters cannot be read: {error}")))
+}
+
+/// # Safety
+/// `instance` is null or from `create`, and used by nobody else.
+unsafe fn borrow<'a>(instance: *mut c_void) -> Result<&'a mut Box<dyn Instance>, Failure> {
+    // SAFETY: as the caller promises.
+    unsafe { instance.cast::<Box<dyn Instance>>().as_mut() }
+        .ok_or_else(|| Failure::new("there is no instance"))
+}
+
+/// Runs a call, reports what goes wrong, and says how it ended. Nothing unwinds out of it.
+///
+/// # Safety
+/// `host` is null or points to the host, whose functions may be called until this returns.
+unsafe fn guarded(
+    host: *const RawHost,
+    call: impl FnOnce(&mut Host) -> Result<(), Failure>,
+) -> i32 {
+    // SAFETY: as the caller promises. A host of an older minor has all fields of minor 0.
+    let Some(raw) = (unsafe { host.as_ref() }).copied() else {
+        return FAILED;
+    };
+    let mut host = Host(raw);
+    let done = catch_unwind(AssertUnwindSafe(|| log::forwarded(raw, || call(&mut host))));
+    match done {
+        Ok(Ok(())) => DONE,
+        Ok(Err(Failure::Parameter { parameter, message })) => {
+            host.fail(&parameter, &message);
+            FAILED
+        }
+        Ok(Err(Failure::Other(message))) => {
+            host.fail("", &message);
+            FAILED
+        }
+        Err(panic) => {
+            host.fail("", &format!("it panicked: {}", words(&*panic)));
+            // A payload whose own destructor panics is left alone.
+            std::mem::forget(panic);
+            PANICKED
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "without a message",
+    }
+}
+
+/// The host as a sink.
+struct Host(RawHost);
+
+impl Host {
+    fn fail(&self, parameter: &str, message: &str) {
+        if let Some(fail) = self.0.fail {
+            // SAFETY: the call lasts; the texts live until the function returns.
+            unsafe { fail(self.0.context, Str::of(parameter), Str::of(message)) };
+        }
+    }
+
+    fn send(&self, finding: RawFinding) {
+        if let Some(push) = self.0.push {
+            // SAFETY: the call lasts; what the finding points to lives until the function returns.
+            unsafe { push(self.0.context, &raw const finding) };
+        }
+    }
+}
+
+impl Sink for Host {
+    fn push(&mut self, finding: Finding) {
+        match finding {
+            Finding::Scalar { series, value } => self.send(RawFinding {
+                kind: kind::SCALAR,
+                name: Str::of(&series),
+                value,
+                ..blank()
+            }),
+            Finding::Tensor { name, shape, data } => {
+                let shape: Vec<u64> = shape.into_iter().map(|size| size as u64).collect();
+                self.send(RawFinding {
+                    kind: kind::TENSOR,
+                    name: Str::of(&name),
+                    shape: shape.as_ptr(),
+                    ndim: shape.len(),
+                    data: data.as_ptr(),
+                    len: data.len(),
+                    ..blank()
+                });
+            }
+            Finding::Table {
+                name,
+                columns,
+                rows,
+            } => {
+                let text = json!({ "columns": columns, "rows": rows }).to_string();
+                self.send(RawFinding {
+                    kind: kind::TABLE,
+                    name: Str::of(&name),
+                    text: Str::of(&text),
+                    ..blank()
+                });
+            }
+            Finding::Note(text) => self.send(RawFinding {
+                kind: kind::NOTE,
+                text: Str::of(&text),
+                ..blank()
+            }),
+            Finding::Figure { name, figure } => {
+                let text = figure.to_string();
+                self.send(RawFinding {
+                    kind: kind::FIGURE,
+                    name: Str::of(&name),
+                    text: Str::of(&text),
+                    ..blank()
+                });
+            }
+        }
+    }
+}
+
+fn blank() -> RawFinding {
+    RawFinding {
+        size: size_of::<RawFinding>() as u32,
+        kind: kind::NOTE,
+        name: Str::of(""),
+        value: 0.0,
+        shape: std::ptr::null(),
+        ndim: 0,
+        data: std::ptr::null(),
+        len: 0,
+        text: Str::of(""),
+    }
+}
+
+/// Shows a snapshot from the host.
+///
+/// # Safety
+/// `snapshot` is null or points to a snapshot whose views live until this returns.
+unsafe fn shown(
+    snapshot: *const RawSnapshot,
+    look: impl FnOnce(&Snapshot<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // SAFETY: as the caller promises.
+    let raw = unsafe { snapshot.as_ref() }.ok_or_else(|| Failure::new("there is no snapshot"))?;
+    let views = (0..raw.count).map(|i| {
+        // SAFETY: a newer host's views are longer: the stride is theirs, the head is ours.
+        unsafe { &*raw.views.byte_add(i * raw.stride as usize) }
+    });
+    let shapes = views
+        .clone()
+        .map(|view| {
+            // SAFETY: as the caller promises.
+            let sizes = unsafe { slice(view.shape, view.ndim as usize) }?;
+            Ok(sizes.iter().map(|size| *size as usize).collect())
+        })
+        .collect::<Result<Vec<Vec<usize>>, String>>()
+        .map_err(Failure::new)?;
+    let mut known = Vec::with_capacity(raw.count);
+    for (view, shape) in views.zip(&shapes) {
+        // SAFETY: as the caller promises.
+        known.extend(unsafe { read(view, shape) }.map_err(Failure::new)?);
+    }
+    look(&Snapshot::new(raw.epoch, &known))
+}
+
+/// # Safety
+/// What the view points to lives for `'a`.
+unsafe fn read<'a>(view: &RawView, shape: &'a [usize]) -> Result<Option<View<'a>>, String> {
+    // SAFETY: as the caller promises.
+    let (name, data) = unsafe {
+        let data = match view.dtype {
+            dtype::F32 => NumbersRef::F32(slice(view.data.cast(), view.len)?),
+            dtype::F64 => NumbersRef::F64(slice(view.data.cast(), view.len)?),
+            _ => return Ok(None),
+        };
+        (view.name.text()?, data)
+    };
+    Ok(Some(View { name, shape, data }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! The C functions, called as a host would, in this process.
+
+use std::ffi::c_void;
+
+use super::*;
+use crate::prelude::*;
+use crate::testing::task;
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    mode: u32,
+}
+
+/// Says one of everything, fails, or panics, as its parameter says.
+struct Talker(u32);
+
+impl Analysis for Talker {
+    type Config = Config;
+    const MANIFEST: Manifest =
+        Manifest::new("talker", "0.1.0", "says one of everything").needs(&[Need::Weights]);
+
+    fn check(config: &Config) -> Result<(), Failure> {
+        match config.mode {
+            0..3 => Ok(()),
+            _ => Err(Failure::parameter("mode", "must be below 3")),
+        }
+    }
+
+    fn new(config: Config, _: &Task) -> Result<Self, Failure> {
+        Ok(Talker(config.mode))
+    }
+
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+        tracing::warn!(epoch = snapshot.epoch(), ratio = 0.5, "looking");
+        match self.0 {
+            1 => Err(Failure::new("cannot go on")),
+            2 => panic!("seven {}", 7),
+            _ => {
+                let w = snapshot.weight("w")?;
+                out.scalar("sum", w.data().iter().map(|x| f64::from(*x)).sum());
+                out.tensor("w", w.shape(), w.data().iter().copied());
+                out.table("t", &["a"], vec![vec![json!(1)]]);
+                out.note("grüße");
+                out.figure("f", Figure::new("x"));
+                Ok(())
+            }
+        }
+    }
+}
+
+struct Here;
+
+impl Exported for Here {
+    const PACKAGE: &'static str = "here";
+    fn all() -> &'static [Registration] {
+        static ALL: &[Registration] = &[Registration::of::<Talker>("here")];
+        ALL
+    }
+}
+
+/// What a host heard.
+#[derive(Default)]
+struct Heard {
+    findings: Vec<(u32, String, f64, Vec<u64>, Vec<f32>, String)>,
+    failures: Vec<(String, String)>,
+    logs: Vec<(u32, String, String, String)>,
+}
+
+unsafe extern "C" fn push(context: *mut c_void, finding: *const RawFinding) {
+    let (heard, f) = unsafe { (&mut *context.cast::<Heard>(), &*finding) };
+    unsafe {
+        heard.findings.push((
+            f.kind,
+            f.name.text().unwrap().to_owned(),
+            f.value,
+            slice(f.shape, f.ndim).unwrap().to_vec(),
+            slice(f.data, f.len).unwrap().to_vec(),
+            f.text.text().unwrap().to_owned(),
+        ));
+    }
+}
+
+unsafe extern "C" fn fail(context: *mut c_void, parameter: Str, message: Str) {
+    let heard = unsafe { &mut *context.cast::<Heard>() };
+    let texts = unsafe { [parameter.text().unwrap(), message.text().unwrap()] };
+    let [parameter, message] = texts.map(str::to_owned);
+    heard.failures.push((parameter, message));
+}
+
+unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Str, message: Str, fields: Str) {
+    let heard = unsafe { &mut *context.cast::<Heard>() };
+    let texts = unsafe { [target.text(), message.text(), fields.text()] };
+    let [target, message, fields] = texts.map(|text| text.unwrap().to_owned());
+    heard.logs.push((level, target, message, fields));
+}
+
+fn host(heard: &mut Heard) -> RawHost {
+    RawHost {
+        size: size_of::<RawHost>() as u32,
+        context: (&raw mut *heard).cast(),
+        push: Some(push),
+        fail: Some(fail),
+        log: Some(log),
+    }
+}
+
+const ENTRY: Entry = Entry::of::<Here>();
+
+fn created(parameters: &str) -> *mut c_void {
+    let mut heard = Heard::default();
+    let task = serde_json::to_string(&task("add", 3, |a, b| Some((a + b) % 3))).unwrap();
+    let mut instance = std::ptr::null_mut();
+    let host = host(&mut heard);
+    let status = unsafe {
+        ENTRY.create.unwrap()(
+            0,
+            Str::of(parameters),
+            Str::of(&task),
+            &raw const host,
+            &raw mut instance,
+        )
+    };
+    assert_eq!(
+        (status, instance.is_null()),
+        (DONE, false),
+        "{:?}",
+        heard.failures
+    );
+    instance
+}
+
+/// Observes a snapshot of one weight, `(2)`: 0.5 and 1.5.
+fn observed(instance: *mut c_void) -> (i32, Heard) {
+    let mut heard = Heard::default();
+    let (shape, data) = ([2u64], [0.5f32, 1.5]);
+    let views = [RawView {
+        name: Str::of("weight.w"),
+        dtype: dtype::F32,
+        ndim: 1,
+        shape: shape.as_ptr(),
+        data: data.as_ptr().cast(),
+        len: 2,
+    }];
+    let snapshot = RawSnapshot {
+        size: size_of::<RawSnapshot>() as u32,
+        stride: size_of::<RawView>() as u32,
+        epoch: 100,
+        views: views.as_ptr(),
+        count: 1,
+    };
+    let host = host(&mut heard);
+    let status = unsafe { ENTRY.observe.unwrap()(instance, &raw const snapshot, &raw const host) };
+    (status, heard)
+}
+
+fn destroyed(instance: *mut c_void) {
+    let mut heard = Heard::default();
+    let host = host(&mut heard);
+    assert_eq!(
+        unsafe { ENTRY.destroy.unwrap()(instance, &raw const host) },
+        DONE
+    );
+}
+
+#[test]
+fn it_describes_itself_until_there_are_no_more() {
+    let mut heard = Heard::default();
+    let host = host(&mut heard);
+    let describe = ENTRY.describe.unwrap();
+    assert_eq!(unsafe { describe(0, &raw const host) }, DONE);
+    assert_eq!(unsafe { describe(1, &raw const host) }, NO_MORE);
+    let text: Value = serde_json::from_str(&heard.findings[0].5).unwrap();
+    assert_eq!(text["name"], "talker");
+    assert_eq!(text["needs"], json!(["weights"]));
+    assert_eq!(text["schema"]["properties"]["mode"]["default"], 0);
+}
+
+#[test]
+fn findings_and_log_events_cross() {
+    let instance = created("{}");
+    let (status, heard) = observed(instance);
+    assert_eq!((status, heard.failures.len()), (DONE, 0));
+    let kinds: Vec<u32> = heard.findings.iter().map(|f| f.0).collect();
+    assert_eq!(
+        kinds,
+        [
+            kind::SCALAR,
+            kind::TENSOR,
+            kind::TABLE,
+            kind::NOTE,
+            kind::FIGURE
+        ]
+    );
+    assert_eq!(
+        (heard.findings[0].1.as_str(), heard.findings[0].2),
+        ("sum", 2.0)
+    );
+    assert_eq!(
+        (&heard.findings[1].3[..], &heard.findings[1].4[..]),
+        (&[2][..], &[0.5, 1.5][..])
+    );
+    assert_eq!(heard.findings[2].5, r#"{"columns":["a"],"rows":[[1]]}"#);
+    assert_eq!(heard.findings[3].5, "grüße");
+    let (level, target, message, fields) = &heard.logs[0];
+    assert_eq!((*level, message.as_str()), (2, "looking"));
+    assert!(target.contains("grokrun_api"), "{target}");
+    assert_eq!(fields, r#"{"epoch":100,"ratio":0.5}"#);
+    destroyed(instance);
+}
+
+#[test]
+fn errors_and_panics_are_statuses_with_words() {
+    for (parameters, status, words) in [
+        (r#"{"mode":1}"#, FAILED, "cannot go on"),
+        (r#"{"mode":2}"#, PANICKED, "it panicked: seven 7"),
+    ] {
+        let instance = created(parameters);
+        let (got, heard) = observed(instance);
+        assert_eq!(got, status);
+        assert_eq!(heard.failures, [(String::new(), words.to_owned())]);
+        destroyed(instance);
+    }
+}
+
+#[test]
+fn wrong_parameters_are_named() {
+    let mut heard = Heard::default();
+    let host = host(&mut heard);
+    let check = ENTRY.check.unwrap();
+    let judge = |text: &str| unsafe { check(0, Str::of(text), &raw const host) };
+    assert_eq!(judge(r#"{"mode":1}"#), DONE);
+    assert_eq!(judge(r#"{"mode":3}"#), FAILED);
+    assert_eq!(judge("{"), FAILED);
+    assert_eq!(heard.failures[0].0, "mode");
+    assert_eq!(heard.failures.len(), 2);
+}
+
+#[test]
+fn null_pointers_are_failures() {
+    let mut heard = Heard::default();
+    let host = host(&mut heard);
+    let observe = ENTRY.observe.unwrap();
+    let status = unsafe { observe(std::ptr::null_mut(), std::ptr::null(), &raw const host) };
+    assert_eq!(status, FAILED);
+    let alone = unsafe { observe(std::ptr::null_mut(), std::ptr::null(), std::ptr::null()) };
+    assert_eq!(alone, FAILED);
+    assert_eq!(heard.failures.len(), 1);
+}

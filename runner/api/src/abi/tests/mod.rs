@@ -1,0 +1,1 @@
+//! The border, from the host's side.
