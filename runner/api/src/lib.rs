@@ -64,32 +64,34 @@ pub use serde;
 pub use serde_json;
 pub use tracing;
 
-/// Registers analyses: `export_plugin!(First, Second);`, once in a crate.
-///
-/// Linked, they are found through `inventory`. In a shared library (`crate-type = ["rlib",
-/// "cdylib"]`) they are found through one static [`abi::Entry`], whose name contains the crate's, so
-/// that several plugins can be linked into one program.
+/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Linked into grokrun they are
+/// found through `inventory`; in a shared library through the one static that this exports.
 #[macro_export]
 macro_rules! export_plugin {
     ($($analysis:ty),+ $(,)?) => {
+        const _: () = {
+            static ALL: &[$crate::Registration] = &[
+                $($crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))),+
+            ];
+
+            struct Exported;
+
+            impl $crate::abi::Exported for Exported {
+                const PACKAGE: &'static str = env!("CARGO_PKG_NAME");
+                fn all() -> &'static [$crate::Registration] {
+                    ALL
+                }
+            }
+
+            #[allow(unsafe_code, reason = "the one name by which a host finds the plugin")]
+            #[unsafe(export_name = concat!("grokrun_plugin_entry_", env!("CARGO_CRATE_NAME")))]
+            static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<Exported>();
+        };
         $(
             $crate::inventory::submit! {
-                $crate::Registration::of::<$analysis>(::core::env!("CARGO_PKG_NAME"))
+                $crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))
             }
         )+
-        const _: () = {
-            struct Exported;
-            impl $crate::abi::Exports for Exported {
-                const PACKAGE: &'static str = ::core::env!("CARGO_PKG_NAME");
-                const ANALYSES: &'static [$crate::Registration] = &[
-                    $($crate::Registration::of::<$analysis>(::core::env!("CARGO_PKG_NAME"))),+
-                ];
-            }
-            #[unsafe(export_name = ::core::concat!(
-                "grokrun_plugin_entry_", ::core::env!("CARGO_CRATE_NAME")
-            ))]
-            pub static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<Exported>();
-        };
     };
 }
 

@@ -1,128 +1,127 @@
-//! The subscriber under which a plugin runs: events go to the host, with level, target and fields.
-//!
-//! One dispatcher serves all calls; which host listens is a matter of the thread. A clone of it that
-//! an analysis keeps, or takes to another thread, so finds no host instead of one that is gone.
+//! Log events of a plugin in a shared library, which has a `tracing` of its own that nobody listens
+//! to: forwarded to the host while a call lasts.
 
-use std::cell::Cell;
 use std::fmt::Debug;
-use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
-use super::guard::Host;
+use super::{RawHost, Str};
 
-thread_local! {
-    /// The host of the call that this thread is in.
-    static HOST: Cell<Option<Host>> = const { Cell::new(None) };
+/// The host, while it may be called.
+struct Line(Option<RawHost>);
+
+// SAFETY: the host's functions may be called from any thread while the call lasts, one at a time:
+// the mutex around a line sees to that.
+unsafe impl Send for Line {}
+
+/// Runs a call whose events go to the host. A thread that the plugin starts and that outlives the
+/// call finds the line cut.
+pub(super) fn forwarded<R>(host: RawHost, call: impl FnOnce() -> R) -> R {
+    let line = Arc::new(Mutex::new(Line(Some(host))));
+    let cut = Cut(Arc::clone(&line));
+    let dispatch = Dispatch::new(Forward(line));
+    let result = tracing::dispatcher::with_default(&dispatch, call);
+    drop(cut);
+    result
 }
 
-static FORWARD: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Forward));
+/// Cuts the line when it is dropped, also by a panic.
+struct Cut(Arc<Mutex<Line>>);
 
-/// Runs `body`; what it logs goes to `host`.
-pub(super) fn forwarded<R>(host: Host, body: impl FnOnce() -> R) -> R {
-    struct Restore(Option<Host>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            HOST.set(self.0);
-        }
-    }
-    let _restore = Restore(HOST.replace(Some(host)));
-    tracing::dispatcher::with_default(&FORWARD, body)
-}
-
-/// As [`RawHost::max_level`](super::RawHost::max_level) counts.
-fn number(level: Level) -> u32 {
-    match level {
-        Level::ERROR => 1,
-        Level::WARN => 2,
-        Level::INFO => 3,
-        Level::DEBUG => 4,
-        Level::TRACE => 5,
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
     }
 }
 
-struct Forward;
+struct Forward(Arc<Mutex<Line>>);
 
 impl Subscriber for Forward {
-    /// What is listened to changes from call to call: it is asked each time.
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        match metadata.is_event() {
-            true => Interest::sometimes(),
-            false => Interest::never(),
-        }
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
     }
 
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let most = HOST.get().map_or(0, |host| host.max_level());
-        metadata.is_event() && number(*metadata.level()) <= most
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let Some(host) = HOST.get() else { return };
-        let mut said = Said::default();
-        event.record(&mut said);
-        let (level, target) = (number(*event.metadata().level()), event.metadata().target());
-        let fields = Value::Object(said.fields).to_string();
-        host.log(level, target, &said.message, &fields);
-    }
-
-    // Spans are not enabled; tracing may still hand one over that was made elsewhere.
+    /// Spans are accepted and say nothing: the host has spans of its own around the call.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }
+
     fn record(&self, _: &Id, _: &Record<'_>) {}
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = match *event.metadata().level() {
+            Level::ERROR => 1,
+            Level::WARN => 2,
+            Level::INFO => 3,
+            Level::DEBUG => 4,
+            Level::TRACE => 5,
+        };
+        let text = Value::Object(fields.others).to_string();
+        let (target, message) = (event.metadata().target(), fields.message);
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = &line.0
+            && let Some(log) = host.log
+        {
+            let texts = [target, &message, &text].map(Str::of);
+            // SAFETY: the line is not cut, so the call lasts and the host's pointers are good; the
+            // texts live until the function returns.
+            unsafe { log(host.context, level, texts[0], texts[1], texts[2]) };
+        }
+    }
 }
 
 /// An event's message and its other fields.
 #[derive(Default)]
-struct Said {
+struct Fields {
     message: String,
-    fields: Map<String, Value>,
+    others: Map<String, Value>,
 }
 
-impl Said {
-    fn say(&mut self, field: &Field, value: Value) {
-        match (field.name(), value) {
-            ("message", Value::String(text)) => self.message = text,
-            ("message", value) => self.message = value.to_string(),
-            (name, value) => drop(self.fields.insert(name.to_owned(), value)),
-        }
+impl Fields {
+    fn set(&mut self, field: &Field, value: Value) {
+        self.others.insert(field.name().to_owned(), value);
     }
 }
 
-impl Visit for Said {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no NaN and no infinity.
-        match value.is_finite() {
-            true => self.say(field, json!(value)),
-            false => self.say(field, json!(value.to_string())),
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.set(field, json!(format!("{value:?}")));
         }
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.say(field, json!(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.say(field, json!(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.say(field, json!(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.say(field, json!(value));
+        if field.name() == "message" {
+            value.clone_into(&mut self.message);
+        } else {
+            self.set(field, json!(value));
+        }
     }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.say(field, json!(format!("{value:?}")));
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.set(field, json!(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field, json!(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field, json!(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field, json!(value));
     }
 }

@@ -1,59 +1,269 @@
-//! The border to a plugin in a shared library: C structs, and the plugin's side of every call.
+//! The border to a plugin in a shared library: C structs, and the plugin's side of them.
 //!
-//! [`export_plugin!`](crate::export_plugin) exports one static [`Entry`] a crate, named
-//! `grokrun_plugin_entry_<crate>` ([`SYMBOL`]). The host reads its head before it calls anything.
-//! Owns the layout, and how the safe types of this crate cross it; finding, opening and judging
-//! libraries is the host's. Authors never see it.
+//! A library exports one [`Entry`] a crate, a static named `grokrun_plugin_entry_<crate>`. The host
+//! reads its head (magic, major, minor, size) before it calls anything. Rules:
 //!
-//! # Rules
-//! - **Versions.** [`MAJOR`] must be equal on both sides. A change that an older side could not
-//!   ignore raises it; the head of [`Entry`], up to and with `package`, never changes, so that a
-//!   refusal can say who is to be rebuilt. The minor version may differ either way: structs only
-//!   grow at their end, and say their size. Fields past the smaller of the reader's and the writer's
-//!   size are absent: zero, null, none ([`read_sized`]). A function of the first minor version that
-//!   is absent is a refusal; one of a later minor version is not called.
-//! - **New kinds.** A [`RawFinding::kind`], a need or a [`RawView::dtype`] that the reader does not
-//!   know is no accident of layout: the host refuses a finding and a need by name, the plugin does
-//!   not see the view.
-//! - **Ownership.** Nothing is returned: results, errors and log events are pushed into the host
-//!   ([`RawHost`]), which copies during the call. What is passed is valid during the call, what an
-//!   [`Entry`] points to for ever: libraries are never unloaded.
-//! - **Panics.** None crosses, in either direction. A plugin reports [`Status::PANICKED`]; the
-//!   instance is then not called again, not even to be destroyed.
-//! - **Threads.** `count`, `describe`, `check` and `create` may be called from any thread at any
-//!   time. An instance is called from one thread at a time, not always the same. Callbacks are
-//!   called on the thread of the call, and before it returns.
-//! - **Logs.** A shared library has a `tracing` of its own, which nobody listens to. Each call runs
-//!   under a subscriber that hands events, with level, target and fields, to [`RawHost::log`]. Spans,
-//!   and events of threads that an analysis starts, are not seen.
+//! - **Major** must be equal. **Minor** may be lower or higher on either side: a later minor only adds
+//!   fields at the end of structs. Each struct begins with (or is handed over with) its own `size`,
+//!   and whoever reads it treats fields beyond that size as absent. All fields of minor 0 are
+//!   required.
+//! - Nothing that was allocated on one side is freed on the other: results are pushed into the host,
+//!   which copies them during the call; an instance is made and destroyed by the plugin.
+//! - Nothing unwinds across: each function catches panics and reports them as a status.
+//! - An instance is used by one thread at a time, not always the same.
+//! - Pointers are valid during the call; strings are UTF-8 and not terminated.
+//!
+//! The host's side is `grokrun-host`'s `loaded`.
 
-#![expect(unsafe_code, reason = "shared libraries speak C")]
+#![expect(
+    unsafe_code,
+    reason = "the C ABI: raw pointers, each checked where it is read"
+)]
 
-mod entry;
-mod guard;
-mod layout;
 mod log;
-mod sink;
-mod text;
-mod views;
+mod plugin;
 
-#[cfg(test)]
-mod tests;
+use std::ffi::c_void;
 
-pub use entry::Exports;
-pub use layout::{
-    Dtype, Entry, FindingKind, RawFinding, RawHost, RawSnapshot, RawView, Sized32, Status,
-    read_sized,
-};
-pub use text::{Str, Unreadable};
+pub use plugin::Exported;
 
-/// The first bytes of an [`Entry`].
+/// The first bytes of an entry.
 pub const MAGIC: [u8; 8] = *b"GROKRUN\0";
-/// The version of the border that both sides must have.
+/// Differs where hosts and plugins do not understand each other.
 pub const MAJOR: u32 = 1;
-/// The version of the border that may differ.
+/// Grows where fields are added.
 pub const MINOR: u32 = 0;
-/// The name of the exported static, before the crate's.
-pub const SYMBOL: &str = "grokrun_plugin_entry_";
-/// The bit of [`Entry::flags`] that says that panics unwind, and so can be caught.
+/// What the names of entries begin with; the crate's name follows.
+pub const ENTRY_PREFIX: &str = "grokrun_plugin_entry_";
+/// In [`Entry::flags`]: panics unwind, so that they can be caught.
 pub const UNWINDS: u32 = 1;
+
+/// Status: done.
+pub const DONE: i32 = 0;
+/// Status: failed, and [`RawHost::fail`] was told why.
+pub const FAILED: i32 = 1;
+/// Status: panicked, and [`RawHost::fail`] was told with what.
+pub const PANICKED: i32 = 2;
+/// Status of [`Entry::describe`]: there are no more analyses.
+pub const NO_MORE: i32 = 3;
+
+/// UTF-8 text, not terminated.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Str {
+    /// may be null if `len` is 0
+    pub data: *const u8,
+    /// bytes
+    pub len: usize,
+}
+
+impl Str {
+    /// That of a text, which must outlive it.
+    pub const fn of(text: &str) -> Str {
+        Str {
+            data: text.as_ptr(),
+            len: text.len(),
+        }
+    }
+
+    /// The text.
+    ///
+    /// # Errors
+    /// A sentence, if it is null or not UTF-8.
+    ///
+    /// # Safety
+    /// `data` is null or points to `len` bytes that live for `'a`.
+    pub unsafe fn text<'a>(self) -> Result<&'a str, String> {
+        // SAFETY: as the caller promises.
+        let bytes = unsafe { slice(self.data, self.len) }?;
+        std::str::from_utf8(bytes).map_err(|error| format!("text is not valid UTF-8: {error}"))
+    }
+}
+
+/// A slice from across the border.
+///
+/// # Errors
+/// A sentence, if it is null but not empty, or not aligned.
+///
+/// # Safety
+/// `data` is null or points to `len` values that live for `'a`.
+pub unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], String> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() || !data.is_aligned() || len > isize::MAX as usize / size_of::<T>().max(1) {
+        return Err(format!(
+            "a pointer to {len} values is null, not aligned, or too many"
+        ));
+    }
+    // SAFETY: not null, aligned, and as the caller promises.
+    Ok(unsafe { std::slice::from_raw_parts(data, len) })
+}
+
+/// [`Entry::create`].
+pub type Create = unsafe extern "C" fn(u32, Str, Str, *const RawHost, *mut *mut c_void) -> i32;
+/// [`Entry::observe`].
+pub type Observe = unsafe extern "C" fn(*mut c_void, *const RawSnapshot, *const RawHost) -> i32;
+
+/// What a library exports, once for each plugin crate in it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// [`MAGIC`]
+    pub magic: [u8; 8],
+    /// [`MAJOR`] of the plugin
+    pub major: u32,
+    /// [`MINOR`] of the plugin
+    pub minor: u32,
+    /// bytes of this struct in the plugin
+    pub size: u32,
+    /// [`UNWINDS`]
+    pub flags: u32,
+    /// the version of grokrun-api that the plugin was built with
+    pub sdk: Str,
+    /// the plugin's package
+    pub package: Str,
+    /// Pushes the description of the analysis of that index: a [`kind::DESCRIPTION`].
+    pub describe: Option<unsafe extern "C" fn(u32, *const RawHost) -> i32>,
+    /// Judges parameters (a JSON object).
+    pub check: Option<unsafe extern "C" fn(u32, Str, *const RawHost) -> i32>,
+    /// Starts an analysis on parameters and a task (JSON) and writes the instance to the last
+    /// argument.
+    pub create: Option<Create>,
+    /// Shows an instance a snapshot.
+    pub observe: Option<Observe>,
+    /// Lets an instance conclude.
+    pub finish: Option<unsafe extern "C" fn(*mut c_void, *const RawHost) -> i32>,
+    /// Ends an instance; it is not used again.
+    pub destroy: Option<unsafe extern "C" fn(*mut c_void, *const RawHost) -> i32>,
+}
+
+// SAFETY: an entry is written once, by the compiler; its pointers are to statics and functions.
+unsafe impl Sync for Entry {}
+// SAFETY: as above.
+unsafe impl Send for Entry {}
+
+/// What a plugin may call during a call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RawHost {
+    /// bytes of this struct in the host
+    pub size: u32,
+    /// handed back to every function here
+    pub context: *mut c_void,
+    /// Takes a finding, and copies it.
+    pub push: Option<unsafe extern "C" fn(*mut c_void, *const RawFinding)>,
+    /// Takes the reason of a failure: a parameter's name, or nothing, and a message.
+    pub fail: Option<unsafe extern "C" fn(*mut c_void, Str, Str)>,
+    /// Takes a log event: level (1 error … 5 trace), target, message, fields (a JSON object).
+    pub log: Option<unsafe extern "C" fn(*mut c_void, u32, Str, Str, Str)>,
+}
+
+/// The kinds of findings.
+pub mod kind {
+    /// `name`, `value`
+    pub const SCALAR: u32 = 0;
+    /// `name`, `shape`, `data`
+    pub const TENSOR: u32 = 1;
+    /// `name`; `text`: `{"columns": […], "rows": […]}`
+    pub const TABLE: u32 = 2;
+    /// `text`
+    pub const NOTE: u32 = 3;
+    /// `name`; `text`: Plotly's JSON
+    pub const FIGURE: u32 = 4;
+    /// `text`: `{"name", "version", "summary", "needs", "schema"}`
+    pub const DESCRIPTION: u32 = 5;
+}
+
+/// A finding on its way to the host.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RawFinding {
+    /// bytes of this struct in the plugin
+    pub size: u32,
+    /// of [`kind`]
+    pub kind: u32,
+    /// see [`kind`]
+    pub name: Str,
+    /// see [`kind`]
+    pub value: f64,
+    /// `ndim` sizes
+    pub shape: *const u64,
+    /// how many sizes
+    pub ndim: usize,
+    /// `len` numbers
+    pub data: *const f32,
+    /// how many numbers
+    pub len: usize,
+    /// see [`kind`]
+    pub text: Str,
+}
+
+/// A snapshot on its way to a plugin.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RawSnapshot {
+    /// bytes of this struct in the host
+    pub size: u32,
+    /// bytes from view to view
+    pub stride: u32,
+    /// steps taken
+    pub epoch: u64,
+    /// `count` views
+    pub views: *const RawView,
+    /// how many views
+    pub count: usize,
+}
+
+/// The types of numbers.
+pub mod dtype {
+    /// 32-bit floats
+    pub const F32: u32 = 0;
+    /// 64-bit floats
+    pub const F64: u32 = 1;
+}
+
+/// A tensor on its way to a plugin.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RawView {
+    /// its name
+    pub name: Str,
+    /// of [`dtype`]; a plugin passes over views of a type it does not know
+    pub dtype: u32,
+    /// how many sizes
+    pub ndim: u32,
+    /// `ndim` sizes
+    pub shape: *const u64,
+    /// the numbers, row-major
+    pub data: *const c_void,
+    /// how many numbers
+    pub len: usize,
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod layout {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    /// Pinned: whoever changes this changes what built plugins mean, and raises a version.
+    #[test]
+    fn structs_lie_as_plugins_expect() {
+        macro_rules! lies {
+            ($of:ty, $size:literal; $($field:ident $at:literal),+) => {
+                assert_eq!(size_of::<$of>(), $size, stringify!($of));
+                $(assert_eq!(offset_of!($of, $field), $at, stringify!($of $field));)+
+            };
+        }
+        assert_eq!((MAJOR, MINOR), (1, 0));
+        lies!(Str, 16; data 0, len 8);
+        lies!(Entry, 104; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
+            describe 56, check 64, create 72, observe 80, finish 88, destroy 96);
+        lies!(RawHost, 40; size 0, context 8, push 16, fail 24, log 32);
+        lies!(RawFinding, 80; size 0, kind 4, name 8, value 24, shape 32, ndim 40, data 48, len 56,
+            text 64);
+        lies!(RawSnapshot, 32; size 0, stride 4, epoch 8, views 16, count 24);
+        lies!(RawView, 48; name 0, dtype 16, ndim 20, shape 24, data 32, len 40);
+    }
+}

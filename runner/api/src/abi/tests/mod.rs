@@ -1,1 +1,0 @@
-//! The border, from the host's side.
