@@ -1,1 +1,115 @@
-//! Analyses in shared libraries: inspection, handshake, calls.
+//! Analyses in shared libraries: what a file exports is looked up before it is opened, its entries are
+//! read and judged before anything in them is called, and it is never closed again.
+
+#![expect(
+    unsafe_code,
+    reason = "shared libraries and the C ABI: each place says why it holds"
+)]
+
+mod call;
+mod entry;
+mod inspect;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use grokrun_api::abi::Entry;
+use grokrun_api::{Failure, Instance, Need, Task};
+use serde_json::{Map, Value};
+
+pub use inspect::exports;
+
+/// Why a file's analyses cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {why}", path.display())]
+pub struct LoadError {
+    /// the file
+    pub path: PathBuf,
+    /// a sentence fragment: what is wrong, and what to do
+    pub why: String,
+}
+
+/// An analysis in a shared library.
+#[derive(Clone, Debug)]
+pub struct LoadedAnalysis {
+    /// in kebab-case
+    pub name: String,
+    /// of the analysis
+    pub version: String,
+    /// one line
+    pub summary: String,
+    /// what it has to be shown
+    pub needs: Vec<Need>,
+    /// the JSON schema of its parameters
+    pub schema: Value,
+    /// the crate it is from
+    pub package: String,
+    entry: CheckedEntry,
+    index: u32,
+}
+
+/// An entry that was found good, complete to the fields of minor 0.
+#[derive(Clone, Copy)]
+pub(crate) struct CheckedEntry(&'static Entry);
+
+impl std::fmt::Debug for CheckedEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CheckedEntry")
+    }
+}
+
+impl LoadedAnalysis {
+    /// Judges parameters.
+    ///
+    /// # Errors
+    /// The first that it refuses.
+    pub fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
+        call::check(self.entry, self.index, &self.package, parameters)
+    }
+
+    /// Starts it on a cell.
+    ///
+    /// # Errors
+    /// When it refuses the parameters or the task.
+    pub fn create(
+        &self,
+        parameters: &Map<String, Value>,
+        task: &Task,
+    ) -> Result<Box<dyn Instance>, Failure> {
+        call::create(self.entry, self.index, &self.package, parameters, task)
+    }
+}
+
+/// The analyses of a library; none if it is no plugin.
+///
+/// # Errors
+/// When the file cannot be read or opened, or an entry does not fit this host.
+pub fn open(path: &Path) -> Result<Vec<LoadedAnalysis>, LoadError> {
+    let failed = |why: String| LoadError {
+        path: path.to_owned(),
+        why,
+    };
+    let symbols = inspect::exports(path).map_err(failed)?;
+    if symbols.is_empty() {
+        return Ok(Vec::new());
+    }
+    let absolute = std::path::absolute(path).map_err(|e| failed(e.to_string()))?;
+    // SAFETY: opening runs the library's constructors. It was found to export a plugin's entry; that
+    // its constructors are harmless is what whoever put it there vouches for.
+    let library = unsafe { libloading::Library::new(&absolute) }
+        .map_err(|error| failed(format!("cannot be opened: {error}")))?;
+    // Never closed: threads and pointers of the plugin may outlive every use of it.
+    let library: &'static libloading::Library = Box::leak(Box::new(library));
+    let mut all = Vec::new();
+    for symbol in symbols {
+        // SAFETY: the symbol is a static; only its address is taken here, and nothing is read.
+        let entry = unsafe { library.get::<*const Entry>(symbol.as_bytes()) }
+            .map_err(|error| failed(format!("has no {symbol} after all: {error}")))?;
+        // SAFETY: the address is that of the static, in a library that stays open.
+        let entry = unsafe { entry::check(entry.try_as_raw_ptr().unwrap_or_default().cast()) };
+        let entry = entry.map_err(failed)?;
+        all.extend(call::describe_all(entry).map_err(failed)?);
+    }
+    Ok(all)
+}
