@@ -21,7 +21,7 @@ use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
 /// # Errors
 /// When the run cannot be read or written, or an analysis is asked for that is not there.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
-    let registry = plugins::registry();
+    let registry = plugins::registry(&args.plugins);
     let run = RunDir::existing(&args.run).map_err(SessionError::from)?;
     let text = run.resolved().map_err(SessionError::from)?;
     let plan = spec::parse(&text, Path::new("resolved.toml"), &[], &registry)?;

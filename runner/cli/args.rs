@@ -51,7 +51,12 @@ pub(crate) enum Command {
     Analyze(AnalyzeArgs),
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
-    Plugins,
+    Plugins(PluginArgs),
+    /// Write a new analysis to plugins/NAME, ready to build
+    #[command(
+        after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins"
+    )]
+    NewPlugin(NewPluginArgs),
     /// List the processors that can train, with the one `--backend auto` takes and why
     #[command(after_help = "Example:\n  grokrun devices")]
     Devices,
@@ -75,6 +80,24 @@ pub(crate) struct SpecArgs {
     /// Take the adapter whose name contains TEXT, a software one too
     #[arg(long, value_name = "TEXT")]
     pub(crate) adapter: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
+}
+
+/// What every command that may call analyses takes.
+#[derive(Args, Debug)]
+pub(crate) struct PluginArgs {
+    /// Load the analyses of this shared library (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plugin: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct NewPluginArgs {
+    /// The analysis's name, in kebab-case
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 #[derive(Args, Debug)]
@@ -118,6 +141,9 @@ pub(crate) struct AnalyzeArgs {
     /// Run this analysis alone (repeatable), with its defaults if the spec does not have it
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
 
     /// Print nothing but errors
     #[arg(short, long)]

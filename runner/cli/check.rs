@@ -17,7 +17,7 @@ const LISTED: usize = 12;
 /// # Errors
 /// When the spec is wrong, does not fit the machine, or the device fails.
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let spec = spec::read(&args.spec, &plugins::registry())?;
+    let spec = spec::read(&args.spec, &plugins::registry(&args.spec.plugins))?;
     let plan = &spec.plan;
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;

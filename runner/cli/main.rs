@@ -8,6 +8,7 @@ mod check;
 mod devices;
 mod linked;
 mod log;
+mod new_plugin;
 mod output;
 mod plugins;
 mod progress;
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Analyze(args) => analyze::analyze(&args),
-        Command::Plugins => plugins::plugins(),
+        Command::Plugins(args) => plugins::plugins(&args),
+        Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::Devices => devices::devices(),
     };
     match done {

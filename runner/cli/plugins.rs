@@ -1,21 +1,47 @@
 //! Which analyses there are: for specs, for runs, and for `grokrun plugins`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use grokrun_api::Failure as AnalysisFailure;
-use grokrun_host::{Found, Registry};
+use grokrun_host::{Beside, Found, Registry, Search};
 use grokrun_spec::{AnalysisKind, Catalog, ParameterError};
 use serde_json::{Map, Value};
 
+use crate::ANALYSIS_FAILED;
+use crate::args::PluginArgs;
 use crate::output::{Failure, print, table};
 
 /// All analyses that can be found; what is wrong with any is said on standard error.
-pub(crate) fn registry() -> Registry {
-    let registry = Registry::linked();
+pub(crate) fn registry(args: &PluginArgs) -> Registry {
+    let folders = std::env::var_os(PATH);
+    let registry = Registry::discover(&Search {
+        files: args.plugin.clone(),
+        folders: folders.iter().flat_map(std::env::split_paths).collect(),
+        beside: beside(),
+    });
     for warning in registry.warnings() {
         eprintln!("warning: {warning}");
     }
+    for failure in registry.failures() {
+        eprintln!("error: plugin {failure}");
+    }
     registry
+}
+
+/// Folders to search for shared libraries, as `PATH` has them.
+const PATH: &str = "GROKRUN_PLUGIN_PATH";
+
+/// Where cargo puts the libraries of `plugins/`: beside the executable, while it is where it was built.
+fn beside() -> Option<Beside> {
+    let executable = std::env::current_exe().ok()?;
+    let folder = executable.parent()?.to_owned();
+    let built_here = folder.join("deps").is_dir();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins");
+    Some(Beside {
+        sources: (built_here && sources.is_dir()).then_some(sources),
+        folder,
+    })
 }
 
 /// The analyses as far as a spec is concerned.
@@ -55,8 +81,8 @@ fn in_spec(failure: AnalysisFailure) -> ParameterError {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(crate) fn plugins() -> Result<ExitCode, Failure> {
-    let registry = registry();
+pub(crate) fn plugins(args: &PluginArgs) -> Result<ExitCode, Failure> {
+    let registry = registry(args);
     let mut out = String::new();
     for found in registry.all() {
         out.push_str(&describe(found));
@@ -66,7 +92,10 @@ pub(crate) fn plugins() -> Result<ExitCode, Failure> {
         out.push_str("there are no analyses in this build\n");
     }
     print(&out)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match registry.failures().is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(ANALYSIS_FAILED),
+    })
 }
 
 fn describe(found: &Found) -> String {

@@ -19,7 +19,7 @@ use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
 /// # Errors
 /// When the request is wrong or something fails on the way.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let registry = plugins::registry();
+    let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
     let plan = &spec.plan;
     let analyses = Analyses::new(&registry, &plan.analyses);
@@ -68,7 +68,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if let Err(error) = &report {
         tracing::error!(%error, "run failed");
     }
-    finish(args, &run, &report?)
+    let code = finish(args, &run, &report?)?;
+    // A plugin that cannot be used is somebody's analysis that was not made.
+    Ok(
+        match registry.failures().is_empty() || code != ExitCode::SUCCESS {
+            true => code,
+            false => ExitCode::from(ANALYSIS_FAILED),
+        },
+    )
 }
 
 fn access(args: &RunArgs) -> Access {

@@ -14,5 +14,5 @@ mod shown;
 pub use collector::{Findings, Series, Stack};
 pub use crew::{Crew, Outcome};
 pub use member::Member;
-pub use registry::{Found, Origin, Registry};
+pub use registry::{Beside, Found, Origin, Registry, Search};
 pub use shown::{Permit, Permits, Shown};

@@ -146,7 +146,8 @@ fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text,
