@@ -83,7 +83,6 @@ macro_rules! export_plugin {
                 }
             }
 
-            #[allow(unsafe_code, reason = "the one name by which a host finds the plugin")]
             #[unsafe(export_name = concat!("grokrun_plugin_entry_", env!("CARGO_CRATE_NAME")))]
             static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<Exported>();
         };

@@ -3,10 +3,12 @@
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use super::{RawHost, Str};
@@ -14,16 +16,21 @@ use super::{RawHost, Str};
 /// The host, while it may be called.
 struct Line(Option<RawHost>);
 
-// SAFETY: the host's functions may be called from any thread while the call lasts, one at a time:
-// the mutex around a line sees to that.
+// SAFETY: the host is only called from the thread of the call ([`Forward`] asks), which is the one
+// that made the line and cuts it.
 unsafe impl Send for Line {}
 
-/// Runs a call whose events go to the host. A thread that the plugin starts and that outlives the
-/// call finds the line cut.
+/// Runs a call whose events go to the host: those of this thread, since the host takes one call at a
+/// time. After the call the line is cut.
 pub(super) fn forwarded<R>(host: RawHost, call: impl FnOnce() -> R) -> R {
+    let level = host.level;
     let line = Arc::new(Mutex::new(Line(Some(host))));
     let cut = Cut(Arc::clone(&line));
-    let dispatch = Dispatch::new(Forward(line));
+    let dispatch = Dispatch::new(Forward {
+        line,
+        level,
+        thread: thread::current().id(),
+    });
     let result = tracing::dispatcher::with_default(&dispatch, call);
     drop(cut);
     result
@@ -38,11 +45,31 @@ impl Drop for Cut {
     }
 }
 
-struct Forward(Arc<Mutex<Line>>);
+struct Forward {
+    line: Arc<Mutex<Line>>,
+    level: u32,
+    thread: ThreadId,
+}
+
+/// 1 error … 5 trace.
+fn number(level: Level) -> u32 {
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
 
 impl Subscriber for Forward {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        number(*metadata.level()) <= self.level
+    }
+
+    /// Asked at every event: calls differ in the level and the thread.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
     }
 
     /// Spans are accepted and say nothing: the host has spans of its own around the call.
@@ -56,18 +83,15 @@ impl Subscriber for Forward {
     fn exit(&self, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
+        if thread::current().id() != self.thread {
+            return;
+        }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let level = match *event.metadata().level() {
-            Level::ERROR => 1,
-            Level::WARN => 2,
-            Level::INFO => 3,
-            Level::DEBUG => 4,
-            Level::TRACE => 5,
-        };
+        let level = number(*event.metadata().level());
         let text = Value::Object(fields.others).to_string();
         let (target, message) = (event.metadata().target(), fields.message);
-        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = &line.0
             && let Some(log) = host.log
         {

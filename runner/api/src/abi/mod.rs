@@ -11,6 +11,7 @@
 //!   which copies them during the call; an instance is made and destroyed by the plugin.
 //! - Nothing unwinds across: each function catches panics and reports them as a status.
 //! - An instance is used by one thread at a time, not always the same.
+//! - Log events are those of the thread of the call; threads that a plugin starts are not heard.
 //! - Pointers are valid during the call; strings are UTF-8 and not terminated.
 //!
 //! The host's side is `grokrun-host`'s `loaded`.
@@ -105,6 +106,36 @@ pub type Create = unsafe extern "C" fn(u32, Str, Str, *const RawHost, *mut *mut 
 /// [`Entry::observe`].
 pub type Observe = unsafe extern "C" fn(*mut c_void, *const RawSnapshot, *const RawHost) -> i32;
 
+/// Copies a struct that says its size, as far as both sides know it; the rest is absent: zero, null,
+/// none. None if it is null or shorter than `least`, its size in the first minor version.
+///
+/// # Safety
+/// `from` is null or points to `size` bytes; all zeros are a `T`.
+pub unsafe fn sized<T: Copy>(from: *const T, size: u32, least: usize) -> Option<T> {
+    let size = (size as usize).min(size_of::<T>());
+    if from.is_null() || size < least {
+        return None;
+    }
+    let mut copy = std::mem::MaybeUninit::<T>::zeroed();
+    // SAFETY: both have so many bytes, and zeros are good for the rest.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from.cast::<u8>(), copy.as_mut_ptr().cast(), size);
+        Some(copy.assume_init())
+    }
+}
+
+/// The sizes of the structs in minor 0: what any plugin and any host of this major has.
+pub mod least {
+    /// of [`Entry`](super::Entry)
+    pub const ENTRY: usize = 104;
+    /// of [`RawHost`](super::RawHost)
+    pub const HOST: usize = 40;
+    /// of [`RawFinding`](super::RawFinding)
+    pub const FINDING: usize = 80;
+    /// of [`RawSnapshot`](super::RawSnapshot)
+    pub const SNAPSHOT: usize = 32;
+}
+
 /// What a library exports, once for each plugin crate in it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -149,6 +180,8 @@ unsafe impl Send for Entry {}
 pub struct RawHost {
     /// bytes of this struct in the host
     pub size: u32,
+    /// the last level of log events that anybody listens to: 0 none, 1 error … 5 trace
+    pub level: u32,
     /// handed back to every function here
     pub context: *mut c_void,
     /// Takes a finding, and copies it.
@@ -260,7 +293,7 @@ mod layout {
         lies!(Str, 16; data 0, len 8);
         lies!(Entry, 104; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
             describe 56, check 64, create 72, observe 80, finish 88, destroy 96);
-        lies!(RawHost, 40; size 0, context 8, push 16, fail 24, log 32);
+        lies!(RawHost, 40; size 0, level 4, context 8, push 16, fail 24, log 32);
         lies!(RawFinding, 80; size 0, kind 4, name 8, value 24, shape 32, ndim 40, data 48, len 56,
             text 64);
         lies!(RawSnapshot, 32; size 0, stride 4, epoch 8, views 16, count 24);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     DONE, Entry, FAILED, MAGIC, MAJOR, MINOR, NO_MORE, PANICKED, RawFinding, RawHost, RawSnapshot,
-    RawView, Str, UNWINDS, dtype, kind, log, slice,
+    RawView, Str, UNWINDS, dtype, kind, least, log, sized, slice,
 };
 use crate::{Failure, Finding, Instance, NumbersRef, Registration, Sink, Snapshot, Task, View};
 
@@ -158,8 +158,11 @@ unsafe fn guarded(
     host: *const RawHost,
     call: impl FnOnce(&mut Host) -> Result<(), Failure>,
 ) -> i32 {
-    // SAFETY: as the caller promises. A host of an older minor has all fields of minor 0.
-    let Some(raw) = (unsafe { host.as_ref() }).copied() else {
+    if host.is_null() {
+        return FAILED;
+    }
+    // SAFETY: as the caller promises; the size comes first in every version.
+    let Some(raw) = (unsafe { sized(host, (&raw const (*host).size).read(), least::HOST) }) else {
         return FAILED;
     };
     let mut host = Host(raw);
@@ -284,8 +287,19 @@ unsafe fn shown(
     snapshot: *const RawSnapshot,
     look: impl FnOnce(&Snapshot<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    // SAFETY: as the caller promises.
-    let raw = unsafe { snapshot.as_ref() }.ok_or_else(|| Failure::new("there is no snapshot"))?;
+    let none = || Failure::new("there is no snapshot");
+    if snapshot.is_null() {
+        return Err(none());
+    }
+    // SAFETY: as the caller promises; the size comes first in every version.
+    let raw = unsafe {
+        sized(
+            snapshot,
+            (&raw const (*snapshot).size).read(),
+            least::SNAPSHOT,
+        )
+    };
+    let raw = raw.ok_or_else(none)?;
     let views = (0..raw.count).map(|i| {
         // SAFETY: a newer host's views are longer: the stride is theirs, the head is ours.
         unsafe { &*raw.views.byte_add(i * raw.stride as usize) }

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use grokrun_api::abi::{
-    DONE, NO_MORE, RawFinding, RawHost, RawSnapshot, RawView, Str, dtype, kind, slice,
+    DONE, NO_MORE, PANICKED, RawFinding, RawHost, RawSnapshot, RawView, Str, dtype, kind, least,
+    sized, slice,
 };
 use grokrun_api::{Failure, Finding, Instance, Need, NumbersRef, Sink, Snapshot, Task};
 use serde_json::{Map, Value};
@@ -31,7 +32,7 @@ fn called(
     package: &str,
     sink: &mut dyn Sink,
     call: impl FnOnce(*const RawHost) -> i32,
-) -> Result<(i32, Option<Result<Value, String>>), Failure> {
+) -> Result<Option<Result<Value, String>>, Failure> {
     let mut context = Context {
         package,
         sink,
@@ -40,6 +41,7 @@ fn called(
     };
     let host = RawHost {
         size: size_of::<RawHost>() as u32,
+        level: listening(),
         context: (&raw mut context).cast(),
         push: Some(push),
         fail: Some(fail),
@@ -48,10 +50,22 @@ fn called(
     let status = call(&raw const host);
     match (context.failure, status) {
         (Some(failure), _) => Err(failure),
-        (None, DONE | NO_MORE) => Ok((status, context.description)),
+        (None, DONE) => Ok(context.description),
         (None, other) => Err(Failure::new(format!(
             "it ended with status {other} and did not say why"
         ))),
+    }
+}
+
+/// The last level of log events that anybody listens to.
+fn listening() -> u32 {
+    match tracing::level_filters::LevelFilter::current().into_level() {
+        None => 0,
+        Some(tracing::Level::ERROR) => 1,
+        Some(tracing::Level::WARN) => 2,
+        Some(tracing::Level::INFO) => 3,
+        Some(tracing::Level::DEBUG) => 4,
+        Some(tracing::Level::TRACE) => 5,
     }
 }
 
@@ -65,12 +79,15 @@ pub(super) fn describe_all(entry: CheckedEntry) -> Result<Vec<LoadedAnalysis>, S
     let describe = entry.0.describe.ok_or("it cannot describe itself")?;
     let mut all = Vec::new();
     for index in 0..=MOST_ANALYSES {
+        let mut ended = false;
         // SAFETY: the function is the plugin's, and the host lives during the call.
-        let done = called(&package, &mut Nobody, |host| unsafe {
-            describe(index, host)
+        let done = called(&package, &mut Nobody, |host| {
+            let status = unsafe { describe(index, host) };
+            ended = status == NO_MORE;
+            if ended { DONE } else { status }
         });
-        let (status, description) = done.map_err(|failure| failure.to_string())?;
-        if status == NO_MORE {
+        let description = done.map_err(|failure| failure.to_string())?;
+        if ended {
             return Ok(all);
         }
         let description = description.ok_or("it did not describe itself")??;
@@ -158,6 +175,7 @@ pub(super) fn create(
         entry,
         package: package.to_owned(),
         instance,
+        broken: false,
     }))
 }
 
@@ -170,10 +188,31 @@ struct LoadedInstance {
     entry: CheckedEntry,
     package: String,
     instance: *mut c_void,
+    /// it panicked: it is not called again, not even to be destroyed
+    broken: bool,
 }
 
 // SAFETY: the interface says that an instance is used by one thread at a time, not always the same.
 unsafe impl Send for LoadedInstance {}
+
+impl LoadedInstance {
+    fn call(
+        &mut self,
+        out: &mut dyn Sink,
+        call: impl FnOnce(*mut c_void, *const RawHost) -> i32,
+    ) -> Result<(), Failure> {
+        if self.broken {
+            return Err(Failure::new("it panicked before"));
+        }
+        let (instance, broken) = (self.instance, &mut self.broken);
+        called(&self.package, out, |host| {
+            let status = call(instance, host);
+            *broken = status == PANICKED;
+            status
+        })?;
+        Ok(())
+    }
+}
 
 impl Instance for LoadedInstance {
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
@@ -211,24 +250,23 @@ impl Instance for LoadedInstance {
         let observe = self.entry.0.observe.ok_or_else(incomplete)?;
         // SAFETY: the instance is from this plugin's `create` and borrowed mutably; everything
         // else lives during the call.
-        called(&self.package, out, |host| unsafe {
-            observe(self.instance, &raw const raw, host)
-        })?;
-        Ok(())
+        self.call(out, |instance, host| unsafe {
+            observe(instance, &raw const raw, host)
+        })
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
         let finish = self.entry.0.finish.ok_or_else(incomplete)?;
         // SAFETY: as in `observe`.
-        called(&self.package, out, |host| unsafe {
-            finish(self.instance, host)
-        })?;
-        Ok(())
+        self.call(out, |instance, host| unsafe { finish(instance, host) })
     }
 }
 
 impl Drop for LoadedInstance {
     fn drop(&mut self) {
+        if self.broken {
+            return;
+        }
         if let Some(destroy) = self.entry.0.destroy {
             // SAFETY: the instance is from this plugin's `create`, and this is its last use.
             let done = called(&self.package, &mut Nobody, |host| unsafe {
@@ -257,17 +295,20 @@ unsafe fn on(context: *mut c_void, act: impl FnOnce(&mut Context<'_>)) {
     let Some(context) = (unsafe { context.cast::<Context<'_>>().as_mut() }) else {
         return;
     };
-    let _ = catch_unwind(AssertUnwindSafe(|| act(context)));
+    if catch_unwind(AssertUnwindSafe(|| act(context))).is_err() {
+        let why = Failure::new("grokrun panicked over what it said; please report this");
+        context.failure.get_or_insert(why);
+    }
 }
 
 unsafe extern "C" fn push(context: *mut c_void, finding: *const RawFinding) {
     // SAFETY: the plugin hands back what it was given, and a finding that lives during this call.
     unsafe {
         on(context, |context| {
-            let taken = finding
-                .as_ref()
-                .ok_or_else(|| "it pushed nothing".to_owned())
-                .and_then(|raw| take(raw, context));
+            let taken = match finding.is_null() {
+                true => Err("it pushed nothing".to_owned()),
+                false => take(finding, context),
+            };
             if let Err(why) = taken {
                 context.failure.get_or_insert(Failure::new(why));
             }
@@ -276,11 +317,13 @@ unsafe extern "C" fn push(context: *mut c_void, finding: *const RawFinding) {
 }
 
 /// # Safety
-/// What the finding points to lives during the call.
-unsafe fn take(raw: &RawFinding, context: &mut Context<'_>) -> Result<(), String> {
-    if (raw.size as usize) < size_of::<RawFinding>() {
-        return Err(format!("it pushed a finding of {} bytes", raw.size));
-    }
+/// The finding is not null; it and what it points to live during the call.
+unsafe fn take(raw: *const RawFinding, context: &mut Context<'_>) -> Result<(), String> {
+    // SAFETY: as the caller promises; the size comes first in every version.
+    let size = unsafe { (&raw const (*raw).size).read() };
+    // SAFETY: as the caller promises.
+    let raw = unsafe { sized(raw, size, least::FINDING) }
+        .ok_or_else(|| format!("it pushed a finding of {size} bytes"))?;
     // SAFETY: as the caller promises.
     let (name, text) = unsafe { (raw.name.text()?.to_owned(), raw.text.text()?) };
     let json = || {

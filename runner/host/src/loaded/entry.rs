@@ -1,6 +1,6 @@
 //! Whether a plugin's entry fits this host.
 
-use grokrun_api::abi::{Entry, MAGIC, MAJOR, UNWINDS};
+use grokrun_api::abi::{Entry, MAGIC, MAJOR, UNWINDS, least, sized};
 
 use super::CheckedEntry;
 
@@ -35,23 +35,23 @@ pub(super) unsafe fn check(entry: *const Entry) -> Result<CheckedEntry, String> 
             "rebuild it with this grokrun's grokrun-api, or use a newer grokrun"
         };
         return Err(format!(
-            "it speaks version {major} of the plugin interface and this grokrun version {MAJOR}; {older}"
+            "it speaks version {major} of the plugin interface and this grokrun, {}, version {MAJOR}; {older}",
+            env!("CARGO_PKG_VERSION")
         ));
     }
-    // A newer minor is longer; all of minor 0 must be there.
-    if (size as usize) < size_of::<Entry>() {
-        return Err(format!(
+    let short = || {
+        format!(
             "its entry is {size} bytes long and should be at least {}; rebuild it",
-            size_of::<Entry>()
-        ));
-    }
+            least::ENTRY
+        )
+    };
     if flags & UNWINDS == 0 {
         return Err(
             "it was built with panic = \"abort\", so that a panic in it would end the run; rebuild it with panic = \"unwind\"".to_owned(),
         );
     }
-    // SAFETY: it is long enough, and static.
-    let entry = unsafe { &*entry };
+    // SAFETY: it has the bytes it says; zeros are an entry without functions.
+    let entry = unsafe { sized(entry, size, least::ENTRY) }.ok_or_else(short)?;
     let complete = entry.describe.is_some()
         && entry.check.is_some()
         && entry.create.is_some()

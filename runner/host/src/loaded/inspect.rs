@@ -4,17 +4,25 @@ use std::fs;
 use std::path::Path;
 
 use grokrun_api::abi::ENTRY_PREFIX;
-use object::{NameOrOrdinal, Object};
+use object::{BinaryFormat, NameOrOrdinal, Object, ReadCache};
 
 /// The names of the plugin entries that a file exports; none if it is no library, or no plugin.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn exports(path: &Path) -> Result<Vec<String>, String> {
-    let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let Ok(file) = object::File::parse(bytes.as_slice()) else {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    // Opening a pipe would wait for somebody to write into it.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    // Of a large file only the symbol tables are read.
+    let cache = ReadCache::new(fs::File::open(path).map_err(unreadable)?);
+    let Ok(file) = object::File::parse(&cache) else {
         return Ok(Vec::new());
     };
+    // Mach-O puts an underscore before every name.
+    let underscore = file.format() == BinaryFormat::MachO;
     let Ok(exports) = file.exports() else {
         return Ok(Vec::new());
     };
@@ -24,8 +32,10 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
             NameOrOrdinal::Name(name) => String::from_utf8(name.to_vec()).ok(),
             NameOrOrdinal::Ordinal(_) => None,
         })
-        // Mach-O puts an underscore before every name.
-        .map(|name| name.trim_start_matches('_').to_owned())
+        .filter_map(|name| match underscore {
+            true => name.strip_prefix('_').map(str::to_owned),
+            false => Some(name),
+        })
         .filter(|name| name.starts_with(ENTRY_PREFIX))
         .collect();
     names.sort_unstable();

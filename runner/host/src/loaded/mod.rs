@@ -12,9 +12,10 @@ mod inspect;
 #[cfg(test)]
 mod tests;
 
+use std::env::consts::DLL_PREFIX;
 use std::path::{Path, PathBuf};
 
-use grokrun_api::abi::Entry;
+use grokrun_api::abi::{ENTRY_PREFIX, Entry};
 use grokrun_api::{Failure, Instance, Need, Task};
 use serde_json::{Map, Value};
 
@@ -51,7 +52,7 @@ pub struct LoadedAnalysis {
 
 /// An entry that was found good, complete to the fields of minor 0.
 #[derive(Clone, Copy)]
-pub(crate) struct CheckedEntry(&'static Entry);
+pub(crate) struct CheckedEntry(Entry);
 
 impl std::fmt::Debug for CheckedEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,6 +82,21 @@ impl LoadedAnalysis {
     }
 }
 
+/// A plugin that depends on another exports that one's entry too: of several, the one of the file's
+/// name is its own.
+fn own(symbols: Vec<String>, path: &Path) -> Vec<String> {
+    let stem = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
+    let stem = stem.strip_prefix(DLL_PREFIX).unwrap_or(stem);
+    let named = |symbol: &String| symbol.strip_prefix(ENTRY_PREFIX) == Some(stem);
+    match symbols.iter().find(|symbol| named(symbol)) {
+        Some(own) => vec![own.clone()],
+        None => symbols,
+    }
+}
+
 /// The analyses of a library; none if it is no plugin.
 ///
 /// # Errors
@@ -102,7 +118,7 @@ pub fn open(path: &Path) -> Result<Vec<LoadedAnalysis>, LoadError> {
     // Never closed: threads and pointers of the plugin may outlive every use of it.
     let library: &'static libloading::Library = Box::leak(Box::new(library));
     let mut all = Vec::new();
-    for symbol in symbols {
+    for symbol in own(symbols, path) {
         // SAFETY: the symbol is a static; only its address is taken here, and nothing is read.
         let entry = unsafe { library.get::<*const Entry>(symbol.as_bytes()) }
             .map_err(|error| failed(format!("has no {symbol} after all: {error}")))?;

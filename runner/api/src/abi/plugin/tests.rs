@@ -59,10 +59,13 @@ impl Exported for Here {
     }
 }
 
+/// Kind, name, value, shape, data and text of a finding.
+type Pushed = (u32, String, f64, Vec<u64>, Vec<f32>, String);
+
 /// What a host heard.
 #[derive(Default)]
 struct Heard {
-    findings: Vec<(u32, String, f64, Vec<u64>, Vec<f32>, String)>,
+    findings: Vec<Pushed>,
     failures: Vec<(String, String)>,
     logs: Vec<(u32, String, String, String)>,
 }
@@ -98,6 +101,7 @@ unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Str, message:
 fn host(heard: &mut Heard) -> RawHost {
     RawHost {
         size: size_of::<RawHost>() as u32,
+        level: 4,
         context: (&raw mut *heard).cast(),
         push: Some(push),
         fail: Some(fail),
@@ -234,6 +238,23 @@ fn wrong_parameters_are_named() {
     assert_eq!(judge("{"), FAILED);
     assert_eq!(heard.failures[0].0, "mode");
     assert_eq!(heard.failures.len(), 2);
+}
+
+#[test]
+fn a_host_of_another_minor_is_understood() {
+    let judge = |size: u32| {
+        let mut heard = Heard::default();
+        let host = RawHost {
+            size,
+            ..host(&mut heard)
+        };
+        let status = unsafe { ENTRY.check.unwrap()(0, Str::of("{}"), &raw const host) };
+        (status, heard.failures.len())
+    };
+    // Longer: what follows is not ours to read. Shorter than minor 0: no host at all.
+    assert_eq!(judge(size_of::<RawHost>() as u32), (DONE, 0));
+    assert_eq!(judge(4096), (DONE, 0));
+    assert_eq!(judge(16), (FAILED, 0));
 }
 
 #[test]
