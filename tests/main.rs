@@ -1,8 +1,10 @@
 //! The integration tests, as one binary: the program from outside, executors against each other,
 //! and everything against torch's own numbers.
 
+mod analyses;
 mod bad_input;
 mod cli;
 mod golden;
+mod plugins;
 mod resume;
 mod support;

@@ -127,6 +127,13 @@ impl Finished {
         self
     }
 
+    /// As [`Finished::exits`], where a plugin's own panic is on standard error.
+    #[track_caller]
+    pub(crate) fn exits_with_panic_words(self, code: i32) -> Finished {
+        assert_eq!(self.code(), Some(code), "stderr:\n{}", self.err());
+        self
+    }
+
     /// Asserts that standard error has all of these.
     #[track_caller]
     pub(crate) fn says(self, parts: &[&str]) -> Finished {

@@ -1,0 +1,234 @@
+//! Analyses of models that were really trained: the acceptance of each, and live against stored.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Bench, SMALL, assert_same};
+
+const ALL: &str = "[analysis.fourier-sparsity]\n[analysis.neuron-clustering]\nwrong_basis = true\n[analysis.commutativity]\n";
+
+/// The published model at p = 59, where it groks within seconds (science §5.5).
+fn grokked(operation: &str, epochs: u64) -> Bench {
+    let bench = Bench::new(&format!(
+        "operation = \"{operation}\"\nmodulus = 59\nfraction = 0.5\nseeds = {{ data = 598, model = 999 }}\n[train]\nepochs = {epochs}\n{ALL}"
+    ));
+    bench
+        .run(&["small.toml", "--backend", "cpu", "--quiet"])
+        .exits(0);
+    bench
+}
+
+fn json(bench: &Bench, cell: &str, file: &str) -> Value {
+    let path = bench
+        .path()
+        .join("runs/small/cells")
+        .join(cell)
+        .join("analysis")
+        .join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The rule's frequencies.
+fn keys(bench: &Bench, cell: &str, rule: &str) -> String {
+    let table = json(bench, cell, "fourier-sparsity/rules.table.json");
+    let rows = table["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row[0] == rule).unwrap();
+    row[2].as_str().unwrap().to_owned()
+}
+
+/// The last y of the trace of that name.
+fn last(figure: &Value, trace: &str) -> f64 {
+    let traces = figure["data"].as_array().unwrap();
+    let trace = traces.iter().find(|t| t["name"] == trace).unwrap();
+    trace["y"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .as_f64()
+        .unwrap()
+}
+
+#[test]
+fn multiplication_mod_59_is_what_science_says() {
+    let (bench, cell) = (grokked("mul", 1500), "mul-p59-f0.5-d598-m999");
+    for rule in ["max/4", "5 medians", "W_L"] {
+        assert_eq!(keys(&bench, cell, rule), "1, 2, 14", "{rule}");
+    }
+    let gini = json(&bench, cell, "fourier-sparsity/gini.figure.json");
+    let right = last(&gini, "the operation's basis");
+    assert!((right - 0.437).abs() < 0.02, "{right}");
+    assert!(last(&gini, "the wrong basis") < 0.05 && last(&gini, "Gaussian noise") < 0.08);
+
+    let clusters = json(&bench, cell, "neuron-clustering/clusters.table.json");
+    let counts: Vec<(u64, u64)> = clusters["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row[0].as_u64().unwrap(), row[2].as_u64().unwrap()))
+        .collect();
+    let near = |(k, count): (u64, u64), frequency, about: u64| {
+        k == frequency && count.abs_diff(about) <= about / 5
+    };
+    assert!(
+        counts.len() == 3
+            && near(counts[0], 1, 59)
+            && near(counts[1], 2, 163)
+            && near(counts[2], 14, 112),
+        "{counts:?}"
+    );
+    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    assert!(all.abs_diff(334) <= 17, "{all}");
+
+    let alike = json(&bench, cell, "commutativity/asymmetry.figure.json");
+    assert!(
+        last(&alike, "neurons") < 1e-4,
+        "{}",
+        last(&alike, "neurons")
+    );
+    let emerged = json(&bench, cell, "commutativity/emergence.table.json");
+    let epoch = emerged["rows"][0][0].as_u64().expect("it emerges");
+    assert!((500..1500).contains(&epoch), "{epoch}");
+    let heads = json(
+        &bench,
+        cell,
+        "commutativity/attention-difference.figure.json",
+    );
+    for head in heads["data"].as_array().unwrap() {
+        let last = head["y"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .as_f64()
+            .unwrap();
+        assert!(last.abs() < 0.01, "{last}");
+    }
+}
+
+#[test]
+fn addition_mod_59_has_other_keys_by_each_rule() {
+    // The third frequency of W_E is near five medians, and a fourth near a quarter of the largest:
+    // which side they fall on depends on rounding, also between runs of torch (science §5.5). What
+    // the model computes with, W_L, does not.
+    let (bench, cell) = (grokked("add", 1000), "add-p59-f0.5-d598-m999");
+    assert_eq!(keys(&bench, cell, "W_L"), "5, 15, 21");
+    let medians = keys(&bench, cell, "5 medians");
+    assert!(
+        ["15, 21", "5, 15, 21"].contains(&medians.as_str()),
+        "{medians}"
+    );
+    let quarter = keys(&bench, cell, "max/4");
+    for key in ["5", "15", "21"] {
+        assert!(quarter.split(", ").any(|k| k == key), "{quarter}");
+    }
+}
+
+fn small(epochs: u64) -> String {
+    let spec = SMALL.replace("epochs = 300", &format!("epochs = {epochs}"));
+    format!("{spec}{ALL}")
+}
+
+#[test]
+fn stored_checkpoints_give_the_same_findings() {
+    let bench = Bench::new(&small(500));
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    let live = bench.files("small");
+    assert!(
+        live.keys()
+            .any(|path| path.ends_with("commutativity/findings.json"))
+    );
+    bench.run(&["analyze", "runs/small"]).exits(0);
+    assert_same(&bench.files("small"), &live);
+    // One alone, after it was removed.
+    let cell = bench
+        .path()
+        .join("runs/small/cells/mul-p23-f0.5-d1-m2/analysis/commutativity");
+    std::fs::remove_dir_all(&cell).unwrap();
+    bench
+        .run(&["analyze", "runs/small", "--only", "commutativity"])
+        .exits(0);
+    assert_same(&bench.files("small"), &live);
+}
+
+/// Kills a run once it has written this checkpoint.
+fn kill_after(bench: &Bench, checkpoint: &str) {
+    let mut child = bench.spawn(&["small.toml", "--backend", "cpu"]);
+    let file = Path::new("runs/small/cells/mul-p23-f0.5-d1-m2/checkpoints").join(checkpoint);
+    let started = Instant::now();
+    while !bench.path().join(&file).exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "no {checkpoint}"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_killed_run_ends_with_the_findings_of_one_that_was_not() {
+    let (whole, broken) = (Bench::new(&small(3000)), Bench::new(&small(3000)));
+    whole.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    kill_after(&broken, "00001000.safetensors");
+    broken.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    assert_same(&broken.files("small"), &whole.files("small"));
+    // Findings that are lost are made again, without training.
+    let analysis: PathBuf = broken
+        .path()
+        .join("runs/small/cells/mul-p23-f0.5-d1-m2/analysis");
+    std::fs::remove_dir_all(&analysis).unwrap();
+    broken
+        .run(&["small.toml", "--backend", "cpu"])
+        .exits(0)
+        .says(&["analysing"]);
+    assert_same(&broken.files("small"), &whole.files("small"));
+}
+
+#[test]
+fn an_analysis_can_be_added_to_a_run_that_is_there() {
+    let bench = Bench::new(SMALL);
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    bench.write(
+        "small.toml",
+        format!("{SMALL}[analysis.commutativity]\nevery = 0\n"),
+    );
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    let index = json(&bench, "mul-p23-f0.5-d1-m2", "commutativity/findings.json");
+    assert_eq!(index["every"], 0);
+    assert_eq!(index["failure"], Value::Null);
+}
+
+#[test]
+fn mistakes_in_analyses_are_found_before_anything_runs() {
+    let bench = Bench::new(&format!(
+        "{SMALL}[analysis.neuron-clusterin]\n[analysis.commutativity]\nneurons = 9\n[analysis.fourier-sparsity]\nbasis = 3\n"
+    ));
+    bench.run(&["small.toml"]).exits(2).says(&[
+        "unknown analysis `neuron-clusterin`",
+        "did you mean `neuron-clustering`?",
+        "above 0 and at most 4",
+        "`basis`",
+    ]);
+    assert!(!bench.path().join("runs").exists());
+    bench
+        .run(&["analyze", "nowhere"])
+        .exits(2)
+        .says(&["nowhere", "run.json"]);
+    let plain = Bench::new(SMALL);
+    plain
+        .run(&["small.toml", "--backend", "cpu", "--set", "train.epochs=1"])
+        .exits(0);
+    plain
+        .run(&["analyze", "runs/small"])
+        .exits(2)
+        .says(&["asks for no analysis"]);
+    plain
+        .run(&["analyze", "runs/small", "--only", "nothing"])
+        .exits(2)
+        .says(&["no analysis nothing"]);
+}

@@ -1,0 +1,257 @@
+//! Plugins in shared libraries, good and bad: whatever one does, the training is the same, the culprit
+//! is named, and the exit status is 3.
+
+use std::collections::BTreeMap;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
+
+use crate::support::{Bench, Finished, SMALL, assert_same};
+
+/// Eleven checkpoints in a fraction of a second.
+fn spec(analyses: &str) -> String {
+    let short = SMALL.replace("epochs = 300", "epochs = 100");
+    format!("{short}[checkpoints]\nevery = 10\n{analyses}")
+}
+
+/// The library of `tests/fixtures/misbehaving.rs`: cargo builds it as an example, beside `deps/`.
+fn library() -> PathBuf {
+    let tests = std::env::current_exe().expect("the tests have a path");
+    let profile = tests
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps");
+    let file = profile.join(format!("examples/{DLL_PREFIX}misbehaving{DLL_SUFFIX}"));
+    assert!(
+        file.exists(),
+        "{} is missing; a bare `cargo test` builds it, and so does `cargo build --example misbehaving`",
+        file.display()
+    );
+    file
+}
+
+fn run(bench: &Bench, library: &Path, more: &[&str]) -> Finished {
+    let library = library.to_str().expect("a path in UTF-8");
+    let mut args = vec!["small.toml", "--backend", "cpu", "--plugin", library];
+    args.extend(more);
+    bench.run(&args)
+}
+
+/// The files of the cells that training writes.
+fn trained(bench: &Bench) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = bench.files("small");
+    files.retain(|path, _| {
+        path.starts_with("cells") && !path.components().any(|part| part.as_os_str() == "analysis")
+    });
+    files
+}
+
+fn untouched() -> BTreeMap<PathBuf, Vec<u8>> {
+    let plain = Bench::new(&spec(""));
+    plain.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    trained(&plain)
+}
+
+#[test]
+fn whatever_a_plugin_does_the_training_is_the_same() {
+    let want = untouched();
+    for (analysis, said) in [
+        ("[analysis.panics]\nwhen = \"new\"\n", "panic in new"),
+        (
+            "[analysis.panics]\nwhen = \"observe\"\n",
+            "panic in observe",
+        ),
+        ("[analysis.panics]\nwhen = \"finish\"\n", "panic in finish"),
+        ("[analysis.fails]\n", "no luck today"),
+        ("[analysis.wrong-shapes]\n", "square"),
+        ("[analysis.endless]\n", "notes"),
+    ] {
+        let bench = Bench::new(&spec(analysis));
+        let finished = run(&bench, &library(), &[]).exits_with_panic_words(3);
+        finished.says(&["error: analysis", said]);
+        assert_same(&trained(&bench), &want);
+        let index = bench
+            .path()
+            .join("runs/small/cells/mul-p23-f0.5-d1-m2/analysis");
+        assert!(
+            index.exists(),
+            "a failure is among the findings: {analysis}"
+        );
+    }
+}
+
+#[test]
+fn a_panic_while_closing_and_odd_numbers_are_survived() {
+    let want = untouched();
+    let analyses = "[analysis.panics]\nwhen = \"drop\"\n[analysis.odd-numbers]\n";
+    let bench = Bench::new(&spec(analyses));
+    run(&bench, &library(), &[]).exits_with_panic_words(0);
+    assert_same(&trained(&bench), &want);
+    let files = bench.files("small");
+    let figure = files
+        .iter()
+        .find(|(path, _)| path.ends_with("odd.figure.json"));
+    assert!(String::from_utf8_lossy(figure.unwrap().1).contains("[null,1.0]"));
+    let log = std::fs::read_to_string(bench.path().join("runs/small/log.jsonl")).unwrap();
+    let event = log
+        .lines()
+        .find(|line| line.contains("about to go on"))
+        .unwrap();
+    for part in [
+        "\"level\":\"WARN\"",
+        "misbehaving",
+        "answer",
+        "42",
+        "\"analysis\":\"panics\"",
+    ] {
+        assert!(event.contains(part), "{part} in {event}");
+    }
+}
+
+#[test]
+fn a_slow_analysis_delays_no_training_and_says_so() {
+    let want = untouched();
+    let bench = Bench::new(&spec("[analysis.slow]\n[analysis.commutativity]\n"));
+    run(&bench, &library(), &[])
+        .exits(0)
+        .says(&["slower", "analysis=\"slow\""]);
+    assert_same(&trained(&bench), &want);
+}
+
+#[test]
+fn of_two_with_one_name_the_linked_one_is_used() {
+    let bench = Bench::new(&spec("[analysis.commutativity]\n"));
+    run(&bench, &library(), &[])
+        .exits(0)
+        .says(&["warning: analysis commutativity", "static"]);
+    let tables = bench
+        .files("small")
+        .into_keys()
+        .any(|path| path.ends_with("emergence.table.json"));
+    assert!(tables, "the linked one says when it emerges");
+}
+
+/// A copy of the library in which some bytes stand in the place of others.
+fn altered(bench: &Bench, from: &[u8], to: &[u8]) -> PathBuf {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = std::fs::read(library()).expect("the library");
+    let mut found = 0;
+    for at in 0..bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + from.len()].copy_from_slice(to);
+            found += 1;
+        }
+    }
+    assert!(found > 0, "the library has these bytes");
+    let name = format!("{DLL_PREFIX}altered{DLL_SUFFIX}");
+    bench.write(&name, bytes)
+}
+
+/// The head of an entry: magic, major, minor, size, flags.
+fn head(magic: &[u8; 8], numbers: [u32; 4]) -> Vec<u8> {
+    let numbers = numbers.iter().flat_map(|n| n.to_le_bytes());
+    magic.iter().copied().chain(numbers).collect()
+}
+
+#[test]
+fn plugins_that_do_not_fit_are_refused_by_name_and_the_rest_goes_on() {
+    let want = untouched();
+    let good = head(b"GROKRUN\0", [1, 0, 104, 1]);
+    for (bad, said) in [
+        (head(b"GRUNZEN\0", [1, 0, 104, 1]), "does not begin"),
+        (head(b"GROKRUN\0", [2, 0, 104, 1]), "version 2"),
+        (head(b"GROKRUN\0", [1, 0, 32, 1]), "32 bytes"),
+        (head(b"GROKRUN\0", [1, 0, 104, 0]), "abort"),
+    ] {
+        let bench = Bench::new(&spec(""));
+        let library = altered(&bench, &good, &bad);
+        run(&bench, &library, &[])
+            .exits(3)
+            .says(&["error: plugin", "altered", said]);
+        assert_same(&trained(&bench), &want);
+    }
+    // A higher minor is none of our business.
+    let bench = Bench::new(&spec("[analysis.odd-numbers]\n"));
+    let library = altered(&bench, &good, &head(b"GROKRUN\0", [1, 9, 104, 1]));
+    run(&bench, &library, &[]).exits(0);
+}
+
+#[test]
+fn files_that_are_no_plugins_are_named() {
+    let bench = Bench::new(&spec(""));
+    let text = bench.write("notes.so", "not a library");
+    run(&bench, &text, &[])
+        .exits(3)
+        .says(&["notes.so", "no plugin"]);
+    let other = altered(&bench, b"grokrun_plugin_entry_", b"something_else_entry_");
+    run(&bench, &other, &["--fresh"])
+        .exits(3)
+        .says(&["no plugin"]);
+    run(&bench, Path::new("missing.so"), &["--fresh"])
+        .exits(3)
+        .says(&["missing.so", "read"]);
+    let folder = bench.path().join("folder.so");
+    std::fs::create_dir(&folder).unwrap();
+    run(&bench, &folder, &["--fresh"])
+        .exits(3)
+        .says(&["folder.so"]);
+}
+
+#[test]
+fn a_folder_of_plugins_is_searched() {
+    let bench = Bench::new(&spec("[analysis.odd-numbers]\n"));
+    let folder = library().parent().unwrap().to_owned();
+    let mut command = bench.command(&["plugins"]);
+    let listed = command
+        .env("GROKRUN_PLUGIN_PATH", &folder)
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(
+        out.contains("odd-numbers 0.1.0") && out.contains("dynamic"),
+        "{out}"
+    );
+    for linked in ["commutativity", "fourier-sparsity", "neuron-clustering"] {
+        assert!(
+            out.contains(&format!("{linked} 0.1.0  (crate {linked}, static)")),
+            "{out}"
+        );
+    }
+    let mut command = bench.command(&["small.toml", "--backend", "cpu"]);
+    let ran = command
+        .env("GROKRUN_PLUGIN_PATH", &folder)
+        .output()
+        .unwrap();
+    assert_eq!(
+        ran.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+}
+
+#[test]
+fn a_new_plugin_is_written_once_and_only_where_plugins_are() {
+    let bench = Bench::new("");
+    bench
+        .run(&["new-plugin", "weight-norms"])
+        .exits(2)
+        .says(&["plugins/"]);
+    std::fs::create_dir(bench.path().join("plugins")).unwrap();
+    for bad in ["Weight", "weight_norms", "-x", "a--b", "7up", ""] {
+        bench
+            .run(&["new-plugin", "--", bad])
+            .exits(2)
+            .says(&["no name for a plugin"]);
+    }
+    bench.run(&["new-plugin", "weight-norms"]).exits(0);
+    bench
+        .run(&["new-plugin", "weight-norms"])
+        .exits(2)
+        .says(&["there already"]);
+    let source = std::fs::read_to_string(bench.path().join("plugins/weight-norms/src/lib.rs"));
+    let source = source.unwrap();
+    assert!(
+        source.contains("pub struct WeightNorms") && !source.contains("NAME"),
+        "{source}"
+    );
+}
