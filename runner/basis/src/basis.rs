@@ -156,22 +156,26 @@ impl Basis {
         self.outside.len()
     }
 
-    /// The indices of the rows of frequency k: cosine and sine, or one alternating row.
+    /// The indices of the rows of frequency k: cosine and sine, or one alternating row; none if there is
+    /// no such frequency.
     pub fn rows_of(&self, k: usize) -> std::ops::Range<usize> {
+        if k == 0 || k > self.frequencies() {
+            return 0..0;
+        }
         let first = self.constant() + 2 * k - 1;
         first..(first + 2).min(self.p)
     }
 
-    /// A row's name: "cos 14", "const", "zero", "legendre".
+    /// A row's name: "cos 14", "const", "zero", "legendre"; empty beyond the last row.
     pub fn name(&self, row: usize) -> String {
-        match self.rows[row] {
-            Row::Outside(0) => "zero".to_owned(),
-            Row::Outside(token) => format!("token {token}"),
-            Row::Constant => "const".to_owned(),
-            Row::Cos(k) => format!("cos {k}"),
-            Row::Sin(k) => format!("sin {k}"),
-            Row::Alternating(_) if self.root.is_some() => "legendre".to_owned(),
-            Row::Alternating(k) => format!("cos {k}"),
+        match self.rows.get(row) {
+            None => String::new(),
+            Some(Row::Outside(0)) => "zero".to_owned(),
+            Some(Row::Outside(token)) => format!("token {token}"),
+            Some(Row::Constant) => "const".to_owned(),
+            Some(Row::Sin(k)) => format!("sin {k}"),
+            Some(Row::Alternating(_)) if self.root.is_some() => "legendre".to_owned(),
+            Some(Row::Cos(k) | Row::Alternating(k)) => format!("cos {k}"),
         }
     }
 

@@ -48,9 +48,10 @@ impl BasisKind {
     ///
     /// Additive if f(a, b) = ±a ± b + c for all pairs; multiplicative if p is prime and
     /// f(a, b) = c a^±1 b^±1 for all pairs without 0; labels for everything else: there frequency k
-    /// of a model need not show at frequency k of an operand (science §5.3).
+    /// of a model need not show at frequency k of an operand (science §5.3). So too for multiplication
+    /// modulo a composite number: its units need not be cyclic.
     pub fn of(labels: &[Option<u32>], p: usize) -> BasisKind {
-        if p * p != labels.len() || p < 3 {
+        if p * p != labels.len() || p < 2 {
             return BasisKind::Labels;
         }
         let at = |a: usize, b: usize| labels[a * p + b].map(|label| label as usize);
@@ -148,6 +149,7 @@ mod tests {
             assert_eq!(kind(operation, 13), BasisKind::Labels, "{operation}");
         }
         assert_eq!(kind("mul", 12), BasisKind::Labels);
+        assert_eq!(kind("add", 2), BasisKind::Additive);
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub struct LabelBasis {
 }
 
 impl LabelBasis {
-    /// From labels `(p²)`, a-major, none where the operation is undefined.
+    /// From labels `(p²)`, a-major, none where the operation is undefined; a label of p or more does
+    /// not count either.
     ///
     /// # Errors
     /// When `angles` is multiplicative and p is not prime.
@@ -30,7 +31,10 @@ impl LabelBasis {
         angles: BasisKind,
     ) -> Result<LabelBasis, BasisError> {
         let basis = Basis::of(angles, p)?;
-        let inside = |label: &u32| !basis.outside().contains(&(*label as usize));
+        let inside = |label: &u32| {
+            let label = *label as usize;
+            label < p && !basis.outside().contains(&label)
+        };
         let labels: Vec<Option<u32>> = labels.iter().map(|label| label.filter(inside)).collect();
         let mut weights = vec![0.0; p];
         for label in labels.iter().flatten() {
@@ -73,9 +77,11 @@ impl LabelBasis {
         &self.labels
     }
 
-    /// The directions of frequency k as functions of the label, each `(p)`: cosine, sine.
+    /// The directions of frequency k as functions of the label, each `(p)`: cosine, sine; none if there
+    /// is no such frequency.
     pub fn directions(&self, k: usize) -> impl Iterator<Item = &[f64]> {
-        self.directions[k - 1].iter().flatten().map(Vec::as_slice)
+        let of_k = k.checked_sub(1).and_then(|k| self.directions.get(k));
+        of_k.into_iter().flatten().flatten().map(Vec::as_slice)
     }
 
     /// Coefficients of tables `(p², width)` along the directions of frequency k, one row `(width)` a

@@ -3,13 +3,13 @@
 use grokrun_task::torch::Generator;
 
 /// The Gini coefficient of numbers that are not negative (Hurley and Rickard 2009): 0 if all are
-/// equal, 1 − 1/N if one has everything; 0 for none or only zeros. Squaring the numbers first gives
+/// equal, 1 − 1/N if one has everything; 0 for none or only zeros, NaN if one is. Squaring the numbers first gives
 /// another, larger value: say whether they are norms or squared norms.
 pub fn gini(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (n, sum) = (sorted.len() as f64, sorted.iter().sum::<f64>());
-    if sum.is_nan() || sum <= 0.0 {
+    if sum == 0.0 || sorted.is_empty() {
         return 0.0;
     }
     let weighted: f64 = (1..)
@@ -24,17 +24,17 @@ pub fn gini(values: &[f64]) -> f64 {
 pub fn participation(values: &[f64]) -> f64 {
     let power = |n: i32| values.iter().map(|x| x.powi(n)).sum::<f64>();
     let squares = power(2);
-    if squares > 0.0 {
-        power(4) / (squares * squares)
-    } else {
+    if squares == 0.0 {
         0.0
+    } else {
+        power(4) / (squares * squares)
     }
 }
 
 /// (Σ x²)² / Σ x⁴: how many numbers there are, in effect. 0 for none.
 pub fn effective_number(values: &[f64]) -> f64 {
     let ratio = participation(values);
-    if ratio > 0.0 { 1.0 / ratio } else { 0.0 }
+    if ratio == 0.0 { 0.0 } else { 1.0 / ratio }
 }
 
 /// `count` independent standard normal numbers, the same for a seed on every machine.
@@ -57,6 +57,17 @@ mod tests {
         assert_eq!(effective_number(&[0.0, 3.0, 0.0]), 1.0);
         assert_eq!(effective_number(&[1.0; 6]), 6.0);
         assert_eq!((participation(&[]), effective_number(&[])), (0.0, 0.0));
+        // A model that has diverged is not flat.
+        let broken = [1.0, f64::NAN];
+        assert!(
+            [
+                gini(&broken),
+                participation(&broken),
+                effective_number(&broken)
+            ]
+            .iter()
+            .all(|x| x.is_nan())
+        );
     }
 
     /// Four planted frequencies and noise: science §5.2's controls give 0.62–0.63 in the right basis,

@@ -17,13 +17,29 @@ const LANES: usize = 16;
 #[derive(Clone)]
 pub(crate) struct Cycle {
     n: usize,
-    fft: Option<Arc<dyn Fft<f64>>>,
+    way: Way,
+}
+
+/// How a sequence is transformed.
+#[derive(Clone)]
+enum Way {
+    Fft(Arc<dyn Fft<f64>>),
+    /// e^(−2πi m/n) for each m
+    Matrix(Vec<Complex64>),
 }
 
 impl Cycle {
     pub(crate) fn new(n: usize) -> Cycle {
-        let fft = (n >= WORTH_AN_FFT).then(|| FftPlanner::new().plan_fft_forward(n));
-        Cycle { n, fft }
+        let turn = |m: usize| -std::f64::consts::TAU * m as f64 / n as f64;
+        let way = match n >= WORTH_AN_FFT {
+            true => Way::Fft(FftPlanner::new().plan_fft_forward(n)),
+            false => Way::Matrix(
+                (0..n)
+                    .map(|m| Complex64::from_polar(1.0, turn(m)))
+                    .collect(),
+            ),
+        };
+        Cycle { n, way }
     }
 
     /// Coefficients of constant, cos 1, sin 1, … of two real sequences at a time: one in the real
@@ -35,19 +51,13 @@ impl Cycle {
         mut out: impl FnMut(usize, [f64; 2]),
     ) {
         let n = self.n;
-        match &self.fft {
-            Some(fft) => fft.process_with_scratch(work, scratch),
-            None => {
+        match &self.way {
+            Way::Fft(fft) => fft.process_with_scratch(work, scratch),
+            Way::Matrix(turns) => {
                 let copy = work.to_vec();
                 for (k, slot) in work.iter_mut().enumerate() {
-                    *slot = copy
-                        .iter()
-                        .enumerate()
-                        .map(|(x, value)| {
-                            let turn = -std::f64::consts::TAU * ((k * x) % n) as f64 / n as f64;
-                            value * Complex64::from_polar(1.0, turn)
-                        })
-                        .sum();
+                    let terms = copy.iter().enumerate();
+                    *slot = terms.map(|(x, value)| value * turns[k * x % n]).sum();
                 }
             }
         }
@@ -85,11 +95,10 @@ impl Basis {
                 .copy_from_slice(&table[token * width..(token + 1) * width]);
         }
         let first = self.constant();
-        let scratch = self
-            .cycle
-            .fft
-            .as_ref()
-            .map_or(0, |f| f.get_inplace_scratch_len());
+        let scratch = match &self.cycle.way {
+            Way::Fft(fft) => fft.get_inplace_scratch_len(),
+            Way::Matrix(_) => 0,
+        };
         let mut scratch = vec![Complex64::default(); scratch];
         let mut work = vec![Complex64::default(); n * LANES / 2];
         for from in (0..width).step_by(LANES) {
