@@ -33,8 +33,11 @@ SETTINGS = {
 def grokrun(program, spec, epochs, threads):
     """-> ms an epoch of a whole process, peak memory of all child processes so far in MiB."""
     with tempfile.TemporaryDirectory() as out:
+        # Training alone: the peers analyse nothing.
+        alone = Path(out) / "alone.toml"
+        alone.write_text(Path(spec).read_text().split("[analysis.")[0])
         started = time.perf_counter()
-        subprocess.run([program, spec, "--backend", "cpu", "--quiet", "--out", out,
+        subprocess.run([program, str(alone), "--backend", "cpu", "--quiet", "--out", out,
                         "--set", f"train.epochs={epochs}"], check=True,
                        env={"RAYON_NUM_THREADS": str(threads)})
         elapsed = time.perf_counter() - started

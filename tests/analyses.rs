@@ -127,6 +127,26 @@ fn addition_mod_59_has_other_keys_by_each_rule() {
     }
 }
 
+#[test]
+fn every_shipped_spec_is_valid_with_the_analyses_that_are_linked() {
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
+    let bench = Bench::new("");
+    let mut count = 0;
+    for entry in std::fs::read_dir(specs).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let spec = path.to_str().unwrap();
+            let checked = bench.run(&["check", spec, "--backend", "cpu"]).exits(0);
+            assert!(checked.out().contains("the spec is valid"), "{spec}");
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count}");
+}
+
 fn small(epochs: u64) -> String {
     let spec = SMALL.replace("epochs = 300", &format!("epochs = {epochs}"));
     format!("{spec}{ALL}")

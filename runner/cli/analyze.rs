@@ -95,7 +95,7 @@ fn requests(
             };
             Ok(AnalysisRequest {
                 name: name.clone(),
-                every: plan.checkpoints.every,
+                every: found.every().unwrap_or(plan.checkpoints.every),
                 parameters: plugins::defaults(found),
             })
         })

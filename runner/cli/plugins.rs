@@ -51,6 +51,7 @@ pub(crate) fn catalog(registry: &Registry) -> Catalog {
         AnalysisKind::new(found.name(), found.schema(), move |parameters| {
             judge.check(parameters).map_err(in_spec)
         })
+        .with_every(found.every())
     }))
 }
 

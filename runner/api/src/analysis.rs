@@ -59,6 +59,31 @@ pub struct Manifest {
     pub summary: &'static str,
     /// what it has to be shown
     pub needs: &'static [Need],
+    /// when it is shown something, unless a spec's `every` says otherwise
+    pub cadence: Cadence,
+}
+
+/// When an analysis is shown a snapshot. Whatever it is, the first and the last checkpoint are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cadence {
+    /// at each checkpoint of the spec
+    #[default]
+    Checkpoints,
+    /// every so many epochs, where checkpoints are then written too
+    Every(u64),
+    /// at the first and the last only
+    Ends,
+}
+
+impl Cadence {
+    /// As a spec's `every`: epochs, 0 for the first and last only, none for that of the checkpoints.
+    pub fn every(self) -> Option<u64> {
+        match self {
+            Cadence::Checkpoints => None,
+            Cadence::Every(epochs) => Some(epochs),
+            Cadence::Ends => Some(0),
+        }
+    }
 }
 
 impl Manifest {
@@ -69,7 +94,13 @@ impl Manifest {
             version,
             summary,
             needs: &[],
+            cadence: Cadence::Checkpoints,
         }
+    }
+
+    /// With this cadence.
+    pub const fn cadence(self, cadence: Cadence) -> Manifest {
+        Manifest { cadence, ..self }
     }
 
     /// With these needs.

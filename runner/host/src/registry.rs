@@ -40,6 +40,7 @@ pub struct Found {
     summary: String,
     package: String,
     needs: Vec<Need>,
+    every: Option<u64>,
     schema: Value,
     origin: Origin,
     source: Source,
@@ -60,6 +61,7 @@ impl Found {
             summary: manifest.summary.to_owned(),
             package: registration.package().to_owned(),
             needs: manifest.needs.to_vec(),
+            every: manifest.cadence.every(),
             schema: registration.schema(),
             origin: Origin::Linked,
             source: Source::Linked(*registration),
@@ -73,6 +75,7 @@ impl Found {
             summary: analysis.summary.clone(),
             package: analysis.package.clone(),
             needs: analysis.needs.clone(),
+            every: analysis.every,
             schema: analysis.schema.clone(),
             origin: Origin::Loaded(path.to_owned()),
             source: Source::Loaded(analysis),
@@ -102,6 +105,11 @@ impl Found {
     /// What it has to be shown.
     pub fn needs(&self) -> &[Need] {
         &self.needs
+    }
+
+    /// Its own cadence, in epochs (0: first and last only); none for that of the checkpoints.
+    pub fn every(&self) -> Option<u64> {
+        self.every
     }
 
     /// The JSON schema of its parameters.

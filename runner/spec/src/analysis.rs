@@ -43,6 +43,7 @@ type Check = dyn Fn(&Map<String, Json>) -> Result<(), ParameterError> + Send + S
 /// An analysis as far as a spec is concerned: its name and its parameters.
 pub struct AnalysisKind {
     name: String,
+    every: Option<u64>,
     properties: Map<String, Json>,
     check: Box<Check>,
 }
@@ -70,9 +71,16 @@ impl AnalysisKind {
         let properties = schema.get("properties").and_then(Json::as_object);
         Self {
             name: name.into(),
+            every: None,
             properties: properties.cloned().unwrap_or_default(),
             check: Box::new(check),
         }
+    }
+
+    /// With a cadence of its own for specs that are silent; without, that of the checkpoints holds.
+    #[must_use]
+    pub fn with_every(self, every: Option<u64>) -> Self {
+        Self { every, ..self }
     }
 
     fn parameters(&self) -> impl Iterator<Item = &str> {
@@ -115,7 +123,7 @@ impl Field for Analyses {
 }
 
 impl Analyses {
-    /// Reads the tables at `node`. An analysis without `every` gets `every`.
+    /// Reads the tables at `node`. An analysis without `every` gets its own, or else `every`.
     pub(crate) fn read(
         &self,
         node: Option<&Node>,
@@ -159,7 +167,7 @@ fn read_one(
     };
     let mut request = AnalysisRequest {
         name: kind.name.clone(),
-        every,
+        every: kind.every.unwrap_or(every),
         parameters: kind
             .properties
             .iter()
@@ -171,7 +179,7 @@ fn read_one(
         if parameter.key == "every" {
             let read = keys::ANALYSIS_EVERY.check(&parameter.node, reader);
             sound &= read.is_some();
-            request.every = read.unwrap_or(every);
+            request.every = read.unwrap_or(request.every);
         } else if !kind.properties.contains_key(&parameter.key) {
             unknown_parameter(kind, parameter, reader);
             sound = false;

@@ -335,7 +335,7 @@ pub(crate) static ANALYSIS: Analyses = Analyses {
 pub(crate) static ANALYSIS_EVERY: Integer = Integer {
     path: "every",
     about: "Epochs from one call of the analysis to the next; 0 calls it only on the first and \
-            the last. Default: at each checkpoint.",
+            the last. Default: the analysis's own, else at each checkpoint.",
     min: 0,
     max: MAX_EPOCHS,
     presence: Presence::Required("every = 100"),

@@ -145,7 +145,7 @@ pub struct AnalysisRequest {
     /// The name under which the [`Catalog`](crate::Catalog) has it.
     pub name: String,
     /// Epochs from one call to the next; 0 for the first and the last only. Where the spec is
-    /// silent, that of the checkpoints.
+    /// silent, the analysis's own, or that of the checkpoints.
     pub every: u64,
     /// Its parameters, defaults included; checked.
     pub parameters: Map<String, Json>,

@@ -55,6 +55,7 @@ unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> 
                 "version": manifest.version,
                 "summary": manifest.summary,
                 "needs": manifest.needs,
+                "every": manifest.cadence.every(),
                 "schema": registration.schema(),
             })
             .to_string();

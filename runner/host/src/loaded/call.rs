@@ -123,6 +123,7 @@ fn described(
         version: text("version")?,
         summary: text("summary")?,
         needs,
+        every: description["every"].as_u64(),
         schema: description["schema"].clone(),
         package: package.to_owned(),
         name,

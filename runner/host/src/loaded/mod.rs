@@ -42,6 +42,8 @@ pub struct LoadedAnalysis {
     pub summary: String,
     /// what it has to be shown
     pub needs: Vec<Need>,
+    /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints
+    pub every: Option<u64>,
     /// the JSON schema of its parameters
     pub schema: Value,
     /// the crate it is from
