@@ -7,6 +7,7 @@ use grokrun_engine::{CellInput, Choice, Program};
 use grokrun_spec::Plan;
 
 use crate::SessionError;
+use crate::analyses::snapshot_bytes;
 use crate::batch::{Batch, batches};
 use crate::material::Material;
 use crate::survey::{CellSize, Survey, recipe};
@@ -45,8 +46,17 @@ impl Preview {
             batches.iter().map(of_batch).max().unwrap_or(0)
         };
         let on_disk = |size: &CellSize| disk_bytes(plan, size);
+        let snapshots = match plan.analyses.is_empty() {
+            true => 0,
+            false => survey
+                .cells
+                .iter()
+                .map(|size| snapshot_bytes(&size.shape))
+                .max()
+                .unwrap_or(0),
+        };
         Ok(Preview {
-            host_bytes: total(|size| size.estimate().host_bytes),
+            host_bytes: total(|size| size.estimate().host_bytes) + snapshots,
             device_bytes: if choice.is_cpu() {
                 0
             } else {
@@ -70,10 +80,20 @@ pub(crate) fn largest_batch(survey: &Survey, choice: &Choice) -> usize {
 fn disk_bytes(plan: &Plan, size: &CellSize) -> u64 {
     let estimate = size.estimate();
     let epochs = plan.train.epochs;
-    let checkpoints = match plan.checkpoints.every {
-        0 => 2,
-        every => epochs.div_ceil(every) + 1,
+    // Where cadences meet a checkpoint is counted once for each: this is the most there can be.
+    let of_cadence = |every: u64| match every {
+        0 => 0,
+        every => epochs / every,
     };
+    let mut cadences: Vec<u64> = plan
+        .analyses
+        .iter()
+        .map(|analysis| analysis.every)
+        .collect();
+    cadences.push(plan.checkpoints.every);
+    cadences.sort_unstable();
+    cadences.dedup();
+    let checkpoints = 2 + cadences.into_iter().map(of_cadence).sum::<u64>();
     let history = 2 * 40 * epochs;
     let split = 8 * (size.train + size.test) as u64;
     checkpoints * estimate.checkpoint_bytes + estimate.state_bytes + history + split

@@ -26,6 +26,11 @@ use crate::SessionError;
 /// Snapshots that may be in memory at a time, over all cells.
 const MOST_SNAPSHOTS: u64 = 3;
 
+/// The most bytes that the snapshots of cells of this shape take together.
+pub(crate) fn snapshot_bytes(shape: &Shape) -> u64 {
+    MOST_SNAPSHOTS.saturating_mul(snapshot::most_bytes(shape))
+}
+
 /// The analyses that a run asks for.
 pub struct Analyses<'a> {
     asked: Vec<(&'a Found, &'a AnalysisRequest)>,
