@@ -25,7 +25,7 @@ mod spectra;
 use figures::Past;
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisKind, Energies, LabelBasis, gaussian};
-use spectra::{Spectrum, by_class, embedding, neuron_logit};
+use spectra::{Spectrum, by_class, embedding};
 
 /// The parameters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -71,11 +71,11 @@ impl Analysis for FourierSparsity {
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits]);
 
     fn check(config: &Config) -> Result<(), Failure> {
-        match config.basis.as_str() {
-            "auto" | "additive" | "multiplicative" | "labels" => Ok(()),
-            _ => Err(Failure::parameter(
+        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
+            true => Ok(()),
+            false => Err(Failure::parameter(
                 "basis",
-                "must be auto, additive, multiplicative or labels",
+                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
             )),
         }
     }
@@ -105,7 +105,7 @@ impl Analysis for FourierSparsity {
         let w_e = snapshot.weight("embed.W_E")?;
         let w_u = snapshot.weight("unembed.W_U")?;
         let tokens = embedding(w_e, p);
-        let w_l = neuron_logit(snapshot.weight("blocks.0.mlp.W_out")?, w_u, p);
+        let w_l = by_class(&snapshot.neuron_logit_map()?, p);
         let spectra = [
             ("W_E", Spectrum::of(basis, tokens)),
             ("W_U", Spectrum::of(basis, &by_class(w_u.data(), p))),

@@ -61,7 +61,7 @@ impl Spectrum {
 
 /// The tokens' rows of W_E, without '=': `(p, d_model)`.
 pub(crate) fn embedding<'a>(w_e: Tensor<'a>, p: usize) -> &'a [f32] {
-    let width = w_e.shape().get(1).copied().unwrap_or(0);
+    let width = w_e.size(1);
     w_e.data().get(..p * width).unwrap_or_default()
 }
 
@@ -71,16 +71,4 @@ pub(crate) fn by_class(table: &[f32], p: usize) -> Vec<f32> {
     (0..p * rows)
         .map(|i| table[(i % rows) * p + i / rows])
         .collect()
-}
-
-/// W_L = W_out W_U, by class: `(p, d_mlp)`, from W_out `(d_mlp, d_model)` and W_U `(d_model, p)`.
-pub(crate) fn neuron_logit(w_out: Tensor<'_>, w_u: Tensor<'_>, p: usize) -> Vec<f32> {
-    let neurons = w_out.shape().first().copied().unwrap_or(0);
-    let mut map = vec![0.0; neurons * p];
-    for (neuron, out) in map.chunks_exact_mut(p.max(1)).enumerate() {
-        for (weight, row) in w_out.row(neuron).iter().zip(w_u.data().chunks_exact(p)) {
-            out.iter_mut().zip(row).for_each(|(o, x)| *o += weight * x);
-        }
-    }
-    by_class(&map, p)
 }

@@ -91,11 +91,11 @@ impl Analysis for NeuronClustering {
                 "must be above 0 and at most 1",
             ));
         }
-        match config.basis.as_str() {
-            "auto" | "additive" | "multiplicative" | "labels" => Ok(()),
-            _ => Err(Failure::parameter(
+        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
+            true => Ok(()),
+            false => Err(Failure::parameter(
                 "basis",
-                "must be auto, additive, multiplicative or labels",
+                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
             )),
         }
     }
@@ -123,7 +123,7 @@ impl Analysis for NeuronClustering {
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let (post, p) = (snapshot.post()?, self.task.modulus);
-        let d = post.shape().get(1).copied().unwrap_or(0);
+        let d = post.size(1);
         let clusters = Clusters::new(&self.space.energies(post.data()), self.config.threshold);
         out.scalar("neurons in clusters", clusters.clustered() as f64);
         out.scalar("clusters", clusters.members.len() as f64);
@@ -157,7 +157,7 @@ impl Analysis for NeuronClustering {
         }
         let losses = match self.config.losses {
             true => {
-                let w_l = neuron_logit(snapshot, p)?;
+                let w_l = snapshot.neuron_logit_map()?;
                 let model = Model {
                     post: post.data(),
                     w_l: &w_l,
@@ -193,7 +193,7 @@ impl Analysis for NeuronClustering {
 
 /// The share of the pairs that count at which each neuron's input is above 0.
 fn active(pre: Tensor<'_>, pairs: &[usize]) -> Vec<f64> {
-    let mut counts = vec![0u32; pre.shape().get(1).copied().unwrap_or(0)];
+    let mut counts = vec![0u32; pre.size(1)];
     for pair in pairs {
         for (count, x) in counts.iter_mut().zip(pre.row(*pair)) {
             *count += u32::from(*x > 0.0);
@@ -201,20 +201,6 @@ fn active(pre: Tensor<'_>, pairs: &[usize]) -> Vec<f64> {
     }
     let all = pairs.len().max(1) as f64;
     counts.into_iter().map(|c| f64::from(c) / all).collect()
-}
-
-/// W_L = W_out W_U, `(d_mlp, p)`.
-fn neuron_logit(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
-    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
-    let w_u = snapshot.weight("unembed.W_U")?;
-    let neurons = w_out.shape().first().copied().unwrap_or(0);
-    let mut map = vec![0.0; neurons * p];
-    for (neuron, out) in map.chunks_exact_mut(p.max(1)).enumerate() {
-        for (weight, row) in w_out.row(neuron).iter().zip(w_u.data().chunks_exact(p)) {
-            out.iter_mut().zip(row).for_each(|(o, x)| *o += weight * x);
-        }
-    }
-    Ok(map)
 }
 
 grokrun_api::export_plugin!(NeuronClustering);

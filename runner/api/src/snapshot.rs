@@ -64,6 +64,11 @@ impl<'a> Tensor<'a> {
         self.shape
     }
 
+    /// The size of a dimension; 0 beyond the last.
+    pub fn size(&self, dimension: usize) -> usize {
+        self.shape.get(dimension).copied().unwrap_or(0)
+    }
+
     /// The numbers at index `i` of the first dimension; none beyond its end.
     pub fn row(&self, i: usize) -> &'a [f32] {
         let width = self.shape.iter().skip(1).product::<usize>();
@@ -116,6 +121,24 @@ impl<'a> Snapshot<'a> {
     /// When there is none of that name, or [`Need::Weights`] is not declared.
     pub fn weight(&self, name: &str) -> Result<Tensor<'a>, Failure> {
         self.prefixed("weight.", name, Need::Weights)
+    }
+
+    /// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::weight`].
+    pub fn neuron_logit_map(&self) -> Result<Vec<f32>, Failure> {
+        let w_out = self.weight("blocks.0.mlp.W_out")?;
+        let w_u = self.weight("unembed.W_U")?;
+        let (neurons, p) = (w_out.size(0), w_u.size(1));
+        let mut map = vec![0.0; neurons * p];
+        for (neuron, out) in map.chunks_exact_mut(p.max(1)).enumerate() {
+            for (weight, row) in w_out.row(neuron).iter().zip(w_u.data().chunks_exact(p)) {
+                let pairs = out.iter_mut().zip(row);
+                pairs.for_each(|(o, x)| *o += weight * x);
+            }
+        }
+        Ok(map)
     }
 
     /// The gradient of the train loss with respect to a parameter, of the parameter's shape.

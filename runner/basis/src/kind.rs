@@ -28,6 +28,9 @@ pub enum BasisError {
 }
 
 impl BasisKind {
+    /// What [`BasisKind::choose`] knows.
+    pub const CHOICES: [&str; 4] = ["auto", "additive", "multiplicative", "labels"];
+
     /// The basis that a user asks for: a kind's name, or `auto` for the one that suits the operation.
     ///
     /// # Errors
