@@ -242,3 +242,133 @@ fn a_full_disk_is_an_error_not_a_panic() {
         "{err}"
     );
 }
+
+/// Where a small run keeps its cell.
+const CELL: &str = "runs/small/cells/mul-p23-f0.5-d1-m2";
+
+#[test]
+fn a_truncated_or_altered_checkpoint_is_an_error_where_it_matters() {
+    let bench = Bench::new(SMALL);
+    bench.run(CPU).exits(0);
+    let path = bench
+        .path()
+        .join(CELL)
+        .join("checkpoints/00000100.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    // Done: what was cut off is found by its length.
+    std::fs::write(&path, &whole[..100]).unwrap();
+    bench
+        .run(CPU)
+        .exits(1)
+        .says(&["00000100.safetensors is damaged", "100 bytes"]);
+    std::fs::write(&path, &whole).unwrap();
+    bench.run(CPU).exits(0);
+    // An altered byte is found when the file is read.
+    let mut altered = whole.clone();
+    altered[whole.len() - 5] ^= 1;
+    std::fs::write(&path, &altered).unwrap();
+    bench
+        .run(&["analyze", "runs/small", "--only", "commutativity"])
+        .exits(1)
+        .says(&["00000100.safetensors is damaged"]);
+}
+
+#[test]
+fn a_run_that_goes_on_has_all_its_past() {
+    let longer = SMALL.replace("epochs = 300", "epochs = 20000");
+    let bench = Bench::new(&longer);
+    let mut child = bench.spawn(CPU);
+    let file = bench
+        .path()
+        .join(CELL)
+        .join("checkpoints/00000300.safetensors");
+    while !file.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let status = std::process::Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130), "SIGTERM saves too");
+    let first = bench
+        .path()
+        .join(CELL)
+        .join("checkpoints/00000100.safetensors");
+    let whole = std::fs::read(&first).unwrap();
+    std::fs::remove_file(&first).unwrap();
+    bench.run(CPU).exits(1).says(&["no checkpoint", "00000100"]);
+    let mut altered = whole.clone();
+    altered[whole.len() - 5] ^= 1;
+    std::fs::write(&first, &altered).unwrap();
+    bench
+        .run(CPU)
+        .exits(1)
+        .says(&["00000100.safetensors is damaged"]);
+}
+
+#[test]
+fn what_can_be_made_again_is() {
+    let bench = Bench::new(SMALL);
+    bench.run(CPU).exits(0);
+    let whole = bench.files("small");
+    let summary = bench.path().join("runs/small/summary.json");
+    std::fs::write(&summary, "[{").unwrap();
+    for file in ["config.json", "split.safetensors", "metrics.parquet"] {
+        std::fs::remove_file(bench.path().join(CELL).join(file)).unwrap();
+    }
+    bench.run(CPU).exits(0).says(&["made again"]);
+    crate::support::assert_same(&bench.files("small"), &whole);
+    assert!(
+        std::fs::read_to_string(&summary)
+            .unwrap()
+            .contains("mul-p23-f0.5-d1-m2")
+    );
+    std::fs::remove_file(&summary).unwrap();
+    bench.run(CPU).exits(0);
+    assert!(summary.exists());
+}
+
+#[test]
+fn a_spec_that_never_ends_and_an_adapter_without_a_name() {
+    let bench = Bench::new(SMALL);
+    bench.write("long.toml", " ".repeat(1_000_001));
+    bench
+        .run(&["long.toml"])
+        .exits(2)
+        .says(&["long.toml is longer than 1 MB"]);
+    bench
+        .run(&["small.toml", "--adapter", ""])
+        .exits(2)
+        .says(&["--adapter is empty"]);
+    bench.run(&["report", "--help"]).exits(2).says(&["report"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_that_is_gone_ends_no_training() {
+    let bench = Bench::new(SMALL);
+    let mut command = bench.command(CPU);
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = command
+        .stderr(full)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_hundred_thousand_threads_are_not_started() {
+    let bench = Bench::new(SMALL);
+    let mut command = bench.command(CPU);
+    let done = command.env("RAYON_NUM_THREADS", "100000").output().unwrap();
+    assert_eq!(
+        done.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}

@@ -27,7 +27,13 @@ impl Cli {
         let mut arguments: Vec<OsString> = std::env::args_os().collect();
         if let Some(first) = arguments.get(1) {
             let own = ["help", "-h", "--help", "-V", "--version"];
-            let known = |word: &str| own.contains(&word) || Command::has_subcommand(word);
+            // A bare word that is no file is a command, known or not.
+            let bare = |word: &str| {
+                let word_like = word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+                word_like && !word.starts_with('-') && !std::path::Path::new(word).exists()
+            };
+            let known =
+                |word: &str| own.contains(&word) || Command::has_subcommand(word) || bare(word);
             if !first.to_str().is_some_and(known) {
                 arguments.insert(1, "run".into());
             }

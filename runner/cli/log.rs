@@ -23,6 +23,7 @@ pub(crate) fn start(file: &Path, console: LevelFilter, bars: &MultiProgress) -> 
         .json()
         .with_current_span(false)
         .with_span_list(true)
+        .log_internal_errors(false)
         .with_writer(Mutex::new(file))
         .with_filter(LevelFilter::DEBUG);
     let human = tracing_subscriber::fmt::layer()
@@ -30,6 +31,7 @@ pub(crate) fn start(file: &Path, console: LevelFilter, bars: &MultiProgress) -> 
         .without_time()
         .with_target(false)
         .with_ansi(console::colors_enabled_stderr())
+        .log_internal_errors(false)
         .with_writer(AboveBars(bars.clone()))
         .with_filter(console);
     tracing_subscriber::registry()

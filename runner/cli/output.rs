@@ -52,6 +52,11 @@ impl From<SessionError> for Failure {
     }
 }
 
+/// Says a line on standard error, while a run goes on. Where nobody can hear it, the run goes on too.
+pub(crate) fn say(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Prints a result. A reader that has gone away (`| head`) is not an error.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::ANALYSIS_FAILED;
 use crate::args::PluginArgs;
-use crate::output::{Failure, print, table};
+use crate::output::{Failure, print, say, table};
 
 /// All analyses that can be found; what is wrong with any is said on standard error.
 pub(crate) fn registry(args: &PluginArgs) -> Registry {
@@ -21,10 +21,10 @@ pub(crate) fn registry(args: &PluginArgs) -> Registry {
         beside: beside(),
     });
     for warning in registry.warnings() {
-        eprintln!("warning: {warning}");
+        say(format!("warning: {warning}"));
     }
     for failure in registry.failures() {
-        eprintln!("error: plugin {failure}");
+        say(format!("error: plugin {failure}"));
     }
     registry
 }
@@ -65,7 +65,7 @@ fn in_spec(failure: AnalysisFailure) -> ParameterError {
         } => ParameterError {
             expected: wanted
                 .strip_prefix("must be ")
-                .unwrap_or("another value")
+                .unwrap_or("something else")
                 .to_owned(),
             parameter,
             message,

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::output::say;
 use grokrun_engine::EpochRow;
 use grokrun_session::{Event, Watch};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -97,8 +98,8 @@ impl Progress {
     fn say(&self, line: &str) {
         match self.mode {
             Mode::Quiet => {}
-            Mode::Lines => eprintln!("{line}"),
-            Mode::Bars => self.bars.suspend(|| eprintln!("{line}")),
+            Mode::Lines => say(line),
+            Mode::Bars => self.bars.suspend(|| say(line)),
         }
     }
 
@@ -144,10 +145,10 @@ impl Progress {
         if self.mode == Mode::Lines && (due || epoch == batch.epochs) {
             batch.last_line = Some(Instant::now());
             let gap = if pace.is_empty() { "" } else { "  " };
-            eprintln!(
+            say(format!(
                 "{} epoch {epoch}/{} {message}{gap}{pace}",
                 batch.label, batch.epochs
-            );
+            ));
         }
     }
 }

@@ -10,7 +10,7 @@ use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::RunArgs;
-use crate::output::{Failure, print, table};
+use crate::output::{Failure, print, say, table};
 use crate::progress::{Mode, Progress};
 use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
 
@@ -66,7 +66,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let report = session.train(&mut progress);
     progress.close();
     if let Err(error) = &report {
-        tracing::error!(%error, "run failed");
+        // Not at a level that the console shows: the error itself goes there.
+        tracing::info!(%error, "run failed");
     }
     let code = finish(args, &run, &report?)?;
     // A plugin that cannot be used is somebody's analysis that was not made.
@@ -95,13 +96,14 @@ fn console_level(args: &RunArgs) -> LevelFilter {
     }
 }
 
-/// The first Ctrl-C asks the session to save and end, the second one ends the process.
+/// The first Ctrl-C, or SIGTERM, asks the session to save and end, the second one ends the process.
 pub(crate) fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
+            say("stopped at once; what was trained since the last saved state is lost");
+            std::process::exit(1);
         }
     })
     .map_err(|error| Failure::running(format!("Ctrl-C cannot be caught: {error}")))?;
@@ -132,7 +134,7 @@ fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Fai
 /// Says on standard error which analyses failed and why; training is not touched by that.
 pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     for [cell, analysis, why] in failed {
-        eprintln!("error: analysis {analysis} failed in {cell} {why}");
+        say(format!("error: analysis {analysis} failed in {cell} {why}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads a spec from its file: the one place where the spec's text comes from.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use grokrun_engine::{Choice, choose_backend};
@@ -10,6 +11,9 @@ use grokrun_spec::Plan;
 use crate::args::SpecArgs;
 use crate::output::Failure;
 use crate::plugins;
+
+/// The longest spec, in bytes.
+const LONGEST: u64 = 1_000_000;
 
 /// A spec as it was written and as it is meant.
 pub(crate) struct Spec {
@@ -38,17 +42,28 @@ pub(crate) fn parse(
     registry: &Registry,
 ) -> Result<Plan, Failure> {
     grokrun_spec::load(text, path, set, &plugins::catalog(registry)).map_err(|diagnostics| {
-        Failure::request(diagnostics.render(std::io::stderr().is_terminal()))
+        Failure::request(diagnostics.render(console::colors_enabled_stderr()))
     })
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| {
+    let unreadable = |error: std::io::Error| {
         Failure::request(format!(
             "the spec {shown} cannot be read: {error}; expected the path of a TOML file"
         ))
-    })?;
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Failure::request(format!(
+            "the spec {shown} is longer than {} MB; expected a TOML file of some lines",
+            LONGEST / 1_000_000
+        )));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Failure::request(format!(

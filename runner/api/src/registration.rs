@@ -119,10 +119,25 @@ fn schema<A: Analysis>() -> Value {
 fn read<A: Analysis>(parameters: &Map<String, Value>) -> Result<A::Config, Failure> {
     serde_path_to_error::deserialize(Value::Object(parameters.clone())).map_err(|error| {
         let path = error.path().to_string();
-        Failure::Parameter {
-            parameter: if path == "." { String::new() } else { path },
-            message: format!("is not right: {}", error.inner()),
-        }
+        let parameter = if path == "." { String::new() } else { path };
+        let kind = kind_of(&schema::<A>()["properties"][&parameter]["type"]);
+        let message = match kind {
+            Some(kind) => format!("must be {kind}"),
+            None => format!("cannot be read: {}", error.inner()),
+        };
+        Failure::Parameter { parameter, message }
+    })
+}
+
+/// A JSON schema's type in words.
+fn kind_of(kind: &Value) -> Option<&'static str> {
+    Some(match kind.as_str()? {
+        "number" => "a number",
+        "integer" => "a whole number that is not negative, and not too large",
+        "boolean" => "true or false",
+        "string" => "text",
+        "array" => "a list",
+        _ => return None,
     })
 }
 

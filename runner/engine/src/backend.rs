@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::EngineError;
-use crate::cpu::CpuExecutor;
+use crate::cpu::{CpuExecutor, default_threads};
 use crate::estimate::{Estimate, available_memory};
 use crate::executor::{CellInput, Executor};
 use crate::gpu::{Adapter, GpuExecutor, Kind, adapters, choose};
@@ -88,7 +88,7 @@ impl fmt::Display for Choice {
 
 /// Threads that training on the CPU uses: rayon's choice, which `RAYON_NUM_THREADS` overrides.
 fn threads() -> usize {
-    rayon::current_num_threads()
+    default_threads()
 }
 
 /// The CPU in words.
@@ -172,6 +172,10 @@ pub fn choose_backend(backend: Backend, adapter: Option<&str>) -> Result<Choice,
         processor: Processor::Gpu(adapter),
         reason: reason.to_owned(),
     };
+    if adapter.is_some_and(|text| text.trim().is_empty()) {
+        let message = "--adapter is empty; expected part of an adapter's name, as `grokrun devices` lists them";
+        return Err(EngineError::NoAdapter(message.to_owned()));
+    }
     match (backend, adapter) {
         (Backend::Cpu, Some(text)) => Err(EngineError::NoAdapter(format!(
             "--backend cpu uses no adapter, but --adapter {text} names one; expected one of the two"

@@ -53,6 +53,7 @@ mod tests {
             shape,
             train,
             test: modulus * modulus - train,
+            epochs: 100,
         }
     }
 

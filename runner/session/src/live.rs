@@ -46,6 +46,11 @@ impl<'a> Live<'a> {
     ) -> Result<Live<'a>, SessionError> {
         let cell = &plan.cells[index];
         let Material { split, pairs } = Material::new(cell)?;
+        // Written again when a cell goes on: whatever became of the files, they are right then.
+        let counts = [pairs.train().len(), pairs.test().len()];
+        dir.write_config(&describe::config(plan, cell, &size.shape, counts))?;
+        let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
+        dir.write_split(&indices(&split.train), &indices(&split.test))?;
         let (state, metrics, status) = match dir.read_state()? {
             Some(saved) => {
                 let state = weights::read_state(&size.shape, saved.epoch, &saved.tensors)
@@ -55,10 +60,6 @@ impl<'a> Live<'a> {
                 (state, saved.metrics, status)
             }
             None => {
-                let counts = [pairs.train().len(), pairs.test().len()];
-                dir.write_config(&describe::config(plan, cell, &size.shape, counts))?;
-                let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
-                dir.write_split(&indices(&split.train), &indices(&split.test))?;
                 let state = Material::initial(plan, cell, &size.shape);
                 (state, Metrics::default(), Status::Training)
             }
@@ -80,8 +81,9 @@ impl<'a> Live<'a> {
             place: 0,
             told: 0,
         };
-        if live.state.epoch == 0 {
-            live.write_checkpoint()?;
+        match live.state.epoch {
+            0 => live.write_checkpoint()?,
+            _ => live.check_checkpoints()?,
         }
         Ok(live)
     }
@@ -114,6 +116,23 @@ impl<'a> Live<'a> {
         let rows = self.metrics.rows().skip(self.told).collect();
         self.told = self.metrics.len();
         rows
+    }
+
+    /// Makes sure that the checkpoints before this state are whole: what comes after them would not
+    /// be worth much without.
+    ///
+    /// # Errors
+    /// The first that is missing, cut off or altered.
+    fn check_checkpoints(&self) -> Result<(), SessionError> {
+        let every = self.plan.checkpoints.every;
+        let due = |epoch: &u64| match every {
+            0 => *epoch == 0,
+            every => epoch.is_multiple_of(every),
+        };
+        for epoch in (0..=self.state.epoch).filter(due) {
+            self.dir.read_checkpoint(epoch)?;
+        }
+        Ok(())
     }
 
     /// The checkpoints on disk that are this state's past.

@@ -22,12 +22,25 @@ pub struct CellSize {
     pub train: usize,
     /// pairs tested on
     pub test: usize,
+    /// epochs of its history
+    pub epochs: u64,
+}
+
+/// What the history of so many epochs takes while it is kept, encoded and written.
+fn history_bytes(epochs: u64) -> u64 {
+    epochs.saturating_mul(112)
 }
 
 impl CellSize {
     /// Memory, files and work of one cell.
     pub fn estimate(&self) -> Estimate {
-        Estimate::new(&self.shape, self.train, self.test, 1)
+        let estimate = Estimate::new(&self.shape, self.train, self.test, 1);
+        Estimate {
+            host_bytes: estimate
+                .host_bytes
+                .saturating_add(history_bytes(self.epochs)),
+            ..estimate
+        }
     }
 }
 
@@ -48,7 +61,7 @@ impl Survey {
         let mut cells = Vec::with_capacity(plan.cells.len());
         for cell in &plan.cells {
             let shape = shape(plan, cell);
-            refuse_above_memory(cell, &shape)?;
+            refuse_above_memory(cell, &shape, plan.train.epochs)?;
             let key = (cell.operation.slug(), cell.modulus);
             let pairs = match counts.get(&key) {
                 Some(pairs) => *pairs,
@@ -67,6 +80,7 @@ impl Survey {
                 shape,
                 train,
                 test: pairs - train,
+                epochs: plan.train.epochs,
             });
         }
         Ok(Survey { cells })
@@ -74,18 +88,19 @@ impl Survey {
 }
 
 /// Both parts of the pairs are held whatever the fraction, so p² bounds the memory.
-fn refuse_above_memory(cell: &Cell, shape: &Shape) -> Result<(), SessionError> {
+fn refuse_above_memory(cell: &Cell, shape: &Shape, epochs: u64) -> Result<(), SessionError> {
     let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
     let train = (pairs as f64 * cell.fraction) as u64;
     let model = Estimate::new(shape, train as usize, (pairs - train) as usize, 1);
     let need = model
         .host_bytes
-        .saturating_add(pairs.saturating_mul(BYTES_A_PAIR));
+        .saturating_add(pairs.saturating_mul(BYTES_A_PAIR))
+        .saturating_add(history_bytes(epochs));
     let have = grokrun_engine::available_memory();
     if have.is_some_and(|have| need > have) {
         return Err(SessionError::Request(format!(
-            "cell {}: modulus {} has {pairs} pairs; training on them needs about {}, and {} are available; \
-             expected a smaller modulus or model, or a machine with more memory",
+            "cell {}: modulus {} has {pairs} pairs; training on them for {epochs} epochs needs about {}, and {} are available; \
+             expected a smaller modulus or model, fewer epochs, or a machine with more memory",
             cell.id,
             cell.modulus,
             size_in_words(need),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use grokrun_engine::{Choice, EpochRow, Executor, Program};
 use grokrun_spec::Plan;
-use grokrun_store::{CellSummary, RunDir, Summary};
+use grokrun_store::{CellDir, CellSummary, RunDir, State, Summary};
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Follower, Stored};
@@ -14,6 +14,7 @@ use crate::live::Live;
 use crate::preview::largest_batch;
 use crate::status::{Status, summarize};
 use crate::survey::Survey;
+use crate::weights;
 
 /// The least time between two saved states: what a killed process loses at most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
@@ -101,14 +102,23 @@ pub struct Session<'a> {
     pub interrupted: &'a AtomicBool,
 }
 
+/// A device without its number of threads, on which no result depends.
+fn kind(device: &str) -> &str {
+    device.split(',').next().unwrap_or(device)
+}
+
 impl Session<'_> {
     /// Trains whatever is not done yet.
     ///
     /// # Errors
     /// When the device fails, or the run directory cannot be read or written.
     pub fn train(&self, watch: &mut dyn Watch) -> Result<Report, SessionError> {
-        let mut summary = self.run.read_summary()?.unwrap_or_default();
+        let before = self.read_summary();
+        let mut summary = before.clone().unwrap_or_default();
         let pending = self.pending(&mut summary)?;
+        if before.as_ref() != Some(&summary) {
+            self.run.write_summary(&summary)?;
+        }
         let mut ending = match pending.is_empty() {
             true => Ending::NothingToDo,
             false => Ending::Done,
@@ -139,6 +149,14 @@ impl Session<'_> {
         self.report(ending, summary)
     }
 
+    /// The summary, which is made again from the cells if it is damaged.
+    fn read_summary(&self) -> Option<Summary> {
+        self.run.read_summary().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the summary is made again");
+            None
+        })
+    }
+
     /// The cells that are trained but lack findings of this spec's analyses.
     fn unanalysed(&self, summary: &Summary) -> Result<Vec<usize>, SessionError> {
         let mut left = Vec::new();
@@ -165,7 +183,10 @@ impl Session<'_> {
                         Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
                     if status == Status::Training {
                         pending.push((index, state.epoch));
-                    } else if summary
+                        continue;
+                    }
+                    self.mend(index, &dir, &state)?;
+                    if summary
                         .cell(&cell.id)
                         .is_none_or(|told| told.status != status.word())
                     {
@@ -175,6 +196,19 @@ impl Session<'_> {
             }
         }
         Ok(pending)
+    }
+
+    /// Makes sure that the checkpoints of a cell that is done have their length, and writes what
+    /// describes the cell if it is missing.
+    fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
+        let size = &self.survey.cells[index];
+        let state = weights::read_state(&size.shape, saved.epoch, &saved.tensors)
+            .map_err(|why| dir.foreign_state(&why))?;
+        dir.check_lengths(&weights::checkpoint(&size.shape, &state.parameters))?;
+        if !dir.is_described() {
+            Live::open(self.plan, index, size, dir.clone())?.write_metrics()?;
+        }
+        Ok(())
     }
 
     fn report(&self, ending: Ending, summary: Summary) -> Result<Report, SessionError> {
@@ -217,6 +251,17 @@ impl Session<'_> {
                 let ids: Vec<&str> = lives.iter().map(|live| live.cell.id.as_str()).collect();
                 let device = executor.device();
                 tracing::info!(cells = ids.len(), from = batch.from, device, "batch starts");
+                for id in &ids {
+                    let told = summary.cell(id).filter(|_| batch.from > 0);
+                    if let Some(other) = told.and_then(|t| t.device.as_ref())
+                        && kind(other) != kind(&device)
+                    {
+                        tracing::warn!(
+                            cell = id,
+                            "continues on {device} what began on {other}: the result is close to, not byte for byte, that of one device"
+                        );
+                    }
+                }
                 let epochs = self.plan.train.epochs;
                 watch.event(Event::Batch {
                     cells: &ids,

@@ -106,6 +106,36 @@ impl CellDir {
         Ok(epochs)
     }
 
+    /// Makes sure that no checkpoint was cut off or has grown: all of a cell have one length, the
+    /// `tensors`'. Nothing is read; a digest is verified when a checkpoint is.
+    ///
+    /// # Errors
+    /// The first of another length, or the folder cannot be read.
+    pub fn check_lengths(&self, tensors: &[Tensor]) -> Result<(), StoreError> {
+        let want = tensors::length(&tensors::entries(tensors));
+        for epoch in self.checkpoints()? {
+            let path = self.checkpoint(epoch);
+            let found = fs::metadata(&path)
+                .map_err(|error| StoreError::io("cannot read", &path, &error))?
+                .len();
+            if want.is_some_and(|want| want != found) {
+                let why = format!(
+                    "it is {found} bytes long and should be {}",
+                    want.unwrap_or(0)
+                );
+                return Err(StoreError::altered(&path, why, START_OVER));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `config.json`, `split.safetensors` and `metrics.parquet` are there.
+    pub fn is_described(&self) -> bool {
+        let files = ["config.json", "split.safetensors", "metrics.parquet"];
+        let there = |name: &&str| fs::metadata(self.path.join(name)).is_ok_and(|m| m.len() > 0);
+        files.iter().all(|name| there(name))
+    }
+
     /// Saves what the cell continues from, in the place of what was saved before.
     ///
     /// # Errors

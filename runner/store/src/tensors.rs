@@ -129,6 +129,11 @@ pub(crate) fn write(path: &Path, entries: &Entries<'_>) -> Result<(), StoreError
     atomic::write(path, &file)
 }
 
+/// The length of the file with these entries, in bytes; none if they cannot be stored.
+pub(crate) fn length(entries: &Entries<'_>) -> Option<u64> {
+    encode(entries).ok().map(|file| file.len() as u64)
+}
+
 fn encode(entries: &Entries<'_>) -> Result<Vec<u8>, String> {
     let mut names = HashSet::new();
     if let Some((name, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {

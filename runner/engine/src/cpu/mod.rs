@@ -63,6 +63,20 @@ const WORTH_SHARING: usize = 20_000_000;
 /// How long one call of `run` should take, for prompt progress and Ctrl-C.
 const CALL_SECONDS: f64 = 0.25;
 
+/// `RAYON_NUM_THREADS`, if it is a sensible number: at most four a core, since more only cost memory.
+/// Else one a core.
+pub(crate) fn default_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let asked = std::env::var("RAYON_NUM_THREADS");
+    match asked
+        .ok()
+        .and_then(|text| text.trim().parse::<usize>().ok())
+    {
+        Some(count @ 1..) => count.min((4 * cores).max(16)),
+        _ => cores,
+    }
+}
+
 /// Samples a chunk for `n` samples: whole tiles, and the same on every machine.
 fn chunk_len(n: usize) -> usize {
     n.div_ceil(TILE).div_ceil(CHUNKS) * TILE
@@ -107,7 +121,8 @@ pub struct CpuExecutor {
 }
 
 impl CpuExecutor {
-    /// Loads the cells and runs the program's prologue. `threads`: how many, all cores if `None`.
+    /// Loads the cells and runs the program's prologue. `threads`: how many, [`default_threads`] if
+    /// `None`.
     ///
     /// # Errors
     /// When a cell does not fit the program's shape or the threads cannot be started.
@@ -121,7 +136,7 @@ impl CpuExecutor {
             return Err(EngineError::Data(what.to_owned()));
         }
         let pool = ThreadPoolBuilder::new()
-            .num_threads(threads.unwrap_or(0))
+            .num_threads(threads.unwrap_or_else(default_threads))
             .thread_name(|i| format!("grokrun-cpu-{i}"))
             .build()
             .map_err(|e| {
