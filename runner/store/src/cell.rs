@@ -133,7 +133,7 @@ impl CellDir {
     pub fn is_described(&self) -> bool {
         let files = ["config.json", "split.safetensors", "metrics.parquet"];
         let there = |name: &&str| fs::metadata(self.path.join(name)).is_ok_and(|m| m.len() > 0);
-        files.iter().all(|name| there(name))
+        files.iter().all(there)
     }
 
     /// Saves what the cell continues from, in the place of what was saved before.
