@@ -108,6 +108,40 @@ fn a_panic_while_closing_and_odd_numbers_are_survived() {
 }
 
 #[test]
+fn everything_that_can_be_needed_is_shown_live_and_later() {
+    // Every 25 epochs is the analysis's own cadence: checkpoints are written there too.
+    let bench = Bench::new(&spec("[analysis.everything]\n"));
+    run(&bench, &library(), &[]).exits(0);
+    let cell = "cells/mul-p23-f0.5-d1-m2";
+    let live = bench.files("small");
+    let extra = PathBuf::from(format!("{cell}/checkpoints/00000025.safetensors"));
+    assert!(live.contains_key(&extra));
+    let bytes = &live[&PathBuf::from(format!("{cell}/analysis/everything/tensors.safetensors"))];
+    let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
+    for (name, shape) in [
+        ("W_E", &[24.0f32, 32.0][..]),
+        ("gradient of W_E", &[24.0, 32.0]),
+        ("attention", &[529.0, 4.0, 3.0]),
+        ("pre", &[529.0, 64.0]),
+        ("post", &[529.0, 64.0]),
+        ("logits", &[529.0, 23.0]),
+    ] {
+        let tensor = tensors.tensor(name).unwrap();
+        let (numbers, _) = tensor.data().as_chunks::<4>();
+        let numbers: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let epochs = [0, 25, 50, 75, 100].len();
+        assert_eq!(tensor.shape(), [epochs, shape.len()], "{name}");
+        assert_eq!(numbers, shape.repeat(epochs), "{name}");
+    }
+    let library = library();
+    let library = library.to_str().unwrap();
+    bench
+        .run(&["analyze", "runs/small", "--plugin", library])
+        .exits(0);
+    assert_same(&bench.files("small"), &live);
+}
+
+#[test]
 fn a_slow_analysis_delays_no_training_and_says_so() {
     let want = untouched();
     let bench = Bench::new(&spec("[analysis.slow]\n[analysis.commutativity]\n"));
