@@ -13,7 +13,11 @@ fn a_run_leaves_what_the_contract_lists() {
     let bench = Bench::new(SMALL);
     let run = bench.run(CPU).exits(0);
     assert!(run.out().contains("mul-p23-f0.5-d1-m2"), "{}", run.out());
-    assert!(run.out().trim_end().ends_with("small"), "{}", run.out());
+    assert!(
+        run.out().trim_end().ends_with("report.html"),
+        "{}",
+        run.out()
+    );
 
     let files = bench.files("small");
     let names: Vec<String> = files.keys().map(|p| p.display().to_string()).collect();

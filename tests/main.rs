@@ -6,5 +6,6 @@ mod bad_input;
 mod cli;
 mod golden;
 mod plugins;
+mod report;
 mod resume;
 mod support;

@@ -63,7 +63,7 @@ impl Bench {
         command.spawn().expect("the program starts")
     }
 
-    /// Every file of a run with its bytes, but for the two that hold times.
+    /// Every file of a run with its bytes, but for those that hold times.
     pub(crate) fn files(&self, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let root = self.path().join("runs").join(run);
         let mut files = BTreeMap::new();
@@ -76,7 +76,7 @@ impl Bench {
                     continue;
                 }
                 let name = path.strip_prefix(&root).expect("inside the run").to_owned();
-                let timed = ["summary.json", "log.jsonl"]
+                let timed = ["summary.json", "log.jsonl", "report.html"]
                     .iter()
                     .any(|n| name == Path::new(n));
                 if !timed {

@@ -14,7 +14,7 @@ use crate::args::AnalyzeArgs;
 use crate::output::{Failure, print};
 use crate::progress::{Mode, Progress};
 use crate::run::{analysis_failures, stop_on_ctrl_c};
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, spec};
 
 /// Runs the command.
 ///
@@ -51,6 +51,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new(Mode::choose(args.quiet), bars, 1);
     let ending = stored.analyze(&cells, &mut progress);
     progress.close();
+    report::write(run.path());
     if ending? == Ending::Interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }
@@ -61,7 +62,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
             names.join(", "),
             cells.len(),
             if cells.len() == 1 { "cell" } else { "cells" },
-            run.path().display()
+            run.path().join("report.html").display()
         ))?;
     }
     let failed = analyses.failed_in(&plan, &run)?;

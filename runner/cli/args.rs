@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// Run a run's analyses again, on its stored checkpoints
     #[command(after_help = "Example:\n  grokrun analyze runs/mult59 --only commutativity")]
     Analyze(AnalyzeArgs),
+    /// Rebuild report.html from what a run has left
+    #[command(after_help = "Example:\n  grokrun report runs/mult59")]
+    Report(ReportArgs),
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
     Plugins(PluginArgs),
@@ -136,6 +139,13 @@ pub(crate) struct RunArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
 }
 
 #[derive(Args, Debug)]

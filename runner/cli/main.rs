@@ -12,6 +12,7 @@ mod new_plugin;
 mod output;
 mod plugins;
 mod progress;
+mod report;
 mod run;
 mod spec;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Analyze(args) => analyze::analyze(&args),
+        Command::Report(args) => report::report(&args),
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::Devices => devices::devices(),

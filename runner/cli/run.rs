@@ -12,6 +12,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::args::RunArgs;
 use crate::output::{Failure, print, say, table};
 use crate::progress::{Mode, Progress};
+use crate::report::Refresher;
 use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
 
 /// Runs the command.
@@ -63,8 +64,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         analyses: &analyses,
         interrupted: &interrupted,
     };
+    let refresher = Refresher::start(run.path());
     let report = session.train(&mut progress);
     progress.close();
+    if let Some(refresher) = refresher {
+        refresher.finish();
+    }
     if let Err(error) = &report {
         // Not at a level that the console shows: the error itself goes there.
         tracing::info!(%error, "run failed");
@@ -138,7 +143,7 @@ pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     }
 }
 
-/// A line a cell, no wider than a terminal of 80 columns, and where the files are.
+/// A line a cell, no wider than a terminal of 80 columns, and where the report is.
 fn results(run: &RunDir, report: &Report) -> String {
     let heading = [
         "cell",
@@ -168,5 +173,6 @@ fn results(run: &RunDir, report: &Report) -> String {
         Ending::NothingToDo => "nothing left to do; --fresh starts over\n",
         Ending::Interrupted => "interrupted, state saved; the same command continues\n",
     };
-    format!("{}{note}{}\n", table(&rows), run.path().display())
+    let page = run.path().join("report.html");
+    format!("{}{note}{}\n", table(&rows), page.display())
 }

@@ -152,7 +152,7 @@ impl Past {
         let columns: Vec<String> = (0..width).map(|c| c.to_string()).collect();
         let figure = Figure::new("W_E in the basis, last snapshot")
             .x("residual stream dimension", Axis::Linear)
-            .y("basis function", Axis::Linear)
+            .y("basis function", Axis::Category)
             .trace(Trace::heatmap(&rows, Colors::Diverging).labelled(&columns, &names));
         out.figure("W_E-in-basis", figure);
     }

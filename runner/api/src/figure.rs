@@ -10,6 +10,8 @@ pub enum Axis {
     Linear,
     /// by powers of ten
     Log,
+    /// a place for each label
+    Category,
 }
 
 /// The colours of a heatmap, by the kind of its values.
@@ -156,6 +158,10 @@ impl Figure {
             mut layout,
             frames,
         } = self;
+        if data.iter().any(|trace| trace.0["type"] == "heatmap") {
+            let axis = layout.entry("yaxis").or_insert_with(|| json!({}));
+            axis["autorange"] = json!("reversed");
+        }
         let traces = |traces: Vec<Trace>| -> Vec<Value> {
             traces.into_iter().map(|t| Value::Object(t.0)).collect()
         };
@@ -186,6 +192,7 @@ fn axis_layout(title: &str, axis: Axis) -> Value {
     let scale = match axis {
         Axis::Linear => "linear",
         Axis::Log => "log",
+        Axis::Category => "category",
     };
     json!({ "title": { "text": title }, "type": scale })
 }
@@ -220,6 +227,7 @@ mod tests {
             .frame(100, vec![map(1.0)])
             .into_json();
         assert_eq!(figure["frames"][1]["name"], "100");
+        assert_eq!(figure["layout"]["yaxis"]["autorange"], "reversed");
         assert_eq!(figure["frames"][1]["data"][0]["z"], json!([[1.0, 0.0]]));
         let steps = figure["layout"]["sliders"][0]["steps"].as_array().unwrap();
         assert_eq!((steps.len(), &steps[1]["args"][0][0]), (2, &json!("100")));

@@ -15,8 +15,9 @@ use crate::collector::Findings;
 use crate::member::{Member, due};
 use crate::shown::Shown;
 
-/// Snapshots that may wait for an analysis.
-const QUEUE: usize = 2;
+/// Snapshots that may wait for an analysis. With the one it looks at that is two of the three that a
+/// session allows, so that one is left to make the next with, and to find the queue full.
+const QUEUE: usize = 1;
 
 /// What became of an analysis of a cell.
 #[derive(Clone, Debug)]

@@ -26,6 +26,11 @@ impl CellDir {
         Ok(CellDir { path })
     }
 
+    /// A folder that is there already.
+    pub(crate) fn at(path: PathBuf) -> CellDir {
+        CellDir { path }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

@@ -9,6 +9,7 @@
 //!   run.json                 format, name, fingerprint of the spec: what makes the folder a run
 //!   .lock                    held by the process that writes the run; always empty
 //!   spec.toml resolved.toml
+//!   report.html              to look at; made from the rest
 //!   log.jsonl                appended by the logger
 //!   summary.json             one object a cell; with log.jsonl the only file with times in it
 //!   cells/<cell>/
@@ -37,6 +38,7 @@ mod summary;
 mod table;
 mod tensors;
 mod verdict;
+mod view;
 
 pub use cell::CellDir;
 pub use error::{ErrorKind, StoreError};
@@ -47,6 +49,7 @@ pub use state::State;
 pub use summary::{Best, CellSummary, Summary};
 pub use tensors::Tensor;
 pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
+pub use view::{FoundFiles, RunView};
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

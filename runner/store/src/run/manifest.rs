@@ -19,7 +19,7 @@ const FORMAT: u64 = 1;
 
 /// The content of `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     /// [`FORMAT`] of the version that created the run
     format: u64,
     /// The run's name; the folder may have been renamed since.
@@ -44,6 +44,11 @@ impl Manifest {
         }
     }
 
+    /// The run's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The same while an older run's files are being deleted.
     pub(super) fn clearing(&self) -> Manifest {
         Manifest {
@@ -53,7 +58,7 @@ impl Manifest {
     }
 
     /// The manifest in a folder; `None` if the folder is not a run yet.
-    pub(super) fn read(run: &Path) -> Result<Option<Manifest>, StoreError> {
+    pub(crate) fn read(run: &Path) -> Result<Option<Manifest>, StoreError> {
         let path = run.join(NAME);
         let text = match fs::read(&path) {
             Ok(text) => text,

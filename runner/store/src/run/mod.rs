@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use self::manifest::Manifest;
+pub(crate) use self::manifest::Manifest;
 use crate::cell::CellDir;
 use crate::{ErrorKind, StoreError, Summary, atomic};
 

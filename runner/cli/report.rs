@@ -1,0 +1,72 @@
+//! `grokrun report RUN`, and the report of a run while it goes on.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use grokrun_report::ReportError;
+
+use crate::args::ReportArgs;
+use crate::output::{Failure, print};
+
+/// How often the report of a run is made again while it goes on.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Runs the command.
+///
+/// # Errors
+/// When the folder holds no run, or cannot be read or written.
+pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
+    let path = grokrun_report::write(&args.run).map_err(failure)?;
+    print(&format!("{}\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn failure(error: ReportError) -> Failure {
+    match &error {
+        ReportError::Store(store) if store.is_request() => Failure::request(error),
+        _ => Failure::running(error),
+    }
+}
+
+/// Makes the report again from time to time, and once more when the run ends.
+pub(crate) struct Refresher {
+    run: PathBuf,
+    end: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Refresher {
+    /// Starts on the run in this folder; none where no thread can be started.
+    pub(crate) fn start(run: &Path) -> Option<Refresher> {
+        let (end, ended) = channel();
+        let folder = run.to_owned();
+        let refresh = move || {
+            while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                write(&folder);
+            }
+        };
+        let thread = std::thread::Builder::new().name("report".to_owned());
+        Some(Refresher {
+            run: run.to_owned(),
+            end,
+            thread: thread.spawn(refresh).ok()?,
+        })
+    }
+
+    /// Ends it with the report of what there is.
+    pub(crate) fn finish(self) {
+        drop(self.end);
+        let _ = self.thread.join();
+        write(&self.run);
+    }
+}
+
+/// A report that cannot be written is no reason to end a run.
+pub(crate) fn write(run: &Path) {
+    if let Err(error) = grokrun_report::write(run) {
+        tracing::warn!(%error, "no report");
+    }
+}

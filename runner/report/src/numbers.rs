@@ -1,0 +1,74 @@
+//! Numbers as a screen shows them.
+
+use serde_json::{Number, Value};
+
+/// Five digits are more than a screen shows.
+const DIGITS: i32 = 5;
+
+/// Rounds every number of a figure.
+pub(crate) fn rounded(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(short) = number.as_f64().filter(|_| number.is_f64()).map(short)
+                && let Some(short) = Number::from_f64(short)
+            {
+                *number = short;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(rounded),
+        Value::Object(map) => map.values_mut().for_each(rounded),
+        _ => {}
+    }
+}
+
+fn short(x: f64) -> f64 {
+    if x == 0.0 || !x.is_finite() {
+        return x;
+    }
+    let digits = DIGITS - 1 - x.abs().log10().floor() as i32;
+    if !(-300..300).contains(&digits) {
+        return x;
+    }
+    format!("{x:.*e}", DIGITS as usize - 1).parse().unwrap_or(x)
+}
+
+/// JSON that can stand in a script: no `<` is left that could end it.
+pub(crate) fn in_script(value: &Value) -> String {
+    value.to_string().replace('<', "\\u003c")
+}
+
+/// 42 s, 3 min 5 s, 2 h 10 min.
+pub(crate) fn duration(seconds: f64) -> String {
+    let total = seconds.round().max(0.0) as u64;
+    match total {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {} s", total / 60, total % 60),
+        _ => format!("{} h {} min", total / 3600, total % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_rounded_and_whole_numbers_are_not() {
+        let mut value =
+            json!({ "x": [1.234567891, 40000, -0.000012345678], "n": null, "t": "0.123456789" });
+        rounded(&mut value);
+        assert_eq!(
+            value,
+            json!({ "x": [1.2346, 40000, -1.2346e-5], "n": null, "t": "0.123456789" })
+        );
+    }
+
+    #[test]
+    fn nothing_ends_a_script() {
+        let text = in_script(&json!("</script><script>alert(1)</script>"));
+        assert!(!text.contains('<'), "{text}");
+        let back: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, "</script><script>alert(1)</script>");
+    }
+}

@@ -1,0 +1,301 @@
+//! The page: what is shown, in order.
+
+use askama::Template;
+use grokrun_store::{CellDir, CellSummary, FoundFiles, Metrics, RunView};
+use serde_json::Value;
+
+use crate::{ReportError, curves, numbers, story};
+
+/// The most cells whose analyses are shown; those of more would make a file that no browser likes.
+const MOST_CELLS: usize = 6;
+
+/// All that the template needs.
+#[derive(Template)]
+#[template(path = "report.html")]
+pub(crate) struct Page {
+    name: String,
+    version: &'static str,
+    heading: String,
+    facts: Vec<(String, String)>,
+    cells: Vec<Cell>,
+    /// one row a cell, where there are several
+    table: Vec<Vec<String>>,
+    quartiles: Option<String>,
+    overview: Option<usize>,
+    /// cells whose analyses are left out
+    hidden: usize,
+    /// Plotly's JSON, all figures of the page in one array
+    figures: String,
+    plotly: &'static str,
+    script: &'static str,
+    style: &'static str,
+}
+
+/// One cell.
+struct Cell {
+    name: String,
+    verdict: String,
+    class: &'static str,
+    formula: Option<String>,
+    /// numbers into the array of figures
+    curves: [usize; 2],
+    analyses: Vec<Section>,
+}
+
+/// What an analysis found.
+struct Section {
+    name: String,
+    version: String,
+    failure: Option<String>,
+    notes: Vec<String>,
+    figures: Vec<usize>,
+    tables: Vec<(String, Vec<String>, Vec<Vec<String>>)>,
+    parameters: String,
+}
+
+/// Figures as they are collected.
+#[derive(Default)]
+struct Figures(Vec<Value>);
+
+impl Figures {
+    fn add(&mut self, mut figure: Value) -> usize {
+        numbers::rounded(&mut figure);
+        self.0.push(figure);
+        self.0.len() - 1
+    }
+}
+
+impl Page {
+    /// Gathers a run, whatever state it is in.
+    ///
+    /// # Errors
+    /// When its folder cannot be read.
+    pub(crate) fn of(view: &RunView) -> Result<Page, ReportError> {
+        let summary = view.summary();
+        let mut figures = Figures::default();
+        let (mut cells, mut histories, mut configs, mut told_all) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let begun = view.cells()?;
+        for (name, dir) in &begun {
+            let metrics = history(dir);
+            let told = match summary.cell(name) {
+                // A cell that trains has moved on since the summary was written.
+                Some(told) if told.epochs == metrics.len() as u64 => told.clone(),
+                _ => CellSummary::new(name, "interrupted", &metrics),
+            };
+            let config = dir.read_config();
+            let operation = config["task"]["operation"].as_str().unwrap_or_default();
+            let analyses = if cells.len() < MOST_CELLS {
+                dir.read_analyses()
+            } else {
+                Vec::new()
+            };
+            let (verdict, class) = story::verdict(&told);
+            let curves = curves::of_cell(&metrics, &told).map(|figure| figures.add(figure));
+            cells.push(Cell {
+                name: name.clone(),
+                verdict,
+                class,
+                formula: story::formula(&analyses, operation),
+                curves,
+                analyses: analyses
+                    .into_iter()
+                    .map(|found| Section::of(found, &mut figures))
+                    .collect(),
+            });
+            histories.push((name.clone(), metrics));
+            configs.push(config);
+            told_all.push(told);
+        }
+        let several = cells.len() > 1;
+        let overview = several.then(|| figures.add(curves::of_all(&histories)));
+        Ok(Page {
+            name: view.name().to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            heading: heading(view.name(), &configs),
+            facts: facts(&configs, &told_all),
+            table: if several { rows(&told_all) } else { Vec::new() },
+            quartiles: if several { quartiles(&told_all) } else { None },
+            overview,
+            hidden: cells.len().saturating_sub(MOST_CELLS),
+            cells,
+            figures: numbers::in_script(&Value::Array(figures.0)),
+            plotly: include_str!("../vendor/plotly-cartesian.min.js"),
+            script: include_str!("../templates/report.js"),
+            style: include_str!("../templates/report.css"),
+        })
+    }
+}
+
+/// The history of the last saved state; empty if there is none that can be read.
+fn history(dir: &CellDir) -> Metrics {
+    let state = dir.read_state().ok().flatten();
+    state.map(|state| state.metrics).unwrap_or_default()
+}
+
+impl Section {
+    fn of(found: FoundFiles, figures: &mut Figures) -> Section {
+        let text = |key: &str| found.index[key].as_str().map(str::to_owned);
+        let notes = found.index["notes"].as_array().into_iter().flatten();
+        Section {
+            name: text("analysis").unwrap_or_default(),
+            version: text("version").unwrap_or_default(),
+            failure: text("failure"),
+            notes: notes
+                .filter_map(|n| n.as_str().map(str::to_owned))
+                .collect(),
+            figures: found
+                .figures
+                .into_iter()
+                .map(|(_, f)| figures.add(f))
+                .collect(),
+            tables: found
+                .tables
+                .iter()
+                .map(|(name, table)| {
+                    let (columns, rows) = story::table(table);
+                    (name.clone(), columns, rows)
+                })
+                .filter(|(_, _, rows)| !rows.is_empty())
+                .collect(),
+            parameters: found.index["parameters"].to_string(),
+        }
+    }
+}
+
+/// The task in mathematical notation, or the run's name where cells differ in it.
+fn heading(name: &str, configs: &[Value]) -> String {
+    let task = |config: &Value| {
+        let notation = config["task"]["notation"].as_str()?.to_owned();
+        Some(format!("{notation} mod {}", config["task"]["modulus"]))
+    };
+    let mut tasks: Vec<String> = configs.iter().filter_map(task).collect();
+    tasks.dedup();
+    match tasks.as_slice() {
+        [one] => one.clone(),
+        _ => name.to_owned(),
+    }
+}
+
+/// What all cells have in common, and what they ran on.
+fn facts(configs: &[Value], told: &[CellSummary]) -> Vec<(String, String)> {
+    let common = |pointer: &str| -> Option<String> {
+        let mut values: Vec<String> = configs
+            .iter()
+            .filter_map(|config| config.pointer(pointer))
+            .map(|value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            })
+            .collect();
+        values.dedup();
+        match values.len() {
+            0 => None,
+            1..=4 => Some(values.join(", ")),
+            n => Some(format!("{n} values")),
+        }
+    };
+    let mut facts: Vec<(String, String)> = [
+        ("fraction", "/task/fraction"),
+        ("data seed", "/seeds/data"),
+        ("model seed", "/seeds/model"),
+        ("d_model", "/model/d_model"),
+        ("heads", "/model/heads"),
+        ("neurons", "/model/d_mlp"),
+        ("learning rate", "/train/learning_rate"),
+        ("weight decay", "/train/weight_decay"),
+    ]
+    .into_iter()
+    .filter_map(|(name, pointer)| Some((name.to_owned(), common(pointer)?)))
+    .collect();
+    let mut devices: Vec<String> = told.iter().filter_map(|t| t.device.clone()).collect();
+    devices.dedup();
+    if !devices.is_empty() {
+        facts.push(("device".to_owned(), devices.join(", ")));
+    }
+    if let [one] = told
+        && let Some(seconds) = one.seconds
+    {
+        let pace = one.epochs as f64 / seconds.max(1e-9);
+        let text = format!("{} ({pace:.0} epochs/s)", numbers::duration(seconds));
+        facts.push(("last session".to_owned(), text));
+    }
+    facts
+}
+
+fn rows(told: &[CellSummary]) -> Vec<Vec<String>> {
+    let epoch = |epoch: Option<u64>| epoch.map_or("–".to_owned(), |e| e.to_string());
+    told.iter()
+        .map(|t| {
+            let last =
+                |pick: fn(&grokrun_store::Row) -> f64| t.last.as_ref().map_or(f64::NAN, pick);
+            vec![
+                t.cell.clone(),
+                t.status.clone(),
+                t.epochs.to_string(),
+                format!("{:.2e}", last(|r| r.train_loss)),
+                format!("{:.2e}", last(|r| r.test_loss)),
+                format!("{:.1} %", 100.0 * last(|r| r.test_accuracy)),
+                epoch(t.train_accuracy_epoch),
+                epoch(t.test_accuracy_epoch),
+            ]
+        })
+        .collect()
+}
+
+/// Median and quartiles of the epochs at which cells grokked, and how many did not.
+fn quartiles(told: &[CellSummary]) -> Option<String> {
+    let mut epochs: Vec<u64> = told.iter().filter_map(|t| t.test_accuracy_epoch).collect();
+    epochs.sort_unstable();
+    let not = told.len() - epochs.len();
+    let at = |share: f64| epochs[((epochs.len() - 1) as f64 * share).round() as usize];
+    match epochs.is_empty() {
+        true => Some(format!("none of {not} cells grokked")),
+        false => Some(format!(
+            "{} of {} cells grokked, at epoch {} (quartiles {} – {})",
+            epochs.len(),
+            told.len(),
+            at(0.5),
+            at(0.25),
+            at(0.75)
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(grokked: Option<u64>) -> CellSummary {
+        CellSummary {
+            test_accuracy_epoch: grokked,
+            ..CellSummary::new("c", "finished", &Metrics::default())
+        }
+    }
+
+    #[test]
+    fn quartiles_count_those_that_never_did() {
+        let cells = [Some(100), None, Some(300), Some(200)].map(told);
+        assert_eq!(
+            quartiles(&cells).unwrap(),
+            "3 of 4 cells grokked, at epoch 200 (quartiles 200 – 300)"
+        );
+        assert_eq!(
+            quartiles(&[told(None), told(None)]).unwrap(),
+            "none of 2 cells grokked"
+        );
+    }
+
+    #[test]
+    fn what_cells_share_is_said_once() {
+        let config = |seed: u64| json!({ "task": { "fraction": 0.5, "notation": "a × b", "modulus": 59 }, "seeds": { "model": seed } });
+        let configs = [config(1), config(2)];
+        let facts = facts(&configs, &[]);
+        assert!(facts.contains(&("fraction".to_owned(), "0.5".to_owned())));
+        assert!(facts.contains(&("model seed".to_owned(), "1, 2".to_owned())));
+        assert_eq!(heading("run", &configs), "a × b mod 59");
+    }
+}
