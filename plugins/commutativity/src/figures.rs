@@ -1,107 +1,103 @@
-//! What was seen over training, and how it is drawn.
+//! How the course of training is drawn. Zeros have no place on a log axis and leave gaps.
 
 use grokrun_api::prelude::*;
+
+use crate::course::Seen;
+use crate::measure::Head;
 
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 200;
 
-/// The numbers of all snapshots that the figures and the emergence need.
-#[derive(Default)]
-pub(crate) struct Past {
-    epochs: Vec<u64>,
-    alike: Vec<bool>,
-    /// by head, then by snapshot
-    differences: Vec<Vec<f64>>,
-    /// of neurons, of logits
-    asymmetries: [Vec<f64>; 2],
-    /// mean attention `(heads, 3)` by snapshot
-    attention: Vec<Vec<[f64; 3]>>,
-    /// of the last snapshot
-    by_neuron: Vec<f64>,
+/// The axis of every asymmetry.
+const ASYMMETRY: &str = "‖N − Nᵀ‖² / ‖N‖²";
+
+/// Attention to a minus attention to b, a line for each head.
+pub(crate) fn attention_difference(course: &[Seen]) -> Figure {
+    let heads = course.first().map_or(0, |seen| seen.heads.len());
+    let figure = Figure::new("Attention to a minus attention to b")
+        .x("epoch", Axis::Linear)
+        .y("mean attention difference", Axis::Linear);
+    (0..heads).fold(figure, |figure, head| {
+        let of = |seen: &Seen| seen.heads.get(head).map_or(f64::NAN, Head::difference);
+        figure.trace(line(&format!("head {head}"), course, of))
+    })
 }
 
-impl Past {
-    pub(crate) fn push(
-        &mut self,
-        epoch: u64,
-        alike: bool,
-        differences: &[f64],
-        asymmetries: [f64; 2],
-    ) {
-        self.epochs.push(epoch);
-        self.alike.push(alike);
-        self.differences
-            .resize_with(differences.len(), Vec::default);
-        for (past, now) in self.differences.iter_mut().zip(differences) {
-            past.push(*now);
-        }
-        for (past, now) in self.asymmetries.iter_mut().zip(asymmetries) {
-            past.push(now);
-        }
+/// The asymmetries of neurons and logits beside their controls.
+pub(crate) fn asymmetry(course: &[Seen]) -> Figure {
+    let figure = Figure::new("Asymmetry under a ↔ b")
+        .x("epoch", Axis::Linear)
+        .y(ASYMMETRY, Axis::Log)
+        .trace(line("neurons", course, |seen| seen.neurons[0]))
+        .trace(line("logits", course, |seen| seen.logits[0]))
+        .trace(line("neurons paired at random", course, |seen| {
+            seen.neurons[1]
+        }))
+        .trace(line("logits paired at random", course, |seen| {
+            seen.logits[1]
+        }));
+    if course.iter().all(|seen| seen.opposite.is_none()) {
+        return figure;
     }
+    let of = |seen: &Seen| seen.opposite.unwrap_or(f64::NAN);
+    figure.trace(line("logits with −c", course, of))
+}
 
-    pub(crate) fn keep(&mut self, heads: &[[f64; 3]], by_neuron: Vec<f64>) {
-        self.attention.push(heads.to_vec());
-        self.by_neuron = by_neuron;
+/// Mean attention, heads × 3, of the last snapshot, and as frames over epochs.
+pub(crate) fn mean_attention(course: &[Seen]) -> Figure {
+    let map = |heads: &[Head]| {
+        let rows: Vec<Vec<f64>> = heads.iter().map(|head| head.mean.to_vec()).collect();
+        let names: Vec<String> = (0..heads.len()).map(|h| format!("head {h}")).collect();
+        let columns = ["to a", "to b", "to ="].map(str::to_owned);
+        Trace::heatmap(&rows, Colors::Sequential).labelled(&columns, &names)
+    };
+    let mut figure = Figure::new("Mean attention from =");
+    if let Some(last) = course.last() {
+        figure = figure.trace(map(&last.heads));
     }
+    thinned(course.len())
+        .filter_map(|i| course.get(i))
+        .fold(figure, |figure, seen| {
+            figure.frame(seen.epoch, vec![map(&seen.heads)])
+        })
+}
 
-    /// The first snapshot from which all that follow are alike.
-    pub(crate) fn emerged(&self) -> Option<u64> {
-        let from = self
-            .alike
-            .iter()
-            .rposition(|alike| !alike)
-            .map_or(0, |i| i + 1);
-        self.epochs.get(from).copied()
-    }
+/// The asymmetry of each neuron, in rising order.
+pub(crate) fn by_neuron(asymmetries: &[f64]) -> Figure {
+    let mut sorted = asymmetries.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank: Vec<f64> = (0..sorted.len()).map(|i| i as f64).collect();
+    Figure::new("Asymmetry by neuron, last snapshot")
+        .x("neuron, sorted", Axis::Linear)
+        .y(ASYMMETRY, Axis::Log)
+        .trace(Trace::line("", &rank, &sorted))
+}
 
-    pub(crate) fn draw(&self, out: &mut dyn Sink) {
-        let epochs: Vec<f64> = self.epochs.iter().map(|e| *e as f64).collect();
-        let mut figure = Figure::new("Attention to a minus attention to b")
-            .x("epoch", Axis::Linear)
-            .y("mean attention difference", Axis::Linear);
-        for (head, values) in self.differences.iter().enumerate() {
-            figure = figure.trace(Trace::line(&format!("head {head}"), &epochs, values));
-        }
-        out.figure("attention-difference", figure);
+fn line(name: &str, course: &[Seen], of: impl Fn(&Seen) -> f64) -> Trace {
+    let epochs: Vec<f64> = course.iter().map(|seen| seen.epoch as f64).collect();
+    let values: Vec<f64> = course.iter().map(of).collect();
+    Trace::line(name, &epochs, &values)
+}
 
-        let mut figure = Figure::new("Asymmetry under a ↔ b")
-            .x("epoch", Axis::Linear)
-            .y("‖N − Nᵀ‖² / ‖N‖²", Axis::Log);
-        for (name, values) in ["neurons", "logits"].iter().zip(&self.asymmetries) {
-            figure = figure.trace(Trace::line(name, &epochs, values));
-        }
-        out.figure("asymmetry", figure);
+/// At most [`MOST_FRAMES`] of so many indices, evenly, the first and the last among them.
+fn thinned(count: usize) -> impl Iterator<Item = usize> {
+    let frames = count.min(MOST_FRAMES);
+    (0..frames).map(move |i| i * (count - 1) / (frames - 1).max(1))
+}
 
-        if let Some(last) = self.attention.last() {
-            out.figure("mean-attention", self.moving(last));
-        }
-        let mut sorted = self.by_neuron.clone();
-        sorted.sort_by(f64::total_cmp);
-        let rank: Vec<f64> = (0..sorted.len()).map(|i| i as f64).collect();
-        let figure = Figure::new("Asymmetry by neuron, last snapshot")
-            .x("neuron, sorted", Axis::Linear)
-            .y("‖N − Nᵀ‖² / ‖N‖²", Axis::Log)
-            .trace(Trace::line("", &rank, &sorted));
-        out.figure("asymmetry-by-neuron", figure);
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// The mean attention as a map that moves over epochs, thinned to what an eye can follow.
-    fn moving(&self, last: &[[f64; 3]]) -> Figure {
-        let map = |heads: &[[f64; 3]]| {
-            let rows: Vec<Vec<f64>> = heads.iter().map(|head| head.to_vec()).collect();
-            let names: Vec<String> = (0..heads.len()).map(|h| format!("head {h}")).collect();
-            let columns = ["to a", "to b", "to ="].map(str::to_owned);
-            Trace::heatmap(&rows, Colors::Sequential).labelled(&columns, &names)
-        };
-        let mut figure = Figure::new("Mean attention from =").trace(map(last));
-        let step = self.epochs.len().div_ceil(MOST_FRAMES).max(1);
-        let count = self.epochs.len();
-        for (i, (epoch, heads)) in self.epochs.iter().zip(&self.attention).enumerate() {
-            if i % step == 0 || i + 1 == count {
-                figure = figure.frame(*epoch, vec![map(heads)]);
+    #[test]
+    fn frames_are_few_and_keep_both_ends() {
+        for count in [0, 1, 2, 199, 200, 201, 400, 401, 40_001] {
+            let kept: Vec<usize> = thinned(count).collect();
+            assert_eq!(kept.len(), count.min(MOST_FRAMES), "{count}");
+            assert!(kept.is_sorted_by(|x, y| x < y), "{count}");
+            if count > 0 {
+                assert_eq!((kept[0], kept[kept.len() - 1]), (0, count - 1));
             }
         }
-        figure
     }
 }

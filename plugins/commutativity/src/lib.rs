@@ -1,37 +1,48 @@
 //! The analysis `commutativity`: whether the model treats a and b alike.
 //!
-//! Measured at each snapshot, over the pairs whose label is defined in both orders:
+//! Measured at each snapshot, over the pairs whose label is defined in both orders (the diagonal
+//! among them; a pair that is undefined in one order is left out in both):
 //!
-//! - attention difference of a head: mean attention to a minus mean attention to b (science §3.2,
-//!   "Commutativity over time");
-//! - neuron asymmetry ‖N − Nᵀ‖² / ‖N‖² over (a, b, neuron), where the transpose swaps a and b, and
-//!   the same for logits. 0 is symmetric, 4 antisymmetric, and noise of mean zero gives 2: no
-//!   entry knows of its mirror image. Neurons after a ReLU have a mean, so that random ones give less;
+//! - **attention difference** of a head: mean attention to a minus mean attention to b (science §3.2,
+//!   "Commutativity over time"); the **absolute** one is the mean of its size at each pair, which
+//!   need not vanish in a model that commutes, where attention may follow tokens;
+//! - **neuron asymmetry** ‖N − Nᵀ‖² / ‖N‖² over (a, b, neuron), where the transpose swaps a and b, and
+//!   the same for logits (science §5.5). 0 is symmetric, 4 antisymmetric. Its **control** is the mean
+//!   for the same numbers with entries paired at random within their column, in closed form: 2 for
+//!   noise of mean zero, as E (x − x')² = 2σ² (times 1 − 1/p, since the diagonal is in the norm
+//!   only), and 2 − 2/π = 1.36 for that noise after a ReLU, which has a mean;
 //! - d and the cosine of the first two rows of W_pos, which say how alike the positions are, and are
 //!   **not** a test of commutativity (science §5.5): a model can undo a difference later.
 //!
 //! It **emerges** at the first snapshot from which, until the last, every head's attention difference
-//! and the neuron asymmetry stay below their thresholds.
+//! and the neuron asymmetry stay below their thresholds, if that is `hold` snapshots or more.
 //!
 //! For an operation that does not commute the same numbers are given with what should be expected
 //! instead; for one with f(b, a) = −f(a, b), the logits are also compared with L[b, a, −c].
+//!
+//! Sums are in f64 and in a fixed order: the same snapshot gives the same numbers, byte for byte.
 
+mod course;
 mod figures;
 mod measure;
+mod symmetry;
 
-use figures::Past;
+use course::{Emergence, Seen};
 use grokrun_api::prelude::*;
-use measure::{Mirror, Symmetry, positions, ratio, share};
+use measure::{Mirror, positions};
+use symmetry::{Kind, Symmetry};
 
 /// The parameters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
 pub struct Config {
-    /// a head treats a and b alike if its mean attention differs by less
+    /// a head treats a and b alike if its mean attention differs by less; above 0 and at most 1
     pub attention: f64,
-    /// neurons are symmetric if ‖N − Nᵀ‖² / ‖N‖² is less
+    /// neurons are symmetric if ‖N − Nᵀ‖² / ‖N‖² is less; above 0 and at most 4
     pub neurons: f64,
+    /// snapshots, the last among them, in which both must hold to call it emerged; 1 to 1,000,000
+    pub hold: u64,
 }
 
 impl Default for Config {
@@ -39,6 +50,7 @@ impl Default for Config {
         Config {
             attention: 0.01,
             neurons: 1e-3,
+            hold: 1,
         }
     }
 }
@@ -48,7 +60,9 @@ pub struct Commutativity {
     config: Config,
     mirror: Mirror,
     symmetry: Symmetry,
-    past: Past,
+    course: Vec<Seen>,
+    /// asymmetry of each neuron in the last snapshot
+    by_neuron: Vec<f64>,
 }
 
 impl Analysis for Commutativity {
@@ -66,10 +80,19 @@ impl Analysis for Commutativity {
     ]);
 
     fn check(config: &Config) -> Result<(), Failure> {
-        for (name, value) in [("attention", config.attention), ("neurons", config.neurons)] {
-            if !(value > 0.0 && value <= 4.0) {
-                return Err(Failure::parameter(name, "must be above 0 and at most 4"));
+        let thresholds = [
+            ("attention", config.attention, 1.0),
+            ("neurons", config.neurons, 4.0),
+        ];
+        for (name, value, most) in thresholds {
+            if !(value > 0.0 && value <= most) {
+                let message = format!("must be above 0 and at most {most}, not {value}");
+                return Err(Failure::parameter(name, message));
             }
+        }
+        if !(1..=1_000_000).contains(&config.hold) {
+            let message = format!("must be 1 to 1000000 snapshots, not {}", config.hold);
+            return Err(Failure::parameter("hold", message));
         }
         Ok(())
     }
@@ -77,81 +100,103 @@ impl Analysis for Commutativity {
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
         let mirror = Mirror::new(task)?;
         Ok(Commutativity {
-            symmetry: mirror.symmetry(task),
-            past: Past::default(),
+            symmetry: Symmetry::of(task, &mirror),
             mirror,
             config,
+            course: Vec::new(),
+            by_neuron: Vec::new(),
         })
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let attention = snapshot.attention()?;
-        let mean = self.mirror.mean_attention(attention);
-        let (heads, _) = mean.as_chunks::<3>();
-        let differences: Vec<f64> = heads.iter().map(|[a, b, _]| a - b).collect();
-        for (head, difference) in differences.iter().enumerate() {
-            out.scalar(&format!("attention difference head {head}"), *difference);
-        }
-        let largest = differences.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-        out.scalar("attention difference", largest);
-        let shape = [heads.len(), 3];
-        out.tensor("mean-attention", &shape, mean.iter().map(|x| *x as f32));
-
-        let columns = self.mirror.difference(snapshot.post()?);
-        let neurons = share(&columns);
-        out.scalar("neuron asymmetry", neurons);
-        let by_neuron: Vec<f64> = columns.iter().map(|column| ratio(*column)).collect();
-        let narrow = by_neuron.iter().map(|x| *x as f32);
-        out.tensor("asymmetry-by-neuron", &[by_neuron.len()], narrow);
-        let logits = share(&self.mirror.difference(snapshot.logits()?));
-        out.scalar("logit asymmetry", logits);
-        if self.symmetry == Symmetry::Antisymmetric {
-            let opposite = share(&self.mirror.opposite(snapshot.logits()?));
-            out.scalar("logit asymmetry with -c", opposite);
-        }
-        let [apart, cosine] = positions(snapshot.weight("pos_embed.W_pos")?);
-        out.scalar("W_pos difference", apart);
-        out.scalar("W_pos cosine", cosine);
-
-        let alike = largest < self.config.attention && neurons < self.config.neurons;
-        self.past
-            .push(snapshot.epoch(), alike, &differences, [neurons, logits]);
-        self.past.keep(heads, by_neuron);
+        let neurons = self.mirror.contrast("post", snapshot.post()?)?;
+        let logits = self.mirror.contrast("logits", snapshot.logits()?)?;
+        let opposite = match self.symmetry.kind {
+            Kind::Antisymmetric => Some(self.mirror.opposite(snapshot.logits()?)?.asymmetry()),
+            Kind::Commutative | Kind::Other => None,
+        };
+        let w_pos = positions(snapshot.weight("pos_embed.W_pos")?)?;
+        let seen = Seen {
+            epoch: snapshot.epoch(),
+            heads: self.mirror.heads(snapshot.attention()?)?,
+            neurons: [neurons.asymmetry(), neurons.control()],
+            logits: [logits.asymmetry(), logits.control()],
+            opposite,
+        };
+        self.by_neuron = neurons.by_column();
+        report(&seen, &self.by_neuron, w_pos, out);
+        self.course.push(seen);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        let emerged = self.past.emerged();
+        let emergence = Emergence::of(&self.course, &self.config);
         out.table(
             "emergence",
-            &["epoch", "attention", "neurons"],
+            &["epoch", "attention", "neurons", "hold", "held"],
             vec![vec![
-                json!(emerged),
+                json!(emergence.epoch()),
                 json!(self.config.attention),
                 json!(self.config.neurons),
+                json!(self.config.hold),
+                json!(emergence.held()),
             ]],
         );
-        let found = match emerged {
-            Some(epoch) => format!("the model treats a and b alike from epoch {epoch} on"),
-            None => "the model does not treat a and b alike at the end".to_owned(),
+        let symmetry = &self.symmetry;
+        out.table(
+            "operation",
+            &["symmetry", "pairs", "equal", "opposite"],
+            vec![vec![
+                json!(symmetry.name()),
+                json!(symmetry.pairs),
+                json!(symmetry.equal),
+                json!(symmetry.opposite),
+            ]],
+        );
+        // The host shows the first and the last checkpoint at least; without any there is no end.
+        let Some(last) = self.course.last() else {
+            out.note("no snapshot was shown: nothing is known of attention, neurons or logits");
+            return Ok(());
         };
-        out.note(format!(
-            "{found}: every head's attention difference below {}, neuron asymmetry below {}",
-            self.config.attention, self.config.neurons
-        ));
-        match self.symmetry {
-            Symmetry::Commutative => {}
-            Symmetry::Antisymmetric => out.note(
-                "the operation does not commute: f(b, a) = −f(a, b), so logits are expected to satisfy L[b, a, −c] = L[a, b, c], not L[b, a, c] = L[a, b, c]",
-            ),
-            Symmetry::Partial(equal) => out.note(format!(
-                "the operation does not commute: f(b, a) = f(a, b) for {:.1} % of the pairs, so that no symmetry of neurons or logits is expected",
-                100.0 * equal
-            )),
-        }
-        self.past.draw(out);
+        out.note(emergence.sentence(&self.config));
+        out.note(symmetry.expectation(last.logits[0], last.opposite));
+        out.figure(
+            "attention-difference",
+            figures::attention_difference(&self.course),
+        );
+        out.figure("asymmetry", figures::asymmetry(&self.course));
+        out.figure("mean-attention", figures::mean_attention(&self.course));
+        out.figure("asymmetry-by-neuron", figures::by_neuron(&self.by_neuron));
         Ok(())
     }
+}
+
+/// The series and tensors of a snapshot.
+fn report(seen: &Seen, by_neuron: &[f64], [apart, cosine]: [f64; 2], out: &mut dyn Sink) {
+    for (h, head) in seen.heads.iter().enumerate() {
+        out.scalar(&format!("attention difference head {h}"), head.difference());
+        let absolute = format!("absolute attention difference head {h}");
+        out.scalar(&absolute, head.absolute);
+    }
+    out.scalar("attention difference", seen.largest_difference());
+    out.scalar("absolute attention difference", seen.largest_absolute());
+    out.scalar("neuron asymmetry", seen.neurons[0]);
+    out.scalar("neuron asymmetry control", seen.neurons[1]);
+    out.scalar("logit asymmetry", seen.logits[0]);
+    out.scalar("logit asymmetry control", seen.logits[1]);
+    if let Some(opposite) = seen.opposite {
+        out.scalar("logit asymmetry with -c", opposite);
+    }
+    out.scalar("W_pos difference", apart);
+    out.scalar("W_pos cosine", cosine);
+    let mean = seen.heads.iter().flat_map(|head| head.mean);
+    out.tensor(
+        "mean-attention",
+        &[seen.heads.len(), 3],
+        mean.map(|x| x as f32),
+    );
+    let narrow = by_neuron.iter().map(|x| *x as f32);
+    out.tensor("asymmetry-by-neuron", &[by_neuron.len()], narrow);
 }
 
 grokrun_api::export_plugin!(Commutativity);

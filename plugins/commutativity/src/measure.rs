@@ -1,134 +1,243 @@
-//! The numbers: how far a model treats (a, b) and (b, a) alike.
+//! The numbers of one snapshot: how far a model treats (a, b) and (b, a) alike.
+//!
+//! Owns which pairs count and every sum over them, in f64 and in a fixed order. Knows nothing of
+//! epochs, thresholds or drawing.
 
 use grokrun_api::{Failure, Task, Tensor};
 
-/// The pairs of places (a, b) and (b, a) with a < b that are compared: those whose labels are both
-/// defined. The diagonal is its own mirror image and says nothing.
+/// The pairs that count: those whose label is defined in both orders. A pair of which one order
+/// is undefined is neither trained on nor tested on in that order, so that nothing says what a
+/// model should do there.
 pub(crate) struct Mirror {
-    /// indices a·p + b and b·p + a
+    p: usize,
+    /// indices a·p + b and b·p + a, a < b
     pairs: Vec<(usize, usize)>,
+    /// indices a·p + a, their own mirror images: part of norms and means, never of a difference
+    diagonal: Vec<usize>,
 }
 
-/// How the operation itself behaves when its operands are swapped.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Symmetry {
-    /// f(b, a) = f(a, b) for all pairs
-    Commutative,
-    /// f(b, a) = −f(a, b) for all pairs, as a − b
-    Antisymmetric,
-    /// neither; the share of pairs with f(b, a) = f(a, b)
-    Partial(f64),
+/// A table N, `(p², width)`, beside Nᵀ, its transpose in a and b; each a sum by column.
+pub(crate) struct Contrast {
+    /// ‖N − Nᵀ‖²
+    difference: Vec<f64>,
+    /// ‖N‖², the diagonal included
+    norm: Vec<f64>,
+    /// the mean of ‖N − Nᵀ‖² over all ways to pair the off-diagonal entries at random
+    chance: Vec<f64>,
+}
+
+/// What a head attends to from '=', over the pairs that count, in both orders.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Head {
+    /// mean attention to a, to b, to '='
+    pub(crate) mean: [f64; 3],
+    /// mean of |attention to a − attention to b|
+    pub(crate) absolute: f64,
+}
+
+impl Head {
+    /// Mean attention to a minus mean attention to b: science §3.2, "Commutativity over time".
+    pub(crate) fn difference(&self) -> f64 {
+        self.mean[0] - self.mean[1]
+    }
 }
 
 impl Mirror {
     /// # Errors
-    /// When the operation has no pair that could be compared.
+    /// When the operation is defined for no two different operands in both orders.
     pub(crate) fn new(task: &Task) -> Result<Mirror, Failure> {
         let p = task.modulus;
-        let defined = |pair: usize| task.labels.get(pair).is_some_and(Option::is_some);
+        let defined = |pair: &usize| task.labels.get(*pair).is_some_and(Option::is_some);
         let pairs: Vec<(usize, usize)> = (0..p)
             .flat_map(|a| (a + 1..p).map(move |b| (a * p + b, b * p + a)))
-            .filter(|(here, there)| defined(*here) && defined(*there))
+            .filter(|(here, there)| defined(here) && defined(there))
             .collect();
-        match pairs.is_empty() {
-            true => Err(Failure::new(
-                "the operation is defined for no pair in both orders; there is nothing to compare",
-            )),
-            false => Ok(Mirror { pairs }),
+        if pairs.is_empty() {
+            return Err(Failure::new(format!(
+                "{} modulo {p} is defined for no pair (a, b), a ≠ b, in both orders; commutativity has nothing to compare",
+                task.operation
+            )));
         }
+        let diagonal = (0..p).map(|a| a * p + a).filter(defined).collect();
+        Ok(Mirror { p, pairs, diagonal })
     }
 
-    /// The operation's own symmetry.
-    pub(crate) fn symmetry(&self, task: &Task) -> Symmetry {
-        let p = task.modulus as u32;
-        let label = |pair: usize| task.labels[pair].unwrap_or_default();
-        let share = |same: &dyn Fn(u32, u32) -> bool| {
-            let count = self
-                .pairs
-                .iter()
-                .filter(|(here, there)| same(label(*here), label(*there)))
-                .count();
-            count as f64 / self.pairs.len() as f64
+    /// The pairs with a < b that are compared with their mirror images.
+    pub(crate) fn pairs(&self) -> &[(usize, usize)] {
+        &self.pairs
+    }
+
+    /// Attention of each head, from `(p², heads, 3)`: science §3.2, "Mean attention".
+    ///
+    /// # Errors
+    /// When the tensor has another shape.
+    pub(crate) fn heads(&self, attention: Tensor<'_>) -> Result<Vec<Head>, Failure> {
+        let heads = attention.size(1);
+        self.expect("attention", attention, &[self.p * self.p, heads, 3])?;
+        let mut sums = vec![[0.0; 4]; heads];
+        let both = self.pairs.iter().flat_map(|(here, there)| [here, there]);
+        for pair in both.chain(&self.diagonal) {
+            let (row, _) = attention.row(*pair).as_chunks::<3>();
+            for (sum, weights) in sums.iter_mut().zip(row) {
+                let [a, b, equals] = weights.map(f64::from);
+                let terms = [a, b, equals, (a - b).abs()];
+                sum.iter_mut().zip(terms).for_each(|(s, x)| *s += x);
+            }
+        }
+        let count = (2 * self.pairs.len() + self.diagonal.len()) as f64;
+        let head = |sum: [f64; 4]| {
+            let [a, b, equals, absolute] = sum.map(|s| s / count);
+            Head {
+                mean: [a, b, equals],
+                absolute,
+            }
         };
-        let (equal, opposite) = (share(&|x, y| x == y), share(&|x, y| (x + y) % p == 0));
-        if equal == 1.0 {
-            Symmetry::Commutative
-        } else if opposite == 1.0 {
-            Symmetry::Antisymmetric
-        } else {
-            Symmetry::Partial(equal)
-        }
+        Ok(sums.into_iter().map(head).collect())
     }
 
-    /// Mean attention by head and position, `(heads, 3)`, over the compared pairs in both orders.
-    pub(crate) fn mean_attention(&self, attention: Tensor<'_>) -> Vec<f64> {
-        let width = attention.shape().iter().skip(1).product();
-        let mut sums = vec![0.0; width];
-        for pair in self.pairs.iter().flat_map(|(here, there)| [*here, *there]) {
-            for (sum, x) in sums.iter_mut().zip(attention.row(pair)) {
-                *sum += f64::from(*x);
-            }
-        }
-        let count = 2.0 * self.pairs.len() as f64;
-        sums.iter_mut().for_each(|sum| *sum /= count);
-        sums
-    }
-
-    /// ‖N − Nᵀ‖² and ‖N‖² of each column of `(p², width)`, where the transpose swaps the operands:
-    /// science §3.2, "Commutativity of neurons", in the squared form of §5.5.
-    pub(crate) fn difference(&self, table: Tensor<'_>) -> Vec<[f64; 2]> {
-        self.compare(table, |column| column)
-    }
-
-    /// The same between N[a, b, c] and N[b, a, −c], for logits `(p², p)` of an antisymmetric
-    /// operation.
-    pub(crate) fn opposite(&self, logits: Tensor<'_>) -> Vec<[f64; 2]> {
-        let p = logits.shape().last().copied().unwrap_or(1);
-        self.compare(logits, |class| (p - class) % p)
-    }
-
-    fn compare(&self, table: Tensor<'_>, mirror: impl Fn(usize) -> usize) -> Vec<[f64; 2]> {
-        let width = table.shape().iter().skip(1).product();
-        let mirrored: Vec<usize> = (0..width).map(mirror).collect();
-        let mut sums = vec![[0.0; 2]; width];
+    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`: science §3.2, "Commutativity of
+    /// neurons", in the form ‖N − Nᵀ‖² / ‖N‖² of §5.5.
+    ///
+    /// # Errors
+    /// When the table has another shape.
+    pub(crate) fn contrast(&self, name: &str, table: Tensor<'_>) -> Result<Contrast, Failure> {
+        let width = table.size(1);
+        self.expect(name, table, &[self.p * self.p, width])?;
+        // Each row is read once, so that there is nothing to keep in a cache but these sums.
+        let mut sums = Sums::new(width);
         for (here, there) in &self.pairs {
-            let (here, there) = (table.row(*here), table.row(*there));
-            for ((sum, x), at) in sums.iter_mut().zip(here).zip(&mirrored) {
-                let (x, y) = (f64::from(*x), f64::from(there[*at]));
-                // Both orders: the difference counts twice, and each entry once.
-                sum[0] += 2.0 * (x - y) * (x - y);
-                sum[1] += x * x + y * y;
-            }
+            sums.add(table.row(*here), table.row(*there).iter());
         }
-        sums
+        Ok(self.finish(sums, table))
+    }
+
+    /// N[a, b, c] beside N[b, a, −c], for logits `(p², p)`: equal in a model of an operation with
+    /// f(b, a) = −f(a, b) that knows of it.
+    ///
+    /// # Errors
+    /// When the logits have another shape.
+    pub(crate) fn opposite(&self, logits: Tensor<'_>) -> Result<Contrast, Failure> {
+        self.expect("logits", logits, &[self.p * self.p, self.p])?;
+        let mut sums = Sums::new(self.p);
+        for (here, there) in &self.pairs {
+            // −c for c = 0, 1, 2, … is 0, p − 1, p − 2, …
+            let (zero, others) = logits.row(*there).split_at(1);
+            sums.add(logits.row(*here), zero.iter().chain(others.iter().rev()));
+        }
+        Ok(self.finish(sums, logits))
+    }
+
+    fn finish(&self, sums: Sums, table: Tensor<'_>) -> Contrast {
+        let entries = 2.0 * self.pairs.len() as f64;
+        let chance = |(sum, square): (&f64, &f64)| {
+            // m (x − x')² for two different of m entries: 2 m² / (m − 1) times their variance.
+            let spread = square - sum * sum / entries;
+            // Rounding may leave less than nothing; NaN stays NaN.
+            let spread = if spread < 0.0 { 0.0 } else { spread };
+            2.0 * spread * entries / (entries - 1.0)
+        };
+        let chance = sums.sum.iter().zip(&sums.square).map(chance).collect();
+        let mut norm = sums.square;
+        for pair in &self.diagonal {
+            let row = table.row(*pair).iter().map(|x| f64::from(*x));
+            norm.iter_mut().zip(row).for_each(|(n, x)| *n += x * x);
+        }
+        Contrast {
+            difference: sums.difference,
+            norm,
+            chance,
+        }
+    }
+
+    fn expect(&self, name: &str, tensor: Tensor<'_>, shape: &[usize]) -> Result<(), Failure> {
+        if tensor.shape() == shape && tensor.data().len() == shape.iter().product::<usize>() {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "{name} has shape {:?} and {} numbers; expected {shape:?}, a row for each pair of modulus {}",
+            tensor.shape(),
+            tensor.data().len(),
+            self.p
+        )))
     }
 }
 
-/// The share of the norm that is difference, over all columns; 0 where nothing is there at all.
-pub(crate) fn share(columns: &[[f64; 2]]) -> f64 {
-    let total = |part: usize| columns.iter().map(|column| column[part]).sum::<f64>();
-    ratio([total(0), total(1)])
+/// Sums over off-diagonal entries, by column.
+struct Sums {
+    difference: Vec<f64>,
+    sum: Vec<f64>,
+    square: Vec<f64>,
 }
 
-/// The share of one column.
-pub(crate) fn ratio([difference, norm]: [f64; 2]) -> f64 {
-    if norm > 0.0 { difference / norm } else { 0.0 }
+impl Sums {
+    fn new(width: usize) -> Sums {
+        let zeros = || vec![0.0; width];
+        Sums {
+            difference: zeros(),
+            sum: zeros(),
+            square: zeros(),
+        }
+    }
+
+    /// Adds a row and its mirror image, both as N and as Nᵀ: the difference counts twice.
+    fn add<'a>(&mut self, here: &[f32], there: impl Iterator<Item = &'a f32>) {
+        let sums = self.difference.iter_mut().zip(&mut self.sum);
+        let sums = sums.zip(&mut self.square);
+        for (((difference, sum), square), (x, y)) in sums.zip(here.iter().zip(there)) {
+            let (x, y) = (f64::from(*x), f64::from(*y));
+            *difference += 2.0 * (x - y) * (x - y);
+            *sum += x + y;
+            *square += x * x + y * y;
+        }
+    }
 }
 
-/// ‖u − v‖² / (‖u‖ ‖v‖) and the cosine of the first two rows of W_pos: science §3.2, "Positional
-/// symmetry".
-pub(crate) fn positions(w_pos: Tensor<'_>) -> [f64; 2] {
+impl Contrast {
+    /// ‖N − Nᵀ‖² / ‖N‖² over all columns: 0 where N is symmetric, 4 where it is antisymmetric.
+    pub(crate) fn asymmetry(&self) -> f64 {
+        share(self.difference.iter().sum(), self.norm.iter().sum())
+    }
+
+    /// What [`Contrast::asymmetry`] is on average for the same numbers in the same columns, were no
+    /// entry related to its mirror image: 2 (1 − 1/p) for noise of mean zero on the full grid, less
+    /// where columns have a mean, as after a ReLU.
+    pub(crate) fn control(&self) -> f64 {
+        share(self.chance.iter().sum(), self.norm.iter().sum())
+    }
+
+    /// ‖N − Nᵀ‖² / ‖N‖² of each column.
+    pub(crate) fn by_column(&self) -> Vec<f64> {
+        let columns = self.difference.iter().zip(&self.norm);
+        columns.map(|(part, norm)| share(*part, *norm)).collect()
+    }
+}
+
+/// 0 where all is 0, as a neuron that never fires is symmetric; NaN where a number was not finite.
+fn share(part: f64, norm: f64) -> f64 {
+    if norm == 0.0 { 0.0 } else { part / norm }
+}
+
+/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`: science §3.2,
+/// "Positional symmetry". NaN where one of them is 0.
+///
+/// # Errors
+/// When there are not two rows.
+pub(crate) fn positions(w_pos: Tensor<'_>) -> Result<[f64; 2], Failure> {
     let (u, v) = (w_pos.row(0), w_pos.row(1));
-    let dot = |u: &[f32], v: &[f32]| -> f64 {
-        u.iter()
-            .zip(v)
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum()
-    };
-    let norms = (dot(u, u) * dot(v, v)).sqrt();
-    let apart = dot(u, u) + dot(v, v) - 2.0 * dot(u, v);
-    match norms > 0.0 {
-        true => [apart.max(0.0) / norms, dot(u, v) / norms],
-        false => [0.0, 0.0],
+    if w_pos.shape().len() != 2 || v.is_empty() {
+        return Err(Failure::new(format!(
+            "pos_embed.W_pos has shape {:?}; expected (3, d_model)",
+            w_pos.shape()
+        )));
     }
+    let [mut uu, mut vv, mut uv, mut apart] = [0.0; 4];
+    for (x, y) in u.iter().zip(v) {
+        let (x, y) = (f64::from(*x), f64::from(*y));
+        uu += x * x;
+        vv += y * y;
+        uv += x * y;
+        apart += (x - y) * (x - y);
+    }
+    let norms = (uu * vv).sqrt();
+    Ok([apart / norms, uv / norms])
 }

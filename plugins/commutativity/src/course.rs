@@ -1,0 +1,172 @@
+//! What was seen over training, and since when the model treats a and b alike.
+
+use crate::Config;
+use crate::measure::Head;
+
+/// The numbers of a snapshot that are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) epoch: u64,
+    pub(crate) heads: Vec<Head>,
+    /// ‖N − Nᵀ‖² / ‖N‖² of the neurons, and of the same numbers paired at random
+    pub(crate) neurons: [f64; 2],
+    /// likewise of the logits
+    pub(crate) logits: [f64; 2],
+    /// that between L[a, b, c] and L[b, a, −c], for an antisymmetric operation
+    pub(crate) opposite: Option<f64>,
+}
+
+/// Since when it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Emergence {
+    /// from the snapshot at this epoch to the last, so many snapshots
+    At { epoch: u64, held: usize },
+    /// in so many snapshots at the end, fewer than asked for
+    TooShort { epoch: u64, held: usize },
+    /// not in the last
+    Never,
+}
+
+impl Seen {
+    /// The largest |mean attention to a − mean attention to b| of a head. NaN if one is.
+    pub(crate) fn largest_difference(&self) -> f64 {
+        largest(self.heads.iter().map(|head| head.difference().abs()))
+    }
+
+    /// The largest mean |attention to a − attention to b| of a head. NaN if one is.
+    pub(crate) fn largest_absolute(&self) -> f64 {
+        largest(self.heads.iter().map(|head| head.absolute))
+    }
+
+    /// Whether both are below their thresholds. A number that is not finite is not.
+    fn alike(&self, config: &Config) -> bool {
+        self.largest_difference() < config.attention && self.neurons[0] < config.neurons
+    }
+}
+
+/// `f64::max` would leave NaN out, and call a model that diverged a symmetric one.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(
+        0.0,
+        |most: f64, x| {
+            if most.is_nan() || x <= most { most } else { x }
+        },
+    )
+}
+
+impl Emergence {
+    /// The first snapshot from which, until the last, all are alike, if they are `hold` or more.
+    pub(crate) fn of(course: &[Seen], config: &Config) -> Emergence {
+        let apart = course.iter().rposition(|seen| !seen.alike(config));
+        let alike = course.get(apart.map_or(0, |i| i + 1)..).unwrap_or_default();
+        let held = alike.len();
+        match alike.first() {
+            None => Emergence::Never,
+            Some(first) if held as u64 >= config.hold => Emergence::At {
+                epoch: first.epoch,
+                held,
+            },
+            Some(first) => Emergence::TooShort {
+                epoch: first.epoch,
+                held,
+            },
+        }
+    }
+
+    /// The epoch, if it emerged.
+    pub(crate) fn epoch(self) -> Option<u64> {
+        match self {
+            Emergence::At { epoch, .. } => Some(epoch),
+            Emergence::TooShort { .. } | Emergence::Never => None,
+        }
+    }
+
+    /// How many snapshots it held for, until the last.
+    pub(crate) fn held(self) -> usize {
+        match self {
+            Emergence::At { held, .. } | Emergence::TooShort { held, .. } => held,
+            Emergence::Never => 0,
+        }
+    }
+
+    /// A sentence, with the rule.
+    pub(crate) fn sentence(self, config: &Config) -> String {
+        let found = match self {
+            Emergence::At { epoch, held } => {
+                format!("the model treats a and b alike from epoch {epoch} on (snapshots: {held})")
+            }
+            Emergence::TooShort { epoch, held } => format!(
+                "the model treats a and b alike from epoch {epoch} on, but for too few snapshots ({held}) to say that this has emerged"
+            ),
+            Emergence::Never => "the model does not treat a and b alike at the end".to_owned(),
+        };
+        format!(
+            "{found}: the rule is every head's attention difference below {}, neuron asymmetry below {}, in each snapshot until the last and at least {}",
+            config.attention, config.neurons, config.hold
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Snapshots a hundred epochs apart, each with an attention difference and a neuron asymmetry.
+    fn course(numbers: &[(f64, f64)]) -> Vec<Seen> {
+        let seen = |(i, (difference, neurons)): (usize, &(f64, f64))| Seen {
+            epoch: 100 * i as u64,
+            heads: [0.0, *difference]
+                .map(|d| Head {
+                    mean: [0.5, 0.5 - d, d],
+                    absolute: d.abs(),
+                })
+                .to_vec(),
+            neurons: [*neurons, 1.0],
+            logits: [0.0, 1.0],
+            opposite: None,
+        };
+        numbers.iter().enumerate().map(seen).collect()
+    }
+
+    fn rule(hold: u64) -> Config {
+        Config {
+            hold,
+            ..Config::default()
+        }
+    }
+
+    const ALIKE: (f64, f64) = (-0.009, 9e-4);
+
+    #[test]
+    fn it_emerges_where_both_stay_below() {
+        let made_up = course(&[ALIKE, (0.2, 0.0), ALIKE, (0.0, 0.1), ALIKE, ALIKE]);
+        let expected = Emergence::At {
+            epoch: 400,
+            held: 2,
+        };
+        assert_eq!(Emergence::of(&made_up, &rule(1)), expected);
+        assert_eq!(Emergence::of(&made_up, &rule(2)), expected);
+        let short = Emergence::of(&made_up, &rule(3));
+        assert_eq!((short.epoch(), short.held()), (None, 2));
+        assert!(short.sentence(&rule(3)).contains("too few snapshots (2)"));
+    }
+
+    #[test]
+    fn thresholds_are_exclusive_and_signs_do_not_matter() {
+        for apart in [(0.01, 0.0), (-0.2, 0.0), (0.0, 1e-3)] {
+            let made_up = course(&[ALIKE, apart]);
+            assert_eq!(Emergence::of(&made_up, &rule(1)), Emergence::Never);
+        }
+        assert_eq!(Emergence::of(&[], &rule(1)), Emergence::Never);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_alike() {
+        for apart in [(f64::NAN, 0.0), (0.0, f64::NAN), (f64::INFINITY, 0.0)] {
+            let made_up = course(&[ALIKE, apart]);
+            assert_eq!(Emergence::of(&made_up, &rule(1)), Emergence::Never);
+        }
+        assert!(course(&[(f64::NAN, 0.0)])[0].largest_difference().is_nan());
+        assert!(largest([f64::NAN, 0.5].into_iter()).is_nan());
+    }
+}
