@@ -156,3 +156,53 @@ fn a_browser_draws_every_figure_without_an_error() {
     assert!(console.is_empty(), "{console:?}");
     assert_eq!(dom.matches("data-drawn=\"yes\"").count(), 16);
 }
+
+#[test]
+fn runs_are_listed_shown_and_compared() {
+    let bench = Bench::new(SMALL);
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    let other = [
+        "small.toml",
+        "--backend",
+        "cpu",
+        "--set",
+        "name=other",
+        "--set",
+        "seeds.model=[3,4]",
+    ];
+    bench.run(&other).exits(0);
+    let shown = bench.run(&["show", "runs/small"]).exits(0).out();
+    for part in ["mul-p23-f0.5-d1-m2", "train loss  ▇", "report.html"] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 100),
+        "{shown}"
+    );
+    let listed = bench.run(&["list"]).exits(0).out();
+    assert!(
+        listed.contains("done") && listed.contains("0 of 2 grokked"),
+        "{listed}"
+    );
+    assert!(
+        listed.find("other").unwrap() < listed.find("small").unwrap(),
+        "the latest first"
+    );
+    bench
+        .run(&["compare", "runs/small", "runs/other", "-o", "both.html"])
+        .exits(0);
+    let page = std::fs::read_to_string(bench.path().join("both.html")).unwrap();
+    for part in [
+        "small / mul-p23-f0.5-d1-m2",
+        "other / mul-p23-f0.5-d1-m4",
+        "none of 3 cells",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    bench
+        .run(&["compare", "runs/small", "nowhere"])
+        .exits(2)
+        .says(&["nowhere"]);
+    bench.run(&["list", "nowhere"]).exits(2).says(&["nowhere"]);
+    bench.run(&["show", "nowhere"]).exits(2).says(&["run.json"]);
+}

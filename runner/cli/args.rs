@@ -58,6 +58,15 @@ pub(crate) enum Command {
     /// Rebuild report.html from what a run has left
     #[command(after_help = "Example:\n  grokrun report runs/mult59")]
     Report(ReportArgs),
+    /// Put the cells of several runs into one page
+    #[command(after_help = "Example:\n  grokrun compare runs/mult59 runs/mult113 -o both.html")]
+    Compare(CompareArgs),
+    /// Print a run's table and small curves
+    #[command(after_help = "Example:\n  grokrun show runs/mult59")]
+    Show(ShowArgs),
+    /// List the runs in a folder, the latest first: state, verdict, age
+    #[command(after_help = "Example:\n  grokrun list")]
+    List(ListArgs),
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
     Plugins(PluginArgs),
@@ -146,6 +155,31 @@ pub(crate) struct ReportArgs {
     /// The run's folder
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// The runs' folders
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+
+    /// Where to write the page
+    #[arg(short, long, value_name = "FILE", default_value = "compare.html")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// The folder of runs
+    #[arg(value_name = "DIR", default_value = "runs")]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Args, Debug)]

@@ -14,6 +14,7 @@ mod plugins;
 mod progress;
 mod report;
 mod run;
+mod show;
 mod spec;
 
 use std::process::ExitCode;
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Analyze(args) => analyze::analyze(&args),
         Command::Report(args) => report::report(&args),
+        Command::Compare(args) => report::compare(&args),
+        Command::Show(args) => show::show(&args),
+        Command::List(args) => show::list(&args),
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::Devices => devices::devices(),

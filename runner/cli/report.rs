@@ -1,4 +1,4 @@
-//! `grokrun report RUN`, and the report of a run while it goes on.
+//! `grokrun report RUN`, `grokrun compare RUN…`, and the report of a run while it goes on.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use grokrun_report::ReportError;
 
-use crate::args::ReportArgs;
+use crate::args::{CompareArgs, ReportArgs};
 use crate::output::{Failure, print};
 
 /// How often the report of a run is made again while it goes on.
@@ -21,6 +21,19 @@ const EVERY: Duration = Duration::from_secs(30);
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let path = grokrun_report::write(&args.run).map_err(failure)?;
     print(&format!("{}\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `grokrun compare`.
+///
+/// # Errors
+/// When a folder holds no run, or the page cannot be written.
+pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
+    let page = grokrun_report::compare(&args.runs).map_err(failure)?;
+    let shown = args.output.display();
+    std::fs::write(&args.output, page)
+        .map_err(|error| Failure::request(format!("{shown} cannot be written: {error}")))?;
+    print(&format!("{shown}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

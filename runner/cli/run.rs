@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Survey};
-use grokrun_store::{Access, RunDir};
+use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::RunArgs;
-use crate::output::{Failure, print, say, table};
+use crate::output::{Failure, print, say};
 use crate::progress::{Mode, Progress};
 use crate::report::Refresher;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, spec};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, show, spec};
 
 /// Runs the command.
 ///
@@ -118,7 +118,7 @@ pub(crate) fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
 fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Failure> {
     tracing::info!(ending = ?report.ending, failed = report.failed.len(), "run ends");
     if !args.quiet {
-        print(&results(run, report))?;
+        print(&results(run, report)?)?;
     }
     if report.ending == Ending::Interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
@@ -143,36 +143,19 @@ pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     }
 }
 
-/// A line a cell, no wider than a terminal of 80 columns, and where the report is.
-fn results(run: &RunDir, report: &Report) -> String {
-    let heading = [
-        "cell",
-        "train loss",
-        "test loss",
-        "test acc",
-        "memorised",
-        "grokked",
-    ];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for cell in &report.summary.cells {
-        let last = |pick: fn(&grokrun_store::Row) -> f64| cell.last.as_ref().map(pick);
-        let loss = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2e}"));
-        let share = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{:.1} %", 100.0 * x));
-        let epoch = |x: Option<u64>| x.map_or("no".to_owned(), |x| x.to_string());
-        rows.push(vec![
-            cell.cell.clone(),
-            loss(last(|r| r.train_loss)),
-            loss(last(|r| r.test_loss)),
-            share(last(|r| r.test_accuracy)),
-            epoch(cell.train_accuracy_epoch),
-            epoch(cell.test_accuracy_epoch),
-        ]);
-    }
+/// A line a cell, small curves of a few, and where the report is.
+fn results(run: &RunDir, report: &Report) -> Result<String, Failure> {
     let note = match report.ending {
         Ending::Done => "",
         Ending::NothingToDo => "nothing left to do; --fresh starts over\n",
         Ending::Interrupted => "interrupted, state saved; the same command continues\n",
     };
+    let view = RunView::open(run.path()).map_err(SessionError::from)?;
     let page = run.path().join("report.html");
-    format!("{}{note}{}\n", table(&rows), page.display())
+    Ok(format!(
+        "{}{}{note}{}\n",
+        show::cells(&report.summary),
+        show::curves(&view)?,
+        page.display()
+    ))
 }

@@ -76,7 +76,7 @@ pub(crate) fn of_cell(metrics: &Metrics, told: &CellSummary) -> [Value; 2] {
 }
 
 /// Test accuracy of every cell in one figure.
-pub(crate) fn of_all(cells: &[(String, Metrics)]) -> Value {
+pub(crate) fn of_all(cells: &[(&str, &Metrics)]) -> Value {
     let traces: Vec<Value> = cells
         .iter()
         .map(|(name, metrics)| {

@@ -34,6 +34,18 @@ pub enum ReportError {
 /// When the folder holds no run, or cannot be read or written.
 pub fn write(run: &Path) -> Result<PathBuf, ReportError> {
     let view = RunView::open(run)?;
-    let page = page::Page::of(&view)?;
+    let page = page::Page::of(std::slice::from_ref(&view))?;
     Ok(view.write_report(&page.render()?)?)
+}
+
+/// One page of the cells of several runs.
+///
+/// # Errors
+/// When a folder holds no run, or cannot be read.
+pub fn compare(runs: &[PathBuf]) -> Result<String, ReportError> {
+    let views = runs
+        .iter()
+        .map(|run| RunView::open(run))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(page::Page::of(&views)?.render()?)
 }

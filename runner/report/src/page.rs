@@ -8,6 +8,8 @@ use crate::{ReportError, curves, numbers, story};
 
 /// The most cells whose analyses are shown; those of more would make a file that no browser likes.
 const MOST_CELLS: usize = 6;
+/// The most cells whose curves are drawn over each other.
+const MOST_CURVES: usize = 64;
 
 /// All that the template needs.
 #[derive(Template)]
@@ -46,6 +48,8 @@ struct Cell {
 struct Section {
     name: String,
     version: String,
+    /// what it is about, in a line
+    summary: String,
     failure: Option<String>,
     notes: Vec<String>,
     figures: Vec<usize>,
@@ -65,65 +69,102 @@ impl Figures {
     }
 }
 
+/// A cell as it is gathered.
+struct Gathered {
+    /// with the run's name in front, where there are several runs
+    name: String,
+    dir: CellDir,
+    metrics: Metrics,
+    told: CellSummary,
+    config: Value,
+}
+
 impl Page {
-    /// Gathers a run, whatever state it is in.
+    /// Gathers runs, whatever state they are in.
     ///
     /// # Errors
-    /// When its folder cannot be read.
-    pub(crate) fn of(view: &RunView) -> Result<Page, ReportError> {
-        let summary = view.summary();
+    /// When a folder cannot be read.
+    pub(crate) fn of(views: &[RunView]) -> Result<Page, ReportError> {
+        let names: Vec<&str> = views.iter().map(RunView::name).collect();
+        let name = names.join(", ");
+        let gathered = gather(views)?;
         let mut figures = Figures::default();
-        let (mut cells, mut histories, mut configs, mut told_all) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let begun = view.cells()?;
-        for (name, dir) in &begun {
-            let metrics = history(dir);
-            let told = match summary.cell(name) {
-                // A cell that trains has moved on since the summary was written.
-                Some(told) if told.epochs == metrics.len() as u64 => told.clone(),
-                _ => CellSummary::new(name, "interrupted", &metrics),
-            };
-            let config = dir.read_config();
-            let operation = config["task"]["operation"].as_str().unwrap_or_default();
-            let analyses = if cells.len() < MOST_CELLS {
-                dir.read_analyses()
-            } else {
-                Vec::new()
-            };
-            let (verdict, class) = story::verdict(&told);
-            let curves = curves::of_cell(&metrics, &told).map(|figure| figures.add(figure));
-            cells.push(Cell {
-                name: name.clone(),
-                verdict,
-                class,
-                formula: story::formula(&analyses, operation),
-                curves,
-                analyses: analyses
-                    .into_iter()
-                    .map(|found| Section::of(found, &mut figures))
-                    .collect(),
-            });
-            histories.push((name.clone(), metrics));
-            configs.push(config);
-            told_all.push(told);
-        }
-        let several = cells.len() > 1;
-        let overview = several.then(|| figures.add(curves::of_all(&histories)));
+        let cells: Vec<Cell> = gathered
+            .iter()
+            .take(MOST_CELLS)
+            .map(|cell| Cell::of(cell, &mut figures))
+            .collect();
+        let told: Vec<&CellSummary> = gathered.iter().map(|cell| &cell.told).collect();
+        let configs: Vec<&Value> = gathered.iter().map(|cell| &cell.config).collect();
+        let several = gathered.len() > 1;
+        let curves = gathered.iter().take(MOST_CURVES);
+        let curves: Vec<(&str, &Metrics)> = curves.map(|c| (c.name.as_str(), &c.metrics)).collect();
         Ok(Page {
-            name: view.name().to_owned(),
             version: env!("CARGO_PKG_VERSION"),
-            heading: heading(view.name(), &configs),
-            facts: facts(&configs, &told_all),
-            table: if several { rows(&told_all) } else { Vec::new() },
-            quartiles: if several { quartiles(&told_all) } else { None },
-            overview,
-            hidden: cells.len().saturating_sub(MOST_CELLS),
+            heading: heading(&name, &configs),
+            facts: facts(&configs, &told),
+            table: if several { rows(&gathered) } else { Vec::new() },
+            quartiles: if several { quartiles(&told) } else { None },
+            overview: several.then(|| figures.add(curves::of_all(&curves))),
+            hidden: gathered.len() - cells.len(),
+            name,
             cells,
             figures: numbers::in_script(&Value::Array(figures.0)),
             plotly: include_str!("../vendor/plotly-cartesian.min.js"),
             script: include_str!("../templates/report.js"),
             style: include_str!("../templates/report.css"),
         })
+    }
+}
+
+fn gather(views: &[RunView]) -> Result<Vec<Gathered>, ReportError> {
+    let mut all = Vec::new();
+    for view in views {
+        let summary = view.summary();
+        for (cell, dir) in view.cells()? {
+            // Of many cells the summary is enough: a history is some megabytes to read.
+            let metrics = match all.len() < MOST_CURVES {
+                true => history(&dir),
+                false => Metrics::default(),
+            };
+            let told = match summary.cell(&cell) {
+                // A cell that trains has moved on since the summary was written.
+                Some(told) if metrics.is_empty() || told.epochs == metrics.len() as u64 => {
+                    told.clone()
+                }
+                _ => CellSummary::new(&cell, "interrupted", &metrics),
+            };
+            all.push(Gathered {
+                name: match views.len() {
+                    1 => cell,
+                    _ => format!("{} / {cell}", view.name()),
+                },
+                config: dir.read_config(),
+                dir,
+                metrics,
+                told,
+            });
+        }
+    }
+    Ok(all)
+}
+
+impl Cell {
+    fn of(cell: &Gathered, figures: &mut Figures) -> Cell {
+        let analyses = cell.dir.read_analyses();
+        let operation = cell.config["task"]["operation"].as_str();
+        let (verdict, class) = story::verdict(&cell.told);
+        Cell {
+            name: cell.name.clone(),
+            verdict,
+            class,
+            formula: story::formula(&analyses, operation.unwrap_or_default()),
+            curves: curves::of_cell(&cell.metrics, &cell.told).map(|figure| figures.add(figure)),
+            analyses: analyses
+                .into_iter()
+                .map(|found| Section::of(found, figures))
+                .collect(),
+        }
     }
 }
 
@@ -140,6 +181,7 @@ impl Section {
         Section {
             name: text("analysis").unwrap_or_default(),
             version: text("version").unwrap_or_default(),
+            summary: text("summary").unwrap_or_default(),
             failure: text("failure"),
             notes: notes
                 .filter_map(|n| n.as_str().map(str::to_owned))
@@ -164,12 +206,12 @@ impl Section {
 }
 
 /// The task in mathematical notation, or the run's name where cells differ in it.
-fn heading(name: &str, configs: &[Value]) -> String {
+fn heading(name: &str, configs: &[&Value]) -> String {
     let task = |config: &Value| {
         let notation = config["task"]["notation"].as_str()?.to_owned();
         Some(format!("{notation} mod {}", config["task"]["modulus"]))
     };
-    let mut tasks: Vec<String> = configs.iter().filter_map(task).collect();
+    let mut tasks: Vec<String> = configs.iter().copied().filter_map(task).collect();
     tasks.dedup();
     match tasks.as_slice() {
         [one] => one.clone(),
@@ -178,7 +220,7 @@ fn heading(name: &str, configs: &[Value]) -> String {
 }
 
 /// What all cells have in common, and what they ran on.
-fn facts(configs: &[Value], told: &[CellSummary]) -> Vec<(String, String)> {
+fn facts(configs: &[&Value], told: &[&CellSummary]) -> Vec<(String, String)> {
     let common = |pointer: &str| -> Option<String> {
         let mut values: Vec<String> = configs
             .iter()
@@ -224,14 +266,16 @@ fn facts(configs: &[Value], told: &[CellSummary]) -> Vec<(String, String)> {
     facts
 }
 
-fn rows(told: &[CellSummary]) -> Vec<Vec<String>> {
+fn rows(cells: &[Gathered]) -> Vec<Vec<String>> {
     let epoch = |epoch: Option<u64>| epoch.map_or("–".to_owned(), |e| e.to_string());
-    told.iter()
-        .map(|t| {
+    cells
+        .iter()
+        .map(|cell| {
+            let t = &cell.told;
             let last =
                 |pick: fn(&grokrun_store::Row) -> f64| t.last.as_ref().map_or(f64::NAN, pick);
             vec![
-                t.cell.clone(),
+                cell.name.clone(),
                 t.status.clone(),
                 t.epochs.to_string(),
                 format!("{:.2e}", last(|r| r.train_loss)),
@@ -245,7 +289,7 @@ fn rows(told: &[CellSummary]) -> Vec<Vec<String>> {
 }
 
 /// Median and quartiles of the epochs at which cells grokked, and how many did not.
-fn quartiles(told: &[CellSummary]) -> Option<String> {
+fn quartiles(told: &[&CellSummary]) -> Option<String> {
     let mut epochs: Vec<u64> = told.iter().filter_map(|t| t.test_accuracy_epoch).collect();
     epochs.sort_unstable();
     let not = told.len() - epochs.len();
@@ -280,11 +324,11 @@ mod tests {
     fn quartiles_count_those_that_never_did() {
         let cells = [Some(100), None, Some(300), Some(200)].map(told);
         assert_eq!(
-            quartiles(&cells).unwrap(),
+            quartiles(&cells.each_ref()).unwrap(),
             "3 of 4 cells grokked, at epoch 200 (quartiles 200 – 300)"
         );
         assert_eq!(
-            quartiles(&[told(None), told(None)]).unwrap(),
+            quartiles(&[&told(None), &told(None)]).unwrap(),
             "none of 2 cells grokked"
         );
     }
@@ -293,9 +337,9 @@ mod tests {
     fn what_cells_share_is_said_once() {
         let config = |seed: u64| json!({ "task": { "fraction": 0.5, "notation": "a × b", "modulus": 59 }, "seeds": { "model": seed } });
         let configs = [config(1), config(2)];
-        let facts = facts(&configs, &[]);
+        let facts = facts(&configs.each_ref(), &[]);
         assert!(facts.contains(&("fraction".to_owned(), "0.5".to_owned())));
         assert!(facts.contains(&("model seed".to_owned(), "1, 2".to_owned())));
-        assert_eq!(heading("run", &configs), "a × b mod 59");
+        assert_eq!(heading("run", &configs.each_ref()), "a × b mod 59");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::run::Manifest;
+use crate::run::{Manifest, lock};
 use crate::{CellDir, ErrorKind, StoreError, Summary, atomic};
 
 /// A run directory that is only read, but for its report.
@@ -61,6 +61,11 @@ impl RunView {
     /// The run's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether another process writes the run now.
+    pub fn is_busy(&self) -> bool {
+        lock::is_held(&self.path)
     }
 
     /// The summary; empty if there is none yet, or it cannot be read.

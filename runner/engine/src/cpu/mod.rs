@@ -121,8 +121,8 @@ pub struct CpuExecutor {
 }
 
 impl CpuExecutor {
-    /// Loads the cells and runs the program's prologue. `threads`: how many, [`default_threads`] if
-    /// `None`.
+    /// Loads the cells and runs the program's prologue. `threads`: how many; if `None`,
+    /// `RAYON_NUM_THREADS` or one a core.
     ///
     /// # Errors
     /// When a cell does not fit the program's shape or the threads cannot be started.

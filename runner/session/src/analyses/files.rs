@@ -10,6 +10,7 @@ pub(crate) fn identity(found: &Found, request: &AnalysisRequest) -> Value {
     json!({
         "analysis": found.name(),
         "version": found.version(),
+        "summary": found.summary(),
         "every": request.every,
         "parameters": request.parameters,
     })

@@ -10,6 +10,12 @@ use crate::{ErrorKind, StoreError};
 
 pub(super) const NAME: &str = ".lock";
 
+/// Whether a process holds the lock. Nothing is created, and nothing stays locked.
+pub(crate) fn is_held(run: &Path) -> bool {
+    let file = File::options().write(true).open(run.join(NAME));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Locks a run directory for as long as the file is open.
 pub(super) fn acquire(run: &Path) -> Result<File, StoreError> {
     let path = run.join(NAME);

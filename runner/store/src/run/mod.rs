@@ -1,7 +1,7 @@
 //! The run directory as a whole: who may open it, what happens to an earlier run in it, and the
 //! files that belong to no cell.
 
-mod lock;
+pub(crate) mod lock;
 mod manifest;
 
 use std::ffi::OsStr;

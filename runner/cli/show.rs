@@ -1,0 +1,238 @@
+//! `grokrun show RUN` and `grokrun list`: runs at a glance, on a terminal.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use grokrun_store::{CellSummary, Metrics, RunView, StoreError, Summary};
+
+use crate::args::{ListArgs, ShowArgs};
+use crate::output::{Failure, print, table};
+
+/// Columns of a curve.
+const WIDTH: usize = 60;
+/// The most cells whose curves are shown.
+const MOST_CURVES: usize = 4;
+
+/// Runs `grokrun show`.
+///
+/// # Errors
+/// When the folder holds no run, or cannot be read.
+pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
+    let view = RunView::open(&args.run).map_err(failure)?;
+    let page = args.run.join("report.html");
+    print(&format!(
+        "{}{}{}\n",
+        cells(&view.summary()),
+        curves(&view)?,
+        if page.exists() {
+            page.display()
+        } else {
+            args.run.display()
+        }
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn failure(error: StoreError) -> Failure {
+    if error.is_request() {
+        Failure::request(error)
+    } else {
+        Failure::running(error)
+    }
+}
+
+/// A line a cell, no wider than a terminal of 80 columns.
+pub(crate) fn cells(summary: &Summary) -> String {
+    let heading = [
+        "cell",
+        "train loss",
+        "test loss",
+        "test acc",
+        "memorised",
+        "grokked",
+    ];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for cell in &summary.cells {
+        let last = |pick: fn(&grokrun_store::Row) -> f64| cell.last.as_ref().map(pick);
+        let loss = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2e}"));
+        let share = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{:.1} %", 100.0 * x));
+        let epoch = |x: Option<u64>| x.map_or("no".to_owned(), |x| x.to_string());
+        rows.push(vec![
+            cell.cell.clone(),
+            loss(last(|r| r.train_loss)),
+            loss(last(|r| r.test_loss)),
+            share(last(|r| r.test_accuracy)),
+            epoch(cell.train_accuracy_epoch),
+            epoch(cell.test_accuracy_epoch),
+        ]);
+    }
+    table(&rows)
+}
+
+/// Small curves of the first cells: losses on a logarithmic scale, and the test accuracy.
+///
+/// # Errors
+/// When the run cannot be read.
+pub(crate) fn curves(view: &RunView) -> Result<String, Failure> {
+    let mut out = String::new();
+    let all = view.cells().map_err(failure)?;
+    if all.len() > MOST_CURVES {
+        return Ok(out);
+    }
+    for (name, dir) in &all {
+        // A state that cannot be read is told of when the run goes on.
+        let Some(state) = dir.read_state().ok().flatten() else {
+            continue;
+        };
+        if state.metrics.is_empty() {
+            continue;
+        }
+        out.push_str(&format!("\n{name}, {} epochs\n", state.metrics.len()));
+        out.push_str(&of_metrics(&state.metrics));
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn of_metrics(metrics: &Metrics) -> String {
+    let [train, test, _, accuracy] = metrics.columns();
+    let logs =
+        |losses: &[f64]| -> Vec<f64> { losses.iter().map(|x| x.max(1e-12).log10()).collect() };
+    let (train, test) = (logs(train), logs(test));
+    let both = || train.iter().chain(&test).copied().filter(|x| x.is_finite());
+    let (low, high) = (
+        both().fold(f64::MAX, f64::min),
+        both().fold(f64::MIN, f64::max),
+    );
+    let ends = format!("10^{low:.0} … 10^{high:.0}");
+    format!(
+        "  train loss  {}  {ends}\n  test loss   {}\n  test acc    {}  0 … 100 %\n",
+        line(&train, low, high),
+        line(&test, low, high),
+        line(accuracy, 0.0, 1.0),
+    )
+}
+
+/// One row of blocks of eight heights; a place without a number stays empty.
+fn line(values: &[f64], low: f64, high: f64) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let columns = WIDTH.min(values.len());
+    (0..columns)
+        .map(|column| {
+            let value = values[column * (values.len() - 1) / (columns - 1).max(1)];
+            let share = (value - low) / (high - low).max(1e-9);
+            if share.is_nan() {
+                return ' ';
+            }
+            BLOCKS[(share.clamp(0.0, 1.0) * 7.0).round() as usize]
+        })
+        .collect()
+}
+
+/// Runs `grokrun list`.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
+    let folder = &args.folder;
+    let entries = fs::read_dir(folder).map_err(|error| {
+        Failure::request(format!(
+            "the folder {} cannot be read: {error}; expected a folder of runs",
+            folder.display()
+        ))
+    })?;
+    let mut runs: Vec<(SystemTime, Vec<String>)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let view = RunView::open(&path).ok()?;
+            let touched = touched(&path);
+            let summary = view.summary();
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            let row = vec![
+                name,
+                state(&view, &summary),
+                verdict(&summary),
+                age(touched),
+            ];
+            Some((touched, row))
+        })
+        .collect();
+    // The latest first.
+    runs.sort_by_key(|(touched, _)| std::cmp::Reverse(*touched));
+    if runs.is_empty() {
+        print(&format!("there are no runs in {}\n", folder.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let heading = ["run", "state", "verdict", "age"]
+        .map(str::to_owned)
+        .to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(heading)
+        .chain(runs.into_iter().map(|(_, row)| row))
+        .collect();
+    print(&table(&rows))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn state(view: &RunView, summary: &Summary) -> String {
+    let count = |status: &str| summary.cells.iter().filter(|c| c.status == status).count();
+    if view.is_busy() {
+        "running".to_owned()
+    } else if count("failed") > 0 {
+        format!("{} failed", count("failed"))
+    } else if summary.cells.is_empty() || count("interrupted") > 0 {
+        "interrupted".to_owned()
+    } else {
+        "done".to_owned()
+    }
+}
+
+fn verdict(summary: &Summary) -> String {
+    let grokked = |cell: &&CellSummary| cell.test_accuracy_epoch.is_some();
+    match summary.cells.as_slice() {
+        [] => "-".to_owned(),
+        [one] => one.verdict.clone(),
+        many => format!(
+            "{} of {} grokked",
+            many.iter().filter(grokked).count(),
+            many.len()
+        ),
+    }
+}
+
+/// When the run last wrote something.
+fn touched(run: &Path) -> SystemTime {
+    ["log.jsonl", "run.json"]
+        .iter()
+        .filter_map(|name| fs::metadata(run.join(name)).ok()?.modified().ok())
+        .max()
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn age(touched: SystemTime) -> String {
+    let seconds = touched.elapsed().map_or(0, |age| age.as_secs());
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_from_the_lowest_to_the_highest_block() {
+        assert_eq!(line(&[0.0, 0.5, 1.0], 0.0, 1.0), "▁▅█");
+        assert_eq!(line(&[f64::NAN, 1.0], 0.0, 1.0), " █");
+        assert_eq!(line(&[], 0.0, 1.0), "");
+        assert_eq!(line(&[1.0], 1.0, 1.0).chars().count(), 1);
+        let long: Vec<f64> = (0..4000).map(f64::from).collect();
+        assert_eq!(line(&long, 0.0, 3999.0).chars().count(), WIDTH);
+    }
+}
