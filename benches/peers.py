@@ -9,7 +9,7 @@ as a whole process that trains, checkpoints and writes its run directory, start 
 """
 import argparse
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
@@ -31,17 +31,20 @@ SETTINGS = {
 
 
 def grokrun(program, spec, epochs, threads):
-    """-> ms an epoch of a whole process, peak memory of all child processes so far in MiB."""
+    """-> ms an epoch of a whole process, its peak memory in MiB."""
     with tempfile.TemporaryDirectory() as out:
         # Training alone: the peers analyse nothing.
         alone = Path(out) / "alone.toml"
         alone.write_text(Path(spec).read_text().split("[analysis.")[0])
         started = time.perf_counter()
-        subprocess.run([program, str(alone), "--backend", "cpu", "--quiet", "--out", out,
-                        "--set", f"train.epochs={epochs}"], check=True,
-                       env={"RAYON_NUM_THREADS": str(threads)})
+        process = subprocess.Popen([program, str(alone), "--backend", "cpu", "--quiet", "--out", out,
+                                    "--set", f"train.epochs={epochs}"],
+                                   env={"RAYON_NUM_THREADS": str(threads)})
+        _, status, usage = os.wait4(process.pid, 0)
         elapsed = time.perf_counter() - started
-    return elapsed / epochs * 1e3, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    if status != 0:
+        raise SystemExit(f"{program} ended with status {status}")
+    return elapsed / epochs * 1e3, usage.ru_maxrss / 1024
 
 
 def peer(folder, script, arguments, threads):
@@ -75,8 +78,7 @@ def main():
         for what, values in rows.items():
             times = [ms for ms, _ in values]
             median = statistics.median(times)
-            # Of grokrun's processes the first figure is its own: the peers are children too.
-            memory = values[0][1] if what == "grokrun" else max(mib for _, mib in values)
+            memory = max(mib for _, mib in values)
             print(f"{what:18} {median:9.3f} {min(times):8.3f} {max(times):8.3f} {median / ours:10.2f} {memory:6.0f}",
                   flush=True)
 
