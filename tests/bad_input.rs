@@ -340,7 +340,10 @@ fn a_spec_that_never_ends_and_an_adapter_without_a_name() {
         .run(&["small.toml", "--adapter", ""])
         .exits(2)
         .says(&["--adapter is empty"]);
-    bench.run(&["report", "--help"]).exits(2).says(&["report"]);
+    bench
+        .run(&["frobnicate", "--help"])
+        .exits(2)
+        .says(&["frobnicate"]);
 }
 
 #[cfg(target_os = "linux")]

@@ -63,6 +63,34 @@ fn a_report_has_everything_and_stands_alone() {
 }
 
 #[test]
+fn every_figure_is_a_picture_too() {
+    let bench = Bench::new(&format!("{SMALL}{ALL}"));
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    let said = bench
+        .run(&["report", "runs/small", "--svg", "pictures"])
+        .exits(0);
+    assert!(
+        said.out().starts_with("16 pictures"),
+        "{}{}",
+        said.out(),
+        said.err()
+    );
+    let folder = bench.path().join("pictures/mul-p23-f0.5-d1-m2");
+    for name in [
+        "loss",
+        "accuracy",
+        "neuron-clustering-neurons",
+        "fourier-sparsity-W_E-in-basis",
+    ] {
+        let svg = std::fs::read_to_string(folder.join(format!("{name}.svg"))).unwrap();
+        assert!(
+            svg.contains("<svg") && svg.trim_end().ends_with("</svg>"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn several_cells_are_compared() {
     let bench = Bench::new(SMALL);
     let seeds = "seeds.model=[1,2,3]";

@@ -55,8 +55,10 @@ pub(crate) enum Command {
     /// Run a run's analyses again, on its stored checkpoints
     #[command(after_help = "Example:\n  grokrun analyze runs/mult59 --only commutativity")]
     Analyze(AnalyzeArgs),
-    /// Rebuild report.html from what a run has left
-    #[command(after_help = "Example:\n  grokrun report runs/mult59")]
+    /// Rebuild report.html from what a run has left, or write its figures as pictures
+    #[command(
+        after_help = "Example:\n  grokrun report runs/mult59\n  grokrun report runs/mult59 --svg figures"
+    )]
     Report(ReportArgs),
     /// Put the cells of several runs into one page
     #[command(after_help = "Example:\n  grokrun compare runs/mult59 runs/mult113 -o both.html")]
@@ -155,6 +157,10 @@ pub(crate) struct ReportArgs {
     /// The run's folder
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+
+    /// Write every figure to this folder as SVG instead, for papers
+    #[arg(long, value_name = "DIR")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

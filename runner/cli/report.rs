@@ -9,7 +9,7 @@ use std::time::Duration;
 use grokrun_report::ReportError;
 
 use crate::args::{CompareArgs, ReportArgs};
-use crate::output::{Failure, print};
+use crate::output::{Failure, print, say};
 
 /// How often the report of a run is made again while it goes on.
 const EVERY: Duration = Duration::from_secs(30);
@@ -19,8 +19,22 @@ const EVERY: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the folder holds no run, or cannot be read or written.
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
-    let path = grokrun_report::write(&args.run).map_err(failure)?;
-    print(&format!("{}\n", path.display()))?;
+    let Some(folder) = &args.svg else {
+        let path = grokrun_report::write(&args.run).map_err(failure)?;
+        print(&format!("{}\n", path.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (files, left_out) = grokrun_report::pictures(&args.run, folder).map_err(failure)?;
+    for name in left_out {
+        say(format!(
+            "warning: {name} has nothing that can be drawn; it is left out"
+        ));
+    }
+    print(&format!(
+        "{} pictures in {}\n",
+        files.len(),
+        folder.display()
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,6 +9,7 @@
 mod curves;
 mod numbers;
 mod page;
+mod picture;
 mod story;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,9 @@ pub enum ReportError {
     /// the run directory
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// a picture
+    #[error("{} cannot be written: {_1}", _0.display())]
+    Picture(PathBuf, std::io::Error),
     /// the template
     #[error("the report cannot be written: {0}")]
     Template(#[from] askama::Error),
@@ -36,6 +40,30 @@ pub fn write(run: &Path) -> Result<PathBuf, ReportError> {
     let view = RunView::open(run)?;
     let page = page::Page::of(std::slice::from_ref(&view))?;
     Ok(view.write_report(&page.render()?)?)
+}
+
+/// Writes every figure of the run in this folder to `folder` as SVG: the curves of each cell, and
+/// those of its analyses as they stand at the end. Returns the files, and the figures that could not
+/// be drawn.
+///
+/// # Errors
+/// When the folder holds no run or cannot be read, or a file cannot be written.
+pub fn pictures(run: &Path, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), ReportError> {
+    let view = RunView::open(run)?;
+    let (mut files, mut left_out) = (Vec::new(), Vec::new());
+    for (name, figure) in page::figures(&view)? {
+        let Some(svg) = picture::svg(&figure) else {
+            left_out.push(name);
+            continue;
+        };
+        let path = folder.join(format!("{name}.svg"));
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        written
+            .and_then(|()| std::fs::write(&path, svg))
+            .map_err(|error| ReportError::Picture(path.clone(), error))?;
+        files.push(path);
+    }
+    Ok((files, left_out))
 }
 
 /// One page of the cells of several runs.

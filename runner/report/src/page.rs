@@ -117,6 +117,30 @@ impl Page {
     }
 }
 
+/// Every figure of a run, each with its name as a path: cell, then curve or analysis and figure.
+///
+/// # Errors
+/// When its folder cannot be read.
+pub(crate) fn figures(view: &RunView) -> Result<Vec<(String, Value)>, ReportError> {
+    let mut all = Vec::new();
+    for cell in gather(std::slice::from_ref(view))? {
+        let name = &cell.name;
+        let [loss, accuracy] = curves::of_cell(&cell.metrics, &cell.told);
+        all.push((format!("{name}/loss"), loss));
+        all.push((format!("{name}/accuracy"), accuracy));
+        for found in cell.dir.read_analyses() {
+            let analysis = found.index["analysis"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            for (figure, json) in found.figures {
+                all.push((format!("{name}/{analysis}-{figure}"), json));
+            }
+        }
+    }
+    Ok(all)
+}
+
 fn gather(views: &[RunView]) -> Result<Vec<Gathered>, ReportError> {
     let mut all = Vec::new();
     for view in views {
