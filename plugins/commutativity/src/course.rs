@@ -21,6 +21,8 @@ pub(crate) struct Seen {
 pub(crate) enum Emergence {
     /// from the snapshot at this epoch to the last, so many snapshots
     At { epoch: u64, held: usize },
+    /// in all snapshots, so many: nothing emerged while they were taken
+    Throughout { epoch: u64, held: usize },
     /// in so many snapshots at the end, fewer than asked for
     TooShort { epoch: u64, held: usize },
     /// not in the last
@@ -62,10 +64,13 @@ impl Emergence {
         let held = alike.len();
         match alike.first() {
             None => Emergence::Never,
-            Some(first) if held as u64 >= config.hold => Emergence::At {
-                epoch: first.epoch,
-                held,
-            },
+            Some(first) if held as u64 >= config.hold => {
+                let epoch = first.epoch;
+                match apart {
+                    Some(_) => Emergence::At { epoch, held },
+                    None => Emergence::Throughout { epoch, held },
+                }
+            }
             Some(first) => Emergence::TooShort {
                 epoch: first.epoch,
                 held,
@@ -73,10 +78,10 @@ impl Emergence {
         }
     }
 
-    /// The epoch, if it emerged.
+    /// The epoch from which it holds, by the rule.
     pub(crate) fn epoch(self) -> Option<u64> {
         match self {
-            Emergence::At { epoch, .. } => Some(epoch),
+            Emergence::At { epoch, .. } | Emergence::Throughout { epoch, .. } => Some(epoch),
             Emergence::TooShort { .. } | Emergence::Never => None,
         }
     }
@@ -84,7 +89,9 @@ impl Emergence {
     /// How many snapshots it held for, until the last.
     pub(crate) fn held(self) -> usize {
         match self {
-            Emergence::At { held, .. } | Emergence::TooShort { held, .. } => held,
+            Emergence::At { held, .. }
+            | Emergence::Throughout { held, .. }
+            | Emergence::TooShort { held, .. } => held,
             Emergence::Never => 0,
         }
     }
@@ -95,6 +102,9 @@ impl Emergence {
             Emergence::At { epoch, held } => {
                 format!("the model treats a and b alike from epoch {epoch} on (snapshots: {held})")
             }
+            Emergence::Throughout { epoch, held } => format!(
+                "the model treats a and b alike from epoch {epoch} on, its first snapshot (snapshots: {held}): no snapshot shows it otherwise, so that nothing emerged; a model is symmetric before it is trained, too"
+            ),
             Emergence::TooShort { epoch, held } => format!(
                 "the model treats a and b alike from epoch {epoch} on, but for too few snapshots ({held}) to say that this has emerged"
             ),
@@ -158,6 +168,10 @@ mod tests {
             assert_eq!(Emergence::of(&made_up, &rule(1)), Emergence::Never);
         }
         assert_eq!(Emergence::of(&[], &rule(1)), Emergence::Never);
+        let always = Emergence::of(&course(&[ALIKE; 3]), &rule(1));
+        assert_eq!(always, Emergence::Throughout { epoch: 0, held: 3 });
+        assert_eq!(always.epoch(), Some(0));
+        assert!(always.sentence(&rule(1)).contains("nothing emerged"));
     }
 
     #[test]

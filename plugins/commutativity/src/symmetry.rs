@@ -70,8 +70,9 @@ impl Symmetry {
         match self.kind {
             Kind::Commutative => "the operation commutes: attention, neurons and logits are expected to be symmetric in a and b".to_owned(),
             Kind::Antisymmetric => format!(
-                "the operation does not commute: f(b, a) = −f(a, b), so logits are expected to satisfy L[b, a, −c] = L[a, b, c], not L[b, a, c] = L[a, b, c]; in the end ‖N − Nᵀ‖² / ‖N‖² is {:.2e} for the first and {logits:.2e} for the second, and a symmetric model would be a wrong one",
-                opposite.unwrap_or(f64::NAN)
+                "the operation does not commute: f(b, a) = −f(a, b), so logits are expected to satisfy L[b, a, −c] = L[a, b, c], not L[b, a, c] = L[a, b, c]; in the end ‖N − Nᵀ‖² / ‖N‖² is {} for the first and {} for the second, and a symmetric model would be a wrong one",
+                short(opposite.unwrap_or(f64::NAN)),
+                short(logits)
             ),
             Kind::Other => format!(
                 "the operation does not commute: f(b, a) = f(a, b) for {:.1} % of the pairs and f(b, a) = −f(a, b) for {:.1} %, so that no symmetry of attention, neurons or logits is expected: these numbers say how far the model is from commuting, not how far it is from right",
@@ -79,5 +80,14 @@ impl Symmetry {
                 100.0 * self.opposite
             ),
         }
+    }
+}
+
+/// Three digits, with an exponent where it is small.
+fn short(x: f64) -> String {
+    if x < 0.01 {
+        format!("{x:.2e}")
+    } else {
+        format!("{x:.3}")
     }
 }
