@@ -99,7 +99,8 @@ fn several_cells_are_compared() {
         .exits(0);
     let page = html(&bench);
     assert!(page.contains("none of 3 cells grokked") && page.contains("All cells"));
-    assert_eq!(figures(&page).len(), 7);
+    // Two of all cells, two of each.
+    assert_eq!(figures(&page).len(), 8);
     assert_eq!(page.matches("<tr><td>mul-p23").count(), 3);
 }
 
@@ -160,6 +161,20 @@ fn a_browser_draws_every_figure_without_an_error() {
     let bench = Bench::new(&format!("{SMALL}{ALL}"));
     bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
     let page = bench.path().join("runs/small/report.html");
+    // A driver that moves every slider to the first epoch and counts the figures that follow.
+    let driver = r#"<script>
+      setTimeout(async () => {
+        const ranges = [...document.querySelectorAll(".frames input")];
+        for (const range of ranges) { range.value = 0; range.dispatchEvent(new Event("input")); }
+        await new Promise((done) => setTimeout(done, 3000));
+        const moved = document.querySelectorAll(".figure[data-epoch='0']").length;
+        document.body.dataset.moved = moved + " of " + ranges.length;
+      }, 8000);
+    </script></body>"#;
+    let driven = std::fs::read_to_string(&page)
+        .unwrap()
+        .replace("</body>", driver);
+    std::fs::write(&page, driven).unwrap();
     let profile = bench.path().join("profile");
     let seen = Command::new(chromium)
         .args([
@@ -183,6 +198,10 @@ fn a_browser_draws_every_figure_without_an_error() {
         .collect();
     assert!(console.is_empty(), "{console:?}");
     assert_eq!(dom.matches("data-drawn=\"yes\"").count(), 16);
+    assert!(
+        dom.contains("data-moved=\"4 of 4\""),
+        "the sliders move the figures"
+    );
 }
 
 #[test]

@@ -74,6 +74,9 @@ impl Analysis for Commutativity {
         "0.1.0",
         "whether the model treats a and b alike: attention, neurons, logits, positions",
     )
+    .definition(
+        "Attention difference: mean over pairs of a head's attention to a minus that to b. Asymmetry: ‖N − Nᵀ‖² / ‖N‖², where the transpose swaps a and b; 0 is symmetric, 4 antisymmetric, noise of mean zero 2. After Nanda et al. (2023) and their TransformerLens demo.",
+    )
     .needs(&[
         Need::Weights,
         Need::Attention,

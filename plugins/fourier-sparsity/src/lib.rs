@@ -68,6 +68,9 @@ impl Analysis for FourierSparsity {
         "0.1.0",
         "on how few frequencies embedding, unembedding, neuron-logit map and logits sit",
     )
+    .definition(
+        "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U.",
+    )
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits]);
 
     fn check(config: &Config) -> Result<(), Failure> {

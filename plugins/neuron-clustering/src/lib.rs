@@ -77,6 +77,9 @@ impl Analysis for NeuronClustering {
         "0.1.0",
         "which neurons compute which frequency, and what each cluster is good for",
     )
+    .definition(
+        "A neuron belongs to the frequency whose products of {1, cos, sin} of a and of b explain most of its variance over the pairs, if that is at least the threshold (Nanda et al. 2023; ARENA). Clean-neuron loss: neurons reduced to those terms, through W_out W_U alone, with bias correction, over all pairs.",
+    )
     .needs(&[
         Need::Weights,
         Need::PreActivations,

@@ -57,6 +57,8 @@ pub struct Manifest {
     pub version: &'static str,
     /// one line
     pub summary: &'static str,
+    /// which definitions are used, and their source; shown in the report
+    pub definition: &'static str,
     /// what it has to be shown
     pub needs: &'static [Need],
     /// when it is shown something, unless a spec's `every` says otherwise
@@ -93,9 +95,15 @@ impl Manifest {
             name,
             version,
             summary,
+            definition: "",
             needs: &[],
             cadence: Cadence::Checkpoints,
         }
+    }
+
+    /// With the definitions it uses, and their source.
+    pub const fn definition(self, definition: &'static str) -> Manifest {
+        Manifest { definition, ..self }
     }
 
     /// With this cadence.

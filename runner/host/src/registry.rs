@@ -38,6 +38,7 @@ pub struct Found {
     name: String,
     version: String,
     summary: String,
+    definition: String,
     package: String,
     needs: Vec<Need>,
     every: Option<u64>,
@@ -59,6 +60,7 @@ impl Found {
             name: manifest.name.to_owned(),
             version: manifest.version.to_owned(),
             summary: manifest.summary.to_owned(),
+            definition: manifest.definition.to_owned(),
             package: registration.package().to_owned(),
             needs: manifest.needs.to_vec(),
             every: manifest.cadence.every(),
@@ -73,6 +75,7 @@ impl Found {
             name: analysis.name.clone(),
             version: analysis.version.clone(),
             summary: analysis.summary.clone(),
+            definition: analysis.definition.clone(),
             package: analysis.package.clone(),
             needs: analysis.needs.clone(),
             every: analysis.every,
@@ -95,6 +98,11 @@ impl Found {
     /// One line.
     pub fn summary(&self) -> &str {
         &self.summary
+    }
+
+    /// Which definitions it uses, and their source; may be empty.
+    pub fn definition(&self) -> &str {
+        &self.definition
     }
 
     /// The crate it is from.

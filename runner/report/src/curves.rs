@@ -95,6 +95,30 @@ pub(crate) fn of_all(cells: &[(&str, &Metrics)]) -> Value {
         "yaxis": { "range": [-0.02, 1.02], "tickformat": ".0%", "title": { "text": "share right" } } } })
 }
 
+/// The epoch at which each cell grokked, cell by cell; those that did not stand at their last epoch, as
+/// crosses.
+pub(crate) fn grokked(told: &[&CellSummary]) -> Value {
+    let part = |did: bool| -> (Vec<&str>, Vec<u64>) {
+        told.iter()
+            .filter(|t| t.test_accuracy_epoch.is_some() == did)
+            .map(|t| (t.cell.as_str(), t.test_accuracy_epoch.unwrap_or(t.epochs)))
+            .unzip()
+    };
+    let trace = |name: &str, symbol: &str, color: &str, (x, y): (Vec<&str>, Vec<u64>)| {
+        json!({ "type": "scatter", "mode": "markers", "name": name, "x": x, "y": y,
+            "marker": { "symbol": symbol, "color": color, "size": 9 } })
+    };
+    json!({
+        "data": [
+            trace("grokked", "circle", "#009e73", part(true)),
+            trace("did not, until", "x", TEST, part(false)),
+        ],
+        "layout": { "title": { "text": "Epoch of 99 % test accuracy" },
+            "xaxis": { "type": "category", "automargin": true },
+            "yaxis": { "title": { "text": "epoch" }, "rangemode": "tozero" } },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,8 @@ use crate::{ReportError, curves, numbers, story};
 
 /// The most cells whose analyses are shown; those of more would make a file that no browser likes.
 const MOST_CELLS: usize = 6;
+/// The most frames of a figure that moves: more than an eye follows.
+const MOST_FRAMES: usize = 200;
 /// The most cells whose curves are drawn over each other.
 const MOST_CURVES: usize = 64;
 
@@ -23,7 +25,7 @@ pub(crate) struct Page {
     /// one row a cell, where there are several
     table: Vec<Vec<String>>,
     quartiles: Option<String>,
-    overview: Option<usize>,
+    overview: Vec<usize>,
     /// cells whose analyses are left out
     hidden: usize,
     /// Plotly's JSON, all figures of the page in one array
@@ -50,6 +52,7 @@ struct Section {
     version: String,
     /// what it is about, in a line
     summary: String,
+    definition: String,
     failure: Option<String>,
     notes: Vec<String>,
     figures: Vec<usize>,
@@ -63,9 +66,22 @@ struct Figures(Vec<Value>);
 
 impl Figures {
     fn add(&mut self, mut figure: Value) -> usize {
+        thin(&mut figure);
         numbers::rounded(&mut figure);
         self.0.push(figure);
         self.0.len() - 1
+    }
+}
+
+/// Leaves at most [`MOST_FRAMES`] frames of a figure, the last one among them.
+fn thin(figure: &mut Value) {
+    if let Some(frames) = figure.get_mut("frames").and_then(Value::as_array_mut) {
+        let (count, step) = (frames.len(), frames.len().div_ceil(MOST_FRAMES).max(1));
+        let mut at = 0;
+        frames.retain(|_| {
+            at += 1;
+            (at - 1) % step == 0 || at == count
+        });
     }
 }
 
@@ -77,6 +93,24 @@ struct Gathered {
     metrics: Metrics,
     told: CellSummary,
     config: Value,
+    /// the analyses in the order of the spec
+    order: Vec<String>,
+}
+
+impl Gathered {
+    /// What each analysis found: those of the spec in its order, then others.
+    fn analyses(&self) -> Vec<FoundFiles> {
+        let mut all = self.dir.read_analyses();
+        let place = |found: &FoundFiles| {
+            let name = found.index["analysis"].as_str();
+            self.order
+                .iter()
+                .position(|o| Some(o.as_str()) == name)
+                .unwrap_or(usize::MAX)
+        };
+        all.sort_by_key(place);
+        all
+    }
 }
 
 impl Page {
@@ -105,7 +139,12 @@ impl Page {
             facts: facts(&configs, &told),
             table: if several { rows(&gathered) } else { Vec::new() },
             quartiles: if several { quartiles(&told) } else { None },
-            overview: several.then(|| figures.add(curves::of_all(&curves))),
+            overview: match several {
+                true => [curves::of_all(&curves), curves::grokked(&told)]
+                    .map(|figure| figures.add(figure))
+                    .into(),
+                false => Vec::new(),
+            },
             hidden: gathered.len() - cells.len(),
             name,
             cells,
@@ -128,7 +167,7 @@ pub(crate) fn figures(view: &RunView) -> Result<Vec<(String, Value)>, ReportErro
         let [loss, accuracy] = curves::of_cell(&cell.metrics, &cell.told);
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
-        for found in cell.dir.read_analyses() {
+        for found in cell.analyses() {
             let analysis = found.index["analysis"]
                 .as_str()
                 .unwrap_or_default()
@@ -144,7 +183,7 @@ pub(crate) fn figures(view: &RunView) -> Result<Vec<(String, Value)>, ReportErro
 fn gather(views: &[RunView]) -> Result<Vec<Gathered>, ReportError> {
     let mut all = Vec::new();
     for view in views {
-        let summary = view.summary();
+        let (summary, order) = (view.summary(), view.analyses());
         for (cell, dir) in view.cells()? {
             // Of many cells the summary is enough: a history is some megabytes to read.
             let metrics = match all.len() < MOST_CURVES {
@@ -164,6 +203,7 @@ fn gather(views: &[RunView]) -> Result<Vec<Gathered>, ReportError> {
                     _ => format!("{} / {cell}", view.name()),
                 },
                 config: dir.read_config(),
+                order: order.clone(),
                 dir,
                 metrics,
                 told,
@@ -175,7 +215,7 @@ fn gather(views: &[RunView]) -> Result<Vec<Gathered>, ReportError> {
 
 impl Cell {
     fn of(cell: &Gathered, figures: &mut Figures) -> Cell {
-        let analyses = cell.dir.read_analyses();
+        let analyses = cell.analyses();
         let operation = cell.config["task"]["operation"].as_str();
         let (verdict, class) = story::verdict(&cell.told);
         Cell {
@@ -206,6 +246,7 @@ impl Section {
             name: text("analysis").unwrap_or_default(),
             version: text("version").unwrap_or_default(),
             summary: text("summary").unwrap_or_default(),
+            definition: text("definition").unwrap_or_default(),
             failure: text("failure"),
             notes: notes
                 .filter_map(|n| n.as_str().map(str::to_owned))

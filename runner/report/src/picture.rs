@@ -49,6 +49,7 @@ fn page(layout: &Value, traces: &[Value], plots: &[Plot], log_y: bool) -> Layout
     let plain = |text: String| text.replace('$', "\\$");
     let mut page = Layout::auto_from_plots(plots)
         .with_title(plain(text(layout)))
+        .with_title_wrap(48)
         .with_x_label(plain(text(&layout["xaxis"])))
         .with_y_label(plain(text(&layout["yaxis"])))
         .with_width(SIZE.0)
@@ -79,9 +80,16 @@ fn plot(trace: &Value, color: &str, log_y: bool) -> Option<Plot> {
     match (trace["type"].as_str()?, trace["mode"].as_str()) {
         ("scatter", Some("markers")) => {
             let points = points();
-            let plot = ScatterPlot::new()
+            let mut plot = ScatterPlot::new()
                 .with_data(points.clone())
                 .with_color(color);
+            let shades = numbers(&trace["marker"]["color"]);
+            if shades.len() == points.len()
+                && let Some((low, high)) = ends(shades.iter().copied())
+            {
+                let share = |x: &f64| (x - low) / (high - low).max(1e-12);
+                plot = plot.with_colors(shades.iter().map(|x| ColorMap::Viridis.map(share(x))));
+            }
             (!points.is_empty()).then(|| plot.with_size(2.5).into())
         }
         ("scatter", _) => {

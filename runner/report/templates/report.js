@@ -25,28 +25,78 @@
     };
   }
 
-  function moving(layout) {
-    const play = { mode: "immediate", fromcurrent: true, frame: { duration: 80, redraw: true }, transition: { duration: 0 } };
-    const stop = { mode: "immediate", frame: { duration: 0, redraw: false } };
-    const button = (label, args) => ({ label, method: "animate", args });
-    layout.updatemenus = [{
-      type: "buttons", direction: "left", x: 0, y: -0.3, xanchor: "left", yanchor: "top", showactive: false, pad: { t: 10 },
-      buttons: [button("Play", [null, play]), button("Pause", [[null], stop])],
-    }];
-    layout.sliders = layout.sliders.map((slider) => ({ ...slider, active: slider.steps.length - 1, x: 0.25, len: 0.75, y: -0.25, pad: { t: 10 } }));
-    layout.margin.b = 110;
-    layout.showlegend = false;
+  // Axes and colours that hold for all frames: what moves is the model, not the scale.
+  function fixed(frames, layout) {
+    const all = frames.flatMap((frame) => frame.data);
+    const ends = (numbers) => {
+      const known = numbers.flat().filter((x) => typeof x === "number");
+      return [known.reduce((a, b) => Math.min(a, b), Infinity), known.reduce((a, b) => Math.max(a, b), -Infinity)];
+    };
+    const [first] = all;
+    if (!first) return {};
+    if (first.type === "heatmap") {
+      const [low, high] = ends(all.flatMap((trace) => trace.z));
+      const most = Math.max(-low, high);
+      return first.zmid === undefined ? { zmin: low, zmax: high } : { zmin: -most, zmax: most };
+    }
+    if (layout.yaxis.type !== "log") {
+      const [low, high] = ends(all.map((trace) => trace.y || []));
+      const room = 0.05 * (high - low);
+      if (high > low) layout.yaxis.range = [first.type === "bar" ? Math.min(0, low) : low - room, high + room];
+    }
+    return {};
+  }
+
+  // A button and a range of the page's own: the keyboard reaches them, which it does not Plotly's.
+  function controls(place, base, frames, span) {
+    const bar = document.createElement("div");
+    bar.className = "frames";
+    const button = document.createElement("button");
+    const range = document.createElement("input");
+    const label = document.createElement("output");
+    range.type = "range";
+    range.max = frames.length - 1;
+    range.value = frames.length - 1;
+    range.setAttribute("aria-label", "epoch");
+    button.type = "button";
+    bar.append(button, range, label);
+    let timer = null;
+    const show = () => {
+      const frame = frames[Number(range.value)];
+      label.textContent = "epoch " + frame.name;
+      const data = base.map((trace, i) => ({ ...trace, ...shade(frame.data[i] || {}), ...span }));
+      return Plotly.react(place, data, place.layout).then(() => { place.dataset.epoch = frame.name; });
+    };
+    const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
+    button.addEventListener("click", () => {
+      if (timer) return stop();
+      if (Number(range.value) === frames.length - 1) range.value = 0;
+      button.textContent = "Pause";
+      timer = setInterval(() => {
+        if (Number(range.value) >= frames.length - 1) return stop();
+        range.value = Number(range.value) + 1;
+        show();
+      }, 80);
+    });
+    range.addEventListener("input", () => { stop(); show(); });
+    stop();
+    label.textContent = "epoch " + frames[frames.length - 1].name;
+    place.after(bar);
+    place.dataset.controls = "yes";
   }
 
   function draw(place) {
     const figure = figures[Number(place.dataset.figure)];
     const layout = themed(figure.layout || {});
     const still = { displaylogo: false, displayModeBar: "hover" };
-    if (figure.frames && figure.frames.length) moving(layout);
+    const frames = figure.frames || [];
+    delete layout.sliders;
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", (figure.layout && figure.layout.title && figure.layout.title.text) || "figure");
-    Plotly.newPlot(place, shade(figure.data), layout, still).then(() => {
-      if (figure.frames && figure.frames.length) Plotly.addFrames(place, shade(figure.frames));
+    const span = fixed(frames, layout);
+    const data = shade(figure.data).map((trace) => ({ ...trace, ...span }));
+    Plotly.newPlot(place, data, layout, still).then(() => {
+      if (frames.length && !place.dataset.controls) controls(place, data, frames, span);
       place.dataset.drawn = "yes";
       fitted.observe(place);
     });
@@ -58,17 +108,17 @@
       if (entry.target.dataset.drawn === "yes") Plotly.Plots.resize(entry.target);
     }
   });
+  const once = (place) => {
+    if (place.dataset.drawn) return;
+    place.dataset.drawn = "now";
+    draw(place);
+  };
   const near = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (entry.isIntersecting && !entry.target.dataset.drawn) {
-        entry.target.dataset.drawn = "now";
-        draw(entry.target);
-      }
-    }
+    for (const entry of entries) if (entry.isIntersecting) once(entry.target);
   }, { rootMargin: "600px" });
   places.forEach((place) => near.observe(place));
   // report.html#all: everything at once, for programs that look without scrolling.
-  if (location.hash === "#all") places.forEach(draw);
+  if (location.hash === "#all") places.forEach(once);
   dark.addEventListener("change", () => places.filter((place) => place.dataset.drawn === "yes").forEach(draw));
-  window.addEventListener("beforeprint", () => places.filter((place) => !place.dataset.drawn).forEach(draw));
+  window.addEventListener("beforeprint", () => places.forEach(once));
 })();

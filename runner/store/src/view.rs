@@ -75,6 +75,16 @@ impl RunView {
         parsed.unwrap_or_default()
     }
 
+    /// The names of the analyses of the resolved spec, in its order; none if it cannot be read.
+    pub fn analyses(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path.join("resolved.toml")).unwrap_or_default();
+        let header = |line: &str| {
+            let name = line.trim().strip_prefix("[analysis.")?.strip_suffix(']')?;
+            Some(name.trim_matches('"').to_owned())
+        };
+        text.lines().filter_map(header).collect()
+    }
+
     /// The cells that were begun, by name.
     ///
     /// # Errors

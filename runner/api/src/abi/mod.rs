@@ -204,7 +204,7 @@ pub mod kind {
     pub const NOTE: u32 = 3;
     /// `name`; `text`: Plotly's JSON
     pub const FIGURE: u32 = 4;
-    /// `text`: `{"name", "version", "summary", "needs", "every", "schema"}`
+    /// `text`: `{"name", "version", "summary", "definition", "needs", "every", "schema"}`
     pub const DESCRIPTION: u32 = 5;
 }
 

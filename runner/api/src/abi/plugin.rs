@@ -54,6 +54,7 @@ unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> 
                 "name": manifest.name,
                 "version": manifest.version,
                 "summary": manifest.summary,
+                "definition": manifest.definition,
                 "needs": manifest.needs,
                 "every": manifest.cadence.every(),
                 "schema": registration.schema(),

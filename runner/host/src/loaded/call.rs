@@ -122,6 +122,10 @@ fn described(
     Ok(LoadedAnalysis {
         version: text("version")?,
         summary: text("summary")?,
+        definition: description["definition"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         needs,
         every: description["every"].as_u64(),
         schema: description["schema"].clone(),

@@ -40,6 +40,8 @@ pub struct LoadedAnalysis {
     pub version: String,
     /// one line
     pub summary: String,
+    /// which definitions it uses, and their source; may be empty
+    pub definition: String,
     /// what it has to be shown
     pub needs: Vec<Need>,
     /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints

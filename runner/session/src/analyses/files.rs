@@ -11,6 +11,7 @@ pub(crate) fn identity(found: &Found, request: &AnalysisRequest) -> Value {
         "analysis": found.name(),
         "version": found.version(),
         "summary": found.summary(),
+        "definition": found.definition(),
         "every": request.every,
         "parameters": request.parameters,
     })
