@@ -20,12 +20,11 @@
 //! one and Gaussian noise of the same shape: a measure of sparsity says little alone.
 
 mod figures;
-mod spectra;
 
 use figures::Past;
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisKind, Energies, LabelBasis, gaussian};
-use spectra::{Spectrum, by_class, embedding};
+use grokrun_measures::{KeyRule, Spectrum, by_class, embedding};
 
 /// The parameters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -145,14 +144,10 @@ impl Analysis for FourierSparsity {
             BasisKind::Labels => Energies::along_labels(&self.labels, post.data()),
             _ => Energies::in_basis(basis, post.data()),
         };
-        let mut of_neurons: Vec<usize> = neurons.best().iter().map(|(k, _)| *k).collect();
-        of_neurons.retain(|k| *k > 0);
-        of_neurons.sort_unstable();
-        of_neurons.dedup();
         let keys = [
             ("max/4", spectra[0].1.above_quarter()),
             ("5 medians", spectra[0].1.above_medians()),
-            ("neurons", of_neurons),
+            ("neurons", KeyRule::of_neurons(&neurons)),
             ("W_L", spectra[2].1.above_quarter()),
         ];
         for (rule, keys) in &keys {

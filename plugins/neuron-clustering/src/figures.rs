@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use grokrun_api::prelude::*;
 
-use crate::clusters::{Clusters, Space};
+use grokrun_basis::Space;
+
+use crate::clusters::Clusters;
 use crate::losses::Losses;
 
 /// The most frames of a figure that moves.

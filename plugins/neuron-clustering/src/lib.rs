@@ -17,10 +17,11 @@ mod clusters;
 mod figures;
 mod losses;
 
-use clusters::{Clusters, Space};
+use clusters::Clusters;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
-use grokrun_basis::{Basis, BasisError, BasisKind, LabelBasis, gaussian};
+use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
+use grokrun_measures::Rows;
 use losses::{Model, losses};
 
 /// The parameters.
@@ -60,14 +61,9 @@ pub struct NeuronClustering {
     config: Config,
     task: Task,
     space: Space,
+    rows: Rows,
     wrong: Option<Space>,
     past: Past,
-}
-
-fn space(kind: BasisKind, task: &Task) -> Result<Space, BasisError> {
-    let basis = Basis::of(kind, task.modulus)?;
-    let labels = LabelBasis::new(&task.labels, task.modulus, kind)?;
-    Ok(Space::new(kind, basis, labels))
 }
 
 impl Analysis for NeuronClustering {
@@ -113,10 +109,12 @@ impl Analysis for NeuronClustering {
         };
         let wrong = config
             .wrong_basis
-            .then(|| space(other, task).ok())
+            .then(|| Space::new(other, &task.labels, p).ok())
             .flatten();
+        let space = Space::new(kind, &task.labels, p).map_err(failed)?;
         Ok(NeuronClustering {
-            space: space(kind, task).map_err(failed)?,
+            rows: Rows::new(task, space.pairs.iter().copied()),
+            space,
             wrong,
             past: Past::default(),
             task: task.clone(),
@@ -165,7 +163,7 @@ impl Analysis for NeuronClustering {
                     post: post.data(),
                     w_l: &w_l,
                     logits: snapshot.logits()?.data(),
-                    labels: &self.task.labels,
+                    rows: &self.rows,
                     p,
                 };
                 let losses = losses(&self.space, &clusters, &model, self.config.smallest);

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::clusters::{Clusters, Space};
+use grokrun_basis::Space;
+use grokrun_measures::{Rows, Shift};
+
+use crate::clusters::Clusters;
 
 /// Tables of a snapshot.
 pub(crate) struct Model<'a> {
@@ -12,8 +15,8 @@ pub(crate) struct Model<'a> {
     pub(crate) w_l: &'a [f32],
     /// `(p², p)`
     pub(crate) logits: &'a [f32],
-    /// label of each pair
-    pub(crate) labels: &'a [Option<u32>],
+    /// the pairs that count
+    pub(crate) rows: &'a Rows,
     /// classes
     pub(crate) p: usize,
 }
@@ -40,19 +43,8 @@ pub(crate) fn losses(
     model: &Model<'_>,
     smallest: usize,
 ) -> Losses {
-    let pairs = &space.pairs;
-    let rows = |table: &[f32]| -> Vec<f32> {
-        pairs
-            .iter()
-            .flat_map(|pair| &table[pair * model.p..(pair + 1) * model.p])
-            .copied()
-            .collect()
-    };
-    let original = rows(model.logits);
-    let labels: Vec<usize> = pairs
-        .iter()
-        .map(|pair| model.labels[*pair].unwrap_or_default() as usize)
-        .collect();
+    let original = model.rows.take(model.logits, model.p);
+    let rows = model.rows.renumbered();
     let parts: BTreeMap<usize, Vec<f32>> = clusters
         .members
         .iter()
@@ -62,7 +54,10 @@ pub(crate) fn losses(
     for part in parts.values() {
         sum.iter_mut().zip(part).for_each(|(s, x)| *s += x);
     }
-    let corrected = |logits: &[f32]| loss(logits, Some(&original), &labels, model.p);
+    let corrected = |logits: &[f32]| {
+        rows.score(logits, &Shift::between(&rows, logits, &original))
+            .loss
+    };
     let without = parts
         .iter()
         .filter(|(k, _)| clusters.members[k].len() >= smallest)
@@ -72,7 +67,7 @@ pub(crate) fn losses(
         })
         .collect();
     Losses {
-        original: loss(&original, None, &labels, model.p),
+        original: rows.score(&original, &Shift::none(model.p)).loss,
         clean: corrected(&sum),
         without,
     }
@@ -134,37 +129,4 @@ fn unfiltered(space: &Space, neurons: &[usize], model: &Model<'_>) -> Vec<f32> {
         }
     }
     logits
-}
-
-/// The loss of logits `(pairs, p)`, moved so that their mean over pairs is that of `original`. The
-/// label's class stays out of the sum, so that small losses are accurate (science §1.8).
-fn loss(logits: &[f32], original: Option<&[f32]>, labels: &[usize], p: usize) -> f64 {
-    let mut shift = vec![0.0; p];
-    if let Some(original) = original {
-        for (from, to) in logits.chunks_exact(p).zip(original.chunks_exact(p)) {
-            let move_on = |(s, (from, to)): (&mut f64, (&f32, &f32))| {
-                *s += f64::from(*to) - f64::from(*from);
-            };
-            shift.iter_mut().zip(from.iter().zip(to)).for_each(move_on);
-        }
-        shift
-            .iter_mut()
-            .for_each(|s| *s /= labels.len().max(1) as f64);
-    }
-    let mut total = 0.0;
-    for (row, label) in logits.chunks_exact(p).zip(labels) {
-        let own = f64::from(row[*label]) + shift[*label];
-        let above = |class: usize| f64::from(row[class]) + shift[class] - own;
-        let largest = (0..p).map(above).fold(0.0, f64::max);
-        let mut others = 0.0;
-        for class in (0..p).filter(|class| class != label) {
-            // An f32 holds e^x to 1e-7 of itself, which is all the loss needs.
-            others += f64::from(((above(class) - largest) as f32).exp());
-        }
-        total += match largest > 0.0 {
-            true => largest + (others + (-largest).exp()).ln(),
-            false => others.ln_1p(),
-        };
-    }
-    total / labels.len().max(1) as f64
 }

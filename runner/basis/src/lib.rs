@@ -3,6 +3,8 @@
 //! - [`Basis`]: additive for Z/p, multiplicative characters for a prime p; rows with names and
 //!   frequencies, 1-D and 2-D transforms.
 //! - [`LabelBasis`]: for any operation, functions of the label, orthonormal over the pairs.
+//! - [`Space`]: what belongs to a frequency for an operation, over the pairs that count: basis,
+//!   directions and terms together.
 //! - [`Energies`]: how much of each neuron or logit is explained by each frequency, in either.
 //! - [`gini`], [`effective_number`], [`participation`]: how few frequencies carry a signal.
 //! - [`gaussian`]: the control that every sparse-looking figure should be compared with.
@@ -15,6 +17,7 @@ mod energies;
 mod group;
 mod kind;
 mod labels;
+mod space;
 mod sparsity;
 mod transform;
 
@@ -23,4 +26,5 @@ pub use energies::Energies;
 pub use group::{is_prime, primitive_root};
 pub use kind::{BasisError, BasisKind};
 pub use labels::LabelBasis;
+pub use space::Space;
 pub use sparsity::{effective_number, gaussian, gini, participation};

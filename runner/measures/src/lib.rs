@@ -1,0 +1,17 @@
+//! What several analyses measure in one way, so that a word means one thing in all of them.
+//!
+//! - [`Rows`]: which rows of a table over pairs, with their labels; [`Score`]: loss and accuracy of
+//!   logits there, with and without bias correction ([`Shift`]).
+//! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
+//!   ([`KeyRule`]).
+//! - [`product`], [`product_at`], [`product_bt`]: matrix products of f32.
+//!
+//! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
+
+mod keys;
+mod loss;
+mod product;
+
+pub use keys::{KeyRule, Spectrum, by_class, embedding};
+pub use loss::{Rows, Score, Shift};
+pub use product::{product, product_at, product_bt};

@@ -1,0 +1,245 @@
+//! Loss and accuracy of logits, as accurate as float64's, and the bias correction of the papers.
+
+use grokrun_api::Task;
+
+/// Rows of a table over pairs `(p², …)` with the label of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    at: Vec<(usize, usize)>,
+    classes: usize,
+}
+
+impl Rows {
+    /// Of these pairs, indices a·p + b; a pair without label does not count.
+    pub fn new(task: &Task, pairs: impl IntoIterator<Item = usize>) -> Rows {
+        let label = |pair: usize| {
+            let label = *task.labels.get(pair)?;
+            Some((pair, label? as usize)).filter(|(_, label)| *label < task.modulus)
+        };
+        Rows {
+            at: pairs.into_iter().filter_map(label).collect(),
+            classes: task.modulus,
+        }
+    }
+
+    /// The same rows of tables that hold these alone, one below the other, as [`Rows::take`] makes.
+    #[must_use]
+    pub fn renumbered(&self) -> Rows {
+        let labels = self.at.iter().map(|(_, label)| *label);
+        Rows {
+            at: labels.enumerate().collect(),
+            classes: self.classes,
+        }
+    }
+
+    /// The pairs that are trained on.
+    pub fn train(task: &Task) -> Rows {
+        Rows::new(task, task.train.iter().map(|pair| *pair as usize))
+    }
+
+    /// The pairs that are tested on.
+    pub fn test(task: &Task) -> Rows {
+        Rows::new(task, task.test.iter().map(|pair| *pair as usize))
+    }
+
+    /// All that have a label.
+    pub fn all(task: &Task) -> Rows {
+        Rows::new(task, 0..task.pairs())
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    /// The pairs, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = usize> + '_ {
+        self.at.iter().map(|(pair, _)| *pair)
+    }
+
+    /// The rows of a table with `width` numbers a pair, `(p², width)`, one below the other.
+    pub fn take(&self, table: &[f32], width: usize) -> Vec<f32> {
+        self.pairs()
+            .flat_map(|pair| &table[pair * width..(pair + 1) * width])
+            .copied()
+            .collect()
+    }
+
+    /// Loss and accuracy of the logits of all pairs `(p², p)`, each class moved by `shift`.
+    pub fn score(&self, logits: &[f32], shift: &Shift) -> Score {
+        let p = self.classes;
+        self.score_by(
+            |pair, row| row.copy_from_slice(&logits[pair * p..(pair + 1) * p]),
+            shift,
+        )
+    }
+
+    /// The same, with logits that are made row by row: `fill(pair, row)` writes `row`, `(p)`.
+    pub fn score_by(&self, mut fill: impl FnMut(usize, &mut [f32]), shift: &Shift) -> Score {
+        let mut row = vec![0.0f32; self.classes];
+        let mut ratios = vec![0.0f32; self.classes];
+        let (mut loss, mut correct) = (0.0, 0usize);
+        for (pair, label) in &self.at {
+            fill(*pair, &mut row);
+            let (own_loss, own_correct) = one(&row, *label, &shift.by_class, &mut ratios);
+            loss += own_loss;
+            correct += usize::from(own_correct);
+        }
+        let count = self.len() as f64;
+        Score {
+            loss: loss / count,
+            accuracy: correct as f64 / count,
+        }
+    }
+}
+
+/// Mean cross-entropy and the share of rows whose largest logit is the label's; NaN of no rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// −log softmax(l)_y, mean over rows
+    pub loss: f64,
+    /// ties go to the first class, as in torch
+    pub accuracy: f64,
+}
+
+/// What is added to each class before the loss: the bias correction L ← L + mean(L_orig − L) of the
+/// papers (science §3.1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shift {
+    /// `(p)`
+    by_class: Vec<f64>,
+}
+
+impl Shift {
+    /// Nothing.
+    pub fn none(classes: usize) -> Shift {
+        Shift {
+            by_class: vec![0.0; classes],
+        }
+    }
+
+    /// The mean over these rows of `to − from`, both `(p², p)`.
+    pub fn between(rows: &Rows, from: &[f32], to: &[f32]) -> Shift {
+        let p = rows.classes;
+        let mut sums = vec![0.0; p];
+        for pair in rows.pairs() {
+            let (from, to) = (&from[pair * p..][..p], &to[pair * p..][..p]);
+            for (sum, (from, to)) in sums.iter_mut().zip(from.iter().zip(to)) {
+                *sum += f64::from(*to) - f64::from(*from);
+            }
+        }
+        sums.iter_mut()
+            .for_each(|sum| *sum /= rows.len().max(1) as f64);
+        Shift { by_class: sums }
+    }
+
+    /// What is added, `(p)`.
+    pub fn by_class(&self) -> &[f64] {
+        &self.by_class
+    }
+}
+
+/// Loss of one row. The label's class stays out of the sum, so that small losses are accurate
+/// (science §1.8); an f32 holds e^x to 1e-7 of itself, which is all that the loss needs.
+fn one(row: &[f32], label: usize, shift: &[f64], ratios: &mut [f32]) -> (f64, bool) {
+    let own = f64::from(row[label]) + shift[label];
+    let mut largest = f64::NEG_INFINITY;
+    let mut finite = true;
+    let mut correct = true;
+    for (class, (x, s)) in row.iter().zip(shift).enumerate() {
+        let above = f64::from(*x) + s - own;
+        finite &= above.is_finite();
+        correct &= above < 0.0 || above == 0.0 && class >= label;
+        largest = largest.max(above);
+    }
+    if !finite {
+        return (f64::NAN, false);
+    }
+    for (ratio, (x, s)) in ratios.iter_mut().zip(row.iter().zip(shift)) {
+        *ratio = ((f64::from(*x) + s - own - largest) as f32).exp();
+    }
+    ratios[label] = 0.0;
+    let others: f64 = ratios.iter().map(|r| f64::from(*r)).sum();
+    let loss = match largest > 0.0 {
+        true => largest + (others + (-largest).exp()).ln(),
+        false => others.ln_1p(),
+    };
+    (loss, correct)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grokrun_api::testing;
+
+    fn reference(row: &[f64], label: usize) -> f64 {
+        let others: f64 = (0..row.len())
+            .filter(|j| *j != label)
+            .map(|j| (row[j] - row[label]).exp())
+            .sum();
+        others.ln_1p()
+    }
+
+    #[test]
+    fn losses_from_hopeless_to_certain_agree_with_f64() {
+        let task = testing::task("add", 5, |a, b| (a != 4).then_some((a + b) % 5));
+        let rows = Rows::all(&task);
+        assert_eq!(rows.len(), 20);
+        for margin in [-30.0, -1.0, 1.0, 15.0, 30.0] {
+            let mut logits: Vec<f32> = (0..125).map(|i| (i as f32 * 0.37).sin()).collect();
+            let mut want = 0.0;
+            for (pair, label) in &rows.at {
+                logits[pair * 5 + label] += margin;
+                let row: Vec<f64> = logits[pair * 5..][..5]
+                    .iter()
+                    .map(|x| f64::from(*x))
+                    .collect();
+                want += reference(&row, *label) / 20.0;
+            }
+            let got = rows.score(&logits, &Shift::none(5));
+            assert!(
+                (got.loss - want).abs() < 1e-6 * want,
+                "{margin}: {} {want}",
+                got.loss
+            );
+            if margin.abs() > 2.0 {
+                assert_eq!(got.accuracy, if margin > 0.0 { 1.0 } else { 0.0 });
+            }
+        }
+    }
+
+    #[test]
+    fn a_shift_undoes_what_every_row_shares() {
+        let task = testing::task("add", 5, |a, b| Some((a + b) % 5));
+        let rows = Rows::train(&task);
+        let to: Vec<f32> = (0..125).map(|i| (i as f32 * 0.7).cos()).collect();
+        let from: Vec<f32> = to
+            .iter()
+            .enumerate()
+            .map(|(i, x)| x + (i % 5) as f32)
+            .collect();
+        let shift = Shift::between(&rows, &from, &to);
+        for (class, got) in shift.by_class().iter().enumerate() {
+            assert!((got + class as f64).abs() < 1e-6);
+        }
+        let (got, want) = (rows.score(&from, &shift), rows.score(&to, &Shift::none(5)));
+        assert!((got.loss - want.loss).abs() < 1e-6);
+        let few = rows.take(&to, 5);
+        assert_eq!(few.len(), rows.len() * 5);
+        assert_eq!(rows.renumbered().score(&few, &Shift::none(5)), want);
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_not_hidden() {
+        let task = testing::task("add", 3, |a, b| Some((a + b) % 3));
+        let score = Rows::all(&task).score(&[f32::NAN; 27], &Shift::none(3));
+        assert!(score.loss.is_nan() && score.accuracy == 0.0);
+        let none = Rows::default().score(&[], &Shift::none(0));
+        assert!(none.loss.is_nan());
+    }
+}
