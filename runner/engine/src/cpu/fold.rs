@@ -160,8 +160,8 @@ fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, gra
                     cp,
                     Mode::Set,
                 );
-                ow_right.pack::<S>(View::rows(ow, fp));
-                ou_right.pack::<S>(View::rows(ou, cp));
+                ow_right.pack::<S>(View::rows(ow, fp), e);
+                ou_right.pack::<S>(View::rows(ou, cp), e);
             });
         });
 }
@@ -191,11 +191,12 @@ fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tabl
             });
         });
     let m = View::rows(&t.m, cp);
-    let mut pack = [(&mut t.m_right, m), (&mut t.m_transposed, m.t())];
+    let f = dims.f;
+    let mut pack = [(&mut t.m_right, m, f), (&mut t.m_transposed, m.t(), p)];
     pack.par_iter_mut()
         .with_min_len(grain)
-        .for_each(|(right, view)| {
-            vectorized!(simd, right.pack::<S>(*view));
+        .for_each(|(right, view, k)| {
+            vectorized!(simd, right.pack::<S>(*view, *k));
         });
 }
 
@@ -232,8 +233,8 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables
                         Mode::Set,
                     );
                     let v = View::rows(&v[h * e..], he);
-                    ow.product(simd, v, m, &mut neuron[h * fp..], heads * fp, Mode::Set);
-                    ou.product(simd, v, m, &mut logit[h * cp..], heads * cp, Mode::Set);
+                    ow.multiply(simd, v, m, &mut neuron[h * fp..], heads * fp, Mode::Set);
+                    ou.multiply(simd, v, m, &mut logit[h * cp..], heads * cp, Mode::Set);
                 }
             });
         });

@@ -9,11 +9,12 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::dims::Dims;
 use super::loss::score;
-use super::math::{activate, activation_slope};
+use super::math::activation_slope;
 use super::pass::Tile;
-use super::product::{Mode, Size, View, left_len, multiply, pack_left, pack_right};
+use super::product::{Mode, Right, View};
+use super::rows::{add_dots, sum_by_head};
 use super::tables::{Folded, Tables};
-use super::vector::{add, add_scaled, dot};
+use super::vector::add;
 use super::{BLOCK, Score, TILE, chunk_len};
 use crate::data::{Pairs, Sample};
 
@@ -22,13 +23,6 @@ pub(crate) struct Learner {
     chunks: Vec<Chunk>,
     /// samples a chunk, the last one perhaps fewer
     chunk_len: usize,
-}
-
-/// A run of training samples and what the backward pass leaves of them.
-struct Chunk {
-    tile: Tile,
-    /// dlogits of a tile, packed, `(TILE, cp)`
-    right: Buffer,
     /// attention to a and b, `(n, 2, heads)`
     attention: Buffer,
     /// gradients of the scores of a and b, `(n, 2, heads)`
@@ -37,7 +31,15 @@ struct Chunk {
     neurons: Buffer,
     /// gradients of the logits, `(n, cp)`
     logits: Buffer,
-    /// this chunk's part of the gradients that all samples share
+}
+
+/// A run of training samples and its part of the gradients that all samples share.
+struct Chunk {
+    tile: Tile,
+    /// dlogits of a tile, packed, `(TILE, p)`
+    right: Right,
+    /// U′·dpre + D′·g of a sample's rows, `(2, heads)`
+    along: Vec<f32>,
     m: Buffer,
     neuron_base: Buffer,
     logit_base: Buffer,
@@ -47,14 +49,29 @@ struct Chunk {
     score: Score,
 }
 
+/// What the backward pass leaves of a chunk's samples: the learner's buffers, cut.
+struct Left<'a> {
+    attention: &'a mut [f32],
+    scores: &'a mut [f32],
+    neurons: &'a mut [f32],
+    logits: &'a mut [f32],
+}
+
 impl Learner {
     pub(crate) fn new(dims: &Dims, n: usize) -> Learner {
         let chunk_len = chunk_len(n);
-        let chunks = (0..n)
-            .step_by(chunk_len)
-            .map(|first| Chunk::new(dims, chunk_len.min(n - first)))
-            .collect();
-        Learner { chunks, chunk_len }
+        let Dims { heads, fp, cp, .. } = *dims;
+        Learner {
+            chunks: (0..n)
+                .step_by(chunk_len)
+                .map(|_| Chunk::new(dims))
+                .collect(),
+            chunk_len,
+            attention: Buffer::zeros(n * 2 * heads),
+            scores: Buffer::zeros(n * 2 * heads),
+            neurons: Buffer::zeros(n * fp),
+            logits: Buffer::zeros(n * cp),
+        }
     }
 
     /// Fills `out`; returns the mean loss and the accuracy.
@@ -68,13 +85,27 @@ impl Learner {
         grain: usize,
     ) -> Score {
         let n = pairs.train().len();
+        let (len, pair) = (self.chunk_len, 2 * dims.heads);
         self.chunks
             .par_iter_mut()
             .with_min_len(grain)
-            .zip(pairs.train().par_chunks(self.chunk_len))
-            .for_each(|(chunk, samples)| {
-                vectorized!(simd, chunk.learn(simd, dims, t, samples, 1.0 / n as f32));
-            });
+            .zip(pairs.train().par_chunks(len))
+            .zip(self.attention.par_chunks_mut(len * pair))
+            .zip(self.scores.par_chunks_mut(len * pair))
+            .zip(self.neurons.par_chunks_mut(len * dims.fp))
+            .zip(self.logits.par_chunks_mut(len * dims.cp))
+            .for_each(
+                |(((((chunk, samples), attention), scores), neurons), logits)| {
+                    let mut left = Left {
+                        attention,
+                        scores,
+                        neurons,
+                        logits,
+                    };
+                    let scale = 1.0 / n as f32;
+                    vectorized!(simd, chunk.learn(simd, dims, t, samples, scale, &mut left));
+                },
+            );
         self.sum_shared(simd, dims, out, grain);
         self.sum_token_rows(simd, dims, pairs, out, grain);
         Score::mean(self.chunks.iter().map(|c| c.score), n)
@@ -130,22 +161,16 @@ impl Learner {
             .enumerate()
             .for_each(|(row, ((neuron, logit), scores))| {
                 vectorized!(simd, {
-                    neuron.fill(0.0);
-                    logit.fill(0.0);
+                    let list = pairs.lists().row(row);
+                    let offset = row / p * heads;
                     scores.fill(0.0);
-                    let position = row / p;
-                    for sample in pairs.lists().row(row) {
-                        let chunk = &self.chunks[*sample as usize / self.chunk_len];
-                        let i = *sample as usize % self.chunk_len;
-                        let at = (2 * i + position) * heads;
-                        add(scores, &chunk.scores[at..][..heads]);
-                        let of_neurons = &chunk.neurons[i * fp..][..fp];
-                        let of_logits = &chunk.logits[i * cp..][..cp];
-                        for (h, weight) in chunk.attention[at..][..heads].iter().enumerate() {
-                            add_scaled(&mut neuron[h * fp..][..fp], *weight, of_neurons);
-                            add_scaled(&mut logit[h * cp..][..cp], *weight, of_logits);
-                        }
+                    for sample in list {
+                        let at = *sample as usize * 2 * heads + offset;
+                        add(scores, &self.scores[at..][..heads]);
                     }
+                    let weights = (&self.attention[..], offset, 2 * heads);
+                    sum_by_head(simd, &self.neurons, list, weights, fp, neuron);
+                    sum_by_head(simd, &self.logits, list, weights, cp, logit);
                 });
             });
     }
@@ -165,13 +190,6 @@ fn add_columns(out: &mut [f32], matrix: &[f32], rows: Range<usize>, sum: &mut [f
     add(out, sum);
 }
 
-/// U′·dpre + D′·g of a row and head: how the loss changes with the attention to that row.
-#[inline(always)]
-fn along(dims: &Dims, t: &Tables, at: usize, dpre: &[f32], g: &[f32]) -> f32 {
-    let Dims { fp, cp, .. } = *dims;
-    dot(&t.neuron_rows[at * fp..][..fp], dpre) + dot(&t.logit_rows[at * cp..][..cp], g)
-}
-
 /// out = Σ parts, in their order.
 #[inline(always)]
 fn sum<'a>(out: &mut [f32], parts: impl Iterator<Item = &'a [f32]>) {
@@ -182,17 +200,19 @@ fn sum<'a>(out: &mut [f32], parts: impl Iterator<Item = &'a [f32]>) {
 }
 
 impl Chunk {
-    fn new(dims: &Dims, n: usize) -> Chunk {
+    fn new(dims: &Dims) -> Chunk {
         let Dims {
-            heads, f, fp, cp, ..
+            p,
+            heads,
+            f,
+            fp,
+            cp,
+            ..
         } = *dims;
         Chunk {
             tile: Tile::new(dims),
-            right: Buffer::zeros(TILE * cp),
-            attention: Buffer::zeros(n * 2 * heads),
-            scores: Buffer::zeros(n * 2 * heads),
-            neurons: Buffer::zeros(n * fp),
-            logits: Buffer::zeros(n * cp),
+            right: Right::zeros(TILE, p),
+            along: vec![0.0; 2 * heads],
             m: Buffer::zeros(f * cp),
             neuron_base: Buffer::zeros(fp),
             logit_base: Buffer::zeros(cp),
@@ -203,7 +223,15 @@ impl Chunk {
     }
 
     #[inline(always)]
-    fn learn<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, samples: &[Sample], scale: f32) {
+    fn learn<S: Simd>(
+        &mut self,
+        simd: S,
+        dims: &Dims,
+        t: &Tables,
+        samples: &[Sample],
+        scale: f32,
+        left: &mut Left<'_>,
+    ) {
         for part in [
             &mut self.m,
             &mut self.neuron_base,
@@ -219,23 +247,18 @@ impl Chunk {
             for (row, s) in self.tile.logits.chunks_exact_mut(dims.cp).zip(samples) {
                 self.score.count(score(row, s.label as usize, scale));
             }
-            self.backward_products(simd, dims, t, first, samples.len());
+            self.backward_products(simd, dims, t, first, samples.len(), left);
             for (j, sample) in samples.iter().enumerate() {
-                self.backward_sample(dims, t, first + j, j, sample);
+                self.backward_sample(simd, dims, t, (first + j, j), sample, left);
             }
             let rows = first..first + samples.len();
-            let Chunk {
-                neurons,
-                logits,
-                tile_sum,
-                ..
-            } = self;
-            add_columns(&mut self.neuron_base, neurons, rows.clone(), tile_sum);
-            add_columns(&mut self.logit_base, logits, rows, tile_sum);
+            let sum = &mut self.tile_sum;
+            add_columns(&mut self.neuron_base, left.neurons, rows.clone(), sum);
+            add_columns(&mut self.logit_base, left.logits, rows, sum);
         }
     }
 
-    /// dM += postᵀ g and dpre = (g Mᵀ) ∘ act′(pre), g the tile's dlogits.
+    /// dM += postᵀ g and g Mᵀ, g the tile's dlogits.
     #[inline(always)]
     fn backward_products<S: Simd>(
         &mut self,
@@ -244,67 +267,67 @@ impl Chunk {
         t: &Tables,
         first: usize,
         count: usize,
+        left: &mut Left<'_>,
+    ) {
+        let Dims { f, fp, cp, .. } = *dims;
+        let g = View::rows(&self.tile.logits, cp);
+        let post = View::rows(&self.tile.post, fp).t();
+        self.right.pack::<S>(g, count);
+        self.right
+            .multiply(simd, post, f, &mut self.m, cp, Mode::Add);
+        let neurons = &mut left.neurons[first * fp..(first + count) * fp];
+        t.m_transposed
+            .multiply(simd, g, count, neurons, fp, Mode::Set);
+    }
+
+    /// dpre = (g Mᵀ) ∘ act′(pre), and the gradients of the attention scores, of sample `i` of the
+    /// chunk, `in_tile` of the tile.
+    ///
+    /// `dA0 = U′[a]·dpre + D′[a]·g`, dA1 the same with b; with S = A0 dA0 + A1 dA1:
+    /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S.
+    #[inline(always)]
+    fn backward_sample<S: Simd>(
+        &mut self,
+        simd: S,
+        dims: &Dims,
+        t: &Tables,
+        (i, in_tile): (usize, usize),
+        s: &Sample,
+        left: &mut Left<'_>,
     ) {
         let Dims {
-            p,
-            f,
+            heads,
             fp,
             cp,
             activation,
             ..
         } = *dims;
-        let g = View::rows(&self.tile.logits, cp);
-        let pre = View::rows(&self.tile.pre, fp);
-
-        let left = self.tile.left.grow(left_len::<S>(f, count));
-        pack_left::<S>(
-            pre.t(),
-            f,
-            count,
-            left,
-            #[inline(always)]
-            |x| activate(activation, x),
-        );
-        pack_right::<S>(g, count, cp, &mut self.right);
-        let size = Size {
-            m: f,
-            k: count,
-            n: cp,
-        };
-        multiply(simd, left, &self.right, size, &mut self.m, cp, Mode::Add);
-
-        let left = self.tile.left.grow(left_len::<S>(count, p));
-        pack_left::<S>(g, count, p, left, |x| x);
-        let neurons = &mut self.neurons[first * fp..(first + count) * fp];
-        t.m_transposed
-            .multiply(simd, left, count, neurons, fp, Mode::Set);
-        for (g, pre) in neurons.iter_mut().zip(self.tile.pre.iter()) {
+        let dpre = &mut left.neurons[i * fp..][..fp];
+        for (g, pre) in dpre.iter_mut().zip(&self.tile.pre[in_tile * fp..][..fp]) {
             *g *= activation_slope(activation, *pre);
         }
-    }
-
-    /// Gradients of the attention scores.
-    ///
-    /// `dA0 = U′[a]·dpre + D′[a]·g`, dA1 the same with b; with S = A0 dA0 + A1 dA1:
-    /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S.
-    #[inline(always)]
-    fn backward_sample(&mut self, dims: &Dims, t: &Tables, i: usize, in_tile: usize, s: &Sample) {
-        let Dims {
-            p, heads, fp, cp, ..
-        } = *dims;
         let g = &self.tile.logits[in_tile * cp..][..cp];
-        let dpre = &self.neurons[i * fp..][..fp];
-        self.logits[i * cp..][..cp].copy_from_slice(g);
+        left.logits[i * cp..][..cp].copy_from_slice(g);
+        self.tile.set_terms(dims, in_tile, s);
+        self.along.fill(0.0);
+        add_dots(
+            simd,
+            &t.neuron_rows,
+            &self.tile.terms,
+            dpre,
+            &mut self.along,
+        );
+        let g = &self.tile.logits[in_tile * cp..][..cp];
+        add_dots(simd, &t.logit_rows, &self.tile.terms, g, &mut self.along);
         let to = i * 2 * heads;
         for h in 0..heads {
             let [a, b, eq] = [0, 1, 2].map(|k: usize| self.tile.attention[k][in_tile * heads + h]);
-            let da = along(dims, t, s.a as usize * heads + h, dpre, g);
-            let db = along(dims, t, (p + s.b as usize) * heads + h, dpre, g);
+            let (da, db) = (self.along[h], self.along[heads + h]);
             let mean = a * da + b * db;
-            self.attention[to + h] = a;
-            self.attention[to + heads + h] = b;
-            self.scores[to + h] = a * (da - mean);
-            self.scores[to + heads + h] = b * (db - mean);
+            left.attention[to + h] = a;
+            left.attention[to + heads + h] = b;
+            left.scores[to + h] = a * (da - mean);
+            left.scores[to + heads + h] = b * (db - mean);
             self.score_eq[h] -= eq * mean;
         }
     }

@@ -29,7 +29,9 @@ pub(crate) fn score(row: &mut [f32], label: usize, scale: f32) -> Scored {
         .iter()
         .fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
     let own = row[label];
-    let correct = own == max && row[..label].iter().all(|x| *x < max);
+    // Ties are rare, and only they need the order of the classes.
+    let largest = row.iter().filter(|x| **x == max).count();
+    let correct = own == max && (largest == 1 || row[..label].iter().all(|x| *x < max));
 
     row[label] = f32::NEG_INFINITY;
     let mut sums = [0.0f32; LINE];

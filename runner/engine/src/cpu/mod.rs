@@ -35,6 +35,7 @@ mod math;
 mod pass;
 mod product;
 mod replica;
+mod rows;
 mod step;
 mod tables;
 mod unfold;

@@ -6,9 +6,9 @@ use super::TILE;
 use super::buffer::Buffer;
 use super::dims::Dims;
 use super::math::{activate, exp};
-use super::product::{Mode, View, left_len, pack_left};
+use super::product::{Mode, View};
+use super::rows::{Term, weighted_sum};
 use super::tables::Tables;
-use super::vector::{add, add_scaled};
 use crate::data::Sample;
 
 /// Room for one tile, kept from epoch to epoch.
@@ -17,10 +17,12 @@ pub(crate) struct Tile {
     pub(crate) attention: [Buffer; 3],
     /// inputs of the neurons, `(TILE, fp)`
     pub(crate) pre: Buffer,
+    /// outputs of the neurons, `(TILE, fp)`
+    pub(crate) post: Buffer,
     /// logits, then their gradients, `(TILE, cp)`
     pub(crate) logits: Buffer,
-    /// a packed left operand
-    pub(crate) left: Buffer,
+    /// the rows of U′ and D′ of one pair: a's heads, then b's
+    pub(crate) terms: Vec<Term>,
 }
 
 impl Tile {
@@ -28,8 +30,9 @@ impl Tile {
         Tile {
             attention: std::array::from_fn(|_| Buffer::zeros(TILE * dims.heads)),
             pre: Buffer::zeros(TILE * dims.fp),
+            post: Buffer::zeros(TILE * dims.fp),
             logits: Buffer::zeros(TILE * dims.cp),
-            left: Buffer::default(),
+            terms: Vec::with_capacity(2 * dims.heads),
         }
     }
 
@@ -43,20 +46,11 @@ impl Tile {
         samples: &[Sample],
     ) {
         self.attend(dims, &t.scores, samples);
-        self.gather(dims, t, samples);
-        let m = samples.len();
-        let left = self.left.grow(left_len::<S>(m, dims.f));
-        let pre = View::rows(&self.pre, dims.fp);
-        pack_left::<S>(
-            pre,
-            m,
-            dims.f,
-            left,
-            #[inline(always)]
-            |x| activate(dims.activation, x),
-        );
+        self.gather(simd, dims, t, samples);
+        let post = View::rows(&self.post, dims.fp);
+        let (m, logits) = (samples.len(), &mut self.logits);
         t.m_right
-            .multiply(simd, left, m, &mut self.logits, dims.cp, Mode::Add);
+            .multiply(simd, post, m, logits, dims.cp, Mode::Add);
     }
 
     /// A = softmax over the scores of a, b and '=', head by head. The largest score of the pair
@@ -86,28 +80,51 @@ impl Tile {
         }
     }
 
-    /// `pre = c + Σ_h A0 U′[a] + A1 U′[b]`, and the same for the logits with d and D′.
+    /// `pre = c + Σ_h A0 U′[a] + A1 U′[b]`, the same for the logits with d and D′; post.
     #[inline(always)]
-    fn gather(&mut self, dims: &Dims, t: &Tables, samples: &[Sample]) {
-        let Dims {
-            p, heads, fp, cp, ..
-        } = *dims;
-        let [to_a, to_b, _] = &self.attention;
+    fn gather<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, samples: &[Sample]) {
+        let Dims { fp, cp, .. } = *dims;
+        let (neuron_base, _) = S::as_simd_f32s(&t.neuron_base);
+        let (logit_base, _) = S::as_simd_f32s(&t.logit_base);
         for (i, s) in samples.iter().enumerate() {
+            self.set_terms(dims, i, s);
             let pre = &mut self.pre[i * fp..][..fp];
             let logits = &mut self.logits[i * cp..][..cp];
-            pre.copy_from_slice(&t.neuron_base_low);
-            logits.fill(0.0);
-            for (row, weights) in [(s.a as usize, to_a), (p + s.b as usize, to_b)] {
-                for (h, weight) in weights[i * heads..][..heads].iter().enumerate() {
-                    let at = row * heads + h;
-                    add_scaled(pre, *weight, &t.neuron_rows[at * fp..][..fp]);
-                    add_scaled(logits, *weight, &t.logit_rows[at * cp..][..cp]);
-                }
-            }
             // The base last: near zero, where a ReLU decides, it then cancels without rounding.
-            add(pre, &t.neuron_base);
-            add(logits, &t.logit_base);
+            weighted_sum(
+                simd,
+                &t.neuron_rows,
+                &self.terms,
+                &t.neuron_base_low,
+                pre,
+                #[inline(always)]
+                |v, sum| simd.add_f32s(sum, neuron_base[v]),
+            );
+            weighted_sum(
+                simd,
+                &t.logit_rows,
+                &self.terms,
+                &t.logit_base_low,
+                logits,
+                #[inline(always)]
+                |v, sum| simd.add_f32s(sum, logit_base[v]),
+            );
+            for (post, pre) in self.post[i * fp..][..fp].iter_mut().zip(pre) {
+                *post = activate(dims.activation, *pre);
+            }
+        }
+    }
+
+    /// The rows of U′ and D′ that a sample of the tile uses, with its attention to them.
+    #[inline(always)]
+    pub(crate) fn set_terms(&mut self, dims: &Dims, i: usize, s: &Sample) {
+        let Dims { p, heads, .. } = *dims;
+        let [to_a, to_b, _] = &self.attention;
+        self.terms.clear();
+        for (row, weights) in [(s.a as usize, to_a), (p + s.b as usize, to_b)] {
+            let weights = weights[i * heads..][..heads].iter();
+            let rows = row * heads..;
+            self.terms.extend(weights.copied().zip(rows));
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Tables {
     pub(crate) neuron_base_low: Buffer,
     /// d, `(cp)`; −∞ in the padding, so that padded classes vanish from every softmax
     pub(crate) logit_base: Buffer,
+    /// zeros: no padded class may meet −∞ twice, and d needs no second part, `(cp)`
+    pub(crate) logit_base_low: Buffer,
     /// room for x['='], v_eq, r, c and d in f64
     pub(crate) wide: [Vec<f64>; 5],
     /// V′, `(2p, heads · e)`
@@ -41,7 +43,7 @@ pub(crate) struct Tables {
     pub(crate) logit_rows: Buffer,
     /// M = W_out W_U, `(f, cp)`
     pub(crate) m: Buffer,
-    /// M packed, `(f, cp)`
+    /// M packed, `(f, p)`
     pub(crate) m_right: Right,
     /// Mᵀ packed, `(p, f)`
     pub(crate) m_transposed: Right,
@@ -76,13 +78,14 @@ impl Tables {
             neuron_base_low: Buffer::zeros(fp),
             wide: [d, heads * e, d, f, p].map(|len| vec![0.0; len]),
             logit_base,
+            logit_base_low: Buffer::zeros(cp),
             v: Buffer::zeros(rows * heads * e),
             ow: Buffer::zeros(heads * e * fp),
             ou: Buffer::zeros(heads * e * cp),
             neuron_rows: Buffer::zeros(rows * heads * fp),
             logit_rows: Buffer::zeros(rows * heads * cp),
             m: Buffer::zeros(f * cp),
-            m_right: Right::zeros(f, cp),
+            m_right: Right::zeros(f, p),
             m_transposed: Right::zeros(p, f),
             head_rights: vec![[Right::zeros(e, fp), Right::zeros(e, cp)]; heads],
         }

@@ -83,7 +83,7 @@ impl Unfolder {
         self.token_rows(simd, from, grain);
         self.heads(simd, from, grain);
         self.weights(simd, from, g, grain);
-        vectorized!(simd, self.vectors(from, g));
+        vectorized!(simd, self.vectors(simd, from, g));
     }
 
     /// The operands that several products share.
@@ -93,18 +93,18 @@ impl Unfolder {
             p, e, f, fp, cp, ..
         } = *dims;
         let mut jobs = vec![
-            (&mut self.in_t, View::rows(w.input, f).t()),
-            (&mut self.unembed_t, View::rows(w.unembed, p).t()),
-            (&mut self.m_right, View::rows(&folded.m, cp)),
+            (&mut self.in_t, View::rows(w.input, f).t(), f),
+            (&mut self.unembed_t, View::rows(w.unembed, p).t(), p),
+            (&mut self.m_right, View::rows(&folded.m, cp), f),
         ];
         for (h, [ow, ou]) in self.head_rights.iter_mut().enumerate() {
-            jobs.push((ow, View::rows(&t.ow[h * e * fp..], fp).t()));
-            jobs.push((ou, View::rows(&t.ou[h * e * cp..], cp).t()));
+            jobs.push((ow, View::rows(&t.ow[h * e * fp..], fp).t(), f));
+            jobs.push((ou, View::rows(&t.ou[h * e * cp..], cp).t(), p));
         }
         jobs.par_iter_mut()
             .with_min_len(grain)
-            .for_each(|(right, view)| {
-                vectorized!(simd, right.pack::<S>(*view));
+            .for_each(|(right, view, k)| {
+                vectorized!(simd, right.pack::<S>(*view, *k));
             });
     }
 
@@ -135,8 +135,8 @@ impl Unfolder {
                     for (h, [ow, ou]) in rights.iter().enumerate() {
                         let neuron = View::rows(&neuron[h * fp..], heads * fp);
                         let logit = View::rows(&logit[h * cp..], heads * cp);
-                        ow.product(simd, neuron, m, &mut v[h * e..], he, Mode::Set);
-                        ou.product(simd, logit, m, &mut v[h * e..], he, Mode::Add);
+                        ow.multiply(simd, neuron, m, &mut v[h * e..], he, Mode::Set);
+                        ou.multiply(simd, logit, m, &mut v[h * e..], he, Mode::Add);
                         let value = View::rows(&w.value[h * d * e..], e).t();
                         let mode = if h == 0 { Mode::Set } else { Mode::Add };
                         let v = View::rows(&v[h * e..], he);
@@ -178,13 +178,13 @@ impl Unfolder {
                 });
             });
         let mut jobs = [
-            (&mut self.ow_right, View::rows(&self.ow, fp)),
-            (&mut self.ou_right, View::rows(&self.ou, cp)),
+            (&mut self.ow_right, View::rows(&self.ow, fp), he),
+            (&mut self.ou_right, View::rows(&self.ou, cp), he),
         ];
         jobs.par_iter_mut()
             .with_min_len(grain)
-            .for_each(|(right, view)| {
-                vectorized!(simd, right.pack::<S>(*view));
+            .for_each(|(right, view, k)| {
+                vectorized!(simd, right.pack::<S>(*view, *k));
             });
     }
 
@@ -219,8 +219,8 @@ impl Unfolder {
                     let m = out.len() / d;
                     let ow = View::rows(&self.ow[i * BLOCK * fp..], fp);
                     let ou = View::rows(&self.ou[i * BLOCK * cp..], cp);
-                    self.in_t.product(simd, ow, m, out, d, Mode::Set);
-                    self.unembed_t.product(simd, ou, m, out, d, Mode::Add);
+                    self.in_t.multiply(simd, ow, m, out, d, Mode::Set);
+                    self.unembed_t.multiply(simd, ou, m, out, d, Mode::Add);
                 });
             });
         g.input
@@ -241,10 +241,10 @@ impl Unfolder {
                         row: 1,
                         col: d,
                     };
-                    self.ow_right.product(simd, output, m, input, f, Mode::Set);
+                    self.ow_right.multiply(simd, output, m, input, f, Mode::Set);
                     self.ou_right
-                        .product(simd, output, m, unembed, p, Mode::Set);
-                    self.m_right.product(simd, out, m, unembed, p, Mode::Add);
+                        .multiply(simd, output, m, unembed, p, Mode::Set);
+                    self.m_right.multiply(simd, out, m, unembed, p, Mode::Add);
                 });
             });
         g.out
@@ -255,7 +255,7 @@ impl Unfolder {
                 vectorized!(simd, {
                     let m = View::rows(&folded.m[i * 2 * BLOCK * cp..], cp);
                     self.unembed_t
-                        .product(simd, m, out.len() / d, out, d, Mode::Set);
+                        .multiply(simd, m, out.len() / d, out, d, Mode::Set);
                 });
             });
         g.value
@@ -288,7 +288,7 @@ impl Unfolder {
     /// dr = dc W_inᵀ + dd W_Uᵀ; dv_eq = dr W_Oᵀ; `d(kq)_h = Σ_t ds[t] x_t / √e`; dq = W_Kᵀ d(kq);
     /// `dx_t += Σ_h ds[t] kq_h / √e`; `dx_eq = dr + Σ_h dv_eq W_V,hᵀ − Σ_t dxd[t] + … + W_Q dq`.
     #[inline(always)]
-    fn vectors(&mut self, from: Folds<'_>, g: &mut Tensors<&mut [f32]>) {
+    fn vectors<S: Simd>(&mut self, simd: S, from: Folds<'_>, g: &mut Tensors<&mut [f32]>) {
         let Folds { dims, w, t, folded } = from;
         let Dims {
             p,
@@ -305,26 +305,26 @@ impl Unfolder {
         // Through the unembedding: d = (r + b_out) W_U, so dd W_Uᵀ is the gradient of b_out and a
         // part of that of r.
         let mut through_unembed = vec![0.0; d];
-        matrix_vector(&mut through_unembed, w.unembed, p, dd);
+        matrix_vector(simd, &mut through_unembed, w.unembed, p, dd);
         let mut dr = vec![0.0; d];
-        matrix_vector(&mut dr, w.input, f, dc);
+        matrix_vector(simd, &mut dr, w.input, f, dc);
         add(&mut dr, &through_unembed);
         if dims.trained_biases {
             g.bias_in.copy_from_slice(dc);
             g.bias_out.copy_from_slice(&through_unembed);
         }
         let mut residual = t.r.to_vec();
-        add_outer(g.input, &residual, dc);
+        add_outer(simd, g.input, &residual, dc);
         add(&mut residual, w.bias_out);
-        add_outer(g.unembed, &residual, dd);
+        add_outer(simd, g.unembed, &residual, dd);
 
         let mut dv_eq = vec![0.0; heads * e];
-        matrix_vector(&mut dv_eq, w.output, d, &dr);
-        add_outer(g.output, &t.v_eq, &dr);
+        matrix_vector(simd, &mut dv_eq, w.output, d, &dr);
+        add_outer(simd, g.output, &t.v_eq, &dr);
 
         let mut dx_eq = dr;
         for dxd in self.x.chunks_exact(d) {
-            add_scaled(&mut dx_eq, -1.0, dxd);
+            add_scaled(simd, &mut dx_eq, -1.0, dxd);
         }
         let scale = 1.0 / (e as f32).sqrt();
         let (mut dkq, mut dq, mut back) = (vec![0.0; d], vec![0.0; e], vec![0.0; d]);
@@ -334,25 +334,30 @@ impl Unfolder {
             dkq.fill(0.0);
             for (row, x) in t.x.chunks_exact(d).enumerate() {
                 let ds = folded.scores[row * heads + h] * scale;
-                add_scaled(&mut dkq, ds, x);
+                add_scaled(simd, &mut dkq, ds, x);
                 let dx = if row < rows {
                     &mut self.x[row * d..][..d]
                 } else {
                     &mut dx_eq[..]
                 };
-                add_scaled(dx, ds, kq);
+                add_scaled(simd, dx, ds, kq);
             }
             let key = &mut g.key[of_head.clone()];
             key.fill(0.0);
-            add_outer(key, &dkq, q);
+            add_outer(simd, key, &dkq, q);
             dq.fill(0.0);
-            add_vector_matrix(&mut dq, &dkq, &w.key[of_head.clone()]);
+            add_vector_matrix(simd, &mut dq, &dkq, &w.key[of_head.clone()]);
             let query = &mut g.query[of_head.clone()];
             query.fill(0.0);
-            add_outer(query, x_eq, &dq);
-            add_outer(&mut g.value[of_head.clone()], x_eq, &dv_eq[h * e..][..e]);
+            add_outer(simd, query, x_eq, &dq);
+            add_outer(
+                simd,
+                &mut g.value[of_head.clone()],
+                x_eq,
+                &dv_eq[h * e..][..e],
+            );
             for (tensor, vector) in [(w.query, &dq[..]), (w.value, &dv_eq[h * e..][..e])] {
-                matrix_vector(&mut back, &tensor[of_head.clone()], e, vector);
+                matrix_vector(simd, &mut back, &tensor[of_head.clone()], e, vector);
                 add(&mut dx_eq, &back);
             }
         }

@@ -1,12 +1,22 @@
-//! Vector and vector-matrix arithmetic as plain loops that compilers vectorise.
+//! Vector and vector-matrix arithmetic: fused multiply-adds where they are many, plain loops that
+//! compilers vectorise elsewhere.
+
+use pulp::Simd;
 
 use super::buffer::LINE;
 
-/// y += a x
+/// y += a x, fused; both of one length.
 #[inline(always)]
-pub(crate) fn add_scaled(y: &mut [f32], a: f32, x: &[f32]) {
+pub(crate) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], a: f32, x: &[f32]) {
+    let x = &x[..y.len()];
+    let (x, x_rest) = S::as_simd_f32s(x);
+    let (y, y_rest) = S::as_mut_simd_f32s(y);
+    let wide = simd.splat_f32s(a);
     for (y, x) in y.iter_mut().zip(x) {
-        *y += a * *x;
+        *y = simd.mul_add_e_f32s(wide, *x, *y);
+    }
+    for (y, x) in y_rest.iter_mut().zip(x_rest) {
+        *y = a.mul_add(*x, *y);
     }
 }
 
@@ -20,10 +30,10 @@ pub(crate) fn add(y: &mut [f32], x: &[f32]) {
 
 /// out (n) += x (k) · w (k, n; stride n)
 #[inline(always)]
-pub(crate) fn add_vector_matrix(out: &mut [f32], x: &[f32], w: &[f32]) {
+pub(crate) fn add_vector_matrix<S: Simd>(simd: S, out: &mut [f32], x: &[f32], w: &[f32]) {
     let n = out.len();
     for (x, w) in x.iter().zip(w.chunks_exact(n)) {
-        add_scaled(out, *x, w);
+        add_scaled(simd, out, *x, w);
     }
 }
 
@@ -40,40 +50,47 @@ pub(crate) fn add_vector_matrix_wide(out: &mut [f64], x: &[f64], w: &[f32]) {
 
 /// out (m; m rows of w) = w (m, k; stride `width`) · x (k)
 #[inline(always)]
-pub(crate) fn matrix_vector(out: &mut [f32], w: &[f32], width: usize, x: &[f32]) {
+pub(crate) fn matrix_vector<S: Simd>(simd: S, out: &mut [f32], w: &[f32], width: usize, x: &[f32]) {
     for (out, w) in out.iter_mut().zip(w.chunks(width)) {
-        *out = dot(&w[..x.len()], x);
+        *out = dot(simd, &w[..x.len()], x);
     }
 }
 
 /// out (m, n; stride n) += x (m) ⊗ y (n)
 #[inline(always)]
-pub(crate) fn add_outer(out: &mut [f32], x: &[f32], y: &[f32]) {
+pub(crate) fn add_outer<S: Simd>(simd: S, out: &mut [f32], x: &[f32], y: &[f32]) {
     for (out, x) in out.chunks_exact_mut(y.len()).zip(x) {
-        add_scaled(out, *x, y);
+        add_scaled(simd, out, *x, y);
     }
 }
 
-/// Σ a_i b_i with two lines of running sums, in the same order on every machine.
+/// Σ a_i b_i with four running vectors; both of one length.
 #[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const WIDE: usize = 2 * LINE;
-    let (a, a_rest) = a.as_chunks::<WIDE>();
-    let (b, b_rest) = b.as_chunks::<WIDE>();
-    let mut sums = [0.0f32; WIDE];
+pub(crate) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    const WIDE: usize = 4;
+    let b = &b[..a.len()];
+    let (a, a_rest) = S::as_simd_f32s(a);
+    let (b, b_rest) = S::as_simd_f32s(b);
+    let (a, a_few) = a.as_chunks::<WIDE>();
+    let (b, b_few) = b.as_chunks::<WIDE>();
+    let mut sums = [simd.splat_f32s(0.0); WIDE];
     for (a, b) in a.iter().zip(b) {
         for i in 0..WIDE {
-            sums[i] += a[i] * b[i];
+            sums[i] = simd.mul_add_e_f32s(a[i], b[i], sums[i]);
         }
     }
-    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-        sums[i] += a * b;
+    for (i, (a, b)) in a_few.iter().zip(b_few).enumerate() {
+        sums[i] = simd.mul_add_e_f32s(*a, *b, sums[i]);
     }
-    let mut half = [0.0f32; LINE];
-    for i in 0..LINE {
-        half[i] = sums[i] + sums[i + LINE];
-    }
-    fold_lanes(half)
+    let sum = simd.add_f32s(
+        simd.add_f32s(sums[0], sums[1]),
+        simd.add_f32s(sums[2], sums[3]),
+    );
+    let rest = |total: f32, (a, b): (&f32, &f32)| a.mul_add(*b, total);
+    a_rest
+        .iter()
+        .zip(b_rest)
+        .fold(simd.reduce_sum_f32s(sum), rest)
 }
 
 /// Σ a_i b_i in f64, with eight running sums.
@@ -110,30 +127,37 @@ pub(crate) fn fold_lanes(mut sums: [f32; LINE]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulp::{Arch, Scalar, WithSimd};
 
-    #[test]
-    fn dot_counts_whole_lines_and_the_tail() {
-        for len in [1, 15, 16, 31, 32, 33, 77] {
-            let ones = vec![1.0; len];
-            assert_eq!(dot(&ones, &ones), len as f32);
-            assert_eq!(dot_wide(&vec![2.0; len], &ones), 2.0 * len as f64);
+    struct Check;
+
+    impl WithSimd for Check {
+        type Output = ();
+        fn with_simd<S: Simd>(self, simd: S) {
+            for len in [1, 15, 16, 31, 32, 33, 77, 130] {
+                let ones = vec![1.0; len];
+                assert_eq!(dot(simd, &ones, &ones), len as f32);
+                assert_eq!(dot_wide(&vec![2.0; len], &ones), 2.0 * len as f64);
+            }
+            let w = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+            let mut out = [1.0; 3];
+            add_vector_matrix(simd, &mut out, &[1.0, 10.0], &w);
+            assert_eq!(out, [42.0, 53.0, 64.0]);
+            let mut out = [1.0f64; 3];
+            add_vector_matrix_wide(&mut out, &[1.0, 10.0], &w);
+            assert_eq!(out, [42.0, 53.0, 64.0]);
+            let mut out = [0.0; 2];
+            matrix_vector(simd, &mut out, &w, 3, &[1.0, 0.0, 2.0]);
+            assert_eq!(out, [7.0, 16.0]);
+            let mut out = [0.0; 4];
+            add_outer(simd, &mut out, &[1.0, 2.0], &[3.0, 4.0]);
+            assert_eq!(out, [3.0, 4.0, 6.0, 8.0]);
         }
     }
 
     #[test]
     fn products_of_vectors_and_matrices() {
-        let w = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let mut out = [1.0; 3];
-        add_vector_matrix(&mut out, &[1.0, 10.0], &w);
-        assert_eq!(out, [42.0, 53.0, 64.0]);
-        let mut out = [1.0f64; 3];
-        add_vector_matrix_wide(&mut out, &[1.0, 10.0], &w);
-        assert_eq!(out, [42.0, 53.0, 64.0]);
-        let mut out = [0.0; 2];
-        matrix_vector(&mut out, &w, 3, &[1.0, 0.0, 2.0]);
-        assert_eq!(out, [7.0, 16.0]);
-        let mut out = [0.0; 4];
-        add_outer(&mut out, &[1.0, 2.0], &[3.0, 4.0]);
-        assert_eq!(out, [3.0, 4.0, 6.0, 8.0]);
+        Arch::new().dispatch(Check);
+        Check.with_simd(Scalar::new());
     }
 }
