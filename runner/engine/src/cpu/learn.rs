@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::dims::Dims;
 use super::loss::score;
-use super::math::activation_slope;
+use super::math::through_activation;
 use super::pass::Tile;
 use super::product::{Mode, Right, View};
 use super::rows::{add_dots, sum_by_head};
@@ -303,9 +303,7 @@ impl Chunk {
             ..
         } = *dims;
         let dpre = &mut left.neurons[i * fp..][..fp];
-        for (g, pre) in dpre.iter_mut().zip(&self.tile.pre[in_tile * fp..][..fp]) {
-            *g *= activation_slope(activation, *pre);
-        }
+        through_activation(activation, &self.tile.pre[in_tile * fp..][..fp], dpre);
         let g = &self.tile.logits[in_tile * cp..][..cp];
         left.logits[i * cp..][..cp].copy_from_slice(g);
         self.tile.set_terms(dims, in_tile, s);

@@ -66,36 +66,33 @@ fn normal(x: f32) -> f32 {
     0.5 + 0.5 * erf(x * std::f32::consts::FRAC_1_SQRT_2)
 }
 
-/// The activation of one neuron.
+/// max(x, 0); not a number for what is none is 0, as comparisons have it.
 #[inline(always)]
-pub(crate) fn activate(kind: Activation, x: f32) -> f32 {
+fn relu(x: f32) -> f32 {
+    if x > 0.0 { x } else { 0.0 }
+}
+
+/// The activations of neurons, `out[i] = act(inputs[i])`. The kind is asked once a row: inside the
+/// loop compilers work out both and pick one.
+#[inline(always)]
+pub(crate) fn activate(kind: Activation, inputs: &[f32], out: &mut [f32]) {
+    let neurons = out.iter_mut().zip(inputs);
     match kind {
-        Activation::Relu => {
-            if x > 0.0 {
-                x
-            } else {
-                0.0
-            }
-        }
-        Activation::Gelu => x * normal(x),
+        Activation::Relu => neurons.for_each(|(out, x)| *out = relu(*x)),
+        Activation::Gelu => neurons.for_each(|(out, x)| *out = x * normal(*x)),
     }
 }
 
-/// Its derivative; ReLU's at 0 is 0, as torch's.
+/// Multiplies `gradients` by the derivatives at the `inputs`; ReLU's at 0 is 0, as torch's.
 #[inline(always)]
-pub(crate) fn activation_slope(kind: Activation, x: f32) -> f32 {
+pub(crate) fn through_activation(kind: Activation, inputs: &[f32], gradients: &mut [f32]) {
+    let neurons = gradients.iter_mut().zip(inputs);
     match kind {
-        Activation::Relu => {
-            if x > 0.0 {
-                1.0
-            } else {
-                0.0
-            }
-        }
-        Activation::Gelu => {
+        Activation::Relu => neurons.for_each(|(g, x)| *g = if *x > 0.0 { *g } else { 0.0 }),
+        Activation::Gelu => neurons.for_each(|(g, x)| {
             let density = 0.398_942_3 * exp(-0.5 * x * x);
-            normal(x) + x * density
-        }
+            *g *= normal(*x) + x * density;
+        }),
     }
 }
 
@@ -118,32 +115,29 @@ mod tests {
         assert!(exp(f32::NAN).is_nan());
     }
 
+    fn both(kind: Activation, x: f32) -> (f32, f32) {
+        let (mut out, mut slope) = ([9.0], [1.0]);
+        activate(kind, &[x], &mut out);
+        through_activation(kind, &[x], &mut slope);
+        (out[0], slope[0])
+    }
+
     #[test]
     fn gelu_and_its_slope_follow_the_exact_forms() {
         for i in -600..=600 {
             let x = f64::from(i) * 0.01;
             let phi = 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2);
             let slope = phi + x * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
-            assert!(
-                (f64::from(activate(Activation::Gelu, x as f32)) - x * phi).abs() < 1e-6,
-                "{x}"
-            );
-            assert!(
-                (f64::from(activation_slope(Activation::Gelu, x as f32)) - slope).abs() < 1e-6,
-                "{x}"
-            );
+            let got = both(Activation::Gelu, x as f32);
+            assert!((f64::from(got.0) - x * phi).abs() < 1e-6, "{x}");
+            assert!((f64::from(got.1) - slope).abs() < 1e-6, "{x}");
         }
     }
 
     #[test]
     fn relu_is_flat_at_zero() {
-        assert_eq!(activate(Activation::Relu, -1.0), 0.0);
-        assert_eq!(
-            (
-                activation_slope(Activation::Relu, 0.0),
-                activation_slope(Activation::Relu, 2.0)
-            ),
-            (0.0, 1.0)
-        );
+        assert_eq!(both(Activation::Relu, -1.0), (0.0, 0.0));
+        assert_eq!(both(Activation::Relu, 0.0), (0.0, 0.0));
+        assert_eq!(both(Activation::Relu, 2.0), (2.0, 1.0));
     }
 }

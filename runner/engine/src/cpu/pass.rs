@@ -109,9 +109,7 @@ impl Tile {
                 #[inline(always)]
                 |v, sum| simd.add_f32s(sum, logit_base[v]),
             );
-            for (post, pre) in self.post[i * fp..][..fp].iter_mut().zip(pre) {
-                *post = activate(dims.activation, *pre);
-            }
+            activate(dims.activation, pre, &mut self.post[i * fp..][..fp]);
         }
     }
 
