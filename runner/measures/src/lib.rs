@@ -4,7 +4,7 @@
 //!   logits there, with and without bias correction ([`Shift`]).
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]).
-//! - [`product`], [`product_at`], [`product_bt`]: matrix products of f32.
+//! - [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
 //!
 //! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
 

@@ -208,20 +208,18 @@ fn all<S: Simd, const ROWS: usize>(
     }
 }
 
-/// Rows `from..to` of `acc`.
+/// Writes rows `from..to` and the first `cols` columns of `acc`.
 #[inline(always)]
 fn store<S: Simd, const ROWS: usize, const COLS: usize>(
     simd: S,
     acc: &[[S::f32s; COLS]; ROWS],
-    (from, to): (usize, usize),
+    rows: (usize, usize),
     out: &mut [f32],
     stride: usize,
     cols: usize,
     mode: Mode,
 ) {
-    let whole = from == 0 && to == ROWS && cols == COLS * S::F32_LANES;
-    if whole {
-        // Without a bound that is only known at run time the sums go straight from registers.
+    if rows == (0, ROWS) && cols == COLS * S::F32_LANES {
         for (i, acc) in acc.iter().enumerate() {
             let (out, _) = S::as_mut_simd_f32s(&mut out[i * stride..][..cols]);
             for (o, a) in out.iter_mut().zip(acc) {
@@ -232,10 +230,23 @@ fn store<S: Simd, const ROWS: usize, const COLS: usize>(
                 };
             }
         }
-        return;
+    } else {
+        // A copy, so that only this path has the sums in memory.
+        let edge = *acc;
+        store_edge(
+            bytemuck::cast_slice(&edge[rows.0..rows.1]),
+            COLS * S::F32_LANES,
+            out,
+            stride,
+            cols,
+            mode,
+        );
     }
-    for (acc, out) in acc[from..to].iter().zip(out.chunks_mut(stride)) {
-        let acc: &[f32] = bytemuck::cast_slice(acc);
+}
+
+#[inline(never)]
+fn store_edge(acc: &[f32], width: usize, out: &mut [f32], stride: usize, cols: usize, mode: Mode) {
+    for (acc, out) in acc.chunks_exact(width).zip(out.chunks_mut(stride)) {
         for (o, a) in out[..cols].iter_mut().zip(acc) {
             *o = if mode == Mode::Add { *o + *a } else { *a };
         }
