@@ -4,14 +4,17 @@
 //!   logits there, with and without bias correction ([`Shift`]).
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]).
+//! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
 //!
 //! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
 
+mod frames;
 mod keys;
 mod loss;
 mod product;
 
+pub use frames::{Frames, rounded};
 pub use keys::{KeyRule, Spectrum, by_class, embedding};
 pub use loss::{Rows, Score, Shift};
 pub use product::{product, product_at, product_bt};
