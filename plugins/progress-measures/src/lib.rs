@@ -1,0 +1,432 @@
+//! The analysis `progress-measures`: the measures of Nanda et al. (2023) that show what a model learns
+//! before its test loss does, and the phases of training.
+//!
+//! With u_k, v_k the directions cos and sin of w_k f(a, b), orthonormal over the **block** (the pairs
+//! whose operands and label are in the group: for multiplication those without a 0, which are
+//! reported apart), and K the key frequencies (science §3.2, §5.2, §5.3):
+//!
+//! | series | definition | pairs |
+//! |---|---|---|
+//! | `trig loss` | logits projected on u_k, v_k, k ∈ K; bias-corrected (+ mean logits): "restricted loss" in the paper's code, "trig loss" in ARENA | the block, train pairs too |
+//! | `restricted loss` | **neurons'** outputs projected, through W_L = W_out W_U; bias-corrected: TransformerLens' demo | the block's test pairs |
+//! | `excluded loss` | logits − their projection; no bias correction: paper, ARENA | the block's train pairs |
+//! | `excluded loss, neurons` | logits − projection of the neurons through W_L: the demo, which keeps the residual stream | the block's train pairs |
+//! | tensor `excluded-loss` | the same as `excluded loss` of each single frequency, `(frequencies)` | the block's train pairs |
+//! | tensor `cube-cosines` | ⟨L, C_k⟩/‖L‖ with C_k ∝ cos w_k(f(a, b) − c) of length 1, `(frequencies)`; L not centred | the block, the group's classes |
+//! | `cube residual`, `cube loss` | ‖L − Σ_K α_k C_k‖/‖L‖, and the loss of Σ_K α_k C_k, uncorrected | the block |
+//! | `trig ratio, …` | Σ_K projections² / Σ (x − mean)², mean over neurons' inputs, outputs, logits; dead ones left out | the block |
+//! | `squared weights`, by parameter | Σθ² | |
+//! | `gini, W_E`, `gini, W_L` | of the norms by frequency, not squared (science §3.3) | |
+//!
+//! **Key frequencies.** A snapshot can only be measured with frequencies known by then. So the series
+//! have those found at that checkpoint, or those that `frequencies` names. With `keys = "final"` there
+//! is beside them the table `frozen`: the same measures at each checkpoint with the key frequencies of
+//! the last one, exact, from what is kept of each: the parts of logits and neurons along all directions,
+//! 2 p² f32, of 512 checkpoints evenly spread at the most; and for the excluded losses, which need the
+//! logits themselves, those of the train pairs of `checkpoints` evenly spread ones. At p = 113 that is at
+//! most 54 MB and, with 32 checkpoints, 56 MB a cell.
+//!
+//! **Phases** are found by the rule of [`Config`]'s last four parameters from the history alone and
+//! are in the table `phases`.
+//!
+//! Differences from the originals (science §3.5): the demo's one-off excluded logits leave the residual
+//! stream out, here it is in; the paper's text and code disagree on restricted loss, both are here under
+//! the names above; losses are aligned with epochs, the demo's are 99 off.
+
+mod figures;
+mod ground;
+mod losses;
+mod phases;
+mod point;
+mod project;
+mod thinned;
+
+use figures::{Past, Seen};
+use grokrun_api::prelude::*;
+use grokrun_basis::BasisKind;
+use grokrun_measures::{KeyRule, Spectrum, by_class, embedding, product};
+use ground::Ground;
+use losses::{Own, excluded, train_rows};
+use phases::{Metrics, Phases, Rule};
+use point::{Counts, Kept, Point};
+use project::{Cubes, Logits, Parts, projection};
+use thinned::Thinned;
+
+/// The most checkpoints whose parts along the directions are kept.
+const MOST_KEPT: usize = 512;
+
+/// The parameters.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
+#[schemars(crate = "grokrun_api::schemars")]
+pub struct Config {
+    /// auto (the one that suits the operation), additive, multiplicative or labels
+    pub basis: String,
+    /// final (of the last checkpoint; the series have those of each) or each (found at each checkpoint)
+    pub keys: String,
+    /// how key frequencies are found: W_L or W_E, norm above a quarter of the largest
+    pub rule: String,
+    /// these key frequencies instead, at all checkpoints
+    pub frequencies: Vec<usize>,
+    /// with keys = "final": at how many checkpoints the excluded losses are in the table, each of which keeps the train pairs' logits to the end
+    pub checkpoints: usize,
+    /// phases: train accuracy of a model that has memorised
+    pub memorised: f64,
+    /// phases: share of its peak that the test loss is at most when cleanup begins
+    pub cleanup: f64,
+    /// phases: how many train losses the test loss is at most when the model is stable
+    pub stable: f64,
+    /// phases: epochs that each of these must hold
+    pub hold: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            basis: "auto".to_owned(),
+            keys: "final".to_owned(),
+            rule: "W_L".to_owned(),
+            frequencies: Vec::new(),
+            checkpoints: 32,
+            memorised: 0.99,
+            cleanup: 0.125,
+            stable: 10.0,
+            hold: 100,
+        }
+    }
+}
+
+/// The running analysis.
+pub struct ProgressMeasures {
+    config: Config,
+    rule: KeyRule,
+    ground: Ground,
+    counts: Counts,
+    metrics: Metrics,
+    past: Past,
+    /// with keys = "final"
+    kept: Thinned<Kept>,
+    rows: Thinned<(u64, Vec<f32>)>,
+    /// of the last snapshot
+    keys: Vec<usize>,
+}
+
+impl Analysis for ProgressMeasures {
+    type Config = Config;
+    const MANIFEST: Manifest = Manifest::new(
+        "progress-measures",
+        "0.1.0",
+        "restricted and excluded loss, logit cubes, trig ratio, weights, Gini, and the phases of training",
+    )
+    .definition(
+        "Nanda et al. (2023), with directions cos and sin of w_k f(a, b) over the pairs in the group. Trig loss: logits projected on the key directions, plus mean logits, all pairs (the paper's code, ARENA). Restricted loss: neurons projected, plus mean logits, test pairs (TransformerLens demo). Excluded loss: logits without the key directions, no bias correction, train pairs (paper, ARENA); from neurons, with the residual stream (demo). Cubes: cosine of the uncentred logits with cos w_k(f(a, b) - c). Trig ratio: share of variance on the key directions, mean over units. Gini of norms by frequency, not squared. Phases, which the papers drew by hand: circuit formation begins at the later of train accuracy 0.99 and the largest test loss; cleanup when the test loss is at most an eighth of that; stable when it is at most ten train losses and 0.01; each held for 100 epochs (defaults).",
+    )
+    .needs(&[
+        Need::Weights,
+        Need::PreActivations,
+        Need::PostActivations,
+        Need::Logits,
+        Need::History,
+    ]);
+
+    fn check(config: &Config) -> Result<(), Failure> {
+        let one_of = |parameter: &str, word: &str, choices: &[&str]| match choices.contains(&word) {
+            true => Ok(()),
+            false => Err(Failure::parameter(
+                parameter,
+                format!("must be one of {}", choices.join(", ")),
+            )),
+        };
+        one_of("basis", &config.basis, &BasisKind::CHOICES)?;
+        one_of("keys", &config.keys, &["final", "each"])?;
+        KeyRule::parse("rule", &config.rule)?;
+        if config.frequencies.contains(&0) {
+            return Err(Failure::parameter("frequencies", "must be 1 or more each"));
+        }
+        if !(1..=MOST_KEPT).contains(&config.checkpoints) {
+            let message = format!("must be from 1 to {MOST_KEPT}");
+            return Err(Failure::parameter("checkpoints", message));
+        }
+        for (parameter, value) in [("memorised", config.memorised), ("cleanup", config.cleanup)] {
+            if value.is_nan() || value <= 0.0 || value > 1.0 {
+                return Err(Failure::parameter(
+                    parameter,
+                    "must be above 0 and at most 1",
+                ));
+            }
+        }
+        if !config.stable.is_finite() || config.stable < 1.0 {
+            return Err(Failure::parameter("stable", "must be at least 1"));
+        }
+        if config.hold == 0 {
+            return Err(Failure::parameter("hold", "must be at least 1"));
+        }
+        Ok(())
+    }
+
+    fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
+        let ground =
+            Ground::new(&config.basis, task).map_err(|why| Failure::new(why.to_string()))?;
+        let largest = ground.frequencies();
+        if let Some(k) = config.frequencies.iter().find(|k| **k > largest) {
+            return Err(Failure::parameter(
+                "frequencies",
+                format!(
+                    "must be at most {largest} for modulus {}, and {k} is not",
+                    ground.p
+                ),
+            ));
+        }
+        config.frequencies.sort_unstable();
+        config.frequencies.dedup();
+        let rule = match ground.kind {
+            // The embedding's frequencies are not those of the label.
+            BasisKind::Labels => KeyRule::NeuronLogitMap,
+            _ => KeyRule::parse("rule", &config.rule)?,
+        };
+        Ok(ProgressMeasures {
+            rule,
+            counts: Counts::of(&ground),
+            ground,
+            metrics: Metrics::default(),
+            past: Past::default(),
+            kept: Thinned::new(MOST_KEPT),
+            rows: Thinned::new(config.checkpoints),
+            keys: Vec::new(),
+            config,
+        })
+    }
+
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+        let (ground, p) = (&self.ground, self.ground.p);
+        self.metrics.update(&snapshot.history()?);
+        let w_l = snapshot.neuron_logit_map()?;
+        let spectra = [
+            Spectrum::of(&ground.basis, embedding(snapshot.weight("embed.W_E")?, p)),
+            Spectrum::of(&ground.basis, &by_class(&w_l, p)),
+        ];
+        let gini = spectra.each_ref().map(Spectrum::gini);
+        out.scalar("gini, W_E", gini[0]);
+        out.scalar("gini, W_L", gini[1]);
+        self.keys = match (self.config.frequencies.is_empty(), self.rule) {
+            (false, _) => self.config.frequencies.clone(),
+            (true, KeyRule::Embedding) => spectra[0].above_quarter(),
+            (true, KeyRule::NeuronLogitMap) => spectra[1].above_quarter(),
+        };
+        out.scalar("key frequencies", self.keys.len() as f64);
+        let weights = squared_weights(snapshot);
+        for (name, value) in &weights {
+            out.scalar(&label_of(name), *value);
+        }
+
+        let logits = snapshot.logits()?.data();
+        let losses = self.own_losses(logits, out);
+        let (kept, rows) = self.reduce(snapshot, logits, &w_l, losses[1])?;
+        let cosines = kept.cubes.cosines();
+        let frequencies: Vec<usize> = (1..=ground.frequencies()).collect();
+        let projections: Vec<Vec<f64>> = frequencies
+            .iter()
+            .map(|k| projection(ground, &kept.logits.whole, &[*k]))
+            .collect();
+        let without = excluded(ground, &rows, &projections);
+        let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
+        out.tensor("excluded-loss", &[frequencies.len()], narrow(&without));
+        out.tensor("cube-cosines", &[frequencies.len()], narrow(&cosines));
+        out.scalar("cubes explained", cosines.iter().map(|c| c * c).sum());
+        out.scalar(
+            "logits explained",
+            share_of_all(&kept.logits, logits, ground),
+        );
+
+        let point = Point::of(ground, &self.counts, &kept, Some(&rows), &self.keys);
+        for (name, value) in point.named() {
+            out.scalar(name, value.unwrap_or(f64::NAN));
+        }
+        self.past.push(Seen {
+            losses,
+            gini,
+            weights,
+            cosines,
+            without,
+            point,
+        });
+        if self.freezes() {
+            self.rows.push((snapshot.epoch(), rows));
+            self.kept.push(kept);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        let rule = Rule {
+            memorised: self.config.memorised,
+            cleanup: self.config.cleanup,
+            stable: self.config.stable,
+            hold: self.config.hold,
+        };
+        Phases::of(&self.metrics, &rule).tell(&rule, out);
+        let frozen = self.freezes().then(|| self.frozen());
+        self.past.tell(&self.keys, frozen.as_deref(), out);
+        self.explain(out);
+        Ok(())
+    }
+}
+
+impl ProgressMeasures {
+    /// Whether the last checkpoint's key frequencies are wanted at all of them.
+    fn freezes(&self) -> bool {
+        self.config.keys == "final" && self.config.frequencies.is_empty()
+    }
+
+    /// Says the model's own losses, by part of the grid; those of the block's train and test pairs come
+    /// back.
+    fn own_losses(&self, logits: &[f32], out: &mut dyn Sink) -> [f64; 2] {
+        let ground = &self.ground;
+        let own = Own::of(ground, logits);
+        out.scalar("loss", own.loss(&[&ground.block, &ground.outside]));
+        if !ground.outside.is_empty() {
+            out.scalar("loss, block", own.loss(&[&ground.block]));
+            out.scalar("accuracy, block", own.accuracy(&[&ground.block]));
+            out.scalar("loss, outside", own.loss(&[&ground.outside]));
+            out.scalar("accuracy, outside", own.accuracy(&[&ground.outside]));
+            let outside = own.loss(&[&ground.train_outside]);
+            out.scalar("train loss, outside", outside);
+        }
+        let losses = [own.loss(&[&ground.train]), own.loss(&[&ground.test])];
+        out.scalar("train loss, block", losses[0]);
+        out.scalar("test loss, block", losses[1]);
+        losses
+    }
+
+    /// What is kept of a snapshot, and the logits of the block's train pairs.
+    fn reduce(
+        &self,
+        snapshot: &Snapshot<'_>,
+        logits: &[f32],
+        w_l: &[f32],
+        test_loss: f64,
+    ) -> Result<(Kept, Vec<f32>), Failure> {
+        let ground = &self.ground;
+        let (pre, post) = (snapshot.pre()?, snapshot.post()?);
+        let d_mlp = post.size(1);
+        let shares_of_pre = Parts::of(ground, pre.data(), pre.size(1)).shares(ground);
+        let neurons = Parts::of(ground, post.data(), d_mlp);
+        let whole = Parts::of(ground, logits, ground.p);
+        let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
+        let kept = Kept {
+            epoch: snapshot.epoch(),
+            shares: [shares_of_pre, neurons.shares(ground), whole.shares(ground)],
+            cubes: Cubes::of(ground, &whole),
+            logits: Logits {
+                neurons: product(&narrow(&neurons.along), w_l, d_mlp),
+                whole: narrow(&whole.along),
+                mean: whole.mean,
+            },
+            test_loss,
+        };
+        Ok((kept, train_rows(ground, logits)))
+    }
+
+    /// The measures of all that is kept, with the key frequencies of the last snapshot.
+    fn frozen(&self) -> Vec<Point> {
+        let rows_of = |epoch: u64| {
+            let rows = self.rows.iter().find(|(at, _)| *at == epoch);
+            rows.map(|(_, rows)| rows.as_slice())
+        };
+        self.kept
+            .iter()
+            .map(|kept| {
+                let rows = rows_of(kept.epoch);
+                Point::of(&self.ground, &self.counts, kept, rows, &self.keys)
+            })
+            .collect()
+    }
+
+    /// What a reader of the figures has to know.
+    fn explain(&self, out: &mut dyn Sink) {
+        let ground = &self.ground;
+        let list: Vec<String> = self.keys.iter().map(usize::to_string).collect();
+        let (rule, keys) = (self.rule_name(), list.join(", "));
+        out.note(match (self.config.frequencies.is_empty(), self.freezes()) {
+            (false, _) => format!("key frequencies, given: {keys}"),
+            (true, true) => format!(
+                "key frequencies of the last checkpoint, by {rule}: {keys}; the table frozen and the figures have these at all checkpoints, the series those found at each"
+            ),
+            (true, false) => format!(
+                "key frequencies are found at each checkpoint, by {rule}; at the last: {keys}"
+            ),
+        });
+        out.note(format!("basis: {}", ground.kind));
+        if !ground.outside.is_empty() {
+            out.note(format!(
+                "measures are of the {} pairs whose operands and label are in the group; the loss and accuracy of the other {} pairs are series of their own",
+                ground.block.len(),
+                ground.outside.len()
+            ));
+        }
+        if ground.directions.is_empty() {
+            out.note("the labels of this operation give no directions, so that no measure that projects has a meaning");
+        }
+        if ground.kind == BasisKind::Labels && self.config.rule == "W_E" {
+            out.note("the operands of this operation have no angle, so that key frequencies are found in W_L, not in W_E");
+        }
+    }
+
+    fn rule_name(&self) -> &'static str {
+        match self.rule {
+            KeyRule::NeuronLogitMap => "a norm in W_L above a quarter of the largest",
+            KeyRule::Embedding => "a norm in W_E above a quarter of the largest",
+        }
+    }
+}
+
+/// The share of the logits' variance over the block, all classes together, that lies on the directions
+/// of all frequencies.
+fn share_of_all(parts: &Logits, logits: &[f32], ground: &Ground) -> f64 {
+    let p = ground.p;
+    let mut variance = 0.0;
+    for (pair, _) in &ground.block {
+        let row = logits[pair * p..(pair + 1) * p].iter().zip(&parts.mean);
+        variance += row.map(|(x, m)| (f64::from(*x) - m).powi(2)).sum::<f64>();
+    }
+    let along: f64 = parts.whole.iter().map(|c| f64::from(*c).powi(2)).sum();
+    if variance == 0.0 {
+        0.0
+    } else {
+        along / variance
+    }
+}
+
+/// Σθ² of each parameter, by the last part of its name, and of all, first. A bias that is 0 is left
+/// out.
+fn squared_weights(snapshot: &Snapshot<'_>) -> Vec<(String, f64)> {
+    let mut all = vec![(String::new(), 0.0)];
+    for view in snapshot.views() {
+        let Some(name) = view.name.strip_prefix("weight.") else {
+            continue;
+        };
+        let grokrun_api::NumbersRef::F32(data) = view.data else {
+            continue;
+        };
+        let sum: f64 = data.iter().map(|x| f64::from(*x).powi(2)).sum();
+        let short = name.rsplit('.').next().unwrap_or(name);
+        all[0].1 += sum;
+        if !short.starts_with("b_") || sum != 0.0 {
+            all.push((short.to_owned(), sum));
+        }
+    }
+    all
+}
+
+/// The series of a parameter's squares.
+fn label_of(parameter: &str) -> String {
+    match parameter {
+        "" => "squared weights".to_owned(),
+        name => format!("squared weights, {name}"),
+    }
+}
+
+grokrun_api::export_plugin!(ProgressMeasures);
+
+#[cfg(test)]
+mod tests;

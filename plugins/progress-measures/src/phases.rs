@@ -1,0 +1,228 @@
+//! The phases of training, found by a rule from the losses and accuracies of all epochs.
+//!
+//! The papers drew the lines by hand (science §3.4). On the log of the demo's run (science §1.1) this
+//! rule, with its default parameters, puts the first two within 100 epochs of the hand's 1,500 and
+//! 13,300; the third, 16,600 by hand, falls between two entries of the log, 15,999 and 19,999. It asks
+//! for nothing but the history, so that it depends on no choice of key frequencies; the measures are
+//! there to be compared with it.
+
+use grokrun_api::prelude::*;
+
+/// Metrics of all epochs; entry e is epoch e's.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    /// before step e
+    train_loss: Vec<f64>,
+    /// before step e
+    train_accuracy: Vec<f64>,
+    /// after step e
+    test_loss: Vec<f64>,
+}
+
+impl Metrics {
+    /// Takes what is new.
+    pub(crate) fn update(&mut self, history: &History<'_>) {
+        let known = self.test_loss.len();
+        let add = |column: &mut Vec<f64>, all: &[f64]| {
+            column.extend_from_slice(all.get(known..).unwrap_or_default());
+        };
+        add(&mut self.train_loss, history.train_loss);
+        add(&mut self.train_accuracy, history.train_accuracy);
+        add(&mut self.test_loss, history.test_loss);
+    }
+
+    /// The first epoch (steps taken) from `from` on from which on, for `hold` epochs, `is` holds of
+    /// train loss, train accuracy and test loss of one and the same model.
+    fn first(&self, from: usize, hold: usize, is: impl Fn(&At) -> bool) -> Option<usize> {
+        let mut held = 0;
+        for epoch in from.max(1)..self.train_loss.len() {
+            let at = At {
+                epoch,
+                train_loss: self.train_loss[epoch],
+                train_accuracy: self.train_accuracy[epoch],
+                test_loss: self.test_loss[epoch - 1],
+            };
+            held = if is(&at) { held + 1 } else { 0 };
+            if held == hold {
+                return Some(epoch + 1 - hold);
+            }
+        }
+        None
+    }
+
+    /// The largest test loss before each epoch or at it, by epoch from 1 on, and where it was.
+    fn peaks(&self) -> Vec<(usize, f64)> {
+        let mut peak = (0, f64::NEG_INFINITY);
+        let mut peaks = vec![peak];
+        for (i, loss) in self.test_loss.iter().enumerate() {
+            if *loss > peak.1 {
+                peak = (i + 1, *loss);
+            }
+            peaks.push(peak);
+        }
+        peaks
+    }
+}
+
+/// The model after `epoch` steps.
+struct At {
+    epoch: usize,
+    train_loss: f64,
+    train_accuracy: f64,
+    test_loss: f64,
+}
+
+/// The rule's numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// train accuracy of a model that has memorised
+    pub(crate) memorised: f64,
+    /// share of its peak that the test loss falls below when cleanup begins
+    pub(crate) cleanup: f64,
+    /// how many train losses the test loss may be when the model is stable
+    pub(crate) stable: f64,
+    /// epochs that each must hold
+    pub(crate) hold: usize,
+}
+
+/// The test loss of a stable model is at most this (science §7, decision 8).
+const LOW: f64 = 0.01;
+/// Circuits form without cleanup, so far, if the test loss fell to this share of its peak.
+const FALLEN: f64 = 0.9;
+
+/// A phase, from an epoch (steps taken) up to the next phase's first.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Phase {
+    pub(crate) name: &'static str,
+    pub(crate) from: usize,
+    /// why it begins there
+    pub(crate) rule: String,
+}
+
+/// The phases that occurred, in order, and what is to be said of those that did not.
+#[derive(Debug, Default)]
+pub(crate) struct Phases {
+    pub(crate) found: Vec<Phase>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Phases {
+    /// Of a whole training.
+    pub(crate) fn of(metrics: &Metrics, rule: &Rule) -> Phases {
+        let mut phases = Phases::default();
+        if metrics.train_loss.len() < 2 {
+            phases
+                .notes
+                .push("phases: there is no history of losses to find them in".to_owned());
+            return phases;
+        }
+        phases.begin("memorisation", 0, "the first epoch".to_owned());
+        let Rule { hold, .. } = *rule;
+        let Some(memorised) = metrics.first(0, hold, |at| at.train_accuracy >= rule.memorised)
+        else {
+            phases.notes.push(format!(
+                "phases: the model did not memorise: its train accuracy was never {} or more for {hold} epochs",
+                rule.memorised
+            ));
+            return phases;
+        };
+        let peaks = metrics.peaks();
+        let cleanup = metrics.first(memorised, hold, |at| {
+            at.test_loss <= rule.cleanup * peaks[at.epoch].1
+        });
+        // A later excursion of a model that has grokked is no peak.
+        let (peak, height) = peaks[cleanup.unwrap_or(peaks.len() - 1)];
+        let formation = memorised.max(peak);
+        let forms = match cleanup {
+            Some(cleanup) => formation < cleanup,
+            None => metrics
+                .first(formation, hold, |at| at.test_loss <= FALLEN * height)
+                .is_some(),
+        };
+        if forms {
+            phases.begin(
+                "circuit formation",
+                formation,
+                format!(
+                    "the later of: train accuracy at least {} (epoch {memorised}), largest test loss, {height:.3} (epoch {peak})",
+                    rule.memorised
+                ),
+            );
+        }
+        let Some(cleanup) = cleanup else {
+            let so_far = if forms {
+                ""
+            } else {
+                ", and circuit formation did not show"
+            };
+            phases.notes.push(format!(
+                "phases: the model did not come to cleanup: its test loss never fell to {} of its peak, {height:.3}, for {hold} epochs{so_far}",
+                rule.cleanup
+            ));
+            return phases;
+        };
+        if !forms {
+            phases.notes.push(
+                "phases: no circuit formation of its own: the test loss fell while the model memorised"
+                    .to_owned(),
+            );
+        }
+        phases.begin(
+            "cleanup",
+            cleanup,
+            format!(
+                "test loss at most {} of its peak, {height:.3}",
+                rule.cleanup
+            ),
+        );
+        let stable = metrics.first(cleanup, hold, |at| {
+            at.test_loss <= LOW && at.test_loss <= rule.stable * at.train_loss
+        });
+        match stable {
+            Some(epoch) => phases.begin(
+                "stable",
+                epoch,
+                format!(
+                    "test loss at most {} times the train loss, and at most {LOW}",
+                    rule.stable
+                ),
+            ),
+            None => phases.notes.push(format!(
+                "phases: cleanup did not end: the test loss was never at most {} times the train loss, and at most {LOW}, for {hold} epochs",
+                rule.stable
+            )),
+        }
+        phases
+    }
+
+    /// A phase that begins where the one before it does leaves nothing of that.
+    fn begin(&mut self, name: &'static str, from: usize, rule: String) {
+        self.found.retain(|phase| phase.from < from);
+        self.found.push(Phase { name, from, rule });
+    }
+
+    /// The table `phases`, which the report shades figures from, and notes.
+    pub(crate) fn tell(&self, rule: &Rule, out: &mut dyn Sink) {
+        let next = self.found.iter().skip(1).map(|phase| Some(phase.from));
+        let rows = self.found.iter().zip(next.chain([None]));
+        let rows = rows.map(|(phase, to)| {
+            vec![
+                json!(phase.name),
+                json!(phase.from),
+                json!(to),
+                json!(phase.rule),
+            ]
+        });
+        out.table("phases", &["phase", "from", "to", "rule"], rows.collect());
+        out.note(format!(
+            "phases, each beginning where its rule holds for {} epochs: circuit formation at the later of train accuracy {} and the largest test loss before cleanup; cleanup where the test loss is at most {} of that; stable where it is at most {} times the train loss and at most {LOW}",
+            rule.hold, rule.memorised, rule.cleanup, rule.stable
+        ));
+        for note in &self.notes {
+            out.note(note.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! The measures that depend on the choice of key frequencies, and what they are made from.
+
+use crate::ground::Ground;
+use crate::losses::{excluded, of_labels};
+use crate::project::{Cubes, Logits, projection};
+
+/// What is kept of a checkpoint, so that the measures can be made for any key frequencies later.
+pub(crate) struct Kept {
+    pub(crate) epoch: u64,
+    pub(crate) logits: Logits,
+    pub(crate) cubes: Cubes,
+    /// shares of variance by frequency of the neurons' inputs, their outputs, and the logits
+    pub(crate) shares: [Vec<f64>; 3],
+    /// loss over the block's test pairs
+    pub(crate) test_loss: f64,
+}
+
+/// The measures at an epoch, for some key frequencies.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) epoch: u64,
+    /// over the block; and over its train pairs
+    pub(crate) trig: f64,
+    pub(crate) trig_train: f64,
+    /// over the block's test pairs
+    pub(crate) restricted: f64,
+    /// over the block's train pairs, from logits and from neurons; none where the logits are not kept
+    pub(crate) excluded: Option<[f64; 2]>,
+    /// test loss by trig loss and by restricted loss
+    pub(crate) ratios: [f64; 2],
+    /// of the neurons' inputs, their outputs, and the logits
+    pub(crate) trig_ratios: [f64; 3],
+    pub(crate) cube_residual: f64,
+    /// over the block
+    pub(crate) cube_loss: f64,
+}
+
+/// How many pairs of the block have each label: all, of train, of test.
+pub(crate) struct Counts {
+    all: Vec<f64>,
+    train: Vec<f64>,
+    test: Vec<f64>,
+}
+
+impl Counts {
+    pub(crate) fn of(ground: &Ground) -> Counts {
+        Counts {
+            all: ground.counts(&ground.block),
+            train: ground.counts(&ground.train),
+            test: ground.counts(&ground.test),
+        }
+    }
+}
+
+impl Point {
+    /// Of what is kept, with the logits of train pairs where they are.
+    pub(crate) fn of(
+        ground: &Ground,
+        counts: &Counts,
+        kept: &Kept,
+        train_rows: Option<&[f32]>,
+        keys: &[usize],
+    ) -> Point {
+        let Logits {
+            whole,
+            neurons,
+            mean,
+        } = &kept.logits;
+        let whole = projection(ground, whole, keys);
+        let neurons = projection(ground, neurons, keys);
+        let trig = of_labels(&whole, mean, &counts.all);
+        let restricted = of_labels(&neurons, mean, &counts.test);
+        let none = vec![0.0; ground.p];
+        let trig_train = of_labels(&whole, mean, &counts.train);
+        let ratio = |shares: &Vec<f64>| {
+            let of_keys = keys.iter().filter_map(|k| shares.get(k.checked_sub(1)?));
+            of_keys.sum::<f64>()
+        };
+        let [pre, post, logits] = &kept.shares;
+        Point {
+            epoch: kept.epoch,
+            trig,
+            trig_train,
+            restricted,
+            excluded: train_rows.map(|rows| {
+                let found = excluded(ground, rows, &[whole, neurons]);
+                [found[0], found[1]]
+            }),
+            ratios: [kept.test_loss / trig, kept.test_loss / restricted],
+            trig_ratios: [ratio(pre), ratio(post), ratio(logits)],
+            cube_residual: kept.cubes.residual(keys),
+            cube_loss: of_labels(&kept.cubes.sum(ground, keys), &none, &counts.all),
+        }
+    }
+
+    /// Name and value of each, in the order of the table and as series.
+    pub(crate) fn named(&self) -> [(&'static str, Option<f64>); 12] {
+        [
+            ("trig loss", Some(self.trig)),
+            ("trig loss, train", Some(self.trig_train)),
+            ("restricted loss", Some(self.restricted)),
+            ("excluded loss", self.excluded.map(|x| x[0])),
+            ("excluded loss, neurons", self.excluded.map(|x| x[1])),
+            ("test loss / trig loss", Some(self.ratios[0])),
+            ("test loss / restricted loss", Some(self.ratios[1])),
+            ("trig ratio, pre", Some(self.trig_ratios[0])),
+            ("trig ratio, post", Some(self.trig_ratios[1])),
+            ("trig ratio, logits", Some(self.trig_ratios[2])),
+            ("cube residual", Some(self.cube_residual)),
+            ("cube loss", Some(self.cube_loss)),
+        ]
+    }
+}

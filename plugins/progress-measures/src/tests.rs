@@ -1,0 +1,483 @@
+//! Logits that are cubes by construction, with every measure known in closed form; noise; and what
+//! operations without a group do.
+
+use std::f64::consts::TAU;
+
+use grokrun_api::testing::{Expert, Recorder, random, run, task};
+use grokrun_api::{Numbers, SnapshotData};
+
+use super::*;
+
+const P: usize = 23;
+
+fn add() -> Task {
+    task("add", P, |a, b| Some((a + b) % 23))
+}
+
+fn mul() -> Task {
+    task("mul", P, |a, b| Some(a * b % 23))
+}
+
+/// With a history of `epochs` at which nothing happens.
+fn dated(mut data: SnapshotData) -> SnapshotData {
+    let epochs = data.epoch as usize;
+    for name in ["train_loss", "test_loss", "train_accuracy", "test_accuracy"] {
+        let numbers = Numbers::F64(vec![3.0; epochs]);
+        data.add(format!("history.{name}"), &[epochs], numbers);
+    }
+    data
+}
+
+fn analyse(config: Config, task: &Task, snapshots: Vec<SnapshotData>) -> Recorder {
+    let mut analysis = ProgressMeasures::new(config, task).unwrap();
+    let snapshots: Vec<SnapshotData> = snapshots.into_iter().map(dated).collect();
+    run(&mut analysis, &snapshots).unwrap()
+}
+
+fn given(frequencies: &[usize]) -> Config {
+    Config {
+        frequencies: frequencies.to_vec(),
+        ..Config::default()
+    }
+}
+
+/// The loss of logits Σ_k 16 cos(2πk c/n) over a group of n, the label at c = 0, and `other` classes
+/// outside it whose logit is 0: those of the expert.
+fn closed_form(frequencies: &[usize], n: usize, other: usize) -> f64 {
+    let logit = |c: usize| -> f64 {
+        let wave = |k: &usize| 16.0 * (TAU * (k * c) as f64 / n as f64).cos();
+        frequencies.iter().map(wave).sum()
+    };
+    let own = logit(0);
+    let others: f64 = (1..n).map(|c| (logit(c) - own).exp()).sum();
+    (others + other as f64 * (-own).exp()).ln_1p()
+}
+
+fn close(found: &Recorder, series: &str, want: f64) {
+    let got = found.last(series).unwrap();
+    let off = (got - want).abs();
+    assert!(off <= 1e-3 * want.abs() + 1e-9, "{series}: {got} {want}");
+}
+
+#[test]
+fn an_expert_has_the_measures_of_its_cubes() {
+    for (task, expert, n) in [
+        (add(), Expert::additive(P, &[2, 5, 9]), 23),
+        (mul(), Expert::multiplicative(P, 5, &[2, 5, 9]), 22),
+    ] {
+        let outside = P - n;
+        let found = analyse(Config::default(), &task, vec![expert.snapshot(&task, 0)]);
+        let loss = closed_form(&[2, 5, 9], n, outside);
+        for series in [
+            "trig loss",
+            "trig loss, train",
+            "restricted loss",
+            "cube loss",
+            "train loss, block",
+            "test loss, block",
+        ] {
+            close(&found, series, loss);
+        }
+        close(&found, "test loss / trig loss", 1.0);
+        // Nothing is left: a guess among 23 classes.
+        close(&found, "excluded loss", 23f64.ln());
+        close(&found, "excluded loss, neurons", 23f64.ln());
+        close(&found, "trig ratio, logits", 1.0);
+        // 2 cos x cos y = cos(x − y) + cos(x + y): half of a neuron's variance.
+        close(&found, "trig ratio, pre", 0.5);
+        close(&found, "trig ratio, post", 0.5);
+        close(&found, "cubes explained", 1.0);
+        close(&found, "logits explained", 1.0);
+        assert!(found.last("cube residual").unwrap() < 1e-3);
+        // Three equal norms of 11.
+        close(&found, "gini, W_L", 1.0 - 3.0 / 11.0);
+        close(&found, "key frequencies", 3.0);
+
+        let (shape, without) = found.tensor("excluded-loss").unwrap();
+        let (_, cosines) = found.tensor("cube-cosines").unwrap();
+        assert_eq!(shape, [11]);
+        for k in 1..=11 {
+            let rest: Vec<usize> = [2, 5, 9].into_iter().filter(|q| *q != k).collect();
+            let want = closed_form(&rest, n, outside);
+            let got = f64::from(without[k - 1]);
+            assert!((got / want - 1.0).abs() < 1e-3, "{k} {got} {want}");
+            let want = if rest.len() == 2 {
+                1.0 / 3f32.sqrt()
+            } else {
+                0.0
+            };
+            assert!(
+                (cosines[k - 1] - want).abs() < 1e-4,
+                "{k} {}",
+                cosines[k - 1]
+            );
+        }
+    }
+}
+
+#[test]
+fn pairs_with_a_zero_are_apart() {
+    let task = mul();
+    let expert = Expert::multiplicative(P, 5, &[2, 5, 9]);
+    // The expert gives all classes the same logit there: 0 gets one more.
+    let mut data = expert.snapshot(&task, 0);
+    let mut logits = data.show(
+        |_| true,
+        |snapshot| snapshot.logits().unwrap().data().to_vec(),
+    );
+    for pair in (0..P * P).filter(|pair| pair / P == 0 || pair % P == 0) {
+        logits[pair * P] += 1.0;
+    }
+    data.replace("logits", Numbers::F32(logits));
+    let found = analyse(Config::default(), &task, vec![data]);
+    let outside = (22.0 * (-1f64).exp()).ln_1p();
+    close(&found, "loss, outside", outside);
+    close(&found, "train loss, outside", outside);
+    close(&found, "accuracy, outside", 1.0);
+    close(&found, "accuracy, block", 1.0);
+    let inside = closed_form(&[2, 5, 9], 22, 1);
+    close(&found, "loss", (inside * 484.0 + outside * 45.0) / 529.0);
+    let notes = found.notes().join("\n");
+    assert!(
+        notes.contains("484 pairs") && notes.contains("other 45 pairs"),
+        "{notes}"
+    );
+    // Addition has no such pairs.
+    let task = add();
+    let expert = Expert::additive(P, &[2]);
+    let found = analyse(Config::default(), &task, vec![expert.snapshot(&task, 0)]);
+    assert_eq!(found.last("loss, outside"), None);
+}
+
+#[test]
+fn squared_weights_are_summed_by_parameter() {
+    let task = add();
+    let mut data = random(&task, 0, 3);
+    let numbers = vec![0.5; 24 * 32];
+    data.replace("weight.embed.W_E", Numbers::F32(numbers));
+    data.replace("weight.blocks.0.mlp.b_in", Numbers::F32(vec![0.0; 96]));
+    let mut total = 0.0;
+    data.show(
+        |need| need == Need::Weights,
+        |snapshot| {
+            for view in snapshot.views() {
+                if let grokrun_api::NumbersRef::F32(data) = view.data {
+                    total += data.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+                }
+            }
+        },
+    );
+    let found = analyse(Config::default(), &task, vec![data]);
+    close(&found, "squared weights, W_E", 0.25 * 24.0 * 32.0);
+    close(&found, "squared weights", total);
+    assert_eq!(found.last("squared weights, b_in"), None);
+}
+
+#[test]
+fn noise_has_nothing_on_the_directions() {
+    let task = add();
+    let found = analyse(given(&[2, 5, 9]), &task, vec![random(&task, 0, 3)]);
+    // Six directions of the 528 that vary.
+    for part in ["pre", "post", "logits"] {
+        let ratio = found.last(&format!("trig ratio, {part}")).unwrap();
+        assert!((ratio - 6.0 / 528.0).abs() < 0.006, "{part} {ratio}");
+    }
+    assert!(found.last("cubes explained").unwrap() < 0.01);
+    assert!(found.last("cube residual").unwrap() > 0.99);
+    assert!(found.last("gini, W_E").unwrap() < 0.15);
+    let (train, excluded) = (found.last("train loss, block"), found.last("excluded loss"));
+    assert!((excluded.unwrap() / train.unwrap() - 1.0).abs() < 0.05);
+    // The mean logits know nothing of the label.
+    let trig = found.last("trig loss").unwrap();
+    assert!((trig / 23f64.ln() - 1.0).abs() < 0.05, "{trig}");
+}
+
+#[test]
+fn frozen_keys_are_those_of_the_last_checkpoint_at_all_of_them() {
+    let task = mul();
+    let expert = Expert::multiplicative(P, 5, &[2, 5, 9]);
+    let snapshots = || {
+        let mut all: Vec<SnapshotData> = (0..9).map(|i| random(&task, 100 * i, 5 + i)).collect();
+        all.push(expert.snapshot(&task, 900));
+        all
+    };
+    let few = Config {
+        checkpoints: 3,
+        ..Config::default()
+    };
+    let frozen = analyse(few, &task, snapshots());
+    let named = analyse(given(&[9, 2, 5, 2]), &task, snapshots());
+    assert!(named.table("frozen").is_none());
+    let rows = frozen.table("frozen").unwrap();
+    assert_eq!(rows.len(), 10);
+    let mut measured = Vec::new();
+    for (i, row) in rows.iter().enumerate() {
+        assert_eq!(row["epoch"], 100 * i as u64);
+        for (name, value) in row.iter().filter(|(name, _)| *name != "epoch") {
+            let want = named.series(name)[i];
+            match value.as_f64() {
+                // The same numbers, not merely close ones.
+                Some(value) => assert_eq!(value, want, "{name} {i}"),
+                None => assert!(name.starts_with("excluded"), "{name} {i}"),
+            }
+        }
+        if !row["excluded loss"].is_null() {
+            measured.push(i);
+        }
+    }
+    assert_eq!(measured, [0, 4, 8, 9]);
+    // The series have each checkpoint's own: noise has all of them.
+    assert_eq!(frozen.series("key frequencies")[..2], [11.0, 11.0]);
+    assert_ne!(frozen.series("trig loss")[0], named.series("trig loss")[0]);
+}
+
+#[test]
+fn keys_of_each_checkpoint_keep_nothing() {
+    let task = add();
+    let config = Config {
+        keys: "each".to_owned(),
+        rule: "W_E".to_owned(),
+        ..Config::default()
+    };
+    let expert = Expert::additive(P, &[3, 7]);
+    let snapshots = vec![random(&task, 0, 1), expert.snapshot(&task, 100)];
+    let found = analyse(config, &task, snapshots);
+    assert!(found.table("frozen").is_none());
+    assert_eq!(found.series("key frequencies"), [11.0, 2.0]);
+    let keys = found.table("key-frequencies").unwrap();
+    assert_eq!(
+        (&keys[0]["frequency"], &keys[1]["frequency"]),
+        (&json!(3), &json!(7))
+    );
+    let notes = found.notes().join("\n");
+    assert!(
+        notes.contains("at each checkpoint, by a norm in W_E"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn phases_are_a_table_of_four_columns_and_notes() {
+    let task = add();
+    let mut data = Expert::additive(P, &[2]).snapshot(&task, 2000);
+    // Memorised at 200, test loss largest at 501, an eighth of it at 1001, as low as train at 1501.
+    let loss = |e: usize| match e {
+        0..500 => 3.0,
+        500 => 8.0,
+        501..1000 => 4.0,
+        1000..1500 => 0.9,
+        _ => 1e-4,
+    };
+    let columns: [(&str, Vec<f64>); 4] = [
+        ("train_loss", vec![1e-4; 2000]),
+        ("test_loss", (0..2000).map(loss).collect()),
+        (
+            "train_accuracy",
+            (0..2000).map(|e| f64::from(u8::from(e >= 200))).collect(),
+        ),
+        ("test_accuracy", vec![0.0; 2000]),
+    ];
+    for (name, numbers) in columns {
+        data.add(format!("history.{name}"), &[2000], Numbers::F64(numbers));
+    }
+    let mut analysis = ProgressMeasures::new(Config::default(), &task).unwrap();
+    let found = run(&mut analysis, &[data]).unwrap();
+    let rows = found.table("phases").unwrap();
+    let ends: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["phase"].as_str().unwrap(),
+                row["from"].as_u64(),
+                row["to"].as_u64(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            ("memorisation", Some(0), Some(501)),
+            ("circuit formation", Some(501), Some(1001)),
+            ("cleanup", Some(1001), Some(1501)),
+            ("stable", Some(1501), None),
+        ]
+    );
+    let columns: Vec<&str> = rows[0].keys().map(String::as_str).collect();
+    assert_eq!(columns, ["from", "phase", "rule", "to"]);
+    assert!(found.notes()[0].contains("an eighth") || found.notes()[0].contains("0.125"));
+    for figure in [
+        "losses",
+        "excluded-by-frequency",
+        "cubes",
+        "ratios",
+        "trig-ratio",
+        "squared-weights",
+        "gini",
+    ] {
+        let drawn = found.figure(figure).unwrap();
+        assert_eq!(
+            drawn["layout"]["xaxis"]["title"]["text"], "epoch",
+            "{figure}"
+        );
+    }
+}
+
+/// Logits 10 cos w_4(f − c) of any operation, and neurons that are zero.
+fn waves(task: &Task) -> SnapshotData {
+    let p = task.modulus;
+    let mut data = random(task, 0, 5);
+    let logit = |i: usize| {
+        let label = task.labels[i / p].map_or(0.0, f64::from);
+        (10.0 * (TAU * 4.0 * (label - (i % p) as f64) / p as f64).cos()) as f32
+    };
+    data.replace("logits", Numbers::F32((0..p * p * p).map(logit).collect()));
+    data.replace("post", Numbers::F32(vec![0.0; p * p * task.model.d_mlp]));
+    data
+}
+
+#[test]
+fn operations_with_other_groups_or_none_are_measured_by_their_label() {
+    let subtract = task("sub", P, |a, b| Some((a + 23 - b) % 23));
+    let found = analyse(given(&[4]), &subtract, vec![waves(&subtract)]);
+    close(&found, "trig loss", found.last("loss").unwrap());
+    close(&found, "excluded loss", 23f64.ln());
+    close(&found, "cubes explained", 1.0);
+    // Dead neurons have no share of anything.
+    assert!(found.last("trig ratio, post").unwrap().is_nan());
+
+    // The directions of a² + b² are cos and sin of the label made orthonormal: all of them together
+    // hold every function of the label.
+    let squares = task("a^2 + b^2", P, |a, b| Some((a * a + b * b) % 23));
+    let all: Vec<usize> = (1..=11).collect();
+    let found = analyse(given(&all), &squares, vec![waves(&squares)]);
+    close(&found, "trig loss", found.last("loss").unwrap());
+    close(&found, "logits explained", 1.0);
+    // One label is as often as no other, so that the mean logits are not quite flat.
+    let excluded = found.last("excluded loss").unwrap();
+    assert!((excluded / 23f64.ln() - 1.0).abs() < 0.05, "{excluded}");
+
+    let divide = task("div", P, |a, b| {
+        (b != 0).then(|| (0..23).find(|q| q * b % 23 == a).unwrap())
+    });
+    let expert = Expert::multiplicative(P, 5, &[4]);
+    let found = analyse(
+        Config::default(),
+        &divide,
+        vec![expert.snapshot(&divide, 0)],
+    );
+    // a = 0 has a label and no angle.
+    let notes = found.notes().join("\n");
+    assert!(
+        notes.contains("484 pairs") && notes.contains("other 22 pairs"),
+        "{notes}"
+    );
+    // The expert multiplies: what it knows of a b says nothing of a / b.
+    assert!(found.last("trig ratio, logits").unwrap() < 0.01);
+}
+
+#[test]
+fn what_has_no_directions_says_so_and_small_tasks_work() {
+    let constant = task("0*a", 5, |_, _| Some(3));
+    let found = analyse(Config::default(), &constant, vec![random(&constant, 0, 1)]);
+    assert!(
+        found
+            .notes()
+            .iter()
+            .any(|note| note.contains("no directions"))
+    );
+    assert_eq!(found.last("trig ratio, logits"), Some(0.0));
+    let undefined = task("none", 5, |_, _| None);
+    let found = analyse(
+        Config::default(),
+        &undefined,
+        vec![random(&undefined, 0, 1)],
+    );
+    assert!(found.last("trig loss").unwrap().is_nan());
+    for p in [2, 3, 4] {
+        let small = task("mul", p, |a, b| Some(a * b % p as u32));
+        let found = analyse(Config::default(), &small, vec![random(&small, 0, 1)]);
+        assert!(found.last("trig loss").unwrap() >= 0.0, "{p}");
+    }
+}
+
+#[test]
+fn a_model_that_has_diverged_is_not_hidden() {
+    let task = add();
+    let mut data = random(&task, 0, 1);
+    data.replace("logits", Numbers::F32(vec![f32::NAN; P * P * P]));
+    let found = analyse(given(&[2]), &task, vec![data]);
+    for series in [
+        "loss",
+        "trig loss",
+        "excluded loss",
+        "cube residual",
+        "trig ratio, logits",
+    ] {
+        assert!(found.last(series).unwrap().is_nan(), "{series}");
+    }
+}
+
+#[test]
+fn parameters_are_judged() {
+    let base = Config::default;
+    let cases: [(&str, Config); 9] = [
+        (
+            "basis",
+            Config {
+                basis: "x".to_owned(),
+                ..base()
+            },
+        ),
+        (
+            "keys",
+            Config {
+                keys: "x".to_owned(),
+                ..base()
+            },
+        ),
+        (
+            "rule",
+            Config {
+                rule: "x".to_owned(),
+                ..base()
+            },
+        ),
+        ("frequencies", given(&[1, 0])),
+        (
+            "checkpoints",
+            Config {
+                checkpoints: 0,
+                ..base()
+            },
+        ),
+        (
+            "memorised",
+            Config {
+                memorised: f64::NAN,
+                ..base()
+            },
+        ),
+        (
+            "cleanup",
+            Config {
+                cleanup: 0.0,
+                ..base()
+            },
+        ),
+        (
+            "stable",
+            Config {
+                stable: 0.5,
+                ..base()
+            },
+        ),
+        ("hold", Config { hold: 0, ..base() }),
+    ];
+    assert_eq!(ProgressMeasures::check(&base()), Ok(()));
+    for (parameter, config) in cases {
+        let error = ProgressMeasures::check(&config).unwrap_err().to_string();
+        assert!(error.contains(parameter), "{error}");
+    }
+    let error = ProgressMeasures::new(given(&[12]), &add()).err().unwrap();
+    assert!(error.to_string().contains("at most 11"), "{error}");
+}
