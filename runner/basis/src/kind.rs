@@ -77,7 +77,7 @@ impl BasisKind {
     }
 }
 
-/// Whether f(a, b) = ±a ± b + c modulo n for all pairs.
+/// Whether f(a, b) = ±a ± b + c modulo n for all pairs; n is at least 1.
 fn linear(n: usize, f: impl Fn(usize, usize) -> Option<usize>) -> bool {
     let Some(constant) = f(0, 0) else {
         return false;
@@ -87,7 +87,7 @@ fn linear(n: usize, f: impl Fn(usize, usize) -> Option<usize>) -> bool {
         Some(value) if value == (constant + n - 1) % n => Some(n - 1),
         _ => None,
     };
-    let (Some(by_a), Some(by_b)) = (step(f(1, 0)), step(f(0, 1))) else {
+    let (Some(by_a), Some(by_b)) = (step(f(1 % n, 0)), step(f(0, 1 % n))) else {
         return false;
     };
     (0..n).all(|a| (0..n).all(|b| f(a, b) == Some((constant + by_a * a + by_b * b) % n)))
@@ -142,6 +142,8 @@ mod tests {
                 "{operation}"
             );
         }
+        // The group of 2 has one element.
+        assert_eq!(kind("mul", 2), BasisKind::Multiplicative);
         for operation in [
             "square-sum",
             "quadratic",
