@@ -3,6 +3,7 @@
 
 mod analyses;
 mod bad_input;
+mod browser;
 mod cli;
 mod golden;
 mod plugins;

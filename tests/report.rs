@@ -2,10 +2,10 @@
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
-use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::browser::{Browser, chromium};
 use crate::support::{Bench, SMALL};
 
 const ALL: &str =
@@ -15,12 +15,36 @@ fn html(bench: &Bench) -> String {
     std::fs::read_to_string(bench.path().join("runs/small/report.html")).expect("a report")
 }
 
-/// The array of figures in a page.
+/// The figures in a page, as they are packed.
 fn figures(html: &str) -> Vec<Value> {
-    let start = "<script type=\"application/json\" id=\"figures\">";
-    let from = html.find(start).expect("figures") + start.len();
-    let to = from + html[from..].find("</script>").expect("an end");
-    serde_json::from_str(&html[from..to]).expect("JSON")
+    let start = "<script type=\"application/json\" id=\"figure-";
+    html.split(start)
+        .skip(1)
+        .map(|rest| {
+            let from = rest.find('>').expect("a tag") + 1;
+            let to = rest.find("</script>").expect("an end");
+            serde_json::from_str(&rest[from..to]).expect("JSON")
+        })
+        .collect()
+}
+
+/// A table of phases, as an analysis may leave it in a cell of `runs/small`.
+fn add_phases(bench: &Bench) {
+    let cell = bench.path().join("runs/small/cells/mul-p23-f0.5-d1-m2");
+    let folder = cell.join("analysis/fourier-sparsity");
+    let index = std::fs::read_to_string(folder.join("findings.json")).unwrap();
+    let mut index: Value = serde_json::from_str(&index).unwrap();
+    index["tables"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!("phases"));
+    std::fs::write(folder.join("findings.json"), index.to_string()).unwrap();
+    let rows = json!([
+        ["memorisation", 0, 120, "excluded loss is lowest"],
+        ["<b>stable</b>", 120, null, "nothing changes & <i>stays</i>"]
+    ]);
+    let table = json!({ "columns": ["phase", "from", "to", "rule"], "rows": rows });
+    std::fs::write(folder.join("phases.table.json"), table.to_string()).unwrap();
 }
 
 #[test]
@@ -36,7 +60,11 @@ fn a_report_has_everything_and_stands_alone() {
         "a × b mod 23",
         "mul-p23-f0.5-d1-m2",
         "did not grok",
+        "0.5 of 529 pairs",
+        "1 layer, 4 heads of 8, d_model 32, 64 relu neurons",
+        "epochs/s",
         "fourier-sparsity",
+        "<b>Definition.</b>",
         "clusters",
     ] {
         assert!(page.contains(part), "{part}");
@@ -44,10 +72,10 @@ fn a_report_has_everything_and_stands_alone() {
     let figures = figures(&page);
     // Two curves and fourteen of the analyses.
     assert_eq!(figures.len(), 16);
-    assert_eq!(page.matches("class=\"figure\"").count(), figures.len());
+    assert_eq!(page.matches(" data-figure=\"").count(), figures.len());
     assert!(figures.iter().all(|figure| figure["data"].is_array()));
     assert!(page.len() < 10_000_000, "{}", page.len());
-    let own = &page[..page.find("id=\"figures\"").unwrap()];
+    let own = &page[..page.find("id=\"figure-0\"").unwrap()];
     assert!(
         !own.contains("http:") && !own.contains("https:") && !own.contains("src="),
         "offline"
@@ -99,8 +127,8 @@ fn several_cells_are_compared() {
         .exits(0);
     let page = html(&bench);
     assert!(page.contains("none of 3 cells grokked") && page.contains("All cells"));
-    // Two of all cells, two of each.
-    assert_eq!(figures(&page).len(), 8);
+    // Grok epochs and two overlays of all cells, two curves of each.
+    assert_eq!(figures(&page).len(), 9);
     assert_eq!(page.matches("<tr><td>mul-p23").count(), 3);
 }
 
@@ -142,17 +170,31 @@ fn a_failed_and_an_empty_run_have_reports_too() {
     assert!(html(&bench).contains("nothing was trained yet"));
 }
 
-/// Chromium, where it is installed; otherwise the test says that it is skipped.
-fn chromium() -> Option<&'static str> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = names.into_iter().find(|name| {
-        let asked = Command::new(name).arg("--version").output();
-        asked.is_ok_and(|output| output.status.success())
-    });
-    if found.is_none() {
-        eprintln!("skipped: there is no Chromium");
-    }
-    found
+#[test]
+fn measured_phases_shade_whatever_is_drawn_over_epochs() {
+    let bench = Bench::new(&format!("{SMALL}{ALL}"));
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    let shaded = |page: &str| -> Vec<String> {
+        let is_shaded = |figure: &&Value| figure["layout"]["shapes"][1]["type"] == "rect";
+        let all = figures(page);
+        let titles = all.iter().filter(is_shaded);
+        let titles = titles.map(|figure| figure["layout"]["title"]["text"].to_string());
+        titles.collect()
+    };
+    // By accuracies: the curves alone, if the small model memorises at all.
+    assert!(shaded(&html(&bench)).len() <= 2);
+    add_phases(&bench);
+    bench.run(&["report", "runs/small"]).exits(0);
+    let page = html(&bench);
+    let over_epochs = figures(&page)
+        .iter()
+        .filter(|figure| figure["layout"]["xaxis"]["title"]["text"] == "epoch")
+        .count();
+    assert!(over_epochs > 4, "{over_epochs}");
+    assert_eq!(shaded(&page).len(), over_epochs, "{:?}", shaded(&page));
+    assert!(page.contains("excluded loss is lowest") && page.contains("epochs 0 – 120"));
+    // What a plugin says stays text, in the page and in a figure.
+    assert!(!page.contains("<b>stable") && !page.contains("<i>stays"));
 }
 
 #[test]
@@ -160,48 +202,69 @@ fn a_browser_draws_every_figure_without_an_error() {
     let Some(chromium) = chromium() else { return };
     let bench = Bench::new(&format!("{SMALL}{ALL}"));
     bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    add_phases(&bench);
+    bench.run(&["report", "runs/small"]).exits(0);
     let page = bench.path().join("runs/small/report.html");
-    // A driver that moves every slider to the first epoch and counts the figures that follow.
-    let driver = r#"<script>
-      setTimeout(async () => {
-        const ranges = [...document.querySelectorAll(".frames input")];
-        for (const range of ranges) { range.value = 0; range.dispatchEvent(new Event("input")); }
-        await new Promise((done) => setTimeout(done, 3000));
-        const moved = document.querySelectorAll(".figure[data-epoch='0']").length;
-        document.body.dataset.moved = moved + " of " + ranges.length;
-      }, 8000);
-    </script></body>"#;
-    let driven = std::fs::read_to_string(&page)
-        .unwrap()
-        .replace("</body>", driver);
-    std::fs::write(&page, driven).unwrap();
-    let profile = bench.path().join("profile");
-    let seen = Command::new(chromium)
-        .args([
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--enable-logging=stderr",
-        ])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .args(["--virtual-time-budget=20000", "--dump-dom"])
-        .arg(format!("file://{}#all", page.display()))
-        .output()
-        .expect("Chromium starts");
-    let (dom, log) = (
-        String::from_utf8_lossy(&seen.stdout).into_owned(),
-        String::from_utf8_lossy(&seen.stderr).into_owned(),
-    );
-    let console: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
-    assert!(console.is_empty(), "{console:?}");
-    assert_eq!(dom.matches("data-drawn=\"yes\"").count(), 16);
+    let mut browser = Browser::start(chromium, bench.path());
+    let mut pictures = Vec::new();
+    for (width, dark) in [(1280, false), (1280, true), (390, false)] {
+        browser.open(&page, width, dark);
+        let drawn = "document.querySelectorAll('.figure[data-drawn=yes] .main-svg').length";
+        assert!(browser.value(drawn).as_u64() >= Some(16), "{width} {dark}");
+        let failed = "document.querySelectorAll('.figure[data-drawn=failed]').length";
+        assert_eq!(browser.value(failed), 0);
+        // Nothing is wider than the screen, and no title of an axis is cut off.
+        let wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(browser.value(wide), 0, "{width}");
+        let cut = "[...document.querySelectorAll('.xtitle, .ytitle')].filter((title) => {
+            const [t, f] = [title, title.closest('.figure')].map((e) => e.getBoundingClientRect());
+            return t.bottom > f.bottom + 1 || t.left < f.left - 1 || t.right > f.right + 1;
+        }).map((title) => title.textContent + ' of ' + title.closest('.card').textContent.slice(0, 60)).join()";
+        assert_eq!(browser.value(cut), "", "{width}");
+        let color = browser.value("getComputedStyle(document.body).backgroundColor");
+        assert_eq!(color == "rgb(255, 255, 255)", !dark, "{color}");
+        let asked = json!({ "format": "png" });
+        pictures.push(browser.call("Page.captureScreenshot", asked)["data"].clone());
+    }
     assert!(
-        dom.contains("data-moved=\"4 of 4\""),
-        "the sliders move the figures"
+        pictures
+            .iter()
+            .all(|picture| picture.as_str().unwrap().len() > 10_000)
     );
+    assert!(pictures[0] != pictures[1] && pictures[0] != pictures[2]);
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+}
+
+#[test]
+fn a_browser_moves_figures_by_slider_keyboard_and_button() {
+    let Some(chromium) = chromium() else { return };
+    let bench = Bench::new(&format!("{SMALL}{ALL}"));
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    let page = bench.path().join("runs/small/report.html");
+    let mut browser = Browser::start(chromium, bench.path());
+    browser.open(&page, 1280, false);
+    let ranges = "document.querySelectorAll('.frames input')";
+    assert_eq!(browser.value(&format!("{ranges}.length")), 4);
+    // The first bars: heights before and after.
+    browser.value(&format!(
+        "window.figure = [...document.querySelectorAll('.figure')].find((f) => f.querySelector('.bars') && f.dataset.controls);
+         window.range = figure.parentElement.querySelector('input'); window.bars = () => figure.querySelector('.bars').innerHTML;
+         window.last = bars(); range.focus(); {ranges}.length"
+    ));
+    // Home on the keyboard: the first epoch.
+    browser.press("Home", 36);
+    browser.until("figure.dataset.epoch === '0' && bars() !== last");
+    browser.press("ArrowRight", 39);
+    browser.until("figure.dataset.epoch === '100'");
+    // All sliders, as a mouse leaves them.
+    browser.value(&format!(
+        "for (const range of {ranges}) {{ range.value = 1; range.dispatchEvent(new Event('input')); }}"
+    ));
+    browser.until("document.querySelectorAll('.figure[data-epoch=\"100\"]').length === 4");
+    browser.value("figure.parentElement.querySelector('button').click()");
+    browser.until("figure.dataset.epoch === '300' && bars() === last");
+    browser.until("figure.parentElement.querySelector('button').textContent === 'Play'");
+    assert_eq!(browser.complaints(), [] as [String; 0]);
 }
 
 #[test]
@@ -242,7 +305,8 @@ fn runs_are_listed_shown_and_compared() {
     for part in [
         "small / mul-p23-f0.5-d1-m2",
         "other / mul-p23-f0.5-d1-m4",
-        "none of 3 cells",
+        "small: none of 1 cell grokked",
+        "other: none of 2 cells grokked",
     ] {
         assert!(page.contains(part), "{part}");
     }

@@ -51,7 +51,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new(Mode::choose(args.quiet), bars, 1);
     let ending = stored.analyze(&cells, &mut progress);
     progress.close();
-    report::write(run.path());
+    report::write_ended(run.path());
     if ending? == Ending::Interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }

@@ -72,7 +72,7 @@ impl Refresher {
         let folder = run.to_owned();
         let refresh = move || {
             while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                write(&folder);
+                tell(grokrun_report::write(&folder));
             }
         };
         let thread = std::thread::Builder::new().name("report".to_owned());
@@ -87,13 +87,18 @@ impl Refresher {
     pub(crate) fn finish(self) {
         drop(self.end);
         let _ = self.thread.join();
-        write(&self.run);
+        write_ended(&self.run);
     }
 }
 
+/// The report of a run that this process has held and does not train any more.
+pub(crate) fn write_ended(run: &Path) {
+    tell(grokrun_report::write_ended(run));
+}
+
 /// A report that cannot be written is no reason to end a run.
-pub(crate) fn write(run: &Path) {
-    if let Err(error) = grokrun_report::write(run) {
+fn tell(written: Result<PathBuf, ReportError>) {
+    if let Err(error) = written {
         tracing::warn!(%error, "no report");
     }
 }

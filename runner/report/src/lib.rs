@@ -7,8 +7,13 @@
 //! becomes markup.
 
 mod curves;
+mod facts;
+mod gather;
+mod groups;
 mod numbers;
+mod pack;
 mod page;
+mod phases;
 mod picture;
 mod story;
 
@@ -32,14 +37,33 @@ pub enum ReportError {
     Template(#[from] askama::Error),
 }
 
-/// Writes the report of the run in this folder, whatever state it is in; returns where it is.
+/// Writes the report of the run in this folder, whatever state it is in; returns where it is. While a
+/// process writes the run, the report says that training goes on.
 ///
 /// # Errors
 /// When the folder holds no run, or cannot be read or written.
 pub fn write(run: &Path) -> Result<PathBuf, ReportError> {
+    written(run, false)
+}
+
+/// The same at the end of a session, for the process that still holds the run's lock: nothing goes on.
+///
+/// # Errors
+/// When the folder holds no run, or cannot be read or written.
+pub fn write_ended(run: &Path) -> Result<PathBuf, ReportError> {
+    written(run, true)
+}
+
+fn written(run: &Path, ended: bool) -> Result<PathBuf, ReportError> {
     let view = RunView::open(run)?;
-    let page = page::Page::of(std::slice::from_ref(&view))?;
-    Ok(view.write_report(&page.render()?)?)
+    let page = page(std::slice::from_ref(&view), ended)?;
+    Ok(view.write_report(&page)?)
+}
+
+fn page(views: &[RunView], ended: bool) -> Result<String, ReportError> {
+    let names: Vec<&str> = views.iter().map(RunView::name).collect();
+    let gathered = gather::gather(views, ended)?;
+    Ok(page::Page::of(&names, &gathered).render()?)
 }
 
 /// Writes every figure of the run in this folder to `folder` as SVG: the curves of each cell, and
@@ -51,7 +75,8 @@ pub fn write(run: &Path) -> Result<PathBuf, ReportError> {
 pub fn pictures(run: &Path, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), ReportError> {
     let view = RunView::open(run)?;
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
-    for (name, figure) in page::figures(&view)? {
+    let gathered = gather::gather(std::slice::from_ref(&view), false)?;
+    for (name, figure) in page::figures(&gathered) {
         let Some(svg) = picture::svg(&figure) else {
             left_out.push(name);
             continue;
@@ -75,5 +100,5 @@ pub fn compare(runs: &[PathBuf]) -> Result<String, ReportError> {
         .iter()
         .map(|run| RunView::open(run))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(page::Page::of(&views)?.render()?)
+    page(&views, false)
 }

@@ -33,8 +33,30 @@ fn short(x: f64) -> f64 {
 }
 
 /// JSON that can stand in a script: no `<` is left that could end it.
-pub(crate) fn in_script(value: &Value) -> String {
-    value.to_string().replace('<', "\\u003c")
+pub(crate) fn in_script(json: &str) -> String {
+    json.replace('<', "\\u003c")
+}
+
+/// 1 cell, 3 cells.
+pub(crate) fn plural(count: u64, what: &str) -> String {
+    format!(
+        "{} {what}{}",
+        grouped(count),
+        if count == 1 { "" } else { "s" }
+    )
+}
+
+/// 212,864
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// 42 s, 3 min 5 s, 2 h 10 min.
@@ -65,8 +87,20 @@ mod tests {
     }
 
     #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!(
+            ["1", "999", "1,000", "212,864"],
+            [1, 999, 1000, 212_864].map(grouped)
+        );
+        assert_eq!(
+            (plural(1, "cell"), plural(3, "cell")),
+            ("1 cell".to_owned(), "3 cells".to_owned())
+        );
+    }
+
+    #[test]
     fn nothing_ends_a_script() {
-        let text = in_script(&json!("</script><script>alert(1)</script>"));
+        let text = in_script(&json!("</script><script>alert(1)</script>").to_string());
         assert!(!text.contains('<'), "{text}");
         let back: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back, "</script><script>alert(1)</script>");

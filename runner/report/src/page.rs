@@ -1,17 +1,23 @@
 //! The page: what is shown, in order.
 
 use askama::Template;
-use grokrun_store::{CellDir, CellSummary, FoundFiles, Metrics, RunView};
+use grokrun_store::FoundFiles;
 use serde_json::Value;
 
-use crate::{ReportError, curves, numbers, story};
+use crate::facts::{facts, heading};
+use crate::gather::Gathered;
+use crate::groups::{self, Group, Member};
+use crate::pack::{self, Packed};
+use crate::phases::{Phase, Phases};
+use crate::story::Formula;
+use crate::{curves, numbers, story};
 
-/// The most cells whose analyses are shown; those of more would make a file that no browser likes.
+/// The most cells whose analyses are shown.
 const MOST_CELLS: usize = 6;
-/// The most frames of a figure that moves: more than an eye follows.
-const MOST_FRAMES: usize = 200;
-/// The most cells whose curves are drawn over each other.
-const MOST_CURVES: usize = 64;
+/// What the figures of cells may weigh without their frames before further cells are left out.
+const MOST_STATIC: usize = pack::BUDGET / 2;
+/// The most groups of cells that have curves of their own.
+const MOST_GROUPS: usize = 12;
 
 /// All that the template needs.
 #[derive(Template)]
@@ -21,18 +27,31 @@ pub(crate) struct Page {
     version: &'static str,
     heading: String,
     facts: Vec<(String, String)>,
+    /// what became of the cells, where there are several: group and verdict
+    verdicts: Vec<(String, String)>,
     cells: Vec<Cell>,
     /// one row a cell, where there are several
     table: Vec<Vec<String>>,
-    quartiles: Option<String>,
-    overview: Vec<usize>,
+    /// one row a group, where there are several
+    groups: Vec<Vec<String>>,
+    overview: Vec<Place>,
+    /// small multiples: curves of each group
+    multiples: Vec<Place>,
     /// cells whose analyses are left out
     hidden: usize,
-    /// Plotly's JSON, all figures of the page in one array
-    figures: String,
+    /// Plotly's JSON of each figure, packed
+    figures: Vec<String>,
     plotly: &'static str,
     script: &'static str,
     style: &'static str,
+}
+
+/// Where a figure goes.
+struct Place {
+    number: usize,
+    title: String,
+    /// the larger the figure, the fewer stand side by side
+    class: &'static str,
 }
 
 /// One cell.
@@ -40,14 +59,20 @@ struct Cell {
     name: String,
     verdict: String,
     class: &'static str,
-    formula: Option<String>,
-    /// numbers into the array of figures
-    curves: [usize; 2],
+    formula: Option<Formula>,
+    curves: [Place; 2],
+    phases: Vec<Phase>,
+    phases_from: String,
     analyses: Vec<Section>,
 }
 
+/// A table: its name, columns, rows.
+type Table = (String, Vec<String>, Vec<Vec<String>>);
+
 /// What an analysis found.
 struct Section {
+    /// to link to
+    anchor: String,
     name: String,
     version: String,
     /// what it is about, in a line
@@ -55,194 +80,183 @@ struct Section {
     definition: String,
     failure: Option<String>,
     notes: Vec<String>,
-    figures: Vec<usize>,
-    tables: Vec<(String, Vec<String>, Vec<Vec<String>>)>,
-    parameters: String,
+    figures: Vec<Place>,
+    tables: Vec<Table>,
+    parameters: Vec<(String, String)>,
 }
 
 /// Figures as they are collected.
 #[derive(Default)]
-struct Figures(Vec<Value>);
+struct Figures {
+    all: Vec<Packed>,
+    size: usize,
+}
 
 impl Figures {
-    fn add(&mut self, mut figure: Value) -> usize {
-        thin(&mut figure);
-        numbers::rounded(&mut figure);
-        self.0.push(figure);
-        self.0.len() - 1
-    }
-}
-
-/// Leaves at most [`MOST_FRAMES`] frames of a figure, the last one among them.
-fn thin(figure: &mut Value) {
-    if let Some(frames) = figure.get_mut("frames").and_then(Value::as_array_mut) {
-        let (count, step) = (frames.len(), frames.len().div_ceil(MOST_FRAMES).max(1));
-        let mut at = 0;
-        frames.retain(|_| {
-            at += 1;
-            (at - 1) % step == 0 || at == count
-        });
-    }
-}
-
-/// A cell as it is gathered.
-struct Gathered {
-    /// with the run's name in front, where there are several runs
-    name: String,
-    dir: CellDir,
-    metrics: Metrics,
-    told: CellSummary,
-    config: Value,
-    /// the analyses in the order of the spec
-    order: Vec<String>,
-}
-
-impl Gathered {
-    /// What each analysis found: those of the spec in its order, then others.
-    fn analyses(&self) -> Vec<FoundFiles> {
-        let mut all = self.dir.read_analyses();
-        let place = |found: &FoundFiles| {
-            let name = found.index["analysis"].as_str();
-            self.order
-                .iter()
-                .position(|o| Some(o.as_str()) == name)
-                .unwrap_or(usize::MAX)
+    fn add(&mut self, figure: Value, class: &'static str) -> Place {
+        let title = &figure["layout"]["title"];
+        let title = title["text"]
+            .as_str()
+            .or(title.as_str())
+            .unwrap_or_default()
+            .to_owned();
+        let class = if is_tall(&figure) {
+            "figure tall"
+        } else {
+            class
         };
-        all.sort_by_key(place);
-        all
+        let packed = Packed::of(figure);
+        self.size += packed.size();
+        self.all.push(packed);
+        Place {
+            number: self.all.len() - 1,
+            title,
+            class,
+        }
     }
+}
+
+/// A heatmap as high as it is wide, p × p for instance, is drawn as a square.
+fn is_tall(figure: &Value) -> bool {
+    let trace = &figure["data"][0];
+    let rows = trace["z"].as_array().map_or(0, Vec::len);
+    trace["type"] == "heatmap" && rows >= 16 && Some(rows) == trace["z"][0].as_array().map(Vec::len)
 }
 
 impl Page {
-    /// Gathers runs, whatever state they are in.
-    ///
-    /// # Errors
-    /// When a folder cannot be read.
-    pub(crate) fn of(views: &[RunView]) -> Result<Page, ReportError> {
-        let names: Vec<&str> = views.iter().map(RunView::name).collect();
+    /// Puts together what was gathered of runs with these names.
+    pub(crate) fn of(names: &[&str], gathered: &[Gathered]) -> Page {
         let name = names.join(", ");
-        let gathered = gather(views)?;
         let mut figures = Figures::default();
-        let cells: Vec<Cell> = gathered
-            .iter()
-            .take(MOST_CELLS)
-            .map(|cell| Cell::of(cell, &mut figures))
-            .collect();
-        let told: Vec<&CellSummary> = gathered.iter().map(|cell| &cell.told).collect();
-        let configs: Vec<&Value> = gathered.iter().map(|cell| &cell.config).collect();
         let several = gathered.len() > 1;
-        let curves = gathered.iter().take(MOST_CURVES);
-        let curves: Vec<(&str, &Metrics)> = curves.map(|c| (c.name.as_str(), &c.metrics)).collect();
-        Ok(Page {
+        let members = gathered.iter().map(|cell| Member {
+            run: (names.len() > 1).then_some(cell.run.as_str()),
+            config: &cell.config,
+            metrics: &cell.metrics,
+            told: &cell.told,
+        });
+        let groups = match several {
+            true => groups::groups(members.collect()),
+            false => Vec::new(),
+        };
+        let mut overview = Vec::new();
+        let mut multiples = Vec::new();
+        if several {
+            overview.push(figures.add(groups::by_seed(&groups), "figure"));
+            if groups.len() > 1 {
+                overview.push(figures.add(groups::boxes(&groups), "figure"));
+            }
+            let class = if groups.len() > 2 {
+                "figure small"
+            } else {
+                "figure"
+            };
+            let curves = groups.iter().take(MOST_GROUPS).flat_map(Group::curves);
+            multiples.extend(curves.map(|figure| figures.add(figure, class)));
+        }
+        let mut cells: Vec<Cell> = Vec::new();
+        for cell in gathered.iter().take(MOST_CELLS) {
+            if !cells.is_empty() && figures.size > MOST_STATIC {
+                break;
+            }
+            let number = cells.len();
+            cells.push(Cell::of(cell, number, &mut figures));
+        }
+        let verdicts = groups.iter().map(|g| (g.name.clone(), g.verdict()));
+        Page {
             version: env!("CARGO_PKG_VERSION"),
-            heading: heading(&name, &configs),
-            facts: facts(&configs, &told),
-            table: if several { rows(&gathered) } else { Vec::new() },
-            quartiles: if several { quartiles(&told) } else { None },
-            overview: match several {
-                true => [curves::of_all(&curves), curves::grokked(&told)]
-                    .map(|figure| figures.add(figure))
-                    .into(),
-                false => Vec::new(),
+            heading: heading(&name, gathered),
+            facts: facts(gathered),
+            verdicts: verdicts.collect(),
+            table: gathered
+                .iter()
+                .filter(|_| several)
+                .map(Gathered::row)
+                .collect(),
+            groups: match groups.len() {
+                0 | 1 => Vec::new(),
+                _ => groups.iter().map(Group::row).collect(),
             },
+            overview,
+            multiples,
             hidden: gathered.len() - cells.len(),
             name,
             cells,
-            figures: numbers::in_script(&Value::Array(figures.0)),
+            figures: pack::within(&figures.all, pack::BUDGET)
+                .iter()
+                .map(|json| numbers::in_script(json))
+                .collect(),
             plotly: include_str!("../vendor/plotly-cartesian.min.js"),
             script: include_str!("../templates/report.js"),
             style: include_str!("../templates/report.css"),
-        })
+        }
     }
 }
 
-/// Every figure of a run, each with its name as a path: cell, then curve or analysis and figure.
-///
-/// # Errors
-/// When its folder cannot be read.
-pub(crate) fn figures(view: &RunView) -> Result<Vec<(String, Value)>, ReportError> {
+/// Every figure of these cells, each with its name as a path: cell, then curve or analysis and
+/// figure.
+pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
     let mut all = Vec::new();
-    for cell in gather(std::slice::from_ref(view))? {
-        let name = &cell.name;
-        let [loss, accuracy] = curves::of_cell(&cell.metrics, &cell.told);
+    for cell in gathered {
+        let (name, analyses) = (&cell.name, cell.analyses());
+        let phases = Phases::of(&analyses, &cell.told);
+        let [loss, accuracy] = curves::of_cell(&cell.metrics, &phases);
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
-        for found in cell.analyses() {
-            let analysis = found.index["analysis"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            for (figure, json) in found.figures {
+        for found in analyses {
+            let analysis = found.index["analysis"].as_str().unwrap_or_default();
+            for (figure, mut json) in found.figures {
+                phases.shade_if_over_epochs(&mut json);
                 all.push((format!("{name}/{analysis}-{figure}"), json));
             }
         }
     }
-    Ok(all)
-}
-
-fn gather(views: &[RunView]) -> Result<Vec<Gathered>, ReportError> {
-    let mut all = Vec::new();
-    for view in views {
-        let (summary, order) = (view.summary(), view.analyses());
-        for (cell, dir) in view.cells()? {
-            // Of many cells the summary is enough: a history is some megabytes to read.
-            let metrics = match all.len() < MOST_CURVES {
-                true => history(&dir),
-                false => Metrics::default(),
-            };
-            let told = match summary.cell(&cell) {
-                // A cell that trains has moved on since the summary was written.
-                Some(told) if metrics.is_empty() || told.epochs == metrics.len() as u64 => {
-                    told.clone()
-                }
-                _ => CellSummary::new(&cell, "interrupted", &metrics),
-            };
-            all.push(Gathered {
-                name: match views.len() {
-                    1 => cell,
-                    _ => format!("{} / {cell}", view.name()),
-                },
-                config: dir.read_config(),
-                order: order.clone(),
-                dir,
-                metrics,
-                told,
-            });
-        }
-    }
-    Ok(all)
+    all
 }
 
 impl Cell {
-    fn of(cell: &Gathered, figures: &mut Figures) -> Cell {
+    fn of(cell: &Gathered, number: usize, figures: &mut Figures) -> Cell {
         let analyses = cell.analyses();
-        let operation = cell.config["task"]["operation"].as_str();
-        let (verdict, class) = story::verdict(&cell.told);
+        let epochs = cell.config["train"]["epochs"].as_u64();
+        let epochs = epochs.unwrap_or(cell.told.epochs);
+        let (verdict, class) = story::verdict(&cell.told, cell.training, epochs);
+        let phases = Phases::of(&analyses, &cell.told);
+        let curves = curves::of_cell(&cell.metrics, &phases);
         Cell {
             name: cell.name.clone(),
             verdict,
             class,
-            formula: story::formula(&analyses, operation.unwrap_or_default()),
-            curves: curves::of_cell(&cell.metrics, &cell.told).map(|figure| figures.add(figure)),
+            formula: story::formula(&analyses, &cell.config),
+            curves: curves.map(|figure| figures.add(figure, "figure")),
+            phases_from: match &phases.measured {
+                Some(analysis) => format!(
+                    "Phases as {analysis} found them; figures over epochs are shaded alike."
+                ),
+                None => "Phases by accuracy.".to_owned(),
+            },
             analyses: analyses
                 .into_iter()
-                .map(|found| Section::of(found, figures))
+                .enumerate()
+                .map(|(i, found)| {
+                    let anchor = format!("cell-{number}-analysis-{i}");
+                    Section::of(found, anchor, &phases, figures)
+                })
                 .collect(),
+            phases: phases.all,
         }
     }
 }
 
-/// The history of the last saved state; empty if there is none that can be read.
-fn history(dir: &CellDir) -> Metrics {
-    let state = dir.read_state().ok().flatten();
-    state.map(|state| state.metrics).unwrap_or_default()
-}
-
 impl Section {
-    fn of(found: FoundFiles, figures: &mut Figures) -> Section {
+    fn of(found: FoundFiles, anchor: String, phases: &Phases, figures: &mut Figures) -> Section {
         let text = |key: &str| found.index[key].as_str().map(str::to_owned);
         let notes = found.index["notes"].as_array().into_iter().flatten();
+        let rows = |(name, table): &(String, Value)| {
+            let (columns, rows) = story::table(table);
+            (!rows.is_empty()).then(|| (name.clone(), columns, rows))
+        };
         Section {
+            anchor,
             name: text("analysis").unwrap_or_default(),
             version: text("version").unwrap_or_default(),
             summary: text("summary").unwrap_or_default(),
@@ -251,160 +265,43 @@ impl Section {
             notes: notes
                 .filter_map(|n| n.as_str().map(str::to_owned))
                 .collect(),
+            tables: found.tables.iter().filter_map(rows).collect(),
+            parameters: story::parameters(&found.index["parameters"]),
             figures: found
                 .figures
                 .into_iter()
-                .map(|(_, f)| figures.add(f))
-                .collect(),
-            tables: found
-                .tables
-                .iter()
-                .map(|(name, table)| {
-                    let (columns, rows) = story::table(table);
-                    (name.clone(), columns, rows)
+                .map(|(_, mut figure)| {
+                    phases.shade_if_over_epochs(&mut figure);
+                    figures.add(figure, "figure")
                 })
-                .filter(|(_, _, rows)| !rows.is_empty())
                 .collect(),
-            parameters: found.index["parameters"].to_string(),
         }
-    }
-}
-
-/// The task in mathematical notation, or the run's name where cells differ in it.
-fn heading(name: &str, configs: &[&Value]) -> String {
-    let task = |config: &Value| {
-        let notation = config["task"]["notation"].as_str()?.to_owned();
-        Some(format!("{notation} mod {}", config["task"]["modulus"]))
-    };
-    let mut tasks: Vec<String> = configs.iter().copied().filter_map(task).collect();
-    tasks.dedup();
-    match tasks.as_slice() {
-        [one] => one.clone(),
-        _ => name.to_owned(),
-    }
-}
-
-/// What all cells have in common, and what they ran on.
-fn facts(configs: &[&Value], told: &[&CellSummary]) -> Vec<(String, String)> {
-    let common = |pointer: &str| -> Option<String> {
-        let mut values: Vec<String> = configs
-            .iter()
-            .filter_map(|config| config.pointer(pointer))
-            .map(|value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            })
-            .collect();
-        values.dedup();
-        match values.len() {
-            0 => None,
-            1..=4 => Some(values.join(", ")),
-            n => Some(format!("{n} values")),
-        }
-    };
-    let mut facts: Vec<(String, String)> = [
-        ("fraction", "/task/fraction"),
-        ("data seed", "/seeds/data"),
-        ("model seed", "/seeds/model"),
-        ("d_model", "/model/d_model"),
-        ("heads", "/model/heads"),
-        ("neurons", "/model/d_mlp"),
-        ("learning rate", "/train/learning_rate"),
-        ("weight decay", "/train/weight_decay"),
-    ]
-    .into_iter()
-    .filter_map(|(name, pointer)| Some((name.to_owned(), common(pointer)?)))
-    .collect();
-    let mut devices: Vec<String> = told.iter().filter_map(|t| t.device.clone()).collect();
-    devices.dedup();
-    if !devices.is_empty() {
-        facts.push(("device".to_owned(), devices.join(", ")));
-    }
-    if let [one] = told
-        && let Some(seconds) = one.seconds
-    {
-        let pace = one.epochs as f64 / seconds.max(1e-9);
-        let text = format!("{} ({pace:.0} epochs/s)", numbers::duration(seconds));
-        facts.push(("last session".to_owned(), text));
-    }
-    facts
-}
-
-fn rows(cells: &[Gathered]) -> Vec<Vec<String>> {
-    let epoch = |epoch: Option<u64>| epoch.map_or("–".to_owned(), |e| e.to_string());
-    cells
-        .iter()
-        .map(|cell| {
-            let t = &cell.told;
-            let last =
-                |pick: fn(&grokrun_store::Row) -> f64| t.last.as_ref().map_or(f64::NAN, pick);
-            vec![
-                cell.name.clone(),
-                t.status.clone(),
-                t.epochs.to_string(),
-                format!("{:.2e}", last(|r| r.train_loss)),
-                format!("{:.2e}", last(|r| r.test_loss)),
-                format!("{:.1} %", 100.0 * last(|r| r.test_accuracy)),
-                epoch(t.train_accuracy_epoch),
-                epoch(t.test_accuracy_epoch),
-            ]
-        })
-        .collect()
-}
-
-/// Median and quartiles of the epochs at which cells grokked, and how many did not.
-fn quartiles(told: &[&CellSummary]) -> Option<String> {
-    let mut epochs: Vec<u64> = told.iter().filter_map(|t| t.test_accuracy_epoch).collect();
-    epochs.sort_unstable();
-    let not = told.len() - epochs.len();
-    let at = |share: f64| epochs[((epochs.len() - 1) as f64 * share).round() as usize];
-    match epochs.is_empty() {
-        true => Some(format!("none of {not} cells grokked")),
-        false => Some(format!(
-            "{} of {} cells grokked, at epoch {} (quartiles {} – {})",
-            epochs.len(),
-            told.len(),
-            at(0.5),
-            at(0.25),
-            at(0.75)
-        )),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use grokrun_store::{CellSummary, Metrics};
     use serde_json::json;
 
     use super::*;
 
-    fn told(grokked: Option<u64>) -> CellSummary {
-        CellSummary {
-            test_accuracy_epoch: grokked,
-            ..CellSummary::new("c", "finished", &Metrics::default())
-        }
+    #[test]
+    fn square_maps_are_tall() {
+        let map = |rows: usize, columns: usize| json!({ "data": [{ "type": "heatmap", "z": vec![vec![0.5; columns]; rows] }] });
+        assert!(is_tall(&map(59, 59)));
+        assert!(!is_tall(&map(59, 128)) && !is_tall(&map(4, 4)) && !is_tall(&json!(1)));
     }
 
     #[test]
-    fn quartiles_count_those_that_never_did() {
-        let cells = [Some(100), None, Some(300), Some(200)].map(told);
-        assert_eq!(
-            quartiles(&cells.each_ref()).unwrap(),
-            "3 of 4 cells grokked, at epoch 200 (quartiles 200 – 300)"
-        );
-        assert_eq!(
-            quartiles(&[&told(None), &told(None)]).unwrap(),
-            "none of 2 cells grokked"
-        );
+    fn a_page_of_nothing_is_a_page() {
+        let page = Page::of(&["run"], &[]).render().unwrap();
+        assert!(page.contains("nothing was trained yet") && page.contains("<h1>run</h1>"));
     }
 
     #[test]
-    fn what_cells_share_is_said_once() {
-        let config = |seed: u64| json!({ "task": { "fraction": 0.5, "notation": "a × b", "modulus": 59 }, "seeds": { "model": seed } });
-        let configs = [config(1), config(2)];
-        let facts = facts(&configs.each_ref(), &[]);
-        assert!(facts.contains(&("fraction".to_owned(), "0.5".to_owned())));
-        assert!(facts.contains(&("model seed".to_owned(), "1, 2".to_owned())));
-        assert_eq!(heading("run", &configs.each_ref()), "a × b mod 59");
+    fn histories_of_no_epoch_have_no_phases() {
+        let told = CellSummary::new("c", "interrupted", &Metrics::default());
+        assert!(Phases::of(&[], &told).all.is_empty());
     }
 }

@@ -1,49 +1,111 @@
-//! What became of a cell, in words.
+//! What became of a cell, in words, and the formula that was found.
 
 use grokrun_store::{CellSummary, FoundFiles};
 use serde_json::Value;
 
-/// Headline and class of the verdict: `good`, `open` or `bad`.
-pub(crate) fn verdict(told: &CellSummary) -> (String, &'static str) {
+/// The most key frequencies of a formula: more of them are none.
+const MOST_KEYS: u64 = 12;
+
+/// Headline and class of the verdict: `good`, `open` or `bad`. `training` if a process is at it now;
+/// `epochs` are those of the spec.
+pub(crate) fn verdict(told: &CellSummary, training: bool, epochs: u64) -> (String, &'static str) {
     let class = match (told.status.as_str(), told.test_accuracy_epoch) {
         ("failed", _) => "bad",
         (_, Some(_)) => "good",
         _ => "open",
     };
-    let memorised = match told.train_accuracy_epoch {
+    let mut text = match told.train_accuracy_epoch {
         Some(epoch) => format!("memorised at epoch {epoch}, "),
         None => String::new(),
     };
-    let mut text = format!("{memorised}{}", told.verdict);
-    if told.status == "interrupted" {
-        text.push_str("; interrupted: the same command goes on");
+    text.push_str(&match (told.status.as_str(), told.test_accuracy_epoch) {
+        ("interrupted", None) => format!("not grokked by epoch {}", told.epochs),
+        _ => told.verdict.clone(),
+    });
+    match told.status.as_str() {
+        "interrupted" if training => text.push_str(&format!(
+            "; training goes on, {} of {epochs} epochs are done",
+            told.epochs
+        )),
+        "interrupted" => text.push_str(&format!(
+            "; interrupted after {} of {epochs} epochs: the same command goes on from the last saved state",
+            told.epochs
+        )),
+        "failed" => text.push_str(
+            ". What was trained until then is kept. A smaller train.learning_rate or a longer train.warmup may help; --fresh starts over",
+        ),
+        "stopped early" => text.push_str(&format!("; stopped early after {} epochs", told.epochs)),
+        _ => {}
     }
     (text, class)
 }
 
+/// What the logits are a sum of.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Formula {
+    /// of the cosine: log a + log b − log c
+    pub(crate) argument: String,
+    /// w_k, as 2πk/58
+    pub(crate) angle: String,
+    /// the key frequencies
+    pub(crate) keys: String,
+    /// where they are from, and what the argument means
+    pub(crate) note: String,
+}
+
 /// The key frequencies as the formula that the logits are a sum of, from what `fourier-sparsity`
-/// found; none without it.
-pub(crate) fn formula(analyses: &[FoundFiles], operation: &str) -> Option<String> {
+/// found in a cell with this `config.json`; none without it.
+pub(crate) fn formula(analyses: &[FoundFiles], config: &Value) -> Option<Formula> {
     let found = analyses
         .iter()
         .find(|found| found.index["analysis"] == "fourier-sparsity")?;
     let rules = &found.tables.iter().find(|(name, _)| name == "rules")?.1;
-    let of_rule = |rule: &str| -> Option<String> {
+    let of_rule = |rule: &'static str| -> Option<(String, &str)> {
         let rows = rules["rows"].as_array()?;
         let row = rows.iter().find(|row| row[0] == rule)?;
         let list = row[2].as_str()?;
-        (!list.is_empty() && row[1].as_u64()? <= 12).then(|| list.to_owned())
+        (!list.is_empty() && row[1].as_u64()? <= MOST_KEYS).then(|| (list.to_owned(), rule))
     };
-    let keys = of_rule("W_L").or_else(|| of_rule("5 medians"))?;
-    let note = found.index["notes"][0].as_str().unwrap_or_default();
+    let (keys, rule) = of_rule("W_L").or_else(|| of_rule("5 medians"))?;
+    let operation = config["task"]["operation"].as_str().unwrap_or_default();
+    let notation = config["task"]["notation"].as_str().unwrap_or_default();
+    let p = config["task"]["modulus"].as_u64().unwrap_or_default();
+    let notes = found.index["notes"].as_array().into_iter().flatten();
+    let note = notes
+        .filter_map(Value::as_str)
+        .find(|note| note.starts_with("basis:"))
+        .unwrap_or_default();
+    let multiplicative = note.contains("multiplicative");
     let argument = match operation {
         _ if note.starts_with("basis: labels") => "f(a, b) − c",
-        "div" if note.contains("multiplicative") => "log a − log b − log c",
-        _ if note.contains("multiplicative") => "log a + log b − log c",
+        "div" if multiplicative => "log a − log b − log c",
+        _ if multiplicative => "log a + log b − log c",
         "sub" => "a − b − c",
         _ => "a + b − c",
     };
-    Some(format!("logits ∝ Σ cos(w_k ({argument})),  k = {keys}"))
+    let mut explained = format!("Key frequencies by the rule {rule} of fourier-sparsity.");
+    if let Some((_, root)) = note.split_once("primitive root ") {
+        explained.push_str(&format!(
+            " log is the logarithm to the primitive root {root} modulo {p}."
+        ));
+    }
+    if note.starts_with("basis: labels") {
+        explained.push_str(&format!(" f(a, b) = {notation}."));
+    }
+    Some(Formula {
+        argument: argument.to_owned(),
+        // The units of a prime field are p − 1.
+        angle: format!(
+            "2πk/{}",
+            if multiplicative {
+                p.saturating_sub(1)
+            } else {
+                p
+            }
+        ),
+        keys,
+        note: explained,
+    })
 }
 
 /// A table of findings as text.
@@ -53,21 +115,33 @@ pub(crate) fn table(table: &Value) -> (Vec<String>, Vec<Vec<String>>) {
     (columns, rows.map(strings).collect())
 }
 
-fn strings(values: &Value) -> Vec<String> {
-    let text = |value: &Value| match value {
+/// The keys of an object with their values as text: what an analysis was asked for.
+pub(crate) fn parameters(object: &Value) -> Vec<(String, String)> {
+    let map = object.as_object().into_iter().flatten();
+    map.map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+fn text(value: &Value) -> String {
+    match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),
         Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
         Value::Number(n) if n.is_f64() => {
             let x = n.as_f64().unwrap_or(f64::NAN);
-            if (0.001..10_000.0).contains(&x.abs()) || x == 0.0 {
-                format!("{x:.4}")
+            let text = format!("{x:.4}");
+            if x == 0.0 {
+                "0".to_owned()
+            } else if (0.001..100_000.0).contains(&x.abs()) {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
             } else {
                 format!("{x:.3e}")
             }
         }
         other => other.to_string(),
-    };
+    }
+}
+
+fn strings(values: &Value) -> Vec<String> {
     values.as_array().into_iter().flatten().map(text).collect()
 }
 
@@ -88,35 +162,82 @@ mod tests {
         }]
     }
 
+    fn task(operation: &str) -> Value {
+        json!({ "task": { "operation": operation, "notation": "a² + b", "modulus": 59 } })
+    }
+
     #[test]
     fn formulas_follow_basis_and_operation() {
-        let product = sparsity("basis: multiplicative, characters", "1, 2, 14");
+        let note = "basis: multiplicative, characters of the logarithm to the primitive root 2";
+        let product = formula(&sparsity(note, "1, 2, 14"), &task("mul")).unwrap();
+        assert_eq!(product.argument, "log a + log b − log c");
         assert_eq!(
-            formula(&product, "mul").unwrap(),
-            "logits ∝ Σ cos(w_k (log a + log b − log c)),  k = 1, 2, 14"
+            (product.angle.as_str(), product.keys.as_str()),
+            ("2πk/58", "1, 2, 14")
         );
-        let difference = formula(&sparsity("basis: additive", "5"), "sub").unwrap();
-        assert!(difference.contains("a − b − c"));
         assert!(
-            formula(&sparsity("basis: labels; the", "5"), "quadratic")
-                .unwrap()
-                .contains("f(a, b)")
+            product.note.contains("primitive root 2 modulo 59"),
+            "{}",
+            product.note
         );
-        assert_eq!(formula(&sparsity("basis: additive", ""), "add"), None);
-        assert_eq!(formula(&[], "add"), None);
+        let difference = formula(&sparsity("basis: additive", "5"), &task("sub")).unwrap();
+        assert_eq!(
+            (difference.argument.as_str(), difference.angle.as_str()),
+            ("a − b − c", "2πk/59")
+        );
+        let other = formula(&sparsity("basis: labels; the", "5"), &task("quadratic")).unwrap();
+        assert!(other.argument.contains("f(a, b)") && other.note.contains("a² + b"));
+        assert_eq!(
+            formula(&sparsity("basis: additive", ""), &task("add")),
+            None
+        );
+        assert_eq!(formula(&[], &task("add")), None);
     }
 
     #[test]
     fn verdicts_say_what_happened_and_how_to_go_on() {
         let mut told = CellSummary::new("c", "interrupted", &Default::default());
-        assert_eq!(verdict(&told).1, "open");
-        assert!(verdict(&told).0.contains("the same command goes on"));
+        assert_eq!(verdict(&told, false, 10).1, "open");
+        assert!(
+            verdict(&told, false, 10)
+                .0
+                .contains("the same command goes on")
+        );
+        let going = verdict(&told, true, 10).0;
+        assert!(going.contains("training goes on, 0 of 10") && !going.contains("interrupted"));
+        told.status = "failed".to_owned();
+        assert!(verdict(&told, false, 10).0.contains("--fresh starts over"));
         (
             told.status,
             told.train_accuracy_epoch,
             told.test_accuracy_epoch,
         ) = ("finished".to_owned(), Some(12), Some(90));
-        assert_eq!(verdict(&told).1, "good");
-        assert!(verdict(&told).0.starts_with("memorised at epoch 12"));
+        assert_eq!(verdict(&told, false, 10).1, "good");
+        assert!(
+            verdict(&told, false, 10)
+                .0
+                .starts_with("memorised at epoch 12")
+        );
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_they_can_be() {
+        let values = json!([1.0, 0.85, 0.0, 12345.678, 1e-7, true, null, "x", 7]);
+        assert_eq!(
+            strings(&values),
+            [
+                "1",
+                "0.85",
+                "0",
+                "12345.678",
+                "1.000e-7",
+                "yes",
+                "–",
+                "x",
+                "7"
+            ]
+        );
+        let told = parameters(&json!({ "hold": 1, "limit": 0.01 }));
+        assert_eq!(told[1], ("limit".to_owned(), "0.01".to_owned()));
     }
 }

@@ -1,124 +1,250 @@
 "use strict";
-// Draws each figure when it comes near the screen, in the colours of the page.
+// Draws each figure when it comes near the screen, in the colours of the page. Plotly itself is read
+// after the first paint: the text above is there at once.
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#8c6bb1"];
+  const darkScreen = window.matchMedia("(prefers-color-scheme: dark)");
+  const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#999999"];
+  const places = [...document.querySelectorAll(".figure")];
+  const canHover = window.matchMedia("(hover: hover)").matches;
+  // Paper is white, whatever the screen is.
+  let printing = false;
+  const isDark = () => darkScreen.matches && !printing;
 
-  // On a dark page the blue of the palette is too dark: its lighter neighbour takes its place.
-  function shade(data) {
-    const text = JSON.stringify(data);
-    return JSON.parse(dark.matches ? text.replaceAll("#0072b2", "#56b4e9") : text);
+  // What pack.rs packed: low + n * step, with the highest n for a gap.
+  function unpacked(list) {
+    if (!list || list.packed === undefined) return list;
+    const raw = atob(list.packed), bytes = list.bytes, gap = bytes === 1 ? 255 : 65535;
+    const all = new Array(raw.length / bytes);
+    for (let i = 0; i < all.length; i++) {
+      const n = bytes === 1 ? raw.charCodeAt(i) : raw.charCodeAt(2 * i) | (raw.charCodeAt(2 * i + 1) << 8);
+      const x = list.low + n * list.step;
+      all[i] = n === gap ? null : list.log ? 10 ** x : x;
+    }
+    if (list.width === undefined) return all;
+    const rows = [];
+    for (let i = 0; i < all.length; i += list.width) rows.push(all.slice(i, i + list.width));
+    return rows;
+  }
+  function trace(packed) {
+    const whole = { ...packed };
+    for (const key of ["x", "y", "z"]) if (key in whole) whole[key] = unpacked(whole[key]);
+    if (whole.marker) whole.marker = { ...whole.marker, color: unpacked(whole.marker.color) };
+    return whole;
   }
 
-  function themed(layout) {
-    const text = dark.matches ? "#e6edf3" : "#1b1f24";
-    const line = dark.matches ? "#30363d" : "#d8dee4";
-    const axis = (own) => ({ gridcolor: line, zerolinecolor: line, automargin: true, ...own });
-    const title = layout.title ? { ...layout.title, font: { size: 14 }, x: 0.02, xanchor: "left", y: 0.97, yanchor: "top" } : undefined;
+  // On a dark page the blue of the palette is too dark: its lighter neighbour takes its place. Zero is
+  // the page's own colour, so that what is not zero stands out on either.
+  const around = {
+    false: [[0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#f7f7f7"], [0.75, "#f4a582"], [1, "#b2182b"]],
+    true: [[0, "#7cc4ff"], [0.25, "#2f6ea8"], [0.5, "#161b22"], [0.75, "#a8502f"], [1, "#ffb08a"]],
+  };
+  function shaded(one) {
+    const whole = { ...one };
+    const shade = (part) => (part && isDark() && part.color === "#0072b2" ? { ...part, color: "#56b4e9" } : part);
+    for (const key of ["line", "marker"]) if (whole[key]) whole[key] = shade(whole[key]);
+    if (whole.colorscale === "RdBu" && whole.reversescale) {
+      whole.colorscale = around[isDark()];
+      whole.reversescale = false;
+    }
+    const slim = { thickness: 12, outlinewidth: 0 };
+    if (whole.type === "heatmap") whole.colorbar = { ...slim, ...whole.colorbar };
+    if (whole.marker && whole.marker.showscale) whole.marker = { ...whole.marker, colorbar: { ...slim, ...whole.marker.colorbar } };
+    return whole;
+  }
+
+  function themed(own, data, narrow) {
+    const text = isDark() ? "#e6edf3" : "#1b1f24";
+    const line = isDark() ? "#30363d" : "#d8dee4";
+    const layout = { ...own };
+    // The page has the title as text, which wraps and can be read aloud.
+    delete layout.title;
+    for (const key of new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))])) {
+      const axis = layout[key] || {};
+      const title = typeof axis.title === "string" ? { text: axis.title } : axis.title;
+      layout[key] = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true,
+        ...(axis.tickformat || key[0] === "x" ? {} : { hoverformat: ".5~g" }),
+        ...(narrow && key[0] === "x" ? { nticks: 6 } : {}),
+        ...(axis.type === "log" ? { exponentformat: "power" } : {}),
+        ...axis, title: title && { standoff: 8, ...title } };
+    }
+    const map = data[0] && data[0].type === "heatmap";
+    if (map && data[0].z && data[0].z.length >= 16 && data[0].z[0] && data[0].z.length === data[0].z[0].length) {
+      layout.yaxis = { ...layout.yaxis, scaleanchor: "x", constrain: "domain" };
+      layout.xaxis = { ...layout.xaxis, constrain: "domain" };
+    }
+    const named = data.filter((one) => one.name && one.showlegend !== false).length;
     return {
-      ...layout, title, autosize: true, colorway: shade(colors),
-      xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: 12 },
-      margin: { l: 60, r: 20, t: 84, b: 50 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: dark.matches ? "#57606a" : "#9aa4af" },
+      ...layout, autosize: true, colorway: isDark() ? colors.map((c) => (c === "#0072b2" ? "#56b4e9" : c === "#56b4e9" ? "#b4d8f0" : c)) : colors,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: 12, family: "system-ui, sans-serif" },
+      margin: { l: 8, r: 16, t: canHover ? 30 : 12, b: 8 }, showlegend: named > 1,
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: isDark() ? "#8b949e" : "#6e7781" },
     };
   }
 
-  // Axes and colours that hold for all frames: what moves is the model, not the scale.
-  function fixed(frames, layout) {
-    const all = frames.flatMap((frame) => frame.data);
-    const ends = (numbers) => {
-      const known = numbers.flat().filter((x) => typeof x === "number");
-      return [known.reduce((a, b) => Math.min(a, b), Infinity), known.reduce((a, b) => Math.max(a, b), -Infinity)];
+  // Axes and colours that hold for all frames: what moves is the model, not the scale. A packed list
+  // knows its own ends.
+  function fixed(frames, layout, base) {
+    let low = Infinity, high = -Infinity;
+    const first = base[0] || {};
+    const key = first.type === "heatmap" ? "z" : "y";
+    const ends = (list) => {
+      if (!list) return;
+      if (list.packed !== undefined) {
+        const real = (x) => (list.log ? 10 ** x : x);
+        low = Math.min(low, real(list.low));
+        high = Math.max(high, real(list.high));
+        return;
+      }
+      for (const x of list.flat()) if (typeof x === "number") { low = Math.min(low, x); high = Math.max(high, x); }
     };
-    const [first] = all;
-    if (!first) return {};
-    if (first.type === "heatmap") {
-      const [low, high] = ends(all.flatMap((trace) => trace.z));
+    for (const one of base) ends(one[key]);
+    for (const frame of frames) for (const one of frame.data) ends(one[key]);
+    if (!(high > low)) return {};
+    if (key === "z") {
       const most = Math.max(-low, high);
       return first.zmid === undefined ? { zmin: low, zmax: high } : { zmin: -most, zmax: most };
     }
-    if (layout.yaxis.type !== "log") {
-      const [low, high] = ends(all.map((trace) => trace.y || []));
-      const room = 0.05 * (high - low);
-      if (high > low) layout.yaxis.range = [first.type === "bar" ? Math.min(0, low) : low - room, high + room];
+    if (layout.yaxis.range === undefined && first.type !== "histogram") {
+      const log = layout.yaxis.type === "log";
+      if (log && low <= 0) return {};
+      const [from, to] = log ? [Math.log10(low), Math.log10(high)] : [first.type === "bar" ? Math.min(0, low) : low, high];
+      const room = 0.05 * (to - from);
+      layout.yaxis.range = [!log && first.type === "bar" && from === 0 ? 0 : from - room, to + room];
     }
     return {};
   }
 
   // A button and a range of the page's own: the keyboard reaches them, which it does not Plotly's.
-  function controls(place, base, frames, span) {
+  function controls(place, frames, show) {
     const bar = document.createElement("div");
     bar.className = "frames";
     const button = document.createElement("button");
     const range = document.createElement("input");
     const label = document.createElement("output");
+    const last = frames.length - 1;
+    const title = place.getAttribute("aria-label");
     range.type = "range";
-    range.max = frames.length - 1;
-    range.value = frames.length - 1;
-    range.setAttribute("aria-label", "epoch");
+    range.max = last;
+    range.value = last;
+    range.setAttribute("aria-label", "epoch of " + title);
     button.type = "button";
     bar.append(button, range, label);
-    let timer = null;
-    const show = () => {
+    let playing = false, pending = false;
+    const say = () => {
       const frame = frames[Number(range.value)];
       label.textContent = "epoch " + frame.name;
-      const data = base.map((trace, i) => ({ ...trace, ...shade(frame.data[i] || {}), ...span }));
-      return Plotly.react(place, data, place.layout).then(() => { place.dataset.epoch = frame.name; });
+      range.setAttribute("aria-valuetext", label.textContent);
+      return frame;
     };
-    const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
+    // However fast the slider moves, a frame is drawn when the screen is ready for one.
+    const draw = () => {
+      if (pending) return;
+      pending = true;
+      requestAnimationFrame(() => {
+        pending = false;
+        const frame = say();
+        show(frame);
+        place.dataset.epoch = frame.name;
+        place.dataset.drawings = Number(place.dataset.drawings || 0) + 1;
+      });
+    };
+    const word = () => {
+      button.textContent = playing ? "Pause" : "Play";
+      button.setAttribute("aria-label", button.textContent + " " + title);
+    };
+    const stop = () => { playing = false; word(); };
     button.addEventListener("click", () => {
-      if (timer) return stop();
-      if (Number(range.value) === frames.length - 1) range.value = 0;
-      button.textContent = "Pause";
-      timer = setInterval(() => {
-        if (Number(range.value) >= frames.length - 1) return stop();
-        range.value = Number(range.value) + 1;
-        show();
-      }, 80);
+      if (playing) return stop();
+      playing = true;
+      word();
+      const start = Number(range.value) >= last ? 0 : Number(range.value);
+      // By the clock: a slow machine leaves frames out and is done in the same time.
+      const each = Math.max(1000 / 40, Math.min(120, 6000 / frames.length));
+      let began = null;
+      const step = (now) => {
+        if (!playing) return;
+        began = began === null ? now : began;
+        const at = Math.min(last, start + Math.floor((now - began) / each));
+        if (at !== Number(range.value)) { range.value = at; draw(); }
+        if (at >= last) return stop();
+        requestAnimationFrame(step);
+      };
+      requestAnimationFrame(step);
     });
-    range.addEventListener("input", () => { stop(); show(); });
-    stop();
-    label.textContent = "epoch " + frames[frames.length - 1].name;
+    range.addEventListener("input", () => { stop(); draw(); });
+    word();
+    say();
     place.after(bar);
     place.dataset.controls = "yes";
+    return () => frames[Number(range.value)];
   }
 
+  const shown = new Map();
   function draw(place) {
-    const figure = figures[Number(place.dataset.figure)];
-    const layout = themed(figure.layout || {});
-    const still = { displaylogo: false, displayModeBar: "hover" };
+    const known = shown.get(place);
+    const figure = known ? known.figure : JSON.parse(document.getElementById("figure-" + place.dataset.figure).textContent);
+    if (figure.too_large) {
+      place.textContent = "Too large for this page (" + (figure.too_large / 1e6).toFixed(1) + " MB): see the figure's own file in the cell's folder.";
+      place.dataset.drawn = "yes";
+      return;
+    }
     const frames = figure.frames || [];
-    delete layout.sliders;
-    place.setAttribute("role", "img");
-    place.setAttribute("aria-label", (figure.layout && figure.layout.title && figure.layout.title.text) || "figure");
-    const span = fixed(frames, layout);
-    const data = shade(figure.data).map((trace) => ({ ...trace, ...span }));
-    Plotly.newPlot(place, data, layout, still).then(() => {
-      if (frames.length && !place.dataset.controls) controls(place, data, frames, span);
+    const base = figure.data.map(trace);
+    const layout = themed(figure.layout || {}, base, place.clientWidth < 420);
+    const span = frames.length ? fixed(frames, layout, figure.data) : {};
+    const at = (frame) => base.map((one, i) => ({ ...shaded({ ...one, ...(frame ? trace(frame.data[i] || {}) : {}) }), ...span }));
+    const bar = { displaylogo: false, displayModeBar: canHover ? "hover" : false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] };
+    const state = known || { figure };
+    shown.set(place, state);
+    state.show = (frame) => Plotly.react(place, at(frame), layout, bar);
+    if (frames.length && !place.dataset.controls) state.now = controls(place, frames, (frame) => state.show(frame));
+    Plotly.newPlot(place, at(state.now && state.now()), layout, bar).then(() => {
       place.dataset.drawn = "yes";
       fitted.observe(place);
     });
   }
 
-  const places = [...document.querySelectorAll(".figure")];
-  const fitted = new ResizeObserver((entries) => {
-    for (const entry of entries) {
-      if (entry.target.dataset.drawn === "yes") Plotly.Plots.resize(entry.target);
+  // A plugin's figure that Plotly cannot draw is said to be so, and is no harm to the others.
+  function safely(place) {
+    try {
+      draw(place);
+    } catch (error) {
+      place.textContent = "This figure cannot be drawn: " + error.message;
+      place.dataset.drawn = "failed";
     }
+  }
+  const fitted = new ResizeObserver((entries) => {
+    for (const { target } of entries) if (target.dataset.drawn === "yes" && target.clientWidth) Plotly.Plots.resize(target);
   });
   const once = (place) => {
     if (place.dataset.drawn) return;
     place.dataset.drawn = "now";
-    draw(place);
+    safely(place);
   };
-  const near = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) once(entry.target);
-  }, { rootMargin: "600px" });
-  places.forEach((place) => near.observe(place));
-  // report.html#all: everything at once, for programs that look without scrolling.
-  if (location.hash === "#all") places.forEach(once);
-  dark.addEventListener("change", () => places.filter((place) => place.dataset.drawn === "yes").forEach(draw));
-  window.addEventListener("beforeprint", () => places.forEach(once));
+  const again = () => places.filter((place) => place.dataset.drawn === "yes").forEach(safely);
+
+  function start() {
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script);
+    const near = new IntersectionObserver((entries) => {
+      for (const entry of entries) if (entry.isIntersecting) once(entry.target);
+    }, { rootMargin: "600px" });
+    places.forEach((place) => near.observe(place));
+    // report.html#all: everything at once, for programs that look without scrolling.
+    if (location.hash === "#all") places.forEach(once);
+    darkScreen.addEventListener("change", again);
+    window.addEventListener("beforeprint", () => {
+      printing = true;
+      document.querySelectorAll("details").forEach((one) => { one.open = true; });
+      again();
+      places.forEach(once);
+    });
+    window.addEventListener("afterprint", () => { printing = false; again(); });
+  }
+  // After the first paint, or soon where nothing is painted (a page in the background).
+  const begin = () => { if (begin.done) return; begin.done = true; start(); };
+  requestAnimationFrame(() => setTimeout(begin));
+  setTimeout(begin, 500);
 })();

@@ -54,6 +54,9 @@ pub struct CellSummary {
     pub best: Option<Best>,
     /// Wall time of the training in seconds, if it is known.
     pub seconds: Option<f64>,
+    /// Epochs a second of the last session, if it is known.
+    #[serde(default)]
+    pub epochs_per_second: Option<f64>,
     /// What it was trained on, if it is known.
     pub device: Option<String>,
     /// The version of grokrun that wrote this.
@@ -92,6 +95,7 @@ impl CellSummary {
             last: metrics.last(),
             best: Best::of(metrics),
             seconds: None,
+            epochs_per_second: None,
             device: None,
             grokrun: VERSION.to_owned(),
         }

@@ -1,0 +1,343 @@
+//! Runs of many cells: those that differ in nothing but their seeds, together.
+
+use grokrun_store::{CellSummary, Metrics};
+use serde_json::{Value, json};
+
+use crate::curves::{TEST, accuracy_axis, drawn, loss_axis};
+use crate::numbers::plural;
+
+/// Colours and symbols of groups; both, so that a colour is never all there is to tell.
+const LOOKS: [(&str, &str); 7] = [
+    ("#009e73", "circle"),
+    ("#0072b2", "square"),
+    ("#cc79a7", "diamond"),
+    ("#e69f00", "triangle-up"),
+    ("#56b4e9", "star"),
+    ("#8c6bb1", "hexagon"),
+    ("#999999", "triangle-down"),
+];
+/// The most points of one of many curves.
+const MOST_POINTS: usize = 300;
+
+/// A cell, as far as it matters here.
+pub(crate) struct Member<'a> {
+    /// the run's name, where there are several
+    pub(crate) run: Option<&'a str>,
+    /// `config.json`
+    pub(crate) config: &'a Value,
+    /// its history; empty where it was not read
+    pub(crate) metrics: &'a Metrics,
+    /// what became of it
+    pub(crate) told: &'a CellSummary,
+}
+
+/// Cells that differ in their seeds alone.
+pub(crate) struct Group<'a> {
+    /// what tells it from the other groups; empty if it is the only one
+    pub(crate) name: String,
+    cells: Vec<Member<'a>>,
+}
+
+/// What can tell groups apart.
+const FIELDS: [(&str, &str); 5] = [
+    ("", "/task/notation"),
+    ("mod ", "/task/modulus"),
+    ("fraction ", "/task/fraction"),
+    ("learning rate ", "/train/learning_rate"),
+    ("weight decay ", "/train/weight_decay"),
+];
+
+fn said(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "?".to_owned(),
+    }
+}
+
+/// The groups, in the order of their first cells.
+pub(crate) fn groups(cells: Vec<Member<'_>>) -> Vec<Group<'_>> {
+    let field = |member: &Member, i: usize| said(member.config.pointer(FIELDS[i].1));
+    let varies: Vec<usize> = (0..FIELDS.len())
+        .filter(|i| cells.iter().any(|c| field(c, *i) != field(&cells[0], *i)))
+        .collect();
+    let runs = cells.iter().any(|cell| cell.run != cells[0].run);
+    let mut groups: Vec<Group> = Vec::new();
+    for cell in cells {
+        let run = cell.run.filter(|_| runs).map(str::to_owned);
+        let parts = varies
+            .iter()
+            .map(|i| format!("{}{}", FIELDS[*i].0, field(&cell, *i)));
+        let name = run.into_iter().chain(parts).collect::<Vec<_>>().join(", ");
+        match groups.iter_mut().find(|group| group.name == name) {
+            Some(group) => group.cells.push(cell),
+            None => groups.push(Group {
+                name,
+                cells: vec![cell],
+            }),
+        }
+    }
+    groups
+}
+
+/// The value below which this share of sorted numbers lies, between two of them where need be (as
+/// numpy has it).
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = (sorted.len() - 1) as f64 * share;
+    let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    low + (high - low) * at.fract()
+}
+
+/// First quartile, median and third quartile; none of nothing.
+fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
+    values.retain(|x| x.is_finite());
+    values.sort_unstable_by(f64::total_cmp);
+    (!values.is_empty()).then(|| [0.25, 0.5, 0.75].map(|share| quantile(&values, share)))
+}
+
+impl Group<'_> {
+    /// Quartiles of the epochs at which its cells grokked; those that never did are not in them.
+    fn grokked(&self) -> Option<[f64; 3]> {
+        let epochs = self
+            .cells
+            .iter()
+            .filter_map(|cell| cell.told.test_accuracy_epoch);
+        quartiles(epochs.map(|epoch| epoch as f64).collect())
+    }
+
+    fn memorised(&self) -> Option<[f64; 3]> {
+        let epochs = self
+            .cells
+            .iter()
+            .filter_map(|cell| cell.told.train_accuracy_epoch);
+        quartiles(epochs.map(|epoch| epoch as f64).collect())
+    }
+
+    fn count(&self) -> usize {
+        let grokked = |cell: &&Member| cell.told.test_accuracy_epoch.is_some();
+        self.cells.iter().filter(grokked).count()
+    }
+
+    /// How many cells grokked, and when: median and quartiles.
+    pub(crate) fn verdict(&self) -> String {
+        let total = self.cells.len() as u64;
+        match self.grokked() {
+            None => format!("none of {} grokked", plural(total, "cell")),
+            Some([low, median, high]) => format!(
+                "{} of {} grokked; of those the median epoch is {median:.0} (quartiles {low:.0} – {high:.0})",
+                self.count(),
+                plural(total, "cell"),
+            ),
+        }
+    }
+
+    /// A row of the table of groups.
+    pub(crate) fn row(&self) -> Vec<String> {
+        let shown = |epochs: Option<[f64; 3]>| match epochs {
+            Some([low, median, high]) => [format!("{median:.0}"), format!("{low:.0} – {high:.0}")],
+            None => ["–".to_owned(), "–".to_owned()],
+        };
+        let mut row = vec![
+            self.name.clone(),
+            self.cells.len().to_string(),
+            self.count().to_string(),
+        ];
+        row.extend(shown(self.memorised()));
+        row.extend(shown(self.grokked()));
+        row
+    }
+
+    /// Test accuracies and test losses of its cells over each other, with their median and quartiles.
+    pub(crate) fn curves(&self) -> [Value; 2] {
+        let name = |what: &str| match self.name.as_str() {
+            "" => what.to_owned(),
+            name => format!("{what}: {name}"),
+        };
+        let figure = |title: String, column: usize, axis: Value| {
+            json!({ "data": self.traces(column), "layout": { "title": { "text": title },
+                "xaxis": { "title": { "text": "epoch" } }, "yaxis": axis } })
+        };
+        [
+            figure(name("Test accuracy"), 3, accuracy_axis()),
+            figure(name("Test loss"), 1, loss_axis()),
+        ]
+    }
+
+    /// The cells' curves of a column of metrics, then quartiles and median over the epochs that
+    /// all of them have.
+    fn traces(&self, column: usize) -> Vec<Value> {
+        let read: Vec<&Member> = self
+            .cells
+            .iter()
+            .filter(|c| !c.metrics.is_empty())
+            .collect();
+        let thin = |epochs: usize| -> Vec<usize> {
+            let at = drawn(epochs);
+            let last = at.last().copied();
+            let mut thin: Vec<usize> = at
+                .iter()
+                .copied()
+                .step_by(1 + at.len() / MOST_POINTS)
+                .collect();
+            thin.extend(last.filter(|last| thin.last() != Some(last)));
+            thin
+        };
+        let line = |name: &str, x: &[usize], y: Vec<f64>, style: Value| json!({ "type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": style });
+        let mut traces: Vec<Value> = read
+            .iter()
+            .map(|cell| {
+                let at = thin(cell.metrics.len());
+                let y = at
+                    .iter()
+                    .map(|e| cell.metrics.columns()[column][*e])
+                    .collect();
+                let mut trace = line(
+                    &seeds(cell),
+                    &at,
+                    y,
+                    json!({ "width": 1, "color": "#999999" }),
+                );
+                trace["opacity"] = json!(0.6);
+                trace["showlegend"] = json!(false);
+                trace
+            })
+            .collect();
+        let common = read
+            .iter()
+            .map(|cell| cell.metrics.len())
+            .min()
+            .unwrap_or(0);
+        if read.len() < 3 {
+            return traces;
+        }
+        let at = thin(common);
+        let parts: Vec<[f64; 3]> = at
+            .iter()
+            .map(|e| {
+                let values = read.iter().map(|cell| cell.metrics.columns()[column][*e]);
+                quartiles(values.collect()).unwrap_or([f64::NAN; 3])
+            })
+            .collect();
+        let part = |i: usize| parts.iter().map(|p| p[i]).collect::<Vec<f64>>();
+        let edge = json!({ "width": 0, "color": TEST });
+        let mut low = line("first quartile", &at, part(0), edge.clone());
+        low["showlegend"] = json!(false);
+        let mut high = line("quartiles", &at, part(2), edge);
+        high["fill"] = json!("tonexty");
+        high["fillcolor"] = json!("rgba(213,94,0,0.2)");
+        let median = line(
+            "median",
+            &at,
+            part(1),
+            json!({ "width": 2.5, "color": TEST }),
+        );
+        traces.extend([low, high, median]);
+        traces
+    }
+}
+
+/// The seeds of a cell: `data 598, model 999`.
+fn seeds(cell: &Member) -> String {
+    let seed = |name: &str| said(cell.config.pointer(&format!("/seeds/{name}")));
+    format!("data {}, model {}", seed("data"), seed("model"))
+}
+
+/// The epoch at which each cell grokked, by seed; those that never did stand at their last epoch, as
+/// crosses.
+pub(crate) fn by_seed(groups: &[Group]) -> Value {
+    let all = || groups.iter().flat_map(|group| &group.cells);
+    let first = all().next();
+    let same_data = all().all(|c| {
+        c.config.pointer("/seeds/data") == first.and_then(|f| f.config.pointer("/seeds/data"))
+    });
+    let place = |cell: &Member| match same_data {
+        true => said(cell.config.pointer("/seeds/model")),
+        false => seeds(cell),
+    };
+    let mut data = Vec::new();
+    for did in [true, false] {
+        for (i, group) in groups.iter().enumerate() {
+            let cells = group
+                .cells
+                .iter()
+                .filter(|c| c.told.test_accuracy_epoch.is_some() == did);
+            let (x, y): (Vec<String>, Vec<u64>) = cells
+                .map(|c| {
+                    (
+                        place(c),
+                        c.told.test_accuracy_epoch.unwrap_or(c.told.epochs),
+                    )
+                })
+                .unzip();
+            if x.is_empty() {
+                continue;
+            }
+            let (color, symbol) = LOOKS[i % LOOKS.len()];
+            let what = if did { "grokked" } else { "did not, until" };
+            let name = match group.name.as_str() {
+                "" => what.to_owned(),
+                name => format!("{name}: {what}"),
+            };
+            let symbol = if did { symbol } else { "x" };
+            data.push(json!({ "type": "scatter", "mode": "markers", "name": name, "x": x, "y": y,
+                "marker": { "symbol": symbol, "color": if did { color } else { TEST }, "size": 9 } }));
+        }
+    }
+    let x = if same_data { "model seed" } else { "seeds" };
+    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed" },
+        "xaxis": { "type": "category", "title": { "text": x } },
+        "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } });
+    if let [one] = groups
+        && let Some([low, median, high]) = one.grokked()
+    {
+        let across = |y0: f64, y1: f64, more: Value| {
+            let mut shape = json!({ "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": y0, "y1": y1, "layer": "below" });
+            if let (Value::Object(shape), Value::Object(more)) = (&mut shape, more) {
+                shape.extend(more);
+            }
+            shape
+        };
+        layout["shapes"] = json!([
+            across(
+                low,
+                high,
+                json!({ "type": "rect", "fillcolor": "#009e73", "opacity": 0.15, "line": { "width": 0 } })
+            ),
+            across(
+                median,
+                median,
+                json!({ "type": "line", "line": { "color": "#009e73", "width": 1.5, "dash": "dot" },
+                "label": { "text": format!("median {median:.0}"), "textposition": "end", "font": { "size": 11 } } })
+            ),
+        ]);
+    }
+    json!({ "data": data, "layout": layout })
+}
+
+/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes.
+pub(crate) fn boxes(groups: &[Group]) -> Value {
+    let data: Vec<Value> = groups
+        .iter()
+        .enumerate()
+        .filter_map(|(i, group)| {
+            let [low, median, high] = group.grokked()?;
+            let epochs = group
+                .cells
+                .iter()
+                .filter_map(|c| c.told.test_accuracy_epoch);
+            let (first, last) = (epochs.clone().min()?, epochs.max()?);
+            Some(
+                json!({ "type": "box", "name": group.name, "x": [group.name],
+                "q1": [low], "median": [median], "q3": [high],
+                "lowerfence": [first], "upperfence": [last],
+                "marker": { "color": LOOKS[i % LOOKS.len()].0 }, "showlegend": false }),
+            )
+        })
+        .collect();
+    json!({ "data": data, "layout": { "title": { "text": "Epoch of 99 % test accuracy: median, quartiles, ends, of those that grokked" },
+        "xaxis": { "type": "category" },
+        "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } } })
+}
+
+#[cfg(test)]
+mod tests;

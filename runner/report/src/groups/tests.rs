@@ -1,0 +1,109 @@
+use grokrun_store::Row;
+
+use super::*;
+
+struct Kept {
+    config: Value,
+    metrics: Metrics,
+    told: CellSummary,
+}
+
+fn kept(modulus: u64, seed: u64, grokked: Option<u64>) -> Kept {
+    let mut metrics = Metrics::default();
+    for epoch in 0..10 {
+        metrics.push(Row {
+            epoch,
+            train_loss: 0.1,
+            test_loss: seed as f64,
+            train_accuracy: 1.0,
+            test_accuracy: 0.1 * seed as f64,
+        });
+    }
+    Kept {
+        config: json!({ "task": { "notation": "a × b", "modulus": modulus }, "seeds": { "data": 1, "model": seed } }),
+        told: CellSummary {
+            test_accuracy_epoch: grokked,
+            epochs: 900,
+            ..CellSummary::new("c", "finished", &Metrics::default())
+        },
+        metrics,
+    }
+}
+
+fn members(all: &[Kept]) -> Vec<Member<'_>> {
+    all.iter()
+        .map(|kept| Member {
+            run: None,
+            config: &kept.config,
+            metrics: &kept.metrics,
+            told: &kept.told,
+        })
+        .collect()
+}
+
+#[test]
+fn quartiles_are_numpys_and_count_those_that_never_did() {
+    let cells = [(1, Some(100)), (2, None), (3, Some(300)), (4, Some(200))];
+    let cells = cells.map(|(seed, grokked)| kept(59, seed, grokked));
+    let groups = groups(members(&cells));
+    assert_eq!(groups.len(), 1);
+    assert_eq!(
+        groups[0].verdict(),
+        "3 of 4 cells grokked; of those the median epoch is 200 (quartiles 150 – 250)"
+    );
+    assert_eq!(groups[0].row()[1..3], ["4", "3"]);
+    let never = [kept(59, 1, None), kept(59, 2, None)];
+    assert_eq!(
+        super::groups(members(&never))[0].verdict(),
+        "none of 2 cells grokked"
+    );
+}
+
+#[test]
+fn cells_are_grouped_by_what_they_differ_in() {
+    let cells = [kept(59, 1, Some(100)), kept(61, 1, None), kept(59, 2, None)];
+    let groups = groups(members(&cells));
+    let names: Vec<&str> = groups.iter().map(|g| g.name.as_str()).collect();
+    assert_eq!(names, ["mod 59", "mod 61"]);
+    let figure = by_seed(&groups);
+    let traces: Vec<&str> = figure["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        traces,
+        [
+            "mod 59: grokked",
+            "mod 59: did not, until",
+            "mod 61: did not, until"
+        ]
+    );
+    assert_eq!(
+        (&figure["data"][1]["x"], &figure["data"][1]["y"]),
+        (&json!(["2"]), &json!([900]))
+    );
+    assert_eq!(boxes(&groups)["data"].as_array().unwrap().len(), 1);
+    assert_eq!(super::groups(Vec::new()).len(), 0);
+}
+
+#[test]
+fn curves_lie_over_each_other_with_their_median() {
+    let cells = [1, 2, 9].map(|seed| kept(59, seed, None));
+    let groups = groups(members(&cells));
+    let [accuracy, loss] = groups[0].curves();
+    let names: Vec<&str> = accuracy["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names[2..],
+        ["data 1, model 9", "first quartile", "quartiles", "median"]
+    );
+    assert_eq!(loss["data"][5]["y"][9], 2.0);
+    assert_eq!(loss["data"][4]["y"][0], 5.5);
+    assert_eq!(loss["layout"]["yaxis"]["type"], "log");
+}
