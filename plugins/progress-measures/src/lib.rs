@@ -15,6 +15,7 @@
 //! | tensor `cube-cosines` | ⟨L, C_k⟩/‖L‖ with C_k ∝ cos w_k(f(a, b) − c) of length 1, `(frequencies)`; L not centred | the block, the group's classes |
 //! | `cube residual`, `cube loss` | ‖L − Σ_K α_k C_k‖/‖L‖, and the loss of Σ_K α_k C_k, uncorrected | the block |
 //! | `trig ratio, …` | Σ_K projections² / Σ (x − mean)², mean over neurons' inputs, outputs, logits; dead ones left out | the block |
+//! | `logits explained` | the same for logits and all frequencies, all classes together | the block |
 //! | `squared weights`, by parameter | Σθ² | |
 //! | `gini, W_E`, `gini, W_L` | of the norms by frequency, not squared (science §3.3) | |
 //!
@@ -33,6 +34,7 @@
 //! stream out, here it is in; the paper's text and code disagree on restricted loss, both are here under
 //! the names above; losses are aligned with epochs, the demo's are 99 off.
 
+mod config;
 mod figures;
 mod ground;
 mod losses;
@@ -41,6 +43,8 @@ mod point;
 mod project;
 mod thinned;
 
+pub use config::Config;
+use config::MOST_KEPT;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
@@ -51,50 +55,6 @@ use phases::{Metrics, Phases, Rule};
 use point::{Counts, Kept, Point};
 use project::{Cubes, Logits, Parts, projection};
 use thinned::Thinned;
-
-/// The most checkpoints whose parts along the directions are kept.
-const MOST_KEPT: usize = 512;
-
-/// The parameters.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
-#[schemars(crate = "grokrun_api::schemars")]
-pub struct Config {
-    /// auto (the one that suits the operation), additive, multiplicative or labels
-    pub basis: String,
-    /// final (of the last checkpoint; the series have those of each) or each (found at each checkpoint)
-    pub keys: String,
-    /// how key frequencies are found: W_L or W_E, norm above a quarter of the largest
-    pub rule: String,
-    /// these key frequencies instead, at all checkpoints
-    pub frequencies: Vec<usize>,
-    /// with keys = "final": at how many checkpoints the excluded losses are in the table, each of which keeps the train pairs' logits to the end
-    pub checkpoints: usize,
-    /// phases: train accuracy of a model that has memorised
-    pub memorised: f64,
-    /// phases: share of its peak that the test loss is at most when cleanup begins
-    pub cleanup: f64,
-    /// phases: how many train losses the test loss is at most when the model is stable
-    pub stable: f64,
-    /// phases: epochs that each of these must hold
-    pub hold: usize,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            basis: "auto".to_owned(),
-            keys: "final".to_owned(),
-            rule: "W_L".to_owned(),
-            frequencies: Vec::new(),
-            checkpoints: 32,
-            memorised: 0.99,
-            cleanup: 0.125,
-            stable: 10.0,
-            hold: 100,
-        }
-    }
-}
 
 /// The running analysis.
 pub struct ProgressMeasures {
@@ -130,38 +90,7 @@ impl Analysis for ProgressMeasures {
     ]);
 
     fn check(config: &Config) -> Result<(), Failure> {
-        let one_of = |parameter: &str, word: &str, choices: &[&str]| match choices.contains(&word) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                parameter,
-                format!("must be one of {}", choices.join(", ")),
-            )),
-        };
-        one_of("basis", &config.basis, &BasisKind::CHOICES)?;
-        one_of("keys", &config.keys, &["final", "each"])?;
-        KeyRule::parse("rule", &config.rule)?;
-        if config.frequencies.contains(&0) {
-            return Err(Failure::parameter("frequencies", "must be 1 or more each"));
-        }
-        if !(1..=MOST_KEPT).contains(&config.checkpoints) {
-            let message = format!("must be from 1 to {MOST_KEPT}");
-            return Err(Failure::parameter("checkpoints", message));
-        }
-        for (parameter, value) in [("memorised", config.memorised), ("cleanup", config.cleanup)] {
-            if value.is_nan() || value <= 0.0 || value > 1.0 {
-                return Err(Failure::parameter(
-                    parameter,
-                    "must be above 0 and at most 1",
-                ));
-            }
-        }
-        if !config.stable.is_finite() || config.stable < 1.0 {
-            return Err(Failure::parameter("stable", "must be at least 1"));
-        }
-        if config.hold == 0 {
-            return Err(Failure::parameter("hold", "must be at least 1"));
-        }
-        Ok(())
+        config.check()
     }
 
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
@@ -221,7 +150,7 @@ impl Analysis for ProgressMeasures {
 
         let logits = snapshot.logits()?.data();
         let losses = self.own_losses(logits, out);
-        let (kept, rows) = self.reduce(snapshot, logits, &w_l, losses[1])?;
+        let (kept, rows) = self.reduce(snapshot, logits, &w_l, losses[1], out)?;
         let cosines = kept.cubes.cosines();
         let frequencies: Vec<usize> = (1..=ground.frequencies()).collect();
         let projections: Vec<Vec<f64>> = frequencies
@@ -233,10 +162,6 @@ impl Analysis for ProgressMeasures {
         out.tensor("excluded-loss", &[frequencies.len()], narrow(&without));
         out.tensor("cube-cosines", &[frequencies.len()], narrow(&cosines));
         out.scalar("cubes explained", cosines.iter().map(|c| c * c).sum());
-        out.scalar(
-            "logits explained",
-            share_of_all(&kept.logits, logits, ground),
-        );
 
         let point = Point::of(ground, &self.counts, &kept, Some(&rows), &self.keys);
         for (name, value) in point.named() {
@@ -305,6 +230,7 @@ impl ProgressMeasures {
         logits: &[f32],
         w_l: &[f32],
         test_loss: f64,
+        out: &mut dyn Sink,
     ) -> Result<(Kept, Vec<f32>), Failure> {
         let ground = &self.ground;
         let (pre, post) = (snapshot.pre()?, snapshot.post()?);
@@ -312,6 +238,7 @@ impl ProgressMeasures {
         let shares_of_pre = Parts::of(ground, pre.data(), pre.size(1)).shares(ground);
         let neurons = Parts::of(ground, post.data(), d_mlp);
         let whole = Parts::of(ground, logits, ground.p);
+        out.scalar("logits explained", whole.explained(ground));
         let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
         let kept = Kept {
             epoch: snapshot.epoch(),
@@ -377,23 +304,6 @@ impl ProgressMeasures {
             KeyRule::NeuronLogitMap => "a norm in W_L above a quarter of the largest",
             KeyRule::Embedding => "a norm in W_E above a quarter of the largest",
         }
-    }
-}
-
-/// The share of the logits' variance over the block, all classes together, that lies on the directions
-/// of all frequencies.
-fn share_of_all(parts: &Logits, logits: &[f32], ground: &Ground) -> f64 {
-    let p = ground.p;
-    let mut variance = 0.0;
-    for (pair, _) in &ground.block {
-        let row = logits[pair * p..(pair + 1) * p].iter().zip(&parts.mean);
-        variance += row.map(|(x, m)| (f64::from(*x) - m).powi(2)).sum::<f64>();
-    }
-    let along: f64 = parts.whole.iter().map(|c| f64::from(*c).powi(2)).sum();
-    if variance == 0.0 {
-        0.0
-    } else {
-        along / variance
     }
 }
 

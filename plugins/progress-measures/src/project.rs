@@ -54,25 +54,38 @@ impl Parts {
         }
     }
 
+    /// Σ (x − mean)² of each column over the block, `(width)`.
+    fn variance(&self, ground: &Ground) -> Vec<f64> {
+        let pairs = ground.block.len() as f64;
+        let of = |(square, mean): (&f64, &f64)| {
+            let energy = square - mean * mean * pairs;
+            // What rounding leaves of a constant column is no variance; NaN stays.
+            if energy <= 1e-12 * square {
+                0.0
+            } else {
+                energy
+            }
+        };
+        self.squares.iter().zip(&self.mean).map(of).collect()
+    }
+
+    /// The share of the variance of all columns together that lies on the directions of all
+    /// frequencies; 0 where there is none.
+    pub(crate) fn explained(&self, ground: &Ground) -> f64 {
+        let variance: f64 = self.variance(ground).iter().sum();
+        let along: f64 = self.along.iter().map(|c| c * c).sum();
+        if variance == 0.0 {
+            0.0
+        } else {
+            along / variance
+        }
+    }
+
     /// For each frequency the mean over columns of its share of the column's variance,
     /// `(frequencies)`: Σ projections² / Σ (x − mean)². Columns without variance (dead neurons) do not
     /// count; NaN if there is no other. Their sum over the key frequencies is the trig ratio.
     pub(crate) fn shares(&self, ground: &Ground) -> Vec<f64> {
-        let pairs = ground.block.len() as f64;
-        let variance: Vec<f64> = self
-            .squares
-            .iter()
-            .zip(&self.mean)
-            .map(|(square, mean)| {
-                let energy = square - mean * mean * pairs;
-                // What rounding leaves of a constant column is no variance; NaN stays.
-                if energy <= 1e-12 * square {
-                    0.0
-                } else {
-                    energy
-                }
-            })
-            .collect();
+        let variance = self.variance(ground);
         let units = variance.iter().filter(|v| **v != 0.0).count() as f64;
         let mut shares = vec![0.0; ground.frequencies()];
         let rows = self.along.chunks_exact(self.mean.len().max(1));
