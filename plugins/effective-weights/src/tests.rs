@@ -249,3 +249,18 @@ fn wrong_parameters_and_shapes_are_refused() {
     let error = run(&mut analysis, &[smaller]).unwrap_err().to_string();
     assert!(error.contains("embed.W_E"), "{error}");
 }
+
+#[test]
+fn the_smallest_moduli_do_not_break_it() {
+    for p in 2..6 {
+        let n = p as u32;
+        for task in [
+            task("add", p, |a, b| Some((a + b) % n)),
+            task("mul", p, |a, b| Some(a * b % n)),
+            task("div", p, |a, b| (b != 0).then_some(a % n)),
+        ] {
+            let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+            assert!(found.figure("W_attn").is_some(), "{}", task.cell);
+        }
+    }
+}
