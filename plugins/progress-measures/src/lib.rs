@@ -25,10 +25,13 @@
 //! the last one, exact, from what is kept of each: the parts of logits and neurons along all directions,
 //! 2 p² f32, of 512 checkpoints evenly spread at the most; and for the excluded losses, which need the
 //! logits themselves, those of the train pairs of `checkpoints` evenly spread ones. At p = 113 that is at
-//! most 54 MB and, with 32 checkpoints, 56 MB a cell.
+//! most 52 MB and, with 32 checkpoints, 56 MB a cell.
 //!
 //! **Phases** are found by the rule of [`Config`]'s last four parameters from the history alone and
 //! are in the table `phases`.
+//!
+//! `check/measures.py`, beside this folder, computes most of the above again with numpy from a cell's
+//! last checkpoint and compares.
 //!
 //! Differences from the originals (science §3.5): the demo's one-off excluded logits leave the residual
 //! stream out, here it is in; the paper's text and code disagree on restricted loss, both are here under
@@ -289,6 +292,13 @@ impl ProgressMeasures {
                 "measures are of the {} pairs whose operands and label are in the group; the loss and accuracy of the other {} pairs are series of their own",
                 ground.block.len(),
                 ground.outside.len()
+            ));
+        }
+        if 2 * self.keys.len() > ground.frequencies() {
+            out.note(format!(
+                "{} of {} frequencies are key at the last checkpoint: with so many, projecting is little more than averaging over the pairs of a label, and trig and restricted loss can be low for a model that has only memorised",
+                self.keys.len(),
+                ground.frequencies()
             ));
         }
         if ground.directions.is_empty() {

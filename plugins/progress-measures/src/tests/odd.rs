@@ -81,6 +81,20 @@ fn what_has_no_directions_says_so_and_small_tasks_work() {
 }
 
 #[test]
+fn too_many_key_frequencies_are_remarked_on() {
+    let task = add();
+    let expert = Expert::additive(P, &[2, 5, 9]);
+    for (data, many) in [
+        (random(&task, 0, 3), true),
+        (expert.snapshot(&task, 0), false),
+    ] {
+        let found = analyse(Config::default(), &task, vec![data]);
+        let remarked = |note: &&str| note.contains("11 of 11 frequencies are key");
+        assert_eq!(found.notes().iter().any(remarked), many);
+    }
+}
+
+#[test]
 fn a_model_that_has_diverged_is_not_hidden() {
     let task = add();
     let mut data = random(&task, 0, 1);
