@@ -6,6 +6,9 @@ use grokrun_measures::{Frames, rounded};
 
 use crate::spectrum::{Shares, effective_terms};
 
+/// Basis functions whose names fit on an axis.
+const NAMED: usize = 20;
+
 /// The maps of one snapshot.
 #[derive(Default)]
 pub(crate) struct Maps {
@@ -190,6 +193,7 @@ impl Past {
         let figure = terms("Mean squared spectrum of all neurons");
         let mean = |maps: &Maps| heatmap(&maps.mean, p, Colors::Sequential, &names);
         out.figure("mean-spectrum", self.moving(figure, last, mean));
+        self.draw_largest(last, &names, terms, out);
         if let Some(noise) = &self.noise {
             let narrow: Vec<f32> = noise.iter().map(|x| *x as f32).collect();
             let figure = terms("Mean squared spectrum of Gaussian noise").trace(heatmap(
@@ -200,6 +204,37 @@ impl Past {
             ));
             out.figure("noise-spectrum", figure);
         }
+    }
+
+    /// The mean squared spectrum at the basis functions that have most of it at the last snapshot, few
+    /// enough for their names to be read.
+    fn draw_largest(
+        &self,
+        last: &Maps,
+        names: &[String],
+        terms: impl Fn(&str) -> Figure,
+        out: &mut dyn Sink,
+    ) {
+        let p = names.len();
+        let at = |i: usize, j: usize| f64::from(last.mean[i * p + j]);
+        let both = |i: usize| (0..p).map(|j| at(i, j) + at(j, i)).sum::<f64>();
+        let weights: Vec<f64> = (0..p).map(both).collect();
+        let mut rows: Vec<usize> = (0..p).collect();
+        rows.sort_by(|i, j| weights[*j].total_cmp(&weights[*i]).then(i.cmp(j)));
+        rows.truncate(NAMED);
+        rows.sort_unstable();
+        let labels: Vec<String> = rows.iter().map(|row| names[*row].clone()).collect();
+        let part = |maps: &Maps| {
+            let row = |i: &usize| {
+                rows.iter()
+                    .map(|j| maps.mean[i * p + j])
+                    .collect::<Vec<f32>>()
+            };
+            let values: Vec<f32> = rows.iter().flat_map(row).collect();
+            heatmap(&values, rows.len(), Colors::Sequential, &labels)
+        };
+        let figure = terms("Mean squared spectrum of all neurons: its largest basis functions");
+        out.figure("mean-spectrum-largest", self.moving(figure, last, part));
     }
 
     /// How many of the maps are heads': they come first.

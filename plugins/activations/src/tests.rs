@@ -101,6 +101,11 @@ fn planted_maps_have_their_spectra() {
             (&largest["a"], &largest["b"]),
             (&json!("const"), &json!("cos 7"))
         );
+        // The six functions that have something are among those with readable names.
+        let figure = &found.figure("mean-spectrum-largest").unwrap()["data"][0];
+        for name in ["const", "cos 2", "cos 3", "sin 3", "cos 5", "cos 7"] {
+            assert!(figure["x"].as_array().unwrap().contains(&json!(name)));
+        }
         let spectrum = found.tensor("neuron-0-spectrum").unwrap().1;
         let got = f64::from(spectrum[row("cos 2") * 23 + row("cos 5")]);
         assert!((got - n / 2.0).abs() < 1e-5, "{got}");
