@@ -36,7 +36,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     let analyses = Analyses::new(&registry, &requests);
 
     let bars = MultiProgress::new();
-    log::start(&run.log_path(), LevelFilter::WARN, &bars).map_err(Failure::request)?;
+    log::start(&run.log_path(None), LevelFilter::WARN, &bars).map_err(Failure::request)?;
     let span = tracing::info_span!("run", run = plan.name);
     let _in_run = span.enter();
     let interrupted = stop_on_ctrl_c()?;
@@ -65,7 +65,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
             run.path().join("report.html").display()
         ))?;
     }
-    let failed = analyses.failed_in(&plan, &run)?;
+    let failed = analyses.failed_in(&plan.cells, &run)?;
     analysis_failures(&failed);
     Ok(match failed.is_empty() {
         true => ExitCode::SUCCESS,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use grokrun_engine::Backend;
 
+use crate::shard::ShardArg;
+
 /// Trains the small transformers of the grokking literature from a short TOML spec.
 #[derive(Debug, Parser)]
 #[command(
@@ -136,6 +138,11 @@ pub(crate) struct RunArgs {
     /// Start over, even where this spec's run could be continued
     #[arg(long)]
     pub(crate) fresh: bool,
+
+    /// Train only part I of N of the cells, beside other processes; auto takes both from the array
+    /// of Slurm, auto/N the index from an indexed Kubernetes job
+    #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["force", "fresh"])]
+    pub(crate) shard: Option<ShardArg>,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]

@@ -14,6 +14,7 @@ mod plugins;
 mod progress;
 mod report;
 mod run;
+mod shard;
 mod show;
 mod spec;
 

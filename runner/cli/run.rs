@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Survey};
+use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Shard, Survey};
 use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
@@ -12,8 +12,8 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::args::RunArgs;
 use crate::output::{Failure, print, say};
 use crate::progress::{Mode, Progress};
-use crate::report::Refresher;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, show, spec};
+use crate::report::{self, Refresher};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
 
 /// Runs the command.
 ///
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let analyses = Analyses::new(&registry, &plan.analyses);
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;
+    let shard = args.shard.map(shard::settle).transpose()?;
     let run = RunDir::open(
         &args.out,
         &plan.name,
@@ -37,7 +38,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     .map_err(SessionError::from)?;
 
     let bars = MultiProgress::new();
-    let log_path = run.log_path();
+    let part = shard.map(Shard::file_name);
+    let log_path = run.log_path(part.as_deref());
     log::start(&log_path, console_level(args), &bars).map_err(|error| {
         Failure::request(format!(
             "the log {} cannot be opened: {error}",
@@ -55,26 +57,33 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     );
 
     let interrupted = stop_on_ctrl_c()?;
-    let mut progress = Progress::new(Mode::choose(args.quiet), bars, plan.cells.len());
+    let cells = shard.map_or(plan.cells.len(), |shard| shard.cells(&survey).len());
+    let mut progress = Progress::new(Mode::choose(args.quiet), bars, cells);
     let session = Session {
         plan,
         survey: &survey,
         run: &run,
         choice: &choice,
         analyses: &analyses,
+        shard,
         interrupted: &interrupted,
     };
-    let refresher = Refresher::start(run.path());
-    let report = session.train(&mut progress);
+    // Shards leave the report to their end: each would make all of it.
+    let refresher = match shard {
+        None => Refresher::start(run.path()),
+        Some(_) => None,
+    };
+    let trained = session.train(&mut progress);
     progress.close();
-    if let Some(refresher) = refresher {
-        refresher.finish();
+    match refresher {
+        Some(refresher) => refresher.finish(),
+        None => report::write(run.path()),
     }
-    if let Err(error) = &report {
+    if let Err(error) = &trained {
         // Not at a level that the console shows: the error itself goes there.
         tracing::info!(%error, "run failed");
     }
-    let code = finish(args, &run, &report?)?;
+    let code = finish(args, &run, &trained?)?;
     // A plugin that cannot be used is somebody's analysis that was not made.
     Ok(
         match registry.failures().is_empty() || code != ExitCode::SUCCESS {
@@ -85,9 +94,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
 }
 
 fn access(args: &RunArgs) -> Access {
-    match (args.force, args.fresh) {
-        (true, _) => Access::Force,
-        (_, true) => Access::Fresh,
+    match (args.force, args.fresh, args.shard) {
+        (true, ..) => Access::Force,
+        (_, true, _) => Access::Fresh,
+        (_, _, Some(_)) => Access::Share,
         _ => Access::Continue,
     }
 }
@@ -123,17 +133,23 @@ fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Fai
     if report.ending == Ending::Interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    if !report.failed.is_empty() {
-        return Err(Failure::running(format!(
-            "training failed in {}: the loss is not a finite number any more; a smaller learning rate may help",
-            report.failed.join(", ")
-        )));
+    if let Some(failure) = training_failures(&report.failed) {
+        return Err(failure);
     }
     analysis_failures(&report.failed_analyses);
     Ok(match report.failed_analyses.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(ANALYSIS_FAILED),
     })
+}
+
+/// What is said of the cells whose training failed, each with the reason.
+fn training_failures(failed: &[[String; 2]]) -> Option<Failure> {
+    let lines: Vec<String> = failed
+        .iter()
+        .map(|[cell, why]| format!("error: training failed in {cell}: {why}"))
+        .collect();
+    (!lines.is_empty()).then(|| Failure::running(lines.join("\n")))
 }
 
 /// Says on standard error which analyses failed and why; training is not touched by that.

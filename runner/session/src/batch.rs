@@ -14,10 +14,7 @@ pub struct Batch {
 /// Groups the cells `pending` (number in the plan, epochs done) into batches of at most
 /// `largest` cells, in the plan's order.
 pub fn batches(sizes: &[CellSize], pending: &[(usize, u64)], largest: usize) -> Vec<Batch> {
-    let alike = |i: usize, j: usize| {
-        let (a, b) = (&sizes[i], &sizes[j]);
-        (a.shape, a.train, a.test) == (b.shape, b.train, b.test)
-    };
+    let alike = |i: usize, j: usize| sizes[i].trains_with(&sizes[j]);
     let mut batches: Vec<Batch> = Vec::new();
     for &(cell, from) in pending {
         let open = batches.iter_mut().find(|batch| {

@@ -8,14 +8,17 @@
 
 mod analyses;
 mod batch;
+mod books;
 mod describe;
 mod error;
 mod live;
 mod material;
 mod preview;
+mod shard;
 mod status;
 mod stop;
 mod survey;
+mod together;
 mod train;
 mod weights;
 
@@ -23,5 +26,6 @@ pub use analyses::{Analyses, Stored};
 pub use batch::{Batch, batches};
 pub use error::SessionError;
 pub use preview::Preview;
+pub use shard::Shard;
 pub use survey::{CellSize, Survey, size_in_words};
 pub use train::{Ending, Event, Report, Session, Watch};

@@ -34,6 +34,11 @@ impl Status {
         }
     }
 
+    /// Whether a word of the summary says that nothing of the cell is left to train.
+    pub(crate) fn is_end(word: &str) -> bool {
+        word != Status::Training.word()
+    }
+
     /// As it is saved.
     pub(crate) fn to_json(self) -> Value {
         json!({ "status": self.word() })

@@ -32,6 +32,11 @@ fn history_bytes(epochs: u64) -> u64 {
 }
 
 impl CellSize {
+    /// Whether both can be replicas of one program.
+    pub(crate) fn trains_with(&self, other: &CellSize) -> bool {
+        (self.shape, self.train, self.test) == (other.shape, other.train, other.test)
+    }
+
     /// Memory, files and work of one cell.
     pub fn estimate(&self) -> Estimate {
         let estimate = Estimate::new(&self.shape, self.train, self.test, 1);

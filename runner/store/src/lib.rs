@@ -44,7 +44,7 @@ pub use cell::CellDir;
 pub use error::{ErrorKind, StoreError};
 pub use findings::{FindingFiles, FoundTensor};
 pub use metrics::{Metrics, Row};
-pub use run::{Access, RunDir};
+pub use run::{Access, Claim, RunDir};
 pub use state::State;
 pub use summary::{Best, CellSummary, Summary};
 pub use tensors::Tensor;

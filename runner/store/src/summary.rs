@@ -3,6 +3,8 @@
 //! A list with one object a cell, so that pandas, polars and DuckDB read it as a table. It is the
 //! one result that depends on the machine: it holds wall times and the device's name.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::number_or_null;
@@ -13,7 +15,7 @@ use crate::{Metrics, Row, VERSION};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Summary {
-    /// In the order in which they were first set.
+    /// In the plan's order.
     pub cells: Vec<CellSummary>,
 }
 
@@ -21,6 +23,32 @@ impl Summary {
     /// What is known of a cell.
     pub fn cell(&self, id: &str) -> Option<&CellSummary> {
         self.cells.iter().find(|cell| cell.cell == id)
+    }
+
+    /// With these cells in the place of what was known of them.
+    #[must_use]
+    pub fn with(self, cells: &Summary) -> Summary {
+        let known: BTreeMap<String, CellSummary> = self
+            .cells
+            .into_iter()
+            .chain(cells.cells.iter().cloned())
+            .map(|cell| (cell.cell.clone(), cell))
+            .collect();
+        Summary {
+            cells: known.into_values().collect(),
+        }
+    }
+
+    /// In the order of `ids`; cells that are not among them come after, by name.
+    #[must_use]
+    pub fn in_order(mut self, ids: &[&str]) -> Summary {
+        let place: BTreeMap<&str, usize> = ids.iter().copied().zip(0..).collect();
+        let key = |cell: &CellSummary| {
+            let place = place.get(cell.cell.as_str()).copied();
+            (place.unwrap_or(usize::MAX), cell.cell.clone())
+        };
+        self.cells.sort_by_cached_key(key);
+        self
     }
 
     /// Puts a cell in the place of its earlier summary, or at the end.

@@ -101,9 +101,13 @@ impl<'a> Analyses<'a> {
     ///
     /// # Errors
     /// When the findings cannot be read.
-    pub fn failed_in(&self, plan: &Plan, run: &RunDir) -> Result<Vec<[String; 3]>, SessionError> {
+    pub fn failed_in<'c>(
+        &self,
+        cells: impl IntoIterator<Item = &'c Cell>,
+        run: &RunDir,
+    ) -> Result<Vec<[String; 3]>, SessionError> {
         let mut failed = Vec::new();
-        for cell in plan.cells.iter().filter(|_| !self.is_empty()) {
+        for cell in cells.into_iter().filter(|_| !self.is_empty()) {
             let dir = run.cell(&cell.id)?;
             for (found, _) in &self.asked {
                 let index = dir.read_findings(found.name())?;

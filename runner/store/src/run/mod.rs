@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+pub use self::lock::Claim;
+use self::lock::Hold;
 pub(crate) use self::manifest::Manifest;
 use crate::cell::CellDir;
 use crate::{ErrorKind, StoreError, Summary, atomic};
@@ -17,6 +19,8 @@ const SPEC: &str = "spec.toml";
 const RESOLVED: &str = "resolved.toml";
 const SUMMARY: &str = "summary.json";
 const LOG: &str = "log.jsonl";
+const LOG_STEM: &str = "log.";
+const LOG_EXTENSION: &str = ".jsonl";
 const CELLS: &str = "cells";
 
 /// What goes when a run starts over: all that grokrun writes beside `run.json`, and nothing that
@@ -32,12 +36,26 @@ pub enum Access {
     Force,
     /// `--fresh`: delete it and start over; refuse if it is another spec's.
     Fresh,
+    /// `--shard`: continue it beside other processes that do the same, each on cells of its own,
+    /// which it claims ([`RunDir::claim`]); refuse if it is another spec's.
+    Share,
 }
 
-/// A run directory that this process alone may write, until it is dropped.
+impl Access {
+    fn hold(self) -> Hold {
+        match self {
+            Access::Share => Hold::Shared,
+            Access::Continue | Access::Force | Access::Fresh => Hold::Alone,
+        }
+    }
+}
+
+/// A run directory that this process may write, alone or with others that share it, until it is
+/// dropped.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    hold: Hold,
     /// Open, and so locked, as long as this lives; the system unlocks it even after a kill.
     _lock: File,
 }
@@ -69,12 +87,22 @@ impl RunDir {
     ) -> Result<RunDir, StoreError> {
         let path = out.join(folder_name(name, "run", out)?);
         create(out, &path)?;
-        let lock = lock::acquire(&path)?;
+        let hold = access.hold();
+        let lock = lock::acquire(&path, hold)?;
+        let _opening = lock::wait(&path, lock::OPENING)?;
         atomic::probe(&path)
             .map_err(|error| StoreError::unwritable("cannot write into", &path, &error))?;
-        let run = RunDir { path, _lock: lock };
+        let run = RunDir {
+            path,
+            hold,
+            _lock: lock,
+        };
         run.settle(Manifest::new(name, fingerprint), access)?;
-        atomic::sweep(&run.path)?;
+        if hold == Hold::Alone {
+            // What a shared run has half written may be another process's, at work: each sweeps the
+            // cells it claims.
+            atomic::sweep(&run.path)?;
+        }
         run.write_if_new(SPEC, spec)?;
         run.write_if_new(RESOLVED, resolved)?;
         Ok(run)
@@ -96,10 +124,29 @@ impl RunDir {
             return Err(missing());
         }
         Manifest::read(path)?.ok_or_else(missing)?;
-        let lock = lock::acquire(path)?;
+        let hold = Hold::Alone;
+        let lock = lock::acquire(path, hold)?;
         atomic::sweep(path)?;
         let path = path.to_owned();
-        Ok(RunDir { path, _lock: lock })
+        Ok(RunDir {
+            path,
+            hold,
+            _lock: lock,
+        })
+    }
+
+    /// Makes a cell this process's own. Where the run is, so is every cell.
+    ///
+    /// # Errors
+    /// Another process has claimed it, or it cannot be locked.
+    pub fn claim(&self, id: &str) -> Result<Claim, StoreError> {
+        if self.hold == Hold::Alone {
+            return Ok(Claim { _lock: None });
+        }
+        let cell = self.cell(id)?;
+        let lock = lock::acquire_cell(cell.path())?;
+        atomic::sweep(cell.path())?;
+        Ok(Claim { _lock: Some(lock) })
     }
 
     /// The spec with every default written out.
@@ -116,6 +163,9 @@ impl RunDir {
         let start_over = match Manifest::read(&self.path)? {
             None => return ours.write(&self.path),
             Some(found) if found.fingerprint == ours.fingerprint => {
+                if found.clearing && self.hold == Hold::Shared {
+                    return Err(self.half_cleared());
+                }
                 access == Access::Fresh || found.clearing
             }
             Some(_) if access == Access::Force => true,
@@ -128,16 +178,39 @@ impl RunDir {
         for name in CONTENTS {
             remove(&self.path.join(name))?;
         }
+        self.remove_logs()?;
         // A loss of power must not bring the old files back under the new manifest.
         atomic::sync_folder(&self.path)
             .map_err(|error| StoreError::io("cannot write", &self.path, &error))?;
         ours.write(&self.path)
     }
 
+    /// The logs of processes that shared the run.
+    fn remove_logs(&self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::io("cannot read the folder", &self.path, &error);
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let of_part = |name: &str| name.starts_with(LOG_STEM) && name.ends_with(LOG_EXTENSION);
+            if entry.file_name().to_str().is_some_and(of_part) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn half_cleared(&self) -> StoreError {
+        let message = format!(
+            "{} was being started over when that process ended; run the spec once without --shard, \
+             or with --fresh, before shards share it",
+            self.path.display()
+        );
+        StoreError::new(ErrorKind::Busy, &self.path, message)
+    }
+
     fn other_spec(&self, access: Access) -> StoreError {
         let hint = match access {
             Access::Fresh => " (--fresh starts over only the same spec)",
-            Access::Continue | Access::Force => "",
+            Access::Continue | Access::Force | Access::Share => "",
         };
         let message = format!(
             "{} holds the run of another spec, see {} there; give this one another name \
@@ -161,9 +234,13 @@ impl RunDir {
         &self.path
     }
 
-    /// Where the logger appends: `log.jsonl`.
-    pub fn log_path(&self) -> PathBuf {
-        self.path.join(LOG)
+    /// Where the logger appends: `log.jsonl`, or, of a process that shares the run, `log.<part>.jsonl`,
+    /// since lines of several machines would tear each other.
+    pub fn log_path(&self, part: Option<&str>) -> PathBuf {
+        match part {
+            None => self.path.join(LOG),
+            Some(part) => self.path.join(format!("{LOG_STEM}{part}{LOG_EXTENSION}")),
+        }
     }
 
     /// The folder of one cell, created if need be.
@@ -195,12 +272,20 @@ impl RunDir {
         })
     }
 
-    /// Writes `summary.json`.
+    /// Puts these cells into `summary.json`, in the place of what it said of them; the rest of it, by
+    /// processes that share the run, stays. The cells come in the order of `ids`, others after them.
+    /// A summary that is damaged is made anew from these cells.
     ///
     /// # Errors
     /// The disk is full or cannot be written.
-    pub fn write_summary(&self, summary: &Summary) -> Result<(), StoreError> {
-        write_json(&self.path.join(SUMMARY), summary)
+    pub fn write_summary(&self, cells: &Summary, ids: &[&str]) -> Result<(), StoreError> {
+        let _held = lock::wait(&self.path, lock::SUMMARY)?;
+        let known = match self.hold {
+            Hold::Alone => Summary::default(),
+            Hold::Shared => self.read_summary().unwrap_or_default().unwrap_or_default(),
+        };
+        let merged = known.with(cells).in_order(ids);
+        write_json(&self.path.join(SUMMARY), &merged)
     }
 }
 
@@ -270,7 +355,9 @@ fn check_is_run(path: &Path) -> Result<(), StoreError> {
     }
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        if name != lock::NAME && name != manifest::NAME && !atomic::is_leftover(&name) {
+        let locks = [lock::NAME, lock::OPENING, lock::SUMMARY];
+        let ours = locks.iter().any(|lock| name == *lock) || name == manifest::NAME;
+        if !ours && !atomic::is_leftover(&name) {
             return Err(not_a_run(
                 "is not a run directory: it has files but no run.json",
             ));

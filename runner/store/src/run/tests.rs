@@ -30,8 +30,8 @@ impl Out {
             .unwrap()
             .write_config(&serde_json::json!({"p": 5}))
             .unwrap();
-        run.write_summary(&Summary::default()).unwrap();
-        fs::write(run.log_path(), "{}\n").unwrap();
+        run.write_summary(&Summary::default(), &[]).unwrap();
+        fs::write(run.log_path(None), "{}\n").unwrap();
         out
     }
 
@@ -259,7 +259,7 @@ fn a_summary_comes_back() {
     assert_eq!(run.read_summary().unwrap(), None);
     let mut summary = Summary::default();
     summary.set(CellSummary::new("c", "interrupted", &Metrics::default()));
-    run.write_summary(&summary).unwrap();
+    run.write_summary(&summary, &[]).unwrap();
     assert_eq!(run.read_summary().unwrap(), Some(summary));
     fs::write(out.file("summary.json"), "[{").unwrap();
     assert_eq!(run.read_summary().unwrap_err().kind(), ErrorKind::Altered);
@@ -274,4 +274,72 @@ fn a_link_to_another_disk_is_removed_and_not_followed() {
     std::os::unix::fs::symlink(disk.path(), out.file("cells")).unwrap();
     out.open("one", Access::Fresh).unwrap();
     assert!(disk.path().join("data").exists() && !out.file("cells").exists());
+}
+
+#[test]
+fn shards_share_a_run_and_own_their_cells() {
+    let out = Out::new();
+    let one = out.open("one", Access::Share).unwrap();
+    let two = out.open("one", Access::Share).unwrap();
+    refused(
+        out.open("one", Access::Continue),
+        ErrorKind::Busy,
+        &["another process"],
+    );
+    refused(
+        out.open("two", Access::Share),
+        ErrorKind::OtherSpec,
+        &["another spec"],
+    );
+
+    let claim = one.claim("c").unwrap();
+    let error = two.claim("c").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.to_string().contains("cells/c"), "{error}");
+    let _other = two.claim("d").unwrap();
+    assert!(lock::is_held(two.cell("c").unwrap().path()));
+    drop(claim);
+    assert!(!lock::is_held(two.cell("c").unwrap().path()));
+    two.claim("c").unwrap();
+
+    drop((one, two));
+    let alone = out.open("one", Access::Continue).unwrap();
+    refused(
+        out.open("one", Access::Share),
+        ErrorKind::Busy,
+        &["another process"],
+    );
+    alone.claim("c").unwrap();
+    alone.claim("c").unwrap();
+}
+
+#[test]
+fn shards_add_to_one_summary_in_the_order_of_the_plan() {
+    let told = |cell: &str| {
+        let mut summary = Summary::default();
+        summary.set(CellSummary::new(cell, "finished", &Metrics::default()));
+        summary
+    };
+    let out = Out::new();
+    let (one, two) = (
+        out.open("one", Access::Share).unwrap(),
+        out.open("one", Access::Share).unwrap(),
+    );
+    let plan = ["b", "a", "c"];
+    two.write_summary(&told("c"), &plan).unwrap();
+    one.write_summary(&told("a"), &plan).unwrap();
+    one.write_summary(&told("b"), &plan).unwrap();
+    let summary = two.read_summary().unwrap().unwrap();
+    let cells: Vec<&str> = summary.cells.iter().map(|c| c.cell.as_str()).collect();
+    assert_eq!(cells, plan);
+}
+
+#[test]
+fn starting_over_takes_the_logs_of_shards_too() {
+    let out = Out::with_run();
+    fs::write(out.file("log.1-of-2.jsonl"), "{}\n").unwrap();
+    fs::write(out.file("notes.jsonl"), "mine").unwrap();
+    out.open("one", Access::Fresh).unwrap();
+    assert!(!out.file("log.1-of-2.jsonl").exists());
+    assert!(out.file("notes.jsonl").exists());
 }

@@ -1,0 +1,93 @@
+//! What became of each cell so far, and when that is written down.
+
+use std::time::{Duration, Instant};
+
+use grokrun_store::{CellSummary, Metrics, RunDir, Summary};
+
+use crate::SessionError;
+use crate::status::Status;
+
+/// The least time between two summaries while batches follow each other quickly: in a sweep of
+/// thousands of cells each is long.
+const WRITE_EVERY: Duration = Duration::from_secs(2);
+
+/// A session's summary, and the cells that failed.
+pub(crate) struct Books<'a> {
+    run: &'a RunDir,
+    /// all of the plan's, in its order
+    ids: Vec<&'a str>,
+    pub(crate) summary: Summary,
+    failed: Vec<[String; 2]>,
+    written: Instant,
+}
+
+impl<'a> Books<'a> {
+    /// Goes on from what a summary says of the session's cells.
+    pub(crate) fn open(run: &'a RunDir, ids: Vec<&'a str>, summary: Summary) -> Books<'a> {
+        Books {
+            run,
+            ids,
+            summary,
+            failed: Vec::new(),
+            written: Instant::now(),
+        }
+    }
+
+    /// Puts a cell down as failed for a reason outside its training: it is taken up again by the
+    /// next session.
+    pub(crate) fn fail(&mut self, id: &str, error: SessionError) {
+        let why = error.to_string();
+        tracing::info!(cell = id, why, "cell fails");
+        let known = self.summary.cell(id).cloned();
+        let told = known
+            .unwrap_or_else(|| CellSummary::new(id, Status::Failed.word(), &Metrics::default()));
+        self.summary.set(CellSummary {
+            status: Status::Failed.word().to_owned(),
+            verdict: format!("failed: {why}"),
+            ..told
+        });
+        self.note(id, why);
+    }
+
+    /// Notes that something failed in a cell that is trained: its analyses could not be written.
+    pub(crate) fn note(&mut self, id: &str, why: String) {
+        self.failed.push([id.to_owned(), why]);
+    }
+
+    /// Whether this session could not do what a cell needs.
+    pub(crate) fn has_failed(&self, id: &str) -> bool {
+        self.failed.iter().any(|[failed, _]| failed == id)
+    }
+
+    /// Writes the summary.
+    pub(crate) fn write(&mut self) -> Result<(), SessionError> {
+        self.written = Instant::now();
+        Ok(self.run.write_summary(&self.summary, &self.ids)?)
+    }
+
+    /// Writes the summary unless it was written just now.
+    pub(crate) fn write_now_and_then(&mut self) -> Result<(), SessionError> {
+        match self.written.elapsed() >= WRITE_EVERY {
+            true => self.write(),
+            false => Ok(()),
+        }
+    }
+
+    /// The summary in the plan's order, and the cells that failed with the reason: those put down, and
+    /// those whose loss was no number.
+    pub(crate) fn close(self) -> (Summary, Vec<[String; 2]>) {
+        let diverged: Vec<[String; 2]> = self
+            .summary
+            .cells
+            .iter()
+            .filter(|told| told.status == Status::Failed.word() && !self.has_failed(&told.cell))
+            .map(|told| {
+                let why = told.verdict.trim_start_matches("failed: ");
+                let advice = format!("{why}; a smaller learning rate may help");
+                [told.cell.clone(), advice]
+            })
+            .collect();
+        let failed = [self.failed, diverged].concat();
+        (self.summary.in_order(&self.ids), failed)
+    }
+}

@@ -1,0 +1,255 @@
+//! Cells that train together: windows of epochs, and the checkpoints and saved states between them.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use grokrun_engine::{Executor, Program};
+
+use crate::SessionError;
+use crate::analyses::Follower;
+use crate::batch::Batch;
+use crate::books::Books;
+use crate::live::Live;
+use crate::status::{Status, summarize};
+use crate::train::{Ending, Event, Session, Watch};
+
+/// The least time between two saved states: what a killed process loses at most.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+
+/// A device without its number of threads, on which no result depends.
+fn kind(device: &str) -> &str {
+    device.split(',').next().unwrap_or(device)
+}
+
+impl Session<'_> {
+    /// Trains a batch until each of its cells is done. A cell that cannot be opened is put down as
+    /// failed, and the others go on.
+    ///
+    /// # Errors
+    /// When the device fails or the run cannot be written: all of the batch has to be given up.
+    pub(crate) fn train_batch(
+        &self,
+        batch: &Batch,
+        watch: &mut dyn Watch,
+        books: &mut Books,
+    ) -> Result<Ending, SessionError> {
+        let mut lives = Vec::with_capacity(batch.cells.len());
+        // Held until the batch ends.
+        let mut claims = Vec::new();
+        for &index in &batch.cells {
+            claims.push(self.run.claim(&self.plan.cells[index].id)?);
+            match self.bring_to_life(index, batch.from) {
+                Ok(live) => lives.push(live),
+                Err(error) if error.is_request() => return Err(error),
+                Err(error) => books.fail(&self.plan.cells[index].id, error),
+            }
+        }
+        let follower = self.follow(&mut lives)?;
+        let started = Instant::now();
+        let mut announced = false;
+        // A cell that ends leaves the batch; the others go on without it, with the same results.
+        while !lives.is_empty() {
+            let mut executor = self.open(&lives)?;
+            if !std::mem::replace(&mut announced, true) {
+                let ids: Vec<&str> = lives.iter().map(|live| live.cell.id.as_str()).collect();
+                let device = executor.device();
+                tracing::info!(cells = ids.len(), from = batch.from, device, "batch starts");
+                for id in &ids {
+                    let told = books.summary.cell(id).filter(|_| batch.from > 0);
+                    if let Some(other) = told.and_then(|t| t.device.as_ref())
+                        && kind(other) != kind(&device)
+                    {
+                        tracing::warn!(
+                            cell = id,
+                            "continues on {device} what began on {other}: the result is close to, not byte for byte, that of one device"
+                        );
+                    }
+                }
+                let epochs = self.plan.train.epochs;
+                watch.event(Event::Batch {
+                    cells: &ids,
+                    from: batch.from,
+                    epochs,
+                    device: &device,
+                });
+            }
+            let ending =
+                self.train_until_one_ends(&mut *executor, &mut lives, follower.as_ref(), watch)?;
+            let seconds = Some(started.elapsed().as_secs_f64());
+            for live in &lives {
+                live.save()?;
+                live.write_metrics()?;
+                let device = Some(executor.device());
+                let told = summarize(&live.cell.id, live.status, &live.metrics, seconds, device);
+                if live.status != Status::Training {
+                    tracing::info!(
+                        cell = live.cell.id,
+                        epoch = live.state.epoch,
+                        verdict = told.verdict,
+                        "cell ends"
+                    );
+                    watch.event(Event::Cell {
+                        id: &live.cell.id,
+                        verdict: &told.verdict,
+                    });
+                    if let Some(follower) = &follower {
+                        follower.done(live.place);
+                    }
+                }
+                books.summary.set(told);
+            }
+            if ending == Ending::Interrupted {
+                tracing::info!("interrupted, state saved");
+                // What the analyses saw so far is shown to them again when the run goes on.
+                return follower.map_or(Ok(ending), |f| f.join(|| true).map(|()| ending));
+            }
+            lives.retain(|live| live.status == Status::Training);
+        }
+        let Some(follower) = follower else {
+            return Ok(Ending::Done);
+        };
+        let cells: Vec<&str> = batch
+            .cells
+            .iter()
+            .map(|i| self.plan.cells[*i].id.as_str())
+            .collect();
+        watch.event(Event::Analysing { cells: &cells });
+        follower.join(|| self.interrupted.load(Ordering::Relaxed))?;
+        Ok(match self.interrupted.load(Ordering::Relaxed) {
+            true => Ending::Interrupted,
+            false => Ending::Done,
+        })
+    }
+
+    /// Starts the analyses of a batch, on the checkpoints that are there already.
+    fn follow(&self, lives: &mut [Live<'_>]) -> Result<Option<Follower>, SessionError> {
+        let Some(first) = lives.first().filter(|_| !self.analyses.is_empty()) else {
+            return Ok(None);
+        };
+        let shape = self.survey.cells[first.index].shape;
+        let permits = self.analyses.check_memory(&shape)?;
+        let cells = lives
+            .iter_mut()
+            .map(|live| live.follow(self.analyses))
+            .collect::<Result<_, _>>()?;
+        let follower = Follower::start(cells, shape, permits)?;
+        for (place, live) in lives.iter_mut().enumerate() {
+            live.place = place;
+            for epoch in live.checkpoints()? {
+                follower.checkpoint(place, epoch, false);
+            }
+        }
+        Ok(Some(follower))
+    }
+
+    fn open(&self, lives: &[Live<'_>]) -> Result<Box<dyn Executor>, SessionError> {
+        let shape = self.survey.cells[lives[0].index].shape;
+        let inputs = lives.iter().map(Live::input).collect();
+        Ok(grokrun_engine::open(
+            self.choice,
+            Program::folded(shape),
+            inputs,
+        )?)
+    }
+
+    /// Runs windows of epochs until a cell ends or the session is interrupted.
+    fn train_until_one_ends(
+        &self,
+        executor: &mut dyn Executor,
+        lives: &mut [Live<'_>],
+        follower: Option<&Follower>,
+        watch: &mut dyn Watch,
+    ) -> Result<Ending, SessionError> {
+        let mut epoch = lives[0].state.epoch;
+        let mut saved = Instant::now();
+        loop {
+            let window = self.window(epoch, executor.epochs_per_call(), lives);
+            let rows = executor.run(window)?;
+            epoch += window;
+            for row in &rows {
+                for (live, row) in lives.iter_mut().zip(row) {
+                    live.record(row);
+                }
+            }
+            if let Some(last) = rows.last() {
+                watch.event(Event::Epochs { epoch, rows: last });
+            }
+
+            let ended = lives.iter().any(|live| live.status != Status::Training);
+            let interrupted = self.interrupted.load(Ordering::Relaxed);
+            let checkpoint = self.is_checkpoint(epoch);
+            let save = saved.elapsed() >= SAVE_EVERY;
+            if checkpoint || save || ended || interrupted {
+                for (replica, live) in lives.iter_mut().enumerate() {
+                    live.state = executor.state(replica)?;
+                    let last = matches!(live.status, Status::Finished | Status::StoppedEarly);
+                    if live.status != Status::Failed && (checkpoint || last) {
+                        live.write_checkpoint()?;
+                        if let Some(follower) = follower {
+                            follower.rows(live.place, live.untold_rows());
+                            follower.checkpoint(live.place, epoch, last);
+                        }
+                    }
+                    if save && !ended && !interrupted {
+                        live.save()?;
+                    }
+                }
+                if save {
+                    saved = Instant::now();
+                }
+                self.log_metrics(lives);
+            }
+            if ended || interrupted {
+                return Ok(if interrupted && !ended {
+                    Ending::Interrupted
+                } else {
+                    Ending::Done
+                });
+            }
+        }
+    }
+
+    /// How many epochs to run in one call: never past a checkpoint, the end, or the epoch at
+    /// which a cell may have to stop.
+    fn window(&self, epoch: u64, per_call: u64, lives: &[Live<'_>]) -> u64 {
+        let to_checkpoint = self
+            .cadences()
+            .map(|every| every - epoch % every)
+            .min()
+            .unwrap_or(u64::MAX);
+        let to_end = lives
+            .iter()
+            .map(|live| live.epochs_left(epoch))
+            .min()
+            .unwrap_or(1);
+        per_call.min(to_checkpoint).min(to_end).max(1)
+    }
+
+    /// Checkpoints are taken where the spec wants them, and where an analysis looks: what was
+    /// analysed beside training can be analysed again.
+    fn is_checkpoint(&self, epoch: u64) -> bool {
+        self.cadences().any(|every| epoch.is_multiple_of(every))
+    }
+
+    /// In epochs, none of them 0.
+    fn cadences(&self) -> impl Iterator<Item = u64> {
+        let own = std::iter::once(self.plan.checkpoints.every);
+        own.chain(self.analyses.cadences()).filter(|e| *e != 0)
+    }
+
+    fn log_metrics(&self, lives: &[Live<'_>]) {
+        for live in lives {
+            if let Some(row) = live.metrics.last() {
+                tracing::debug!(
+                    cell = live.cell.id,
+                    epoch = row.epoch,
+                    train_loss = row.train_loss,
+                    test_loss = row.test_loss,
+                    train_accuracy = row.train_accuracy,
+                    test_accuracy = row.test_accuracy,
+                    "metrics"
+                );
+            }
+        }
+    }
+}
