@@ -71,6 +71,19 @@ pub(crate) enum Command {
     /// List the runs in a folder, the latest first: state, verdict, age
     #[command(after_help = "Example:\n  grokrun list")]
     List(ListArgs),
+    /// Tell what is done, running, waiting and failed, from the run directory alone
+    #[command(after_help = "Example:\n  grokrun status runs/seeds32")]
+    Status(StatusArgs),
+    /// Join runs of one spec that shards wrote into folders of their own
+    #[command(
+        after_help = "Example:\n  grokrun run specs/seeds32.toml --shard 1/2 --out one\n  grokrun run specs/seeds32.toml --shard 2/2 --out two\n  grokrun merge one/seeds32 two/seeds32 --into runs/seeds32"
+    )]
+    Merge(MergeArgs),
+    /// Train a spec's cells in shards, as tasks of a cluster's engine
+    #[command(
+        after_help = "Example:\n  grokrun submit specs/seeds32.toml --engine slurm --shards 4 --time 1:00:00 --dry-run"
+    )]
+    Submit(SubmitArgs),
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
     Plugins(PluginArgs),
@@ -193,6 +206,75 @@ pub(crate) struct ListArgs {
     /// The folder of runs
     #[arg(value_name = "DIR", default_value = "runs")]
     pub(crate) folder: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MergeArgs {
+    /// The runs' folders
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+
+    /// The run that takes what is further elsewhere; made if it is not there
+    #[arg(long, value_name = "RUN")]
+    pub(crate) into: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
+}
+
+/// What distributes the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    /// An sbatch array
+    Slurm,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    /// The folder of all runs, which every node sees
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) out: PathBuf,
+
+    /// What distributes the shards
+    #[arg(long, value_enum)]
+    pub(crate) engine: Engine,
+
+    /// How many tasks share the cells
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: usize,
+
+    /// GPUs a task
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) gpus: Option<u32>,
+
+    /// The longest that a task may take, as sbatch has it: 1:00:00
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<String>,
+
+    /// The partition, as sbatch has it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) partition: Option<String>,
+
+    /// A further option of sbatch (repeatable): --sbatch=--account=physics
+    #[arg(long, value_name = "OPTION")]
+    pub(crate) sbatch: Vec<String>,
+
+    /// Print the script, and write and submit nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args, Debug)]

@@ -17,10 +17,12 @@ mod run;
 mod shard;
 mod show;
 mod spec;
+mod submit;
+mod sweep;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Engine};
 
 /// 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
@@ -36,6 +38,11 @@ fn main() -> ExitCode {
         Command::Compare(args) => report::compare(&args),
         Command::Show(args) => show::show(&args),
         Command::List(args) => show::list(&args),
+        Command::Status(args) => sweep::status(&args),
+        Command::Merge(args) => sweep::merge(&args),
+        Command::Submit(args) => match args.engine {
+            Engine::Slurm => submit::submit(&args),
+        },
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::Devices => devices::devices(),

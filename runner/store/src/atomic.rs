@@ -14,6 +14,8 @@ use crate::StoreError;
 
 const PREFIX: &str = ".grokrun-";
 const SUFFIX: &str = ".tmp";
+/// Permissions of a new file, before the process's mask.
+const FILE: u32 = 0o666;
 
 /// Makes `bytes` the content of the file.
 ///
@@ -27,7 +29,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// Puts what `fill` writes in the place of the file, once it is on the disk.
 fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut aside = builder().tempfile_in(folder)?;
+    let mut aside = builder(FILE).tempfile_in(folder)?;
     fill(aside.as_file_mut())?;
     aside.as_file().sync_all()?;
     aside.persist(path).map_err(|error| error.error)?;
@@ -36,11 +38,12 @@ fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::R
 
 /// Temporary files as they are named here, with the permissions any new file would get; the
 /// default of `tempfile`, for the owner only, would stay on the final file.
-fn builder() -> Builder<'static, 'static> {
+#[cfg_attr(not(unix), allow(unused_variables))]
+fn builder(mode: u32) -> Builder<'static, 'static> {
     let mut builder = Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     builder
 }
 
@@ -56,7 +59,44 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Finds out whether files can be created in a folder, before an hour was spent on one.
 pub(crate) fn probe(folder: &Path) -> io::Result<()> {
-    builder().tempfile_in(folder)?.close()
+    builder(FILE).tempfile_in(folder)?.close()
+}
+
+/// Makes a folder with all files below `from`, but for those named `except`, appear as `to` whole, in
+/// the place of what is there.
+pub(crate) fn copy_folder(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
+    let parent = to.parent().unwrap_or(Path::new("."));
+    let failed = |error| StoreError::io("cannot write", to, &error);
+    let aside = builder(0o777).tempdir_in(parent).map_err(failed)?;
+    copy_into(from, aside.path(), except)?;
+    if to.exists() {
+        fs::remove_dir_all(to).map_err(failed)?;
+    }
+    fs::rename(aside.path(), to).map_err(failed)?;
+    sync_folder(parent).map_err(failed)
+}
+
+fn copy_into(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
+    let unreadable = |error| StoreError::io("cannot read the folder", from, &error);
+    for entry in fs::read_dir(from).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        if name == except || is_leftover(&name) {
+            continue;
+        }
+        let target = to.join(&name);
+        let failed = |error| StoreError::io("cannot write", &target, &error);
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            fs::create_dir(&target).map_err(failed)?;
+            copy_into(&entry.path(), &target, except)?;
+        } else {
+            fs::copy(entry.path(), &target).map_err(failed)?;
+            File::open(&target)
+                .and_then(|f| f.sync_all())
+                .map_err(failed)?;
+        }
+    }
+    sync_folder(to).map_err(|error| StoreError::io("cannot write", to, &error))
 }
 
 /// Whether a file is one that [`write()`] left behind.
@@ -71,9 +111,14 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
+        let leftover = is_leftover(&entry.file_name());
         if entry.file_type().map_err(failed)?.is_dir() {
-            sweep(&path)?;
-        } else if is_leftover(&entry.file_name()) {
+            match leftover {
+                true => fs::remove_dir_all(&path)
+                    .map_err(|error| StoreError::io("cannot remove", &path, &error))?,
+                false => sweep(&path)?,
+            }
+        } else if leftover {
             fs::remove_file(&path)
                 .map_err(|error| StoreError::io("cannot remove", &path, &error))?;
         }
@@ -139,7 +184,7 @@ mod tests {
         for name in keep {
             fs::write(deep.join(name), b"").unwrap();
         }
-        let (_, killed) = builder().tempfile_in(&deep).unwrap().keep().unwrap();
+        let (_, killed) = builder(FILE).tempfile_in(&deep).unwrap().keep().unwrap();
         assert!(killed.exists());
         sweep(folder.path()).unwrap();
         assert_eq!(names(&deep), [".grokrun-notes", "state", "x.tmp"]);

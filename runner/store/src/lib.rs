@@ -31,6 +31,7 @@ mod atomic;
 mod cell;
 mod error;
 mod findings;
+mod merge;
 mod metrics;
 mod run;
 mod state;
@@ -43,13 +44,14 @@ mod view;
 pub use cell::CellDir;
 pub use error::{ErrorKind, StoreError};
 pub use findings::{FindingFiles, FoundTensor};
+pub use merge::Merged;
 pub use metrics::{Metrics, Row};
 pub use run::{Access, Claim, RunDir};
 pub use state::State;
 pub use summary::{Best, CellSummary, Summary};
 pub use tensors::Tensor;
 pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
-pub use view::{FoundFiles, RunView};
+pub use view::{FoundFiles, RunView, Writer};
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::run::lock::Hold;
 use crate::run::{Manifest, lock};
 use crate::{CellDir, ErrorKind, StoreError, Summary, atomic};
 
@@ -14,6 +15,18 @@ use crate::{CellDir, ErrorKind, StoreError, Summary, atomic};
 pub struct RunView {
     path: PathBuf,
     name: String,
+    fingerprint: String,
+}
+
+/// Who writes a run at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// nobody
+    Nobody,
+    /// one process, all of it
+    One,
+    /// one or more that share it
+    Shards,
 }
 
 /// What an analysis left in a cell.
@@ -42,6 +55,7 @@ impl RunView {
             Some(manifest) => Ok(RunView {
                 path: path.to_owned(),
                 name: manifest.name().to_owned(),
+                fingerprint: manifest.fingerprint().to_owned(),
             }),
             None => {
                 let message = format!(
@@ -65,7 +79,39 @@ impl RunView {
 
     /// Whether another process writes the run now.
     pub fn is_busy(&self) -> bool {
-        lock::is_held(&self.path)
+        self.writer() != Writer::Nobody
+    }
+
+    /// Who writes the run now.
+    pub fn writer(&self) -> Writer {
+        match lock::holder(&self.path) {
+            None => Writer::Nobody,
+            Some(Hold::Alone) => Writer::One,
+            Some(Hold::Shared) => Writer::Shards,
+        }
+    }
+
+    /// Of the spec's meaning: equal for two runs of the same cells.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The spec as it was given, and with every default written out.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn spec(&self) -> Result<[String; 2], StoreError> {
+        let read = |name: &str| {
+            let path = self.path.join(name);
+            fs::read_to_string(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
+        };
+        Ok([read("spec.toml")?, read("resolved.toml")?])
+    }
+
+    /// A cell that was begun; none where it was not.
+    pub fn cell(&self, id: &str) -> Option<CellDir> {
+        let path = self.path.join("cells").join(id);
+        path.is_dir().then(|| CellDir::at(path))
     }
 
     /// The summary; empty if there is none yet, or it cannot be read.
@@ -100,6 +146,9 @@ impl RunView {
         let mut cells = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed)?;
+            if atomic::is_leftover(&entry.file_name()) {
+                continue;
+            }
             if let (true, Ok(name)) = (entry.path().is_dir(), entry.file_name().into_string()) {
                 cells.push((name, CellDir::at(entry.path())));
             }
@@ -120,6 +169,11 @@ impl RunView {
 }
 
 impl CellDir {
+    /// Whether a process that shares the run has claimed the cell.
+    pub fn is_claimed(&self) -> bool {
+        lock::holder(self.path()).is_some()
+    }
+
     /// `config.json`; null if it is missing or no JSON.
     pub fn read_config(&self) -> Value {
         json(&self.path().join("config.json")).unwrap_or_default()

@@ -12,11 +12,12 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::{ErrorKind, StoreError};
 
 /// Of the run, and of a cell in its folder.
-pub(super) const NAME: &str = ".lock";
+pub(crate) const NAME: &str = ".lock";
 /// Of what belongs to no cell, while a process opens the run.
 pub(super) const OPENING: &str = ".opening";
 /// Of the summary.
@@ -24,18 +25,22 @@ pub(super) const SUMMARY: &str = ".summary";
 
 /// How many processes may hold a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(crate) enum Hold {
     /// one
     Alone,
     /// any number, while none holds it alone
     Shared,
 }
 
-/// Whether a process holds the lock of this run or cell, alone or shared. Nothing is created, and
-/// nothing stays locked.
-pub(crate) fn is_held(folder: &Path) -> bool {
-    let file = File::options().write(true).open(folder.join(NAME));
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+/// How the lock of this run or cell is held, if it is. Nothing is created, and nothing stays locked.
+pub(crate) fn holder(folder: &Path) -> Option<Hold> {
+    let file = File::options().write(true).open(folder.join(NAME)).ok()?;
+    let blocked = |tried| matches!(tried, Err(TryLockError::WouldBlock));
+    if blocked(file.try_lock_shared()) {
+        return Some(Hold::Alone);
+    }
+    // Locks that this process has are changed, not added to.
+    blocked(file.try_lock()).then_some(Hold::Shared)
 }
 
 /// Locks a run directory for as long as the file is open.
@@ -70,21 +75,29 @@ pub(super) fn wait(run: &Path, name: &str) -> Result<File, StoreError> {
     Ok(file)
 }
 
+/// How often a lock is tried for, and the time between: whoever asks [`holder`] has it for a moment.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(40);
+
 fn try_hold(
     path: &Path,
     hold: Hold,
     busy: impl FnOnce() -> StoreError,
 ) -> Result<File, StoreError> {
     let file = open(path)?;
-    let held = match hold {
-        Hold::Alone => file.try_lock(),
-        Hold::Shared => file.try_lock_shared(),
-    };
-    match held {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(busy()),
-        Err(TryLockError::Error(error)) => Err(cannot_lock(path, &error)),
+    for left in (0..TRIES).rev() {
+        let held = match hold {
+            Hold::Alone => file.try_lock(),
+            Hold::Shared => file.try_lock_shared(),
+        };
+        match held {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if left > 0 => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => return Err(cannot_lock(path, &error)),
+        }
     }
+    Err(busy())
 }
 
 fn open(path: &Path) -> Result<File, StoreError> {

@@ -49,6 +49,11 @@ impl Manifest {
         &self.name
     }
 
+    /// Of the spec's meaning.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// The same while an older run's files are being deleted.
     pub(super) fn clearing(&self) -> Manifest {
         Manifest {

@@ -297,9 +297,13 @@ fn shards_share_a_run_and_own_their_cells() {
     assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(error.to_string().contains("cells/c"), "{error}");
     let _other = two.claim("d").unwrap();
-    assert!(lock::is_held(two.cell("c").unwrap().path()));
+    assert_eq!(
+        lock::holder(two.cell("c").unwrap().path()),
+        Some(Hold::Alone)
+    );
+    assert_eq!(lock::holder(one.path()), Some(Hold::Shared));
     drop(claim);
-    assert!(!lock::is_held(two.cell("c").unwrap().path()));
+    assert_eq!(lock::holder(two.cell("c").unwrap().path()), None);
     two.claim("c").unwrap();
 
     drop((one, two));

@@ -1,0 +1,136 @@
+//! `grokrun status RUN` and `grokrun merge RUN… --into RUN`: sweeps that several processes trained.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use grokrun_session::{SessionError, Standing, standings};
+use grokrun_spec::Plan;
+use grokrun_store::{Access, RunDir, RunView};
+
+use crate::args::{MergeArgs, PluginArgs, StatusArgs};
+use crate::output::{Failure, print, table};
+use crate::{plugins, report, spec};
+
+/// At most so many cells that are not done are listed.
+const LISTED: usize = 20;
+
+/// Runs `grokrun status`.
+///
+/// # Errors
+/// When the folder holds no run, or its spec cannot be read.
+pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
+    let run = RunView::open(&args.run).map_err(SessionError::from)?;
+    let plan = plan(&run, &args.plugins)?;
+    let standings = standings(&plan, &run);
+    let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
+    let mut rows = vec![
+        ["done", "running", "waiting", "interrupted", "failed", "of"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.push(
+        [
+            count(|s| matches!(s, Standing::Done(_))),
+            count(|s| matches!(s, Standing::Running(_))),
+            count(|s| matches!(s, Standing::Waiting)),
+            count(|s| matches!(s, Standing::Interrupted(_))),
+            count(|s| matches!(s, Standing::Failed(_))),
+            standings.len(),
+        ]
+        .map(|count| count.to_string())
+        .to_vec(),
+    );
+    let mut out = table(&rows);
+    let epochs = plan.train.epochs;
+    let lines: Vec<Vec<String>> = plan
+        .cells
+        .iter()
+        .zip(&standings)
+        .filter_map(|(cell, standing)| {
+            let words = match standing {
+                Standing::Done(_) | Standing::Waiting => return None,
+                Standing::Running(epoch) => format!("running, past epoch {epoch} of {epochs}"),
+                Standing::Interrupted(epoch) => {
+                    format!("interrupted, past epoch {epoch} of {epochs}")
+                }
+                Standing::Failed(why) => why.clone(),
+            };
+            Some(vec![cell.id.clone(), words])
+        })
+        .collect();
+    if !lines.is_empty() {
+        out.push('\n');
+        out.push_str(&table(&lines[..lines.len().min(LISTED)]));
+    }
+    if lines.len() > LISTED {
+        out.push_str(&format!("… and {} more\n", lines.len() - LISTED));
+    }
+    print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The plan of a run, by its resolved spec.
+fn plan(run: &RunView, plugins: &PluginArgs) -> Result<Plan, Failure> {
+    let [_, resolved] = run.spec().map_err(SessionError::from)?;
+    let registry = plugins::registry(plugins);
+    spec::parse(&resolved, Path::new("resolved.toml"), &[], &registry)
+}
+
+/// Runs `grokrun merge`.
+///
+/// # Errors
+/// When the runs are not of one spec, one is being written, or a file cannot be read or written.
+pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
+    let opened = args.runs.iter().map(|path| RunView::open(path));
+    let runs: Vec<RunView> = opened
+        .collect::<Result<_, _>>()
+        .map_err(SessionError::from)?;
+    let Some(first) = runs.first() else {
+        return Err(Failure::request(
+            "there is no run to merge; expected one or more",
+        ));
+    };
+    let plan = plan(first, &args.plugins)?;
+    let [text, resolved] = first.spec().map_err(SessionError::from)?;
+    let unusable = || {
+        Failure::request(format!(
+            "{} cannot be the folder of a run; expected runs/NAME, for instance",
+            args.into.display()
+        ))
+    };
+    let name = args
+        .into
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(unusable)?;
+    let out = match args.into.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let into = RunDir::open(
+        out,
+        name,
+        &text,
+        &resolved,
+        first.fingerprint(),
+        Access::Continue,
+    )
+    .map_err(SessionError::from)?;
+    let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let mut lines = Vec::new();
+    for run in &runs {
+        let merged = into.merge(run, &ids).map_err(SessionError::from)?;
+        lines.push(vec![
+            run.path().display().to_string(),
+            format!("{} cells taken", merged.taken),
+            format!("{} kept", merged.kept),
+        ]);
+    }
+    report::write(into.path());
+    print(&format!(
+        "{}{}\n",
+        table(&lines),
+        into.path().join("report.html").display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}

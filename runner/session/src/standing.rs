@@ -1,0 +1,60 @@
+//! Where each cell of a run stands, by its directory alone: what a look from another machine can see.
+
+use grokrun_spec::Plan;
+use grokrun_store::{RunView, Writer};
+
+use crate::status::Status;
+
+/// Where a cell stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// nothing of it is there yet
+    Waiting,
+    /// a process trains it; the epoch of its latest checkpoint
+    Running(u64),
+    /// it was begun, and nobody trains it now; the epoch of its latest checkpoint
+    Interrupted(u64),
+    /// its training is over; what became of it
+    Done(String),
+    /// its training failed, and why
+    Failed(String),
+}
+
+/// Where every cell of the plan stands, in its order. Opens the summary, and lists the checkpoints of
+/// what is neither done nor waiting.
+pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
+    let (writer, mut summary) = (run.writer(), run.summary());
+    summary
+        .cells
+        .sort_by(|one, other| one.cell.cmp(&other.cell));
+    let one = |id: &str| {
+        let told = summary
+            .cells
+            .binary_search_by(|told| told.cell.as_str().cmp(id))
+            .ok()
+            .map(|at| &summary.cells[at]);
+        if let Some(told) = told.filter(|told| Status::is_end(&told.status)) {
+            return match told.status == Status::Failed.word() {
+                true => Standing::Failed(told.verdict.clone()),
+                false => Standing::Done(told.verdict.clone()),
+            };
+        }
+        let Some(cell) = run.cell(id) else {
+            return Standing::Waiting;
+        };
+        // The folder may be there before anything is trained.
+        let Some(&epoch) = cell.checkpoints().unwrap_or_default().last() else {
+            return Standing::Waiting;
+        };
+        let running = match writer {
+            Writer::Nobody => false,
+            Writer::One => true,
+            Writer::Shards => cell.is_claimed(),
+        };
+        match running {
+            true => Standing::Running(epoch),
+            false => Standing::Interrupted(epoch),
+        }
+    };
+    plan.cells.iter().map(|cell| one(&cell.id)).collect()
+}
