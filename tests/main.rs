@@ -10,3 +10,4 @@ mod plugins;
 mod report;
 mod resume;
 mod support;
+mod sweeps;

@@ -17,6 +17,7 @@ mod run;
 mod shard;
 mod show;
 mod spec;
+mod spread;
 mod submit;
 mod sweep;
 

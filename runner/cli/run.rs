@@ -13,6 +13,7 @@ use crate::args::RunArgs;
 use crate::output::{Failure, print, say};
 use crate::progress::{Mode, Progress};
 use crate::report::{self, Refresher};
+use crate::spread::spread;
 use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
 
 /// Runs the command.
@@ -169,8 +170,9 @@ fn results(run: &RunDir, report: &Report) -> Result<String, Failure> {
     let view = RunView::open(run.path()).map_err(SessionError::from)?;
     let page = run.path().join("report.html");
     Ok(format!(
-        "{}{}{note}{}\n",
+        "{}{}{}{note}{}\n",
         show::cells(&report.summary),
+        spread(&report.summary),
         show::curves(&view)?,
         page.display()
     ))

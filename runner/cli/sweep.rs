@@ -92,6 +92,16 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
     };
     let plan = plan(first, &args.plugins)?;
     let [text, resolved] = first.spec().map_err(SessionError::from)?;
+    // Before the folder is opened: whoever merges has no spec that could be renamed.
+    if let Ok(known) = RunView::open(&args.into)
+        && known.fingerprint() != first.fingerprint()
+    {
+        return Err(Failure::request(format!(
+            "{} and {} are runs of different specs, see resolved.toml in each; expected runs of one spec",
+            first.path().display(),
+            args.into.display()
+        )));
+    }
     let unusable = || {
         Failure::request(format!(
             "{} cannot be the folder of a run; expected runs/NAME, for instance",

@@ -33,7 +33,17 @@ fn shipped() -> Vec<(PathBuf, Plan)> {
 #[test]
 fn all_load_under_their_own_names() {
     let names: Vec<String> = shipped().into_iter().map(|(_, plan)| plan.name).collect();
-    assert_eq!(names, ["add113", "mult113", "mult59", "tiny"]);
+    assert_eq!(
+        names,
+        [
+            "add113",
+            "fractions",
+            "mult113",
+            "mult59",
+            "seeds32",
+            "tiny"
+        ]
+    );
 }
 
 #[test]
@@ -53,7 +63,7 @@ fn all_name_their_schema_and_say_what_they_are() {
 
 #[test]
 fn mult113_is_the_published_experiment() {
-    let (_, plan) = shipped().swap_remove(1);
+    let (_, plan) = shipped().swap_remove(2);
     assert_eq!(plan.cells.len(), 1);
     assert_eq!(plan.cells[0].id, "mul-p113-f0.3-d598-m999");
     assert_eq!(plan.train.epochs, 40_000);

@@ -1,0 +1,292 @@
+//! Sweeps: shards in one folder or several, cells that fail beside others, and what a look at the
+//! directory tells.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Bench, SMALL, assert_same};
+
+/// Six cells of two shapes, with an analysis.
+fn sweep() -> String {
+    let spec = SMALL
+        .replace("modulus = 23", "modulus = [23, 19]")
+        .replace("model = 2", "model = [2, 3, 4]");
+    format!("{spec}[analysis.commutativity]\nevery = 100\n")
+}
+
+const SPEC: &[&str] = &["small.toml", "--backend", "cpu"];
+
+/// Without what only a process that shares a run leaves: locks, and its own log.
+fn results(bench: &Bench, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = bench.files(run);
+    files.retain(|path, _| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.') && !name.starts_with("log.")
+    });
+    files
+}
+
+fn shard(part: &str) -> Vec<&str> {
+    [SPEC, &["--shard", part]].concat()
+}
+
+#[test]
+fn shards_in_one_folder_come_to_what_one_process_does() {
+    let (whole, parts) = (Bench::new(&sweep()), Bench::new(&sweep()));
+    whole.run(SPEC).exits(0);
+    // Two at a time, the third afterwards.
+    let mut first = parts.spawn(&shard("1/3"));
+    let mut second = parts.spawn(&shard("2/3"));
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    assert_eq!(second.wait().unwrap().code(), Some(0));
+    let status = parts.run(&["status", "runs/small"]).exits(0).out();
+    let counts: Vec<&str> = status.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(counts, ["3", "0", "3", "0", "0", "6"], "{status}");
+    parts.run(&shard("3/3")).exits(0);
+
+    assert_same(&results(&whole, "small"), &results(&parts, "small"));
+    let order = |bench: &Bench| -> Vec<String> {
+        let text = fs::read(bench.path().join("runs/small/summary.json")).unwrap();
+        let cells: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let names = cells.as_array().unwrap().iter();
+        names
+            .map(|c| c["cell"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(order(&whole), order(&parts));
+    let again = parts.run(SPEC).exits(0);
+    assert!(
+        again.out().contains("nothing left to do"),
+        "{}",
+        again.out()
+    );
+}
+
+#[test]
+fn shards_in_several_folders_are_merged() {
+    let (whole, parts) = (Bench::new(&sweep()), Bench::new(&sweep()));
+    whole.run(SPEC).exits(0);
+    parts
+        .run(&[&shard("1/2")[..], &["--out", "one"]].concat())
+        .exits(0);
+    parts
+        .run(&[&shard("2/2")[..], &["--out", "two"]].concat())
+        .exits(0);
+    let merge = ["merge", "one/small", "two/small", "--into", "runs/small"];
+    let said = parts.run(&merge).exits(0).out();
+    assert!(
+        said.contains("2 cells taken") && said.contains("4 cells taken"),
+        "{said}"
+    );
+    assert_same(&results(&whole, "small"), &results(&parts, "small"));
+    // Again, it finds nothing to take.
+    let said = parts.run(&merge).exits(0).out();
+    assert!(
+        said.contains("0 cells taken") && said.contains("4 kept"),
+        "{said}"
+    );
+    parts.run(SPEC).exits(0);
+
+    // What is another spec's, or trained to something else, is refused.
+    parts
+        .run(&[SPEC, &["--set", "train.epochs=200", "--out", "other"]].concat())
+        .exits(0);
+    parts
+        .run(&["merge", "other/small", "--into", "runs/small"])
+        .exits(2)
+        .says(&["different specs"]);
+    parts
+        .run(&["merge", "nowhere", "--into", "runs/small"])
+        .exits(2)
+        .says(&["holds no run"]);
+}
+
+#[test]
+fn a_cell_that_cannot_go_on_does_not_keep_the_others() {
+    let bench = Bench::new(&sweep());
+    bench
+        .run(&[SPEC, &["--set", "train.epochs=100"]].concat())
+        .exits(0);
+    let state = bench
+        .path()
+        .join("runs/small/cells/mul-p19-f0.5-d1-m3/state.safetensors");
+    fs::write(&state, b"no state").unwrap();
+    let told = bench.run(&[SPEC, &["--set", "train.epochs=100"]].concat());
+    let told = told.exits(1).says(&[
+        "training failed in mul-p19-f0.5-d1-m3",
+        "state.safetensors is damaged",
+    ]);
+    assert!(
+        told.err()
+            .lines()
+            .filter(|line| line.starts_with("error"))
+            .count()
+            == 1
+    );
+    let status = bench.run(&["status", "runs/small"]).exits(0).out();
+    assert!(
+        status.contains("failed: ") && status.contains("damaged"),
+        "{status}"
+    );
+    // Mended as the message says, only that cell is trained again.
+    fs::remove_file(&state).unwrap();
+    let again = bench
+        .run(&[SPEC, &["--set", "train.epochs=100"]].concat())
+        .exits(0);
+    assert!(
+        again.err().contains("training mul-p19-f0.5-d1-m3 to"),
+        "{}",
+        again.err()
+    );
+    assert_eq!(
+        again.err().matches("training ").count(),
+        1,
+        "{}",
+        again.err()
+    );
+}
+
+#[test]
+fn a_diverging_cell_is_told_of_and_the_others_finish() {
+    let spec = SMALL.replace("[train]", "[train]\nlearning_rate = [1e-3, 1e30]");
+    let bench = Bench::new(&spec);
+    bench
+        .run(SPEC)
+        .exits(1)
+        .says(&["training failed in", "lr1e30", "smaller learning rate"]);
+    let status = bench.run(&["status", "runs/small"]).exits(0).out();
+    let counts: Vec<&str> = status.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(counts, ["1", "0", "0", "0", "1", "2"], "{status}");
+}
+
+#[test]
+fn shards_that_are_none_are_refused() {
+    let bench = Bench::new(&sweep());
+    bench.run(&shard("4/3")).exits(2).says(&["expected I/N"]);
+    bench
+        .run(&shard("auto"))
+        .exits(2)
+        .says(&["SLURM_ARRAY_TASK_ID"]);
+    bench
+        .run(&[&shard("1/2")[..], &["--fresh"]].concat())
+        .exits(2)
+        .says(&["--fresh"]);
+    assert!(!bench.path().join("runs").exists(), "nothing was written");
+}
+
+#[test]
+fn a_script_for_slurm_names_all_that_a_task_needs() {
+    let bench = Bench::new(&sweep());
+    let script = bench
+        .run(&[
+            "submit",
+            "small.toml",
+            "--engine",
+            "slurm",
+            "--shards",
+            "4",
+            "--gpus",
+            "1",
+            "--time",
+            "1:00:00",
+            "--partition",
+            "short",
+            "--sbatch=--account=physics",
+            "--set",
+            "name=it's here",
+            "--dry-run",
+        ])
+        .exits(0)
+        .out();
+    for line in [
+        "#SBATCH --array=1-4",
+        "#SBATCH --gpus=1",
+        "#SBATCH --time=1:00:00",
+        "#SBATCH --partition=short",
+        "#SBATCH --account=physics",
+        "#SBATCH --requeue",
+        r"'name=it'\''s here'",
+        "--shard auto &",
+    ] {
+        assert!(script.contains(line), "expected {line} in:\n{script}");
+    }
+    assert!(!bench.path().join("runs").exists(), "nothing was written");
+    let few = [
+        "submit",
+        "small.toml",
+        "--engine",
+        "slurm",
+        "--shards",
+        "40",
+        "--dry-run",
+    ];
+    assert!(bench.run(&few).exits(0).out().contains("--array=1-6"));
+}
+
+/// A sweep of ten thousand cells that one process has finished, as far as its folder tells.
+fn ten_thousand(bench: &Bench) -> PathBuf {
+    let spec = SMALL.replace("model = 2", "model = { start = 0, count = 10000 }");
+    bench.write("many.toml", spec);
+    bench
+        .run(&[
+            "many.toml",
+            "--shard",
+            "10000/10000",
+            "--set",
+            "train.epochs=5",
+            "--set",
+            "checkpoints.every=0",
+        ])
+        .exits(0);
+    let run = bench.path().join("runs/many");
+    let one: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+    let cells: Vec<serde_json::Value> = (0..10_000)
+        .map(|seed| {
+            let id = format!("mul-p23-f0.5-d1-m{seed}");
+            let folder = run.join("cells").join(&id);
+            fs::create_dir_all(folder.join("checkpoints")).unwrap();
+            copy_small(&run.join("cells/mul-p23-f0.5-d1-m9999"), &folder);
+            let mut told = one[0].clone();
+            told["cell"] = id.into();
+            told
+        })
+        .collect();
+    fs::write(
+        run.join("summary.json"),
+        serde_json::to_vec(&cells).unwrap(),
+    )
+    .unwrap();
+    run
+}
+
+fn copy_small(from: &Path, to: &Path) {
+    for name in ["config.json", "state.safetensors", "metrics.parquet"] {
+        let target = to.join(name);
+        if !target.exists() {
+            fs::hard_link(from.join(name), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_cells_are_looked_at_without_opening_each() {
+    let bench = Bench::new(SMALL);
+    let run = ten_thousand(&bench);
+    let status = bench.run(&["status", "runs/many"]).exits(0).out();
+    assert!(
+        status.lines().nth(1).unwrap().starts_with("10000 "),
+        "{status}"
+    );
+    let list = bench.run(&["list"]).exits(0).out();
+    assert!(list.contains("0 of 10000 grokked"), "{list}");
+    bench.run(&["report", "runs/many"]).exits(0);
+    let report = fs::metadata(run.join("report.html")).unwrap().len();
+    assert!(report < 10_000_000, "{report} bytes");
+    let check = bench
+        .run(&["check", "many.toml", "--backend", "cpu"])
+        .exits(0)
+        .out();
+    assert!(check.contains("and 9988 more cells"), "{check}");
+}
