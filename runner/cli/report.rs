@@ -91,6 +91,11 @@ impl Refresher {
     }
 }
 
+/// The report of a run that other processes may go on with.
+pub(crate) fn write(run: &Path) {
+    tell(grokrun_report::write(run));
+}
+
 /// The report of a run that this process has held and does not train any more.
 pub(crate) fn write_ended(run: &Path) {
     tell(grokrun_report::write_ended(run));

@@ -136,7 +136,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
             format!("{} kept", merged.kept),
         ]);
     }
-    report::write(into.path());
+    report::write_ended(into.path());
     print(&format!(
         "{}{}\n",
         table(&lines),

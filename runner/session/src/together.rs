@@ -75,12 +75,20 @@ impl Session<'_> {
             }
             let ending =
                 self.train_until_one_ends(&mut *executor, &mut lives, follower.as_ref(), watch)?;
-            let seconds = Some(started.elapsed().as_secs_f64());
+            let seconds = started.elapsed().as_secs_f64();
             for live in &lives {
                 live.save()?;
                 live.write_metrics()?;
                 let device = Some(executor.device());
-                let told = summarize(&live.cell.id, live.status, &live.metrics, seconds, device);
+                let mut told = summarize(
+                    &live.cell.id,
+                    live.status,
+                    &live.metrics,
+                    Some(seconds),
+                    device,
+                );
+                let trained = told.epochs.saturating_sub(batch.from);
+                told.epochs_per_second = Some(trained as f64 / seconds.max(1e-9));
                 if live.status != Status::Training {
                     tracing::info!(
                         cell = live.cell.id,
