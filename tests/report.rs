@@ -225,6 +225,10 @@ fn a_browser_draws_every_figure_without_an_error() {
         assert_eq!(color == "rgb(255, 255, 255)", !dark, "{color}");
         let asked = json!({ "format": "png" });
         pictures.push(browser.call("Page.captureScreenshot", asked)["data"].clone());
+        // On paper too, and back to the screen.
+        let paper = browser.call("Page.printToPDF", json!({}))["data"].clone();
+        assert!(paper.as_str().is_some_and(|pdf| pdf.len() > 50_000));
+        browser.until("[...document.querySelectorAll('.figure .main-svg')].every((svg) => svg.clientWidth > 0)");
     }
     assert!(
         pictures

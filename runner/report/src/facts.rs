@@ -37,7 +37,11 @@ fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// A few values, or how many there are with the ends.
-fn listed(values: Vec<String>) -> Option<String> {
+fn listed(mut values: Vec<String>) -> Option<String> {
+    if values.iter().all(|value| value.parse::<f64>().is_ok()) {
+        let number = |value: &String| value.parse().unwrap_or(f64::NAN);
+        values.sort_by(|one, other| number(one).total_cmp(&number(other)));
+    }
     match values.as_slice() {
         [] => None,
         few if few.len() <= 4 => Some(few.join(", ")),
@@ -156,13 +160,13 @@ mod tests {
                 "seeds": { "data": 1, "model": seed },
                 "model": { "heads": 4, "d_head": 32, "d_model": 128, "d_mlp": 512, "activation": "relu", "parameters": 212_864 } })
         };
-        let configs: Vec<Value> = (1..=5).map(config).collect();
+        let configs: Vec<Value> = [9, 10, 2, 1, 5].map(config).into();
         let all: Vec<&Value> = configs.iter().collect();
         let facts = of_configs(&all);
         let fact = |name: &str| facts.iter().find(|f| f.0 == name).map(|f| f.1.as_str());
         assert_eq!(fact("trained on"), Some("0.5 of 3,481 pairs"));
         assert_eq!(fact("data seed"), Some("1"));
-        assert_eq!(fact("model seed"), Some("1, …, 5 (5 values)"));
+        assert_eq!(fact("model seed"), Some("1, …, 10 (5 values)"));
         assert_eq!(
             fact("model"),
             Some("1 layer, 4 heads of 32, d_model 128, 512 relu neurons, 212,864 parameters")

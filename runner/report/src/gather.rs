@@ -1,6 +1,8 @@
 //! What is read of runs: cells with their settings, histories and findings.
 
-use grokrun_store::{CellDir, CellSummary, FoundFiles, Metrics, Row, RunView};
+use grokrun_store::{
+    ACCURACY, CellDir, CellSummary, Crossing, FoundFiles, HOLD, Metrics, Row, RunView,
+};
 use serde_json::Value;
 
 use crate::ReportError;
@@ -10,7 +12,7 @@ const MOST_CURVES: usize = 64;
 
 /// A cell as it is gathered.
 pub(crate) struct Gathered {
-    /// the run's name
+    /// the run's name, or its folder
     pub(crate) run: String,
     /// with the run's name in front, where there are several runs
     pub(crate) name: String,
@@ -33,7 +35,7 @@ pub(crate) struct Gathered {
 /// When a folder cannot be read.
 pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, ReportError> {
     let mut all = Vec::new();
-    for view in views {
+    for (view, label) in views.iter().zip(labels(views)) {
         let (summary, order) = (view.summary(), view.analyses());
         let training = !ended && view.is_busy();
         for (cell, dir) in view.cells()? {
@@ -50,10 +52,10 @@ pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, Re
                 _ => CellSummary::new(&cell, "interrupted", &metrics),
             };
             all.push(Gathered {
-                run: view.name().to_owned(),
+                run: label.clone(),
                 name: match views.len() {
                     1 => cell,
-                    _ => format!("{} / {cell}", view.name()),
+                    _ => format!("{label} / {cell}"),
                 },
                 config: dir.read_config(),
                 order: order.clone(),
@@ -65,6 +67,16 @@ pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, Re
         }
     }
     Ok(all)
+}
+
+/// The names of runs; their folders where names are not enough to tell them apart.
+pub(crate) fn labels(views: &[RunView]) -> Vec<String> {
+    let named = |name: &str| views.iter().filter(|view| view.name() == name).count();
+    let label = |view: &RunView| match named(view.name()) {
+        1 => view.name().to_owned(),
+        _ => view.path().display().to_string(),
+    };
+    views.iter().map(label).collect()
 }
 
 /// The history of the last saved state; empty if there is none that can be read.
@@ -90,7 +102,14 @@ impl Gathered {
 
     /// A row of the table of cells.
     pub(crate) fn row(&self) -> Vec<String> {
-        let epoch = |epoch: Option<u64>| epoch.map_or("never".to_owned(), |e| e.to_string());
+        let epoch = |epoch: Option<u64>, accuracies: &[f64]| match epoch {
+            Some(epoch) => epoch.to_string(),
+            None => match Crossing::find(accuracies, ACCURACY, HOLD) {
+                Crossing::Open { epoch, held } => format!("not yet: {epoch}, held for {held}"),
+                _ => "never".to_owned(),
+            },
+        };
+        let [_, _, train, test] = self.metrics.columns();
         let told = &self.told;
         let last = |pick: fn(&Row) -> f64| told.last.as_ref().map_or(f64::NAN, pick);
         let state = match (told.status.as_str(), self.training) {
@@ -104,8 +123,8 @@ impl Gathered {
             format!("{:.2e}", last(|r| r.train_loss)),
             format!("{:.2e}", last(|r| r.test_loss)),
             format!("{:.1} %", 100.0 * last(|r| r.test_accuracy)),
-            epoch(told.train_accuracy_epoch),
-            epoch(told.test_accuracy_epoch),
+            epoch(told.train_accuracy_epoch, train),
+            epoch(told.test_accuracy_epoch, test),
         ]
     }
 }

@@ -273,19 +273,31 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
                 continue;
             }
             let (color, symbol) = LOOKS[i % LOOKS.len()];
-            let what = if did { "grokked" } else { "did not, until" };
-            let name = match group.name.as_str() {
-                "" => what.to_owned(),
-                name => format!("{name}: {what}"),
+            // One entry of the legend a group, or what the symbols say where there is one group.
+            let name = match (group.name.as_str(), did) {
+                ("", true) => "grokked",
+                ("", false) => "did not, until",
+                (name, _) => name,
             };
+            let listed = did || groups.len() == 1 || group.count() == 0;
             let symbol = if did { symbol } else { "x" };
             data.push(json!({ "type": "scatter", "mode": "markers", "name": name, "x": x, "y": y,
-                "marker": { "symbol": symbol, "color": if did { color } else { TEST }, "size": 9 } }));
+                "offsetgroup": i.to_string(), "showlegend": listed, "marker": { "symbol": symbol, "color": if did || groups.len() > 1 { color } else { TEST }, "size": 9 } }));
         }
     }
     let x = if same_data { "model seed" } else { "seeds" };
-    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed" },
-        "xaxis": { "type": "category", "title": { "text": x } },
+    // In the order of the seeds, not of those that grokked.
+    let number = |cell: &Member, name: &str| {
+        let seed = cell.config.pointer(&format!("/seeds/{name}"));
+        seed.and_then(Value::as_u64)
+    };
+    let mut seeds: Vec<&Member> = all().collect();
+    seeds.sort_by_key(|cell| (number(cell, "data"), number(cell, "model")));
+    let mut order: Vec<String> = seeds.into_iter().map(place).collect();
+    order.dedup();
+    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed; a cross did not get there until its last epoch" },
+        "scattermode": "group", "scattergap": 0.5,
+        "xaxis": { "type": "category", "title": { "text": x }, "categoryorder": "array", "categoryarray": order },
         "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } });
     if let [one] = groups
         && let Some([low, median, high]) = one.grokked()
@@ -314,8 +326,12 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
     json!({ "data": data, "layout": layout })
 }
 
-/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes.
-pub(crate) fn boxes(groups: &[Group]) -> Value {
+/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes; none where
+/// there is one group, or nothing grokked.
+pub(crate) fn boxes(groups: &[Group]) -> Option<Value> {
+    if groups.len() < 2 {
+        return None;
+    }
     let data: Vec<Value> = groups
         .iter()
         .enumerate()
@@ -334,9 +350,14 @@ pub(crate) fn boxes(groups: &[Group]) -> Value {
             )
         })
         .collect();
-    json!({ "data": data, "layout": { "title": { "text": "Epoch of 99 % test accuracy: median, quartiles, ends, of those that grokked" },
+    if data.is_empty() {
+        return None;
+    }
+    Some(
+        json!({ "data": data, "layout": { "title": { "text": "Epoch of 99 % test accuracy: median, quartiles, ends, of those that grokked" },
         "xaxis": { "type": "category" },
-        "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } } })
+        "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } } }),
+    )
 }
 
 #[cfg(test)]

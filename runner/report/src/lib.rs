@@ -61,7 +61,7 @@ fn written(run: &Path, ended: bool) -> Result<PathBuf, ReportError> {
 }
 
 fn page(views: &[RunView], ended: bool) -> Result<String, ReportError> {
-    let names: Vec<&str> = views.iter().map(RunView::name).collect();
+    let names = gather::labels(views);
     let gathered = gather::gather(views, ended)?;
     Ok(page::Page::of(&names, &gathered).render()?)
 }

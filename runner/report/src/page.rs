@@ -37,6 +37,8 @@ pub(crate) struct Page {
     overview: Vec<Place>,
     /// small multiples: curves of each group
     multiples: Vec<Place>,
+    /// whether what analyses found is there at once: of several cells it would bury the rest
+    open: bool,
     /// cells whose analyses are left out
     hidden: usize,
     /// Plotly's JSON of each figure, packed
@@ -125,7 +127,7 @@ fn is_tall(figure: &Value) -> bool {
 
 impl Page {
     /// Puts together what was gathered of runs with these names.
-    pub(crate) fn of(names: &[&str], gathered: &[Gathered]) -> Page {
+    pub(crate) fn of(names: &[String], gathered: &[Gathered]) -> Page {
         let name = names.join(", ");
         let mut figures = Figures::default();
         let several = gathered.len() > 1;
@@ -143,9 +145,7 @@ impl Page {
         let mut multiples = Vec::new();
         if several {
             overview.push(figures.add(groups::by_seed(&groups), "figure"));
-            if groups.len() > 1 {
-                overview.push(figures.add(groups::boxes(&groups), "figure"));
-            }
+            overview.extend(groups::boxes(&groups).map(|figure| figures.add(figure, "figure")));
             let class = if groups.len() > 2 {
                 "figure small"
             } else {
@@ -179,6 +179,7 @@ impl Page {
             },
             overview,
             multiples,
+            open: !several,
             hidden: gathered.len() - cells.len(),
             name,
             cells,
@@ -226,7 +227,7 @@ impl Cell {
             name: cell.name.clone(),
             verdict,
             class,
-            formula: story::formula(&analyses, &cell.config),
+            formula: story::formula(&analyses, &cell.config, &cell.told),
             curves: curves.map(|figure| figures.add(figure, "figure")),
             phases_from: match &phases.measured {
                 Some(analysis) => format!(
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_page_of_nothing_is_a_page() {
-        let page = Page::of(&["run"], &[]).render().unwrap();
+        let page = Page::of(&["run".to_owned()], &[]).render().unwrap();
         assert!(page.contains("nothing was trained yet") && page.contains("<h1>run</h1>"));
     }
 

@@ -91,13 +91,17 @@ impl Phases {
                     "x0": from, "x1": to, "y0": 0, "y1": 1,
                     "fillcolor": COLORS[phase.color], "opacity": 0.15, "line": { "width": 0 },
                     "layer": "below",
-                    "label": { "text": text, "textposition": "top center", "font": { "size": 11 } } })
+                    "label": { "text": text, "textposition": "top center", "yanchor": "bottom", "padding": 1, "font": { "size": 11 } } })
             })
         });
         let bands: Vec<Value> = bands.collect();
         let Some(layout) = figure.get_mut("layout").and_then(Value::as_object_mut) else {
             return;
         };
+        if named {
+            // The names stand above the curves, and the legend above the names.
+            layout.insert("legend".to_owned(), json!({ "y": 1.08 }));
+        }
         let shapes = layout.entry("shapes").or_insert_with(|| json!([]));
         if let Some(shapes) = shapes.as_array_mut() {
             // Behind the shapes that the figure has of its own.

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use kuva::plot::annotations::ShadedRegion;
 use kuva::plot::{BarPlot, ColorMap, Heatmap, Histogram, LinePlot, ScatterPlot};
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
@@ -57,6 +58,15 @@ fn page(layout: &Value, traces: &[Value], plots: &[Plot], log_y: bool) -> Layout
     if log_y {
         page = page.with_log_y();
     }
+    for band in layout["shapes"].as_array().into_iter().flatten() {
+        let over_x = band["type"] == "rect" && band["xref"] == "x" && band["yref"] == "paper";
+        if let (true, Some(from), Some(to)) = (over_x, band["x0"].as_f64(), band["x1"].as_f64()) {
+            let region = ShadedRegion::vertical(from, to)
+                .with_color(color(&band["fillcolor"]).unwrap_or("#999999"))
+                .with_opacity(band["opacity"].as_f64().unwrap_or(1.0).clamp(0.0, 1.0));
+            page = page.with_shaded_region(region);
+        }
+    }
     if let Some(map) = traces.iter().find(|trace| trace["type"] == "heatmap") {
         let (columns, rows) = (strings(&map["x"]), strings(&map["y"]));
         if (1..=MOST_LABELS).contains(&columns.len()) {
@@ -69,9 +79,15 @@ fn page(layout: &Value, traces: &[Value], plots: &[Plot], log_y: bool) -> Layout
     page
 }
 
-fn plot(trace: &Value, color: &str, log_y: bool) -> Option<Plot> {
+/// A colour, which becomes an attribute: nothing that could end one.
+fn color(value: &Value) -> Option<&str> {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "#(),. %".contains(c);
+    value.as_str().filter(|text| text.chars().all(harmless))
+}
+
+fn plot(trace: &Value, otherwise: &str, log_y: bool) -> Option<Plot> {
     let name = trace["name"].as_str().unwrap_or_default();
-    let color = trace["line"]["color"].as_str().unwrap_or(color);
+    let color = color(&trace["line"]["color"]).unwrap_or(otherwise);
     let drawn = |y: &f64| y.is_finite() && (!log_y || *y > 0.0);
     let points = || -> Vec<(f64, f64)> {
         let pairs = numbers(&trace["x"]).into_iter().zip(numbers(&trace["y"]));
@@ -225,6 +241,17 @@ mod tests {
         let below = json!([{ "type": "scatter", "mode": "lines", "x": [1], "y": [-1.0] }]);
         assert_eq!(svg(&titled(below, true)), None);
         assert_eq!(svg(&json!(3)), None);
+    }
+
+    #[test]
+    fn phases_are_shaded_and_colours_are_no_markup() {
+        let data = json!([{ "type": "scatter", "mode": "lines", "x": [0, 9], "y": [1, 2],
+            "line": { "color": "red\"/><script>" } }]);
+        let mut figure = titled(data, false);
+        figure["layout"]["shapes"] = json!([{ "type": "rect", "xref": "x", "yref": "paper",
+            "x0": 2, "x1": 5, "fillcolor": "#e69f00", "opacity": 0.15 }]);
+        let svg = svg(&figure).unwrap();
+        assert!(svg.contains("#e69f00") && !svg.contains("<script"), "{svg}");
     }
 
     #[test]

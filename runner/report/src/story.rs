@@ -55,7 +55,11 @@ pub(crate) struct Formula {
 
 /// The key frequencies as the formula that the logits are a sum of, from what `fourier-sparsity`
 /// found in a cell with this `config.json`; none without it.
-pub(crate) fn formula(analyses: &[FoundFiles], config: &Value) -> Option<Formula> {
+pub(crate) fn formula(
+    analyses: &[FoundFiles],
+    config: &Value,
+    told: &CellSummary,
+) -> Option<Formula> {
     let found = analyses
         .iter()
         .find(|found| found.index["analysis"] == "fourier-sparsity")?;
@@ -91,6 +95,11 @@ pub(crate) fn formula(analyses: &[FoundFiles], config: &Value) -> Option<Formula
     }
     if note.starts_with("basis: labels") {
         explained.push_str(&format!(" f(a, b) = {notation}."));
+    }
+    if told.test_accuracy_epoch.is_none() {
+        explained.push_str(
+            " The model has not grokked: these are what its weights favour, not what its logits are.",
+        );
     }
     Some(Formula {
         argument: argument.to_owned(),
@@ -168,30 +177,37 @@ mod tests {
 
     #[test]
     fn formulas_follow_basis_and_operation() {
+        let told = CellSummary::new("c", "finished", &Default::default());
         let note = "basis: multiplicative, characters of the logarithm to the primitive root 2";
-        let product = formula(&sparsity(note, "1, 2, 14"), &task("mul")).unwrap();
+        let product = formula(&sparsity(note, "1, 2, 14"), &task("mul"), &told).unwrap();
         assert_eq!(product.argument, "log a + log b − log c");
         assert_eq!(
             (product.angle.as_str(), product.keys.as_str()),
             ("2πk/58", "1, 2, 14")
         );
+        assert!(product.note.contains("has not grokked"));
         assert!(
             product.note.contains("primitive root 2 modulo 59"),
             "{}",
             product.note
         );
-        let difference = formula(&sparsity("basis: additive", "5"), &task("sub")).unwrap();
+        let difference = formula(&sparsity("basis: additive", "5"), &task("sub"), &told).unwrap();
         assert_eq!(
             (difference.argument.as_str(), difference.angle.as_str()),
             ("a − b − c", "2πk/59")
         );
-        let other = formula(&sparsity("basis: labels; the", "5"), &task("quadratic")).unwrap();
+        let other = formula(
+            &sparsity("basis: labels; the", "5"),
+            &task("quadratic"),
+            &told,
+        )
+        .unwrap();
         assert!(other.argument.contains("f(a, b)") && other.note.contains("a² + b"));
         assert_eq!(
-            formula(&sparsity("basis: additive", ""), &task("add")),
+            formula(&sparsity("basis: additive", ""), &task("add"), &told),
             None
         );
-        assert_eq!(formula(&[], &task("add")), None);
+        assert_eq!(formula(&[], &task("add"), &told), None);
     }
 
     #[test]

@@ -67,17 +67,20 @@
         ...(axis.type === "log" ? { exponentformat: "power" } : {}),
         ...axis, title: title && { standoff: 8, ...title } };
     }
-    const map = data[0] && data[0].type === "heatmap";
-    if (map && data[0].z && data[0].z.length >= 16 && data[0].z[0] && data[0].z.length === data[0].z[0].length) {
+    const z = data[0] && data[0].type === "heatmap" && data[0].z;
+    const square = z && z.length >= 16 && z[0] && z.length === z[0].length;
+    if (square) {
       layout.yaxis = { ...layout.yaxis, scaleanchor: "x", constrain: "domain" };
       layout.xaxis = { ...layout.xaxis, constrain: "domain" };
     }
+    // Paper is not laid out yet when figures are drawn for it: two stand side by side on it.
+    const size = printing ? { autosize: false, width: 320, height: square ? 320 : 240 } : { autosize: true };
     const named = data.filter((one) => one.name && one.showlegend !== false).length;
     return {
-      ...layout, autosize: true, colorway: isDark() ? colors.map((c) => (c === "#0072b2" ? "#56b4e9" : c === "#56b4e9" ? "#b4d8f0" : c)) : colors,
+      ...layout, ...size, colorway: isDark() ? colors.map((c) => (c === "#0072b2" ? "#56b4e9" : c === "#56b4e9" ? "#b4d8f0" : c)) : colors,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: 12, family: "system-ui, sans-serif" },
       margin: { l: 8, r: 16, t: canHover ? 30 : 12, b: 8 }, showlegend: named > 1,
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)", ...layout.legend },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: isDark() ? "#8b949e" : "#6e7781" },
     };
   }
@@ -191,7 +194,7 @@
     }
     const frames = figure.frames || [];
     const base = figure.data.map(trace);
-    const layout = themed(figure.layout || {}, base, place.clientWidth < 420);
+    const layout = themed(figure.layout || {}, base, printing || place.clientWidth < 420);
     const span = frames.length ? fixed(frames, layout, figure.data) : {};
     const at = (frame) => base.map((one, i) => ({ ...shaded({ ...one, ...(frame ? trace(frame.data[i] || {}) : {}) }), ...span }));
     const bar = { displaylogo: false, displayModeBar: canHover ? "hover" : false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] };
@@ -234,6 +237,13 @@
     places.forEach((place) => near.observe(place));
     // report.html#all: everything at once, for programs that look without scrolling.
     if (location.hash === "#all") places.forEach(once);
+    // A link to an analysis opens it.
+    const target = () => {
+      const one = document.getElementById(location.hash.slice(1));
+      if (one && one.tagName === "DETAILS") one.open = true;
+    };
+    window.addEventListener("hashchange", target);
+    target();
     darkScreen.addEventListener("change", again);
     window.addEventListener("beforeprint", () => {
       printing = true;
