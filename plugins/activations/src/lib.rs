@@ -113,8 +113,12 @@ impl Analysis for Activations {
         }
     }
 
-    fn new(config: Config, task: &Task) -> Result<Self, Failure> {
+    fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
         let (p, d_mlp) = (task.modulus, task.model.d_mlp);
+        if config.neurons == Config::default().neurons {
+            // Nobody asked for these: a smaller model shows what it has.
+            config.neurons.retain(|n| *n < d_mlp);
+        }
         if let Some(neuron) = config.neurons.iter().find(|n| **n >= d_mlp) {
             return Err(Failure::parameter(
                 "neurons",

@@ -243,6 +243,10 @@ fn parameters_are_judged() {
     let beyond = with(|c| c.neurons = vec![96]);
     let error = Activations::new(beyond, &add()).err().unwrap().to_string();
     assert!(error.contains("96"), "{error}");
+    let mut small = add();
+    small.model.d_mlp = 2;
+    let found = analyse(Config::default(), &small, &[random(&small, 0, 1)]);
+    assert!(found.figure("neuron-1").is_some() && found.figure("neuron-2").is_none());
     let none = with(|c| c.neurons = vec![]);
     assert!(Activations::check(&none).is_ok());
     let task = add();
