@@ -5,16 +5,22 @@
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]).
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
+//! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for models
+//!   that an analysis changes.
 //! - [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
 //!
 //! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
 
+mod forward;
 mod frames;
 mod keys;
 mod loss;
+mod model;
 mod product;
 
+pub use forward::{Flow, FoldedHead, Forward, Look};
 pub use frames::{Frames, rounded};
 pub use keys::{KeyRule, Spectrum, by_class, embedding};
 pub use loss::{Rows, Score, Shift};
+pub use model::Model;
 pub use product::{product, product_at, product_bt};
