@@ -3,10 +3,26 @@
 use super::*;
 use crate::AnalysisKind;
 
-/// The names of the analyses that the program links; their parameters are its own tests' matter.
+/// The analyses that the program links, with the parameters that the specs here name; what those may
+/// be is the matter of the program's own tests.
 fn linked() -> Catalog {
-    let names = ["fourier-sparsity", "neuron-clustering", "commutativity"];
-    Catalog::new(names.map(|name| AnalysisKind::new(name, &serde_json::json!({}), |_| Ok(()))))
+    let names = [
+        "fourier-sparsity",
+        "neuron-clustering",
+        "commutativity",
+        "progress-measures",
+        "effective-weights",
+        "activations",
+        "logit-directions",
+        "singular-values",
+        "quadratic-fit",
+        "interventions",
+        "clock-or-pizza",
+        "embedding-geometry",
+    ];
+    let parameters =
+        serde_json::json!({ "properties": { "keys": {}, "neurons": {}, "threshold": {} } });
+    Catalog::new(names.map(|name| AnalysisKind::new(name, &parameters, |_| Ok(()))))
 }
 
 /// All specs that are shipped, each as its path and its plan.
@@ -63,7 +79,7 @@ fn all_name_their_schema_and_say_what_they_are() {
 
 #[test]
 fn mult113_is_the_published_experiment() {
-    let (_, plan) = shipped().swap_remove(2);
+    let (_, plan) = shipped().swap_remove(3);
     assert_eq!(plan.cells.len(), 1);
     assert_eq!(plan.cells[0].id, "mul-p113-f0.3-d598-m999");
     assert_eq!(plan.train.epochs, 40_000);
