@@ -53,9 +53,11 @@ fn all_load_under_their_own_names() {
         names,
         [
             "add113",
+            "course",
             "fractions",
             "mult113",
             "mult59",
+            "paper",
             "seeds32",
             "tiny"
         ]
