@@ -1,0 +1,188 @@
+//! The logits of a model that something was done to.
+
+use grokrun_measures::{Flow, Forward, Look, Rows};
+
+use crate::kind::Kind;
+
+/// A model with what its interventions need: means over the pairs that have a label.
+pub(crate) struct Bench<'a> {
+    forward: Forward<'a>,
+    /// mean of what each head adds beyond its rest
+    head_means: Vec<Flow>,
+    /// mean attention of each head, to a and b
+    attention: Vec<[f32; 2]>,
+    /// what the neurons add to the logits of the model itself, `(p², p)`
+    neurons: Vec<f32>,
+    /// what goes past them, `(p², p)`
+    direct: Vec<f32>,
+    /// the same, the mean over pairs `(p)`
+    neurons_mean: Vec<f32>,
+    direct_mean: Vec<f32>,
+}
+
+impl<'a> Bench<'a> {
+    /// `all`: the pairs that means are over.
+    pub(crate) fn new(forward: Forward<'a>, all: &Rows) -> Bench<'a> {
+        let (base, looks) = (forward.base(), forward.looks());
+        let neurons = forward.neurons(&base, &looks);
+        let direct = forward.direct(&base, &looks);
+        let p = forward.model().p;
+        Bench {
+            head_means: (0..looks.len())
+                .map(|head| head_mean(&forward, head, all))
+                .collect(),
+            attention: (0..looks.len())
+                .map(|head| mean_attention(&forward, head, all))
+                .collect(),
+            neurons_mean: mean(&neurons, p, all),
+            direct_mean: mean(&direct, p, all),
+            neurons,
+            direct,
+            forward,
+        }
+    }
+
+    /// The model's own logits, `(p², p)`.
+    pub(crate) fn own(&self) -> Vec<f32> {
+        sum(self.neurons.clone(), &self.direct)
+    }
+
+    /// The logits after an intervention, `(p², p)`, each with its name: several where it is done to one
+    /// head at a time.
+    pub(crate) fn logits(&self, kind: Kind, mut take: impl FnMut(&str, Vec<f32>)) {
+        let pairs = self.forward.model().p.pow(2);
+        // b_U, and b_O and b_out through W_U: they stay where a path is cut.
+        let biases = &self.forward.biases.direct;
+        match kind {
+            Kind::HeadZero => {
+                for head in 0..self.head_means.len() {
+                    take(&format!("head {head} zero"), self.without(&[head], false));
+                }
+            }
+            Kind::HeadMean => {
+                for head in 0..self.head_means.len() {
+                    take(&format!("head {head} mean"), self.without(&[head], true));
+                }
+            }
+            Kind::AllHeadsZero => take("all heads zero", self.without(&self.every(), false)),
+            Kind::AllHeadsMean => take("all heads mean", self.without(&self.every(), true)),
+            Kind::MeanAttention => {
+                let fixed = |(head, mean): (usize, &[f32; 2])| Look {
+                    head,
+                    fixed: Some(*mean),
+                };
+                let looks: Vec<Look> = self.attention.iter().enumerate().map(fixed).collect();
+                take("mean attention", self.run(&self.forward.base(), &looks));
+            }
+            Kind::MlpZero => take("mlp zero", self.direct.clone()),
+            Kind::MlpMean => {
+                let constant = self.neurons_mean.repeat(pairs);
+                take("mlp mean", sum(constant, &self.direct));
+            }
+            Kind::SkipAttentionZero => {
+                let mut base = self.forward.base();
+                let Flow { hidden, direct } = &self.forward.residual;
+                base.add_scaled(-1.0, hidden, direct);
+                take(
+                    "skip attention zero",
+                    self.run(&base, &self.forward.looks()),
+                );
+            }
+            // The residual stream before attention is the same for all pairs, and so its own mean.
+            Kind::SkipAttentionMean => take("skip attention mean", self.own()),
+            Kind::SkipMlpZero => {
+                take("skip mlp zero", sum(biases.repeat(pairs), &self.neurons));
+            }
+            Kind::SkipMlpMean => {
+                let constant = self.direct_mean.repeat(pairs);
+                take("skip mlp mean", sum(constant, &self.neurons));
+            }
+        }
+    }
+
+    fn every(&self) -> Vec<usize> {
+        (0..self.head_means.len()).collect()
+    }
+
+    /// Without the output of these heads, or with their means in its place.
+    fn without(&self, heads: &[usize], with_mean: bool) -> Vec<f32> {
+        let mut base = self.forward.base();
+        for head in heads {
+            match with_mean {
+                true => base.add(&self.head_means[*head]),
+                false => {
+                    let Flow { hidden, direct } = &self.forward.heads[*head].rest;
+                    base.add_scaled(-1.0, hidden, direct);
+                }
+            }
+        }
+        let mut looks = self.forward.looks();
+        looks.retain(|look| !heads.contains(&look.head));
+        self.run(&base, &looks)
+    }
+
+    fn run(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
+        sum(
+            self.forward.neurons(base, looks),
+            &self.forward.direct(base, looks),
+        )
+    }
+}
+
+/// Mean over pairs of a head's attention to a and to b.
+fn mean_attention(forward: &Forward<'_>, head: usize, all: &Rows) -> [f32; 2] {
+    let mut sums = [0.0f64; 2];
+    for pair in all.pairs() {
+        let weights = forward.heads[head].attention[pair];
+        sums.iter_mut()
+            .zip(weights)
+            .for_each(|(s, w)| *s += f64::from(w));
+    }
+    sums.map(|sum| (sum / all.len().max(1) as f64) as f32)
+}
+
+/// Mean over pairs of what a head adds beyond its rest: each token's row with the attention that it has
+/// on average.
+fn head_mean(forward: &Forward<'_>, head: usize, all: &Rows) -> Flow {
+    let model = forward.model();
+    let (p, f) = (model.p, model.d_mlp);
+    let mut weights = [vec![0.0f64; p], vec![0.0f64; p]];
+    let head = &forward.heads[head];
+    for pair in all.pairs() {
+        let [to_a, to_b] = head.attention[pair];
+        weights[0][pair / p] += f64::from(to_a);
+        weights[1][pair % p] += f64::from(to_b);
+    }
+    let count = all.len().max(1) as f64;
+    let mut flow = Flow {
+        hidden: vec![0.0; f],
+        direct: vec![0.0; p],
+    };
+    for (place, weights) in weights.iter().enumerate() {
+        let (hidden, direct) = (&head.hidden[place], &head.direct[place]);
+        for (token, weight) in weights.iter().enumerate() {
+            let hidden = &hidden[token * f..(token + 1) * f];
+            let direct = &direct[token * p..(token + 1) * p];
+            flow.add_scaled((weight / count) as f32, hidden, direct);
+        }
+    }
+    flow
+}
+
+/// Mean over pairs of a table `(p², p)`.
+fn mean(table: &[f32], p: usize, all: &Rows) -> Vec<f32> {
+    let mut sums = vec![0.0f64; p];
+    for pair in all.pairs() {
+        let row = &table[pair * p..(pair + 1) * p];
+        sums.iter_mut()
+            .zip(row)
+            .for_each(|(s, x)| *s += f64::from(*x));
+    }
+    let count = all.len().max(1) as f64;
+    sums.iter().map(|sum| (sum / count) as f32).collect()
+}
+
+fn sum(mut x: Vec<f32>, y: &[f32]) -> Vec<f32> {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    x
+}
