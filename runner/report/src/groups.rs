@@ -123,6 +123,12 @@ impl Group<'_> {
         let total = self.cells.len() as u64;
         match self.grokked() {
             None => format!("none of {} grokked", plural(total, "cell")),
+            Some([_, epoch, _]) if self.count() == 1 => {
+                format!(
+                    "1 of {} grokked, at epoch {epoch:.0}",
+                    plural(total, "cell")
+                )
+            }
             Some([low, median, high]) => format!(
                 "{} of {} grokked; of those the median epoch is {median:.0} (quartiles {low:.0} – {high:.0})",
                 self.count(),

@@ -52,6 +52,10 @@ fn quartiles_are_numpys_and_count_those_that_never_did() {
         "3 of 4 cells grokked; of those the median epoch is 200 (quartiles 150 – 250)"
     );
     assert_eq!(groups[0].row()[1..3], ["4", "3"]);
+    assert_eq!(
+        super::groups(members(&cells[..2]))[0].verdict(),
+        "1 of 2 cells grokked, at epoch 100"
+    );
     let never = [kept(59, 1, None), kept(59, 2, None)];
     assert_eq!(
         super::groups(members(&never))[0].verdict(),
