@@ -1,0 +1,566 @@
+//! How published code lays the tensors of the model out, and the way to TransformerLens' layout.
+//!
+//! Three layouts are recognised; they differ in names or in the dimensions of W_O, so that no file
+//! fits two of them. p + 1 tokens, d = d_model, H heads of E = d_head, M = d_mlp, C classes.
+//!
+//! | layout | W_E | W_pos | W_Q, W_K, W_V | W_O | W_in | W_out | W_U |
+//! | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | TransformerLens 1 to 3 | (p+1, d) | (3, d) | (H, d, E) | (H, E, d) | (d, M) | (M, d) | (d, C) |
+//! | paper (science.md §1.3) | (d, p+1) | (3, d) | (H, E, d) | (d, H·E) | (M, d) | (d, M) | (d, C) |
+//! | TransformerLens 4, `….weight` (§2.3) | (p+1, d) | (3, d) | (H·E, d) | (d, H·E) | (M, d) | (d, M) | (C, d) |
+
+use std::collections::BTreeMap;
+
+use crate::ExchangeError;
+use crate::error::refuse;
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    TransformerLens,
+    Paper,
+    Native,
+}
+
+impl Layout {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Layout::TransformerLens => "TransformerLens'",
+            Layout::Paper => "the paper's (2-D tensors transposed)",
+            Layout::Native => "TransformerLens 4's own (….weight)",
+        }
+    }
+}
+
+/// The sizes of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dims {
+    pub(crate) modulus: usize,
+    /// columns of W_U: p, or p + 1 with one for '='
+    pub(crate) outputs: usize,
+    pub(crate) d_model: usize,
+    pub(crate) heads: usize,
+    pub(crate) d_head: usize,
+    pub(crate) d_mlp: usize,
+}
+
+/// From a file's order of numbers to TransformerLens'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// as it is
+    Keep,
+    /// `(rows, columns)` becomes `(columns, rows)`
+    Transpose,
+    /// `(H, E, d)` becomes `(H, d, E)`; the first two may be one in the file
+    SwapLast,
+}
+
+/// A tensor of a file.
+struct Part {
+    /// in the file
+    name: &'static str,
+    /// TransformerLens'; none for what has to be zero
+    canonical: Option<&'static str>,
+    shape: Vec<usize>,
+    turn: Turn,
+    /// biases may be missing
+    needed: bool,
+}
+
+fn parts(layout: Layout, dims: &Dims) -> Vec<Part> {
+    use Turn::{Keep, SwapLast, Transpose};
+    let Dims {
+        modulus,
+        outputs: c,
+        d_model: d,
+        heads: h,
+        d_head: e,
+        d_mlp: m,
+    } = *dims;
+    let v = modulus + 1;
+    let weight = |name, canonical, shape: &[usize], turn| Part {
+        name,
+        canonical: Some(canonical),
+        shape: shape.to_vec(),
+        turn,
+        needed: true,
+    };
+    let bias = |name, canonical, shape: &[usize]| Part {
+        name,
+        canonical,
+        shape: shape.to_vec(),
+        turn: Keep,
+        needed: false,
+    };
+    let (wq, wk, wv, wo) = (
+        "blocks.0.attn.W_Q",
+        "blocks.0.attn.W_K",
+        "blocks.0.attn.W_V",
+        "blocks.0.attn.W_O",
+    );
+    let (win, wout) = ("blocks.0.mlp.W_in", "blocks.0.mlp.W_out");
+    let (bin, bout) = (Some("blocks.0.mlp.b_in"), Some("blocks.0.mlp.b_out"));
+    let (we, wpos, wu) = ("embed.W_E", "pos_embed.W_pos", "unembed.W_U");
+    match layout {
+        Layout::TransformerLens => vec![
+            weight(we, we, &[v, d], Keep),
+            weight(wpos, wpos, &[3, d], Keep),
+            weight(wq, wq, &[h, d, e], Keep),
+            weight(wk, wk, &[h, d, e], Keep),
+            weight(wv, wv, &[h, d, e], Keep),
+            weight(wo, wo, &[h, e, d], Keep),
+            weight(win, win, &[d, m], Keep),
+            weight(wout, wout, &[m, d], Keep),
+            weight(wu, wu, &[d, c], Keep),
+            bias("blocks.0.mlp.b_in", bin, &[m]),
+            bias("blocks.0.mlp.b_out", bout, &[d]),
+            bias("blocks.0.attn.b_Q", None, &[h, e]),
+            bias("blocks.0.attn.b_K", None, &[h, e]),
+            bias("blocks.0.attn.b_V", None, &[h, e]),
+            bias("blocks.0.attn.b_O", None, &[d]),
+            bias("unembed.b_U", None, &[c]),
+        ],
+        Layout::Paper => vec![
+            weight(we, we, &[d, v], Transpose),
+            weight(wpos, wpos, &[3, d], Keep),
+            weight(wq, wq, &[h, e, d], SwapLast),
+            weight(wk, wk, &[h, e, d], SwapLast),
+            weight(wv, wv, &[h, e, d], SwapLast),
+            weight(wo, wo, &[d, h * e], Transpose),
+            weight(win, win, &[m, d], Transpose),
+            weight(wout, wout, &[d, m], Transpose),
+            weight(wu, wu, &[d, c], Keep),
+            bias("blocks.0.mlp.b_in", bin, &[m]),
+            bias("blocks.0.mlp.b_out", bout, &[d]),
+        ],
+        Layout::Native => vec![
+            weight("embed.weight", we, &[v, d], Keep),
+            weight("pos_embed.weight", wpos, &[3, d], Keep),
+            weight("blocks.0.attn.q.weight", wq, &[h * e, d], SwapLast),
+            weight("blocks.0.attn.k.weight", wk, &[h * e, d], SwapLast),
+            weight("blocks.0.attn.v.weight", wv, &[h * e, d], SwapLast),
+            weight("blocks.0.attn.o.weight", wo, &[d, h * e], Transpose),
+            weight("blocks.0.mlp.in.weight", win, &[m, d], Transpose),
+            weight("blocks.0.mlp.out.weight", wout, &[d, m], Transpose),
+            weight("unembed.weight", wu, &[c, d], Transpose),
+            bias("blocks.0.mlp.in.bias", bin, &[m]),
+            bias("blocks.0.mlp.out.bias", bout, &[d]),
+            bias("blocks.0.attn.q.bias", None, &[h * e]),
+            bias("blocks.0.attn.k.bias", None, &[h * e]),
+            bias("blocks.0.attn.v.bias", None, &[h * e]),
+            bias("blocks.0.attn.o.bias", None, &[d]),
+            bias("unembed.bias", None, &[c]),
+        ],
+    }
+}
+
+/// Names and shapes of the tensors of a model.
+pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Finds out which layout it is and which sizes it has. `heads` is wanted by the layout that does not
+/// tell them.
+///
+/// # Errors
+/// None of the layouts fits: what was expected and what was found.
+pub(crate) fn recognise(
+    shapes: &Shapes,
+    heads: Option<usize>,
+) -> Result<(Layout, Dims), ExchangeError> {
+    let layout = if shapes.contains_key("embed.weight") {
+        Layout::Native
+    } else if !shapes.contains_key("embed.W_E") {
+        let found: Vec<&str> = shapes.keys().take(6).map(String::as_str).collect();
+        return refuse(format!(
+            "it has no tensor embed.W_E (TransformerLens) or embed.weight; it has {}",
+            match found.is_empty() {
+                true => "none at all".to_owned(),
+                false => shortened(&found.join(", ")),
+            }
+        ));
+    } else if shapes
+        .get("blocks.0.attn.W_O")
+        .is_some_and(|s| s.len() == 2)
+    {
+        Layout::Paper
+    } else {
+        Layout::TransformerLens
+    };
+    let size = |name: &str, dimensions: usize, at: usize| match shapes.get(name) {
+        Some(shape) if shape.len() == dimensions => Ok(shape[at]),
+        Some(shape) => refuse(format!(
+            "its tensor {name} is {shape:?}; expected {dimensions} dimensions"
+        )),
+        None => refuse(format!("it has no tensor {name}")),
+    };
+    let (tokens, outputs, d_model, heads, d_head, d_mlp) = match layout {
+        Layout::TransformerLens => (
+            size("embed.W_E", 2, 0)?,
+            size("unembed.W_U", 2, 1)?,
+            size("pos_embed.W_pos", 2, 1)?,
+            size("blocks.0.attn.W_Q", 3, 0)?,
+            size("blocks.0.attn.W_Q", 3, 2)?,
+            size("blocks.0.mlp.W_in", 2, 1)?,
+        ),
+        Layout::Paper => (
+            size("embed.W_E", 2, 1)?,
+            size("unembed.W_U", 2, 1)?,
+            size("pos_embed.W_pos", 2, 1)?,
+            size("blocks.0.attn.W_Q", 3, 0)?,
+            size("blocks.0.attn.W_Q", 3, 1)?,
+            size("blocks.0.mlp.W_in", 2, 0)?,
+        ),
+        Layout::Native => {
+            let heads = heads.unwrap_or(4);
+            let together = size("blocks.0.attn.q.weight", 2, 0)?;
+            if heads == 0 || !together.is_multiple_of(heads) {
+                return refuse(format!(
+                    "its blocks.0.attn.q.weight has {together} rows, which {heads} heads do not divide; tell the number with --heads N"
+                ));
+            }
+            (
+                size("embed.weight", 2, 0)?,
+                size("unembed.weight", 2, 0)?,
+                size("pos_embed.weight", 2, 1)?,
+                heads,
+                together / heads,
+                size("blocks.0.mlp.in.weight", 2, 0)?,
+            )
+        }
+    };
+    let dims = Dims {
+        modulus: tokens.saturating_sub(1),
+        outputs,
+        d_model,
+        heads,
+        d_head,
+        d_mlp,
+    };
+    if !(2..=65_535).contains(&dims.modulus) {
+        return refuse(format!(
+            "it has {tokens} tokens; expected a modulus from 2 to 65,535 and one more, for '='"
+        ));
+    }
+    if outputs != dims.modulus && outputs != tokens {
+        return refuse(format!(
+            "it has {outputs} outputs; expected {} (the residues) or {tokens} (with one for '=')",
+            dims.modulus
+        ));
+    }
+    check(shapes, layout, &dims)?;
+    Ok((layout, dims))
+}
+
+/// Checks that the tensors are those of the layout, all of them and no others.
+///
+/// # Errors
+/// The first that is not.
+pub(crate) fn check(shapes: &Shapes, layout: Layout, dims: &Dims) -> Result<(), ExchangeError> {
+    let parts = parts(layout, dims);
+    for part in &parts {
+        match shapes.get(part.name) {
+            Some(found) if *found != part.shape => {
+                let mut turned = part.shape.clone();
+                turned.reverse();
+                return refuse(format!(
+                    "its tensor {} is {found:?}{}; expected {:?}, in a file of {} layout",
+                    part.name,
+                    if *found == turned { ", transposed" } else { "" },
+                    part.shape,
+                    layout.words()
+                ));
+            }
+            None if part.needed => {
+                return refuse(format!(
+                    "it has no tensor {}; expected one of shape {:?}",
+                    part.name, part.shape
+                ));
+            }
+            _ => {}
+        }
+    }
+    let buffers = ["blocks.0.attn.mask", "blocks.0.attn.IGNORE"];
+    let known = |name: &str| parts.iter().any(|part| part.name == name) || buffers.contains(&name);
+    match shapes.keys().find(|name| !known(name)) {
+        Some(name) => refuse(format!(
+            "it has a tensor {}; expected one layer without layer norm, and only the tensors of {} layout",
+            shortened(name),
+            layout.words()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The names in a file of b_in and b_out, which may be trained.
+pub(crate) fn biases(layout: Layout) -> [&'static str; 2] {
+    match layout {
+        Layout::TransformerLens | Layout::Paper => ["blocks.0.mlp.b_in", "blocks.0.mlp.b_out"],
+        Layout::Native => ["blocks.0.mlp.in.bias", "blocks.0.mlp.out.bias"],
+    }
+}
+
+/// A tensor under TransformerLens' name.
+pub(crate) struct Canonical {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Vec<f32>,
+}
+
+/// All eleven tensors that are trained, in TransformerLens' layout, without the output for '='; `read`
+/// gives the numbers of a tensor of the file, row-major.
+///
+/// # Errors
+/// Those of `read`, a number that is not finite, or a bias of attention or of the outputs that is not
+/// zero: the model here has none.
+pub(crate) fn canonical(
+    shapes: &Shapes,
+    layout: Layout,
+    dims: &Dims,
+    mut read: impl FnMut(&str) -> Result<Vec<f32>, ExchangeError>,
+) -> Result<Vec<Canonical>, ExchangeError> {
+    let mut tensors = Vec::new();
+    for part in parts(layout, dims) {
+        let Some(name) = part.canonical else {
+            if shapes.contains_key(part.name) {
+                check_zero(part.name, &read(part.name)?)?;
+            }
+            continue;
+        };
+        let numbers = match shapes.contains_key(part.name) {
+            true => read(part.name)?,
+            false => vec![0.0; part.shape.iter().product()],
+        };
+        if numbers.len() != part.shape.iter().product::<usize>() {
+            return refuse(format!("its tensor {} is cut off", part.name));
+        }
+        if let Some(odd) = numbers.iter().find(|x| !x.is_finite()) {
+            return refuse(format!(
+                "its tensor {} has {odd} in it; expected finite numbers",
+                part.name
+            ));
+        }
+        tensors.push(turn(name, part, dims, numbers));
+    }
+    if shapes.contains_key("blocks.0.attn.mask") {
+        check_mask(&shapes["blocks.0.attn.mask"], &read("blocks.0.attn.mask")?)?;
+    }
+    Ok(tensors)
+}
+
+fn check_zero(name: &str, numbers: &[f32]) -> Result<(), ExchangeError> {
+    match numbers.iter().find(|x| **x != 0.0) {
+        Some(x) => refuse(format!(
+            "its {name} is not zero (it has {x}); expected biases of the MLP alone, as in the published models"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The last position has to see all three; TransformerLens 3.5 and later store an empty mask.
+fn check_mask(shape: &[usize], numbers: &[f32]) -> Result<(), ExchangeError> {
+    match (shape, numbers) {
+        ([0, 0], _) => Ok(()),
+        ([3, 3], [.., a, b, c]) if [a, b, c].iter().all(|x| **x == 1.0) => Ok(()),
+        _ => refuse(format!(
+            "its blocks.0.attn.mask {shape:?} hides something from '='; expected the lower triangle of (3, 3)"
+        )),
+    }
+}
+
+fn turn(name: &'static str, part: Part, dims: &Dims, numbers: Vec<f32>) -> Canonical {
+    let (mut shape, mut data) = match part.turn {
+        Turn::Keep => (part.shape, numbers),
+        Turn::Transpose => {
+            let (rows, columns) = (part.shape[0], part.shape[1]);
+            (vec![columns, rows], transposed(&numbers, rows, columns))
+        }
+        Turn::SwapLast => {
+            let (e, d) = (dims.d_head, dims.d_model);
+            let heads = numbers.chunks_exact((e * d).max(1));
+            let data = heads.flat_map(|head| transposed(head, e, d)).collect();
+            (vec![dims.heads, d, e], data)
+        }
+    };
+    if name == "blocks.0.attn.W_O" {
+        shape = vec![dims.heads, dims.d_head, dims.d_model];
+    }
+    if name == "unembed.W_U" && dims.outputs > dims.modulus {
+        let rows = data.chunks_exact(dims.outputs);
+        data = rows.flat_map(|row| &row[..dims.modulus]).copied().collect();
+        shape = vec![dims.d_model, dims.modulus];
+    }
+    Canonical { name, shape, data }
+}
+
+fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(numbers.len());
+    for column in 0..columns {
+        out.extend((0..rows).map(|row| numbers[row * columns + column]));
+    }
+    out
+}
+
+/// A text from a file, short enough for a message.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIMS: Dims = Dims {
+        modulus: 3,
+        outputs: 3,
+        d_model: 4,
+        heads: 2,
+        d_head: 3,
+        d_mlp: 5,
+    };
+
+    fn shapes(layout: Layout, dims: &Dims) -> Shapes {
+        let parts = parts(layout, dims).into_iter();
+        parts
+            .map(|part| (part.name.to_owned(), part.shape))
+            .collect()
+    }
+
+    #[test]
+    fn each_layout_is_recognised_with_and_without_an_output_for_equals() {
+        for layout in [Layout::TransformerLens, Layout::Paper, Layout::Native] {
+            for outputs in [3, 4] {
+                let dims = Dims { outputs, ..DIMS };
+                let found = recognise(&shapes(layout, &dims), Some(2)).unwrap();
+                assert_eq!(found, (layout, dims));
+            }
+        }
+    }
+
+    /// The same model in three layouts: index arithmetic written out once more.
+    #[test]
+    fn the_layouts_are_turned_into_one() {
+        let dims = Dims { outputs: 4, ..DIMS };
+        let Dims {
+            d_model: d,
+            d_head: e,
+            d_mlp: m,
+            ..
+        } = dims;
+        // A number that tells where it belongs: tensor, then indices in TransformerLens' layout.
+        let code = |tensor: usize, i: usize, j: usize, k: usize| {
+            (1000 * tensor + 100 * i + 10 * j + k) as f32
+        };
+        let fill = |shape: &[usize], number: &dyn Fn(&[usize]) -> f32| -> Vec<f32> {
+            let len: usize = shape.iter().product();
+            let index = |mut at: usize| {
+                let mut index = vec![0; shape.len()];
+                for axis in (0..shape.len()).rev() {
+                    index[axis] = at % shape[axis];
+                    at /= shape[axis];
+                }
+                index
+            };
+            (0..len).map(|at| number(&index(at))).collect()
+        };
+        let mut results = Vec::new();
+        for layout in [Layout::TransformerLens, Layout::Paper, Layout::Native] {
+            let all = shapes(layout, &dims);
+            let turned: &[&str] = match layout {
+                Layout::TransformerLens => &[],
+                Layout::Paper => &["embed.W_E", "blocks.0.mlp.W_in", "blocks.0.mlp.W_out"],
+                Layout::Native => &[
+                    "blocks.0.mlp.in.weight",
+                    "blocks.0.mlp.out.weight",
+                    "unembed.weight",
+                ],
+            };
+            let native = layout == Layout::Native;
+            let plain = layout == Layout::TransformerLens;
+            let read = |name: &str| {
+                let shape = &all[name];
+                let of_heads = ["W_Q", "W_K", "W_V", "q.weight", "k.weight", "v.weight"]
+                    .iter()
+                    .any(|n| name.ends_with(n));
+                let output = ["W_O", "o.weight"].iter().any(|n| name.ends_with(n));
+                let bias = name.contains("bias") || name.contains("b_");
+                Ok(match () {
+                    () if bias => vec![0.0; shape.iter().product()],
+                    () if of_heads && plain => fill(shape, &|i| code(1, i[0], i[1], i[2])),
+                    () if of_heads && native => fill(shape, &|i| code(1, i[0] / e, i[1], i[0] % e)),
+                    () if of_heads => fill(shape, &|i| code(1, i[0], i[2], i[1])),
+                    () if output && plain => fill(shape, &|i| code(2, i[0], i[1], i[2])),
+                    () if output => fill(shape, &|i| code(2, i[1] / e, i[1] % e, i[0])),
+                    () if turned.contains(&name) => fill(shape, &|i| code(3, 0, i[1], i[0])),
+                    () => fill(shape, &|i| code(3, 0, i[0], i[1])),
+                })
+            };
+            let tensors = canonical(&all, layout, &dims, read).unwrap();
+            results.push(
+                tensors
+                    .into_iter()
+                    .map(|t| (t.name, t.shape, t.data))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let sorted = |mut tensors: Vec<(&'static str, Vec<usize>, Vec<f32>)>| {
+            tensors.sort_by_key(|t| t.0);
+            tensors
+        };
+        let [plain, paper, native] = <[_; 3]>::try_from(results).unwrap().map(sorted);
+        assert_eq!(plain, paper);
+        assert_eq!(plain, native);
+        let unembed = plain.iter().find(|t| t.0 == "unembed.W_U").unwrap();
+        assert_eq!(unembed.1, [d, 3], "the output for '=' is left out");
+        let into = plain.iter().find(|t| t.0 == "blocks.0.mlp.W_in").unwrap();
+        assert_eq!(into.1, [d, m]);
+    }
+
+    #[test]
+    fn other_shapes_are_refused_with_expected_and_found() {
+        let change = |name: &str, shape: Option<&[usize]>| {
+            let mut all = shapes(Layout::TransformerLens, &DIMS);
+            match shape {
+                Some(shape) => drop(all.insert(name.to_owned(), shape.to_vec())),
+                None => drop(all.remove(name)),
+            }
+            recognise(&all, None).unwrap_err().to_string()
+        };
+        for (name, shape, says) in [
+            (
+                "blocks.0.mlp.W_out",
+                Some(&[4, 5][..]),
+                "is [4, 5], transposed; expected [5, 4]",
+            ),
+            ("unembed.W_U", Some(&[4, 7]), "7 outputs; expected 3"),
+            (
+                "blocks.0.attn.W_K",
+                Some(&[8, 3]),
+                "is [8, 3]; expected [2, 4, 3]",
+            ),
+            ("blocks.0.ln1.w", Some(&[4]), "without layer norm"),
+            ("blocks.1.attn.W_Q", Some(&[2, 4, 3]), "expected one layer"),
+            ("embed.W_E", None, "no tensor embed.W_E"),
+            ("blocks.0.mlp.W_in", None, "no tensor blocks.0.mlp.W_in"),
+            ("embed.W_E", Some(&[1, 4]), "1 tokens"),
+        ] {
+            let error = change(name, shape);
+            assert!(error.contains(says), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn biases_that_the_model_does_not_have_and_masks_that_hide_are_refused() {
+        let all = shapes(Layout::TransformerLens, &DIMS);
+        let with = |odd: &str| {
+            let read = |name: &str| {
+                let len = all[name].iter().product();
+                Ok(vec![if name == odd { 0.5 } else { 0.0 }; len])
+            };
+            canonical(&all, Layout::TransformerLens, &DIMS, read)
+        };
+        assert!(with("blocks.0.mlp.b_in").is_ok());
+        let error = with("unembed.b_U").err().unwrap().to_string();
+        assert!(error.contains("unembed.b_U is not zero"), "{error}");
+        assert!(check_mask(&[3, 3], &[1., 0., 0., 1., 1., 0., 1., 1., 1.]).is_ok());
+        assert!(check_mask(&[0, 0], &[]).is_ok());
+        assert!(check_mask(&[3, 3], &[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]).is_err());
+    }
+}

@@ -1,0 +1,36 @@
+//! Foreign file formats: what PyTorch, TransformerLens and numpy read and write.
+//!
+//! Owns the bytes of `.pth` (a zip archive of stored entries around a pickle), `.npz` and
+//! `.safetensors` files, and what published grokking files look like: which tensors, in which
+//! layout. Knows no engine, no run directory and no command line: it is handed arrays and hands
+//! back arrays with TransformerLens' names and shapes.
+//!
+//! - [`write_pth`], [`write_npz`], [`write_safetensors`]: whole or not at all, one checkpoint in
+//!   memory at a time.
+//! - [`Foreign`]: a file from elsewhere. Nothing in it is executed: its pickle is read by a machine
+//!   that knows a fixed list of names (`pickle::global`), and everything that is made of it is bounded
+//!   by the length of the file.
+
+#![forbid(unsafe_code)]
+
+mod archive;
+mod array;
+mod error;
+mod foreign;
+mod layout;
+mod npz;
+mod output;
+mod pickle;
+mod pth;
+mod safe;
+mod torch;
+
+pub use array::{Array, Numbers, state_dict};
+pub use error::ExchangeError;
+pub use foreign::{Facts, Foreign, History, Kind, Model, Task};
+pub use npz::write_npz;
+pub use pth::{Experiment, write_pth};
+pub use safe::write_safetensors;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! `.npz`: arrays that `numpy.load` opens, without pickles (numpy's NEP 1, format 1.0).
+
+use std::path::Path;
+
+use crate::ExchangeError;
+use crate::archive::Writer;
+use crate::array::{Array, Numbers};
+use crate::output::replace;
+
+/// Writes arrays and texts; a text is a scalar of type `<U`.
+///
+/// # Errors
+/// The disk is full or cannot be written.
+pub fn write_npz(
+    path: &Path,
+    arrays: &[Array],
+    texts: &[(&str, String)],
+) -> Result<(), ExchangeError> {
+    let failed = |error: &std::io::Error| ExchangeError::io("cannot write", path, error);
+    replace(path, |out| {
+        let mut archive = Writer::new(out);
+        for array in arrays {
+            let descr = match array.numbers {
+                Numbers::F32(_) => "<f4",
+                Numbers::F64(_) => "<f8",
+                Numbers::I64(_) => "<i8",
+                Numbers::Bool(_) => "|b1",
+            };
+            let file = npy(descr, &array.shape, &array.numbers.bytes());
+            let name = format!("{}.npy", array.name);
+            archive.add(&name, &file).map_err(|e| failed(&e))?;
+        }
+        for (name, text) in texts {
+            let bytes: Vec<u8> = text
+                .chars()
+                .flat_map(|c| u32::from(c).to_le_bytes())
+                .collect();
+            let file = npy(&format!("<U{}", bytes.len() / 4), &[], &bytes);
+            archive
+                .add(&format!("{name}.npy"), &file)
+                .map_err(|e| failed(&e))?;
+        }
+        archive.finish().map_err(|e| failed(&e))
+    })
+}
+
+/// A file of one array: magic, version, a header padded to 64 bytes, numbers.
+fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|n| format!("{n},")).collect();
+    let mut header =
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}");
+    let start = 10;
+    let whole = (start + header.len() + 1).next_multiple_of(64);
+    header.extend(std::iter::repeat_n(' ', whole - start - header.len() - 1));
+    header.push('\n');
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.as_bytes());
+    file.extend(bytes);
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_start_at_a_multiple_of_64() {
+        for shape in [&[][..], &[3], &[113, 128]] {
+            let file = npy("<f4", shape, &[1, 2, 3, 4]);
+            assert_eq!((file.len() - 4) % 64, 0);
+            assert_eq!(file[file.len() - 5], b'\n');
+        }
+        let text = String::from_utf8_lossy(&npy("<f4", &[3], &[])).into_owned();
+        assert!(text.contains("'shape': (3,), }"), "{text}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The published dictionary: `mod_mult_grokking.pth` and its like.
+//!
+//! Keys and their types (science.md §1.1, §1.2): `model` (a `state_dict`), `config` (a plain
+//! dictionary, so that `torch.load` takes it with `weights_only=True`), `checkpoints` (a list of
+//! `state_dict`s), `checkpoint_epochs` (a list of integers: steps taken), `train_losses`,
+//! `test_losses`, `train_accs`, `test_accs` (lists of floats, one an epoch), `train_indices` and
+//! `test_indices` (int64 tensors, places in the a-major list of all pairs).
+
+use std::path::Path;
+
+use grokrun_store::Tensor;
+use serde_json::Value as Json;
+
+use crate::ExchangeError;
+use crate::archive::Writer;
+use crate::array::{Array, Numbers, state_dict};
+use crate::output::replace;
+use crate::pickle::Pickler;
+
+/// What belongs into the file beside the checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct Experiment<'a> {
+    /// TransformerLens' names for the model's settings.
+    pub config: &'a Json,
+    /// Train losses, test losses, train accuracies, test accuracies, each `(epochs)`.
+    pub history: [&'a [f64]; 4],
+    /// Places of the pairs trained on.
+    pub train: &'a [i64],
+    /// Places of the pairs held out.
+    pub test: &'a [i64],
+    /// The epochs of all checkpoints; the last one's weights are the `model`.
+    pub epochs: &'a [u64],
+}
+
+/// The folder in the archive.
+const FOLDER: &str = "archive";
+
+/// Writes the file; `read` gives the sixteen tensors of the checkpoint of an epoch, all of the same
+/// names and shapes. One checkpoint is in memory at a time.
+///
+/// # Errors
+/// Those of `read`; a checkpoint whose tensors are not the last one's; or the disk.
+pub fn write_pth<E: From<ExchangeError>>(
+    path: &Path,
+    experiment: &Experiment<'_>,
+    mut read: impl FnMut(u64) -> Result<Vec<Tensor>, E>,
+) -> Result<(), E> {
+    let failed = |error: &std::io::Error| E::from(ExchangeError::io("cannot write", path, error));
+    let Some(last) = experiment.epochs.last() else {
+        return Err(ExchangeError::refused("there is no checkpoint to export").into());
+    };
+    let model = state_dict(read(*last)?);
+    let indices = |name: &str, x: &[i64]| Array::vector(name, Numbers::I64(x.to_vec()));
+    let split = [
+        indices("train_indices", experiment.train),
+        indices("test_indices", experiment.test),
+    ];
+    let pickle = pickled(experiment, &model, &split);
+    replace(path, |out| {
+        let mut archive = Writer::new(out);
+        let mut add = |name: &str, bytes: &[u8]| {
+            let name = format!("{FOLDER}/{name}");
+            archive.add(&name, bytes).map_err(|e| failed(&e))
+        };
+        add("data.pkl", &pickle)?;
+        add("byteorder", b"little")?;
+        let mut storage = 0u64;
+        let mut arrays = |arrays: &[Array], add: &mut dyn FnMut(&str, &[u8]) -> Result<(), E>| {
+            for array in arrays {
+                add(&format!("data/{storage}"), &array.numbers.bytes())?;
+                storage += 1;
+            }
+            Ok::<(), E>(())
+        };
+        arrays(&model, &mut add)?;
+        for epoch in experiment.epochs {
+            let checkpoint = state_dict(read(*epoch)?);
+            check_alike(&model, &checkpoint, *epoch)?;
+            arrays(&checkpoint, &mut add)?;
+        }
+        arrays(&split, &mut add)?;
+        add("version", b"3\n")?;
+        archive.finish().map_err(|e| failed(&e))
+    })
+}
+
+/// The pickle, whose storages are the model's, then each checkpoint's, then the split's.
+fn pickled(experiment: &Experiment<'_>, model: &[Array], split: &[Array; 2]) -> Vec<u8> {
+    let tensors = |p: &mut Pickler| {
+        p.dict(|p| {
+            for array in model {
+                p.text(&array.name);
+                p.tensor(array);
+            }
+        });
+    };
+    let mut pickler = Pickler::new();
+    pickler.dict(|p| {
+        p.text("model");
+        tensors(p);
+        p.text("config");
+        p.json(experiment.config);
+        p.text("checkpoints");
+        p.list(|p| experiment.epochs.iter().for_each(|_| tensors(p)));
+        p.text("checkpoint_epochs");
+        p.list(|p| {
+            experiment
+                .epochs
+                .iter()
+                .for_each(|e| p.int(e.cast_signed()))
+        });
+        let names = ["train_losses", "test_losses", "train_accs", "test_accs"];
+        for (name, column) in names.iter().zip(experiment.history) {
+            p.text(name);
+            p.floats(column);
+        }
+        for array in split {
+            p.text(&array.name);
+            p.tensor(array);
+        }
+    });
+    pickler.finish()
+}
+
+fn check_alike(model: &[Array], found: &[Array], epoch: u64) -> Result<(), ExchangeError> {
+    let alike = model.len() == found.len()
+        && model.iter().zip(found).all(|(m, f)| {
+            m.name == f.name && m.shape == f.shape && m.numbers.len() == f.numbers.len()
+        });
+    match alike {
+        true => Ok(()),
+        false => Err(ExchangeError::refused(format!(
+            "the checkpoint of epoch {epoch} has other tensors than the last one"
+        ))),
+    }
+}

@@ -1,0 +1,190 @@
+//! A file of `torch.save`: an archive, the pickle in it, and numbers that are read when asked for.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::ExchangeError;
+use crate::archive::Archive;
+use crate::error::refuse;
+use crate::pickle::global::Dtype;
+use crate::pickle::{Pickle, TensorRef, parse};
+
+/// The longest pickle that is read, in bytes: some million epochs of losses and accuracies.
+const LONGEST_PICKLE: u64 = 64 << 20;
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct TorchFile {
+    archive: Archive<File>,
+    /// the folder that all entries are in
+    prefix: String,
+    pub(crate) pickle: Pickle,
+    /// of the file, in bytes
+    pub(crate) len: u64,
+}
+
+/// What a file begins with that `torch.save` wrote before version 1.6.
+const LEGACY: [u8; 4] = [0x80, 2, 0x8a, 0x0a];
+
+impl TorchFile {
+    /// Reads the pickle of a file.
+    pub(crate) fn open(path: &Path) -> Result<TorchFile, ExchangeError> {
+        let failed = |error| ExchangeError::io("cannot read", path, &error);
+        let mut file = File::open(path).map_err(failed)?;
+        let meta = file.metadata().map_err(failed)?;
+        if !meta.is_file() {
+            return Err(ExchangeError::refused(format!(
+                "{} is no file; expected a .pth or .safetensors file",
+                path.display()
+            )));
+        }
+        let mut start = [0; 4];
+        let legacy = std::io::Read::read_exact(&mut file, &mut start).is_ok() && start == LEGACY;
+        let read = || {
+            if legacy {
+                return refuse(
+                    "it is of the format before torch 1.6; load it there and torch.save it again",
+                );
+            }
+            let mut archive = Archive::open(file)?;
+            let prefix = prefix(&archive)?;
+            let order = format!("{prefix}byteorder");
+            if archive.len(&order).is_some() && archive.read(&order, 16)? != b"little" {
+                return refuse("its numbers are big-endian; expected little-endian ones");
+            }
+            let pickle = parse(archive.read(&format!("{prefix}data.pkl"), LONGEST_PICKLE)?)?;
+            Ok(TorchFile {
+                archive,
+                prefix,
+                pickle,
+                len: meta.len(),
+            })
+        };
+        read().map_err(|error| error.of(path))
+    }
+
+    /// The numbers of a tensor in row-major order, as float64: exact for all types but large
+    /// integers, which [`TorchFile::integers`] reads.
+    pub(crate) fn numbers(&mut self, tensor: &TensorRef) -> Result<Vec<f64>, ExchangeError> {
+        let bytes = self.storage(tensor)?;
+        let width = tensor.storage.dtype.width();
+        let read = |at: u64| {
+            let at = at as usize * width;
+            bytes
+                .get(at..at + width)
+                .map(|b| decode(tensor.storage.dtype, b))
+        };
+        Ok(places(tensor).into_iter().filter_map(read).collect())
+    }
+
+    /// The numbers of a tensor of integers.
+    pub(crate) fn integers(&mut self, tensor: &TensorRef) -> Result<Vec<i64>, ExchangeError> {
+        if tensor.storage.dtype != Dtype::I64 {
+            let numbers = self.numbers(tensor)?;
+            return Ok(numbers.into_iter().map(|x| x as i64).collect());
+        }
+        let bytes = self.storage(tensor)?;
+        let (numbers, _) = bytes.as_chunks::<8>();
+        let read = |at: u64| numbers.get(at as usize).map(|b| i64::from_le_bytes(*b));
+        Ok(places(tensor).into_iter().filter_map(read).collect())
+    }
+
+    fn storage(&mut self, tensor: &TensorRef) -> Result<Vec<u8>, ExchangeError> {
+        let storage = tensor.storage;
+        let key = self
+            .pickle
+            .slice(storage.key.0, storage.key.1)
+            .unwrap_or("");
+        let name = format!("{}data/{key}", self.prefix);
+        let want = storage.len.checked_mul(storage.dtype.width() as u64);
+        let found = self.archive.len(&name);
+        if found.is_none() || found != want {
+            let key: String = key.chars().take(40).collect();
+            return refuse(format!(
+                "its storage {key} of {} numbers {}",
+                storage.len,
+                match found {
+                    Some(found) => format!("has {found} bytes"),
+                    None => "is missing".to_owned(),
+                }
+            ));
+        }
+        self.archive.read(&name, want.unwrap_or(0))
+    }
+}
+
+/// Everything is in one folder, named after the file by torch.
+fn prefix(archive: &Archive<File>) -> Result<String, ExchangeError> {
+    let mut found = archive
+        .names()
+        .filter_map(|name| name.strip_suffix("data.pkl"));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only.to_owned()),
+        (None, _) => refuse("it is an archive without a data.pkl; expected a file of torch.save"),
+        _ => refuse("it has several data.pkl; expected one, as torch.save writes it"),
+    }
+}
+
+/// Where the numbers of a view are in its storage.
+fn places(tensor: &TensorRef) -> Vec<u64> {
+    let mut places = Vec::with_capacity(tensor.len());
+    let mut index = vec![0usize; tensor.shape.len()];
+    for _ in 0..tensor.len() {
+        let ahead = index.iter().zip(&tensor.strides);
+        places.push(tensor.offset + ahead.map(|(i, s)| *i as u64 * s).sum::<u64>());
+        for axis in (0..index.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < tensor.shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    places
+}
+
+/// One number of as many bytes as its type has.
+pub(crate) fn decode(dtype: Dtype, bytes: &[u8]) -> f64 {
+    fn of<const N: usize>(bytes: &[u8]) -> [u8; N] {
+        bytes.first_chunk().copied().unwrap_or([0; N])
+    }
+    match dtype {
+        Dtype::F64 => f64::from_le_bytes(of(bytes)),
+        Dtype::F32 => f32::from_le_bytes(of(bytes)).into(),
+        Dtype::F16 => half(u16::from_le_bytes(of(bytes))),
+        Dtype::BF16 => f32::from_bits(u32::from(u16::from_le_bytes(of(bytes))) << 16).into(),
+        Dtype::I64 => i64::from_le_bytes(of(bytes)) as f64,
+        Dtype::I32 => i32::from_le_bytes(of(bytes)).into(),
+        Dtype::I16 => i16::from_le_bytes(of(bytes)).into(),
+        Dtype::I8 => i8::from_le_bytes(of(bytes)).into(),
+        Dtype::U8 | Dtype::Bool => u8::from_le_bytes(of(bytes)).into(),
+    }
+}
+
+/// IEEE 754 binary16.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        e => (1.0 + fraction / 1024.0) * 2f64.powi(e - 15),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_is_ieee() {
+        for (bits, want) in [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_953_125)] {
+            assert_eq!(half(bits), want);
+        }
+        assert_eq!(half(1), 2f64.powi(-24));
+        assert_eq!(half(0x7c00), f64::INFINITY);
+        assert!(half(0x7e00).is_nan());
+        assert_eq!(decode(Dtype::BF16, &[0x80, 0x3f]), 1.0);
+    }
+}
