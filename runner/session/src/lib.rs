@@ -6,6 +6,7 @@
 //! stop, what a continued run starts from. Knows no arguments, draws nothing, and leaves file
 //! formats to `grokrun-store` and numbers to `grokrun-engine`.
 
+mod adopt;
 mod analyses;
 mod batch;
 mod books;
@@ -23,6 +24,7 @@ mod together;
 mod train;
 mod weights;
 
+pub use adopt::{Adopted, Adoption, adopt};
 pub use analyses::{Analyses, Stored};
 pub use batch::{Batch, batches};
 pub use error::SessionError;

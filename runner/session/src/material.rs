@@ -2,7 +2,8 @@
 
 use grokrun_engine::{ModelState, Pairs, Sample, Shape, initial_parameters};
 use grokrun_spec::{Cell, Plan};
-use grokrun_task::Split;
+use grokrun_store::CellDir;
+use grokrun_task::{Dataset, Split};
 
 use crate::SessionError;
 use crate::survey::{dataset, scheme};
@@ -21,6 +22,57 @@ impl Material {
         let split = data
             .split(cell.fraction, cell.data_seed, cell.stream)
             .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
+        Material::of(cell, &data, split)
+    }
+
+    /// The data of a cell with the split that its folder has: an imported one may have been drawn
+    /// elsewhere. Without one, that of its seeds.
+    pub(crate) fn stored(cell: &Cell, dir: &CellDir) -> Result<Material, SessionError> {
+        match dir.read_split()? {
+            Some(parts) => Material::with_split(cell, &parts),
+            None => Material::new(cell),
+        }
+    }
+
+    /// The data of a cell with this split, `[train, test]`.
+    ///
+    /// # Errors
+    /// A place that is no pair of the data set, or is there twice.
+    pub(crate) fn with_split(cell: &Cell, parts: &[Vec<i64>; 2]) -> Result<Material, SessionError> {
+        let data = dataset(cell)?;
+        let p = u64::from(data.modulus());
+        let mut seen = vec![false; (p * p) as usize];
+        let mut part = |name: &str, places: &[i64]| {
+            let mut part = Vec::with_capacity(places.len());
+            for place in places {
+                let pair = u32::try_from(*place)
+                    .ok()
+                    .filter(|pair| u64::from(*pair) < p * p);
+                let Some(pair) = pair.filter(|pair| data.label(*pair).is_some()) else {
+                    return Err(SessionError::Request(format!(
+                        "cell {}: its {name} pairs have {place}; expected places a·{p} + b of pairs on which {} is defined",
+                        cell.id,
+                        cell.operation.text()
+                    )));
+                };
+                if std::mem::replace(&mut seen[pair as usize], true) {
+                    return Err(SessionError::Request(format!(
+                        "cell {}: its {name} pairs have {place} a second time; expected each pair once",
+                        cell.id
+                    )));
+                }
+                part.push(pair);
+            }
+            Ok(part)
+        };
+        let split = Split {
+            train: part("train", &parts[0])?,
+            test: part("test", &parts[1])?,
+        };
+        Material::of(cell, &data, split)
+    }
+
+    fn of(cell: &Cell, data: &Dataset, split: Split) -> Result<Material, SessionError> {
         let p = data.modulus();
         let samples = |part: &[u32]| {
             part.iter()
@@ -34,7 +86,8 @@ impl Material {
                 })
                 .collect()
         };
-        let pairs = Pairs::new(p as usize, samples(&split.train), samples(&split.test))?;
+        let pairs = Pairs::new(p as usize, samples(&split.train), samples(&split.test))
+            .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
         Ok(Material { split, pairs })
     }
 

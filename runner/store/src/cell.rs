@@ -58,6 +58,27 @@ impl CellDir {
         tensors::write(&self.path.join("split.safetensors"), &entries)
     }
 
+    /// Reads `split.safetensors`: `[train_indices, test_indices]`; `None` if it is not there.
+    ///
+    /// # Errors
+    /// The file is truncated or altered, or cannot be read.
+    pub fn read_split(&self) -> Result<Option<[Vec<i64>; 2]>, StoreError> {
+        let path = self.path.join("split.safetensors");
+        let contents = match tensors::read(&path) {
+            Ok(contents) => contents,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
+        };
+        let parts = contents.and_then(|contents: Contents| {
+            let parsed = contents.parse()?;
+            Ok([parsed.i64("train_indices")?, parsed.i64("test_indices")?])
+        });
+        let remedy = "restore the file; where the run was trained here, `grokrun SPEC` writes it again";
+        parts
+            .map(Some)
+            .map_err(|why| StoreError::altered(&path, why, remedy))
+    }
+
     /// Writes `metrics.parquet`.
     ///
     /// # Errors

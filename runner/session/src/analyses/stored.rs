@@ -66,7 +66,7 @@ impl Stored<'_> {
         let dir = self.run.cell(&cell.id)?;
         let saved = dir.read_state()?;
         let (checkpoints, complete) = past(&dir, saved.as_ref())?;
-        let Material { split, pairs } = Material::new(cell)?;
+        let Material { split, pairs } = Material::stored(cell, &dir)?;
         let subject = Subject {
             id: cell.id.clone(),
             dir,

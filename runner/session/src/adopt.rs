@@ -1,0 +1,241 @@
+//! A run of weights that were trained elsewhere: everything that a finished cell has on disk, so that
+//! analyses, reports and lists work on it. Knows no file format of others: it is handed tensors with
+//! TransformerLens' names.
+
+use grokrun_engine::{GridPass, ModelState, Sample, Shape, Wanted};
+use grokrun_spec::Plan;
+use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
+use serde_json::Value;
+
+use crate::material::Material;
+use crate::status::Status;
+use crate::survey::Survey;
+use crate::{SessionError, describe, weights};
+
+/// What becomes a run of one cell. Made with [`Adoption::new`], which refuses what does not fit before
+/// anything is written.
+pub struct Adoption<'a> {
+    plan: &'a Plan,
+    shape: Shape,
+    material: Material,
+    metrics: Metrics,
+    /// said in `config.json`, under `imported`
+    origin: Value,
+}
+
+/// How good a model is on its pairs, by our own forward pass: losses in nats, accuracies 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adopted {
+    /// mean cross entropy over the train pairs
+    pub train_loss: f64,
+    /// mean cross entropy over the test pairs
+    pub test_loss: f64,
+    /// share of the train pairs that are right
+    pub train_accuracy: f64,
+    /// share of the test pairs that are right
+    pub test_accuracy: f64,
+}
+
+impl<'a> Adoption<'a> {
+    /// Checks a plan of one cell, its split (`[train, test]`, places in the a-major list; none for that
+    /// of its seeds) and its history (columns as in `metrics.parquet`, of equal lengths).
+    ///
+    /// # Errors
+    /// They do not fit each other.
+    pub fn new(
+        plan: &'a Plan,
+        survey: &Survey,
+        split: Option<&[Vec<i64>; 2]>,
+        history: &[Vec<f64>; 4],
+        origin: Value,
+    ) -> Result<Adoption<'a>, SessionError> {
+        let (Some(cell), Some(size)) = (plan.cells.first(), survey.cells.first()) else {
+            return Err(SessionError::Request("a plan without a cell".to_owned()));
+        };
+        let material = match split {
+            Some(parts) => Material::with_split(cell, parts)?,
+            None => Material::new(cell)?,
+        };
+        let mut metrics = Metrics::default();
+        let [train_loss, test_loss, train_accuracy, test_accuracy] = history;
+        let rows = train_loss
+            .iter()
+            .zip(test_loss)
+            .zip(train_accuracy)
+            .zip(test_accuracy);
+        for (epoch, (((train_loss, test_loss), train_accuracy), test_accuracy)) in (0..).zip(rows) {
+            metrics.push(Row {
+                epoch,
+                train_loss: *train_loss,
+                test_loss: *test_loss,
+                train_accuracy: *train_accuracy,
+                test_accuracy: *test_accuracy,
+            });
+        }
+        Ok(Adoption {
+            plan,
+            shape: size.shape,
+            material,
+            metrics,
+            origin,
+        })
+    }
+
+    /// Whether the split is the one that the seeds of the plan give.
+    ///
+    /// # Errors
+    /// When that cannot be made.
+    pub fn is_split_of_seeds(&self) -> Result<bool, SessionError> {
+        let sorted = |mut part: Vec<u32>| {
+            part.sort_unstable();
+            part
+        };
+        let drawn = Material::new(&self.plan.cells[0])?.split;
+        let ours = &self.material.split;
+        Ok(sorted(drawn.train) == sorted(ours.train.clone())
+            && sorted(drawn.test) == sorted(ours.test.clone()))
+    }
+
+    /// How good these tensors are.
+    ///
+    /// # Errors
+    /// They are not those of the plan's model.
+    pub fn evaluate(&self, tensors: &[Tensor]) -> Result<Adopted, SessionError> {
+        let parameters = self.flat(tensors)?;
+        let wanted = Wanted {
+            logits: true,
+            ..Wanted::default()
+        };
+        let logits = GridPass::new(self.shape)?.run(&parameters, wanted)?.logits;
+        let pairs = &self.material.pairs;
+        let [train_loss, train_accuracy] = self.judge(&logits, pairs.train());
+        let [test_loss, test_accuracy] = self.judge(&logits, pairs.test());
+        Ok(Adopted {
+            train_loss,
+            test_loss,
+            train_accuracy,
+            test_accuracy,
+        })
+    }
+
+    /// Mean loss and accuracy; the label's class is left out of the sum, as in training (science
+    /// §1.8).
+    fn judge(&self, logits: &[f32], samples: &[Sample]) -> [f64; 2] {
+        let p = self.shape.modulus;
+        let (mut loss, mut right) = (0.0, 0);
+        for sample in samples {
+            let (at, label) = (
+                sample.a as usize * p + sample.b as usize,
+                sample.label as usize,
+            );
+            let row = &logits[at * p..][..p];
+            let own = f64::from(row[label]);
+            let others = || {
+                (0..p)
+                    .filter(|c| *c != label)
+                    .map(|c| f64::from(row[c]) - own)
+            };
+            let most = others().fold(f64::NEG_INFINITY, f64::max);
+            loss += match most > 0.0 {
+                // log(1 + Σ e^d) = most + log(e^-most + Σ e^(d - most))
+                true => {
+                    most + ((-most).exp() + others().map(|d| (d - most).exp()).sum::<f64>()).ln()
+                }
+                false => others().map(f64::exp).sum::<f64>().ln_1p(),
+            };
+            right += usize::from(most < 0.0);
+        }
+        let count = samples.len() as f64;
+        [loss / count, right as f64 / count]
+    }
+
+    fn flat(&self, tensors: &[Tensor]) -> Result<Vec<f32>, SessionError> {
+        weights::of_checkpoint(&self.shape, tensors)
+            .map_err(|why| SessionError::Request(format!("the model does not fit its spec: {why}")))
+    }
+}
+
+/// Writes the cell: `read` gives the tensors of each of `epochs` (steps taken, ascending), one after
+/// the other. The summary comes last: a run without one was not imported to its end, and importing it
+/// again goes over it.
+///
+/// # Errors
+/// Those of `read`, tensors that do not fit, or the disk.
+pub fn adopt<E: From<SessionError>>(
+    adoption: &Adoption<'_>,
+    run: &RunDir,
+    epochs: &[u64],
+    mut read: impl FnMut(usize) -> Result<Vec<Tensor>, E>,
+) -> Result<Adopted, E> {
+    let failed = |error: grokrun_store::StoreError| E::from(SessionError::from(error));
+    let Adoption {
+        plan,
+        shape,
+        material,
+        metrics,
+        origin,
+    } = adoption;
+    let cell = &plan.cells[0];
+    let dir = run.cell(&cell.id).map_err(failed)?;
+    let counts = [material.pairs.train().len(), material.pairs.test().len()];
+    let mut config = describe::config(plan, cell, shape, counts);
+    config["imported"] = origin.clone();
+    dir.write_config(&config).map_err(failed)?;
+    let places = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
+    dir.write_split(
+        &places(&material.split.train),
+        &places(&material.split.test),
+    )
+    .map_err(failed)?;
+    dir.write_metrics(metrics).map_err(failed)?;
+
+    let mut last = None;
+    for (index, epoch) in epochs.iter().enumerate() {
+        let tensors = read(index)?;
+        let parameters = adoption.flat(&tensors)?;
+        dir.write_checkpoint(*epoch, &weights::checkpoint(shape, &parameters))
+            .map_err(failed)?;
+        last = Some((*epoch, tensors, parameters));
+    }
+    let Some((epoch, tensors, parameters)) = last else {
+        return Err(SessionError::Request("there is no checkpoint to import".to_owned()).into());
+    };
+    let adopted = adoption.evaluate(&tensors)?;
+    // Finished: what was trained elsewhere is not trained on. Its moments are not known.
+    dir.write_state(&State {
+        epoch,
+        tensors: weights::state(shape, &ModelState::initial(parameters)),
+        metrics: metrics.clone(),
+        extra: Status::Finished.to_json(),
+    })
+    .map_err(failed)?;
+    let summary = Summary {
+        cells: vec![summary(&cell.id, epoch, metrics, &adopted)],
+    };
+    run.write_summary(&summary, &[&cell.id]).map_err(failed)?;
+    Ok(adopted)
+}
+
+/// What became of the cell: by its own history where it has accuracies, else by our evaluation of its
+/// last checkpoint.
+fn summary(id: &str, epoch: u64, metrics: &Metrics, adopted: &Adopted) -> CellSummary {
+    let mut summary = CellSummary::new(id, "imported", metrics);
+    let [_, _, _, accuracies] = metrics.columns();
+    let known = accuracies.iter().any(|x| x.is_finite());
+    if !known {
+        summary.verdict = format!(
+            "imported: {:.1} % of the test pairs are right after {epoch} epochs; when that came about is not known",
+            100.0 * adopted.test_accuracy
+        );
+    }
+    let or = |known: Option<f64>, ours: f64| known.filter(|x| x.is_finite()).unwrap_or(ours);
+    let last = summary.last;
+    summary.last = Some(Row {
+        epoch: last.map_or(epoch.saturating_sub(1), |row| row.epoch),
+        train_loss: or(last.map(|row| row.train_loss), adopted.train_loss),
+        test_loss: or(last.map(|row| row.test_loss), adopted.test_loss),
+        train_accuracy: or(last.map(|row| row.train_accuracy), adopted.train_accuracy),
+        test_accuracy: or(last.map(|row| row.test_accuracy), adopted.test_accuracy),
+    });
+    summary
+}
