@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use grokrun_engine::Backend;
 
 use crate::shard::ShardArg;
@@ -65,6 +65,16 @@ pub(crate) enum Command {
     /// Put the cells of several runs into one page
     #[command(after_help = "Example:\n  grokrun compare runs/mult59 runs/mult113 -o both.html")]
     Compare(CompareArgs),
+    /// Write a cell as a file for PyTorch and TransformerLens (pth), or for numpy (npz)
+    #[command(
+        after_help = "Example:\n  grokrun export runs/mult59 --format pth -o mod_mult_grokking.pth"
+    )]
+    Export(ExportArgs),
+    /// Make a run of a TransformerLens-style .pth or .safetensors, to analyse it here
+    #[command(
+        after_help = "Example:\n  grokrun import theirs.pth --into runs/theirs --operation add\n  grokrun analyze runs/theirs"
+    )]
+    Import(ImportArgs),
     /// Print a run's table and small curves
     #[command(after_help = "Example:\n  grokrun show runs/mult59")]
     Show(ShowArgs),
@@ -293,4 +303,77 @@ pub(crate) struct AnalyzeArgs {
     /// Print nothing but errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// A format to export to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// the published dictionary: model, config, all checkpoints, history, split
+    Pth,
+    /// the last checkpoint, with its configuration as metadata
+    Safetensors,
+    /// the last checkpoint, history and split, for numpy.load
+    Npz,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// The cell, where the run has several
+    #[arg(long, value_name = "ID")]
+    pub(crate) cell: Option<String>,
+
+    /// What to write
+    #[arg(long, value_enum, value_name = "pth|safetensors|npz")]
+    pub(crate) format: Format,
+
+    /// Where to write it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// A file of torch.save (a state_dict, the published dictionary, the paper's full_run_data), or a .safetensors
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The run's folder, which must not hold another run
+    #[arg(long, value_name = "RUN")]
+    pub(crate) into: PathBuf,
+
+    /// What the model was trained on, where the file does not tell [default: mul; add for full_run_data]
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) operation: Option<String>,
+
+    /// The modulus, if only to have it checked: it follows from the shapes
+    #[arg(long, value_name = "P")]
+    pub(crate) modulus: Option<usize>,
+
+    /// The share of the pairs that was trained on [default: the file's, else 0.3]
+    #[arg(long, value_name = "F")]
+    pub(crate) fraction: Option<f64>,
+
+    /// The seed of the split, where the file has none [default: 598; 0 for full_run_data]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) data_seed: Option<i64>,
+
+    /// Whose random numbers drew the split [default: torch; python for full_run_data]
+    #[arg(long, value_name = "torch|torch-legacy|python")]
+    pub(crate) stream: Option<String>,
+
+    /// After how many epochs the model was saved, where the file does not tell [default: 40000]
+    #[arg(long, value_name = "N")]
+    pub(crate) epoch: Option<u64>,
+
+    /// The number of heads, where the file does not tell [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) heads: Option<usize>,
+
+    /// Replace another run of that name
+    #[arg(long)]
+    pub(crate) force: bool,
 }

@@ -6,6 +6,8 @@ mod analyze;
 mod args;
 mod check;
 mod devices;
+mod export;
+mod import;
 mod linked;
 mod log;
 mod new_plugin;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::analyze(&args),
         Command::Report(args) => report::report(&args),
         Command::Compare(args) => report::compare(&args),
+        Command::Export(args) => export::export(&args),
+        Command::Import(args) => import::import(&args),
         Command::Show(args) => show::show(&args),
         Command::List(args) => show::list(&args),
         Command::Status(args) => sweep::status(&args),

@@ -1,0 +1,149 @@
+//! `grokrun export RUN`: a cell as a file that PyTorch, TransformerLens or numpy opens.
+
+use std::process::ExitCode;
+
+use grokrun_exchange::{
+    Array, ExchangeError, Experiment, Numbers, state_dict, write_npz, write_pth, write_safetensors,
+};
+use grokrun_store::{CellDir, Metrics, RunView, StoreError};
+use serde_json::{Value, json};
+
+use crate::args::{ExportArgs, Format};
+use crate::output::{Failure, print};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the folder holds no run, has no such cell or no checkpoint, or the file cannot be written.
+pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
+    let view = RunView::open(&args.run)?;
+    let (name, dir) = cell(&view, args.cell.as_deref())?;
+    let all = dir.checkpoints()?;
+    // A run that goes on may have checkpoints of epochs that its history has not come to.
+    let saved = dir.read_state()?;
+    let known = |epoch: &u64| saved.as_ref().is_none_or(|state| *epoch <= state.epoch);
+    let epochs: Vec<u64> = all.into_iter().filter(known).collect();
+    let Some(last) = epochs.last().copied() else {
+        return Err(Failure::request(format!(
+            "cell {name} of {} has no checkpoint yet; expected a cell that was trained or imported",
+            view.path().display()
+        )));
+    };
+    let config = dir.read_config();
+    let model = hooked(&config, &name)?;
+    let metrics = saved.map(|state| state.metrics).unwrap_or_default();
+    let Some([train, test]) = dir.read_split()? else {
+        return Err(Failure::request(format!(
+            "cell {name} has no split.safetensors; `grokrun SPEC` writes it again"
+        )));
+    };
+    match args.format {
+        Format::Pth => {
+            let experiment = Experiment {
+                config: &model,
+                history: metrics.columns(),
+                train: &train,
+                test: &test,
+                epochs: &epochs,
+            };
+            write_pth(&args.output, &experiment, |epoch| {
+                dir.read_checkpoint(epoch).map_err(Failure::from)
+            })?;
+        }
+        Format::Safetensors => {
+            let metadata = [
+                ("format", "pt".to_owned()),
+                ("epoch", last.to_string()),
+                ("hooked_transformer_config", model.to_string()),
+                ("grokrun_config", config.to_string()),
+            ];
+            let arrays = state_dict(dir.read_checkpoint(last)?);
+            write_safetensors(&args.output, &arrays, &metadata)?;
+        }
+        Format::Npz => {
+            let mut arrays = state_dict(dir.read_checkpoint(last)?);
+            arrays.extend(beside(&metrics, train, test));
+            let texts = [("config", model.to_string())];
+            write_npz(&args.output, &arrays, &texts)?;
+        }
+    }
+    print(&format!("{}\n", args.output.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The history and the split, under the published names.
+fn beside(metrics: &Metrics, train: Vec<i64>, test: Vec<i64>) -> Vec<Array> {
+    let names = ["train_losses", "test_losses", "train_accs", "test_accs"];
+    let columns = names.iter().zip(metrics.columns());
+    let history = columns.map(|(name, column)| Array::vector(name, Numbers::F64(column.to_vec())));
+    let split = [("train_indices", train), ("test_indices", test)];
+    let split = split.map(|(name, part)| Array::vector(name, Numbers::I64(part)));
+    history.chain(split).collect()
+}
+
+/// The cell that was named, or the only one.
+fn cell(view: &RunView, wanted: Option<&str>) -> Result<(String, CellDir), Failure> {
+    let mut cells = view.cells()?;
+    let shown = view.path().display();
+    let names: Vec<&str> = cells.iter().map(|(name, _)| name.as_str()).collect();
+    let place = match (wanted, cells.len()) {
+        (Some(wanted), _) => names.iter().position(|name| *name == wanted),
+        (None, 1) => Some(0),
+        (None, 0) => None,
+        (None, count) => {
+            return Err(Failure::request(format!(
+                "{shown} has {count} cells; expected --cell ID with one of {}",
+                some(&names)
+            )));
+        }
+    };
+    match (place, wanted) {
+        (Some(place), _) => Ok(cells.swap_remove(place)),
+        (None, Some(wanted)) => Err(Failure::request(format!(
+            "{shown} has no cell {wanted}; expected one of {}",
+            some(&names)
+        ))),
+        (None, None) => Err(Failure::request(format!(
+            "{shown} has no cell yet; expected a run that was trained or imported"
+        ))),
+    }
+}
+
+/// The first few names.
+fn some(names: &[&str]) -> String {
+    match names {
+        [] => "none: it has no cells".to_owned(),
+        few if few.len() <= 5 => few.join(", "),
+        many => format!("{}, … ({} cells)", many[..4].join(", "), many.len()),
+    }
+}
+
+/// TransformerLens' settings, with the device that every machine has.
+fn hooked(config: &Value, name: &str) -> Result<Value, Failure> {
+    let mut model = config["hooked_transformer_config"].clone();
+    if !model.is_object() {
+        return Err(Failure::request(format!(
+            "cell {name} has no config.json with hooked_transformer_config; `grokrun SPEC` writes it again"
+        )));
+    }
+    model["device"] = json!("cpu");
+    Ok(model)
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        match error.is_request() {
+            true => Failure::request(error),
+            false => Failure::running(error),
+        }
+    }
+}
+
+impl From<ExchangeError> for Failure {
+    fn from(error: ExchangeError) -> Failure {
+        match error.is_request() {
+            true => Failure::request(error),
+            false => Failure::running(error),
+        }
+    }
+}
