@@ -16,6 +16,9 @@ use crate::report::{self, Refresher};
 use crate::spread::spread;
 use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
 
+/// At most so many cells are listed at the end.
+const LISTED: usize = 40;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -169,9 +172,15 @@ fn results(run: &RunDir, report: &Report) -> Result<String, Failure> {
     };
     let view = RunView::open(run.path()).map_err(SessionError::from)?;
     let page = run.path().join("report.html");
+    let mut listed = report.summary.clone();
+    listed.cells.truncate(LISTED);
+    let more = match report.summary.cells.len() - listed.cells.len() {
+        0 => String::new(),
+        more => format!("… and {more} more cells; `grokrun show` has them all\n"),
+    };
     Ok(format!(
-        "{}{}{}{note}{}\n",
-        show::cells(&report.summary),
+        "{}{more}{}{}{note}{}\n",
+        show::cells(&listed),
         spread(&report.summary),
         show::curves(&view)?,
         page.display()
