@@ -203,7 +203,7 @@ fn lanes(values: &[f64], start: f64, fold: impl Fn(f64, f64) -> f64) -> [f64; LA
 fn exp(x: f32) -> f32 {
     // Adding and taking off 1.5·2²³ rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
-    const LN_2_HIGH: f32 = 0.693_359_375;
+    const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let clamped = if x > -87.0 { x } else { -87.0 };
     let n = clamped * std::f32::consts::LOG2_E + ROUND - ROUND;
