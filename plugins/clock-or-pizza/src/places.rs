@@ -1,0 +1,75 @@
+//! Where operands and labels are in their cyclic group.
+
+use grokrun_api::Task;
+use grokrun_basis::{Basis, BasisKind};
+
+/// An operation whose operands have a place in a group of n, so that the label's is
+/// ±place(a) ± place(b) + constant: addition, subtraction, and through logarithms multiplication and
+/// division.
+pub(crate) struct Places {
+    /// n
+    pub(crate) n: usize,
+    /// the residue at each place, `(n)`
+    pub(crate) order: Vec<usize>,
+    /// place of each residue, `(p)`; none for one outside the group
+    pub(crate) of: Vec<Option<usize>>,
+    /// pairs whose operands and label have one
+    pub(crate) pairs: Vec<Pair>,
+}
+
+/// A pair of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    /// a·p + b
+    pub(crate) at: usize,
+    /// the correct class
+    pub(crate) label: usize,
+    /// the place of the first, with the sign that it has in the label, minus that of the second: a − b
+    /// for addition, a + b for subtraction
+    pub(crate) distance: usize,
+}
+
+impl Places {
+    /// None for an operation that has no such group.
+    pub(crate) fn new(kind: BasisKind, basis: &Basis, task: &Task) -> Option<Places> {
+        if kind == BasisKind::Labels {
+            return None;
+        }
+        let (p, n) = (task.modulus, basis.group());
+        let mut of = vec![None; p];
+        for (place, token) in basis.order().iter().enumerate() {
+            of[*token] = Some(place);
+        }
+        let label = |a: usize, b: usize| Some(*task.labels.get(a * p + b)? as Option<u32>)?;
+        let token = |place: usize| basis.order()[place % n];
+        let place_at = |i: usize, j: usize| *of.get(label(token(i), token(j))? as usize)?;
+        let zero = place_at(0, 0)?;
+        // +1, or −1 as n − 1; in a group of two they are the same.
+        let sign = |place: usize| (place + n - zero) % n == 1 % n;
+        let (by_a, by_b) = (sign(place_at(1, 0)?), sign(place_at(0, 1)?));
+        let mut pairs = Vec::new();
+        for a in 0..p {
+            for b in 0..p {
+                let (Some(i), Some(j)) = (of[a], of[b]) else {
+                    continue;
+                };
+                let Some(label) = label(a, b).filter(|l| (*l as usize) < p) else {
+                    continue;
+                };
+                let i = if by_a { i } else { n - i };
+                let j = if by_b { n - j } else { j };
+                pairs.push(Pair {
+                    at: a * p + b,
+                    label: label as usize,
+                    distance: (i + j) % n,
+                });
+            }
+        }
+        Some(Places {
+            n,
+            order: basis.order().to_vec(),
+            of,
+            pairs,
+        })
+    }
+}
