@@ -28,8 +28,27 @@ fn figures(html: &str) -> Vec<Value> {
         .collect()
 }
 
-/// A table of phases, as an analysis may leave it in a cell of `runs/small`.
-fn add_phases(bench: &Bench) {
+/// A spectrum as analyses draw them: many labels on both axes of a square, and frames.
+fn map() -> Value {
+    let labels: Vec<String> = (0..58).map(|i| format!("cos {i}")).collect();
+    let at = |epoch: usize| {
+        let cell = |i: usize, j: usize| ((i * j + epoch) as f64 * 0.1).sin();
+        let rows: Vec<Vec<f64>> = (0..58)
+            .map(|i| (0..58).map(|j| cell(i, j)).collect())
+            .collect();
+        json!([{ "type": "heatmap", "x": labels, "y": labels, "z": rows,
+            "colorscale": "RdBu", "reversescale": true, "zmid": 0 }])
+    };
+    let frames: Vec<Value> = [0, 100, 300]
+        .map(|epoch| json!({ "name": epoch.to_string(), "data": at(epoch) }))
+        .into();
+    json!({ "data": at(300), "frames": frames, "layout": { "title": { "text": "Spectrum" },
+        "xaxis": { "type": "category", "title": { "text": "basis function of b" } },
+        "yaxis": { "type": "category", "autorange": "reversed", "title": { "text": "basis function of a" } } } })
+}
+
+/// A table of phases and a map, as an analysis may leave them in a cell of `runs/small`.
+fn add_findings(bench: &Bench) {
     let cell = bench.path().join("runs/small/cells/mul-p23-f0.5-d1-m2");
     let folder = cell.join("analysis/fourier-sparsity");
     let index = std::fs::read_to_string(folder.join("findings.json")).unwrap();
@@ -38,6 +57,7 @@ fn add_phases(bench: &Bench) {
         .as_array_mut()
         .unwrap()
         .push(json!("phases"));
+    index["figures"].as_array_mut().unwrap().push(json!("map"));
     std::fs::write(folder.join("findings.json"), index.to_string()).unwrap();
     let rows = json!([
         ["memorisation", 0, 120, "excluded loss is lowest"],
@@ -45,6 +65,7 @@ fn add_phases(bench: &Bench) {
     ]);
     let table = json!({ "columns": ["phase", "from", "to", "rule"], "rows": rows });
     std::fs::write(folder.join("phases.table.json"), table.to_string()).unwrap();
+    std::fs::write(folder.join("map.figure.json"), map().to_string()).unwrap();
 }
 
 #[test]
@@ -183,7 +204,7 @@ fn measured_phases_shade_whatever_is_drawn_over_epochs() {
     };
     // By accuracies: the curves alone, if the small model memorises at all.
     assert!(shaded(&html(&bench)).len() <= 2);
-    add_phases(&bench);
+    add_findings(&bench);
     bench.run(&["report", "runs/small"]).exits(0);
     let page = html(&bench);
     let over_epochs = figures(&page)
@@ -202,7 +223,7 @@ fn a_browser_draws_every_figure_without_an_error() {
     let Some(chromium) = chromium() else { return };
     let bench = Bench::new(&format!("{SMALL}{ALL}"));
     bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
-    add_phases(&bench);
+    add_findings(&bench);
     bench.run(&["report", "runs/small"]).exits(0);
     let page = bench.path().join("runs/small/report.html");
     let mut browser = Browser::start(chromium, bench.path());
@@ -210,7 +231,7 @@ fn a_browser_draws_every_figure_without_an_error() {
     for (width, dark) in [(1280, false), (1280, true), (390, false)] {
         browser.open(&page, width, dark);
         let drawn = "document.querySelectorAll('.figure[data-drawn=yes] .main-svg').length";
-        assert!(browser.value(drawn).as_u64() >= Some(16), "{width} {dark}");
+        assert!(browser.value(drawn).as_u64() >= Some(17), "{width} {dark}");
         let failed = "document.querySelectorAll('.figure[data-drawn=failed]').length";
         assert_eq!(browser.value(failed), 0);
         // Nothing is wider than the screen, and no title of an axis is cut off.

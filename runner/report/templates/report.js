@@ -52,7 +52,22 @@
     return whole;
   }
 
-  function themed(own, data, narrow) {
+  // Which of many labels of a heatmap are shown. Plotly would choose by the room that the labels
+  // themselves take, and may never come to an end.
+  function spaced(labels, room, along) {
+    if (!Array.isArray(labels) || labels.length < 2 || typeof labels[0] !== "string") return {};
+    const longest = labels.reduce((most, label) => Math.max(most, label.length), 0);
+    let step = Math.max(1, Math.ceil((labels.length * (along ? 7 * longest + 10 : 16)) / Math.max(room, 60)));
+    const cosine = labels.findIndex((label) => label.startsWith("cos "));
+    if (cosine >= 0 && step > 1) step += step % 2;
+    // Plain counting goes by round numbers.
+    if (labels.every((label, i) => label === String(i))) step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((round) => round >= step) || step;
+    return { type: "category", tickmode: "linear", tick0: Math.max(0, cosine) % step, dtick: step, tickangle: 0 };
+  }
+
+  function themed(own, data, place) {
+    const [wide, high] = printing ? [320, 240] : [place.clientWidth, place.clientHeight];
+    const narrow = wide < 420;
     const text = isDark() ? "#e6edf3" : "#1b1f24";
     const line = isDark() ? "#30363d" : "#d8dee4";
     const layout = { ...own };
@@ -69,6 +84,10 @@
     }
     const z = data[0] && data[0].type === "heatmap" && data[0].z;
     const square = z && z.length >= 16 && z[0] && z.length === z[0].length;
+    if (z) {
+      layout.xaxis = { ...layout.xaxis, ...spaced(data[0].x, 0.7 * Math.min(wide, square ? high : wide), true) };
+      layout.yaxis = { ...layout.yaxis, ...spaced(data[0].y, 0.75 * high, false) };
+    }
     if (square) {
       layout.yaxis = { ...layout.yaxis, scaleanchor: "x", constrain: "domain" };
       layout.xaxis = { ...layout.xaxis, constrain: "domain" };
@@ -194,9 +213,14 @@
     }
     const frames = figure.frames || [];
     const base = figure.data.map(trace);
-    const layout = themed(figure.layout || {}, base, printing || place.clientWidth < 420);
+    const layout = themed(figure.layout || {}, base, place);
     const span = frames.length ? fixed(frames, layout, figure.data) : {};
-    const at = (frame) => base.map((one, i) => ({ ...shaded({ ...one, ...(frame ? trace(frame.data[i] || {}) : {}) }), ...span }));
+    const at = (frame) => base.map((one, i) => {
+      const whole = shaded({ ...one, ...(frame ? trace(frame.data[i] || {}) : {}) });
+      // There are eight colours; the ninth line has the first one's, dashed.
+      if (i >= colors.length && whole.mode === "lines") whole.line = { dash: "dash", ...whole.line };
+      return { ...whole, ...span };
+    });
     const bar = { displaylogo: false, displayModeBar: canHover ? "hover" : false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] };
     const state = known || { figure };
     shown.set(place, state);
