@@ -1,9 +1,9 @@
 //! What is left of the logits when only some of their directions, or of the neurons', stay.
 
-use grokrun_basis::gaussian;
-use grokrun_measures::{product, product_at, product_bt};
+use grokrun_measures::{product, product_at};
 
 use crate::pairs::{Loss, Pairs};
+use crate::spans::Through;
 
 /// What is done, in the order of [`Ablations::losses`]: the names of series.
 pub(crate) const NAMES: [&str; 9] = [
@@ -20,14 +20,12 @@ pub(crate) const NAMES: [&str; 9] = [
 
 /// Tables over the pairs that count.
 pub(crate) struct Model<'a> {
-    /// the neurons' outputs, `(N, d_mlp)`
-    pub(crate) post: &'a [f32],
     /// W_L = W_out W_U, `(d_mlp, p)`
     pub(crate) w_l: &'a [f32],
-    /// W_L in the basis of the class, `(d_mlp, p)`: column j belongs to row j
-    pub(crate) in_basis: &'a [f32],
     /// post W_L, `(N, p)`
     pub(crate) of_neurons: &'a [f32],
+    /// spans of the neurons' directions, and the neurons' outputs there: the key ones, the random
+    pub(crate) spans: &'a [Through],
     /// `(N, p)`
     pub(crate) logits: &'a [f32],
 }
@@ -41,12 +39,7 @@ pub(crate) struct Ablations {
 }
 
 impl Ablations {
-    pub(crate) fn new(
-        pairs: &Pairs,
-        model: &Model<'_>,
-        keys: &[usize],
-        control: bool,
-    ) -> Ablations {
+    pub(crate) fn new(pairs: &Pairs, model: &Model<'_>, keys: &[usize]) -> Ablations {
         let (p, logits) = (pairs.p, model.logits);
         let d = model.w_l.len() / p.max(1);
         let mean = mean(logits, p);
@@ -68,31 +61,15 @@ impl Ablations {
         losses.push(pairs.loss(&minus(logits, &along)));
         losses.push(pairs.loss(&constant(minus(logits, &in_terms))));
 
-        let mut through = |directions: &[f32]| {
-            let q = orthonormal(directions, d);
-            let rank = q.len() / d.max(1);
-            let part = match rank {
+        for span in model.spans {
+            let part = match span.rank {
                 0 => vec![0.0; logits.len()],
-                _ => product(
-                    &product_bt(model.post, &q, d),
-                    &product(&q, model.w_l, d),
-                    rank,
-                ),
+                rank => product(&span.outputs, &product(&span.vectors, model.w_l, d), rank),
             };
             let without = minus(logits, &part);
             let lost = minus(model.of_neurons, &part);
             losses.push(pairs.loss(&minus(logits, &lost)));
             losses.push(pairs.loss(&without));
-            rank
-        };
-        let basis = pairs.space.basis();
-        let rows = keys.iter().flat_map(|k| basis.rows_of(*k));
-        let columns: Vec<f32> = rows
-            .flat_map(|row| model.in_basis.iter().skip(row).step_by(p).copied())
-            .collect();
-        let rank = through(&columns);
-        if control {
-            through(&gaussian(1, d * rank));
         }
         Ablations {
             losses,
@@ -135,28 +112,4 @@ fn explained(part: &[f32], logits: &[f32], mean: &[f64]) -> f64 {
     } else {
         0.0 * total
     }
-}
-
-/// Orthonormal vectors with the span of `vectors`, `(r, d)`: Gram–Schmidt, twice, in f64. One that
-/// depends on those before it is left out.
-fn orthonormal(vectors: &[f32], d: usize) -> Vec<f32> {
-    let mut done: Vec<Vec<f64>> = Vec::new();
-    let dot = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
-    for vector in vectors.chunks_exact(d.max(1)) {
-        let mut rest: Vec<f64> = vector.iter().map(|x| f64::from(*x)).collect();
-        let length = dot(&rest, &rest).sqrt();
-        for _ in 0..2 {
-            for other in &done {
-                let overlap = dot(&rest, other);
-                let pairs = rest.iter_mut().zip(other);
-                pairs.for_each(|(r, o)| *r -= overlap * o);
-            }
-        }
-        let left = dot(&rest, &rest).sqrt();
-        // What is left of a dependent f32 vector is rounding.
-        if left > 1e-5 * length {
-            done.push(rest.iter().map(|x| x / left).collect());
-        }
-    }
-    done.concat().iter().map(|x| *x as f32).collect()
 }

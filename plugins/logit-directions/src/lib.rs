@@ -33,14 +33,16 @@ mod ablations;
 mod directions;
 mod figures;
 mod pairs;
+mod spans;
 
 use ablations::{Ablations, Model, NAMES};
 use directions::{Explained, best_explained};
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
-use grokrun_basis::{BasisKind, gaussian};
+use grokrun_basis::BasisKind;
 use grokrun_measures::{KeyRule, product, product_bt};
 use pairs::Pairs;
+use spans::Outputs;
 
 /// Gaussian directions of the control.
 const RANDOM: usize = 8;
@@ -140,25 +142,24 @@ impl Analysis for LogitDirections {
 
         // W_L along the rows of the basis, (d_mlp, p), and what the neurons say there, (N, p).
         let in_basis = product_bt(&w_l, &pairs.classes, p);
-        let of_neurons = product(&post, &w_l, d);
-        let functions = product_bt(&of_neurons, &pairs.classes, p);
+        let random = if self.config.control { RANDOM } else { 0 };
+        let outputs = Outputs::new(pairs, &post, [&w_l, &in_basis], &keys, random);
+        let functions = product_bt(&outputs.of_neurons, &pairs.classes, p);
         let explained = Explained::new(pairs, &functions);
         let model = Model {
-            post: &post,
             w_l: &w_l,
-            in_basis: &in_basis,
-            of_neurons: &of_neurons,
+            of_neurons: &outputs.of_neurons,
+            spans: &outputs.spans,
             logits: &logits,
         };
-        let ablations = Ablations::new(pairs, &model, &keys, self.config.control);
+        let ablations = Ablations::new(pairs, &model, &keys);
 
         let [u, v] = explained.means(&keys);
         out.scalar("keys", keys.len() as f64);
         out.scalar("u explained", u);
         out.scalar("v explained", v);
         if self.config.control {
-            let noise = product(&post, &gaussian(2, d * RANDOM), d);
-            let noise = best_explained(pairs, &noise, RANDOM);
+            let noise = best_explained(pairs, &outputs.random, RANDOM);
             out.scalar("random explained", noise);
             self.past.random.push(noise);
         }
