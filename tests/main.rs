@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod cli;
 mod golden;
+mod numpy;
 mod plugins;
 mod report;
 mod resume;
