@@ -38,7 +38,12 @@ impl Browser {
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null"])
             .arg(chromium)
-            .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+            .args([
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+            ])
             .args(["--remote-debugging-pipe", &profile])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
