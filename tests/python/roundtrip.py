@@ -53,6 +53,21 @@ def grid(model, p):
     return torch.cat(parts).float()
 
 
+def exact(checkpoint, p):
+    """The logits over the full grid in float64, by the formulas of the model."""
+    m = {name: x.double() for name, x in checkpoint["model"].items() if x.is_floating_point()}
+    attn, mlp = "blocks.0.attn.", "blocks.0.mlp."
+    a = torch.arange(p)
+    tokens = torch.stack([a.repeat_interleave(p), a.repeat(p), torch.full((p * p,), p)], 1)
+    x = m["embed.W_E"][tokens] + m["pos_embed.W_pos"]
+    q = torch.einsum("nd,hde->nhe", x[:, 2], m[attn + "W_Q"])
+    k, v = (torch.einsum("ntd,hde->nhte", x, m[attn + w]) for w in ("W_K", "W_V"))
+    pattern = (torch.einsum("nhe,nhte->nht", q, k) / checkpoint["config"]["d_head"] ** 0.5).softmax(-1)
+    mid = x[:, 2] + torch.einsum("nht,nhte,hed->nd", pattern, v, m[attn + "W_O"])
+    post = (mid @ m[mlp + "W_in"] + m[mlp + "b_in"]).relu()
+    return (mid + post @ m[mlp + "W_out"] + m[mlp + "b_out"]) @ m["unembed.W_U"]
+
+
 def load(path, logits_path, a, b):
     # The published snippet.
     checkpoint = torch.load(path, map_location="cpu")
@@ -70,6 +85,10 @@ def load(path, logits_path, a, b):
           f"relative to it {difference / scale:.1e}; torch {torch.__version__}, transformer-lens {version()}")
     # 1e-5, but for logits so large that float32 itself is no finer: a part in a million of the largest.
     assert difference <= max(1e-5, 1e-6 * scale), "logits differ"
+    true = exact(checkpoint, p)
+    mine, other = ((x.double() - true).abs().max().item() for x in (ours, theirs))
+    print(f"from float64: ours {mine:.2e}, theirs {other:.2e}")
+    assert mine <= max(1e-5, 2 * other), "ours is further from float64 than TransformerLens is"
     assert len(checkpoint["checkpoints"]) == len(checkpoint["checkpoint_epochs"])
 
 

@@ -473,7 +473,7 @@ fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> {
             None => return refuse("it has checkpoints without checkpoint_epochs"),
         };
     }
-    let told = get(&["epoch"]).and_then(|value| whole_number(value));
+    let told = get(&["epoch"]).and_then(whole_number);
     let trained = history.as_ref().map(|h| h.columns[0].len() as u64).or(told);
     place_last(file, last, trained, &mut models, &mut epochs, &mut notes)?;
     Ok(Contents {

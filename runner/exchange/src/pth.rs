@@ -65,20 +65,20 @@ pub fn write_pth<E: From<ExchangeError>>(
         add("data.pkl", &pickle)?;
         add("byteorder", b"little")?;
         let mut storage = 0u64;
-        let mut arrays = |arrays: &[Array], add: &mut dyn FnMut(&str, &[u8]) -> Result<(), E>| {
+        let mut put = |arrays: &[Array]| {
             for array in arrays {
                 add(&format!("data/{storage}"), &array.numbers.bytes())?;
                 storage += 1;
             }
             Ok::<(), E>(())
         };
-        arrays(&model, &mut add)?;
+        put(&model)?;
         for epoch in experiment.epochs {
             let checkpoint = state_dict(read(*epoch)?);
             check_alike(&model, &checkpoint, *epoch)?;
-            arrays(&checkpoint, &mut add)?;
+            put(&checkpoint)?;
         }
-        arrays(&split, &mut add)?;
+        put(&split)?;
         add("version", b"3\n")?;
         archive.finish().map_err(|e| failed(&e))
     })
