@@ -73,7 +73,8 @@ impl CellDir {
             let parsed = contents.parse()?;
             Ok([parsed.i64("train_indices")?, parsed.i64("test_indices")?])
         });
-        let remedy = "restore the file; where the run was trained here, `grokrun SPEC` writes it again";
+        let remedy =
+            "restore the file; where the run was trained here, `grokrun SPEC` writes it again";
         parts
             .map(Some)
             .map_err(|why| StoreError::altered(&path, why, remedy))

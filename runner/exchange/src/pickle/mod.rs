@@ -5,6 +5,7 @@
 //! call. Lists and dictionaries refer to each other by index, so that a file that refers to itself or
 //! nests a million deep costs no more than its length.
 
+mod call;
 pub(crate) mod global;
 mod read;
 mod value;

@@ -1,15 +1,13 @@
 //! The stack machine.
 
 use super::global::{find, unknown};
-use super::value::{Object, Pickle, Storage, TensorRef, Value};
+use super::value::{Object, Pickle, Value};
 use super::{Global, op};
 use crate::ExchangeError;
 use crate::error::refuse;
 
 /// The most values that a pickle may make. The published files have some 200,000.
 const MOST_VALUES: usize = 8 << 20;
-/// The most dimensions of a tensor.
-const MOST_DIMENSIONS: usize = 8;
 
 /// Reads a pickle.
 ///
@@ -43,8 +41,8 @@ pub(crate) fn parse(bytes: Vec<u8>) -> Result<Pickle, ExchangeError> {
     }
 }
 
-struct Machine {
-    pickle: Pickle,
+pub(super) struct Machine {
+    pub(super) pickle: Pickle,
     at: usize,
     stack: Vec<Value>,
     /// heights of the stack
@@ -54,7 +52,7 @@ struct Machine {
     made: usize,
 }
 
-type Done = Result<(), ExchangeError>;
+pub(super) type Done = Result<(), ExchangeError>;
 
 impl Machine {
     fn run(&mut self) -> Done {
@@ -281,13 +279,13 @@ impl Machine {
         }
     }
 
-    fn push(&mut self, value: Value) -> Done {
+    pub(super) fn push(&mut self, value: Value) -> Done {
         self.count()?;
         self.stack.push(value);
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Value, ExchangeError> {
+    pub(super) fn pop(&mut self) -> Result<Value, ExchangeError> {
         self.top()?;
         match self.stack.pop() {
             Some(value) => Ok(value),
@@ -296,7 +294,7 @@ impl Machine {
     }
 
     /// The uppermost value, not below the last mark.
-    fn top(&self) -> Result<Value, ExchangeError> {
+    pub(super) fn top(&self) -> Result<Value, ExchangeError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
             Some(value) if self.stack.len() > floor => Ok(*value),
@@ -364,12 +362,12 @@ impl Machine {
         Value::Tuple((self.pickle.tuples.len() - 1) as u32)
     }
 
-    fn dict(&mut self) -> Value {
+    pub(super) fn dict(&mut self) -> Value {
         self.pickle.dicts.push(Vec::new());
         Value::Dict((self.pickle.dicts.len() - 1) as u32)
     }
 
-    fn object(&mut self, global: Global, arguments: Value) -> Value {
+    pub(super) fn object(&mut self, global: Global, arguments: Value) -> Value {
         self.pickle.objects.push(Object {
             global,
             arguments,
@@ -377,131 +375,4 @@ impl Machine {
         });
         Value::Object((self.pickle.objects.len() - 1) as u32)
     }
-
-    /// What the call of a known name stands for.
-    fn reduce(&mut self) -> Done {
-        let arguments = self.pop()?;
-        let Value::Global(global) = self.pop()? else {
-            return refuse("it calls something that has no name");
-        };
-        let items = self.pickle.items(arguments).unwrap_or(&[]).to_vec();
-        let value = match global {
-            Global::OrderedDict if items.is_empty() => self.dict(),
-            Global::RebuildTensor => self.tensor(&items)?,
-            Global::RebuildParameter => match items.first() {
-                Some(tensor @ Value::Tensor(_)) => *tensor,
-                _ => return refuse("it has a parameter without a tensor"),
-            },
-            Global::NumpyScalar
-            | Global::NumpyDtype
-            | Global::Encode
-            | Global::Config
-            | Global::Inert => self.object(global, arguments),
-            Global::OrderedDict | Global::Storage(_) => {
-                return refuse(format!(
-                    "it calls {global:?} with arguments that are not its"
-                ));
-            }
-        };
-        self.push(value)
-    }
-
-    /// The state of an object is kept; that of a dictionary (its `_metadata`) means nothing here.
-    fn build(&mut self) -> Done {
-        let state = self.pop()?;
-        match self.top()? {
-            Value::Object(object) => {
-                self.pickle.objects[object as usize].state = state;
-                Ok(())
-            }
-            Value::Dict(_) => Ok(()),
-            _ => refuse("it gives a state to something that has none"),
-        }
-    }
-
-    /// `("storage", type, key, device, numbers)`
-    fn storage(&mut self) -> Done {
-        let id = self.pop()?;
-        let found = match self.pickle.items(id) {
-            Some(
-                &[
-                    kind,
-                    Value::Global(Global::Storage(dtype)),
-                    Value::Text(start, len),
-                    Value::Text(..),
-                    Value::Int(numbers),
-                ],
-            ) if self.pickle.text(kind) == Some("storage") => {
-                let numbers = u64::try_from(numbers).ok();
-                numbers.map(|numbers| (dtype, (start, len), numbers))
-            }
-            _ => None,
-        };
-        let Some((dtype, key, len)) = found else {
-            return refuse("it has a storage that is not described as torch.save does");
-        };
-        self.pickle.storages.push(Storage { dtype, key, len });
-        self.push(Value::Storage((self.pickle.storages.len() - 1) as u32))
-    }
-
-    /// `(storage, offset, sizes, strides, requires_grad, hooks[, metadata])`
-    fn tensor(&mut self, items: &[Value]) -> Result<Value, ExchangeError> {
-        let odd = || refuse("it has a tensor that is not described as torch.save does");
-        let [
-            Value::Storage(storage),
-            Value::Int(offset),
-            sizes,
-            strides,
-            ..,
-        ] = items
-        else {
-            return odd();
-        };
-        let storage = self.pickle.storages[*storage as usize];
-        let whole = |value: &Value| match value {
-            Value::Int(x) => u64::try_from(*x).ok(),
-            _ => None,
-        };
-        let list = |value: &Value| -> Option<Vec<u64>> {
-            self.pickle.items(*value)?.iter().map(whole).collect()
-        };
-        let (Some(sizes), Some(strides), Ok(offset)) =
-            (list(sizes), list(strides), u64::try_from(*offset))
-        else {
-            return odd();
-        };
-        if sizes.len() != strides.len() || sizes.len() > MOST_DIMENSIONS {
-            return odd();
-        }
-        let tensor = view(storage, offset, &sizes, strides);
-        let Some(tensor) = tensor else {
-            return refuse(format!(
-                "it has a tensor {sizes:?} that does not fit the {} numbers of its storage",
-                storage.len
-            ));
-        };
-        self.pickle.tensors.push(tensor);
-        Ok(Value::Tensor((self.pickle.tensors.len() - 1) as u32))
-    }
-}
-
-/// The view, if it lies inside the storage and has no more numbers than it.
-fn view(storage: Storage, offset: u64, sizes: &[u64], strides: Vec<u64>) -> Option<TensorRef> {
-    let mut numbers: u64 = 1;
-    let mut last = offset;
-    let empty = sizes.contains(&0);
-    for (size, stride) in sizes.iter().zip(&strides) {
-        numbers = numbers.checked_mul(*size)?;
-        last = last.checked_add(size.saturating_sub(1).checked_mul(*stride)?)?;
-    }
-    if !empty && (last >= storage.len || numbers > storage.len) {
-        return None;
-    }
-    let shape = sizes.iter().map(|n| usize::try_from(*n).ok());
-    Some(TensorRef {
-        storage,
-        offset,
-        shape: shape.collect::<Option<_>>()?,
-        strides,
-    })
 }

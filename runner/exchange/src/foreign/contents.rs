@@ -1,0 +1,266 @@
+//! Which models a file of `torch.save` has, and of which epochs.
+
+use std::collections::BTreeMap;
+
+use super::beside::{Config, history, read_config, split};
+use super::{History, Kind};
+use crate::ExchangeError;
+use crate::error::refuse;
+use crate::layout;
+use crate::pickle::{TensorRef, Value};
+use crate::torch::TorchFile;
+
+/// How many times the file's length its checkpoints may take: tensors may share their numbers, but
+/// not without end.
+const MOST_SHARING: u64 = 4;
+/// How many times the file's length may be read: several tensors may be views of one storage.
+const MOST_READING: u64 = 64;
+/// The most entries of a `state_dict`; one layer has eighteen.
+const MOST_TENSORS: usize = 64;
+
+/// What is found in a file of torch.
+pub(super) struct Contents {
+    pub(super) kind: Kind,
+    pub(super) models: Vec<BTreeMap<String, TensorRef>>,
+    pub(super) config: Config,
+    pub(super) epochs: Vec<u64>,
+    pub(super) notes: Vec<String>,
+    pub(super) history: Option<History>,
+    pub(super) split: Option<[Vec<i64>; 2]>,
+}
+
+pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> {
+    let root = file.pickle.root;
+    let Some(entries) = file.pickle.entries(root)? else {
+        return refuse(
+            "it is no dictionary; expected a state_dict, or a dictionary with model or state_dicts",
+        );
+    };
+    let entries: BTreeMap<String, Value> = entries
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    let get = |keys: &[&str]| keys.iter().find_map(|key| entries.get(*key).copied());
+    let mut notes = Vec::new();
+    let config = match entries.get("config") {
+        Some(config) => read_config(file, *config)?,
+        None => Config::default(),
+    };
+    if let Some(list) = get(&["state_dicts"]) {
+        let models = models(file, list)?;
+        let epochs = match get(&["epochs"]).and_then(|value| whole(file, value)) {
+            Some(epochs) if epochs.len() == models.len() => epochs,
+            _ => {
+                notes.push("the file has no epoch for each model: 0, 100, 200, … are assumed, as in the paper".to_owned());
+                (0..models.len() as u64).map(|i| 100 * i).collect()
+            }
+        };
+        let epochs = steps(epochs, &mut notes)?;
+        return Ok(Contents {
+            kind: Kind::FullRun,
+            history: history(file, &entries, &mut notes)?,
+            split: split(file, &entries)?,
+            models,
+            config,
+            epochs,
+            notes,
+        });
+    }
+    let Some(one) = get(&["model", "state_dict", "model_state_dict"]) else {
+        return Ok(Contents {
+            kind: Kind::StateDict,
+            models: vec![model(file, root)?],
+            config,
+            epochs: Vec::new(),
+            notes,
+            history: None,
+            split: None,
+        });
+    };
+    let last = model(file, one)?;
+    let history = history(file, &entries, &mut notes)?;
+    let split = split(file, &entries)?;
+    let (mut models, mut epochs) = (Vec::new(), Vec::new());
+    // The list may be empty: the model alone then.
+    let empty = |list: &Value| file.pickle.items(*list).is_some_and(<[Value]>::is_empty);
+    if let Some(list) = get(&["checkpoints"]).filter(|list| !empty(list)) {
+        models = self::models(file, list)?;
+        let told = get(&["checkpoint_epochs"]).and_then(|value| whole(file, value));
+        epochs = match told {
+            Some(epochs) if epochs.len() == models.len() => steps(epochs, &mut notes)?,
+            Some(epochs) => {
+                return refuse(format!(
+                    "it has {} checkpoints and {} checkpoint_epochs; expected as many",
+                    models.len(),
+                    epochs.len()
+                ));
+            }
+            None => return refuse("it has checkpoints without checkpoint_epochs"),
+        };
+    }
+    let told = get(&["epoch"]).and_then(whole_number);
+    let trained = history.as_ref().map(|h| h.columns[0].len() as u64).or(told);
+    place_last(file, last, trained, &mut models, &mut epochs, &mut notes)?;
+    Ok(Contents {
+        kind: Kind::Published,
+        models,
+        config,
+        epochs,
+        notes,
+        history,
+        split,
+    })
+}
+
+/// Puts the final model behind the checkpoints, unless it is the last of them.
+fn place_last(
+    file: &mut TorchFile,
+    last: BTreeMap<String, TensorRef>,
+    trained: Option<u64>,
+    models: &mut Vec<BTreeMap<String, TensorRef>>,
+    epochs: &mut Vec<u64>,
+    notes: &mut Vec<String>,
+) -> Result<(), ExchangeError> {
+    let Some((before, epoch)) = models.last().zip(epochs.last().copied()) else {
+        epochs.extend(trained);
+        models.push(last);
+        return Ok(());
+    };
+    let mut same = before.len() == last.len();
+    for (name, tensor) in &last {
+        let Some(other) = before.get(name) else {
+            same = false;
+            break;
+        };
+        same = same && other.shape == tensor.shape && {
+            let [one, two] = [file.numbers(tensor)?, file.numbers(other)?];
+            one.iter()
+                .zip(&two)
+                .all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+    }
+    if same {
+        return Ok(());
+    }
+    let after = match trained {
+        Some(trained) if trained > epoch => trained,
+        _ => {
+            notes.push(format!("the file does not tell the epoch of its model, which is not its last checkpoint: {} is assumed", epoch + 1));
+            epoch + 1
+        }
+    };
+    models.push(last);
+    epochs.push(after);
+    Ok(())
+}
+
+/// The tensors of a `state_dict`.
+fn model(file: &TorchFile, value: Value) -> Result<BTreeMap<String, TensorRef>, ExchangeError> {
+    if let Value::Dict(dict) = value
+        && file.pickle.dicts[dict as usize].len() > MOST_TENSORS
+    {
+        return refuse(format!(
+            "its model has more than {MOST_TENSORS} entries; expected the tensors of one layer"
+        ));
+    }
+    let Some(entries) = file.pickle.entries(value)? else {
+        return refuse(
+            "its model is no state_dict; expected a dictionary of tensors: save model.state_dict()",
+        );
+    };
+    let mut tensors = BTreeMap::new();
+    for (name, value) in entries {
+        let Value::Tensor(place) = value else {
+            return refuse(format!(
+                "its entry {} is no tensor; expected a state_dict, or a dictionary with model or state_dicts",
+                layout::shortened(name)
+            ));
+        };
+        tensors.insert(name.to_owned(), file.pickle.tensors[place as usize].clone());
+    }
+    Ok(tensors)
+}
+
+/// The most checkpoints of a file.
+const MOST_MODELS: usize = 100_000;
+
+fn models(
+    file: &TorchFile,
+    list: Value,
+) -> Result<Vec<BTreeMap<String, TensorRef>>, ExchangeError> {
+    let Some(items) = file.pickle.items(list) else {
+        return refuse("its checkpoints are no list of state_dicts");
+    };
+    if items.is_empty() || items.len() > MOST_MODELS {
+        return refuse(format!(
+            "it has {} checkpoints; expected 1 to {MOST_MODELS}",
+            items.len()
+        ));
+    }
+    // A list may name one dictionary many times: what that would take is known before it is read.
+    let (mut written, mut read) = (0u64, 0u64);
+    let most = |times: u64| times.saturating_mul(file.len).saturating_add(1 << 20);
+    let mut models = Vec::new();
+    for item in items {
+        let model = model(file, *item)?;
+        for tensor in model.values() {
+            let storage = tensor.storage;
+            written = written.saturating_add(4 * tensor.len() as u64);
+            read = read.saturating_add(storage.len.saturating_mul(storage.dtype.width() as u64));
+        }
+        if written > most(MOST_SHARING) || read > most(MOST_READING) {
+            return refuse(format!(
+                "its {} checkpoints share their numbers and would take far more than the {} bytes of the file; expected a storage of their own for each tensor",
+                items.len(),
+                file.len
+            ));
+        }
+        models.push(model);
+    }
+    Ok(models)
+}
+
+pub(super) fn whole_number(value: Value) -> Option<u64> {
+    match value {
+        Value::Int(x) => u64::try_from(x).ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn whole(file: &TorchFile, value: Value) -> Option<Vec<u64>> {
+    file.pickle
+        .items(value)?
+        .iter()
+        .map(|v| whole_number(*v))
+        .collect()
+}
+
+/// Steps taken at each checkpoint. The demo names a checkpoint after the epoch whose step it was taken
+/// after (99, 199, …): one less than the steps.
+fn steps(mut epochs: Vec<u64>, notes: &mut Vec<String>) -> Result<Vec<u64>, ExchangeError> {
+    if let Some(pair) = epochs.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return refuse(format!(
+            "its checkpoints are of epoch {} and then {}; expected ascending epochs",
+            pair[0], pair[1]
+        ));
+    }
+    if epochs.last().is_some_and(|last| *last > 10_000_000_000) {
+        return refuse("it has a checkpoint above epoch 10,000,000,000");
+    }
+    let gcd = |plus: u64| epochs.iter().fold(0, |g, e| gcd(g, e + plus));
+    if epochs.len() > 1 && gcd(0) == 1 && gcd(1) > 1 {
+        notes.push(format!(
+            "checkpoints named {}, {}, … were taken after one step more, and are named after their steps: {}, {}, …",
+            epochs[0],
+            epochs[1],
+            epochs[0] + 1,
+            epochs[1] + 1
+        ));
+        epochs.iter_mut().for_each(|epoch| *epoch += 1);
+    }
+    Ok(epochs)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
