@@ -9,6 +9,7 @@ mod exchange;
 mod golden;
 mod numpy;
 mod plugins;
+mod published;
 mod report;
 mod resume;
 mod support;

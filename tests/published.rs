@@ -1,0 +1,315 @@
+//! Every analysis on two grokked models, against the figures of science §5.5, which another program
+//! (torch) measured on its own model of the same seeds.
+//!
+//! The two trajectories part by rounding, so what a model has in common with another of the same seeds
+//! is compared closely (key frequencies, squared weights, shares of variance: a few per cent, as §5.5
+//! found between its own two runs), and losses of the last epochs, which fall by a factor every few
+//! hundred epochs, within a factor.
+
+use serde_json::Value;
+
+use crate::support::Bench;
+
+const ANALYSES: [&str; 12] = [
+    "fourier-sparsity",
+    "neuron-clustering",
+    "commutativity",
+    "progress-measures",
+    "effective-weights",
+    "activations",
+    "logit-directions",
+    "singular-values",
+    "quadratic-fit",
+    "interventions",
+    "clock-or-pizza",
+    "embedding-geometry",
+];
+
+/// A cell's findings.
+struct Findings {
+    bench: Bench,
+    cell: String,
+}
+
+impl Findings {
+    /// Of the published model at p = 59, where it groks within seconds.
+    fn of(operation: &str, epochs: u64) -> Findings {
+        let tables: String = ANALYSES
+            .iter()
+            .map(|name| format!("[analysis.{name}]\n"))
+            .collect();
+        let bench = Bench::new(&format!(
+            "operation = \"{operation}\"\nmodulus = 59\nfraction = 0.5\nseeds = {{ data = 598, model = 999 }}\n[train]\nepochs = {epochs}\n[checkpoints]\nevery = 250\n{tables}"
+        ));
+        bench
+            .run(&["small.toml", "--backend", "cpu", "--quiet"])
+            .exits(0);
+        Findings {
+            bench,
+            cell: format!("{operation}-p59-f0.5-d598-m999"),
+        }
+    }
+
+    /// The rows of a table whose first entry is `first`, as numbers by column; NaN where one is none.
+    #[track_caller]
+    fn number(&self, table: &str, first: &Value, column: &str) -> f64 {
+        let path = self
+            .bench
+            .path()
+            .join("runs/small/cells")
+            .join(&self.cell)
+            .join("analysis")
+            .join(format!("{table}.table.json"));
+        let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let table: Value = serde_json::from_slice(&text).expect("JSON");
+        let columns = table["columns"].as_array().expect("columns");
+        let at = columns.iter().position(|c| c == column);
+        let at = at.unwrap_or_else(|| panic!("{column} in {columns:?}"));
+        let rows = table["rows"].as_array().expect("rows");
+        let row = rows.iter().find(|row| row[0] == *first);
+        let row = row.unwrap_or_else(|| panic!("{first} in {rows:?}"));
+        row[at].as_f64().unwrap_or(f64::NAN)
+    }
+
+    /// Asserts that a number is within `by` of `want`.
+    #[track_caller]
+    fn near(&self, table: &str, first: impl Into<Value>, column: &str, want: f64, by: f64) {
+        let first = first.into();
+        let got = self.number(table, &first, column);
+        assert!(
+            (got - want).abs() <= by,
+            "{table} {first} {column}: {got}, expected {want} within {by}"
+        );
+    }
+
+    /// Asserts that a number is within a factor of `want`.
+    #[track_caller]
+    fn within(&self, table: &str, first: impl Into<Value>, column: &str, want: f64, factor: f64) {
+        let first = first.into();
+        let got = self.number(table, &first, column);
+        assert!(
+            got >= want / factor && got <= want * factor,
+            "{table} {first} {column}: {got}, expected {want} within a factor of {factor}"
+        );
+    }
+}
+
+#[test]
+fn multiplication_mod_59_has_the_published_measures() {
+    let found = Findings::of("mul", 1500);
+    // Key frequencies, by their norms in W_E.
+    for (k, norm) in [(1, 3.87), (2, 5.26), (14, 4.47)] {
+        found.near("fourier-sparsity/key-frequencies", k, "W_E", norm, 0.1);
+    }
+
+    // Trig directions, cubes, trig and excluded loss.
+    let epoch = 1500;
+    found.near(
+        "progress-measures/frozen",
+        epoch,
+        "trig ratio, logits",
+        0.9886,
+        0.01,
+    );
+    for (k, cosine) in [(2, 0.903), (14, 0.355), (1, 0.179)] {
+        found.near(
+            "progress-measures/key-frequencies",
+            k,
+            "cosine with cube",
+            cosine,
+            0.02,
+        );
+    }
+    found.within("progress-measures/frozen", epoch, "trig loss", 4.02e-8, 2.0);
+    found.near(
+        "progress-measures/frozen",
+        epoch,
+        "excluded loss",
+        12.20,
+        0.8,
+    );
+    found.near(
+        "logit-directions/ablations",
+        "drop directions",
+        "train loss",
+        12.20,
+        0.8,
+    );
+    found.within(
+        "logit-directions/ablations",
+        "keep directions",
+        "loss",
+        4.02e-8,
+        2.0,
+    );
+    found.within("logit-directions/ablations", "loss", "loss", 3.94e-7, 3.0);
+
+    // Σθ² of the matrices, 928.8 in all.
+    for (matrix, squares) in [("W_in", 214.0), ("W_out", 232.0), ("W_U", 70.0)] {
+        found.near(
+            "singular-values/matrices",
+            matrix,
+            "sum of squares",
+            squares,
+            5.0,
+        );
+    }
+
+    // Mean attention 0.498–0.501, 0.498–0.501, 0.001–0.002.
+    for head in 0..4 {
+        found.near(
+            "effective-weights/heads",
+            head,
+            "attention to a",
+            0.4995,
+            0.004,
+        );
+        found.near(
+            "effective-weights/heads",
+            head,
+            "attention to b",
+            0.4995,
+            0.004,
+        );
+        found.near(
+            "effective-weights/heads",
+            head,
+            "attention to =",
+            0.0015,
+            0.002,
+        );
+    }
+
+    // By every sign of Zhong et al. a clock; circles as round as theirs.
+    found.near(
+        "clock-or-pizza/measures",
+        "circularity",
+        "this model",
+        0.99,
+        0.02,
+    );
+    found.near(
+        "clock-or-pizza/measures",
+        "distance irrelevance",
+        "this model",
+        0.85,
+        0.2,
+    );
+    found.near(
+        "clock-or-pizza/measures",
+        "gradient symmetricity",
+        "this model",
+        0.2,
+        0.2,
+    );
+    for k in [1, 2, 14] {
+        found.near("embedding-geometry/circles", k, "roundness", 0.98, 0.03);
+    }
+
+    // The course's regression at any p and k; the waves of real neurons come near it.
+    found.near("quadratic-fit/course", 2, "r2", 0.966, 5e-4);
+    found.near(
+        "quadratic-fit/course",
+        2,
+        "r2 without quadratic",
+        0.849,
+        5e-4,
+    );
+    found.near("quadratic-fit/frequencies", 2, "r2 of waves", 0.966, 0.02);
+
+    // Neurons are waves of one frequency; noise of the same shape is not.
+    found.near(
+        "activations/shares",
+        "neurons",
+        "two frequencies",
+        0.02,
+        0.03,
+    );
+    found.near("activations/shares", "noise", "two frequencies", 0.93, 0.03);
+
+    // The MLP and the heads do the work, the skip around the MLP does not (science §3.2).
+    let table = "interventions/interventions";
+    found.within(table, "none", "test loss", 7.92e-7, 3.0);
+    for (part, least) in [
+        ("mlp zero", 2.0),
+        ("all heads zero", 10.0),
+        ("mean attention", 2.0),
+    ] {
+        found.within(table, part, "test loss", least * 4.0, 4.0);
+    }
+    found.within(table, "skip mlp zero", "test loss", 1.6e-6, 4.0);
+}
+
+#[test]
+fn addition_mod_59_has_the_published_measures() {
+    let found = Findings::of("add", 1200);
+    for (k, norm) in [(5, 2.46), (15, 4.57), (21, 4.28)] {
+        found.near("fourier-sparsity/key-frequencies", k, "W_E", norm, 0.15);
+    }
+    found.near(
+        "progress-measures/frozen",
+        1200,
+        "trig ratio, logits",
+        0.99,
+        0.01,
+    );
+    found.within(
+        "logit-directions/ablations",
+        "loss",
+        "train loss",
+        1.27e-7,
+        2.0,
+    );
+    // Most of the logits are the two frequencies that every rule has (§5.5).
+    for (k, least) in [(15, 0.8), (21, 0.5)] {
+        found.near(
+            "progress-measures/key-frequencies",
+            k,
+            "cosine with cube",
+            least,
+            0.1,
+        );
+    }
+    for k in [15, 21] {
+        found.near("logit-directions/directions", k, "u explained", 0.97, 0.03);
+        found.near("embedding-geometry/circles", k, "fit", 0.99, 0.03);
+    }
+    for head in 0..4 {
+        found.near(
+            "effective-weights/heads",
+            head,
+            "attention to =",
+            0.002,
+            0.003,
+        );
+    }
+    found.near("quadratic-fit/frequencies", 15, "r2 of waves", 0.966, 0.02);
+    found.near(
+        "clock-or-pizza/measures",
+        "circularity",
+        "this model",
+        0.93,
+        0.07,
+    );
+    found.within(
+        "interventions/interventions",
+        "all heads zero",
+        "test loss",
+        20.0,
+        2.0,
+    );
+    found.near(
+        "activations/shares",
+        "neurons",
+        "two frequencies",
+        0.03,
+        0.03,
+    );
+    found.near(
+        "singular-values/matrices",
+        "W_E",
+        "effective rank",
+        39.0,
+        4.0,
+    );
+}
