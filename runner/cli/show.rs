@@ -55,17 +55,29 @@ pub(crate) fn cells(summary: &Summary) -> String {
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for cell in &summary.cells {
+        // What an imported file did not have is no number.
+        let known = |x: &f64| !x.is_nan();
         let last = |pick: fn(&grokrun_store::Row) -> f64| cell.last.as_ref().map(pick);
-        let loss = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.2e}"));
-        let share = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{:.1} %", 100.0 * x));
-        let epoch = |x: Option<u64>| x.map_or("no".to_owned(), |x| x.to_string());
+        let loss = |x: Option<f64>| {
+            x.filter(known)
+                .map_or("-".to_owned(), |x| format!("{x:.2e}"))
+        };
+        let share = |x: Option<f64>| {
+            x.filter(known)
+                .map_or("-".to_owned(), |x| format!("{:.1} %", 100.0 * x))
+        };
+        let epoch = |x: Option<u64>, accuracy: Option<f64>| match (x, accuracy.filter(known)) {
+            (Some(epoch), _) => epoch.to_string(),
+            (None, Some(_)) => "no".to_owned(),
+            (None, None) => "-".to_owned(),
+        };
         rows.push(vec![
             cell.cell.clone(),
             loss(last(|r| r.train_loss)),
             loss(last(|r| r.test_loss)),
             share(last(|r| r.test_accuracy)),
-            epoch(cell.train_accuracy_epoch),
-            epoch(cell.test_accuracy_epoch),
+            epoch(cell.train_accuracy_epoch, last(|r| r.train_accuracy)),
+            epoch(cell.test_accuracy_epoch, last(|r| r.test_accuracy)),
         ]);
     }
     table(&rows)
@@ -100,8 +112,9 @@ pub(crate) fn curves(view: &RunView) -> Result<String, Failure> {
 
 fn of_metrics(metrics: &Metrics) -> String {
     let [train, test, _, accuracy] = metrics.columns();
-    let logs =
-        |losses: &[f64]| -> Vec<f64> { losses.iter().map(|x| x.max(1e-12).log10()).collect() };
+    // A loss that is no number stays one: `max` would make it the smallest.
+    let log = |x: &f64| if x.is_nan() { *x } else { x.max(1e-12).log10() };
+    let logs = |losses: &[f64]| -> Vec<f64> { losses.iter().map(log).collect() };
     let (train, test) = (logs(train), logs(test));
     let both = || train.iter().chain(&test).copied().filter(|x| x.is_finite());
     let (low, high) = (
