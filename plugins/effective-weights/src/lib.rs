@@ -34,7 +34,7 @@ use attention::Attention;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{KeyRule, by_class, product};
+use grokrun_measures::{KeyRule, by_class, neuron_logit_map};
 use maps::Maps;
 use power::Power;
 
@@ -220,20 +220,6 @@ impl Analysis for EffectiveWeights {
         out.note(note);
         Ok(())
     }
-}
-
-/// W_L = W_out W_U, `(d_mlp, p)`.
-fn neuron_logit_map(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
-    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
-    let w_u = snapshot.weight("unembed.W_U")?;
-    if w_out.size(1) != w_u.size(0) || w_u.size(1) != p {
-        return Err(Failure::new(format!(
-            "W_out has the shape {:?} and W_U {:?}; expected (d_mlp, d_model) and (d_model, {p})",
-            w_out.shape(),
-            w_u.shape()
-        )));
-    }
-    Ok(product(w_out.data(), w_u.data(), w_out.size(1)))
 }
 
 /// The power of several heads together.

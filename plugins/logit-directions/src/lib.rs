@@ -43,7 +43,7 @@ use directions::{Explained, best_explained};
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
-use grokrun_measures::{KeyRule, product, product_bt};
+use grokrun_measures::{KeyRule, neuron_logit_map, product_bt};
 use pairs::Pairs;
 use spans::Outputs;
 
@@ -202,20 +202,6 @@ impl Analysis for LogitDirections {
         out.note(note);
         Ok(())
     }
-}
-
-/// W_L = W_out W_U, `(d_mlp, p)`.
-fn neuron_logit_map(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
-    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
-    let w_u = snapshot.weight("unembed.W_U")?;
-    if w_out.size(1) != w_u.size(0) || w_u.size(1) != p {
-        return Err(Failure::new(format!(
-            "W_out has the shape {:?} and W_U {:?}; expected (d_mlp, d_model) and (d_model, {p})",
-            w_out.shape(),
-            w_u.shape()
-        )));
-    }
-    Ok(product(w_out.data(), w_u.data(), w_out.size(1)))
 }
 
 /// ‖W_L − its key rows‖ / ‖W_L‖ of W_L in the basis, `(d_mlp, p)`; 0 where there is nothing.

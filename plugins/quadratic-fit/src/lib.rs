@@ -39,7 +39,7 @@ use figures::{Past, Seen};
 use fit::{Fits, Model, Neuron};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, Energies, gaussian};
-use grokrun_measures::product;
+use grokrun_measures::neuron_logit_map;
 
 /// Columns of noise in the control.
 const NOISE: usize = 64;
@@ -197,20 +197,6 @@ impl Analysis for QuadraticFit {
         }
         Ok(())
     }
-}
-
-/// W_L = W_out W_U, `(d_mlp, p)`.
-fn neuron_logit_map(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
-    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
-    let w_u = snapshot.weight("unembed.W_U")?;
-    if w_out.size(1) != w_u.size(0) || w_u.size(1) != p {
-        return Err(Failure::new(format!(
-            "W_out has the shape {:?} and W_U {:?}; expected (d_mlp, d_model) and (d_model, {p})",
-            w_out.shape(),
-            w_u.shape()
-        )));
-    }
-    Ok(product(w_out.data(), w_u.data(), w_out.size(1)))
 }
 
 grokrun_api::export_plugin!(QuadraticFit);

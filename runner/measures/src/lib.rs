@@ -23,4 +23,4 @@ pub use frames::{Frames, rounded};
 pub use keys::{KeyRule, Spectrum, by_class, embedding};
 pub use loss::{Rows, Score, Shift};
 pub use model::Model;
-pub use product::{product, product_at, product_bt};
+pub use product::{neuron_logit_map, product, product_at, product_bt};

@@ -1,5 +1,7 @@
 //! Matrix products of f32, by `matrixmultiply`: row-major, contiguous, on the calling thread.
 
+use grokrun_api::{Failure, Snapshot};
+
 /// a `(m, k)` · b `(k, n)` = `(m, n)`. m is what is left of `a` by k, n of `b` by k; an empty result
 /// where k is 0.
 pub fn product(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
@@ -17,6 +19,23 @@ pub fn product_at(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
 pub fn product_bt(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
     let (m, n) = (a.len() / k.max(1), b.len() / k.max(1));
     multiply([m, k, n], (a, k, 1), (b, 1, k))
+}
+
+/// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`.
+///
+/// # Errors
+/// When the snapshot has no weights, or their shapes do not fit.
+pub fn neuron_logit_map(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
+    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
+    let w_u = snapshot.weight("unembed.W_U")?;
+    if w_out.size(1) != w_u.size(0) || w_u.size(1) != p {
+        return Err(Failure::new(format!(
+            "W_out has the shape {:?} and W_U {:?}; expected (d_mlp, d_model) and (d_model, {p})",
+            w_out.shape(),
+            w_u.shape()
+        )));
+    }
+    Ok(product(w_out.data(), w_u.data(), w_out.size(1)))
 }
 
 /// A table and its strides by row and by column.
