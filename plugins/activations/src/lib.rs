@@ -30,6 +30,7 @@ mod spectrum;
 use figures::{Maps, Past};
 use grokrun_api::prelude::*;
 use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
+use grokrun_measures::check_basis;
 use spectrum::{Shares, blocks, by_column, effective_terms, mean_squared, one_wave};
 
 /// The most neurons that can be selected: each has two figures.
@@ -104,13 +105,7 @@ impl Analysis for Activations {
                 format!("must be from 2 to {MOST_FRAMES}"),
             ));
         }
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {

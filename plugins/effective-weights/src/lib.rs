@@ -34,7 +34,7 @@ use attention::Attention;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{KeyRule, by_class, neuron_logit_map};
+use grokrun_measures::{KeyRule, by_class, check_basis, neuron_logit_map};
 use maps::Maps;
 use power::Power;
 
@@ -86,13 +86,7 @@ impl Analysis for EffectiveWeights {
 
     fn check(config: &Config) -> Result<(), Failure> {
         KeyRule::parse("keys", &config.keys)?;
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {

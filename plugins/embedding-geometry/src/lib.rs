@@ -32,7 +32,7 @@ use circles::Circles;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{KeyRule, embedding};
+use grokrun_measures::{KeyRule, check_basis, embedding};
 use principal::Principal;
 use probe::Probe;
 
@@ -115,13 +115,7 @@ impl Analysis for EmbeddingGeometry {
         if !(config.ridge > 0.0 && config.ridge.is_finite()) {
             return Err(Failure::parameter("ridge", "must be above 0 and finite"));
         }
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {

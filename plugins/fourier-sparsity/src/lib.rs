@@ -24,7 +24,7 @@ mod figures;
 use figures::Past;
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisKind, Energies, LabelBasis, gaussian};
-use grokrun_measures::{KeyRule, Spectrum, by_class, embedding};
+use grokrun_measures::{KeyRule, Spectrum, by_class, check_basis, embedding};
 
 /// The parameters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -73,13 +73,7 @@ impl Analysis for FourierSparsity {
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits]);
 
     fn check(config: &Config) -> Result<(), Failure> {
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {

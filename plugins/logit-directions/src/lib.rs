@@ -43,7 +43,7 @@ use directions::{Explained, best_explained};
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
-use grokrun_measures::{KeyRule, neuron_logit_map, product_bt};
+use grokrun_measures::{KeyRule, check_basis, neuron_logit_map, product_bt};
 use pairs::Pairs;
 use spans::Outputs;
 
@@ -102,13 +102,7 @@ impl Analysis for LogitDirections {
         if config.frequencies.contains(&0) {
             return Err(Failure::parameter("frequencies", "must be 1 or more each"));
         }
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {

@@ -21,7 +21,7 @@ use clusters::Clusters;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
-use grokrun_measures::Rows;
+use grokrun_measures::{Rows, check_basis};
 use losses::{Model, losses};
 
 /// The parameters.
@@ -90,13 +90,7 @@ impl Analysis for NeuronClustering {
                 "must be above 0 and at most 1",
             ));
         }
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {

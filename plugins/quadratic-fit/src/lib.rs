@@ -39,7 +39,7 @@ use figures::{Past, Seen};
 use fit::{Fits, Model, Neuron};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, Energies, gaussian};
-use grokrun_measures::neuron_logit_map;
+use grokrun_measures::{check_basis, neuron_logit_map};
 
 /// Columns of noise in the control.
 const NOISE: usize = 64;
@@ -107,13 +107,7 @@ impl Analysis for QuadraticFit {
         if !config.offset.is_finite() {
             return Err(Failure::parameter("offset", "must be a finite number"));
         }
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {

@@ -33,7 +33,7 @@ mod spectrum;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{embedding, product};
+use grokrun_measures::{check_basis, embedding, product};
 use matrices::matrices;
 use spectrum::{Singular, left_vectors, of_rows};
 
@@ -84,13 +84,7 @@ impl Analysis for SingularValues {
     .needs(&[Need::Weights]);
 
     fn check(config: &Config) -> Result<(), Failure> {
-        match BasisKind::CHOICES.contains(&config.basis.as_str()) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "basis",
-                format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-            )),
-        }
+        check_basis("basis", &config.basis)
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {

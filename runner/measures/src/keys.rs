@@ -1,7 +1,7 @@
 //! Norms by frequency of the model's parts, and the rules for which frequencies are key.
 
 use grokrun_api::{Failure, Snapshot, Tensor};
-use grokrun_basis::{Basis, Energies, effective_number, gini, participation};
+use grokrun_basis::{Basis, BasisKind, Energies, effective_number, gini, participation};
 
 /// Norm by frequency, `(frequencies)`, and what it says.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,20 @@ impl Spectrum {
             .filter(|(_, norm)| **norm > bound)
             .map(|(k, _)| k)
             .collect()
+    }
+}
+
+/// Judges what a spec asks for as a basis, before anything runs.
+///
+/// # Errors
+/// When there is none of that name; names `parameter`.
+pub fn check_basis(parameter: &str, word: &str) -> Result<(), Failure> {
+    match BasisKind::CHOICES.contains(&word) {
+        true => Ok(()),
+        false => Err(Failure::parameter(
+            parameter,
+            format!("must be one of {}", BasisKind::CHOICES.join(", ")),
+        )),
     }
 }
 

@@ -3,11 +3,11 @@
 //! - [`Rows`]: which rows of a table over pairs, with their labels; [`Score`]: loss and accuracy of
 //!   logits there, with and without bias correction ([`Shift`]).
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
-//!   ([`KeyRule`]).
+//!   ([`KeyRule`]); [`check_basis`], for the parameter that most analyses have.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for models
 //!   that an analysis changes.
-//! - [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
+//! - [`product()`], [`product_at`], [`product_bt`]: matrix products of f32; [`neuron_logit_map`], W_L.
 //!
 //! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
 
@@ -20,7 +20,7 @@ mod product;
 
 pub use forward::{Flow, FoldedHead, Forward, Look};
 pub use frames::{Frames, rounded};
-pub use keys::{KeyRule, Spectrum, by_class, embedding};
+pub use keys::{KeyRule, Spectrum, by_class, check_basis, embedding};
 pub use loss::{Rows, Score, Shift};
 pub use model::Model;
 pub use product::{neuron_logit_map, product, product_at, product_bt};
