@@ -1,6 +1,6 @@
 //! Padded dimensions, and the parameter tensors as slices of the flat vector.
 
-use super::buffer::padded;
+use super::buffer::{LINE, padded};
 use crate::shape::{Activation, Parameter, Shape};
 
 /// A shape with the padded widths of the tables.
@@ -19,6 +19,10 @@ pub(crate) struct Dims {
     pub(crate) fp: usize,
     /// p padded to whole cache lines
     pub(crate) cp: usize,
+    /// from row to row of U′: fp and perhaps a line more
+    pub(crate) fr: usize,
+    /// from row to row of D′: cp and perhaps a line more
+    pub(crate) cr: usize,
     /// 2p: the token rows without '='
     pub(crate) rows: usize,
     pub(crate) activation: Activation,
@@ -35,6 +39,8 @@ impl Dims {
             f: s.d_mlp,
             fp: padded(s.d_mlp),
             cp: padded(s.modulus),
+            fr: pitch(s.d_mlp),
+            cr: pitch(s.modulus),
             rows: 2 * s.modulus,
             activation: s.activation,
             trained_biases: s.trained_biases,
@@ -54,6 +60,12 @@ impl Dims {
             self.rows * self.he() * (self.d + self.f + self.p) + 2 * self.d * self.f * self.p;
         (3 * n_train + n_test) * pair + 3 * tables
     }
+}
+
+/// `len` rounded up to an odd number of cache lines, so that the same columns of many rows do not
+/// all fall into the same few sets of a cache.
+fn pitch(len: usize) -> usize {
+    (padded(len) / LINE | 1) * LINE
 }
 
 /// One item for each parameter tensor.

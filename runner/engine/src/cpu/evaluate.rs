@@ -21,7 +21,7 @@ impl Evaluator {
         let chunk_len = chunk_len(n);
         let chunks = (0..n)
             .step_by(chunk_len)
-            .map(|_| (Tile::new(dims), Score::default()))
+            .map(|_| (Tile::new(dims, false), Score::default()))
             .collect();
         Evaluator { chunks, chunk_len }
     }
@@ -44,9 +44,7 @@ impl Evaluator {
                     *total = Score::default();
                     for samples in samples.chunks(TILE) {
                         tile.forward(simd, dims, t, samples);
-                        for (row, s) in tile.logits.chunks_exact_mut(dims.cp).zip(samples) {
-                            total.count(score(row, s.label as usize, 1.0));
-                        }
+                        *total += score(&tile.logits, dims.cp, samples);
                     }
                 });
             });

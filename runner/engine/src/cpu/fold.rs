@@ -206,16 +206,16 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables
         d,
         heads,
         e,
-        fp,
-        cp,
+        fr,
+        cr,
         ..
     } = *dims;
     let he = dims.he();
     let rights = &t.head_rights;
     t.v.par_chunks_mut(BLOCK * he)
         .with_min_len(grain)
-        .zip(t.neuron_rows.par_chunks_mut(BLOCK * heads * fp))
-        .zip(t.logit_rows.par_chunks_mut(BLOCK * heads * cp))
+        .zip(t.neuron_rows.par_chunks_mut(BLOCK * heads * fr))
+        .zip(t.logit_rows.par_chunks_mut(BLOCK * heads * cr))
         .zip(t.xd.par_chunks(BLOCK * d))
         .for_each(|(((v, neuron), logit), xd)| {
             vectorized!(simd, {
@@ -233,8 +233,8 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables
                         Mode::Set,
                     );
                     let v = View::rows(&v[h * e..], he);
-                    ow.multiply(simd, v, m, &mut neuron[h * fp..], heads * fp, Mode::Set);
-                    ou.multiply(simd, v, m, &mut logit[h * cp..], heads * cp, Mode::Set);
+                    ow.multiply(simd, v, m, &mut neuron[h * fr..], heads * fr, Mode::Set);
+                    ou.multiply(simd, v, m, &mut logit[h * cr..], heads * cr, Mode::Set);
                 }
             });
         });

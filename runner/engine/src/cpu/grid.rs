@@ -76,7 +76,7 @@ impl GridPass {
             dims,
             pool,
             tables: Tables::new(&dims),
-            tile: Tile::new(&dims),
+            tile: Tile::new(&dims, true),
             samples: (0..p * p).map(sample).collect(),
         })
     }
@@ -145,13 +145,12 @@ impl WithSimd for Pass<'_> {
                 }
             }
             for i in 0..samples.len() {
-                let pre = &tile.pre[i * dims.fp..][..dims.f];
-                if wanted.pre {
-                    out.pre.extend_from_slice(pre);
+                if let (true, Some(pre)) = (wanted.pre, &tile.pre) {
+                    out.pre.extend_from_slice(&pre[i * dims.fr..][..dims.f]);
                 }
                 if wanted.post {
                     out.post
-                        .extend_from_slice(&tile.post[i * dims.fp..][..dims.f]);
+                        .extend_from_slice(&tile.post[i * dims.fr..][..dims.f]);
                 }
                 if wanted.logits {
                     out.logits

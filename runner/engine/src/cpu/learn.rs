@@ -8,15 +8,16 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::dims::Dims;
-use super::loss::score;
+use super::loss::score_and_gradients;
 use super::math::through_activation;
 use super::pass::Tile;
 use super::product::{Mode, Right, View};
-use super::rows::{add_dots, sum_by_head};
+use super::rows::{dots, sum_by_head};
 use super::tables::{Folded, Tables};
 use super::vector::add;
 use super::{BLOCK, Score, TILE, chunk_len};
 use crate::data::{Pairs, Sample};
+use crate::shape::Activation;
 
 /// The training pairs' workspace.
 pub(crate) struct Learner {
@@ -210,7 +211,7 @@ impl Chunk {
             ..
         } = *dims;
         Chunk {
-            tile: Tile::new(dims),
+            tile: Tile::new(dims, dims.activation != Activation::Relu),
             right: Right::zeros(TILE, p),
             along: vec![0.0; 2 * heads],
             m: Buffer::zeros(f * cp),
@@ -233,7 +234,6 @@ impl Chunk {
         left: &mut Left<'_>,
     ) {
         for part in [
-            &mut self.m,
             &mut self.neuron_base,
             &mut self.logit_base,
             &mut self.score_eq,
@@ -244,12 +244,12 @@ impl Chunk {
         for (i, samples) in samples.chunks(TILE).enumerate() {
             let first = i * TILE;
             self.tile.forward(simd, dims, t, samples);
-            for (row, s) in self.tile.logits.chunks_exact_mut(dims.cp).zip(samples) {
-                self.score.count(score(row, s.label as usize, scale));
-            }
+            let gradients = &mut left.logits[first * dims.cp..];
+            let logits = &self.tile.logits;
+            self.score += score_and_gradients(logits, dims.cp, samples, scale, gradients);
             self.backward_products(simd, dims, t, first, samples.len(), left);
-            for (j, sample) in samples.iter().enumerate() {
-                self.backward_sample(simd, dims, t, (first + j, j), sample, left);
+            for j in 0..samples.len() {
+                self.backward_sample(simd, dims, t, (first + j, j), left);
             }
             let rows = first..first + samples.len();
             let sum = &mut self.tile_sum;
@@ -270,11 +270,11 @@ impl Chunk {
         left: &mut Left<'_>,
     ) {
         let Dims { f, fp, cp, .. } = *dims;
-        let g = View::rows(&self.tile.logits, cp);
-        let post = View::rows(&self.tile.post, fp).t();
+        let g = View::rows(&left.logits[first * cp..], cp);
+        let post = View::rows(&self.tile.post, dims.fr).t();
+        let mode = if first == 0 { Mode::Set } else { Mode::Add };
         self.right.pack::<S>(g, count);
-        self.right
-            .multiply(simd, post, f, &mut self.m, cp, Mode::Add);
+        self.right.multiply(simd, post, f, &mut self.m, cp, mode);
         let neurons = &mut left.neurons[first * fp..(first + count) * fp];
         t.m_transposed
             .multiply(simd, g, count, neurons, fp, Mode::Set);
@@ -292,7 +292,6 @@ impl Chunk {
         dims: &Dims,
         t: &Tables,
         (i, in_tile): (usize, usize),
-        s: &Sample,
         left: &mut Left<'_>,
     ) {
         let Dims {
@@ -303,20 +302,13 @@ impl Chunk {
             ..
         } = *dims;
         let dpre = &mut left.neurons[i * fp..][..fp];
-        through_activation(activation, &self.tile.pre[in_tile * fp..][..fp], dpre);
-        let g = &self.tile.logits[in_tile * cp..][..cp];
-        left.logits[i * cp..][..cp].copy_from_slice(g);
-        self.tile.set_terms(dims, in_tile, s);
-        self.along.fill(0.0);
-        add_dots(
-            simd,
-            &t.neuron_rows,
-            &self.tile.terms,
-            dpre,
-            &mut self.along,
-        );
-        let g = &self.tile.logits[in_tile * cp..][..cp];
-        add_dots(simd, &t.logit_rows, &self.tile.terms, g, &mut self.along);
+        let inputs = self.tile.pre.as_ref().unwrap_or(&self.tile.post);
+        through_activation(activation, &inputs[in_tile * dims.fr..][..fp], dpre);
+        let g = &left.logits[i * cp..][..cp];
+        let terms = &self.tile.terms[in_tile * 2 * heads..][..2 * heads];
+        let neurons = ((&t.neuron_rows[..], dims.fr), &*dpre);
+        let logits = ((&t.logit_rows[..], dims.cr), g);
+        dots(simd, [neurons, logits], terms, &mut self.along);
         let to = i * 2 * heads;
         for h in 0..heads {
             let [a, b, eq] = [0, 1, 2].map(|k: usize| self.tile.attention[k][in_tile * heads + h]);

@@ -1,61 +1,151 @@
-//! The loss of one pair and its gradient, as accurate as float64's (science §1.8): the label's
-//! class is left out of the sum, so nothing cancels however small the loss.
+//! The losses of a tile of pairs and their gradients, as accurate as float64's (science §1.8): the
+//! label's class is left out of the sum, so nothing cancels however small the loss.
 
 use super::buffer::LINE;
-use super::math::exp;
+use super::math::{exp, ln_1p};
 use super::vector::fold_lanes;
+use super::{Score, TILE};
+use crate::data::Sample;
 
-/// What one pair yields.
-pub(crate) struct Scored {
-    /// −log softmax(l)_y
-    pub(crate) loss: f64,
-    /// whether y is the first of the largest logits, as torch's argmax
-    pub(crate) correct: bool,
+/// The losses, −log softmax(l)_y, and the right answers of at most [`TILE`] samples with their rows of
+/// logits (`(padded p)`, −∞ beyond p). An answer is right if y is the first of the largest logits, as
+/// torch's argmax.
+#[inline(always)]
+pub(crate) fn score(logits: &[f32], width: usize, samples: &[Sample]) -> Score {
+    let mut found = Found::default();
+    for (row, s) in logits.chunks_exact(width).zip(samples) {
+        found.push(row, s.label as usize, |_, _| ());
+    }
+    found.score()
 }
 
-/// Replaces a row of logits (`(padded p)`, −∞ beyond p) by `scale` · ∂loss/∂logits.
-///
-/// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is log1p(S) where l_y = m, else
-/// (m − l_y) + log Z; the gradient is −S/Z at y and e^{l_j − m}/Z elsewhere.
+/// As [`score`]; `gradients`, rows like those of `logits`, become `scale` · ∂loss/∂logits.
 #[inline(always)]
-pub(crate) fn score(row: &mut [f32], label: usize, scale: f32) -> Scored {
-    let mut top = [f32::NEG_INFINITY; LINE];
-    for line in row.as_chunks::<LINE>().0 {
-        for i in 0..LINE {
-            top[i] = if line[i] > top[i] { line[i] } else { top[i] };
+pub(crate) fn score_and_gradients(
+    logits: &[f32],
+    width: usize,
+    samples: &[Sample],
+    scale: f32,
+    gradients: &mut [f32],
+) -> Score {
+    let mut found = Found::default();
+    let rows = logits.chunks_exact(width).zip(samples);
+    for ((row, s), gradients) in rows.zip(gradients.chunks_exact_mut(width)) {
+        let label = s.label as usize;
+        let mut lines = gradients.as_chunks_mut::<LINE>().0.iter_mut();
+        let sums = found.push(row, label, |_, line| {
+            if let Some(out) = lines.next() {
+                *out = *line;
+            }
+        });
+        let factor = scale / sums.total;
+        for x in gradients.iter_mut() {
+            *x *= factor;
+        }
+        gradients[label] = -sums.others * factor;
+    }
+    found.score()
+}
+
+/// What the logarithms of a tile's losses are taken of, gathered so that they are taken in vectors.
+struct Found {
+    /// m − l_y of each sample
+    behind: [f64; TILE],
+    /// Σ_j e^{l_j − m} − 1
+    excess: [f64; TILE],
+    count: usize,
+    correct: usize,
+}
+
+/// Of one row: S, the sum without the label's class, and Z with it.
+struct Sums {
+    others: f32,
+    total: f32,
+}
+
+impl Default for Found {
+    fn default() -> Found {
+        Found {
+            behind: [0.0; TILE],
+            excess: [0.0; TILE],
+            count: 0,
+            correct: 0,
         }
     }
-    let max = top
-        .iter()
-        .fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
-    let own = row[label];
-    // Ties are rare, and only they need the order of the classes.
-    let largest = row.iter().filter(|x| **x == max).count();
-    let correct = own == max && (largest == 1 || row[..label].iter().all(|x| *x < max));
+}
 
-    row[label] = f32::NEG_INFINITY;
-    let mut sums = [0.0f32; LINE];
-    for line in row.as_chunks_mut::<LINE>().0 {
-        for i in 0..LINE {
-            line[i] = exp(line[i] - max);
-            sums[i] += line[i];
+impl Found {
+    /// Adds a row. `see(i, …)` is shown e^{l_j − m} of each line of classes, 0 at the label.
+    ///
+    /// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is (m − l_y) + log1p(Z − 1),
+    /// where Z − 1 is S itself if l_y = m; the gradient is −S/Z at y and e^{l_j − m}/Z elsewhere.
+    #[inline(always)]
+    fn push(
+        &mut self,
+        row: &[f32],
+        label: usize,
+        mut see: impl FnMut(usize, &[f32; LINE]),
+    ) -> Sums {
+        let lines = row.as_chunks::<LINE>().0;
+        let mut top = [f32::NEG_INFINITY; LINE];
+        for line in lines {
+            for i in 0..LINE {
+                top[i] = if line[i] > top[i] { line[i] } else { top[i] };
+            }
+        }
+        let mut half = LINE / 2;
+        while half > 0 {
+            for i in 0..half {
+                top[i] = if top[i + half] > top[i] {
+                    top[i + half]
+                } else {
+                    top[i]
+                };
+            }
+            half /= 2;
+        }
+        let (max, own) = (top[0], row[label]);
+        // Ties are rare, but go to the first class.
+        let correct = own == max && row[..label].iter().all(|x| *x != max);
+        let mut sums = [0.0f32; LINE];
+        for (k, line) in lines.iter().enumerate() {
+            let at = (label as u32).wrapping_sub((k * LINE) as u32);
+            let mut powers = [0.0f32; LINE];
+            for i in 0..LINE {
+                let power = exp(line[i] - max);
+                powers[i] = if i as u32 == at { 0.0 } else { power };
+                sums[i] += powers[i];
+            }
+            see(k, &powers);
+        }
+        let others = fold_lanes(sums);
+        let mine = exp(own - max);
+        let n = self.count;
+        self.behind[n] = f64::from(max) - f64::from(own);
+        self.excess[n] = if own == max {
+            f64::from(others)
+        } else {
+            f64::from(others) + f64::from(mine) - 1.0
+        };
+        self.count += 1;
+        self.correct += usize::from(correct);
+        Sums {
+            others,
+            total: others + mine,
         }
     }
-    let others = fold_lanes(sums);
-    let mine = exp(own - max);
-    let total = others + mine;
-    let loss = if own == max {
-        f64::from(others).ln_1p()
-    } else {
-        (f64::from(max) - f64::from(own)) + f64::from(total).ln()
-    };
 
-    let factor = scale / total;
-    for x in row.iter_mut() {
-        *x *= factor;
+    #[inline(always)]
+    fn score(self) -> Score {
+        let mut losses = [0.0f64; TILE];
+        for i in 0..TILE {
+            losses[i] = self.behind[i] + ln_1p(self.excess[i]);
+        }
+        Score {
+            loss: losses[..self.count].iter().sum(),
+            correct: self.correct,
+        }
     }
-    row[label] = -others * factor;
-    Scored { loss, correct }
 }
 
 #[cfg(test)]
@@ -66,6 +156,22 @@ mod tests {
         let mut row = logits.to_vec();
         row.resize(logits.len().next_multiple_of(LINE), f32::NEG_INFINITY);
         row
+    }
+
+    /// The loss of one row, whether it is right, and its gradient.
+    fn one(logits: &[f32], label: usize) -> (Score, Vec<f32>) {
+        let row = padded(logits);
+        let sample = Sample {
+            a: 0,
+            b: 0,
+            label: label as u32,
+        };
+        let mut gradient = vec![9.0; row.len()];
+        let with = score_and_gradients(&row, row.len(), &[sample], 1.0, &mut gradient);
+        let without = score(&row, row.len(), &[sample]);
+        assert_eq!(with.loss.to_bits(), without.loss.to_bits());
+        assert_eq!(with.correct, without.correct);
+        (with, gradient)
     }
 
     /// −log softmax and its gradient in f64 on the same f32 logits, class y left out as well.
@@ -93,15 +199,14 @@ mod tests {
                 let y = classes / 2;
                 logits[y] = margin;
                 let (loss, gradient) = reference(&logits, y);
-                let mut row = padded(&logits);
-                let scored = score(&mut row, y, 1.0);
+                let (scored, row) = one(&logits, y);
                 assert!(
                     (scored.loss - loss).abs() <= 1e-6 * loss,
                     "{classes} {margin}: {} {loss}",
                     scored.loss
                 );
                 assert_eq!(
-                    scored.correct,
+                    scored.correct == 1,
                     margin > 1.0 || classes == 2 && margin > 0.0,
                     "{classes} {margin}"
                 );
@@ -118,17 +223,23 @@ mod tests {
     #[test]
     fn a_tie_goes_to_the_first_class_as_in_torch() {
         let logits = [0.0, 3.0, 3.0];
-        assert!(score(&mut padded(&logits), 1, 1.0).correct);
-        assert!(!score(&mut padded(&logits), 2, 1.0).correct);
+        assert_eq!(one(&logits, 1).0.correct, 1);
+        assert_eq!(one(&logits, 2).0.correct, 0);
     }
 
     #[test]
     fn a_logit_that_is_not_a_number_is_not_hidden() {
-        assert!(!score(&mut padded(&[f32::NAN; 3]), 1, 1.0).loss.is_finite());
-        assert!(
-            !score(&mut padded(&[0.0, f32::NAN, 0.0]), 1, 1.0)
-                .loss
-                .is_finite()
-        );
+        for logits in [[f32::NAN; 3], [0.0, f32::NAN, 0.0], [f32::NAN, 0.0, 0.0]] {
+            let losses = [&logits[..], &[f32::INFINITY, 0.0, 0.0]].map(|row| {
+                let row = padded(row);
+                let sample = Sample {
+                    a: 0,
+                    b: 0,
+                    label: 1,
+                };
+                score(&row, row.len(), &[sample]).loss
+            });
+            assert!(losses.iter().all(|loss| !loss.is_finite()), "{losses:?}");
+        }
     }
 }

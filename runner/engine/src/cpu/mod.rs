@@ -41,6 +41,7 @@ mod tables;
 mod unfold;
 mod vector;
 
+use std::ops::AddAssign;
 use std::time::Instant;
 
 use pulp::{Arch, Simd, WithSimd};
@@ -90,18 +91,19 @@ struct Score {
     correct: usize,
 }
 
-impl Score {
-    fn count(&mut self, scored: loss::Scored) {
-        self.loss += scored.loss;
-        self.correct += usize::from(scored.correct);
+impl AddAssign for Score {
+    fn add_assign(&mut self, more: Score) {
+        self.loss += more.loss;
+        self.correct += more.correct;
     }
+}
 
+impl Score {
     /// The parts, added in their order, over `n` samples: mean loss and number correct.
     fn mean(parts: impl Iterator<Item = Score>, n: usize) -> Score {
         let mut total = Score::default();
         for part in parts {
-            total.loss += part.loss;
-            total.correct += part.correct;
+            total += part;
         }
         Score {
             loss: total.loss / n as f64,

@@ -7,32 +7,34 @@ use super::buffer::Buffer;
 use super::dims::Dims;
 use super::math::{activate, exp};
 use super::product::{Mode, View};
-use super::rows::{Term, weighted_sum};
+use super::rows::{Term, weighted_sums};
 use super::tables::Tables;
 use crate::data::Sample;
+use crate::shape::Activation;
 
 /// Room for one tile, kept from epoch to epoch.
 pub(crate) struct Tile {
     /// attention to a, b and '=', each `(TILE, heads)`
     pub(crate) attention: [Buffer; 3],
-    /// inputs of the neurons, `(TILE, fp)`
-    pub(crate) pre: Buffer,
-    /// outputs of the neurons, `(TILE, fp)`
+    /// inputs of the neurons, `(TILE, fr)`, where they are kept
+    pub(crate) pre: Option<Buffer>,
+    /// outputs of the neurons, `(TILE, fr)`
     pub(crate) post: Buffer,
     /// logits, then their gradients, `(TILE, cp)`
     pub(crate) logits: Buffer,
-    /// the rows of U′ and D′ of one pair: a's heads, then b's
+    /// the rows of U′ and D′ of each pair: a's heads, then b's, `(TILE, 2, heads)`
     pub(crate) terms: Vec<Term>,
 }
 
 impl Tile {
-    pub(crate) fn new(dims: &Dims) -> Tile {
+    /// `inputs`: whether those of the neurons are kept as well.
+    pub(crate) fn new(dims: &Dims, inputs: bool) -> Tile {
         Tile {
             attention: std::array::from_fn(|_| Buffer::zeros(TILE * dims.heads)),
-            pre: Buffer::zeros(TILE * dims.fp),
-            post: Buffer::zeros(TILE * dims.fp),
+            pre: inputs.then(|| Buffer::zeros(TILE * dims.fr)),
+            post: Buffer::zeros(TILE * dims.fr),
             logits: Buffer::zeros(TILE * dims.cp),
-            terms: Vec::with_capacity(2 * dims.heads),
+            terms: vec![(0.0, 0); TILE * 2 * dims.heads],
         }
     }
 
@@ -47,7 +49,7 @@ impl Tile {
     ) {
         self.attend(dims, &t.scores, samples);
         self.gather(simd, dims, t, samples);
-        let post = View::rows(&self.post, dims.fp);
+        let post = View::rows(&self.post, dims.fr);
         let (m, logits) = (samples.len(), &mut self.logits);
         t.m_right
             .multiply(simd, post, m, logits, dims.cp, Mode::Add);
@@ -59,13 +61,23 @@ impl Tile {
     fn attend(&mut self, dims: &Dims, scores: &[f32], samples: &[Sample]) {
         let Dims { p, heads, rows, .. } = *dims;
         let [to_a, to_b, to_eq] = &mut self.attention;
-        let score = |row: usize| &scores[row * heads..][..heads];
-        for (i, s) in samples.iter().enumerate() {
-            let at = i * heads..(i + 1) * heads;
-            to_a[at.clone()].copy_from_slice(score(s.a as usize));
-            to_b[at.clone()].copy_from_slice(score(p + s.b as usize));
-            to_eq[at].copy_from_slice(score(rows));
+        for (to, position) in [(&mut *to_a, 0), (to_b, 1), (to_eq, 2)] {
+            let row = |s: &Sample| match position {
+                0 => s.a as usize,
+                1 => p + s.b as usize,
+                _ => rows,
+            };
+            match heads {
+                4 => pick::<4>(scores, samples.iter().map(row), to),
+                1 => pick::<1>(scores, samples.iter().map(row), to),
+                _ => {
+                    for (to, row) in to.chunks_exact_mut(heads).zip(samples.iter().map(row)) {
+                        to.copy_from_slice(&scores[row * heads..][..heads]);
+                    }
+                }
+            }
         }
+        let [to_a, to_b, to_eq] = &mut self.attention;
         let len = samples.len() * heads;
         let (to_a, to_b, to_eq) = (&mut to_a[..len], &mut to_b[..len], &mut to_eq[..len]);
         for i in 0..len {
@@ -83,46 +95,86 @@ impl Tile {
     /// `pre = c + Σ_h A0 U′[a] + A1 U′[b]`, the same for the logits with d and D′; post.
     #[inline(always)]
     fn gather<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, samples: &[Sample]) {
-        let Dims { fp, cp, .. } = *dims;
-        let (neuron_base, _) = S::as_simd_f32s(&t.neuron_base);
-        let (logit_base, _) = S::as_simd_f32s(&t.logit_base);
-        for (i, s) in samples.iter().enumerate() {
-            self.set_terms(dims, i, s);
-            let pre = &mut self.pre[i * fp..][..fp];
-            let logits = &mut self.logits[i * cp..][..cp];
-            // The base last: near zero, where a ReLU decides, it then cancels without rounding.
-            weighted_sum(
+        let Dims {
+            heads, fp, cp, fr, ..
+        } = *dims;
+        self.set_terms(dims, samples);
+        let Tile {
+            terms,
+            pre,
+            post,
+            logits,
+            ..
+        } = self;
+        let terms = (&terms[..samples.len() * 2 * heads], 2 * heads);
+        // The base last: near zero, where a ReLU decides, it then cancels without rounding.
+        let rows = (&t.neuron_rows[..], fr);
+        let bases = [&t.neuron_base[..fp], &t.neuron_base_low];
+        if let (None, Activation::Relu) = (&pre, dims.activation) {
+            let zero = simd.splat_f32s(0.0);
+            weighted_sums(
                 simd,
-                &t.neuron_rows,
-                &self.terms,
-                &t.neuron_base_low,
-                pre,
+                rows,
+                terms,
+                bases,
+                (post, fr),
                 #[inline(always)]
-                |v, sum| simd.add_f32s(sum, neuron_base[v]),
+                |sum| simd.max_f32s(sum, zero),
             );
-            weighted_sum(
+        } else {
+            weighted_sums(
                 simd,
-                &t.logit_rows,
-                &self.terms,
-                &t.logit_base_low,
-                logits,
+                rows,
+                terms,
+                bases,
+                (post, fr),
                 #[inline(always)]
-                |v, sum| simd.add_f32s(sum, logit_base[v]),
+                |sum| sum,
             );
-            activate(dims.activation, pre, &mut self.post[i * fp..][..fp]);
+            if let Some(pre) = pre {
+                pre.copy_from_slice(post);
+            }
+            activate(dims.activation, &mut post[..samples.len() * fr]);
         }
+        let rows = (&t.logit_rows[..], dims.cr);
+        let bases = [&t.logit_base[..cp], &t.logit_base_low];
+        weighted_sums(
+            simd,
+            rows,
+            terms,
+            bases,
+            (logits, cp),
+            #[inline(always)]
+            |sum| sum,
+        );
     }
 
-    /// The rows of U′ and D′ that a sample of the tile uses, with its attention to them.
+    /// The rows of U′ and D′ that each sample of the tile uses, with its attention to them.
     #[inline(always)]
-    pub(crate) fn set_terms(&mut self, dims: &Dims, i: usize, s: &Sample) {
+    fn set_terms(&mut self, dims: &Dims, samples: &[Sample]) {
         let Dims { p, heads, .. } = *dims;
         let [to_a, to_b, _] = &self.attention;
-        self.terms.clear();
-        for (row, weights) in [(s.a as usize, to_a), (p + s.b as usize, to_b)] {
-            let weights = weights[i * heads..][..heads].iter();
-            let rows = row * heads..;
-            self.terms.extend(weights.copied().zip(rows));
+        let terms = self.terms.chunks_exact_mut(heads);
+        let rows = samples
+            .iter()
+            .flat_map(|s| [s.a as usize, p + s.b as usize]);
+        let weights = (0..samples.len()).flat_map(|i| {
+            let at = i * heads..(i + 1) * heads;
+            [&to_a[at.clone()], &to_b[at]]
+        });
+        for ((terms, row), weights) in terms.zip(rows).zip(weights) {
+            for (h, (term, weight)) in terms.iter_mut().zip(weights).enumerate() {
+                *term = (*weight, row * heads + h);
+            }
         }
+    }
+}
+
+/// Rows of `WIDTH` numbers, one after the other: moves rather than calls of `memcpy`.
+#[inline(always)]
+fn pick<const WIDTH: usize>(from: &[f32], rows: impl Iterator<Item = usize>, to: &mut [f32]) {
+    let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
+    for (to, row) in to.iter_mut().zip(rows) {
+        *to = from[row];
     }
 }

@@ -9,89 +9,143 @@ use pulp::Simd;
 /// A row of a table, by number, and its weight.
 pub(crate) type Term = (f32, usize);
 
-/// `finish(v, Σ weight · row[v] + start[v])` for each vector v of the rows, `out` and `start`; all
-/// `width` long, a multiple of the lanes.
+/// A table of rows: its numbers, and how many there are from row to row.
+pub(crate) type Rows<'a> = (&'a [f32], usize);
+
+/// Row i of `out` becomes `finish(base + (low + Σ weight · table[row]))` over the i-th run of `per`
+/// of the `terms`. `out` has its rows as far apart as its second number says; widths are multiples of
+/// the lanes.
+///
+/// Columns go outside and pairs inside, so that the few columns of the rows which the pairs of a tile
+/// share stay in the L1 cache; two pairs at a time hide the latency of sums.
 #[inline(always)]
-pub(crate) fn weighted_sum<S: Simd>(
+pub(crate) fn weighted_sums<S: Simd>(
     simd: S,
-    table: &[f32],
-    terms: &[Term],
-    start: &[f32],
-    out: &mut [f32],
-    mut finish: impl FnMut(usize, S::f32s) -> S::f32s,
+    table: Rows<'_>,
+    (terms, per): (&[Term], usize),
+    [base, low]: [&[f32]; 2],
+    (out, pitch): (&mut [f32], usize),
+    finish: impl Fn(S::f32s) -> S::f32s + Copy,
 ) {
-    const VECTORS: usize = 4;
-    let width = out.len();
-    let (start, _) = S::as_simd_f32s(&start[..width]);
-    let (out, _) = S::as_mut_simd_f32s(out);
-    let lanes = S::F32_LANES;
-    let mut at = 0;
-    while at + VECTORS <= out.len() {
-        let mut sums: [S::f32s; VECTORS] = std::array::from_fn(|i| start[at + i]);
-        for (weight, row) in terms {
-            let weight = simd.splat_f32s(*weight);
-            let row = &table[row * width + at * lanes..][..VECTORS * lanes];
-            let (row, _) = S::as_simd_f32s(row);
-            for i in 0..VECTORS {
-                sums[i] = simd.mul_add_e_f32s(weight, row[i], sums[i]);
+    let width = base.len();
+    let mut from = 0;
+    while from < width {
+        let left = (width - from) / S::F32_LANES;
+        let (base, low) = (&base[from..], &low[from..]);
+        let mut pairs = terms.chunks_exact(2 * per);
+        let mut rows = out.chunks_mut(2 * pitch);
+        let step = match left {
+            4.. => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        for terms in &mut pairs {
+            let Some(out) = rows.next() else { return };
+            let out = (out, pitch, from);
+            match step {
+                4 => sums_of::<S, 2, 4>(simd, table, terms, [base, low], out, finish),
+                2 => sums_of::<S, 2, 2>(simd, table, terms, [base, low], out, finish),
+                _ => sums_of::<S, 2, 1>(simd, table, terms, [base, low], out, finish),
             }
         }
-        for (i, sum) in sums.into_iter().enumerate() {
-            out[at + i] = finish(at + i, sum);
+        if let (terms @ [_, ..], Some(out)) = (pairs.remainder(), rows.next()) {
+            let out = (out, pitch, from);
+            match step {
+                4 => sums_of::<S, 1, 4>(simd, table, terms, [base, low], out, finish),
+                2 => sums_of::<S, 1, 2>(simd, table, terms, [base, low], out, finish),
+                _ => sums_of::<S, 1, 1>(simd, table, terms, [base, low], out, finish),
+            }
         }
-        at += VECTORS;
-    }
-    while at < out.len() {
-        let mut sum = start[at];
-        for (weight, row) in terms {
-            let (row, _) = S::as_simd_f32s(&table[row * width + at * lanes..][..lanes]);
-            sum = simd.mul_add_e_f32s(simd.splat_f32s(*weight), row[0], sum);
-        }
-        out[at] = finish(at, sum);
-        at += 1;
+        from += step * S::F32_LANES;
     }
 }
 
-/// `out[j] += row_j · x` for the rows of `terms`, each as long as x, a multiple of the lanes.
+/// The first `VECTORS` vectors of `PAIRS` rows of [`weighted_sums`], from column `from` on.
 #[inline(always)]
-pub(crate) fn add_dots<S: Simd>(
+fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     simd: S,
-    table: &[f32],
+    (table, table_pitch): Rows<'_>,
     terms: &[Term],
-    x: &[f32],
+    [base, low]: [&[f32]; 2],
+    (out, pitch, from): (&mut [f32], usize, usize),
+    finish: impl Fn(S::f32s) -> S::f32s,
+) {
+    let len = VECTORS * S::F32_LANES;
+    let per = terms.len() / PAIRS;
+    let (low, _) = S::as_simd_f32s(&low[..len]);
+    let (base, _) = S::as_simd_f32s(&base[..len]);
+    let mut sums: [[S::f32s; VECTORS]; PAIRS] =
+        std::array::from_fn(|_| std::array::from_fn(|v| low[v]));
+    let of_pair: [&[Term]; PAIRS] = std::array::from_fn(|i| &terms[i * per..][..per]);
+    for k in 0..per {
+        for (terms, sums) in of_pair.iter().zip(&mut sums) {
+            let (weight, row) = terms[k];
+            let weight = simd.splat_f32s(weight);
+            let (row, _) = S::as_simd_f32s(&table[row * table_pitch + from..][..len]);
+            for v in 0..VECTORS {
+                sums[v] = simd.mul_add_e_f32s(weight, row[v], sums[v]);
+            }
+        }
+    }
+    for (i, sums) in sums.iter().enumerate() {
+        let (out, _) = S::as_mut_simd_f32s(&mut out[i * pitch + from..][..len]);
+        for v in 0..VECTORS {
+            out[v] = finish(simd.add_f32s(sums[v], base[v]));
+        }
+    }
+}
+
+/// `out[j] = Σ row_j · x` over the tables, each with its x, for the rows of `terms`; x as long as the
+/// row, a multiple of the lanes.
+#[inline(always)]
+pub(crate) fn dots<S: Simd>(
+    simd: S,
+    tables: [(Rows<'_>, &[f32]); 2],
+    terms: &[Term],
     out: &mut [f32],
 ) {
     let (terms, few) = terms.as_chunks::<4>();
     let (out, out_few) = out.as_chunks_mut::<4>();
-    for (terms, out) in terms.iter().zip(out) {
-        dots(simd, table, terms, x, out);
+    for ([a, b, c, d], out) in terms.iter().zip(out) {
+        let mut sums = [simd.splat_f32s(0.0); 4];
+        for (table, x) in tables {
+            let (x, _) = S::as_simd_f32s(x);
+            // Written out: compilers leave the closures of arrays' `map` outside the loop's
+            // instructions.
+            let [a, b, c, d] = [
+                row::<S>(table, a, x.len()),
+                row::<S>(table, b, x.len()),
+                row::<S>(table, c, x.len()),
+                row::<S>(table, d, x.len()),
+            ];
+            for (v, x) in x.iter().enumerate() {
+                sums[0] = simd.mul_add_e_f32s(*x, a[v], sums[0]);
+                sums[1] = simd.mul_add_e_f32s(*x, b[v], sums[1]);
+                sums[2] = simd.mul_add_e_f32s(*x, c[v], sums[2]);
+                sums[3] = simd.mul_add_e_f32s(*x, d[v], sums[3]);
+            }
+        }
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = simd.reduce_sum_f32s(sum);
+        }
     }
     for (term, out) in few.iter().zip(out_few) {
-        dots(simd, table, &[*term], x, std::array::from_mut(out));
+        let mut sum = simd.splat_f32s(0.0);
+        for (table, x) in tables {
+            let (x, _) = S::as_simd_f32s(x);
+            for (x, y) in x.iter().zip(row::<S>(table, term, x.len())) {
+                sum = simd.mul_add_e_f32s(*x, *y, sum);
+            }
+        }
+        *out = simd.reduce_sum_f32s(sum);
     }
 }
 
+/// The first `vectors` vectors of a term's row.
 #[inline(always)]
-fn dots<S: Simd, const COUNT: usize>(
-    simd: S,
-    table: &[f32],
-    terms: &[Term; COUNT],
-    x: &[f32],
-    out: &mut [f32; COUNT],
-) {
-    let width = x.len();
-    let (x, _) = S::as_simd_f32s(x);
-    let rows = terms.map(|(_, row)| S::as_simd_f32s(&table[row * width..][..width]).0);
-    let rows = rows.map(|row| &row[..x.len()]);
-    let mut sums = [simd.splat_f32s(0.0); COUNT];
-    for (v, x) in x.iter().enumerate() {
-        for i in 0..COUNT {
-            sums[i] = simd.mul_add_e_f32s(*x, rows[i][v], sums[i]);
-        }
-    }
-    for (out, sum) in out.iter_mut().zip(sums) {
-        *out += simd.reduce_sum_f32s(sum);
-    }
+fn row<'a, S: Simd>((table, pitch): Rows<'a>, (_, row): &Term, vectors: usize) -> &'a [S::f32s] {
+    let (row, _) = S::as_simd_f32s(&table[row * pitch..][..vectors * S::F32_LANES]);
+    row
 }
 
 /// `out[h] = Σ weights[s][h] · table[s]` over the samples s, `out (heads, width)`, `weights` with
@@ -191,25 +245,36 @@ mod tests {
         type Output = ();
         fn with_simd<S: Simd>(self, simd: S) {
             for width in [16, 48, 64, 144] {
-                let table = numbers(9 * width);
-                let x = numbers(width);
+                let pitch = width + 16;
+                let table = numbers(9 * pitch);
+                let (x, low) = (numbers(width), numbers(width + 1).split_off(1));
                 for count in [1, 2, 5, 8] {
-                    let terms: Vec<Term> = (0..count).map(|i| (i as f32 - 1.0, 8 - i)).collect();
-                    let mut out = vec![0.0; width];
-                    weighted_sum(simd, &table, &terms, &x, &mut out, |_, sum| {
-                        simd.add_f32s(sum, sum)
+                    // Three pairs, the second with the rows in the other order.
+                    let first: Vec<Term> = (0..count).map(|i| (i as f32 - 1.0, 8 - i)).collect();
+                    let second = first.iter().rev().map(|(w, r)| (w + 1.0, *r)).collect();
+                    let terms = [first.clone(), second, first].concat();
+                    let mut out = vec![9.0; 3 * pitch];
+                    let (given, bases) = ((&terms[..], count), [&x[..], &low]);
+                    weighted_sums(simd, (&table, pitch), given, bases, (&mut out, pitch), {
+                        |sum| simd.add_f32s(sum, sum)
                     });
-                    let mut dots = vec![1.0; count];
-                    add_dots(simd, &table, &terms, &x, &mut dots);
-                    for v in 0..width {
-                        let sum: f32 = terms.iter().map(|(w, r)| w * table[r * width + v]).sum();
-                        assert_eq!(out[v], 2.0 * (sum + x[v]));
+                    for (out, terms) in out.chunks(pitch).zip(terms.chunks(count)) {
+                        for v in 0..width {
+                            let term = |(w, r): &Term| w * table[r * pitch + v];
+                            let sum: f32 = terms.iter().map(term).sum();
+                            assert_eq!(out[v], 2.0 * (sum + x[v] + low[v]));
+                        }
+                        assert!(out[width..].iter().all(|x| *x == 9.0));
                     }
-                    for ((_, row), dot) in terms.iter().zip(dots) {
-                        let want: f32 = (0..width).map(|v| table[row * width + v] * x[v]).sum();
-                        assert_eq!(dot, 1.0 + want);
+                    let mut got = vec![9.0; count];
+                    let tables = [((&table[..], pitch), &x[..]), ((&table, pitch), &low)];
+                    dots(simd, tables, &terms[..count], &mut got);
+                    for ((_, row), dot) in terms.iter().zip(got) {
+                        let term = |v| table[row * pitch + v] * (x[v] + low[v]);
+                        assert_eq!(dot, (0..width).map(term).sum::<f32>());
                     }
                 }
+                let table = numbers(9 * width);
                 for heads in [1, 3, 4, 7] {
                     let weights = numbers(9 * 2 * heads);
                     let mut out = vec![9.0; heads * width];

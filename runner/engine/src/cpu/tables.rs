@@ -37,9 +37,9 @@ pub(crate) struct Tables {
     pub(crate) ow: Buffer,
     /// W_O W_U by head, `(heads · e, cp)`
     pub(crate) ou: Buffer,
-    /// U′, `(2p, heads, fp)`
+    /// U′, `(2p, heads, fr)`
     pub(crate) neuron_rows: Buffer,
-    /// D′, `(2p, heads, cp)`
+    /// D′, `(2p, heads, cr)`
     pub(crate) logit_rows: Buffer,
     /// M = W_out W_U, `(f, cp)`
     pub(crate) m: Buffer,
@@ -61,6 +61,8 @@ impl Tables {
             f,
             fp,
             cp,
+            fr,
+            cr,
             rows,
             ..
         } = *dims;
@@ -82,8 +84,8 @@ impl Tables {
             v: Buffer::zeros(rows * heads * e),
             ow: Buffer::zeros(heads * e * fp),
             ou: Buffer::zeros(heads * e * cp),
-            neuron_rows: Buffer::zeros(rows * heads * fp),
-            logit_rows: Buffer::zeros(rows * heads * cp),
+            neuron_rows: Buffer::zeros(rows * heads * fr),
+            logit_rows: Buffer::zeros(rows * heads * cr),
             m: Buffer::zeros(f * cp),
             m_right: Right::zeros(f, p),
             m_transposed: Right::zeros(p, f),

@@ -231,24 +231,16 @@ fn store<S: Simd, const ROWS: usize, const COLS: usize>(
             }
         }
     } else {
-        // A copy, so that only this path has the sums in memory.
-        let edge = *acc;
-        store_edge(
-            bytemuck::cast_slice(&edge[rows.0..rows.1]),
-            COLS * S::F32_LANES,
-            out,
-            stride,
-            cols,
-            mode,
-        );
-    }
-}
-
-#[inline(never)]
-fn store_edge(acc: &[f32], width: usize, out: &mut [f32], stride: usize, cols: usize, mode: Mode) {
-    for (acc, out) in acc.chunks_exact(width).zip(out.chunks_mut(stride)) {
-        for (o, a) in out[..cols].iter_mut().zip(acc) {
-            *o = if mode == Mode::Add { *o + *a } else { *a };
+        let lanes = S::F32_LANES;
+        for (i, acc) in acc[rows.0..rows.1].iter().enumerate() {
+            let out = &mut out[i * stride..][..cols];
+            for (out, acc) in out.chunks_mut(lanes).zip(acc) {
+                let sum = match mode {
+                    Mode::Add => simd.add_f32s(simd.partial_load_f32s(out), *acc),
+                    Mode::Set => *acc,
+                };
+                simd.partial_store_f32s(out, sum);
+            }
         }
     }
 }
