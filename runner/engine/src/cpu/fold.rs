@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::BLOCK;
 use super::dims::{Dims, Tensors};
-use super::product::{Mode, Size, View, product};
+use super::product::{Mode, View};
 use super::tables::Tables;
 use super::vector::{add_vector_matrix_wide, dot_wide};
 
@@ -18,9 +18,10 @@ pub(crate) fn fold<S: Simd>(
     grain: usize,
 ) {
     vectorized!(simd, rows(dims, w, t));
+    pack(simd, dims, w, t, grain);
     heads(simd, dims, w, t, grain);
     neuron_logit(simd, dims, w, t, grain);
-    token_rows(simd, dims, w, t, grain);
+    token_rows(simd, dims, t, grain);
 }
 
 /// Everything that is a vector a row: x and its differences, q, scores, and the bases.
@@ -128,11 +129,31 @@ fn narrow(out: &mut [f32], from: &[f64]) {
     }
 }
 
+/// The weights that several products share.
+fn pack<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
+    let Dims { p, d, e, f, .. } = *dims;
+    let he = dims.he();
+    for (h, of_head) in w.value.chunks_exact(d * e).enumerate() {
+        for (to, from) in t.value.chunks_exact_mut(he).zip(of_head.chunks_exact(e)) {
+            to[h * e..][..e].copy_from_slice(from);
+        }
+    }
+    let mut jobs = [
+        (&mut t.input_right, View::rows(w.input, f)),
+        (&mut t.unembed_right, View::rows(w.unembed, p)),
+        (&mut t.value_right, View::rows(&t.value, he)),
+    ];
+    jobs.par_iter_mut()
+        .with_min_len(grain)
+        .for_each(|(right, view)| {
+            vectorized!(simd, right.pack::<S>(*view, d));
+        });
+}
+
 /// W_O W_in and W_O W_U of each head, plain and packed.
 fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
-    let Dims {
-        p, d, e, f, fp, cp, ..
-    } = *dims;
+    let Dims { d, e, fp, cp, .. } = *dims;
+    let (input, unembed) = (&t.input_right, &t.unembed_right);
     t.ow.par_chunks_mut(e * fp)
         .with_min_len(grain)
         .zip(t.ou.par_chunks_mut(e * cp))
@@ -141,25 +162,8 @@ fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, gra
         .for_each(|(((ow, ou), [ow_right, ou_right]), output)| {
             vectorized!(simd, {
                 let output = View::rows(output, d);
-                let size = |n| Size { m: e, k: d, n };
-                product(
-                    simd,
-                    output,
-                    View::rows(w.input, f),
-                    size(f),
-                    ow,
-                    fp,
-                    Mode::Set,
-                );
-                product(
-                    simd,
-                    output,
-                    View::rows(w.unembed, p),
-                    size(p),
-                    ou,
-                    cp,
-                    Mode::Set,
-                );
+                input.multiply(simd, output, e, ow, fp, Mode::Set);
+                unembed.multiply(simd, output, e, ou, cp, Mode::Set);
                 ow_right.pack::<S>(View::rows(ow, fp), e);
                 ou_right.pack::<S>(View::rows(ou, cp), e);
             });
@@ -168,32 +172,20 @@ fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, gra
 
 /// M = W_out W_U, plain and packed both ways.
 fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
-    let Dims { p, d, cp, .. } = *dims;
+    let Dims { p, d, f, cp, .. } = *dims;
+    let unembed = &t.unembed_right;
     t.m.par_chunks_mut(2 * BLOCK * cp)
         .with_min_len(grain)
         .zip(w.out.par_chunks(2 * BLOCK * d))
         .for_each(|(m, out)| {
             vectorized!(simd, {
-                let size = Size {
-                    m: out.len() / d,
-                    k: d,
-                    n: p,
-                };
-                product(
-                    simd,
-                    View::rows(out, d),
-                    View::rows(w.unembed, p),
-                    size,
-                    m,
-                    cp,
-                    Mode::Set,
-                );
+                let count = out.len() / d;
+                unembed.multiply(simd, View::rows(out, d), count, m, cp, Mode::Set);
             });
         });
     let m = View::rows(&t.m, cp);
-    let f = dims.f;
-    let mut pack = [(&mut t.m_right, m, f), (&mut t.m_transposed, m.t(), p)];
-    pack.par_iter_mut()
+    let mut jobs = [(&mut t.m_right, m, f), (&mut t.m_transposed, m.t(), p)];
+    jobs.par_iter_mut()
         .with_min_len(grain)
         .for_each(|(right, view, k)| {
             vectorized!(simd, right.pack::<S>(*view, *k));
@@ -201,7 +193,7 @@ fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tabl
 }
 
 /// V′, U′ and D′ of each token row.
-fn token_rows<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
+fn token_rows<S: Simd>(simd: S, dims: &Dims, t: &mut Tables, grain: usize) {
     let Dims {
         d,
         heads,
@@ -211,7 +203,7 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables
         ..
     } = *dims;
     let he = dims.he();
-    let rights = &t.head_rights;
+    let (value, rights) = (&t.value_right, &t.head_rights);
     t.v.par_chunks_mut(BLOCK * he)
         .with_min_len(grain)
         .zip(t.neuron_rows.par_chunks_mut(BLOCK * heads * fr))
@@ -220,18 +212,8 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables
         .for_each(|(((v, neuron), logit), xd)| {
             vectorized!(simd, {
                 let m = xd.len() / d;
+                value.multiply(simd, View::rows(xd, d), m, v, he, Mode::Set);
                 for (h, [ow, ou]) in rights.iter().enumerate() {
-                    let value = View::rows(&w.value[h * d * e..], e);
-                    let size = Size { m, k: d, n: e };
-                    product(
-                        simd,
-                        View::rows(xd, d),
-                        value,
-                        size,
-                        &mut v[h * e..],
-                        he,
-                        Mode::Set,
-                    );
                     let v = View::rows(&v[h * e..], he);
                     ow.multiply(simd, v, m, &mut neuron[h * fr..], heads * fr, Mode::Set);
                     ou.multiply(simd, v, m, &mut logit[h * cr..], heads * cr, Mode::Set);

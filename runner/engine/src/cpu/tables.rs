@@ -29,6 +29,13 @@ pub(crate) struct Tables {
     pub(crate) logit_base: Buffer,
     /// zeros: no padded class may meet −∞ twice, and d needs no second part, `(cp)`
     pub(crate) logit_base_low: Buffer,
+    /// W_V with its heads side by side, `(d, heads · e)`, plain and packed
+    pub(crate) value: Buffer,
+    pub(crate) value_right: Right,
+    /// W_in packed, `(d, f)`
+    pub(crate) input_right: Right,
+    /// W_U packed, `(d, p)`
+    pub(crate) unembed_right: Right,
     /// room for x['='], v_eq, r, c and d in f64
     pub(crate) wide: [Vec<f64>; 5],
     /// V′, `(2p, heads · e)`
@@ -78,6 +85,10 @@ impl Tables {
             r: Buffer::zeros(d),
             neuron_base: Buffer::zeros(fp),
             neuron_base_low: Buffer::zeros(fp),
+            value: Buffer::zeros(d * heads * e),
+            value_right: Right::zeros(d, heads * e),
+            input_right: Right::zeros(d, f),
+            unembed_right: Right::zeros(d, p),
             wide: [d, heads * e, d, f, p].map(|len| vec![0.0; len]),
             logit_base,
             logit_base_low: Buffer::zeros(cp),

@@ -37,6 +37,12 @@ pub(crate) struct Unfolder {
     /// `ow` and `ou` packed
     ow_right: Right,
     ou_right: Right,
+    /// W_Vᵀ, the heads one after the other, packed, `(heads · e, d)`
+    value_t: Right,
+    /// dV′ packed, `(2p, heads · e)`
+    v_right: Right,
+    /// gradient of W_V without what comes through '=', the heads side by side, `(d, heads · e)`
+    value: Buffer,
     /// dM packed, `(f, cp)`
     m_right: Right,
     /// by head: (W_O W_in)ᵀ, `(f, e)`, and (W_O W_U)ᵀ, `(p, e)`, packed
@@ -66,6 +72,9 @@ impl Unfolder {
             unembed_t: Right::zeros(p, d),
             ow_right: Right::zeros(he, f),
             ou_right: Right::zeros(he, p),
+            value_t: Right::zeros(he, d),
+            v_right: Right::zeros(rows, he),
+            value: Buffer::zeros(d * he),
             m_right: Right::zeros(f, p),
             head_rights: vec![[Right::zeros(f, e), Right::zeros(p, e)]; heads],
         }
@@ -92,10 +101,12 @@ impl Unfolder {
         let Dims {
             p, e, f, fp, cp, ..
         } = *dims;
+        let he = dims.he();
         let mut jobs = vec![
             (&mut self.in_t, View::rows(w.input, f).t(), f),
             (&mut self.unembed_t, View::rows(w.unembed, p).t(), p),
             (&mut self.m_right, View::rows(&folded.m, cp), f),
+            (&mut self.value_t, View::rows(&t.value, he).t(), he),
         ];
         for (h, [ow, ou]) in self.head_rights.iter_mut().enumerate() {
             jobs.push((ow, View::rows(&t.ow[h * e * fp..], fp).t(), f));
@@ -110,9 +121,7 @@ impl Unfolder {
 
     /// dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; dxd = Σ_h dV′_h W_V,hᵀ.
     fn token_rows<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
-        let Folds {
-            dims, w, folded, ..
-        } = from;
+        let Folds { dims, folded, .. } = from;
         let Dims {
             d,
             heads,
@@ -122,7 +131,7 @@ impl Unfolder {
             ..
         } = *dims;
         let he = dims.he();
-        let rights = &self.head_rights;
+        let (rights, value) = (&self.head_rights, &self.value_t);
         self.v
             .par_chunks_mut(BLOCK * he)
             .with_min_len(grain)
@@ -137,13 +146,12 @@ impl Unfolder {
                         let logit = View::rows(&logit[h * cp..], heads * cp);
                         ow.multiply(simd, neuron, m, &mut v[h * e..], he, Mode::Set);
                         ou.multiply(simd, logit, m, &mut v[h * e..], he, Mode::Add);
-                        let value = View::rows(&w.value[h * d * e..], e).t();
-                        let mode = if h == 0 { Mode::Set } else { Mode::Add };
-                        let v = View::rows(&v[h * e..], he);
-                        product(simd, v, value, Size { m, k: e, n: d }, x, d, mode);
                     }
+                    value.multiply(simd, View::rows(v, he), m, x, d, Mode::Set);
                 });
             });
+        let v = View::rows(&self.v, he);
+        vectorized!(simd, self.v_right.pack::<S>(v, dims.rows));
     }
 
     /// d(W_O W_in)_h = V′_hᵀ dU′_h and d(W_O W_U)_h = V′_hᵀ dD′_h.
@@ -192,7 +200,7 @@ impl Unfolder {
     /// dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U) W_Uᵀ; dW_in = W_Oᵀ d(W_O W_in);
     /// dW_U = W_Oᵀ d(W_O W_U) + W_outᵀ dM; dW_out = dM W_Uᵀ; dW_V,h = xdᵀ dV′_h.
     fn weights<S: Simd>(
-        &self,
+        &mut self,
         simd: S,
         from: Folds<'_>,
         g: &mut Tensors<&mut [f32]>,
@@ -200,14 +208,7 @@ impl Unfolder {
     ) {
         let Folds { dims, w, t, folded } = from;
         let Dims {
-            p,
-            d,
-            e,
-            f,
-            fp,
-            cp,
-            rows,
-            ..
+            p, d, f, fp, cp, ..
         } = *dims;
         let he = dims.he();
         g.output
@@ -258,27 +259,19 @@ impl Unfolder {
                         .multiply(simd, m, out.len() / d, out, d, Mode::Set);
                 });
             });
-        g.value
-            .par_chunks_mut(d * e)
+        let xd = View::rows(&t.xd, d);
+        self.value
+            .par_chunks_mut(BLOCK * he)
             .with_min_len(grain)
             .enumerate()
-            .for_each(|(h, value)| {
+            .for_each(|(i, value)| {
                 vectorized!(simd, {
-                    let xd = View::rows(&t.xd, d).t();
-                    let v = View::rows(&self.v[h * e..], he);
-                    product(
-                        simd,
-                        xd,
-                        v,
-                        Size {
-                            m: d,
-                            k: rows,
-                            n: e,
-                        },
-                        value,
-                        e,
-                        Mode::Set,
-                    );
+                    let xd = View {
+                        data: &xd.data[i * BLOCK..],
+                        ..xd.t()
+                    };
+                    let m = value.len() / he;
+                    self.v_right.multiply(simd, xd, m, value, he, Mode::Set);
                 });
             });
     }
@@ -350,12 +343,11 @@ impl Unfolder {
             let query = &mut g.query[of_head.clone()];
             query.fill(0.0);
             add_outer(simd, query, x_eq, &dq);
-            add_outer(
-                simd,
-                &mut g.value[of_head.clone()],
-                x_eq,
-                &dv_eq[h * e..][..e],
-            );
+            let value = g.value[of_head.clone()].chunks_exact_mut(e);
+            for ((value, from), x) in value.zip(self.value.chunks_exact(heads * e)).zip(x_eq) {
+                value.copy_from_slice(&from[h * e..][..e]);
+                add_scaled(simd, value, *x, &dv_eq[h * e..][..e]);
+            }
             for (tensor, vector) in [(w.query, &dq[..]), (w.value, &dv_eq[h * e..][..e])] {
                 matrix_vector(simd, &mut back, &tensor[of_head.clone()], e, vector);
                 add(&mut dx_eq, &back);
