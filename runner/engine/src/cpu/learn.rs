@@ -309,9 +309,12 @@ impl Chunk {
         let neurons = ((&t.neuron_rows[..], dims.fr), &*dpre);
         let logits = ((&t.logit_rows[..], dims.cr), g);
         dots(simd, [neurons, logits], terms, &mut self.along);
+        let [to_a, to_b, to_eq] = &self.tile.attention;
+        let at = in_tile * heads..(in_tile + 1) * heads;
+        let (to_a, to_b, to_eq) = (&to_a[at.clone()], &to_b[at.clone()], &to_eq[at]);
         let to = i * 2 * heads;
         for h in 0..heads {
-            let [a, b, eq] = [0, 1, 2].map(|k: usize| self.tile.attention[k][in_tile * heads + h]);
+            let (a, b, eq) = (to_a[h], to_b[h], to_eq[h]);
             let (da, db) = (self.along[h], self.along[heads + h]);
             let mean = a * da + b * db;
             left.attention[to + h] = a;

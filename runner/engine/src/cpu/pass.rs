@@ -154,17 +154,14 @@ impl Tile {
     fn set_terms(&mut self, dims: &Dims, samples: &[Sample]) {
         let Dims { p, heads, .. } = *dims;
         let [to_a, to_b, _] = &self.attention;
-        let terms = self.terms.chunks_exact_mut(heads);
-        let rows = samples
-            .iter()
-            .flat_map(|s| [s.a as usize, p + s.b as usize]);
-        let weights = (0..samples.len()).flat_map(|i| {
-            let at = i * heads..(i + 1) * heads;
-            [&to_a[at.clone()], &to_b[at]]
-        });
-        for ((terms, row), weights) in terms.zip(rows).zip(weights) {
-            for (h, (term, weight)) in terms.iter_mut().zip(weights).enumerate() {
-                *term = (*weight, row * heads + h);
+        let terms = self.terms.chunks_exact_mut(2 * heads);
+        let weights = to_a.chunks_exact(heads).zip(to_b.chunks_exact(heads));
+        for ((terms, (to_a, to_b)), s) in terms.zip(weights).zip(samples) {
+            let (of_a, of_b) = terms.split_at_mut(heads);
+            let (row_a, row_b) = (s.a as usize * heads, (p + s.b as usize) * heads);
+            for h in 0..heads {
+                of_a[h] = (to_a[h], row_a + h);
+                of_b[h] = (to_b[h], row_b + h);
             }
         }
     }

@@ -74,9 +74,12 @@ fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     let per = terms.len() / PAIRS;
     let (low, _) = S::as_simd_f32s(&low[..len]);
     let (base, _) = S::as_simd_f32s(&base[..len]);
-    let mut sums: [[S::f32s; VECTORS]; PAIRS] =
-        std::array::from_fn(|_| std::array::from_fn(|v| low[v]));
-    let of_pair: [&[Term]; PAIRS] = std::array::from_fn(|i| &terms[i * per..][..per]);
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; PAIRS];
+    let mut of_pair: [&[Term]; PAIRS] = [&[]; PAIRS];
+    for (i, (sums, of_pair)) in sums.iter_mut().zip(&mut of_pair).enumerate() {
+        sums.copy_from_slice(low);
+        *of_pair = &terms[i * per..][..per];
+    }
     for k in 0..per {
         for (terms, sums) in of_pair.iter().zip(&mut sums) {
             let (weight, row) = terms[k];

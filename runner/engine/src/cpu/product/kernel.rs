@@ -117,10 +117,12 @@ impl Left for Rows<'_> {
         b: &[[S::f32s; COLS]],
     ) -> [[S::f32s; COLS]; ROWS] {
         // Beyond the last row that one is multiplied again, and not stored.
-        let rows: [&[f32]; ROWS] = std::array::from_fn(|i| {
+        // A loop, since compilers leave the closures of `from_fn` outside.
+        let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
+        for (i, at) in rows.iter_mut().enumerate() {
             let row = (start + i).min(self.m - 1);
-            &self.data[row * self.stride + from..][..b.len()]
-        });
+            *at = &self.data[row * self.stride + from..][..b.len()];
+        }
         let mut acc = [[simd.splat_f32s(0.0); COLS]; ROWS];
         for (k, b) in b.iter().enumerate() {
             for (row, acc) in rows.iter().zip(&mut acc) {
