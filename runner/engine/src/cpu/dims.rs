@@ -65,7 +65,7 @@ impl Dims {
 /// `len` rounded up to an odd number of cache lines, so that the same columns of many rows do not
 /// all fall into the same few sets of a cache.
 fn pitch(len: usize) -> usize {
-    (padded(len) / LINE | 1) * LINE
+    ((padded(len) / LINE) | 1) * LINE
 }
 
 /// One item for each parameter tensor.

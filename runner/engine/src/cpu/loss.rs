@@ -138,8 +138,9 @@ impl Found {
     #[inline(always)]
     fn score(self) -> Score {
         let mut losses = [0.0f64; TILE];
-        for i in 0..TILE {
-            losses[i] = self.behind[i] + ln_1p(self.excess[i]);
+        let found = self.behind.iter().zip(&self.excess);
+        for (loss, (behind, excess)) in losses.iter_mut().zip(found) {
+            *loss = behind + ln_1p(*excess);
         }
         Score {
             loss: losses[..self.count].iter().sum(),

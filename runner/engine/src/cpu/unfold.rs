@@ -47,6 +47,25 @@ pub(crate) struct Unfolder {
     m_right: Right,
     /// by head: (W_O W_in)ᵀ, `(f, e)`, and (W_O W_U)ᵀ, `(p, e)`, packed
     head_rights: Vec<[Right; 2]>,
+    vectors: Vectors,
+}
+
+/// Room for the vector parts of the gradients.
+struct Vectors {
+    /// dd W_Uᵀ, `(d)`
+    through_unembed: Vec<f32>,
+    /// dr, then the gradient of x['='], `(d)`
+    eq: Vec<f32>,
+    /// r, then r + b_out, `(d)`
+    residual: Vec<f32>,
+    /// `(heads · e)`
+    v_eq: Vec<f32>,
+    /// d(W_K q) of a head, `(d)`
+    kq: Vec<f32>,
+    /// dq of a head, `(e)`
+    q: Vec<f32>,
+    /// what a head sends back into x['='], `(d)`
+    back: Vec<f32>,
 }
 
 impl Unfolder {
@@ -77,6 +96,15 @@ impl Unfolder {
             value: Buffer::zeros(d * he),
             m_right: Right::zeros(f, p),
             head_rights: vec![[Right::zeros(f, e), Right::zeros(p, e)]; heads],
+            vectors: Vectors {
+                through_unembed: vec![0.0; d],
+                eq: vec![0.0; d],
+                residual: vec![0.0; d],
+                v_eq: vec![0.0; he],
+                kq: vec![0.0; d],
+                q: vec![0.0; e],
+                back: vec![0.0; d],
+            },
         }
     }
 
@@ -102,20 +130,26 @@ impl Unfolder {
             p, e, f, fp, cp, ..
         } = *dims;
         let he = dims.he();
-        let mut jobs = vec![
+        let mut jobs = [
             (&mut self.in_t, View::rows(w.input, f).t(), f),
             (&mut self.unembed_t, View::rows(w.unembed, p).t(), p),
             (&mut self.m_right, View::rows(&folded.m, cp), f),
             (&mut self.value_t, View::rows(&t.value, he).t(), he),
         ];
-        for (h, [ow, ou]) in self.head_rights.iter_mut().enumerate() {
-            jobs.push((ow, View::rows(&t.ow[h * e * fp..], fp).t(), f));
-            jobs.push((ou, View::rows(&t.ou[h * e * cp..], cp).t(), p));
-        }
         jobs.par_iter_mut()
             .with_min_len(grain)
             .for_each(|(right, view, k)| {
                 vectorized!(simd, right.pack::<S>(*view, *k));
+            });
+        self.head_rights
+            .par_iter_mut()
+            .with_min_len(grain)
+            .enumerate()
+            .for_each(|(h, [ow, ou])| {
+                vectorized!(simd, {
+                    ow.pack::<S>(View::rows(&t.ow[h * e * fp..], fp).t(), f);
+                    ou.pack::<S>(View::rows(&t.ou[h * e * cp..], cp).t(), p);
+                });
             });
     }
 
@@ -297,37 +331,41 @@ impl Unfolder {
 
         // Through the unembedding: d = (r + b_out) W_U, so dd W_Uᵀ is the gradient of b_out and a
         // part of that of r.
-        let mut through_unembed = vec![0.0; d];
-        matrix_vector(simd, &mut through_unembed, w.unembed, p, dd);
-        let mut dr = vec![0.0; d];
-        matrix_vector(simd, &mut dr, w.input, f, dc);
-        add(&mut dr, &through_unembed);
+        let Vectors {
+            through_unembed,
+            eq: dx_eq,
+            residual,
+            v_eq: dv_eq,
+            kq: dkq,
+            q: dq,
+            back,
+        } = &mut self.vectors;
+        matrix_vector(simd, through_unembed, w.unembed, p, dd);
+        matrix_vector(simd, dx_eq, w.input, f, dc);
+        add(dx_eq, through_unembed);
         if dims.trained_biases {
             g.bias_in.copy_from_slice(dc);
-            g.bias_out.copy_from_slice(&through_unembed);
+            g.bias_out.copy_from_slice(through_unembed);
         }
-        let mut residual = t.r.to_vec();
-        add_outer(simd, g.input, &residual, dc);
-        add(&mut residual, w.bias_out);
-        add_outer(simd, g.unembed, &residual, dd);
+        residual.copy_from_slice(&t.r);
+        add_outer(simd, g.input, residual, dc);
+        add(residual, w.bias_out);
+        add_outer(simd, g.unembed, residual, dd);
 
-        let mut dv_eq = vec![0.0; heads * e];
-        matrix_vector(simd, &mut dv_eq, w.output, d, &dr);
-        add_outer(simd, g.output, &t.v_eq, &dr);
-
-        let mut dx_eq = dr;
+        // What stands in dx['='] here is dr.
+        matrix_vector(simd, dv_eq, w.output, d, dx_eq);
+        add_outer(simd, g.output, &t.v_eq, dx_eq);
         for dxd in self.x.chunks_exact(d) {
-            add_scaled(simd, &mut dx_eq, -1.0, dxd);
+            add_scaled(simd, dx_eq, -1.0, dxd);
         }
         let scale = 1.0 / (e as f32).sqrt();
-        let (mut dkq, mut dq, mut back) = (vec![0.0; d], vec![0.0; e], vec![0.0; d]);
         for h in 0..heads {
             let of_head = h * d * e..(h + 1) * d * e;
             let (q, kq) = (&t.q[h * e..][..e], &t.kq[h * d..][..d]);
             dkq.fill(0.0);
             for (row, x) in t.x.chunks_exact(d).enumerate() {
                 let ds = folded.scores[row * heads + h] * scale;
-                add_scaled(simd, &mut dkq, ds, x);
+                add_scaled(simd, dkq, ds, x);
                 let dx = if row < rows {
                     &mut self.x[row * d..][..d]
                 } else {
@@ -337,20 +375,20 @@ impl Unfolder {
             }
             let key = &mut g.key[of_head.clone()];
             key.fill(0.0);
-            add_outer(simd, key, &dkq, q);
+            add_outer(simd, key, dkq, q);
             dq.fill(0.0);
-            add_vector_matrix(simd, &mut dq, &dkq, &w.key[of_head.clone()]);
+            add_vector_matrix(simd, dq, dkq, &w.key[of_head.clone()]);
             let query = &mut g.query[of_head.clone()];
             query.fill(0.0);
-            add_outer(simd, query, x_eq, &dq);
+            add_outer(simd, query, x_eq, dq);
             let value = g.value[of_head.clone()].chunks_exact_mut(e);
             for ((value, from), x) in value.zip(self.value.chunks_exact(heads * e)).zip(x_eq) {
                 value.copy_from_slice(&from[h * e..][..e]);
                 add_scaled(simd, value, *x, &dv_eq[h * e..][..e]);
             }
             for (tensor, vector) in [(w.query, &dq[..]), (w.value, &dv_eq[h * e..][..e])] {
-                matrix_vector(simd, &mut back, &tensor[of_head.clone()], e, vector);
-                add(&mut dx_eq, &back);
+                matrix_vector(simd, back, &tensor[of_head.clone()], e, vector);
+                add(dx_eq, back);
             }
         }
 
@@ -359,12 +397,12 @@ impl Unfolder {
         for ((out, a), b) in embed.iter_mut().zip(dx_a).zip(dx_b) {
             *out = a + b;
         }
-        embed_eq.copy_from_slice(&dx_eq);
+        embed_eq.copy_from_slice(dx_eq);
         g.pos.fill(0.0);
         let (pos, pos_eq) = g.pos.split_at_mut(2 * d);
         for (row, dx) in self.x.chunks_exact(d).enumerate() {
             add(&mut pos[row / p * d..][..d], dx);
         }
-        pos_eq.copy_from_slice(&dx_eq);
+        pos_eq.copy_from_slice(dx_eq);
     }
 }
