@@ -17,8 +17,8 @@
 // transpose (p, f4); losses and right answers (n4) each; and for LEARN attention to a and b (total, 2,
 // h4), act(pre) and dpre (total, f4), g (total, p4), ds (heads, 3, n4).
 //
-// Grid: a workgroup PAIRS = 8 GROUPS pairs, x and y over pairs, z over replicas: LANES invocations along
-// columns, four columns each, by GROUPS, eight pairs each. DEPTH fours of k pass through workgroup memory
+// Grid: a workgroup PAIRS = 8 GROUPS pairs, x and y over the pairs from `first` (a multiple of 8) on, z
+// over replicas: LANES invocations along columns, four columns each, by GROUPS, eight pairs each. DEPTH fours of k pass through workgroup memory
 // at once; TILE = PAIRS DEPTH, WEIGHTS = 3 PAIRS heads, QUADS = PAIRS / 4. DEPTH >= LANES / 2.
 // Numerics: f32. The base comes last in pre, so that near zero, where a ReLU decides, it cancels exactly.
 // Each logit is one running sum over ascending k; sums over columns go over the four of an invocation,
@@ -41,6 +41,7 @@ struct Params {
     heads: u32,
     h4: u32,
     total: u32,
+    first: u32,
     stride: u32,
     samples: u32,
     scores: u32,
@@ -151,7 +152,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let size = LANES * GROUPS;
     let lane = local.y * LANES + local.x;
     let total = params.total;
-    let first_pair = (group.y * groups.x + group.x) * PAIRS;
+    let first_pair = params.first + (group.y * groups.x + group.x) * PAIRS;
     // Uniform in the workgroup, so the barriers below are reached by all or none.
     if first_pair >= total {
         return;

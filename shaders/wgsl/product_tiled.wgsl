@@ -12,6 +12,16 @@
 var<workgroup> a_tile: array<vec4f, 512>;
 var<workgroup> b_tile: array<vec4f, 512>;
 
+// The block at `row` of the m or n rows or columns, and at `at` of k; 0 beyond either. `k_rows`: whether
+// the stored rows are k.
+fn fetch(place: u32, step: u32, row: u32, limit: u32, at: u32, k: u32, k_rows: bool, flip: bool) -> Block {
+    if at >= k || row >= limit {
+        return Block();
+    }
+    let block = load(place, step, select(row, at, k_rows), select(limit, k, k_rows), select(at, row, k_rows) / 4u);
+    return flip_if(block, flip);
+}
+
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let index = group.y * groups.x + group.x;
@@ -45,18 +55,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let b_col4 = select(lane % 16u, lane / 8u, b_flip);
         let b_k4 = select(lane / 16u, lane % 8u, b_flip);
         let row = tile.y + a_row4 * 4u;
-        let four = tile.z + b_col4;
+        let col = (tile.z + b_col4) * 4u;
+        let a = base + places.x;
+        let b = base + places.z;
+        var left = fetch(a, places.y, row, job.x, a_k4 * 4u, k, a_flip, a_flip);
+        var right = fetch(b, places.w, col, job.y, b_k4 * 4u, k, !b_flip, b_flip);
         for (var kk = 0u; kk < k; kk += 32u) {
-            let a_k = kk + a_k4 * 4u;
-            let b_k = kk + b_k4 * 4u;
-            var left: Block;
-            var right: Block;
-            if a_k < k && row < job.x {
-                left = flip_if(load(base + places.x, places.y, select(row, a_k, a_flip), select(job.x, k, a_flip), select(a_k, row, a_flip) / 4u), a_flip);
-            }
-            if b_k < k && four * 4u < job.y {
-                right = flip_if(load(base + places.z, places.w, select(b_k, four * 4u, b_flip), select(k, job.y, b_flip), select(four, b_k / 4u, b_flip)), b_flip);
-            }
             workgroupBarrier();
             let a_at = a_row4 * 32u + a_k4;
             a_tile[a_at] = left.r0;
@@ -69,6 +73,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             b_tile[b_at + 32u] = right.r2;
             b_tile[b_at + 48u] = right.r3;
             workgroupBarrier();
+            // The next blocks are on their way while these are multiplied.
+            let next = kk + 32u;
+            left = fetch(a, places.y, row, job.x, next + a_k4 * 4u, k, a_flip, a_flip);
+            right = fetch(b, places.w, col, job.y, next + b_k4 * 4u, k, !b_flip, b_flip);
             let steps = min(32u, k - kk);
             for (var i = 0u; i < steps; i += 4u) {
                 let at = first * 8u + i / 4u;

@@ -46,6 +46,10 @@ pub(crate) struct Lowering<'a> {
     steps: Vec<Step>,
 }
 
+/// Multiply-adds of a product with M in one dispatch, for each pair of a workgroup: a watchdog may
+/// end what takes seconds. 2³² of 8 pairs are some 70 GFLOP.
+const SLICE: usize = 1 << 32;
+
 /// Workgroups for so many items, `each` to a group, in x and y.
 fn groups(items: usize, each: usize) -> [u64; 2] {
     let count = items.div_ceil(each).max(1) as u64;
@@ -265,13 +269,17 @@ impl<'a> Lowering<'a> {
             t.d_logits,
             t.d_pair_scores,
         ];
-        let mut words = vec![p, p.div_ceil(4), f.div_ceil(4), heads, heads.div_ceil(4)];
-        words.extend([total, t.stride, samples]);
-        words.extend(places.map(|place| place.first));
-        words.push(scale.to_bits() as usize);
         let kernel = Specialised::new(&FORWARD, self.forward.constants(kind, learn));
-        let grid = groups(total, self.forward.pairs() as usize);
-        self.other(kernel, &words, Bound::DataAndArena, grid);
+        let each = self.forward.pairs() as usize;
+        let slice = (SLICE / f.saturating_mul(p)).max(1) * each;
+        for first in (0..total).step_by(slice) {
+            let mut words = vec![p, p.div_ceil(4), f.div_ceil(4), heads, heads.div_ceil(4)];
+            words.extend([total, first, t.stride, samples]);
+            words.extend(places.map(|place| place.first));
+            words.push(scale.to_bits() as usize);
+            let grid = groups(slice.min(total - first), each);
+            self.other(kernel.clone(), &words, Bound::DataAndArena, grid);
+        }
     }
 
     fn step(&mut self) {

@@ -81,6 +81,11 @@ impl Case {
     }
 
     fn run(&self, probe: &Probe, groups: u32, learn: bool) -> Left {
+        self.run_in_slices(probe, groups, learn, self.total.next_multiple_of(32))
+    }
+
+    /// A dispatch every `slice` pairs.
+    fn run_in_slices(&self, probe: &Probe, groups: u32, learn: bool, slice: usize) -> Left {
         let Case {
             p, heads, f, total, ..
         } = *self;
@@ -122,16 +127,20 @@ impl Case {
         .map(|shape| shelf.blank(shape));
         places.extend(outs);
         let sizes = ForwardSizes::new(p, heads, groups).unwrap();
-        let mut words = vec![p, p.div_ceil(4), f.div_ceil(4), heads, heads.div_ceil(4)];
         // The pairs do not start at the start.
-        words.extend([total, shelf.stride(), 5]);
-        words.extend(places.iter().map(|place| place.first));
-        words.push(SCALE.to_bits() as usize);
         let data = [&[9; 5][..], &self.pairs.concat().concat()].concat();
+        let data = probe.words(&data);
         let arena = probe.arena(&shelf);
         let kernel = Specialised::new(&FORWARD, sizes.constants(self.kind, learn));
-        let grid = [total.div_ceil(sizes.pairs() as usize), 1, REPLICAS];
-        probe.run(kernel, &words, &[&probe.words(&data), &arena], grid);
+        for first in (0..total).step_by(slice) {
+            let mut words = vec![p, p.div_ceil(4), f.div_ceil(4), heads, heads.div_ceil(4)];
+            words.extend([total, first, shelf.stride(), 5]);
+            words.extend(places.iter().map(|place| place.first));
+            words.push(SCALE.to_bits() as usize);
+            let count = slice.min(total - first);
+            let grid = [count.div_ceil(sizes.pairs() as usize), 1, REPLICAS];
+            probe.run(kernel.clone(), &words, &[&data, &arena], grid);
+        }
         let kept = if learn { 7 } else { 2 };
         let mut left: Left = Default::default();
         for (left, place) in left.iter_mut().zip(&outs[..kept]) {
@@ -201,6 +210,19 @@ fn a_pass_over_any_number_of_pairs() {
             assert_eq!(evaluated[..2], learned[..2], "losses without gradients");
             assert_eq!(case.run(&probe, 4, true), learned, "32 pairs a workgroup");
             assert_eq!(case.run(&probe, 4, false), evaluated);
+        }
+    }
+}
+
+#[test]
+fn slices_make_no_difference() {
+    let Some(probe) = Probe::open() else { return };
+    let case = Case::new([23, 3, 37, 77], 1);
+    for learn in [false, true] {
+        let whole = case.run(&probe, 1, learn);
+        for (groups, slice) in [(1, 8), (1, 24), (4, 32), (4, 64)] {
+            let sliced = case.run_in_slices(&probe, groups, learn, slice);
+            assert_eq!(sliced, whole, "{slice} pairs a slice");
         }
     }
 }
