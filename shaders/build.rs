@@ -1,5 +1,5 @@
-//! Validates every kernel and writes down what the engine must know of it: expanded source,
-//! workgroup size, bindings. A mistake in a kernel is a build error with its place in the source.
+//! Validates every kernel and writes down what the engine must know of it: expanded source, entry
+//! point, bindings. A mistake in a kernel is a build error with its place in the source.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -74,8 +74,9 @@ fn reflect(stem: &str, source: &str) -> Result<String, String> {
     let [entry] = module.entry_points.as_slice() else {
         return Err("expected one entry point".to_owned());
     };
+    // Where overrides give the size, `forward.rs` checks it.
     let [x, y, z] = entry.workgroup_size;
-    if x * y * z > MAX_INVOCATIONS {
+    if entry.workgroup_size_overrides.is_none() && x * y * z > MAX_INVOCATIONS {
         return Err(format!(
             "a workgroup has {} invocations; at most {MAX_INVOCATIONS}",
             x * y * z
@@ -122,7 +123,7 @@ fn reflect(stem: &str, source: &str) -> Result<String, String> {
     let docs: String = header.iter().map(|line| format!("///{line}\n")).collect();
     let docs = docs.replace('[', "\\[").replace(']', "\\]");
     Ok(format!(
-        "{docs}pub const {}: Kernel = Kernel {{ name: {stem:?}, source: {source:?}, entry: {:?}, workgroup: [{x}, {y}, {z}], bindings: &[{}] }};\n",
+        "{docs}pub const {}: Kernel = Kernel {{ name: {stem:?}, source: {source:?}, entry: {:?}, bindings: &[{}] }};\n",
         stem.to_uppercase(),
         entry.name,
         kinds.join(", "),

@@ -1,5 +1,6 @@
-// The activation and its derivative, four at a time; kind 0: identity, 1: ReLU, 2: GELU (exact form).
-// erf by the rational approximation of Eigen and XLA, absolute error below 3e-7.
+// The activation and its derivative, four at a time; kind 1: ReLU, whose slope at 0 is 0 as torch's,
+// 2: GELU (exact form). erf by the rational approximation of Eigen and XLA, absolute error below 3e-7.
+// Needs exp.inc.wgsl.
 
 fn erf4(wide: vec4f) -> vec4f {
     let x = clamp(wide, vec4f(-3.8325069), vec4f(3.8325069));
@@ -27,8 +28,13 @@ fn activate(x: vec4f, kind: u32) -> vec4f {
     if kind == 1u {
         return max(x, vec4f());
     }
-    if kind == 2u {
-        return x * normal4(x);
+    return x * normal4(x);
+}
+
+fn slope(x: vec4f, kind: u32) -> vec4f {
+    if kind == 1u {
+        return select(vec4f(), vec4f(1.0), x > vec4f());
     }
-    return x;
+    let density = 0.39894228 * exp_accurate(-0.5 * x * x);
+    return normal4(x) + x * density;
 }

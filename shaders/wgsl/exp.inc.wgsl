@@ -1,27 +1,26 @@
-// e^x for x <= 0, taken for 0 below -60, within 2 ulp; log1p(s) for s >= 0, within 3 ulp.
+// e^x for x <= 0, four at a time, taken for 0 below -60, within 2 ulp; log1p(s) for s >= 0, within
+// 3 ulp.
 //
 // Drivers rewrite float algebra (feasibility section 4): they merge the two steps of the range
 // reduction unless each is clamped, and simplify (1 + s) - 1. Both forms here are accurate term by
 // term. Not a number stays what it is.
 
-fn exp_accurate(x: f32) -> f32 {
-    if x <= -60.0 {
-        return 0.0;
-    }
-    let n = round(x * 1.44269504);
-    // ln 2 in two parts; the clamps are never active and keep the steps apart.
-    let high = clamp(x - n * 0.693359375, -1.0, 1.0);
-    let r = clamp(high + n * 2.12194440e-4, -1.0, 1.0);
-    var y = 1.9875691e-4;
+fn exp_accurate(x: vec4f) -> vec4f {
+    // Below -60 the result is not used, and the bits of 2^n would not be a number's.
+    let n = round(max(x, vec4f(-60.0)) * 1.44269504);
+    // ln 2 in two parts; the clamps are never active above -60 and keep the steps apart.
+    let high = clamp(x - n * 0.693359375, vec4f(-1.0), vec4f(1.0));
+    let r = clamp(high + n * 2.12194440e-4, vec4f(-1.0), vec4f(1.0));
+    var y = vec4f(1.9875691e-4);
     y = y * r + 1.3981999e-3;
     y = y * r + 8.333452e-3;
     y = y * r + 4.1665796e-2;
     y = y * r + 1.6666665e-1;
     y = y * r + 5.0000001e-1;
     let e = y * r * r + r + 1.0;
-    let scaled = e * bitcast<f32>(u32(i32(n) + 127) << 23u);
+    let scaled = e * bitcast<vec4f>(vec4u(vec4i(n) + 127) << vec4u(23u));
     // clamp may turn what is not a number into one
-    return select(x, scaled, x == x);
+    return select(x, select(scaled, vec4f(), x <= vec4f(-60.0)), x == x);
 }
 
 fn log1p_accurate(s: f32) -> f32 {

@@ -1,33 +1,34 @@
-// Sums of losses and right answers of one part, into the ring that the host reads.
+// Sums of losses and right answers of an epoch into the ring that the host reads; clock += 1.
 //
-// results (replicas, total, 2); clock (1): the epoch's number in this window;
+// arena (replicas, stride), in fours, with the losses and right answers of the training pairs (train)
+// and of the test pairs (test), four pairs each and 0 beyond the last, at their places;
+// clock (replicas): the epoch's number in this window;
 // ring (window, replicas, 2 parts, 33): 32 partial sums of losses, then the number of right answers.
 //
-// Grid: one workgroup a replica (x). Numerics: each lane sums every 256th pair, then lanes by halves
-// down to 32, which the host adds in f64: one f32 of the whole sum would round the loss to 6e-8. At
-// most 65,535 pairs a lane.
+// Grid: one workgroup a replica (x). Numerics: each lane sums every 256th four, its four numbers are
+// added, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum would
+// round the loss to 6e-8. At most 65,535 fours a lane.
 
-struct Params { total: u32, replicas: u32, part: u32 }
+struct Part { losses: u32, rights: u32, fours: u32, unused: u32 }
+struct Params { train: Part, test: Part, stride: u32, replicas: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> results: array<f32>;
-@group(0) @binding(2) var<storage, read> clock: array<u32>;
+@group(0) @binding(1) var<storage, read> arena: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> clock: array<u32>;
 @group(0) @binding(3) var<storage, read_write> ring: array<f32>;
 
 var<workgroup> losses: array<f32, 256>;
 var<workgroup> rights: array<f32, 256>;
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    var loss = 0.0;
-    var right = 0.0;
-    for (var s = lane; s < params.total; s += 256u) {
-        let at = (group.x * params.total + s) * 2u;
-        loss += results[at];
-        right += results[at + 1u];
+fn sum_part(part: Part, base: u32, record: u32, lane: u32) {
+    var loss = vec4f();
+    var right = vec4f();
+    for (var i = lane; i < part.fours; i += 256u) {
+        loss += arena[base + part.losses + i];
+        right += arena[base + part.rights + i];
     }
-    losses[lane] = loss;
-    rights[lane] = right;
+    losses[lane] = (loss.x + loss.y) + (loss.z + loss.w);
+    rights[lane] = (right.x + right.y) + (right.z + right.w);
     for (var half = 128u; half >= 32u; half /= 2u) {
         workgroupBarrier();
         if lane < half {
@@ -36,9 +37,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
     }
     workgroupBarrier();
-    let at = ((clock[0] * params.replicas + group.x) * 2u + params.part) * 33u;
     if lane < 32u {
-        ring[at + lane] = losses[lane];
+        ring[record + lane] = losses[lane];
     }
     if lane == 0u {
         // Whole numbers below 2^24: exact in any order.
@@ -46,6 +46,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         for (var i = 0u; i < 32u; i++) {
             sum += rights[i];
         }
-        ring[at + 32u] = sum;
+        ring[record + 32u] = sum;
+    }
+    workgroupBarrier();
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let base = group.x * params.stride;
+    let epoch = clock[group.x];
+    let record = (epoch * params.replicas + group.x) * 66u;
+    sum_part(params.train, base, record, lane);
+    sum_part(params.test, base, record + 33u, lane);
+    // After the barriers, so that every lane has read it.
+    if lane == 0u {
+        clock[group.x] = epoch + 1u;
     }
 }

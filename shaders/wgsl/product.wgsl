@@ -1,94 +1,76 @@
-// C = alpha A B, or C += alpha A B, for many matrices at once.
+// C = alpha (A1 B1 + A2 B2 + ...), for the many products of a level of the program at once.
 //
-// A (m, k), B (k, n), C (m, n; columns contiguous), each anywhere in its buffer: element (i, j) of
-// matrix (replica, batch) is at offset + replica * s.replica + batch * s.batch + i * s.row + j * s.col.
-// The k index of A and B may step in blocks (k = outer * block + inner), so that a sum over heads is
-// one product. With split > 0 batch b instead takes the k in [b split, (b + 1) split): the parts of a
-// long sum, which column_sums adds up in their order. A passes through the activation if asked.
+// arena (replicas, stride), in fours, holds every matrix; the rows of each are padded with 0 to whole
+// fours. plan: for each workgroup a tile (job, first row, first column / 4, 0); at `job` the job
+// (m, n, place of C, fours from row to row), (first segment, segments, alpha, 0); at each segment
+// (place of A, fours from row to row, place of B, fours from row to row), (k, 1 if A is stored as
+// (k, m), 1 if B is stored as (n, k), 0). Places are in fours from the replica's start.
 //
-// Grid: x over columns in tiles of 32, y over rows in tiles of 32, z over replica * batches + batch.
-// Each invocation keeps 4 rows by 4 columns in registers; no workgroup memory, no barriers.
-// Numerics: f32, each element one running sum over ascending k. At most 65,535 k a part.
+// Grid: x and y over the `count` tiles from `tiles` on, z over replicas. A tile is 8 rows by 128
+// columns: each invocation keeps 8 rows by 4 columns in registers; its rows are the same in the whole
+// workgroup. No workgroup memory, no barriers: for processors that play a GPU.
+// Numerics: f32, each element one running sum over the segments in their order and ascending k, as in
+// product_tiled, so both give the same bits on one device. At most 65,535 fours of k in all.
 
-struct Operand { offset: u32, row: u32, col: u32, outer: u32, batch: u32, replica: u32, unused: vec2u }
-struct Params {
-    a: Operand,
-    b: Operand,
-    c: Operand,
-    m: u32,
-    n: u32,
-    k: u32,
-    block: u32,
-    batches: u32,
-    split: u32,
-    add: u32,
-    activation: u32,
-    alpha: f32,
-}
+//#include block
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
-
-//#include activation
-
-@compute @workgroup_size(8, 8)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-    let batch = group.z % params.batches;
-    let replica = group.z / params.batches;
-    let row = group.y * 32u + local.y * 4u;
-    let col = group.x * 32u + local.x;
-    var first = 0u;
-    var end = params.k;
-    var part = batch;
-    if params.split > 0u {
-        first = batch * params.split;
-        end = min(params.k, first + params.split);
-        part = 0u;
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let index = group.y * groups.x + group.x;
+    if index >= params.count {
+        return;
     }
-    let a_base = params.a.offset + replica * params.a.replica + part * params.a.batch;
-    let b_base = params.b.offset + replica * params.b.replica + part * params.b.batch;
-    // Beyond the edge the last row or column is read again and not written.
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.m - 1u)) * params.a.row + a_base;
-    let cols = min(vec4u(col) + vec4u(0u, 8u, 16u, 24u), vec4u(params.n - 1u)) * params.b.col + b_base;
+    let tile = plan[params.tiles + index];
+    let job = plan[tile.x];
+    let more = plan[tile.x + 1u];
+    let base = group.z * params.stride;
+    let row = tile.y;
+    let four = tile.z + lane;
+    if four * 4u >= job.y {
+        return;
+    }
     var sum0 = vec4f();
     var sum1 = vec4f();
     var sum2 = vec4f();
     var sum3 = vec4f();
-    for (var k = first; k < end; k++) {
-        let outer = k / params.block;
-        let inner = k % params.block;
-        let ia = rows + outer * params.a.outer + inner * params.a.col;
-        let ib = cols + outer * params.b.outer + inner * params.b.row;
-        let left = activate(vec4f(a[ia.x], a[ia.y], a[ia.z], a[ia.w]), params.activation);
-        let right = vec4f(b[ib.x], b[ib.y], b[ib.z], b[ib.w]);
-        sum0 = fma(vec4f(left.x), right, sum0);
-        sum1 = fma(vec4f(left.y), right, sum1);
-        sum2 = fma(vec4f(left.z), right, sum2);
-        sum3 = fma(vec4f(left.w), right, sum3);
-    }
-    let c_base = params.c.offset + replica * params.c.replica + batch * params.c.batch;
-    store(c_base, row, col, sum0);
-    store(c_base, row + 1u, col, sum1);
-    store(c_base, row + 2u, col, sum2);
-    store(c_base, row + 3u, col, sum3);
-}
-
-fn store(base: u32, row: u32, col: u32, sum: vec4f) {
-    if row >= params.m {
-        return;
-    }
-    for (var j = 0u; j < 4u; j++) {
-        let at_col = col + 8u * j;
-        if at_col < params.n {
-            let at = base + row * params.c.row + at_col;
-            let value = params.alpha * sum[j];
-            if params.add != 0u {
-                c[at] += value;
-            } else {
-                c[at] = value;
-            }
+    var sum4 = vec4f();
+    var sum5 = vec4f();
+    var sum6 = vec4f();
+    var sum7 = vec4f();
+    for (var s = 0u; s < more.y; s++) {
+        let places = plan[more.x + 2u * s];
+        let stored = plan[more.x + 2u * s + 1u];
+        let k = stored.x;
+        let a = base + places.x;
+        let b = base + places.z;
+        let a_flip = stored.y != 0u;
+        let b_flip = stored.z != 0u;
+        let a_limit = select(job.x, k, a_flip);
+        let b_limit = select(k, job.y, b_flip);
+        for (var kk = 0u; kk < k; kk += 4u) {
+            let a_row = select(row, kk, a_flip);
+            let a_four = select(kk, row, a_flip) / 4u;
+            // The second block: four rows on, or one four on.
+            let low = flip_if(load(a, places.y, a_row, a_limit, a_four), a_flip);
+            let high = flip_if(load(a, places.y, select(row + 4u, kk, a_flip), a_limit, select(kk / 4u, row / 4u + 1u, a_flip)), a_flip);
+            let right = flip_if(load(b, places.w, select(kk, four * 4u, b_flip), b_limit, select(four, kk / 4u, b_flip)), b_flip);
+            sum0 = step(sum0, low.r0, right);
+            sum1 = step(sum1, low.r1, right);
+            sum2 = step(sum2, low.r2, right);
+            sum3 = step(sum3, low.r3, right);
+            sum4 = step(sum4, high.r0, right);
+            sum5 = step(sum5, high.r1, right);
+            sum6 = step(sum6, high.r2, right);
+            sum7 = step(sum7, high.r3, right);
         }
     }
+    let alpha = bitcast<f32>(more.z);
+    store(base, job, alpha, row, four, sum0);
+    store(base, job, alpha, row + 1u, four, sum1);
+    store(base, job, alpha, row + 2u, four, sum2);
+    store(base, job, alpha, row + 3u, four, sum3);
+    store(base, job, alpha, row + 4u, four, sum4);
+    store(base, job, alpha, row + 5u, four, sum5);
+    store(base, job, alpha, row + 6u, four, sum6);
+    store(base, job, alpha, row + 7u, four, sum7);
 }

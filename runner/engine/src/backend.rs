@@ -80,7 +80,7 @@ impl Choice {
         let most = match &self.processor {
             Processor::Cpu => threads(),
             Processor::Gpu(adapter) => {
-                fit(adapter.largest_buffer(), one.largest_buffer).min(MOST_REPLICAS)
+                fit(adapter.largest_arena(), one.largest_buffer).min(MOST_REPLICAS)
             }
         };
         most.min(fit(memory, one.host_bytes)).max(1)

@@ -1,5 +1,6 @@
 //! What a cell takes before anything of it is made: memory, files and operations, in closed form.
 
+use crate::gpu::replica_bytes;
 use crate::shape::Shape;
 
 /// The needs of some replicas of one shape that train together. All sizes are upper bounds within
@@ -12,7 +13,7 @@ pub struct Estimate {
     pub host_bytes: u64,
     /// memory on the device for all replicas, in bytes, when they train on a GPU
     pub device_bytes: u64,
-    /// the largest buffer on a GPU, of one replica, in bytes
+    /// what one replica takes of a GPU's largest buffer, the arena, in bytes
     pub largest_buffer: u64,
     /// `state.safetensors` of one replica without its history, in bytes
     pub state_bytes: u64,
@@ -29,8 +30,6 @@ const F32: u64 = 4;
 const CHUNKS: u64 = 16;
 /// Pairs in a tile.
 const TILE: u64 = 48;
-/// Training pairs in a part of the sum that is dM on a GPU.
-const SPLIT: u64 = 256;
 /// File headers: names and shapes of the tensors.
 const HEADER: u64 = 4096;
 
@@ -38,15 +37,20 @@ impl Estimate {
     /// The needs of `replicas` cells with this many pairs each.
     pub fn new(shape: &Shape, train: usize, test: usize, replicas: usize) -> Estimate {
         let s = Sizes::new(shape);
+        let arena = replica_bytes(shape, train, test);
         let (train, test, replicas) = (train as u64, test as u64, replicas as u64);
+        // The pairs themselves and the lists of the training pairs.
+        let pairs = (5 * train)
+            .saturating_add(3 * test)
+            .saturating_add(2 * s.p + 1);
         let times = |bytes: u64| bytes.saturating_mul(replicas);
         let numbers = s.stored.saturating_mul(F32);
         let zero_biases = 3 * s.heads * s.e + s.d + s.p;
         Estimate {
             parameters: s.trained,
             host_bytes: times(s.host(train, test)),
-            device_bytes: times(s.device(train)),
-            largest_buffer: s.largest(train).saturating_mul(F32),
+            device_bytes: times(arena.saturating_add(pairs.saturating_mul(F32))),
+            largest_buffer: arena,
             state_bytes: numbers.saturating_mul(3).saturating_add(HEADER),
             checkpoint_bytes: numbers.saturating_add(zero_biases * F32 + HEADER),
             flops_per_epoch: 2.0 * s.multiply_adds(train as f64, test as f64) * replicas as f64,
@@ -127,39 +131,6 @@ impl Sizes {
             .iter()
             .fold(0u64, |a, b| a.saturating_add(*b))
             .saturating_mul(F32)
-    }
-
-    /// On a GPU, which passes the test pairs through the buffers of the training pairs.
-    fn device(&self, train: u64) -> u64 {
-        let he = self.heads.saturating_mul(self.e);
-        let m = self.f.saturating_mul(self.p);
-        let floats = [
-            self.stored.saturating_mul(4),
-            self.rows(),
-            (2 * self.p).saturating_mul(4 * self.d + 2 * he + 2 * self.heads),
-            he.saturating_mul(2 * (self.f + self.p)),
-            m.saturating_mul(2 + 2 * train.div_ceil(SPLIT)),
-            train.saturating_mul(2 * self.f + self.p + 6 * self.heads + 7),
-            (self.p * self.p).saturating_mul(3),
-        ];
-        floats
-            .iter()
-            .fold(0u64, |a, b| a.saturating_add(*b))
-            .saturating_mul(F32)
-    }
-
-    /// Numbers in the largest buffer on a GPU.
-    fn largest(&self, train: u64) -> u64 {
-        let wide = self.f.max(self.p);
-        let parts = train
-            .div_ceil(SPLIT)
-            .saturating_mul(self.f.saturating_mul(self.p));
-        let rows = self.heads.saturating_mul(wide).saturating_mul(2 * self.p);
-        train
-            .saturating_mul(wide)
-            .max(parts)
-            .max(rows)
-            .max(self.stored)
     }
 
     /// DESIGN.md, "The model, exactly": a forward pass, twice that again for the backward pass of

@@ -1,8 +1,8 @@
-//! `loss` and `metrics`, and the two functions of `exp.inc.wgsl`, step by step in f32.
+//! The loss in `forward`, `metrics`, and the two functions of `exp.inc.wgsl`, step by step in f32.
 
 use super::Sample;
 
-/// What `loss` leaves of one pair.
+/// What the loss leaves of one pair.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossOutcome {
     /// −log softmax at the label
@@ -45,12 +45,9 @@ pub fn loss(samples: &[Sample], logits: &[f64], scale: f64) -> Vec<LossOutcome> 
         .collect()
 }
 
-/// Sum of losses and number of right answers from `results (pairs, 2)`.
-pub fn metrics(results: &[f64]) -> [f64; 2] {
-    let (pairs, _) = results.as_chunks::<2>();
-    pairs
-        .iter()
-        .fold([0.0; 2], |[loss, right], [l, r]| [loss + l, right + r])
+/// Sum of losses and number of right answers of a part's pairs.
+pub fn metrics(losses: &[f64], rights: &[f64]) -> [f64; 2] {
+    [losses, rights].map(|of_pairs| of_pairs.iter().sum())
 }
 
 /// e^x for x ≤ 0 as the kernels compute it, 0 below −60.
@@ -124,6 +121,6 @@ mod tests {
         assert!(
             (outcomes[1].loss - (1f64.exp() + (-1f64).exp() + 2f64.exp()).ln() - 1.0).abs() < 1e-12
         );
-        assert_eq!(metrics(&[0.5, 1.0, 0.25, 0.0]), [0.75, 1.0]);
+        assert_eq!(metrics(&[0.5, 0.25], &[1.0, 0.0]), [0.75, 1.0]);
     }
 }

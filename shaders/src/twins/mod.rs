@@ -4,15 +4,15 @@
 //!
 //! The kernels are compared with their twins in f64 by the engine's tests, which have a device.
 
-mod attention;
+mod forward;
 mod loss;
 mod sums;
 mod weights;
 
-pub use attention::{Data, attend, attend_grad, gather};
+pub use forward::{Data, Forward, Passed, attend, forward, gather};
 pub use loss::{LossOutcome, exp_accurate, log1p_accurate, loss, metrics};
-pub use sums::{column_sums, product, row_sums};
-pub use weights::{AdamW, adamw, embed_grad, erf, rows, slope, tick};
+pub use sums::{Segment, product, product_tiled, sums_of_parts, sums_of_rows};
+pub use weights::{AdamW, activate, adamw, erf, rows, slope};
 
 /// A pair and its label: a, b, class.
 pub type Sample = [u32; 3];

@@ -1,4 +1,4 @@
-//! `rows`, `embed_grad`, `adamw`, `slope`, `tick`: from parameters, and back to them.
+//! `rows`, `adamw`, and the activations of `activation.inc.wgsl`.
 
 /// `embed (p + 1, d)`, `pos (3, d)` → x `(2p + 1, d)`, xd `(2p, d)`.
 pub fn rows(embed: &[f64], pos: &[f64]) -> [Vec<f64>; 2] {
@@ -16,18 +16,6 @@ pub fn rows(embed: &[f64], pos: &[f64]) -> [Vec<f64>; 2] {
         .map(|(i, x)| x - eq[i % d])
         .collect();
     [x, xd]
-}
-
-/// dx `(2p + 1, d)`, dr and the sum of dxd `(d)` → dW_E `(p + 1, d)` and dW_pos['='] `(d)`.
-pub fn embed_grad(dx: &[f64], dr: &[f64], dxd_sum: &[f64]) -> [Vec<f64>; 2] {
-    let d = dr.len();
-    let p = (dx.len() / d - 1) / 2;
-    let mut embed: Vec<f64> = (0..p * d).map(|i| dx[i] + dx[p * d + i]).collect();
-    let eq: Vec<f64> = (0..d)
-        .map(|k| dx[2 * p * d + k] + dr[k] - dxd_sum[k])
-        .collect();
-    embed.extend(&eq);
-    [embed, eq]
 }
 
 /// The coefficients of one step.
@@ -79,6 +67,14 @@ pub fn erf(x: f64) -> f64 {
     x * top / series(&[&bottom[..], &[4.974_692_5e-1, 1.0]].concat())
 }
 
+/// The activation; kind 1: ReLU, 2: GELU.
+pub fn activate(kind: u32, pre: f64) -> f64 {
+    if kind == 1 {
+        return pre.max(0.0);
+    }
+    pre * (0.5 + 0.5 * erf(pre * std::f64::consts::FRAC_1_SQRT_2))
+}
+
 /// The gradient before an activation from that after it; kind 1: ReLU, 2: GELU.
 pub fn slope(kind: u32, pre: f64, gradient: f64) -> f64 {
     if kind == 1 {
@@ -89,27 +85,15 @@ pub fn slope(kind: u32, pre: f64, gradient: f64) -> f64 {
     gradient * (normal + pre * density)
 }
 
-/// The next epoch of a window.
-pub fn tick(clock: u32) -> u32 {
-    clock + 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn rows_and_their_gradients_are_each_others_transpose() {
-        // <rows(w), dx> = <w, embed_grad(dx)> where dr = 0 and xd is left out.
-        let (embed, pos) = ([1.0, 2.0, 4.0], [8.0, 16.0, 32.0]);
-        let [x, xd] = rows(&embed, &pos);
-        assert_eq!(x, [9.0, 10.0, 17.0, 18.0, 36.0][..].to_vec().as_slice());
+    fn rows_are_tokens_at_positions() {
+        let [x, xd] = rows(&[1.0, 2.0, 4.0], &[8.0, 16.0, 32.0]);
+        assert_eq!(x, [9.0, 10.0, 17.0, 18.0, 36.0]);
         assert_eq!(xd, [9.0 - 36.0, 10.0 - 36.0, 17.0 - 36.0, 18.0 - 36.0]);
-        let dx = [0.5, 1.0, 0.25, 2.0, 3.0];
-        let [d_embed, d_eq] = embed_grad(&dx, &[0.0], &[0.0]);
-        let d_pos = [dx[0] + dx[1], dx[2] + dx[3], d_eq[0]];
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        assert_eq!(dot(&x, &dx), dot(&embed, &d_embed) + dot(&pos, &d_pos));
     }
 
     #[test]
@@ -128,11 +112,9 @@ mod tests {
     #[test]
     fn slopes_follow_the_activation() {
         assert_eq!((slope(1, 0.0, 2.0), slope(1, 0.1, 2.0)), (0.0, 2.0));
-        let gelu = |x: f64| x * (0.5 + 0.5 * erf(x * std::f64::consts::FRAC_1_SQRT_2));
         for x in [-3.0, -0.5, 0.0, 1.0, 2.5] {
-            let numeric = (gelu(x + 1e-4) - gelu(x - 1e-4)) / 2e-4;
+            let numeric = (activate(2, x + 1e-4) - activate(2, x - 1e-4)) / 2e-4;
             assert!((slope(2, x, 1.0) - numeric).abs() < 1e-5, "{x}");
         }
-        assert_eq!(tick(6), 7);
     }
 }

@@ -2,6 +2,7 @@
 
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor, Limits};
 
+use super::arena::SLACK;
 use crate::EngineError;
 
 /// What sort of processor an adapter is.
@@ -69,12 +70,13 @@ impl Adapter {
         lack
     }
 
-    /// The largest buffer a kernel can bind, in bytes.
-    pub(crate) fn largest_buffer(&self) -> u64 {
+    /// How large the tables of a batch can be, in bytes: they are one buffer.
+    pub(crate) fn largest_arena(&self) -> u64 {
         let limits = self.raw.limits();
-        limits
-            .max_storage_buffer_binding_size
+        let bound = limits.max_storage_buffer_binding_size;
+        bound
             .min(limits.max_buffer_size)
+            .saturating_sub(16 * SLACK as u64)
     }
 
     /// Its name with how it is reached.

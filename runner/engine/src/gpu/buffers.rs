@@ -1,22 +1,16 @@
-//! Every buffer of a batch of cells on the device, each with a leading replica dimension.
+//! The buffers of a batch of cells on the device.
 
 use wgpu::Buffer;
 
+use super::arena::{SLACK, Tables};
 use super::context::Context;
+use super::metrics::{RECORD, WINDOW};
 use crate::EngineError;
 use crate::executor::CellInput;
 use crate::shape::Shape;
 
-/// Epochs whose metrics the ring holds: the most that one submission runs.
-pub(crate) const WINDOW: usize = 256;
-/// What the ring holds of one part of one epoch: partial sums of losses, then right answers.
-pub(crate) const PARTIALS: usize = 32;
-pub(crate) const RECORD: usize = PARTIALS + 1;
-/// Training pairs in one part of the sum that is dM.
-pub(crate) const SPLIT: usize = 256;
-
 /// The numbers of a batch.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) shape: Shape,
     pub(crate) replicas: usize,
@@ -61,71 +55,32 @@ impl Sizes {
             test,
         })
     }
-
-    /// Parts of the sum that is dM.
-    pub(crate) fn parts(&self) -> usize {
-        self.train.div_ceil(SPLIT)
-    }
 }
 
-/// The buffers. Shapes leave out the replica dimension; names as in `cpu::tables`.
+/// Where the parts of [`Buffers::data`] start, in words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Data {
+    /// `(replicas, train, 3)`: a, b, label
+    pub(crate) train: usize,
+    /// `(replicas, test, 3)`
+    pub(crate) test: usize,
+    /// `(replicas, 2p + 1)`: where the list of each token row starts
+    pub(crate) starts: usize,
+    /// `(replicas, 2 train)`: the training pairs of each token row
+    pub(crate) lists: usize,
+}
+
+/// The buffers.
 pub(crate) struct Buffers {
-    // What training changes, `(stored)` each.
-    pub(crate) parameters: Buffer,
-    pub(crate) first: Buffer,
-    pub(crate) second: Buffer,
-    pub(crate) gradient: Buffer,
-    // The data: `(pairs, 3)`, and the training pairs of each token row.
-    pub(crate) train: Buffer,
-    pub(crate) test: Buffer,
-    pub(crate) starts: Buffer,
-    pub(crate) lists: Buffer,
-    // The folded tables.
-    pub(crate) x: Buffer,
-    pub(crate) xd: Buffer,
-    pub(crate) r: Buffer,
-    pub(crate) q: Buffer,
-    pub(crate) kq: Buffer,
-    pub(crate) scores: Buffer,
-    pub(crate) v_eq: Buffer,
-    pub(crate) neuron_base: Buffer,
-    pub(crate) logit_base: Buffer,
-    pub(crate) v: Buffer,
-    pub(crate) ow: Buffer,
-    pub(crate) ou: Buffer,
-    pub(crate) neuron_rows: Buffer,
-    pub(crate) logit_rows: Buffer,
-    pub(crate) m: Buffer,
-    // A pass over a slice of at most `train` pairs.
-    pub(crate) attention: Buffer,
-    pub(crate) pre: Buffer,
-    pub(crate) logits: Buffer,
-    pub(crate) train_results: Buffer,
-    pub(crate) test_results: Buffer,
-    // Its gradients.
-    pub(crate) d_pre: Buffer,
-    pub(crate) d_attention: Buffer,
-    pub(crate) m_parts: Buffer,
-    pub(crate) d_scores: Buffer,
-    pub(crate) d_neuron_rows: Buffer,
-    pub(crate) d_logit_rows: Buffer,
-    pub(crate) d_neuron_base: Buffer,
-    pub(crate) d_logit_base: Buffer,
-    pub(crate) d_m: Buffer,
-    // The way back to the parameters.
-    pub(crate) d_v: Buffer,
-    pub(crate) d_ow: Buffer,
-    pub(crate) d_ou: Buffer,
-    pub(crate) d_r: Buffer,
-    pub(crate) d_v_eq: Buffer,
-    pub(crate) d_kq: Buffer,
-    pub(crate) d_q: Buffer,
-    pub(crate) d_x: Buffer,
-    pub(crate) d_xd_sum: Buffer,
-    // Time.
-    pub(crate) one: Buffer,
-    pub(crate) clock: Buffer,
+    /// every table: `(replicas, stride)` fours
+    pub(crate) arena: Buffer,
+    /// the pairs, see [`Data`]
+    pub(crate) data: Buffer,
+    pub(crate) places: Data,
+    /// of the window's steps: `(WINDOW, replicas, 8)`
     pub(crate) coefficients: Buffer,
+    /// the epoch's number in the window, `(replicas)`
+    pub(crate) clock: Buffer,
     /// `(WINDOW, replicas, 2, RECORD)`
     pub(crate) ring: Buffer,
 }
@@ -138,86 +93,60 @@ impl Buffers {
     pub(crate) fn new(
         context: &Context,
         sizes: &Sizes,
+        tables: &Tables,
         cells: &[CellInput],
     ) -> Result<Buffers, EngineError> {
-        let Sizes {
-            shape,
-            replicas,
-            train,
-            test,
-        } = *sizes;
-        let Shape {
-            modulus: p,
-            d_model: d,
-            heads,
-            d_head: e,
-            d_mlp: f,
-            ..
-        } = shape;
-        let (he, rows) = (heads * e, 2 * p);
-        let zeros =
-            |label: &str, numbers: usize| context.storage(label, numbers.saturating_mul(replicas));
-        let joined = |label: &str, pick: fn(&CellInput) -> &[f32]| {
-            let numbers: Vec<f32> = cells.iter().flat_map(pick).copied().collect();
-            context.filled(label, &numbers)
-        };
-        let words = |label: &str, pick: fn(&CellInput) -> &[u32]| {
-            let numbers: Vec<u32> = cells.iter().flat_map(pick).copied().collect();
-            context.filled(label, &numbers)
-        };
+        let replicas = sizes.replicas;
+        let fours = tables.stride.saturating_mul(replicas);
+        // New buffers are all zeros, as the padding must be.
+        let arena = context.storage(
+            "the batch's tables",
+            fours.saturating_add(SLACK).saturating_mul(4),
+        )?;
+        let ones = [1.0f32, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0];
+        for (replica, cell) in cells.iter().enumerate() {
+            let state = &cell.state;
+            let vectors = [
+                (tables.parameters, &state.parameters),
+                (tables.first, &state.first_moments),
+                (tables.second, &state.second_moments),
+            ];
+            let at = |first: usize| 16 * (replica * tables.stride + first) as u64;
+            for (place, flat) in vectors {
+                let padded = tables.vector.pad(flat);
+                let bytes = bytemuck::cast_slice(&padded);
+                context.queue.write_buffer(&arena, at(place.first), bytes);
+            }
+            let bytes = bytemuck::cast_slice(&ones);
+            context
+                .queue
+                .write_buffer(&arena, at(tables.ones.first), bytes);
+        }
+        let (data, places) = Buffers::data(cells);
         Ok(Buffers {
-            parameters: joined("parameters", |cell| &cell.state.parameters)?,
-            first: joined("first moments", |cell| &cell.state.first_moments)?,
-            second: joined("second moments", |cell| &cell.state.second_moments)?,
-            gradient: zeros("gradients", shape.parameters())?,
-            train: words("training pairs", |cell| {
-                bytemuck::cast_slice(cell.pairs.train())
-            })?,
-            test: words("test pairs", |cell| bytemuck::cast_slice(cell.pairs.test()))?,
-            starts: words("token lists", |cell| &cell.pairs.lists().starts)?,
-            lists: words("token lists", |cell| &cell.pairs.lists().samples)?,
-            x: zeros("x", (rows + 1) * d)?,
-            xd: zeros("x differences", rows * d)?,
-            r: zeros("r", d)?,
-            q: zeros("q", he)?,
-            kq: zeros("W_K q", heads * d)?,
-            scores: zeros("scores", (rows + 1) * heads)?,
-            v_eq: zeros("v of '='", he)?,
-            neuron_base: zeros("c", f)?,
-            logit_base: zeros("d", p)?,
-            v: zeros("V'", rows * he)?,
-            ow: zeros("W_O W_in", he * f)?,
-            ou: zeros("W_O W_U", he * p)?,
-            neuron_rows: zeros("U'", rows * heads * f)?,
-            logit_rows: zeros("D'", rows * heads * p)?,
-            m: zeros("M", f * p)?,
-            attention: zeros("attention", train * 3 * heads)?,
-            pre: zeros("neurons", train * f)?,
-            logits: zeros("logits", train * p)?,
-            train_results: zeros("train losses", train * 2)?,
-            test_results: zeros("test losses", test * 2)?,
-            d_pre: zeros("gradients of neurons", train * f)?,
-            d_attention: zeros("gradients of attention", train * 3 * heads)?,
-            m_parts: zeros("parts of dM", sizes.parts() * f * p)?,
-            d_scores: zeros("gradients of scores", (rows + 1) * heads)?,
-            d_neuron_rows: zeros("gradients of U'", rows * heads * f)?,
-            d_logit_rows: zeros("gradients of D'", rows * heads * p)?,
-            d_neuron_base: zeros("gradient of c", f)?,
-            d_logit_base: zeros("gradient of d", p)?,
-            d_m: zeros("gradient of M", f * p)?,
-            d_v: zeros("gradients of V'", rows * he)?,
-            d_ow: zeros("gradient of W_O W_in", he * f)?,
-            d_ou: zeros("gradient of W_O W_U", he * p)?,
-            d_r: zeros("gradient of r", d)?,
-            d_v_eq: zeros("gradient of v of '='", he)?,
-            d_kq: zeros("gradient of W_K q", heads * d)?,
-            d_q: zeros("gradient of q", he)?,
-            d_x: zeros("gradients of x", (rows + 1) * d)?,
-            d_xd_sum: zeros("sum of gradients of x", d)?,
-            one: context.filled("one", &[1.0f32])?,
-            clock: context.filled("clock", &[0u32])?,
-            coefficients: zeros("coefficients", WINDOW * 8)?,
-            ring: zeros("ring", WINDOW * 2 * RECORD)?,
+            arena,
+            data: context.filled("the pairs", &data)?,
+            places,
+            coefficients: context.storage("coefficients", WINDOW * 8 * replicas)?,
+            clock: context.storage("clock", replicas)?,
+            ring: context.storage("metrics", WINDOW * 2 * RECORD * replicas)?,
         })
+    }
+
+    /// The pairs and their lists, part by part, each for all replicas.
+    fn data(cells: &[CellInput]) -> (Vec<u32>, Data) {
+        let mut words: Vec<u32> = Vec::new();
+        let mut part = |pick: fn(&CellInput) -> &[u32]| {
+            let start = words.len();
+            words.extend(cells.iter().flat_map(pick));
+            start
+        };
+        let places = Data {
+            train: part(|cell| bytemuck::cast_slice(cell.pairs.train())),
+            test: part(|cell| bytemuck::cast_slice(cell.pairs.test())),
+            starts: part(|cell| &cell.pairs.lists().starts),
+            lists: part(|cell| &cell.pairs.lists().samples),
+        };
+        (words, places)
     }
 }

@@ -1,18 +1,21 @@
 //! A device and its queue: buffers, pipelines, submissions and read-backs, each of which returns an
 //! error rather than panics, and never waits for ever.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use grokrun_shaders::{Binding, Kernel};
 use wgpu::{
-    BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType,
-    BufferDescriptor, BufferUsages, CommandBuffer, ComputePipeline, ComputePipelineDescriptor,
-    Device, DeviceDescriptor, ErrorFilter, Limits, MapMode, PipelineLayoutDescriptor, PollError,
-    PollType, Queue, ShaderModuleDescriptor, ShaderSource, ShaderStages, SubmissionIndex,
+    BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferAsyncError,
+    BufferBindingType, BufferDescriptor, BufferUsages, CommandBuffer, ComputePipeline,
+    ComputePipelineDescriptor, Device, DeviceDescriptor, ErrorFilter, Features, Limits, MapMode,
+    PipelineCompilationOptions, PipelineLayoutDescriptor, PollError, PollType, Queue,
+    ShaderModuleDescriptor, ShaderSource, ShaderStages, SubmissionIndex,
 };
 
 use super::adapter::Adapter;
+use super::kept::Kept;
 use crate::EngineError;
 
 /// How long a device may take to answer before it is given up.
@@ -27,14 +30,18 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     /// the first error that nobody was waiting for
     failure: Arc<OnceLock<String>>,
+    staging: Mutex<Option<Buffer>>,
+    /// compiled kernels of former runs
+    pub(crate) kept: Kept,
 }
 
 impl Context {
     /// Opens an adapter with wgpu's default limits, and its own where they only concern size.
+    /// Compiled kernels are kept in `folder`, if there is one.
     ///
     /// # Errors
     /// When the driver refuses.
-    pub(crate) fn open(adapter: &Adapter) -> Result<Context, EngineError> {
+    pub(crate) fn open(adapter: &Adapter, folder: Option<&Path>) -> Result<Context, EngineError> {
         let offered = adapter.raw.limits();
         let limits = Limits {
             max_buffer_size: offered.max_buffer_size,
@@ -43,6 +50,7 @@ impl Context {
         };
         let descriptor = DeviceDescriptor {
             required_limits: limits.clone(),
+            required_features: adapter.raw.features() & Features::PIPELINE_CACHE,
             ..Default::default()
         };
         let (device, queue) =
@@ -59,12 +67,15 @@ impl Context {
         device.set_device_lost_callback(move |reason, message| {
             let _ = told.set(format!("the device was lost ({reason:?}): {message}"));
         });
+        let kept = Kept::open(&device, &adapter.raw.get_info(), folder);
         Ok(Context {
+            kept,
             device,
             queue,
             name: adapter.describe(),
             limits,
             failure,
+            staging: Mutex::new(None),
         })
     }
 
@@ -133,11 +144,15 @@ impl Context {
         }
     }
 
-    /// Compiles a kernel.
+    /// Compiles a kernel with its overrides.
     ///
     /// # Errors
     /// When the driver refuses it.
-    pub(crate) fn pipeline(&self, kernel: &Kernel) -> Result<ComputePipeline, EngineError> {
+    pub(crate) fn pipeline(
+        &self,
+        kernel: &Kernel,
+        constants: &[(&str, f64)],
+    ) -> Result<ComputePipeline, EngineError> {
         let scope = self.device.push_error_scope(ErrorFilter::Validation);
         let module = self.device.create_shader_module(ShaderModuleDescriptor {
             label: Some(kernel.name),
@@ -167,8 +182,11 @@ impl Context {
                 layout: Some(&layout),
                 module: &module,
                 entry_point: Some(kernel.entry),
-                compilation_options: Default::default(),
-                cache: None,
+                compilation_options: PipelineCompilationOptions {
+                    constants,
+                    ..Default::default()
+                },
+                cache: self.kept.cache(),
             });
         match pollster::block_on(scope.pop()) {
             None => Ok(pipeline),
@@ -223,35 +241,59 @@ impl Context {
         numbers: usize,
     ) -> Result<Vec<T>, EngineError> {
         let size = 4 * numbers as u64;
-        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let staging = self.buffer("read-back", size.max(4), usage)?;
+        let staging = self.staging(size)?;
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, 4 * offset as u64, &staging, 0, size);
         let submission = self.submit(encoder.finish());
-        self.mapped(&staging, size, submission)
+        let mapping = Mapping::start(&staging, size);
+        self.wait(submission)?;
+        mapping.finish(self, &staging, size)
     }
 
-    /// The contents of a staging buffer, once `submission` is done.
-    ///
-    /// # Errors
-    /// When the device failed or does not answer in time.
-    pub(crate) fn mapped<T: bytemuck::Pod>(
-        &self,
-        staging: &Buffer,
-        size: u64,
-        submission: SubmissionIndex,
-    ) -> Result<Vec<T>, EngineError> {
-        let mapped = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&mapped);
-        staging.map_async(MapMode::Read, ..size, move |result| {
+    /// The buffer that [`Context::read`] goes through: made once, and anew only where more is read.
+    fn staging(&self, size: u64) -> Result<Buffer, EngineError> {
+        let mut kept = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(buffer) = kept.as_ref().filter(|buffer| buffer.size() >= size) {
+            return Ok(buffer.clone());
+        }
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let buffer = self.buffer("read-back", size.max(4), usage)?;
+        *kept = Some(buffer.clone());
+        Ok(buffer)
+    }
+}
+
+/// A staging buffer on its way to the host.
+pub(crate) struct Mapping {
+    result: Arc<Mutex<Option<Result<(), BufferAsyncError>>>>,
+}
+
+impl Mapping {
+    /// Asks for the first `size` bytes of a buffer, as they are after all that is submitted.
+    pub(crate) fn start(staging: &Buffer, size: u64) -> Mapping {
+        let result = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&result);
+        staging.map_async(MapMode::Read, ..size, move |outcome| {
             if let Ok(mut told) = told.lock() {
-                *told = Some(result);
+                *told = Some(outcome);
             }
         });
-        self.wait(submission)?;
+        Mapping { result }
+    }
+
+    /// Its contents, once the submission before [`Mapping::start`] was waited for.
+    ///
+    /// # Errors
+    /// When it could not be mapped.
+    pub(crate) fn finish<T: bytemuck::Pod>(
+        self,
+        context: &Context,
+        staging: &Buffer,
+        size: u64,
+    ) -> Result<Vec<T>, EngineError> {
         let failed =
-            |why: String| EngineError::Device(format!("{} cannot be read: {why}", self.name));
-        let result = mapped.lock().ok().and_then(|mut result| result.take());
+            |why: String| EngineError::Device(format!("{} cannot be read: {why}", context.name));
+        let result = self.result.lock().ok().and_then(|mut result| result.take());
         match result {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(failed(error.to_string())),

@@ -3,48 +3,59 @@
 //!
 //! Recorded once: every stage is a list of dispatches with their buffers bound. An epoch replays
 //! the lists; the device keeps the step's number and a ring of metrics, so the host does nothing
-//! between the first epoch of a submission and its last.
+//! between the first epoch of a submission and its last, and the next submission is on its way
+//! while one runs.
 
 mod adapter;
+mod arena;
 mod buffers;
 mod context;
+mod kept;
 mod lower;
-mod product;
+mod metrics;
+mod plan;
 mod recorder;
 #[cfg(test)]
 mod tests;
+mod variant;
 
 use std::ops::Range;
 use std::time::Instant;
 
-use wgpu::{BufferUsages, CommandEncoder};
+use wgpu::CommandEncoder;
 
 pub(crate) use adapter::{Adapter, Kind, adapters, choose};
+pub(crate) use arena::replica_bytes;
 
 use crate::EngineError;
 use crate::executor::{CellInput, EpochRow, Executor, ModelState};
 use crate::program::{Program, Stage, Table};
 use crate::schedule::Recipe;
-use buffers::{Buffers, PARTIALS, RECORD, Sizes, WINDOW};
+use arena::{Place, Tables};
+use buffers::{Buffers, Sizes};
 use context::Context;
 use lower::Lowering;
+use metrics::{Readback, WINDOW};
 use recorder::{Dispatch, Recorder};
+use variant::Variant;
 
-/// How long one submission should take: short enough for watchdogs and Ctrl-C.
-const SUBMISSION_SECONDS: f64 = 0.2;
+/// How long one call should take, so that Ctrl-C and progress stay prompt, and its submissions, of
+/// which each must be short enough for watchdogs.
+const CALL_SECONDS: f64 = 0.24;
+const SUBMISSIONS: usize = 4;
 
 /// Trains cells on a GPU.
 pub struct GpuExecutor {
     context: Context,
     program: Program,
     sizes: Sizes,
+    tables: Tables,
     buffers: Buffers,
     recipes: Vec<Recipe>,
     dispatches: Vec<Dispatch>,
     /// the dispatches of each stage
     stages: Vec<(Stage, Range<usize>)>,
-    /// the dispatch that moves the clock on
-    tick: usize,
+    readback: Readback,
     /// steps taken
     epoch: u64,
     seconds_per_epoch: Option<f64>,
@@ -61,36 +72,42 @@ impl GpuExecutor {
         program: Program,
         cells: Vec<CellInput>,
     ) -> Result<GpuExecutor, EngineError> {
+        let context = Context::open(adapter, kept::user_folder().as_deref())?;
+        GpuExecutor::on(context, Variant::of(adapter.kind), program, cells)
+    }
+
+    fn on(
+        context: Context,
+        variant: Variant,
+        program: Program,
+        cells: Vec<CellInput>,
+    ) -> Result<GpuExecutor, EngineError> {
         let sizes = Sizes::new(program.shape, &cells)?;
-        let context = Context::open(adapter)?;
-        let buffers = Buffers::new(&context, &sizes, &cells)?;
-        let mut out = Recorder::default();
+        let tables = Tables::new(&sizes.shape, sizes.train, sizes.test);
+        let buffers = Buffers::new(&context, &sizes, &tables, &cells)?;
+        let mut lowering = Lowering::new(&sizes, &tables, &buffers, variant)?;
         let mut stages = Vec::new();
         for stage in Stage::ALL {
-            let first = out.len();
-            let (context, sizes, buffers) = (&context, &sizes, &buffers);
-            Lowering {
-                context,
-                sizes,
-                buffers,
-                out: &mut out,
-            }
-            .stage(stage)?;
-            stages.push((stage, first..out.len()));
+            let first = lowering.len();
+            lowering.stage(stage);
+            stages.push((stage, first..lowering.len()));
         }
-        let tick = out.len();
-        out.dispatch(&grokrun_shaders::TICK, &[], &[&buffers.clock], [1, 1, 1]);
+        let plan = context.filled("the plan", lowering.words())?;
+        let mut out = Recorder::default();
+        lowering.record(&mut out, &plan);
+        lowering.metrics(&mut out);
         let dispatches = out.finish(&context)?;
         let mut executor = GpuExecutor {
             recipes: cells.iter().map(|cell| cell.recipe).collect(),
             epoch: cells[0].state.epoch,
+            readback: Readback::new(&context, sizes.replicas)?,
             context,
             program,
             sizes,
+            tables,
             buffers,
             dispatches,
             stages,
-            tick,
             seconds_per_epoch: None,
         };
         for stage in executor.program.prologue.clone() {
@@ -99,15 +116,7 @@ impl GpuExecutor {
         Ok(executor)
     }
 
-    /// Epochs in one submission.
-    fn window(&self) -> usize {
-        match self.seconds_per_epoch {
-            None => 1,
-            Some(seconds) => ((SUBMISSION_SECONDS / seconds) as usize).clamp(1, WINDOW),
-        }
-    }
-
-    /// Puts the clock to 0 and the coefficients of the next `count` steps in their place.
+    /// Puts the clocks to 0 and the coefficients of the next `count` steps in their place.
     fn set_clock(&self, count: usize) {
         let steps = self.epoch..self.epoch + count as u64;
         let columns: Vec<_> = self
@@ -118,12 +127,10 @@ impl GpuExecutor {
         let rows: Vec<_> = (0..count)
             .flat_map(|step| columns.iter().map(move |column| column[step]))
             .collect();
-        self.context
-            .queue
-            .write_buffer(&self.buffers.coefficients, 0, bytemuck::cast_slice(&rows));
-        self.context
-            .queue
-            .write_buffer(&self.buffers.clock, 0, bytemuck::bytes_of(&0u32));
+        let zeros = vec![0u32; self.sizes.replicas];
+        let (queue, b) = (&self.context.queue, &self.buffers);
+        queue.write_buffer(&b.coefficients, 0, bytemuck::cast_slice(&rows));
+        queue.write_buffer(&b.clock, 0, bytemuck::cast_slice(&zeros));
     }
 
     fn encode(&self, encoder: &mut CommandEncoder, ranges: &[Range<usize>], times: usize) {
@@ -143,57 +150,62 @@ impl GpuExecutor {
         found.map_or(0..0, |(_, range)| range.clone())
     }
 
-    /// One submission of `count` epochs.
-    fn submit(&mut self, count: usize) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+    /// The dispatches of an epoch: its stages, and the metrics at their end.
+    fn epoch_ranges(&self) -> Vec<Range<usize>> {
+        let stages = self.program.epoch.iter().map(|stage| self.range(*stage));
+        let last = self.dispatches.len() - 1;
+        stages.chain(std::iter::once(last..last + 1)).collect()
+    }
+
+    /// Sends `count` epochs on their way.
+    fn submit(&mut self, count: usize) {
         self.set_clock(count);
-        let mut ranges: Vec<Range<usize>> = self
-            .program
-            .epoch
-            .iter()
-            .map(|stage| self.range(*stage))
-            .collect();
-        ranges.push(self.tick..self.tick + 1);
-        let numbers = count * self.sizes.replicas * 2 * RECORD;
-        let size = 4 * numbers as u64;
-        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let staging = self.context.buffer("metrics", size, usage)?;
         let mut encoder = self
             .context
             .device
             .create_command_encoder(&Default::default());
-        self.encode(&mut encoder, &ranges, count);
-        encoder.copy_buffer_to_buffer(&self.buffers.ring, 0, &staging, 0, size);
-        let submission = self.context.submit(encoder.finish());
-        let ring: Vec<f32> = self.context.mapped(&staging, size, submission)?;
+        self.encode(&mut encoder, &self.epoch_ranges(), count);
+        let (ring, replicas) = (&self.buffers.ring, self.sizes.replicas);
+        self.readback
+            .send(&self.context, encoder, ring, count, replicas);
         self.epoch += count as u64;
-        let (train, test) = (self.sizes.train as f64, self.sizes.test as f64);
-        let sum = |part: &[f32]| part.iter().copied().map(f64::from).sum::<f64>();
-        let row = |records: &[f32]| {
-            let (of_train, of_test) = records.split_at(RECORD);
-            EpochRow {
-                train_loss: sum(&of_train[..PARTIALS]) / train,
-                test_loss: sum(&of_test[..PARTIALS]) / test,
-                train_accuracy: f64::from(of_train[PARTIALS]) / train,
-                test_accuracy: f64::from(of_test[PARTIALS]) / test,
-            }
-        };
-        let cells: Vec<EpochRow> = ring.chunks_exact(2 * RECORD).map(row).collect();
-        Ok(cells
-            .chunks_exact(self.sizes.replicas)
-            .map(<[EpochRow]>::to_vec)
-            .collect())
+    }
+
+    /// Epochs of one call.
+    fn call(&self) -> usize {
+        match self.seconds_per_epoch {
+            None => 1,
+            Some(seconds) => ((CALL_SECONDS / seconds) as usize).clamp(1, SUBMISSIONS * WINDOW),
+        }
+    }
+
+    /// A table's numbers, padding included.
+    fn padded(&self, replica: usize, place: Place) -> Result<Vec<f32>, EngineError> {
+        let first = replica * self.tables.stride + place.first;
+        self.context
+            .read(&self.buffers.arena, 4 * first, 4 * place.len())
     }
 }
 
 impl Executor for GpuExecutor {
     fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+        let started = Instant::now();
+        let window = self.call().div_ceil(SUBMISSIONS);
+        let mut left = usize::try_from(epochs).unwrap_or(usize::MAX);
         let mut rows = Vec::new();
-        while (rows.len() as u64) < epochs {
-            let left = usize::try_from(epochs - rows.len() as u64).unwrap_or(usize::MAX);
-            let count = self.window().min(left);
-            let started = Instant::now();
-            rows.extend(self.submit(count)?);
-            self.seconds_per_epoch = Some(started.elapsed().as_secs_f64() / count as f64);
+        loop {
+            while left > 0 && !self.readback.is_full() {
+                let count = window.min(left);
+                self.submit(count);
+                left -= count;
+            }
+            match self.readback.take(&self.context, &self.sizes)? {
+                Some(window) => rows.extend(window),
+                None => break,
+            }
+        }
+        if epochs > 0 {
+            self.seconds_per_epoch = Some(started.elapsed().as_secs_f64() / epochs as f64);
         }
         Ok(rows)
     }
@@ -223,31 +235,40 @@ impl Executor for GpuExecutor {
     }
 
     fn table(&mut self, replica: usize, table: Table) -> Result<Vec<f32>, EngineError> {
-        let b = &self.buffers;
-        let buffer = match table {
-            Table::Parameters => &b.parameters,
-            Table::Gradients => &b.gradient,
-            Table::FirstMoments => &b.first,
-            Table::SecondMoments => &b.second,
-            Table::Scores => &b.scores,
-            Table::NeuronRows => &b.neuron_rows,
-            Table::LogitRows => &b.logit_rows,
-            Table::NeuronBase => &b.neuron_base,
-            Table::LogitBase => &b.logit_base,
-            Table::NeuronLogit => &b.m,
-            Table::ScoreGradients => &b.d_scores,
-            Table::NeuronRowGradients => &b.d_neuron_rows,
-            Table::LogitRowGradients => &b.d_logit_rows,
-            Table::NeuronBaseGradient => &b.d_neuron_base,
-            Table::LogitBaseGradient => &b.d_logit_base,
-            Table::NeuronLogitGradient => &b.d_m,
+        let t = &self.tables;
+        let place = match table {
+            Table::Parameters => t.parameters,
+            Table::Gradients => t.gradient,
+            Table::FirstMoments => t.first,
+            Table::SecondMoments => t.second,
+            Table::Scores => t.scores,
+            Table::NeuronRows => t.neuron_rows,
+            Table::LogitRows => t.logit_rows,
+            Table::NeuronBase => t.neuron_base,
+            Table::LogitBase => t.logit_base,
+            Table::NeuronLogit => t.m,
+            Table::ScoreGradients => t.d_scores,
+            Table::NeuronRowGradients => t.d_neuron_rows,
+            Table::LogitRowGradients => t.d_logit_rows,
+            Table::NeuronBaseGradient => t.d_neuron_base,
+            Table::LogitBaseGradient => t.d_logit_base,
+            Table::NeuronLogitGradient => t.d_m,
         };
-        let len = table.len(&self.sizes.shape);
-        self.context.read(buffer, replica * len, len)
+        let padded = self.padded(replica, place)?;
+        Ok(match table {
+            Table::Parameters | Table::Gradients | Table::FirstMoments | Table::SecondMoments => {
+                t.vector.strip(&padded)
+            }
+            _ => {
+                let mut numbers = place.strip(&padded);
+                numbers.truncate(table.len(&self.sizes.shape));
+                numbers
+            }
+        })
     }
 
     fn epochs_per_call(&self) -> u64 {
-        self.window() as u64
+        self.call() as u64
     }
 
     fn device(&self) -> String {

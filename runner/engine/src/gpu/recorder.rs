@@ -1,7 +1,5 @@
-//! Records dispatches: kernel, parameters, buffers, grid. What is recorded once is replayed for
-//! every epoch.
-
-use std::collections::HashMap;
+//! Records dispatches: kernel, overrides, parameters, buffers, grid. What is recorded once is
+//! replayed for every epoch.
 
 use grokrun_shaders::{Binding, Kernel};
 use wgpu::{
@@ -19,15 +17,40 @@ const MOST_GROUPS: u64 = 65_535;
 
 /// A dispatch that is not bound yet.
 struct Draft {
-    kernel: &'static Kernel,
+    /// the place of its kernel in `Recorder::kernels`
+    kernel: usize,
     slot: usize,
     buffers: Vec<Buffer>,
     grid: [u32; 3],
 }
 
+/// A kernel and its overrides: what a pipeline is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Specialised {
+    kernel: &'static Kernel,
+    constants: Vec<(&'static str, f64)>,
+}
+
+impl From<&'static Kernel> for Specialised {
+    fn from(kernel: &'static Kernel) -> Specialised {
+        Specialised {
+            kernel,
+            constants: Vec::new(),
+        }
+    }
+}
+
+impl Specialised {
+    pub(crate) fn new(kernel: &'static Kernel, constants: Vec<(&'static str, f64)>) -> Specialised {
+        Specialised { kernel, constants }
+    }
+}
+
 /// Collects dispatches in their order.
 #[derive(Default)]
 pub(crate) struct Recorder {
+    /// each once
+    kernels: Vec<Specialised>,
     drafts: Vec<Draft>,
     parameters: Vec<u8>,
     too_large: Option<&'static str>,
@@ -54,14 +77,16 @@ impl Recorder {
     /// uniform buffer), `buffers` its storage bindings in order, `grid` its workgroups.
     pub(crate) fn dispatch(
         &mut self,
-        kernel: &'static Kernel,
+        kernel: impl Into<Specialised>,
         parameters: &[u32],
         buffers: &[&Buffer],
         grid: [u64; 3],
     ) {
+        let kernel = kernel.into();
         if grid.iter().any(|groups| *groups > MOST_GROUPS) {
-            self.too_large = Some(kernel.name);
+            self.too_large = Some(kernel.kernel.name);
         }
+        let kernel = self.place_of(kernel);
         let slot = self.parameters.len();
         self.parameters
             .extend_from_slice(bytemuck::cast_slice(parameters));
@@ -74,12 +99,20 @@ impl Recorder {
         });
     }
 
-    /// How many dispatches there are so far: marks the borders of stages.
-    pub(crate) fn len(&self) -> usize {
-        self.drafts.len()
+    fn place_of(&mut self, kernel: Specialised) -> usize {
+        let alike = |known: &Specialised| {
+            known.kernel.name == kernel.kernel.name && known.constants == kernel.constants
+        };
+        match self.kernels.iter().position(alike) {
+            Some(place) => place,
+            None => {
+                self.kernels.push(kernel);
+                self.kernels.len() - 1
+            }
+        }
     }
 
-    /// Compiles the kernels and binds the buffers.
+    /// Compiles the kernels, all at once, and binds the buffers.
     ///
     /// # Errors
     /// When a grid is larger than any device allows, or the driver refuses a kernel.
@@ -96,38 +129,56 @@ impl Recorder {
             usage,
         )?;
         context.queue.write_buffer(&uniforms, 0, &self.parameters);
-        let mut pipelines: HashMap<&str, ComputePipeline> = HashMap::new();
-        let mut dispatches = Vec::with_capacity(self.drafts.len());
-        for draft in &self.drafts {
-            let pipeline = match pipelines.get(draft.kernel.name) {
-                Some(pipeline) => pipeline.clone(),
-                None => {
-                    let pipeline = context.pipeline(draft.kernel)?;
-                    pipelines.insert(draft.kernel.name, pipeline.clone());
-                    pipeline
-                }
-            };
-            let group = bind(context, &pipeline, draft, &uniforms);
-            dispatches.push(Dispatch {
+        let pipelines = compile(context, &self.kernels)?;
+        context.kept.save();
+        let dispatches = self.drafts.iter().map(|draft| {
+            let pipeline = pipelines[draft.kernel].clone();
+            let kernel = self.kernels[draft.kernel].kernel;
+            Dispatch {
+                group: bind(context, &pipeline, kernel, draft, &uniforms),
                 pipeline,
-                group,
                 grid: draft.grid,
-            });
-        }
+            }
+        });
+        let dispatches = dispatches.collect();
         context.check()?;
         Ok(dispatches)
     }
 }
 
+/// A pipeline a kernel, each compiled on a thread of its own: drivers take their time.
+fn compile(
+    context: &Context,
+    kernels: &[Specialised],
+) -> Result<Vec<ComputePipeline>, EngineError> {
+    std::thread::scope(|scope| {
+        let make = |of: &'_ Specialised| context.pipeline(of.kernel, &of.constants);
+        let threads: Vec<_> = kernels
+            .iter()
+            .map(|of| scope.spawn(move || make(of)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| {
+                Err(EngineError::Device(
+                    "a kernel's compilation panicked; try another --adapter, or --backend cpu"
+                        .to_owned(),
+                ))
+            })
+        });
+        joined.collect()
+    })
+}
+
 fn bind(
     context: &Context,
     pipeline: &ComputePipeline,
+    kernel: &Kernel,
     draft: &Draft,
     uniforms: &Buffer,
 ) -> BindGroup {
     let mut storage = draft.buffers.iter();
     let entries: Vec<BindGroupEntry<'_>> = (0..)
-        .zip(draft.kernel.bindings)
+        .zip(kernel.bindings)
         .filter_map(|(binding, kind)| {
             let resource = match kind {
                 Binding::Uniform => BindingResource::Buffer(BufferBinding {
@@ -141,7 +192,7 @@ fn bind(
         })
         .collect();
     context.device.create_bind_group(&BindGroupDescriptor {
-        label: Some(draft.kernel.name),
+        label: Some(kernel.name),
         layout: &pipeline.get_bind_group_layout(0),
         entries: &entries,
     })

@@ -2,12 +2,47 @@
 
 use grokrun_shaders::ROWS;
 
-use super::super::product::{Matrix, Product};
-use super::Lowering;
+use super::super::plan::{Matrix, Product};
+use super::{Bound, Lowering, groups};
 use crate::shape::{Parameter, Shape};
 
 impl Lowering<'_> {
     pub(super) fn fold(&mut self) {
+        self.rows();
+        self.products_of_parameters();
+        self.token_rows();
+        self.bases();
+    }
+
+    /// x and xd.
+    fn rows(&mut self) {
+        let Shape {
+            modulus: p,
+            d_model: d,
+            ..
+        } = self.sizes.shape;
+        let t = self.tables;
+        let d4 = d.div_ceil(4);
+        let words = [
+            p,
+            d4,
+            t.stride,
+            t.weight(Parameter::Embed).first,
+            t.weight(Parameter::PosEmbed).first,
+            t.x.first,
+            t.xd.first,
+        ];
+        self.other(&ROWS, &words, Bound::Arena, groups((2 * p + 1) * d4, 64));
+    }
+
+    /// x of '='.
+    pub(super) fn x_eq(&self) -> Matrix {
+        Matrix::of(self.tables.x).at_row(2 * self.sizes.shape.modulus)
+    }
+
+    /// V′_h = xd W_V,h; q_h = x_eq W_Q,h; v_eq,h = x_eq W_V,h; W_O W_in; W_O W_U; M = W_out W_U and
+    /// its transpose.
+    fn products_of_parameters(&mut self) {
         let Shape {
             modulus: p,
             d_model: d,
@@ -16,110 +51,91 @@ impl Lowering<'_> {
             d_mlp: f,
             ..
         } = self.sizes.shape;
-        let (he, rows, b) = (heads * e, 2 * p, self.buffers);
-        let stored = self.sizes.shape.parameters();
-        let [pos, bias] =
-            [Parameter::PosEmbed, Parameter::BiasIn].map(|q| q.offset(&self.sizes.shape));
-        let buffers = [&b.parameters, &b.x, &b.xd, &b.r, &b.neuron_base];
-        self.dispatch(
-            &ROWS,
-            &[p, d, f, stored, pos, bias],
-            &buffers,
-            [((rows + 1) * d).max(f).div_ceil(64) as u64, 1],
-        );
+        let (t, rows, he) = (self.tables, 2 * p, heads * e);
+        let [w_in, w_out, w_u, w_o] = [
+            Parameter::In,
+            Parameter::Out,
+            Parameter::Unembed,
+            Parameter::Output,
+        ]
+        .map(|parameter| self.weight(parameter));
+        let mut level = vec![
+            Product::new(f, p, Matrix::of(t.m)).plus(d, w_out, w_u),
+            Product::new(p, f, Matrix::of(t.m_flipped)).plus(d, w_u.t(), w_out.t()),
+            Product::new(he, f, Matrix::of(t.ow)).plus(d, w_o, w_in),
+            Product::new(he, p, Matrix::of(t.ou)).plus(d, w_o, w_u),
+        ];
+        for h in 0..heads {
+            let [w_v, w_q] = [Parameter::Value, Parameter::Query]
+                .map(|parameter| self.weight_of_head(parameter, h));
+            let v = Matrix::of_head(t.v, h, heads);
+            level.push(Product::new(rows, e, v).plus(d, Matrix::of(t.xd), w_v));
+            for (out, weight) in [(t.q, w_q), (t.v_eq, w_v)] {
+                let out = Matrix::of(out).at_row(h);
+                level.push(Product::new(1, e, out).plus(d, self.x_eq(), weight));
+            }
+        }
+        self.products(&level);
+    }
 
-        let x = Matrix::rows(&b.x, d, (rows + 1) * d);
-        let x_eq = x.at(rows * d);
-        let q = Matrix::rows(&b.q, he, he).each(e);
-        let kq = Matrix::rows(&b.kq, d, heads * d);
-        let v_eq = Matrix::rows(&b.v_eq, he, he);
-        let r = Matrix::rows(&b.r, d, d);
-        // q_h = x_eq W_Q,h; kq_h = q_h W_K,hᵀ; scores = x kqᵀ / √e
-        self.record(
-            self.product(1, d, e).batches(heads),
-            x_eq,
-            self.per_head(Parameter::Query),
-            q,
-        );
-        self.record(
-            self.product(1, e, d).batches(heads),
-            q,
-            self.per_head(Parameter::Key).t(),
-            kq.each(d),
-        );
-        let scores = Matrix::rows(&b.scores, heads, (rows + 1) * heads);
-        let scaled = Product {
-            alpha: 1.0 / (e as f32).sqrt(),
-            ..self.product(rows + 1, d, heads)
-        };
-        self.record(scaled, x, kq.t(), scores);
-        // r = x_eq + Σ v_eq W_O; c = b_in + r W_in; d = (r + b_out) W_U
-        self.record(
-            self.product(1, d, e).batches(heads),
-            x_eq,
-            self.per_head(Parameter::Value),
-            v_eq.each(e),
-        );
-        self.record(
-            self.product(1, he, d).added(),
-            v_eq,
-            self.weight(Parameter::Output, d),
-            r,
-        );
-        self.record(
-            self.product(1, d, f).added(),
-            r,
-            self.weight(Parameter::In, f),
-            Matrix::rows(&b.neuron_base, f, f),
-        );
-        let base = Matrix::rows(&b.logit_base, p, p);
-        let unembed = self.weight(Parameter::Unembed, p);
-        self.record(self.product(1, d, p), r, unembed, base);
-        self.record(
-            self.product(1, d, p).added(),
-            self.weight(Parameter::BiasOut, d),
-            unembed,
-            base,
-        );
-        // V′_h = xd W_V,h; U′_h = V′_h (W_O W_in)_h; D′_h = V′_h (W_O W_U)_h; M = W_out W_U
-        let xd = Matrix::rows(&b.xd, d, rows * d);
-        let v = Matrix::rows(&b.v, he, rows * he).each(e);
-        let ow = Matrix::rows(&b.ow, f, he * f);
-        let ou = Matrix::rows(&b.ou, p, he * p);
-        self.record(
-            self.product(rows, d, e).batches(heads),
-            xd,
-            self.per_head(Parameter::Value),
-            v,
-        );
-        let output = self.weight(Parameter::Output, d);
-        self.record(
-            self.product(he, d, f),
-            output,
-            self.weight(Parameter::In, f),
-            ow,
-        );
-        self.record(self.product(he, d, p), output, unembed, ou);
-        let neuron = Matrix::rows(&b.neuron_rows, heads * f, rows * heads * f).each(f);
-        let logit = Matrix::rows(&b.logit_rows, heads * p, rows * heads * p).each(p);
-        self.record(
-            self.product(rows, e, f).batches(heads),
-            v,
-            ow.each(e * f),
-            neuron,
-        );
-        self.record(
-            self.product(rows, e, p).batches(heads),
-            v,
-            ou.each(e * p),
-            logit,
-        );
-        let m = Matrix::rows(&b.m, p, f * p);
-        self.record(
-            self.product(f, d, p),
-            self.weight(Parameter::Out, d),
-            unembed,
-            m,
-        );
+    /// U′_h = V′_h (W_O W_in)_h; D′_h = V′_h (W_O W_U)_h; kq_h = q_h W_K,hᵀ / √e;
+    /// r = Σ v_eq,h W_O,h + x_eq.
+    fn token_rows(&mut self) {
+        let Shape {
+            modulus: p,
+            d_model: d,
+            heads,
+            d_head: e,
+            d_mlp: f,
+            ..
+        } = self.sizes.shape;
+        let (t, rows) = (self.tables, 2 * p);
+        let mut level = Vec::new();
+        let mut r = Product::new(1, d, Matrix::of(t.r));
+        for h in 0..heads {
+            let v = Matrix::of_head(t.v, h, heads);
+            for (width, folded, out) in [(f, t.ow, t.neuron_rows), (p, t.ou, t.logit_rows)] {
+                let folded = Matrix::of(folded).at_row(h * e);
+                let out = Matrix::of_head(out, h, heads);
+                level.push(Product::new(rows, width, out).plus(e, v, folded));
+            }
+            let q = Matrix::of(t.q).at_row(h);
+            let key = self.weight_of_head(Parameter::Key, h).t();
+            let kq = Product::new(1, d, Matrix::of(t.kq).at_row(h)).plus(e, q, key);
+            level.push(kq.scaled(1.0 / (e as f32).sqrt()));
+            let v_eq = Matrix::of(t.v_eq).at_row(h);
+            r = r.plus(e, v_eq, self.weight_of_head(Parameter::Output, h));
+        }
+        // x_eq comes last: a sum of small terms goes to a large one at once.
+        level.push(r.plus(1, self.ones(), self.x_eq()));
+        self.products(&level);
+    }
+
+    /// scores = x kqᵀ; c = r W_in + b_in; d = r W_U + b_out W_U.
+    fn bases(&mut self) {
+        let Shape {
+            modulus: p,
+            d_model: d,
+            heads,
+            d_mlp: f,
+            ..
+        } = self.sizes.shape;
+        let t = self.tables;
+        let r = Matrix::of(t.r);
+        let w_u = self.weight(Parameter::Unembed);
+        let level = [
+            Product::new(2 * p + 1, heads, Matrix::of(t.scores)).plus(
+                d,
+                Matrix::of(t.x),
+                Matrix::of(t.kq).t(),
+            ),
+            Product::new(1, f, Matrix::of(t.neuron_base))
+                .plus(d, r, self.weight(Parameter::In))
+                .plus(1, self.ones(), self.weight(Parameter::BiasIn)),
+            Product::new(1, p, Matrix::of(t.logit_base))
+                .plus(d, r, w_u)
+                .plus(d, self.weight(Parameter::BiasOut), w_u),
+        ];
+        self.products(&level);
     }
 }

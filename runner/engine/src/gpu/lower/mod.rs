@@ -1,236 +1,299 @@
 //! Lowers the stages of the folded program to dispatches. The formulas are those of the CPU's
 //! `fold`, `learn` and `unfold`, and of DESIGN.md, "The model, exactly".
+//!
+//! A stage is cut into levels: what one level makes, only later ones read, and a level is one
+//! dispatch, however many products it has.
 
 mod fold;
 mod learn;
 mod unfold;
 
-use grokrun_shaders::{ADAMW, ATTEND, COLUMN_SUMS, GATHER, LOSS, METRICS};
+use grokrun_shaders::{ADAMW, FORWARD, ForwardSizes, METRICS, SUMS};
 use wgpu::Buffer;
 
+use super::arena::{Place, Tables};
 use super::buffers::{Buffers, Sizes};
-use super::context::Context;
-use super::product::{Matrix, Product};
-use super::recorder::Recorder;
+use super::plan::{Level, Matrix, Plan, Product, Sum};
+use super::recorder::{Recorder, Specialised};
+use super::variant::Variant;
 use crate::EngineError;
 use crate::program::Stage;
 use crate::shape::{Activation, Parameter, Shape};
 
-/// Records stages of one batch.
+/// A level whose tiles are in the plan, to be dispatched once the plan is a buffer.
+enum Step {
+    Products(Level),
+    Sums(Level),
+    Other(Specialised, Vec<u32>, Bound, [u64; 2]),
+}
+
+/// The buffers of a kernel that reads no plan.
+#[derive(Clone, Copy)]
+enum Bound {
+    Arena,
+    DataAndArena,
+    StepsAndArena,
+}
+
+/// Cuts the stages of one batch into dispatches.
 pub(crate) struct Lowering<'a> {
-    pub(crate) context: &'a Context,
-    pub(crate) sizes: &'a Sizes,
-    pub(crate) buffers: &'a Buffers,
-    pub(crate) out: &'a mut Recorder,
+    sizes: &'a Sizes,
+    tables: &'a Tables,
+    buffers: &'a Buffers,
+    variant: Variant,
+    forward: ForwardSizes,
+    plan: Plan,
+    steps: Vec<Step>,
 }
 
-/// Workgroups of 64 for so many items, in x and y.
-fn linear(items: usize) -> [u64; 2] {
-    groups(items.div_ceil(64))
-}
+/// Multiply-adds of a product with M in one dispatch, for each pair of a workgroup: a watchdog may
+/// end what takes seconds. 2³² of 8 pairs are some 70 GFLOP.
+const SLICE: usize = 1 << 32;
 
-/// So many workgroups, in x and y.
-fn groups(count: usize) -> [u64; 2] {
-    let count = count.max(1) as u64;
+/// Workgroups for so many items, `each` to a group, in x and y.
+fn groups(items: usize, each: usize) -> [u64; 2] {
+    let count = items.div_ceil(each).max(1) as u64;
     let y = count.div_ceil(65_535);
     [count.div_ceil(y), y]
 }
 
-/// A matrix whose long columns are to be summed.
-#[derive(Clone, Copy)]
-struct Tall<'a> {
-    buffer: &'a Buffer,
-    rows: usize,
-    width: usize,
-    /// numbers from row to row
-    stride: usize,
-    /// where it starts
-    first: usize,
-    /// numbers from replica to replica
-    replica: usize,
-}
-
 impl<'a> Lowering<'a> {
-    pub(crate) fn stage(&mut self, stage: Stage) -> Result<(), EngineError> {
+    /// # Errors
+    /// When a workgroup's memory does not hold so many heads.
+    pub(crate) fn new(
+        sizes: &'a Sizes,
+        tables: &'a Tables,
+        buffers: &'a Buffers,
+        variant: Variant,
+    ) -> Result<Lowering<'a>, EngineError> {
+        let Shape { modulus, heads, .. } = sizes.shape;
+        let forward = ForwardSizes::new(modulus, heads, variant.groups()).ok_or_else(|| {
+            EngineError::Memory(format!(
+                "{heads} heads do not fit a workgroup's memory on a GPU; expected at most about 100 heads, or --backend cpu"
+            ))
+        })?;
+        Ok(Lowering {
+            sizes,
+            tables,
+            buffers,
+            variant,
+            forward,
+            plan: Plan::default(),
+            steps: Vec::new(),
+        })
+    }
+
+    /// How many dispatches there are so far: marks the borders of stages.
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Adds the dispatches of a stage.
+    pub(crate) fn stage(&mut self, stage: Stage) {
         match stage {
             Stage::Fold => self.fold(),
-            Stage::Learn => return self.learn(),
-            Stage::Unfold => return self.unfold(),
+            Stage::Learn => self.learn(),
+            Stage::Unfold => self.unfold(),
             Stage::Step => self.step(),
-            Stage::Evaluate => self.evaluate(),
+            Stage::Evaluate => self.pairs(false),
         }
-        Ok(())
     }
 
-    fn dispatch(
+    /// Adds the dispatch that ends an epoch: its metrics go to the ring, and the clock moves on.
+    pub(crate) fn metrics(&self, out: &mut Recorder) {
+        let t = self.tables;
+        let part = |losses: Place, rights: Place| [losses.first, rights.first, losses.fours(), 0];
+        let words = [
+            part(t.train_losses, t.train_rights),
+            part(t.test_losses, t.test_rights),
+            [t.stride, self.sizes.replicas, 0, 0],
+        ];
+        let words: Vec<u32> = words.concat().iter().map(|word| *word as u32).collect();
+        let b = self.buffers;
+        out.dispatch(
+            &METRICS,
+            &words,
+            &[&b.arena, &b.clock, &b.ring],
+            [self.sizes.replicas as u64, 1, 1],
+        );
+    }
+
+    /// Binds the dispatches, once `plan` holds [`Lowering::words`].
+    pub(crate) fn record(&self, out: &mut Recorder, plan: &Buffer) {
+        let b = self.buffers;
+        let z = self.sizes.replicas as u64;
+        for step in &self.steps {
+            match step {
+                Step::Products(level) => {
+                    let words = [level.first, level.count, self.tables.stride];
+                    let [x, y] = groups(level.count, 1);
+                    out.dispatch(
+                        self.variant.product(),
+                        &words.map(|word| word as u32),
+                        &[plan, &b.arena],
+                        [x, y, z],
+                    );
+                }
+                Step::Sums(level) => {
+                    let [x, y] = groups(level.count, 1);
+                    out.dispatch(
+                        &SUMS,
+                        &self.sums_words(*level),
+                        &[plan, &b.data, &b.arena],
+                        [x, y, z],
+                    );
+                }
+                Step::Other(kernel, words, bound, [x, y]) => {
+                    let buffers: &[&Buffer] = match bound {
+                        Bound::Arena => &[&b.arena],
+                        Bound::DataAndArena => &[&b.data, &b.arena],
+                        Bound::StepsAndArena => &[&b.coefficients, &b.clock, &b.arena],
+                    };
+                    out.dispatch(kernel.clone(), words, buffers, [*x, *y, z]);
+                }
+            }
+        }
+    }
+
+    /// The plan of all stages.
+    pub(crate) fn words(&self) -> &[u32] {
+        self.plan.words()
+    }
+
+    fn sums_words(&self, level: Level) -> Vec<u32> {
+        let Shape { modulus, heads, .. } = self.sizes.shape;
+        let data = self.buffers.places;
+        let words = [
+            level.first,
+            level.count,
+            self.tables.stride,
+            modulus,
+            heads,
+            heads.div_ceil(4),
+            self.sizes.train,
+            data.starts,
+            data.lists,
+        ];
+        words.map(|word| word as u32).to_vec()
+    }
+
+    /// A level of products.
+    fn products(&mut self, products: &[Product]) {
+        let level = self.plan.products(products, self.variant.tile());
+        self.steps.push(Step::Products(level));
+    }
+
+    /// A level of sums.
+    fn sums(&mut self, sums: &[Sum]) {
+        let Shape { modulus, heads, .. } = self.sizes.shape;
+        let level = self.plan.sums(sums, 2 * modulus, heads);
+        self.steps.push(Step::Sums(level));
+    }
+
+    /// A level that is a kernel of its own.
+    fn other(
         &mut self,
-        kernel: &'static grokrun_shaders::Kernel,
+        kernel: impl Into<Specialised>,
         words: &[usize],
-        buffers: &[&Buffer],
-        [x, y]: [u64; 2],
+        bound: Bound,
+        grid: [u64; 2],
     ) {
-        let words: Vec<u32> = words.iter().map(|word| *word as u32).collect();
-        self.out
-            .dispatch(kernel, &words, buffers, [x, y, self.sizes.replicas as u64]);
+        let words = words.iter().map(|word| *word as u32).collect();
+        self.steps
+            .push(Step::Other(kernel.into(), words, bound, grid));
     }
 
-    fn product(&self, m: usize, k: usize, n: usize) -> Product {
-        Product::new(m, k, n, self.sizes.replicas)
+    fn weight(&self, parameter: Parameter) -> Matrix {
+        Matrix::of(self.tables.weight(parameter))
     }
 
-    /// A parameter as a matrix of rows of `width`.
-    fn weight(&self, parameter: Parameter, width: usize) -> Matrix<'a> {
-        let shape = &self.sizes.shape;
-        Matrix::rows(&self.buffers.parameters, width, shape.parameters())
-            .at(parameter.offset(shape))
+    /// A head of a `(heads, d_model, d_head)` parameter, or of W_O `(heads, d_head, d_model)`.
+    fn weight_of_head(&self, parameter: Parameter, head: usize) -> Matrix {
+        let place = self.tables.weight(parameter);
+        Matrix::of(place).at_row(head * place.rows / self.sizes.shape.heads)
     }
 
-    /// Its gradient.
-    fn gradient(&self, parameter: Parameter, width: usize) -> Matrix<'a> {
-        let shape = &self.sizes.shape;
-        Matrix::rows(&self.buffers.gradient, width, shape.parameters()).at(parameter.offset(shape))
+    fn gradient_of_head(&self, parameter: Parameter, head: usize) -> Matrix {
+        let place = self.tables.gradient_of(parameter);
+        Matrix::of(place).at_row(head * place.rows / self.sizes.shape.heads)
     }
 
-    /// A `(heads, d_model, d_head)` parameter, a matrix a head.
-    fn per_head(&self, parameter: Parameter) -> Matrix<'a> {
-        let Shape {
-            d_model: d,
-            d_head: e,
-            ..
-        } = self.sizes.shape;
-        self.weight(parameter, e).each(d * e)
+    fn gradient(&self, parameter: Parameter) -> Matrix {
+        Matrix::of(self.tables.gradient_of(parameter))
     }
 
-    fn record(&mut self, product: Product, a: Matrix<'_>, b: Matrix<'_>, c: Matrix<'_>) {
-        product.record(self.out, a, b, c);
+    /// `(1, k)`: ones, so that ones · B is the sum of B's rows.
+    fn ones(&self) -> Matrix {
+        Matrix::of(self.tables.ones).every(0).t()
     }
 
-    fn activation(&self) -> u32 {
-        match self.sizes.shape.activation {
-            Activation::Relu => 1,
-            Activation::Gelu => 2,
-        }
+    /// `(1, k)`: −1.
+    fn minus_ones(&self) -> Matrix {
+        Matrix::of(self.tables.ones).at_row(1).every(0).t()
     }
 
-    /// Attention, neurons, logits and losses of `count` samples from `first` on; the logits turn
-    /// into their gradients if `scale` is not 0.
-    fn forward(
-        &mut self,
-        samples: &Buffer,
-        results: &Buffer,
-        total: usize,
-        first: usize,
-        count: usize,
-        scale: f32,
-    ) {
+    /// Attention, neurons, logits and losses of all training pairs with their gradients, or of all
+    /// test pairs without.
+    fn pairs(&mut self, learn: bool) {
         let Shape {
             modulus: p,
             heads,
             d_mlp: f,
+            activation,
             ..
         } = self.sizes.shape;
-        let b = self.buffers;
-        self.dispatch(
-            &ATTEND,
-            &[p, heads, total, first, count],
-            &[samples, &b.scores, &b.attention],
-            linear(count * heads),
-        );
-        for (width, rows, base, out) in [
-            (f, &b.neuron_rows, &b.neuron_base, &b.pre),
-            (p, &b.logit_rows, &b.logit_base, &b.logits),
-        ] {
-            let words = [p, heads, total, first, count, width];
-            let grid = groups(count * width.div_ceil(64));
-            self.dispatch(
-                &GATHER,
-                &words,
-                &[samples, &b.attention, rows, base, out],
-                grid,
-            );
-        }
-        let pre = Matrix::rows(&b.pre, f, count * f);
-        let logits = Matrix::rows(&b.logits, p, count * p);
-        let product = Product {
-            activation: self.activation(),
-            ..self.product(count, f, p).added()
+        let (t, data) = (self.tables, self.buffers.places);
+        let (total, samples, losses, rights) = if learn {
+            (self.sizes.train, data.train, t.train_losses, t.train_rights)
+        } else {
+            (self.sizes.test, data.test, t.test_losses, t.test_rights)
         };
-        self.record(product, pre, Matrix::rows(&b.m, p, f * p), logits);
-        let words = [p, total, first, count, scale.to_bits() as usize];
-        self.dispatch(&LOSS, &words, &[samples, &b.logits, results], groups(count));
-    }
-
-    fn metrics(&mut self, results: &Buffer, total: usize, part: usize) {
-        let (replicas, b) = (self.sizes.replicas, self.buffers);
-        let words = [total, replicas, part].map(|word| word as u32);
-        self.out.dispatch(
-            &METRICS,
-            &words,
-            &[results, &b.clock, &b.ring],
-            [replicas as u64, 1, 1],
-        );
-    }
-
-    /// The columns of a tall matrix, summed 64 rows at a time, into `to` of each replica of `out`.
-    fn sum(
-        &mut self,
-        tall: Tall<'_>,
-        out: &Buffer,
-        to: usize,
-        replica_out: usize,
-    ) -> Result<(), EngineError> {
-        let Tall {
-            buffer,
-            rows,
-            width,
-            stride,
-            first,
-            replica,
-        } = tall;
-        let blocks = rows.div_ceil(64);
-        let grid = [width.div_ceil(64) as u64, blocks as u64];
-        if blocks == 1 {
-            let words = [rows, width, stride, first, replica, to, replica_out];
-            self.dispatch(&COLUMN_SUMS, &words, &[buffer, out], grid);
-            return Ok(());
-        }
-        let level = self
-            .context
-            .storage("sums", self.sizes.replicas * blocks * width)?;
-        let words = [rows, width, stride, first, replica, 0, blocks * width];
-        self.dispatch(&COLUMN_SUMS, &words, &[buffer, &level], grid);
-        let next = Tall {
-            buffer: &level,
-            rows: blocks,
-            width,
-            stride: width,
-            first: 0,
-            replica: blocks * width,
+        let kind = match activation {
+            Activation::Relu => 1,
+            Activation::Gelu => 2,
         };
-        self.sum(next, out, to, replica_out)
+        let scale = 1.0 / total as f32;
+        let places = [
+            t.scores,
+            t.neuron_rows,
+            t.logit_rows,
+            t.neuron_base,
+            t.logit_base,
+            t.m,
+            t.m_flipped,
+            losses,
+            rights,
+            t.attention,
+            t.neurons,
+            t.d_neurons,
+            t.d_logits,
+            t.d_pair_scores,
+        ];
+        let kernel = Specialised::new(&FORWARD, self.forward.constants(kind, learn));
+        let each = self.forward.pairs() as usize;
+        let slice = (SLICE / f.saturating_mul(p)).max(1) * each;
+        for first in (0..total).step_by(slice) {
+            let mut words = vec![p, p.div_ceil(4), f.div_ceil(4), heads, heads.div_ceil(4)];
+            words.extend([total, first, t.stride, samples]);
+            words.extend(places.map(|place| place.first));
+            words.push(scale.to_bits() as usize);
+            let grid = groups(slice.min(total - first), each);
+            self.other(kernel.clone(), &words, Bound::DataAndArena, grid);
+        }
     }
 
     fn step(&mut self) {
-        let (shape, b) = (self.sizes.shape, self.buffers);
-        let words = [shape.trained(), shape.parameters(), self.sizes.replicas];
-        let buffers = [
-            &b.gradient,
-            &b.coefficients,
-            &b.clock,
-            &b.parameters,
-            &b.first,
-            &b.second,
+        let t = self.tables;
+        let trained = t.vector.trained;
+        let words = [
+            trained,
+            t.stride,
+            self.sizes.replicas,
+            t.gradient.first,
+            t.parameters.first,
+            t.first.first,
+            t.second.first,
         ];
-        self.dispatch(&ADAMW, &words, &buffers, linear(shape.trained()));
-    }
-
-    /// The test pairs in slices of as many as there are training pairs, through the same buffers.
-    fn evaluate(&mut self) {
-        let (slice, total, b) = (self.sizes.train, self.sizes.test, self.buffers);
-        for first in (0..total).step_by(slice) {
-            let count = slice.min(total - first);
-            self.forward(&b.test, &b.test_results, total, first, count, 0.0);
-        }
-        self.metrics(&b.test_results, total, 1);
+        self.other(&ADAMW, &words, Bound::StepsAndArena, groups(trained, 64));
     }
 }

@@ -1,15 +1,76 @@
 //! The unfold: the gradients of the parameters from those of the tables.
 
-use grokrun_shaders::EMBED_GRAD;
-
-use super::super::product::{Matrix, Product};
-use super::{Lowering, Tall};
-use crate::EngineError;
+use super::super::plan::{Matrix, Product};
+use super::Lowering;
 use crate::shape::{Parameter, Shape};
 
 impl Lowering<'_> {
-    pub(super) fn unfold(&mut self) -> Result<(), EngineError> {
-        let shape = self.sizes.shape;
+    pub(super) fn unfold(&mut self) {
+        self.products_of_tables();
+        self.products_of_heads();
+        self.products_of_eq();
+    }
+
+    /// dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; d(W_O W_in)_h = V′_hᵀ dU′_h and
+    /// d(W_O W_U)_h = V′_hᵀ dD′_h; dr = dc W_inᵀ + dd W_Uᵀ; dW_out = dM W_Uᵀ;
+    /// d(kq)_h = Σ_t ds[t] x_t / √e; ds summed over a position's tokens; the biases.
+    fn products_of_tables(&mut self) {
+        let Shape {
+            modulus: p,
+            d_model: d,
+            heads,
+            d_head: e,
+            d_mlp: f,
+            trained_biases,
+            ..
+        } = self.sizes.shape;
+        let (t, rows) = (self.tables, 2 * p);
+        let (w_in, w_u) = (self.weight(Parameter::In), self.weight(Parameter::Unembed));
+        let (d_c, d_d) = (Matrix::of(t.d_neuron_base), Matrix::of(t.d_logit_base));
+        let d_scores = Matrix::of(t.d_scores);
+        let scale = 1.0 / (e as f32).sqrt();
+        let mut level = vec![
+            Product::new(1, d, Matrix::of(t.d_r))
+                .plus(f, d_c, w_in.t())
+                .plus(p, d_d, w_u.t()),
+            Product::new(f, d, self.gradient(Parameter::Out)).plus(p, Matrix::of(t.d_m), w_u.t()),
+            Product::new(heads, d, Matrix::of(t.d_kq))
+                .plus(rows + 1, d_scores.t(), Matrix::of(t.x))
+                .scaled(scale),
+        ];
+        for position in 0..2 {
+            let out = Matrix::of(t.d_score_sums).at_row(position);
+            let of_position = d_scores.at_row(position * p);
+            level.push(Product::new(1, heads, out).plus(p, self.ones(), of_position));
+        }
+        if trained_biases {
+            level.push(Product::new(1, f, self.gradient(Parameter::BiasIn)).plus(
+                1,
+                self.ones(),
+                d_c,
+            ));
+            level.push(Product::new(1, d, self.gradient(Parameter::BiasOut)).plus(p, d_d, w_u.t()));
+        }
+        for h in 0..heads {
+            let [v, d_v, neuron, logit] = [t.v, t.d_v, t.d_neuron_rows, t.d_logit_rows]
+                .map(|place| Matrix::of_head(place, h, heads));
+            let [ow, ou, d_ow, d_ou] =
+                [t.ow, t.ou, t.d_ow, t.d_ou].map(|place| Matrix::of(place).at_row(h * e));
+            level.push(
+                Product::new(rows, e, d_v)
+                    .plus(f, neuron, ow.t())
+                    .plus(p, logit, ou.t()),
+            );
+            level.push(Product::new(e, f, d_ow).plus(rows, v.t(), neuron));
+            level.push(Product::new(e, p, d_ou).plus(rows, v.t(), logit));
+        }
+        self.products(&level);
+    }
+
+    /// dW_in = W_Oᵀ d(W_O W_in) + rᵀ dc; dW_U = W_outᵀ dM + W_Oᵀ d(W_O W_U) + (r + b_out)ᵀ dd;
+    /// by head dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U) W_Uᵀ + v_eqᵀ dr, dv_eq = dr W_Oᵀ,
+    /// dW_K = d(kq)ᵀ q, dq = d(kq) W_K; the rows of dW_E but that of '='; sums of dV′ over tokens.
+    fn products_of_heads(&mut self) {
         let Shape {
             modulus: p,
             d_model: d,
@@ -17,107 +78,73 @@ impl Lowering<'_> {
             d_head: e,
             d_mlp: f,
             ..
-        } = shape;
-        let (he, rows, b) = (heads * e, 2 * p, self.buffers);
-        let neuron = Matrix::rows(&b.d_neuron_rows, heads * f, rows * heads * f).each(f);
-        let logit = Matrix::rows(&b.d_logit_rows, heads * p, rows * heads * p).each(p);
-        let (ow, ou) = (
-            Matrix::rows(&b.ow, f, he * f).each(e * f),
-            Matrix::rows(&b.ou, p, he * p).each(e * p),
-        );
-        let (d_ow, d_ou) = (
-            Matrix::rows(&b.d_ow, f, he * f),
-            Matrix::rows(&b.d_ou, p, he * p),
-        );
-        let v = Matrix::rows(&b.v, he, rows * he).each(e);
-        let d_v = Matrix::rows(&b.d_v, he, rows * he).each(e);
-        let (d_c, d_d) = (
-            Matrix::rows(&b.d_neuron_base, f, f),
-            Matrix::rows(&b.d_logit_base, p, p),
-        );
-        let (r, d_r) = (Matrix::rows(&b.r, d, d), Matrix::rows(&b.d_r, d, d));
-        let d_m = Matrix::rows(&b.d_m, p, f * p);
+        } = self.sizes.shape;
+        let (t, he) = (self.tables, heads * e);
         let [w_in, w_out, w_u, w_o] = [
-            self.weight(Parameter::In, f),
-            self.weight(Parameter::Out, d),
-            self.weight(Parameter::Unembed, p),
-            self.weight(Parameter::Output, d),
+            Parameter::In,
+            Parameter::Out,
+            Parameter::Unembed,
+            Parameter::Output,
+        ]
+        .map(|parameter| self.weight(parameter));
+        let (d_c, d_d) = (Matrix::of(t.d_neuron_base), Matrix::of(t.d_logit_base));
+        let (r, d_r) = (Matrix::of(t.r), Matrix::of(t.d_r));
+        let (d_ow, d_ou) = (Matrix::of(t.d_ow), Matrix::of(t.d_ou));
+        let mut level = vec![
+            Product::new(d, p, self.gradient(Parameter::Unembed))
+                .plus(f, w_out.t(), Matrix::of(t.d_m))
+                .plus(he, w_o.t(), d_ou)
+                .plus(1, r.t(), d_d)
+                .plus(1, self.weight(Parameter::BiasOut).t(), d_d),
+            Product::new(d, f, self.gradient(Parameter::In))
+                .plus(he, w_o.t(), d_ow)
+                .plus(1, r.t(), d_c),
         ];
-        // dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ
-        self.record(self.product(rows, f, e).batches(heads), neuron, ow.t(), d_v);
-        self.record(
-            self.product(rows, p, e).batches(heads).added(),
-            logit,
-            ou.t(),
-            d_v,
-        );
-        // d(W_O W_in)_h = V′_hᵀ dU′_h, d(W_O W_U)_h = V′_hᵀ dD′_h
-        self.record(
-            self.product(e, rows, f).batches(heads),
-            v.t(),
-            neuron,
-            d_ow.each(e * f),
-        );
-        self.record(
-            self.product(e, rows, p).batches(heads),
-            v.t(),
-            logit,
-            d_ou.each(e * p),
-        );
-        // dr = dc W_inᵀ + dd W_Uᵀ; dv_eq = dr W_Oᵀ
-        self.record(self.product(1, f, d), d_c, w_in.t(), d_r);
-        self.record(self.product(1, p, d).added(), d_d, w_u.t(), d_r);
-        let d_v_eq = Matrix::rows(&b.d_v_eq, he, he);
-        self.record(self.product(1, d, he), d_r, w_o.t(), d_v_eq);
-        // dW_in = W_Oᵀ d(W_O W_in) + rᵀ dc
-        let g_in = self.gradient(Parameter::In, f);
-        self.record(self.product(d, he, f), w_o.t(), d_ow, g_in);
-        self.record(self.product(d, 1, f).added(), r.t(), d_c, g_in);
-        // dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U) W_Uᵀ + v_eqᵀ dr
-        let g_o = self.gradient(Parameter::Output, d);
-        self.record(self.product(he, f, d), d_ow, w_in.t(), g_o);
-        self.record(self.product(he, p, d).added(), d_ou, w_u.t(), g_o);
-        let v_eq = Matrix::rows(&b.v_eq, he, he);
-        self.record(self.product(he, 1, d).added(), v_eq.t(), d_r, g_o);
-        // dW_U = W_Oᵀ d(W_O W_U) + W_outᵀ dM + (r + b_out)ᵀ dd
-        let g_u = self.gradient(Parameter::Unembed, p);
-        self.record(self.product(d, he, p), w_o.t(), d_ou, g_u);
-        self.record(self.product(d, f, p).added(), w_out.t(), d_m, g_u);
-        self.record(self.product(d, 1, p).added(), r.t(), d_d, g_u);
-        self.record(
-            self.product(d, 1, p).added(),
-            self.weight(Parameter::BiasOut, d).t(),
-            d_d,
-            g_u,
-        );
-        // dW_out = dM W_Uᵀ
-        self.record(
-            self.product(f, p, d),
-            d_m,
-            w_u.t(),
-            self.gradient(Parameter::Out, d),
-        );
-        if shape.trained_biases {
-            let one = Matrix::rows(&b.one, 1, 0);
-            self.record(
-                self.product(1, 1, f),
-                one,
-                d_c,
-                self.gradient(Parameter::BiasIn, f),
-            );
-            self.record(
-                self.product(1, p, d),
-                d_d,
-                w_u.t(),
-                self.gradient(Parameter::BiasOut, d),
-            );
+        let mut embed = Product::new(p, d, self.gradient(Parameter::Embed));
+        for position in 0..2 {
+            for h in 0..heads {
+                let d_v = Matrix::of_head(t.d_v, h, heads).at_row(position * p);
+                embed = embed.plus(e, d_v, self.weight_of_head(Parameter::Value, h).t());
+            }
+            let d_scores = Matrix::of(t.d_scores).at_row(position * p);
+            embed = embed.plus(heads, d_scores, Matrix::of(t.kq));
         }
-        self.unfold_attention()?;
-        self.unfold_embedding()
+        level.push(embed);
+        for h in 0..heads {
+            let d_kq = Matrix::of(t.d_kq).at_row(h);
+            let [q, v_eq, d_q, d_v_eq] =
+                [t.q, t.v_eq, t.d_q, t.d_v_eq].map(|place| Matrix::of(place).at_row(h));
+            let w_o = self.weight_of_head(Parameter::Output, h);
+            let d_v = Matrix::of_head(t.d_v, h, heads);
+            level.push(
+                Product::new(e, d, self.gradient_of_head(Parameter::Output, h))
+                    .plus(f, d_ow.at_row(h * e), w_in.t())
+                    .plus(p, d_ou.at_row(h * e), w_u.t())
+                    .plus(1, v_eq.t(), d_r),
+            );
+            level.push(Product::new(1, e, d_v_eq).plus(d, d_r, w_o.t()));
+            let d_key = self.gradient_of_head(Parameter::Key, h);
+            level.push(Product::new(d, e, d_key).plus(1, d_kq.t(), q));
+            let key = self.weight_of_head(Parameter::Key, h);
+            level.push(Product::new(1, e, d_q).plus(d, d_kq, key));
+            // Over the tokens at 0, at 1, and over all with the sign turned.
+            for (i, first, count, sign) in [
+                (0, 0, p, self.ones()),
+                (1, p, p, self.ones()),
+                (2, 0, 2 * p, self.minus_ones()),
+            ] {
+                let out = Matrix::of(t.d_v_sums).at_row(i * heads + h);
+                let values = d_v.at_row(first);
+                level.push(Product::new(1, e, out).plus(count, sign, values));
+            }
+        }
+        self.products(&level);
     }
 
-    /// The gradients of W_Q, W_K and W_V.
-    fn unfold_attention(&mut self) -> Result<(), EngineError> {
+    /// dW_V,h = xdᵀ dV′_h + x_eqᵀ dv_eq,h; dW_Q,h = x_eqᵀ dq_h; dW_pos; and the row of '=' in dW_E,
+    /// which also is in every difference x[t] − x['='] and in r: as dW_pos['='] it is
+    /// Σ_h (dv_eq,h − Σ_t dV′_h[t]) W_V,hᵀ + dq_h W_Q,hᵀ + ds['='] kq_h, and dr.
+    fn products_of_eq(&mut self) {
         let Shape {
             modulus: p,
             d_model: d,
@@ -125,126 +152,48 @@ impl Lowering<'_> {
             d_head: e,
             ..
         } = self.sizes.shape;
-        let (he, rows, b) = (heads * e, 2 * p, self.buffers);
-        let x = Matrix::rows(&b.x, d, (rows + 1) * d);
-        let x_eq = x.at(rows * d);
-        let d_scores = Matrix::rows(&b.d_scores, heads, (rows + 1) * heads);
-        let d_kq = Matrix::rows(&b.d_kq, d, heads * d);
-        let q = Matrix::rows(&b.q, he, he).each(e);
-        let d_q = Matrix::rows(&b.d_q, he, he).each(e);
-        // d(kq)_h = Σ_t ds[t] x_t / √e; dW_K,h = d(kq)_hᵀ q_h; dq_h = d(kq)_h W_K,h; dW_Q,h = x_eqᵀ dq_h
-        let scaled = Product {
-            alpha: 1.0 / (e as f32).sqrt(),
-            ..self.product(heads, rows + 1, d)
-        };
-        self.record(scaled, d_scores.t(), x, d_kq);
-        let d_kq = d_kq.each(d);
-        self.record(
-            self.product(d, 1, e).batches(heads),
-            d_kq.t(),
-            q,
-            self.gradient(Parameter::Key, e).each(d * e),
-        );
-        self.record(
-            self.product(1, d, e).batches(heads),
-            d_kq,
-            self.weight(Parameter::Key, e).each(d * e),
-            d_q,
-        );
-        self.record(
-            self.product(d, 1, e).batches(heads),
-            x_eq.t(),
-            d_q,
-            self.gradient(Parameter::Query, e).each(d * e),
-        );
-        // dW_V,h = xdᵀ dV′_h + x_eqᵀ dv_eq_h
-        let xd = Matrix::rows(&b.xd, d, rows * d);
-        let d_v = Matrix::rows(&b.d_v, he, rows * he).each(e);
-        let d_v_eq = Matrix::rows(&b.d_v_eq, he, he).each(e);
-        let g_v = self.gradient(Parameter::Value, e).each(d * e);
-        self.record(self.product(d, rows, e).batches(heads), xd.t(), d_v, g_v);
-        self.record(
-            self.product(d, 1, e).batches(heads).added(),
-            x_eq.t(),
-            d_v_eq,
-            g_v,
-        );
-        Ok(())
-    }
-
-    /// The gradients of W_E and W_pos.
-    fn unfold_embedding(&mut self) -> Result<(), EngineError> {
-        let shape = self.sizes.shape;
-        let Shape {
-            modulus: p,
-            d_model: d,
-            heads,
-            d_head: e,
-            ..
-        } = shape;
-        let (he, rows, b) = (heads * e, 2 * p, self.buffers);
-        let replicas = self.sizes.replicas;
-        let (stored, pos) = (shape.parameters(), Parameter::PosEmbed.offset(&shape));
-        let d_x = Matrix::rows(&b.d_x, d, (rows + 1) * d);
-        let d_eq = d_x.at(rows * d);
-        // W_V as one matrix of heads · e columns: k steps in blocks of e
-        let value = self.weight(Parameter::Value, e).t().blocks(d * e);
-        let query = self.weight(Parameter::Query, e).t().blocks(d * e);
-        let by_head = |m: usize| Product {
-            block: e,
-            ..Product::new(m, he, d, replicas)
-        };
-        // dxd = Σ_h dV′_h W_V,hᵀ; into '=' first goes Σ_h dv_eq_h W_V,hᵀ + dq_h W_Q,hᵀ
-        let d_v = Matrix::rows(&b.d_v, he, rows * he).blocks(e);
-        self.record(by_head(rows), d_v, value, d_x);
-        self.record(
-            by_head(1),
-            Matrix::rows(&b.d_v_eq, he, he).blocks(e),
-            value,
-            d_eq,
-        );
-        self.record(
-            by_head(1).added(),
-            Matrix::rows(&b.d_q, he, he).blocks(e),
-            query,
-            d_eq,
-        );
-        let all = Tall {
-            buffer: &b.d_x,
-            rows,
-            width: d,
-            stride: d,
-            first: 0,
-            replica: (rows + 1) * d,
-        };
-        self.sum(all, &b.d_xd_sum, 0, d)?;
-        // dx_t += Σ_h ds[t] kq_h / √e, '=' included
-        let d_scores = Matrix::rows(&b.d_scores, heads, (rows + 1) * heads);
-        let scaled = Product {
-            alpha: 1.0 / (e as f32).sqrt(),
-            ..self.product(rows + 1, heads, d)
-        };
-        self.record(
-            scaled.added(),
-            d_scores,
-            Matrix::rows(&b.kq, d, heads * d),
-            d_x,
-        );
-        let grid = [((p + 1) * d).div_ceil(64) as u64, 1];
-        self.dispatch(
-            &EMBED_GRAD,
-            &[p, d, stored, pos],
-            &[&b.d_x, &b.d_r, &b.d_xd_sum, &b.gradient],
-            grid,
-        );
-        for position in [0, 1] {
-            let of_position = Tall {
-                rows: p,
-                first: position * p * d,
-                ..all
-            };
-            self.sum(of_position, &b.gradient, pos + position * d, stored)?;
+        let (t, rows) = (self.tables, 2 * p);
+        let kq = Matrix::of(t.kq);
+        let mut level = Vec::new();
+        let mut eq = Vec::new();
+        for h in 0..heads {
+            let [d_q, d_v_eq] = [t.d_q, t.d_v_eq].map(|place| Matrix::of(place).at_row(h));
+            let d_v = Matrix::of_head(t.d_v, h, heads);
+            let d_value = self.gradient_of_head(Parameter::Value, h);
+            level.push(
+                Product::new(d, e, d_value)
+                    .plus(rows, Matrix::of(t.xd).t(), d_v)
+                    .plus(1, self.x_eq().t(), d_v_eq),
+            );
+            let d_query = self.gradient_of_head(Parameter::Query, h);
+            level.push(Product::new(d, e, d_query).plus(1, self.x_eq().t(), d_q));
+            let value = self.weight_of_head(Parameter::Value, h).t();
+            let query = self.weight_of_head(Parameter::Query, h).t();
+            let turned = Matrix::of(t.d_v_sums).at_row(2 * heads + h);
+            eq.extend([(d_v_eq, value), (turned, value), (d_q, query)]);
         }
-        Ok(())
+        for position in 0..2 {
+            let out = self.gradient(Parameter::PosEmbed).at_row(position);
+            let mut sum = Product::new(1, d, out);
+            for h in 0..heads {
+                let d_v = Matrix::of(t.d_v_sums).at_row(position * heads + h);
+                sum = sum.plus(e, d_v, self.weight_of_head(Parameter::Value, h).t());
+            }
+            let d_scores = Matrix::of(t.d_score_sums).at_row(position);
+            level.push(sum.plus(heads, d_scores, kq));
+        }
+        let of_eq = [(Parameter::Embed, p), (Parameter::PosEmbed, 2)];
+        for out in of_eq.map(|(parameter, row)| self.gradient(parameter).at_row(row)) {
+            let mut sum = Product::new(1, d, out);
+            for (gradient, weight) in &eq {
+                sum = sum.plus(e, *gradient, *weight);
+            }
+            let d_scores = Matrix::of(t.d_scores).at_row(rows);
+            level.push(
+                sum.plus(heads, d_scores, kq)
+                    .plus(1, self.ones(), Matrix::of(t.d_r)),
+            );
+        }
+        self.products(&level);
     }
 }

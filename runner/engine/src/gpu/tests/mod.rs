@@ -3,8 +3,10 @@
 //! Any adapter will do here, software too. Without one a test is skipped and says so, unless
 //! `GROKRUN_REQUIRE_GPU=1` makes that a failure.
 
+mod forward;
 mod kernels;
 mod probe;
+mod products;
 
 use super::*;
 use crate::cpu::CpuExecutor;
@@ -23,6 +25,16 @@ pub(super) fn adapter() -> Option<Adapter> {
         eprintln!("skipped: there is no adapter");
     }
     found
+}
+
+/// As [`GpuExecutor::new`], but keeps no kernels in the user's folder.
+fn open(
+    adapter: &Adapter,
+    program: Program,
+    cells: Vec<CellInput>,
+) -> Result<GpuExecutor, EngineError> {
+    let context = Context::open(adapter, None)?;
+    GpuExecutor::on(context, Variant::of(adapter.kind), program, cells)
 }
 
 const PLAIN: Shape = Shape {
@@ -126,7 +138,7 @@ fn every_stage_agrees_with_the_cpu() {
     let Some(adapter) = adapter() else { return };
     for shape in [PLAIN, ODD] {
         let cells = vec![cell(&shape, 3, 0), cell(&shape, 4, 1)];
-        let mut gpu = GpuExecutor::new(&adapter, Program::folded(shape), cells.clone()).unwrap();
+        let mut gpu = open(&adapter, Program::folded(shape), cells.clone()).unwrap();
         let mut cpu = CpuExecutor::new(Program::folded(shape), cells, Some(2)).unwrap();
         for stage in [Stage::Learn, Stage::Unfold, Stage::Step, Stage::Fold] {
             gpu.run_stage(stage).unwrap();
@@ -153,7 +165,7 @@ fn metrics_agree_with_the_cpu_for_twenty_epochs() {
     let Some(adapter) = adapter() else { return };
     for shape in [PLAIN, ODD] {
         let cells = vec![cell(&shape, 3, 0), cell(&shape, 4, 1)];
-        let mut gpu = GpuExecutor::new(&adapter, Program::folded(shape), cells.clone()).unwrap();
+        let mut gpu = open(&adapter, Program::folded(shape), cells.clone()).unwrap();
         let mut cpu = CpuExecutor::new(Program::folded(shape), cells, Some(1)).unwrap();
         let (g, c) = (gpu.run(20).unwrap(), cpu.run(20).unwrap());
         for (epoch, (g, c)) in g.iter().zip(&c).enumerate() {
@@ -174,9 +186,9 @@ fn metrics_agree_with_the_cpu_for_twenty_epochs() {
 fn the_same_bytes_whatever_the_batch_and_the_window() {
     let Some(adapter) = adapter() else { return };
     let program = || Program::folded(PLAIN);
-    let mut alone = GpuExecutor::new(&adapter, program(), vec![cell(&PLAIN, 4, 1)]).unwrap();
+    let mut alone = open(&adapter, program(), vec![cell(&PLAIN, 4, 1)]).unwrap();
     let cells = vec![cell(&PLAIN, 3, 0), cell(&PLAIN, 4, 1), cell(&PLAIN, 5, 2)];
-    let mut together = GpuExecutor::new(&adapter, program(), cells).unwrap();
+    let mut together = open(&adapter, program(), cells).unwrap();
     let mut apart = Vec::new();
     for _ in 0..5 {
         apart.extend(alone.run(3).unwrap());
@@ -193,15 +205,100 @@ fn the_same_bytes_whatever_the_batch_and_the_window() {
 fn a_state_continues_where_it_was() {
     let Some(adapter) = adapter() else { return };
     let first = cell(&ODD, 3, 0);
-    let mut whole = GpuExecutor::new(&adapter, Program::folded(ODD), vec![first.clone()]).unwrap();
+    let mut whole = open(&adapter, Program::folded(ODD), vec![first.clone()]).unwrap();
     let mut rows = whole.run(12).unwrap();
-    let mut before = GpuExecutor::new(&adapter, Program::folded(ODD), vec![first.clone()]).unwrap();
+    let mut before = open(&adapter, Program::folded(ODD), vec![first.clone()]).unwrap();
     before.run(5).unwrap();
     let state = before.state(0).unwrap();
     let again = CellInput { state, ..first };
-    let mut after = GpuExecutor::new(&adapter, Program::folded(ODD), vec![again]).unwrap();
+    let mut after = open(&adapter, Program::folded(ODD), vec![again]).unwrap();
     assert_eq!(after.run(7).unwrap(), rows.split_off(5));
     assert_eq!(after.state(0).unwrap(), whole.state(0).unwrap());
+}
+
+#[test]
+fn both_variants_give_the_same_bytes() {
+    let Some(adapter) = adapter() else { return };
+    for shape in [PLAIN, ODD] {
+        let train = |variant| {
+            let cells = vec![cell(&shape, 3, 0), cell(&shape, 4, 1)];
+            let program = Program::folded(shape);
+            let context = Context::open(&adapter, None).unwrap();
+            let mut gpu = GpuExecutor::on(context, variant, program, cells).unwrap();
+            let rows = gpu.run(6).unwrap();
+            (rows, gpu.state(0).unwrap(), gpu.state(1).unwrap())
+        };
+        assert_eq!(train(Variant::Registers), train(Variant::Tiles));
+    }
+}
+
+/// Whether kernels were compiled, came from a file, or the file is damaged: no difference.
+#[test]
+fn kept_kernels_give_the_same_bytes() {
+    let Some(adapter) = adapter() else { return };
+    let folder = std::env::temp_dir().join(format!("grokrun-kernels-{}", std::process::id()));
+    let train = |folder: Option<&std::path::Path>| {
+        let context = Context::open(&adapter, folder).unwrap();
+        let (program, variant) = (Program::folded(PLAIN), Variant::of(adapter.kind));
+        let mut gpu = GpuExecutor::on(context, variant, program, vec![cell(&PLAIN, 3, 0)]).unwrap();
+        gpu.run(3).unwrap()
+    };
+    let rows = train(None);
+    assert_eq!(train(Some(&folder)), rows, "kept for the first time");
+    assert_eq!(train(Some(&folder)), rows, "taken from the file");
+    let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let files: Vec<_> = files.map(|file| file.path()).collect();
+    let able = adapter
+        .raw
+        .features()
+        .contains(wgpu::Features::PIPELINE_CACHE);
+    assert_eq!(files.len(), usize::from(able), "{files:?}");
+    for file in files {
+        std::fs::write(file, "not kernels").unwrap();
+        assert_eq!(train(Some(&folder)), rows, "from a damaged file");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+#[test]
+fn an_epoch_is_at_most_fifteen_dispatches() {
+    let Some(adapter) = adapter() else { return };
+    let gpu = open(&adapter, Program::folded(ODD), vec![cell(&ODD, 3, 0)]).unwrap();
+    let count: usize = gpu.epoch_ranges().iter().map(Range::len).sum();
+    assert!(count <= 15, "{count} dispatches");
+    // Each is one of those that were recorded: nothing is left out of an epoch.
+    assert_eq!(count, gpu.dispatches.len());
+}
+
+#[test]
+fn results_do_not_depend_on_how_epochs_are_submitted() {
+    let Some(adapter) = adapter() else { return };
+    let train = |seconds: Option<f64>| {
+        let program = Program::folded(PLAIN);
+        let mut gpu = open(&adapter, program, vec![cell(&PLAIN, 3, 0)]).unwrap();
+        gpu.seconds_per_epoch = seconds;
+        (gpu.run(21).unwrap(), gpu.state(0).unwrap())
+    };
+    // One epoch a submission, five, and all at once.
+    let one = train(None);
+    assert_eq!(one, train(Some(CALL_SECONDS / (5 * SUBMISSIONS) as f64)));
+    assert_eq!(one, train(Some(1e-6)));
+}
+
+#[test]
+fn more_heads_than_a_workgroup_holds_are_refused() {
+    let Some(adapter) = adapter() else { return };
+    let shape = Shape {
+        modulus: 5,
+        d_model: 4,
+        heads: 1024,
+        d_head: 1,
+        d_mlp: 4,
+        ..PLAIN
+    };
+    let error = open(&adapter, Program::folded(shape), vec![cell(&shape, 3, 0)]);
+    let message = error.err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(message.contains("1024 heads"), "{message}");
 }
 
 #[test]
@@ -210,11 +307,11 @@ fn cells_that_do_not_fit_together_are_refused() {
     let mut cells = vec![cell(&PLAIN, 3, 0), cell(&PLAIN, 4, 1)];
     cells[1].state.epoch = 7;
     assert!(matches!(
-        GpuExecutor::new(&adapter, Program::folded(PLAIN), cells),
+        open(&adapter, Program::folded(PLAIN), cells),
         Err(EngineError::Data(_))
     ));
     assert!(matches!(
-        GpuExecutor::new(&adapter, Program::folded(PLAIN), vec![]),
+        open(&adapter, Program::folded(PLAIN), vec![]),
         Err(EngineError::Data(_))
     ));
 }

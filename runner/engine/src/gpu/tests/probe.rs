@@ -1,11 +1,13 @@
 //! Runs one kernel on its own, and makes up numbers for it.
 
-use grokrun_shaders::Kernel;
 use wgpu::Buffer;
 
+use super::super::arena::{Place, SLACK};
 use super::super::context::Context;
-use super::super::recorder::Recorder;
+use super::super::recorder::{Recorder, Specialised};
 use super::adapter;
+
+pub(super) const REPLICAS: usize = 2;
 
 /// An open device to run kernels on.
 pub(super) struct Probe {
@@ -15,13 +17,8 @@ pub(super) struct Probe {
 impl Probe {
     /// None, and the test says so, where there is no adapter and none is required.
     pub(super) fn open() -> Option<Probe> {
-        let context = Context::open(&adapter()?).unwrap();
+        let context = Context::open(&adapter()?, None).unwrap();
         Some(Probe { context })
-    }
-
-    pub(super) fn floats(&self, numbers: &[f64]) -> Buffer {
-        let narrow: Vec<f32> = numbers.iter().map(|x| *x as f32).collect();
-        self.context.filled("numbers", &narrow).unwrap()
     }
 
     pub(super) fn words(&self, words: &[u32]) -> Buffer {
@@ -35,9 +32,16 @@ impl Probe {
             .unwrap()
     }
 
-    pub(super) fn record(&self, record: impl FnOnce(&mut Recorder)) {
+    pub(super) fn run(
+        &self,
+        kernel: impl Into<Specialised>,
+        words: &[usize],
+        buffers: &[&Buffer],
+        grid: [usize; 3],
+    ) {
+        let words: Vec<u32> = words.iter().map(|word| *word as u32).collect();
         let mut recorder = Recorder::default();
-        record(&mut recorder);
+        recorder.dispatch(kernel, &words, buffers, grid.map(|n| n as u64));
         let dispatches = recorder.finish(&self.context).unwrap();
         let mut encoder = self
             .context
@@ -50,15 +54,31 @@ impl Probe {
         self.context.wait(submission).unwrap();
     }
 
-    pub(super) fn run(
-        &self,
-        kernel: &'static Kernel,
-        words: &[usize],
-        buffers: &[&Buffer],
-        grid: [usize; 3],
-    ) {
-        let words: Vec<u32> = words.iter().map(|word| *word as u32).collect();
-        self.record(|out| out.dispatch(kernel, &words, buffers, grid.map(|n| n as u64)));
+    /// The shelf as a buffer, with what tiles may read behind it.
+    pub(super) fn arena(&self, shelf: &Shelf) -> Buffer {
+        let mut all = shelf.replicas.concat();
+        all.resize(all.len() + 4 * SLACK, 0.0);
+        self.context.filled("arena", &all).unwrap()
+    }
+
+    /// The tables at a place, of each replica, and whether their padding is zeros.
+    pub(super) fn tables(&self, arena: &Buffer, shelf: &Shelf, place: Place) -> Vec<Vec<f64>> {
+        let all: Vec<f32> = self
+            .context
+            .read(arena, 0, 4 * REPLICAS * shelf.stride())
+            .unwrap();
+        let of = |replica: usize| {
+            let first = 4 * (replica * shelf.stride() + place.first);
+            let padded = &all[first..][..4 * place.len()];
+            let padding = |row: &[f32]| row[place.cols..].iter().all(|x| *x == 0.0);
+            assert!(
+                padded.chunks_exact(4 * place.fours()).all(padding),
+                "the padding of {place:?} is zeros"
+            );
+            let numbers = place.strip(padded);
+            numbers.into_iter().map(f64::from).collect()
+        };
+        (0..REPLICAS).map(of).collect()
     }
 
     pub(super) fn read(&self, buffer: &Buffer) -> Vec<f64> {
@@ -66,6 +86,48 @@ impl Probe {
         let narrow: Vec<f32> = self.context.read(buffer, 0, numbers).unwrap();
         narrow.into_iter().map(f64::from).collect()
     }
+}
+
+/// Tables one after another as they lie in an arena, for two replicas with other numbers.
+#[derive(Clone, Default)]
+pub(super) struct Shelf {
+    replicas: [Vec<f32>; REPLICAS],
+}
+
+impl Shelf {
+    /// A table `(rows, cols)`, padded with zeros.
+    pub(super) fn put(&mut self, [rows, cols]: [usize; 2], numbers: &[Vec<f64>]) -> Place {
+        let first = self.stride();
+        let place = Place { first, rows, cols };
+        for (replica, numbers) in self.replicas.iter_mut().zip(numbers) {
+            let narrow: Vec<f32> = numbers.iter().map(|x| *x as f32).collect();
+            assert_eq!(narrow.len(), rows * cols);
+            let mut padded = vec![0.0; 4 * place.len()];
+            place.pad(&narrow, &mut padded);
+            replica.extend(padded);
+        }
+        place
+    }
+
+    /// A table of numbers that no kernel writes, so that what was left out shows.
+    pub(super) fn blank(&mut self, [rows, cols]: [usize; 2]) -> Place {
+        let first = self.stride();
+        let place = Place { first, rows, cols };
+        for replica in &mut self.replicas {
+            replica.resize(4 * (first + place.len()), f32::MIN);
+        }
+        place
+    }
+
+    /// Fours of a replica.
+    pub(super) fn stride(&self) -> usize {
+        self.replicas[0].len() / 4
+    }
+}
+
+/// The same for each replica.
+pub(super) fn both(make: impl Fn(usize) -> Vec<f64>) -> Vec<Vec<f64>> {
+    (0..REPLICAS).map(make).collect()
 }
 
 /// `count` numbers between −1 and 1 that f32 holds exactly, others for each seed.

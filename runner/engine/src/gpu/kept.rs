@@ -1,0 +1,149 @@
+//! Compiled kernels kept between runs, in the user's cache folder, where the adapter can hand them
+//! out (Vulkan's pipeline caches). They only save time: without the folder, or with a file that is
+//! not whole or is another driver's, kernels are compiled as if there were none.
+
+#![expect(
+    unsafe_code,
+    reason = "wgpu takes a pipeline cache's bytes on trust; `create` says why these can be trusted"
+)]
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use wgpu::{AdapterInfo, Device, Features, PipelineCache, PipelineCacheDescriptor};
+
+/// Opens a file of ours; the number is the layout's version.
+const MAGIC: &[u8; 8] = b"grokrun1";
+
+/// The pipeline cache of a device, and where it is kept.
+pub(crate) struct Kept {
+    open: Option<(PipelineCache, PathBuf)>,
+    /// what the file held
+    before: Option<Vec<u8>>,
+}
+
+impl Kept {
+    /// What `folder` holds for an adapter; nothing is kept without a folder, or where the device was
+    /// opened without the feature.
+    pub(crate) fn open(device: &Device, info: &AdapterInfo, folder: Option<&Path>) -> Kept {
+        let able = device.features().contains(Features::PIPELINE_CACHE);
+        let name = wgpu::util::pipeline_cache_key(info).filter(|_| able);
+        let Some(path) = folder.zip(name).map(|(folder, name)| folder.join(name)) else {
+            return Kept {
+                open: None,
+                before: None,
+            };
+        };
+        let before = fs::read(&path).ok().and_then(|file| unseal(&file));
+        let cache = create(device, before.as_deref());
+        Kept {
+            open: Some((cache, path)),
+            before,
+        }
+    }
+
+    /// To hand to the pipelines that are made.
+    pub(crate) fn cache(&self) -> Option<&PipelineCache> {
+        self.open.as_ref().map(|(cache, _)| cache)
+    }
+
+    /// Writes the file, whole or not at all, if there is anything new. That it cannot be written
+    /// only means that the next run compiles again.
+    pub(crate) fn save(&self) {
+        let Some((cache, path)) = &self.open else {
+            return;
+        };
+        let data = cache.get_data();
+        if data.is_none() || data == self.before {
+            return;
+        }
+        // Nothing to report: see above.
+        let _ = data.map(|data| write(path, &seal(&data)));
+    }
+}
+
+fn create(device: &Device, data: Option<&[u8]>) -> PipelineCache {
+    let descriptor = PipelineCacheDescriptor {
+        label: Some("kernels"),
+        data,
+        fallback: true,
+    };
+    // SAFETY: the bytes must come from `PipelineCache::get_data`. `unseal` lets only those through
+    // that `seal` was given, unchanged; wgpu and the driver check that they are of this adapter and
+    // driver.
+    unsafe { device.create_pipeline_cache(&descriptor) }
+}
+
+/// The user's cache folder for this program, if the environment says where it is.
+pub(crate) fn user_folder() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    folder("XDG_CACHE_HOME")
+        .or_else(|| folder("LOCALAPPDATA"))
+        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("grokrun"))
+}
+
+/// FNV-1a: tells a damaged file from a whole one.
+fn sum(data: &[u8]) -> u64 {
+    data.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn seal(data: &[u8]) -> Vec<u8> {
+    [MAGIC, &sum(data).to_le_bytes()[..], data].concat()
+}
+
+/// What was sealed; none where a byte is missing or another.
+fn unseal(file: &[u8]) -> Option<Vec<u8>> {
+    let (expected, data) = file.strip_prefix(MAGIC)?.split_at_checked(8)?;
+    (sum(data).to_le_bytes() == expected).then(|| data.to_vec())
+}
+
+/// Through a file of this process's own, so that no other process reads half of it.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let own = path.with_extension(format!("{}.new", std::process::id()));
+    let written = fs::write(&own, bytes).and_then(|()| fs::rename(&own, path));
+    if written.is_err() {
+        // The first error is the one that counts.
+        let _ = fs::remove_file(&own);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_taken_whole_or_not_at_all() {
+        let data: Vec<u8> = (0..=255).collect();
+        let file = seal(&data);
+        assert_eq!(unseal(&file), Some(data));
+        for cut in [0, 7, 8, 15, 16, file.len() - 1] {
+            assert_eq!(unseal(&file[..cut]), None, "{cut} bytes");
+        }
+        for place in [0, 8, 16, file.len() - 1] {
+            let mut other = file.clone();
+            other[place] ^= 1;
+            assert_eq!(unseal(&other), None, "byte {place}");
+        }
+    }
+
+    #[test]
+    fn a_file_replaces_another_and_leaves_nothing_beside_it() {
+        let folder = env::temp_dir().join(format!("grokrun-kept-{}", std::process::id()));
+        let path = folder.join("deep").join("file");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.join("deep")).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

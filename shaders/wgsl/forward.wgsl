@@ -1,0 +1,484 @@
+// Everything that happens to a pair, for a tile of PAIRS pairs at once: attention, neurons, logits and
+// loss; and, where LEARN is set, the gradients of the logits, the neurons and the scores.
+//
+// A = softmax over the scores of a, b and '=' of each head;
+// pre = c + sum over heads of A0 U'[a] + A1 U'[b];
+// logits = act(pre) M + d + sum over heads of A0 D'[a] + A1 D'[b].
+// m = max l; S = sum over j != y of e^(l_j - m); Z = S + e^(l_y - m). The loss is log1p(S) where
+//   l_y = m, else (m - l_y) + log(Z); g = -S/Z at y and e^(l_j - m)/Z elsewhere, times scale. The label's
+//   class is left out of the sum, so nothing cancels however small the loss (science 1.8). The answer
+//   is the first class of the largest logit, as torch's argmax.
+// dpre = (g M^T) act'(pre). dA0 = U'[a].dpre + D'[a].g, dA1 the same with b; mean = A0 dA0 + A1 dA1;
+//   ds_a = A0 (dA0 - mean), ds_b = A1 (dA1 - mean), ds_= = -A2 mean.
+//
+// data: from `samples` on (replicas, total, 3): a, b, label. arena (replicas, stride), in fours; rows
+// are padded with 0 to whole fours (p4 fours of classes, f4 of neurons, h4 of heads, n4 of pairs):
+// scores (2p + 1, h4); U' (2p, heads, f4); D' (2p, heads, p4); c (f4); d (p4); M (f, p4), and its
+// transpose (p, f4); losses and right answers (n4) each; and for LEARN attention to a and b (total, 2,
+// h4), act(pre) and dpre (total, f4), g (total, p4), ds (heads, 3, n4).
+//
+// Grid: a workgroup PAIRS = 8 GROUPS pairs, x and y over the pairs from `first` (a multiple of 8) on, z
+// over replicas: LANES invocations along columns, four columns each, by GROUPS, eight pairs each. DEPTH fours of k pass through workgroup memory
+// at once; TILE = PAIRS DEPTH, WEIGHTS = 3 PAIRS heads, QUADS = PAIRS / 4. DEPTH >= LANES / 2.
+// Numerics: f32. The base comes last in pre, so that near zero, where a ReLU decides, it cancels exactly.
+// Each logit is one running sum over ascending k; sums over columns go over the four of an invocation,
+// then over invocations in order, so GROUPS and DEPTH change no bit.
+
+override LANES: u32 = 32u;
+override GROUPS: u32 = 1u;
+override DEPTH: u32 = 16u;
+override PAIRS: u32 = 8u;
+override QUADS: u32 = 2u;
+override TILE: u32 = 128u;
+override WEIGHTS: u32 = 96u;
+override LEARN: bool = true;
+override KIND: u32 = 1u;
+
+struct Params {
+    p: u32,
+    p4: u32,
+    f4: u32,
+    heads: u32,
+    h4: u32,
+    total: u32,
+    first: u32,
+    stride: u32,
+    samples: u32,
+    scores: u32,
+    neuron_rows: u32,
+    logit_rows: u32,
+    neuron_base: u32,
+    logit_base: u32,
+    m: u32,
+    m_flipped: u32,
+    losses: u32,
+    rights: u32,
+    attention: u32,
+    neurons: u32,
+    d_neurons: u32,
+    d_logits: u32,
+    d_scores: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> data: array<u32>;
+@group(0) @binding(2) var<storage, read_write> arena: array<vec4f>;
+
+//#include exp
+//#include activation
+
+// Beyond the last class.
+const LOWEST = -3.0e38;
+
+// (PAIRS, DEPTH) fours of the left operand; between products, what invocations tell each other.
+var<workgroup> tile: array<vec4f, TILE>;
+// (PAIRS, 3, heads)
+var<workgroup> weights: array<f32, WEIGHTS>;
+var<workgroup> row_a: array<u32, PAIRS>;
+var<workgroup> row_b: array<u32, PAIRS>;
+var<workgroup> label: array<u32, PAIRS>;
+// the label's logit
+var<workgroup> own: array<f32, PAIRS>;
+// m, S and scale / Z of four pairs each
+var<workgroup> largest: array<vec4f, QUADS>;
+var<workgroup> others: array<vec4f, QUADS>;
+var<workgroup> factor: array<vec4f, QUADS>;
+
+// sum over heads of A0 table[a] + A1 table[b] of a pair of the tile, at a four of columns.
+fn gather(i: u32, table: u32, width: u32, column: u32) -> vec4f {
+    let heads = params.heads;
+    let of_a = table + row_a[i] * heads * width + column;
+    let of_b = table + row_b[i] * heads * width + column;
+    let weight = i * 3u * heads;
+    var sum = vec4f();
+    for (var h = 0u; h < heads; h++) {
+        sum = fma(vec4f(weights[weight + h]), arena[of_a + h * width], sum);
+        sum = fma(vec4f(weights[weight + heads + h]), arena[of_b + h * width], sum);
+    }
+    return sum;
+}
+
+// The parts of U'[a].dpre + D'[a].g, and of b, that this invocation's columns are.
+fn along(i: u32, pair: u32, base: u32, h: u32, lane: u32) -> vec2f {
+    var sum = vec2f();
+    if pair >= params.total {
+        return sum;
+    }
+    let a = row_a[i] * params.heads + h;
+    let b = row_b[i] * params.heads + h;
+    let f4 = params.f4;
+    let p4 = params.p4;
+    for (var j = lane; j < f4; j += LANES) {
+        let value = arena[base + params.d_neurons + pair * f4 + j];
+        let table = base + params.neuron_rows + j;
+        sum += vec2f(dot(value, arena[table + a * f4]), dot(value, arena[table + b * f4]));
+    }
+    for (var j = lane; j < p4; j += LANES) {
+        let value = arena[base + params.d_logits + pair * p4 + j];
+        let table = base + params.logit_rows + j;
+        sum += vec2f(dot(value, arena[table + a * p4]), dot(value, arena[table + b * p4]));
+    }
+    return sum;
+}
+
+fn step(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -> vec4f {
+    return fma(vec4f(a.w), b3, fma(vec4f(a.z), b2, fma(vec4f(a.y), b1, fma(vec4f(a.x), b0, sum))));
+}
+
+fn masked(logits: vec4f, column: u32) -> vec4f {
+    return select(vec4f(LOWEST), logits, vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(params.p));
+}
+
+fn largest_of(x: vec4f) -> f32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// The class of the first of the largest of four.
+fn place_of(x: vec4f, largest: f32, column: u32) -> f32 {
+    let from_z = select(3.0, 2.0, x.z == largest);
+    return f32(column * 4u) + select(select(from_z, 1.0, x.y == largest), 0.0, x.x == largest);
+}
+
+// The sum of e^(l - m) over four classes without the label's.
+fn others_of(x: vec4f, m: f32, y: u32, column: u32) -> f32 {
+    let e = exp_accurate(x - m);
+    let kept = select(e, vec4f(), vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u) == vec4u(y));
+    return (kept.x + kept.y) + (kept.z + kept.w);
+}
+
+@compute @workgroup_size(LANES, GROUPS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) local: vec3u) {
+    let size = LANES * GROUPS;
+    let lane = local.y * LANES + local.x;
+    let total = params.total;
+    let first_pair = params.first + (group.y * groups.x + group.x) * PAIRS;
+    // Uniform in the workgroup, so the barriers below are reached by all or none.
+    if first_pair >= total {
+        return;
+    }
+    let base = group.z * params.stride;
+    let heads = params.heads;
+    let p4 = params.p4;
+    let f4 = params.f4;
+    let n4 = (total + 3u) / 4u;
+    // This invocation's eight pairs, in the tile and in all.
+    let row = local.y * 8u;
+    let pair = first_pair + row;
+
+    // The pairs and their attention. Beyond the last pair it is computed again and not kept.
+    for (var i = lane; i < PAIRS; i += size) {
+        let at = params.samples + (group.z * total + min(first_pair + i, total - 1u)) * 3u;
+        row_a[i] = data[at];
+        row_b[i] = params.p + data[at + 1u];
+        label[i] = data[at + 2u];
+    }
+    workgroupBarrier();
+    for (var item = lane; item < PAIRS * params.h4; item += size) {
+        let i = item / params.h4;
+        let h4 = item % params.h4;
+        let scores = base + params.scores + h4;
+        let to_a = arena[scores + row_a[i] * params.h4];
+        let to_b = arena[scores + row_b[i] * params.h4];
+        let to_eq = arena[scores + 2u * params.p * params.h4];
+        let most = max(max(to_a, to_b), to_eq);
+        let a = exp_accurate(to_a - most);
+        let b = exp_accurate(to_b - most);
+        let eq = exp_accurate(to_eq - most);
+        let sum = a + b + eq;
+        let of_a = a / sum;
+        let of_b = b / sum;
+        let of_eq = eq / sum;
+        let at = i * 3u * heads + h4 * 4u;
+        for (var c = 0u; c < min(4u, heads - h4 * 4u); c++) {
+            weights[at + c] = of_a[c];
+            weights[at + heads + c] = of_b[c];
+            weights[at + 2u * heads + c] = of_eq[c];
+        }
+        if LEARN && first_pair + i < total {
+            let out = base + params.attention + (first_pair + i) * 2u * params.h4 + h4;
+            let kept = vec4u(h4 * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(heads);
+            arena[out] = select(vec4f(), of_a, kept);
+            arena[out + params.h4] = select(vec4f(), of_b, kept);
+        }
+    }
+    workgroupBarrier();
+
+    // Only the first QUADS invocations use these: of four pairs each.
+    var top = vec4f(-3.4e38);
+    var place = vec4f();
+    var rest = vec4f();
+    // Where this invocation's words of its first four pairs stand, and of its second four.
+    let low = row / 4u * LANES + local.x;
+    let high = low + LANES;
+
+    for (var columns = 0u; columns < p4; columns += LANES) {
+        let column = columns + local.x;
+        let read = min(column, p4 - 1u);
+        var l0 = vec4f();
+        var l1 = vec4f();
+        var l2 = vec4f();
+        var l3 = vec4f();
+        var l4 = vec4f();
+        var l5 = vec4f();
+        var l6 = vec4f();
+        var l7 = vec4f();
+        for (var k = 0u; k < f4; k += DEPTH) {
+            for (var item = lane; item < TILE; item += size) {
+                let i = item / DEPTH;
+                let j = k + item % DEPTH;
+                if j < f4 {
+                    let pre = gather(i, base + params.neuron_rows, f4, j) + arena[base + params.neuron_base + j];
+                    if LEARN && columns == 0u && first_pair + i < total {
+                        arena[base + params.neurons + (first_pair + i) * f4 + j] = pre;
+                    }
+                    tile[item] = activate(pre, KIND);
+                }
+            }
+            workgroupBarrier();
+            var b = base + params.m + k * 4u * p4 + read;
+            for (var i = 0u; i < min(DEPTH, f4 - k); i++) {
+                let at = row * DEPTH + i;
+                let b0 = arena[b];
+                let b1 = arena[b + p4];
+                let b2 = arena[b + 2u * p4];
+                let b3 = arena[b + 3u * p4];
+                b += 4u * p4;
+                l0 = step(l0, tile[at], b0, b1, b2, b3);
+                l1 = step(l1, tile[at + DEPTH], b0, b1, b2, b3);
+                l2 = step(l2, tile[at + 2u * DEPTH], b0, b1, b2, b3);
+                l3 = step(l3, tile[at + 3u * DEPTH], b0, b1, b2, b3);
+                l4 = step(l4, tile[at + 4u * DEPTH], b0, b1, b2, b3);
+                l5 = step(l5, tile[at + 5u * DEPTH], b0, b1, b2, b3);
+                l6 = step(l6, tile[at + 6u * DEPTH], b0, b1, b2, b3);
+                l7 = step(l7, tile[at + 7u * DEPTH], b0, b1, b2, b3);
+            }
+            workgroupBarrier();
+        }
+        let rows = base + params.logit_rows;
+        let d = arena[base + params.logit_base + read];
+        l0 = masked(gather(row, rows, p4, read) + d + l0, column);
+        l1 = masked(gather(row + 1u, rows, p4, read) + d + l1, column);
+        l2 = masked(gather(row + 2u, rows, p4, read) + d + l2, column);
+        l3 = masked(gather(row + 3u, rows, p4, read) + d + l3, column);
+        l4 = masked(gather(row + 4u, rows, p4, read) + d + l4, column);
+        l5 = masked(gather(row + 5u, rows, p4, read) + d + l5, column);
+        l6 = masked(gather(row + 6u, rows, p4, read) + d + l6, column);
+        l7 = masked(gather(row + 7u, rows, p4, read) + d + l7, column);
+        keep_own(row, column, l0);
+        keep_own(row + 1u, column, l1);
+        keep_own(row + 2u, column, l2);
+        keep_own(row + 3u, column, l3);
+        keep_own(row + 4u, column, l4);
+        keep_own(row + 5u, column, l5);
+        keep_own(row + 6u, column, l6);
+        keep_own(row + 7u, column, l7);
+        if LEARN {
+            keep_logits(base, pair, column, l0);
+            keep_logits(base, pair + 1u, column, l1);
+            keep_logits(base, pair + 2u, column, l2);
+            keep_logits(base, pair + 3u, column, l3);
+            keep_logits(base, pair + 4u, column, l4);
+            keep_logits(base, pair + 5u, column, l5);
+            keep_logits(base, pair + 6u, column, l6);
+            keep_logits(base, pair + 7u, column, l7);
+        }
+        // m and its class so far
+        let m0 = vec4f(largest_of(l0), largest_of(l1), largest_of(l2), largest_of(l3));
+        let m1 = vec4f(largest_of(l4), largest_of(l5), largest_of(l6), largest_of(l7));
+        tile[2u * low] = m0;
+        tile[2u * low + 1u] = vec4f(place_of(l0, m0.x, column), place_of(l1, m0.y, column), place_of(l2, m0.z, column), place_of(l3, m0.w, column));
+        tile[2u * high] = m1;
+        tile[2u * high + 1u] = vec4f(place_of(l4, m1.x, column), place_of(l5, m1.y, column), place_of(l6, m1.z, column), place_of(l7, m1.w, column));
+        workgroupBarrier();
+        if lane < QUADS {
+            let before = top;
+            for (var i = 0u; i < LANES; i++) {
+                let value = tile[2u * (lane * LANES + i)];
+                let larger = value > top;
+                place = select(place, tile[2u * (lane * LANES + i) + 1u], larger);
+                top = select(top, value, larger);
+            }
+            rest *= exp_accurate(before - top);
+            largest[lane] = top;
+        }
+        workgroupBarrier();
+        // S so far
+        let m_low = largest[row / 4u];
+        let m_high = largest[row / 4u + 1u];
+        tile[low] = vec4f(
+            others_of(l0, m_low.x, label[row], column),
+            others_of(l1, m_low.y, label[row + 1u], column),
+            others_of(l2, m_low.z, label[row + 2u], column),
+            others_of(l3, m_low.w, label[row + 3u], column));
+        tile[high] = vec4f(
+            others_of(l4, m_high.x, label[row + 4u], column),
+            others_of(l5, m_high.y, label[row + 5u], column),
+            others_of(l6, m_high.z, label[row + 6u], column),
+            others_of(l7, m_high.w, label[row + 7u], column));
+        workgroupBarrier();
+        if lane < QUADS {
+            for (var i = 0u; i < LANES; i++) {
+                rest += tile[lane * LANES + i];
+            }
+        }
+        workgroupBarrier();
+    }
+
+    if lane < QUADS && first_pair + lane * 4u < total {
+        let y = vec4f(own[lane * 4u], own[lane * 4u + 1u], own[lane * 4u + 2u], own[lane * 4u + 3u]);
+        let labels = vec4f(vec4u(label[lane * 4u], label[lane * 4u + 1u], label[lane * 4u + 2u], label[lane * 4u + 3u]));
+        let z = rest + exp_accurate(y - top);
+        var loss = vec4f();
+        for (var c = 0u; c < 4u; c++) {
+            if y[c] == top[c] {
+                loss[c] = log1p_accurate(rest[c]);
+            } else {
+                loss[c] = (top[c] - y[c]) + log(z[c]);
+            }
+        }
+        let kept = vec4u(first_pair + lane * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(total);
+        let at = first_pair / 4u + lane;
+        arena[base + params.losses + at] = select(vec4f(), loss, kept);
+        arena[base + params.rights + at] = select(vec4f(), vec4f(1.0), kept & (place == labels));
+        others[lane] = rest;
+        factor[lane] = params.scale / z;
+    }
+    if !LEARN {
+        return;
+    }
+    workgroupBarrier();
+
+    // g, in the place of the logits that this same invocation left there.
+    for (var column = local.x; column < p4; column += LANES) {
+        for (var i = 0u; i < min(8u, total - min(pair, total)); i++) {
+            let c = i % 4u;
+            let q = (row + i) / 4u;
+            let at = base + params.d_logits + (pair + i) * p4 + column;
+            let e = exp_accurate(arena[at] - largest[q][c]) * factor[q][c];
+            let at_label = vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u) == vec4u(label[row + i]);
+            arena[at] = select(e, vec4f(-others[q][c] * factor[q][c]), at_label);
+        }
+    }
+    storageBarrier();
+    workgroupBarrier();
+
+    // dpre
+    for (var columns = 0u; columns < f4; columns += LANES) {
+        let column = columns + local.x;
+        let read = min(column, f4 - 1u);
+        var d0 = vec4f();
+        var d1 = vec4f();
+        var d2 = vec4f();
+        var d3 = vec4f();
+        var d4 = vec4f();
+        var d5 = vec4f();
+        var d6 = vec4f();
+        var d7 = vec4f();
+        for (var k = 0u; k < p4; k += DEPTH) {
+            // All of g in one tile stays there.
+            if columns == 0u || p4 > DEPTH {
+                for (var item = lane; item < TILE; item += size) {
+                    let i = item / DEPTH;
+                    let j = k + item % DEPTH;
+                    if j < p4 {
+                        let s = min(first_pair + i, total - 1u);
+                        tile[item] = arena[base + params.d_logits + s * p4 + j];
+                    }
+                }
+                workgroupBarrier();
+            }
+            var b = base + params.m_flipped + k * 4u * f4 + read;
+            for (var i = 0u; i < min(DEPTH, p4 - k); i++) {
+                let at = row * DEPTH + i;
+                let b0 = arena[b];
+                let b1 = arena[b + f4];
+                let b2 = arena[b + 2u * f4];
+                let b3 = arena[b + 3u * f4];
+                b += 4u * f4;
+                d0 = step(d0, tile[at], b0, b1, b2, b3);
+                d1 = step(d1, tile[at + DEPTH], b0, b1, b2, b3);
+                d2 = step(d2, tile[at + 2u * DEPTH], b0, b1, b2, b3);
+                d3 = step(d3, tile[at + 3u * DEPTH], b0, b1, b2, b3);
+                d4 = step(d4, tile[at + 4u * DEPTH], b0, b1, b2, b3);
+                d5 = step(d5, tile[at + 5u * DEPTH], b0, b1, b2, b3);
+                d6 = step(d6, tile[at + 6u * DEPTH], b0, b1, b2, b3);
+                d7 = step(d7, tile[at + 7u * DEPTH], b0, b1, b2, b3);
+            }
+            if p4 > DEPTH {
+                workgroupBarrier();
+            }
+        }
+        keep_neurons(base, pair, column, d0);
+        keep_neurons(base, pair + 1u, column, d1);
+        keep_neurons(base, pair + 2u, column, d2);
+        keep_neurons(base, pair + 3u, column, d3);
+        keep_neurons(base, pair + 4u, column, d4);
+        keep_neurons(base, pair + 5u, column, d5);
+        keep_neurons(base, pair + 6u, column, d6);
+        keep_neurons(base, pair + 7u, column, d7);
+    }
+
+    // ds, from columns that this same invocation left in dpre and g.
+    for (var h = 0u; h < heads; h++) {
+        workgroupBarrier();
+        for (var half = 0u; half < 2u; half++) {
+            var to_a = vec4f();
+            var to_b = vec4f();
+            for (var c = 0u; c < 4u; c++) {
+                let sum = along(row + half * 4u + c, pair + half * 4u + c, base, h, local.x);
+                to_a[c] = sum.x;
+                to_b[c] = sum.y;
+            }
+            let at = 2u * (low + half * LANES);
+            tile[at] = to_a;
+            tile[at + 1u] = to_b;
+        }
+        workgroupBarrier();
+        if lane < QUADS && first_pair + lane * 4u < total {
+            var to_a = vec4f();
+            var to_b = vec4f();
+            for (var i = 0u; i < LANES; i++) {
+                to_a += tile[2u * (lane * LANES + i)];
+                to_b += tile[2u * (lane * LANES + i) + 1u];
+            }
+            let at = lane * 12u * heads + h;
+            let pairs = vec4u(at, at + 3u * heads, at + 6u * heads, at + 9u * heads);
+            let a0 = weights_of(pairs);
+            let a1 = weights_of(pairs + heads);
+            let a2 = weights_of(pairs + 2u * heads);
+            let mean = a0 * to_a + a1 * to_b;
+            let kept = vec4u(first_pair + lane * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(total);
+            let out = base + params.d_scores + h * 3u * n4 + first_pair / 4u + lane;
+            arena[out] = select(vec4f(), a0 * (to_a - mean), kept);
+            arena[out + n4] = select(vec4f(), a1 * (to_b - mean), kept);
+            arena[out + 2u * n4] = select(vec4f(), -a2 * mean, kept);
+        }
+    }
+}
+
+fn weights_of(at: vec4u) -> vec4f {
+    return vec4f(weights[at.x], weights[at.y], weights[at.z], weights[at.w]);
+}
+
+fn keep_own(i: u32, column: u32, logits: vec4f) {
+    if label[i] / 4u == column {
+        own[i] = logits[label[i] % 4u];
+    }
+}
+
+fn keep_logits(base: u32, pair: u32, column: u32, logits: vec4f) {
+    if pair < params.total && column < params.p4 {
+        arena[base + params.d_logits + pair * params.p4 + column] = logits;
+    }
+}
+
+// dpre from its part before the activation's slope; act(pre) in the place of pre.
+fn keep_neurons(base: u32, pair: u32, column: u32, gradient: vec4f) {
+    if pair < params.total && column < params.f4 {
+        let at = pair * params.f4 + column;
+        let pre = arena[base + params.neurons + at];
+        arena[base + params.d_neurons + at] = gradient * slope(pre, KIND);
+        arena[base + params.neurons + at] = activate(pre, KIND);
+    }
+}
