@@ -1,5 +1,6 @@
 //! What a cell takes before anything of it is made: memory, files and operations, in closed form.
 
+use crate::operations::Operations;
 use crate::shape::Shape;
 
 /// The needs of some replicas of one shape that train together. All sizes are upper bounds within
@@ -38,6 +39,7 @@ impl Estimate {
     /// The needs of `replicas` cells with this many pairs each.
     pub fn new(shape: &Shape, train: usize, test: usize, replicas: usize) -> Estimate {
         let s = Sizes::new(shape);
+        let multiply_adds = Operations::new(shape, train, test).multiply_adds();
         let (train, test, replicas) = (train as u64, test as u64, replicas as u64);
         let times = |bytes: u64| bytes.saturating_mul(replicas);
         let numbers = s.stored.saturating_mul(F32);
@@ -49,7 +51,7 @@ impl Estimate {
             largest_buffer: s.largest(train).saturating_mul(F32),
             state_bytes: numbers.saturating_mul(3).saturating_add(HEADER),
             checkpoint_bytes: numbers.saturating_add(zero_biases * F32 + HEADER),
-            flops_per_epoch: 2.0 * s.multiply_adds(train as f64, test as f64) * replicas as f64,
+            flops_per_epoch: 2.0 * multiply_adds * replicas as f64,
         }
     }
 }
@@ -160,18 +162,6 @@ impl Sizes {
             .max(parts)
             .max(rows)
             .max(self.stored)
-    }
-
-    /// DESIGN.md, "The model, exactly": a forward pass, twice that again for the backward pass of
-    /// the product with M, eight rows a pair, and the fold with its backward.
-    fn multiply_adds(&self, train: f64, test: f64) -> f64 {
-        let [p, d, heads, e, f] = [self.p, self.d, self.heads, self.e, self.f].map(|x| x as f64);
-        let product = f * p;
-        let rows = 2.0 * heads * (f + p);
-        let forward = (train + test) * (product + rows);
-        let backward = train * (2.0 * product + 2.0 * rows);
-        let fold = 2.0 * p * heads * e * (d + f + p) + heads * e * d * (f + p) + d * f * p;
-        forward + backward + 3.0 * fold
     }
 }
 
