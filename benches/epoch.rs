@@ -10,8 +10,8 @@ use std::fmt;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use grokrun_engine::{
-    Activation, Backend, CellInput, Choice, Executor, InitScheme, ModelState, Pairs, Program,
-    Recipe, Sample, Shape, Stage, choose_backend, initial_parameters, open,
+    Activation, Backend, CellInput, Choice, Executor, InitScheme, ModelState, Operations, Pairs,
+    Program, Recipe, Sample, Shape, Stage, choose_backend, initial_parameters, open,
 };
 
 fn main() {
@@ -137,11 +137,43 @@ fn epochs(
         .bench_local(|| executor.run(each).expect("the executor runs"));
 }
 
-fn stages(bencher: Bencher<'_, '_>, choice: Option<Choice>, stage: Stage) {
+/// A stage of an epoch of a size.
+#[derive(Clone, Copy)]
+struct Part(Size, Stage);
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.0.name, self.1)
+    }
+}
+
+fn parts() -> impl Iterator<Item = Part> {
+    SIZES
+        .into_iter()
+        .flat_map(|size| Stage::ALL.map(|stage| Part(size, stage)))
+}
+
+/// An item is a multiply-add that the stage counts (`grokrun_engine::Operations`), so that its rate
+/// can be held against the floor of benches/peak.rs; AdamW counts parameters.
+fn stages(bencher: Bencher<'_, '_>, choice: Option<Choice>, Part(size, stage): Part) {
     let Some(choice) = choice else { return };
-    let mut executor = SIZES[2].open(&choice, 1);
+    let cell = size.cell();
+    let (train, test) = (cell.pairs.train().len(), cell.pairs.test().len());
+    let [all, learn, evaluate] = [(train, test), (train, 0), (0, test)]
+        .map(|(train, test)| Operations::new(&size.shape, train, test));
+    let items = match stage {
+        // The gradients of the tables take twice what the tables do.
+        Stage::Fold => all.fold / 3.0,
+        Stage::Unfold => all.fold * 2.0 / 3.0,
+        Stage::Learn => learn.forward + learn.backward + learn.gather,
+        Stage::Evaluate => evaluate.forward + evaluate.gather,
+        Stage::Step => all.parameters,
+    };
+    let mut executor = size.open(&choice, 1);
     executor.run(1).expect("the executor runs");
-    bencher.bench_local(|| executor.run_stage(stage).expect("the stage runs"));
+    bencher
+        .counter(ItemsCount::new(items as u64))
+        .bench_local(|| executor.run_stage(stage).expect("the stage runs"));
 }
 
 /// One epoch a call: train step and test evaluation. An item is an epoch of a cell.
@@ -187,18 +219,19 @@ mod epoch_of_two_cells {
     }
 }
 
-/// The stages of a mult113 epoch.
+/// The stages of an epoch, which are the units that both executors share: each is one tiled function
+/// on the CPU, and some kernels on a GPU.
 #[divan::bench_group(sample_size = 1)]
 mod stage {
     use super::*;
 
-    #[divan::bench(args = Stage::ALL)]
-    fn cpu(bencher: Bencher<'_, '_>, stage: Stage) {
-        stages(bencher, super::cpu(), stage);
+    #[divan::bench(args = parts())]
+    fn cpu(bencher: Bencher<'_, '_>, part: Part) {
+        stages(bencher, super::cpu(), part);
     }
 
-    #[divan::bench(args = Stage::ALL, sample_count = 10)]
-    fn gpu(bencher: Bencher<'_, '_>, stage: Stage) {
-        stages(bencher, super::gpu(), stage);
+    #[divan::bench(args = parts(), sample_count = 10)]
+    fn gpu(bencher: Bencher<'_, '_>, part: Part) {
+        stages(bencher, super::gpu(), part);
     }
 }

@@ -166,6 +166,58 @@ fn check_prints_the_plan_and_writes_nothing() {
 }
 
 #[test]
+fn check_keeps_its_calibration_and_says_so() {
+    let bench = Bench::new(SMALL);
+    let check = |cache: &str, more: &[&'static str]| {
+        let arguments = [&["check", "small.toml", "--backend", "cpu"], more].concat();
+        let mut command = bench.command(&arguments);
+        let done = command
+            .env("GROKRUN_CACHE_DIR", bench.path().join(cache))
+            .output();
+        let done = done.unwrap();
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        let said = String::from_utf8(done.stdout).unwrap();
+        (said, String::from_utf8(done.stderr).unwrap())
+    };
+    let file = bench.path().join("cache/calibration.json");
+    assert!(check("cache", &[]).0.contains("measured just now, kept in"));
+    let first = std::fs::read_to_string(&file).unwrap();
+    let (again, notes) = check("cache", &[]);
+    assert!(
+        again.contains(" ago, kept in") && again.contains("--calibrate"),
+        "{again}"
+    );
+    assert!(
+        !notes.contains("is damaged") && !notes.contains("not kept"),
+        "{notes}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
+    // What cannot be read is said, and made again.
+    std::fs::write(&file, &first[..first.len() / 2]).unwrap();
+    let (after, notes) = check("cache", &[]);
+    assert!(after.contains("measured just now"), "{after}");
+    assert!(notes.contains("is damaged"), "{notes}");
+    // Asked for, it is measured again; an analysis that is new is measured beside what is kept.
+    assert!(
+        check("cache", &["--calibrate"])
+            .0
+            .contains("measured just now")
+    );
+    let analysed = check("cache", &["--set", "analysis.commutativity.every=10"]).0;
+    assert!(
+        analysed.contains(" ago, kept in") && analysed.contains("analyses"),
+        "{analysed}"
+    );
+    // A folder that cannot be made is no error.
+    let (unkept, notes) = check("small.toml/cache", &[]);
+    assert!(unkept.contains("about "), "{unkept}");
+    assert!(
+        notes.contains("not kept") && notes.contains("files"),
+        "{notes}"
+    );
+}
+
+#[test]
 fn devices_lists_the_cpu_and_what_auto_takes() {
     let bench = Bench::new(SMALL);
     let devices = bench.run(&["devices"]).exits(0);

@@ -48,6 +48,11 @@ impl Bench {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grokrun"));
         command
             .current_dir(self.path())
+            // One calibration serves all tests, and none of the user's is touched.
+            .env(
+                "GROKRUN_CACHE_DIR",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"),
+            )
             .args(args)
             .stdin(Stdio::null());
         command

@@ -180,6 +180,10 @@ pub(crate) struct RunArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+
+    /// Measure this device again, rather than use what was kept of an earlier time
+    #[arg(long)]
+    pub(crate) calibrate: bool,
 }
 
 #[derive(Args, Debug)]

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use grokrun_session::{Preview, Survey, size_in_words};
+use grokrun_session::{Analyses, Preview, Survey, Time, size_in_words};
 
 use crate::args::CheckArgs;
-use crate::output::{Failure, print, table};
+use crate::output::{Failure, print, say, table};
 use crate::progress::duration;
+use crate::show::age_in_words;
 use crate::{plugins, spec};
 
 /// At most so many cells are listed.
@@ -17,11 +18,13 @@ const LISTED: usize = 12;
 /// # Errors
 /// When the spec is wrong, does not fit the machine, or the device fails.
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let spec = spec::read(&args.spec, &plugins::registry(&args.spec.plugins))?;
+    let registry = plugins::registry(&args.spec.plugins);
+    let spec = spec::read(&args.spec, &registry)?;
     let plan = &spec.plan;
+    let analyses = Analyses::new(&registry, &plan.analyses);
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;
-    let preview = Preview::new(plan, &survey, &choice)?;
+    let preview = Preview::new(plan, &survey, &choice, &analyses, args.calibrate)?;
 
     let heading = [
         "cell",
@@ -44,11 +47,6 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     if plan.cells.len() > LISTED {
         out.push_str(&format!("… and {} more cells\n", plan.cells.len() - LISTED));
     }
-    let slowest = preview
-        .seconds_per_epoch
-        .iter()
-        .copied()
-        .fold(0.0, f64::max);
     let device_memory = match preview.device_bytes {
         0 => String::new(),
         bytes => format!(", {} on the device", size_in_words(bytes)),
@@ -64,24 +62,67 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
             format!("{}{device_memory}", size_in_words(preview.host_bytes)),
         ),
         line("disk", size_in_words(preview.disk_bytes)),
-        line(
-            "time",
-            format!(
-                "about {} ({:.2} ms an epoch{}, measured now)",
-                duration(preview.seconds),
-                1e3 * slowest,
-                if preview.batches.len() > 1 {
-                    " of the slowest batch"
-                } else {
-                    ""
-                },
-            ),
-        ),
+        line("time", time(&preview.time)),
+        line("", basis(&preview)),
     ]));
+    for note in &preview.notes {
+        say(format!("note: {note}"));
+    }
     print(&out)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn line(name: &str, value: String) -> Vec<String> {
     vec![name.to_owned(), value]
+}
+
+/// All of it, and where it goes.
+fn time(time: &Time) -> String {
+    let slowest = time.epochs.iter().copied().fold(0.0, f64::max);
+    let of_slowest = match time.epochs.len() {
+        0 | 1 => "",
+        _ => " of the slowest batch",
+    };
+    let mut parts = vec![format!(
+        "training {} at {:.3} ms an epoch{of_slowest}",
+        precise(time.training),
+        1e3 * slowest
+    )];
+    parts.push(format!("files {}", precise(time.files)));
+    if time.analyses > 0.0 {
+        let (busy, waiting) = (precise(time.analyses), precise(time.waiting));
+        parts.push(format!(
+            "analyses {waiting} (of {busy} on one core, the rest beside training)"
+        ));
+    }
+    parts.push(format!("start and report {}", precise(time.ends)));
+    format!(
+        "about {}, {} of core time: {}",
+        precise(time.seconds),
+        precise(time.cores),
+        parts.join(", ")
+    )
+}
+
+/// What the time rests on.
+fn basis(preview: &Preview) -> String {
+    let measured = match preview.calibrated {
+        None => "measured just now".to_owned(),
+        Some(age) => format!("measured {} ago", age_in_words(age)),
+    };
+    let kept = match &preview.kept {
+        Some(path) => format!("kept in {}", path.display()),
+        None => "not kept".to_owned(),
+    };
+    format!(
+        "predicted from operations, on a machine that does nothing else and without early stops; {measured}, {kept}; --calibrate measures again"
+    )
+}
+
+/// Seconds with two decimals where whole ones say too little.
+fn precise(seconds: f64) -> String {
+    match seconds < 10.0 {
+        true => format!("{seconds:.2} s"),
+        false => duration(seconds),
+    }
 }

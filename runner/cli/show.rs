@@ -226,7 +226,11 @@ fn touched(run: &Path) -> SystemTime {
 }
 
 fn age(touched: SystemTime) -> String {
-    let seconds = touched.elapsed().map_or(0, |age| age.as_secs());
+    age_in_words(touched.elapsed().map_or(0, |age| age.as_secs()))
+}
+
+/// 42 s, 5 min, 3 h, 2 days.
+pub(crate) fn age_in_words(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds / 60),

@@ -71,6 +71,25 @@ impl Choice {
         matches!(self.processor, Processor::Cpu)
     }
 
+    /// What tells this processor from every other, its driver included: a time that was measured on
+    /// one of this identity holds for it alone.
+    pub fn identity(&self) -> String {
+        match &self.processor {
+            Processor::Cpu => self.to_string(),
+            Processor::Gpu(adapter) => format!("{}, driver {}", adapter.describe(), adapter.driver),
+        }
+    }
+
+    /// Threads of the host that training computes on: none on a GPU, all cores where a software
+    /// adapter plays one.
+    pub fn threads(&self) -> usize {
+        match &self.processor {
+            Processor::Gpu(adapter) if adapter.kind != Kind::Software => 0,
+            Processor::Gpu(_) => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            Processor::Cpu => threads(),
+        }
+    }
+
     /// How many cells like this should train together. On a CPU one a core, which needs no
     /// synchronisation; on a GPU as many as its buffers hold. Either way no more than fit half of
     /// the host's free memory. The results do not depend on it.

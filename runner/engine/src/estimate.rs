@@ -1,6 +1,7 @@
 //! What a cell takes before anything of it is made: memory, files and operations, in closed form.
 
 use crate::gpu::replica_bytes;
+use crate::operations::Operations;
 use crate::shape::Shape;
 
 /// The needs of some replicas of one shape that train together. All sizes are upper bounds within
@@ -38,6 +39,7 @@ impl Estimate {
     pub fn new(shape: &Shape, train: usize, test: usize, replicas: usize) -> Estimate {
         let s = Sizes::new(shape);
         let arena = replica_bytes(shape, train, test);
+        let multiply_adds = Operations::new(shape, train, test).multiply_adds();
         let (train, test, replicas) = (train as u64, test as u64, replicas as u64);
         // The pairs themselves and the lists of the training pairs.
         let pairs = (5 * train)
@@ -53,7 +55,7 @@ impl Estimate {
             largest_buffer: arena,
             state_bytes: numbers.saturating_mul(3).saturating_add(HEADER),
             checkpoint_bytes: numbers.saturating_add(zero_biases * F32 + HEADER),
-            flops_per_epoch: 2.0 * s.multiply_adds(train as f64, test as f64) * replicas as f64,
+            flops_per_epoch: 2.0 * multiply_adds * replicas as f64,
         }
     }
 }
@@ -101,7 +103,8 @@ impl Sizes {
 
     /// Rows that depend on a token: U′ and D′, and as much again for their gradients.
     fn rows(&self) -> u64 {
-        let row = self.heads.saturating_mul(self.fp + self.cp);
+        // U′ and D′ may have a line more, so that rows do not meet in one set of a cache.
+        let row = self.heads.saturating_mul(self.fp + self.cp + 16);
         row.saturating_mul(4 * self.p)
     }
 
@@ -131,18 +134,6 @@ impl Sizes {
             .iter()
             .fold(0u64, |a, b| a.saturating_add(*b))
             .saturating_mul(F32)
-    }
-
-    /// DESIGN.md, "The model, exactly": a forward pass, twice that again for the backward pass of
-    /// the product with M, eight rows a pair, and the fold with its backward.
-    fn multiply_adds(&self, train: f64, test: f64) -> f64 {
-        let [p, d, heads, e, f] = [self.p, self.d, self.heads, self.e, self.f].map(|x| x as f64);
-        let product = f * p;
-        let rows = 2.0 * heads * (f + p);
-        let forward = (train + test) * (product + rows);
-        let backward = train * (2.0 * product + 2.0 * rows);
-        let fold = 2.0 * p * heads * e * (d + f + p) + heads * e * d * (f + p) + d * f * p;
-        forward + backward + 3.0 * fold
     }
 }
 

@@ -28,7 +28,7 @@ pub use adopt::{Adopted, Adoption, adopt};
 pub use analyses::{Analyses, Stored};
 pub use batch::{Batch, batches};
 pub use error::SessionError;
-pub use preview::Preview;
+pub use preview::{Preview, Time};
 pub use shard::Shard;
 pub use standing::{Standing, standings};
 pub use survey::{CellSize, Survey, size_in_words};

@@ -1,19 +1,35 @@
-//! What a plan will cost, for `grokrun check`: batches, memory, disk, and the time it takes by a
-//! few epochs of each kind, run now on the chosen device without writing anything.
+//! What a plan will cost, for `grokrun check`: batches, memory, disk and time.
+//!
+//! The time is predicted from what there is to compute, by costs that are measured once on a device
+//! and kept (`kept`): of an epoch's operations (`cost`, `probe`), of a look of each analysis
+//! (`looks`), of a file (`files`). `total` adds them up. Nothing is written but what is kept.
 
-use std::time::Instant;
+mod clock;
+mod cost;
+mod files;
+mod kept;
+mod looks;
+mod probe;
+mod total;
 
-use grokrun_engine::{CellInput, Choice, Program};
+use std::path::PathBuf;
+
+use grokrun_engine::Choice;
 use grokrun_spec::Plan;
 
 use crate::SessionError;
-use crate::analyses::snapshot_bytes;
+use crate::analyses::{Analyses, snapshot_bytes};
 use crate::batch::{Batch, batches};
-use crate::material::Material;
-use crate::survey::{CellSize, Survey, recipe};
+use crate::survey::{CellSize, Survey};
+use kept::{Calibration, Kept};
+pub use total::Time;
 
-/// Seconds spent on measuring, about.
-const MEASURE_SECONDS: f64 = 2.0;
+/// A load average of more than this for each core disturbs what is measured.
+const BUSY: f64 = 0.75;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
 
 /// What a plan will cost if nothing of it is done yet.
 #[derive(Clone, Debug)]
@@ -26,21 +42,58 @@ pub struct Preview {
     pub device_bytes: u64,
     /// files of the whole run, before compression
     pub disk_bytes: u64,
-    /// seconds an epoch of each batch, in order
-    pub seconds_per_epoch: Vec<f64>,
-    /// for the whole run, without early stops
-    pub seconds: f64,
+    /// of the whole run, without early stops, on a machine that does nothing else
+    pub time: Time,
+    /// seconds since the costs were measured that the time is predicted by; none if just now
+    pub calibrated: Option<u64>,
+    /// the file that keeps them, if there is one
+    pub kept: Option<PathBuf>,
+    /// what is not in the time, and what could not be kept or read, in words
+    pub notes: Vec<String>,
 }
 
 impl Preview {
-    /// Works out sizes and measures the time of one epoch.
+    /// Works out sizes, and predicts the time by the costs that are kept for this device and build;
+    /// what is not kept of them is measured now, all of them if `again`.
     ///
     /// # Errors
-    /// When a cell cannot be prepared or the device fails.
-    pub fn new(plan: &Plan, survey: &Survey, choice: &Choice) -> Result<Preview, SessionError> {
+    /// When the device fails.
+    pub fn new(
+        plan: &Plan,
+        survey: &Survey,
+        choice: &Choice,
+        analyses: &Analyses<'_>,
+        again: bool,
+    ) -> Result<Preview, SessionError> {
         let pending: Vec<(usize, u64)> = (0..plan.cells.len()).map(|cell| (cell, 0)).collect();
         let batches = batches(&survey.cells, &pending, largest_batch(survey, choice));
-        let seconds_per_epoch = measure(plan, survey, choice, &batches)?;
+        let mut kept = Kept::read();
+        let found = kept.find(&key(choice)).filter(|found| {
+            let looks = found.looks.iter().all(|(_, look)| look.is_sound());
+            found.speed.is_sound(choice)
+                && found.files.is_none_or(|f| f.is_sound())
+                && looks
+                && !again
+        });
+        let calibrated = found.as_ref().map(Calibration::age);
+        let calibration = calibrate(plan, choice, analyses, found, &mut kept)?;
+        let mut notes = std::mem::take(&mut kept.notes);
+        if let Some(load) = calibration
+            .load
+            .filter(|load| *load > BUSY * cores() as f64)
+        {
+            notes.push(format!(
+                "other programs ran when the device was measured (load {load:.1} on {} cores), so times may be too long; --calibrate measures again",
+                cores()
+            ));
+        }
+        let time = Time::predict(
+            (plan, survey, choice),
+            &batches,
+            analyses,
+            &calibration,
+            &mut notes,
+        );
         let total = |pick: fn(&CellSize) -> u64| {
             let of_batch = |b: &Batch| b.cells.iter().map(|&i| pick(&survey.cells[i])).sum();
             batches.iter().map(of_batch).max().unwrap_or(0)
@@ -63,8 +116,10 @@ impl Preview {
                 total(|size| size.estimate().device_bytes)
             },
             disk_bytes: survey.cells.iter().map(on_disk).sum(),
-            seconds: seconds_per_epoch.iter().sum::<f64>() * plan.train.epochs as f64,
-            seconds_per_epoch,
+            time,
+            calibrated,
+            kept: kept.path(),
+            notes,
             batches,
         })
     }
@@ -99,67 +154,78 @@ fn disk_bytes(plan: &Plan, size: &CellSize) -> u64 {
     checkpoints * estimate.checkpoint_bytes + estimate.state_bytes + history + split
 }
 
-/// Times batches, each kind once; what is left when the time is up is scaled by operations.
-fn measure(
-    plan: &Plan,
-    survey: &Survey,
-    choice: &Choice,
-    batches: &[Batch],
-) -> Result<Vec<f64>, SessionError> {
-    let work = |batch: &Batch| {
-        survey.cells[batch.cells[0]].estimate().flops_per_epoch * batch.cells.len() as f64
-    };
-    let started = Instant::now();
-    // (operations, cells, seconds an epoch) of what was measured
-    let mut known: Vec<(f64, usize, f64)> = Vec::new();
-    let mut seconds = Vec::new();
-    for batch in batches {
-        let (flops, cells) = (work(batch), batch.cells.len());
-        let alike = known.iter().find(|(f, c, _)| *f == flops && *c == cells);
-        let spent = started.elapsed().as_secs_f64() > MEASURE_SECONDS;
-        seconds.push(match (alike, known.last()) {
-            (Some((_, _, seconds)), _) => *seconds,
-            (None, Some((f, _, seconds))) if spent => seconds * flops / f,
-            _ => {
-                let measured = measure_batch(plan, survey, choice, batch)?;
-                known.push((flops, cells, measured));
-                measured
-            }
+/// What costs hold for: this build of the program, and this device in this machine.
+fn key(choice: &Choice) -> String {
+    let build = std::env::current_exe().and_then(std::fs::metadata);
+    let build = build.ok().and_then(|file| {
+        let since = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
+        Some(format!(
+            "{} bytes of {:.3}",
+            file.len(),
+            since.ok()?.as_secs_f64()
+        ))
+    });
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or(std::env::consts::ARCH, |name| {
+            name.trim_start_matches([' ', '\t', ':'])
         });
-    }
-    Ok(seconds)
+    format!(
+        "grokrun {} ({}) on {} × {processor}: {}",
+        env!("CARGO_PKG_VERSION"),
+        build.unwrap_or_default(),
+        cores(),
+        choice.identity()
+    )
 }
 
-fn measure_batch(
+/// Measures what is not in `found`, and keeps it.
+fn calibrate(
     plan: &Plan,
-    survey: &Survey,
     choice: &Choice,
-    batch: &Batch,
-) -> Result<f64, SessionError> {
-    let shape = survey.cells[batch.cells[0]].shape;
-    let inputs = batch
-        .cells
-        .iter()
-        .map(|&i| {
-            let cell = &plan.cells[i];
-            let pairs = Material::new(cell)?.pairs;
-            let state = Material::initial(plan, cell, &shape);
-            Ok(CellInput {
-                pairs,
-                recipe: recipe(plan, cell),
-                state,
-            })
-        })
-        .collect::<Result<Vec<_>, SessionError>>()?;
-    let mut executor = grokrun_engine::open(choice, Program::folded(shape), inputs)?;
-    // The first calls warm caches and tell the executor how long an epoch takes.
-    executor.run(1)?;
-    executor.run(executor.epochs_per_call().min(8))?;
-    let (started, mut epochs) = (Instant::now(), 0);
-    while epochs == 0 || started.elapsed().as_secs_f64() < 0.25 * MEASURE_SECONDS {
-        let window = executor.epochs_per_call();
-        executor.run(window)?;
-        epochs += window;
+    analyses: &Analyses<'_>,
+    found: Option<Calibration>,
+    kept: &mut Kept,
+) -> Result<Calibration, SessionError> {
+    let (mut calibration, mut changed) = match found {
+        Some(found) => (found, false),
+        None => {
+            let files = match kept.folder() {
+                Some(folder) => files::Files::measure(folder).ok(),
+                None => None,
+            };
+            let new = Calibration {
+                key: key(choice),
+                made: kept::now(),
+                load: kept::load(),
+                speed: probe::Speed::measure(choice)?,
+                files,
+                looks: Vec::new(),
+            };
+            (new, true)
+        }
+    };
+    let mut models = None;
+    for (name, subject) in looks::wanted(plan, analyses) {
+        if calibration.look(&name).is_some() {
+            continue;
+        }
+        if models.is_none() {
+            let Ok(made) = looks::Models::new(plan) else {
+                break;
+            };
+            models = Some(made);
+        }
+        let Some(models) = &mut models else { break };
+        if let Some(look) = models.look(&subject)? {
+            calibration.looks.push((name, look));
+            changed = true;
+        }
     }
-    Ok(started.elapsed().as_secs_f64() / epochs as f64)
+    if changed {
+        kept.keep(calibration.clone());
+    }
+    Ok(calibration)
 }

@@ -6,7 +6,7 @@
 
 mod files;
 mod follower;
-mod snapshot;
+pub(crate) mod snapshot;
 mod stored;
 mod task;
 
@@ -55,6 +55,11 @@ impl<'a> Analyses<'a> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty()
+    }
+
+    /// Each, with how it was asked for.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = (&'a Found, &'a AnalysisRequest)> {
+        self.asked.iter().copied()
     }
 
     /// The cadences, in epochs; 0 for the first and last checkpoint only.
