@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use grokrun_basis::Space;
-use grokrun_measures::{Rows, Shift};
+use grokrun_basis::{Space, vectorized};
+use grokrun_measures::{Rows, Shift, product};
 
 use crate::clusters::Clusters;
 
@@ -81,17 +81,19 @@ fn cleaned(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Vec
     let mut by_class = vec![0.0; terms.len() * p];
     let mut coefficients = vec![vec![0.0; members.len()]; terms.len()];
     let mut outputs = vec![0.0; members.len()];
-    for (at, pair) in space.pairs.iter().enumerate() {
-        let row = &model.post[pair * d..(pair + 1) * d];
-        for (output, neuron) in outputs.iter_mut().zip(members) {
-            *output = f64::from(row[*neuron]);
+    vectorized(|| {
+        for (at, pair) in space.pairs.iter().enumerate() {
+            let row = &model.post[pair * d..(pair + 1) * d];
+            for (output, neuron) in outputs.iter_mut().zip(members) {
+                *output = f64::from(row[*neuron]);
+            }
+            for (term, coefficients) in terms.iter().zip(&mut coefficients) {
+                let weight = f64::from(term[at]);
+                let pairs = coefficients.iter_mut().zip(&outputs);
+                pairs.for_each(|(c, x)| *c += weight * x);
+            }
         }
-        for (term, coefficients) in terms.iter().zip(&mut coefficients) {
-            let weight = f64::from(term[at]);
-            let pairs = coefficients.iter_mut().zip(&outputs);
-            pairs.for_each(|(c, x)| *c += weight * x);
-        }
-    }
+    });
     for (coefficients, out) in coefficients.iter().zip(by_class.chunks_exact_mut(p)) {
         for (c, neuron) in coefficients.iter().zip(members) {
             let row = &model.w_l[neuron * p..(neuron + 1) * p];
@@ -101,32 +103,42 @@ fn cleaned(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Vec
         }
     }
     let mut logits = vec![0.0; space.pairs.len() * p];
-    for (term, classes) in terms.iter().zip(by_class.chunks_exact(p)) {
-        for (weight, row) in term.iter().zip(logits.chunks_exact_mut(p)) {
-            row.iter_mut()
-                .zip(classes)
-                .for_each(|(l, c)| *l += weight * c);
+    // Pair by pair, so that each row of logits is passed over once.
+    vectorized(|| {
+        for (at, row) in logits.chunks_exact_mut(p).enumerate() {
+            for (term, classes) in terms.iter().zip(by_class.chunks_exact(p)) {
+                let weight = term[at];
+                row.iter_mut()
+                    .zip(classes)
+                    .for_each(|(l, c)| *l += weight * c);
+            }
         }
-    }
+    });
     logits
 }
 
-/// Logits `(pairs, p)` of some neurons as they are. Half of the outputs of a ReLU are 0 and cost
-/// nothing.
+/// Pairs whose outputs are gathered at a time: what stays in a cache.
+const PAIRS: usize = 256;
+
+/// Logits `(pairs, p)` of some neurons as they are.
 fn unfiltered(space: &Space, neurons: &[usize], model: &Model<'_>) -> Vec<f32> {
     let (d, p) = (model.w_l.len() / model.p, model.p);
-    let mut logits = vec![0.0; space.pairs.len() * p];
-    for (pair, out) in space.pairs.iter().zip(logits.chunks_exact_mut(p)) {
-        let row = &model.post[pair * d..(pair + 1) * d];
-        for neuron in neurons {
-            let value = row[*neuron];
-            if value != 0.0 {
-                let weights = &model.w_l[neuron * p..(neuron + 1) * p];
-                out.iter_mut()
-                    .zip(weights)
-                    .for_each(|(o, w)| *o += value * w);
-            }
+    if neurons.is_empty() {
+        return vec![0.0; space.pairs.len() * p];
+    }
+    let mut map = Vec::with_capacity(neurons.len() * p);
+    for neuron in neurons {
+        map.extend_from_slice(&model.w_l[neuron * p..(neuron + 1) * p]);
+    }
+    let mut logits = Vec::with_capacity(space.pairs.len() * p);
+    let mut outputs = Vec::with_capacity(PAIRS * neurons.len());
+    for pairs in space.pairs.chunks(PAIRS) {
+        outputs.clear();
+        for pair in pairs {
+            let row = &model.post[pair * d..(pair + 1) * d];
+            outputs.extend(neurons.iter().map(|neuron| row[*neuron]));
         }
+        logits.extend(product(&outputs, &map, neurons.len()));
     }
     logits
 }

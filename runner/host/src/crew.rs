@@ -78,23 +78,21 @@ impl Crew {
         }
     }
 
-    /// Waits for all to conclude.
-    pub fn finish(self) -> Vec<Outcome> {
-        self.workers
-            .into_iter()
-            .map(|worker| {
-                drop(worker.queue);
-                // The thread catches every panic of an analysis; one of its own is a bug of the
-                // host, which must not end the run either.
-                worker.thread.join().unwrap_or_else(|_| Outcome {
-                    name: worker.name,
-                    version: worker.version,
-                    failure: Some("the host's thread panicked".to_owned()),
-                    findings: Findings::default(),
-                    busy: Duration::ZERO,
-                })
+    /// Lets one after the other conclude, as they are asked for: what each found, figures above all,
+    /// need not be in memory together.
+    pub fn finish(self) -> impl Iterator<Item = Outcome> {
+        self.workers.into_iter().map(|worker| {
+            drop(worker.queue);
+            // The thread catches every panic of an analysis; one of its own is a bug of the host,
+            // which must not end the run either.
+            worker.thread.join().unwrap_or_else(|_| Outcome {
+                name: worker.name,
+                version: worker.version,
+                failure: Some("the host's thread panicked".to_owned()),
+                findings: Findings::default(),
+                busy: Duration::ZERO,
             })
-            .collect()
+        })
     }
 }
 

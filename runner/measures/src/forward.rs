@@ -5,6 +5,8 @@
 //! it adds to the logits past the MLP. These rows, `(p, d_mlp)` and `(p, p)` a head and position, are
 //! made once; a pair then costs 2 rows a head and its share of one product with W_out W_U.
 
+use grokrun_basis::vectorized;
+
 use crate::model::Model;
 use crate::product::product;
 
@@ -128,12 +130,14 @@ impl<'a> Forward<'a> {
     pub fn direct(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
         let p = self.model.p;
         let mut out = base.direct.repeat(p * p);
-        for (pair, row) in out.chunks_exact_mut(p.max(1)).enumerate() {
-            self.each(pair, looks, |head, place, weight, token| {
-                let table = &head.direct[place];
-                add(row, weight, &table[token * p..(token + 1) * p]);
-            });
-        }
+        vectorized(|| {
+            for (pair, row) in out.chunks_exact_mut(p.max(1)).enumerate() {
+                self.each(pair, looks, |head, place, weight, token| {
+                    let table = &head.direct[place];
+                    add(row, weight, &table[token * p..(token + 1) * p]);
+                });
+            }
+        });
         out
     }
 
@@ -153,20 +157,23 @@ impl<'a> Forward<'a> {
         let mut out = Vec::with_capacity(p * p * p);
         let mut block = vec![0.0f32; p * f];
         for a in 0..p {
-            for (b, row) in block.chunks_exact_mut(f.max(1)).enumerate() {
-                row.copy_from_slice(&base.hidden);
-                self.each(a * p + b, looks, |head, place, weight, token| {
-                    let table = &head.hidden[place];
-                    add(row, weight, &table[token * f..(token + 1) * f]);
-                });
-                activate(row);
-            }
+            vectorized(|| {
+                for (b, row) in block.chunks_exact_mut(f.max(1)).enumerate() {
+                    row.copy_from_slice(&base.hidden);
+                    self.each(a * p + b, looks, |head, place, weight, token| {
+                        let table = &head.hidden[place];
+                        add(row, weight, &table[token * f..(token + 1) * f]);
+                    });
+                    activate(row);
+                }
+            });
             out.extend(product(&block, &self.map, f));
         }
         out
     }
 
     /// Each row that a pair has from these heads: head, position (0 for a), weight, token.
+    #[inline(always)]
     fn each(
         &self,
         pair: usize,
@@ -223,6 +230,7 @@ fn fold(model: &Model<'_>, head: usize) -> FoldedHead {
 }
 
 /// to += by · from
+#[inline(always)]
 fn add(to: &mut [f32], by: f32, from: &[f32]) {
     to.iter_mut().zip(from).for_each(|(t, x)| *t += by * x);
 }

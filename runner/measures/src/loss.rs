@@ -1,6 +1,7 @@
 //! Loss and accuracy of logits, as accurate as float64's, and the bias correction of the papers.
 
 use grokrun_api::Task;
+use grokrun_basis::vectorized;
 
 /// Rows of a table over pairs `(p², …)` with the label of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,10 +65,11 @@ impl Rows {
 
     /// The rows of a table with `width` numbers a pair, `(p², width)`, one below the other.
     pub fn take(&self, table: &[f32], width: usize) -> Vec<f32> {
-        self.pairs()
-            .flat_map(|pair| &table[pair * width..(pair + 1) * width])
-            .copied()
-            .collect()
+        let mut rows = Vec::with_capacity(self.len() * width);
+        for pair in self.pairs() {
+            rows.extend_from_slice(&table[pair * width..(pair + 1) * width]);
+        }
+        rows
     }
 
     /// Loss and accuracy of the logits of all pairs `(p², p)`, each class moved by `shift`.
@@ -127,12 +129,14 @@ impl Shift {
     pub fn between(rows: &Rows, from: &[f32], to: &[f32]) -> Shift {
         let p = rows.classes;
         let mut sums = vec![0.0; p];
-        for pair in rows.pairs() {
-            let (from, to) = (&from[pair * p..][..p], &to[pair * p..][..p]);
-            for (sum, (from, to)) in sums.iter_mut().zip(from.iter().zip(to)) {
-                *sum += f64::from(*to) - f64::from(*from);
+        vectorized(|| {
+            for pair in rows.pairs() {
+                let (from, to) = (&from[pair * p..][..p], &to[pair * p..][..p]);
+                for (sum, (from, to)) in sums.iter_mut().zip(from.iter().zip(to)) {
+                    *sum += f64::from(*to) - f64::from(*from);
+                }
             }
-        }
+        });
         sums.iter_mut()
             .for_each(|sum| *sum /= rows.len().max(1) as f64);
         Shift { by_class: sums }
@@ -149,6 +153,11 @@ impl Shift {
 /// `(p)`, is room. Plain loops over it, so that they compile to vectors: it is most of the time of
 /// analyses that try many variants of the logits.
 fn one(row: &[f32], label: usize, shift: &[f64], above: &mut [f64]) -> (f64, bool) {
+    vectorized(|| one_inlined(row, label, shift, above))
+}
+
+#[inline(always)]
+fn one_inlined(row: &[f32], label: usize, shift: &[f64], above: &mut [f64]) -> (f64, bool) {
     let own = f64::from(row[label]) + shift[label];
     for (above, (x, s)) in above.iter_mut().zip(row.iter().zip(shift)) {
         *above = f64::from(*x) + s - own;

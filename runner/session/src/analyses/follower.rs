@@ -76,7 +76,7 @@ impl Followed {
         let Some(crew) = self.crew.take() else {
             return Ok(());
         };
-        for (outcome, identity) in crew.finish().into_iter().zip(&self.identities) {
+        for (outcome, identity) in crew.finish().zip(&self.identities) {
             let (name, busy) = (outcome.name.clone(), outcome.busy.as_secs_f64());
             tracing::info!(
                 cell = self.subject.id,

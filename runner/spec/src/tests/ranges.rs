@@ -120,7 +120,7 @@ fn words() {
     range(
         "checkpoints.compression",
         &["none", "lossless"],
-        &["zstd", "true", "none "],
+        &["zstd", "true", "None"],
     );
 }
 
