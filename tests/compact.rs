@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use half::f16;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::support::{Bench, SMALL, assert_same};
@@ -42,14 +43,19 @@ fn exported(bench: &Bench, format: &str) -> Vec<u8> {
     fs::read(bench.path().join(name)).unwrap()
 }
 
-fn tensors(file: &[u8]) -> BTreeMap<String, Vec<f32>> {
+/// The weights of an exported file, which has a mask and the like beside them.
+fn weights(file: &[u8]) -> BTreeMap<String, Vec<f32>> {
     let file = SafeTensors::deserialize(file).unwrap();
-    let wide = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let wide = |bytes: &[u8]| {
+        let numbers = bytes.as_chunks().0.iter();
+        numbers.map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    let is_weight = |(name, view): &(&str, TensorView<'_>)| {
+        view.dtype() == Dtype::F32 && !name.ends_with("IGNORE")
+    };
     file.iter()
-        .map(|(name, view)| {
-            assert_eq!(view.dtype(), Dtype::F32, "{name}");
-            (name.to_owned(), wide(view.data()))
-        })
+        .filter(is_weight)
+        .map(|(name, view)| (name.to_owned(), wide(view.data())))
         .collect()
 }
 
@@ -76,13 +82,18 @@ fn training_is_the_same_and_packing_changes_nothing_else() {
         } else {
             assert!(found != want, "rounded weights are what is analysed");
         }
-        let [exact, kept] = [&plain, &other].map(|bench| tensors(&exported(bench, "safetensors")));
+        let [exact, kept] = [&plain, &other].map(|bench| weights(&exported(bench, "safetensors")));
+        assert_eq!(exact.len(), 16);
         for (name, exact) in exact {
             let want = |x: &f32| match way.0 {
                 "f16" => f16::from_f32(*x).to_f32(),
                 _ => *x,
             };
-            assert_eq!(kept[&name], exact.iter().map(want).collect::<Vec<_>>(), "{name}");
+            assert_eq!(
+                kept[&name],
+                exact.iter().map(want).collect::<Vec<_>>(),
+                "{name}"
+            );
         }
     }
 }
@@ -108,7 +119,11 @@ fn killed_and_continued_is_the_same_as_never_stopped() {
     for way in WAYS {
         let (whole, broken) = (Bench::new(&spec(3000, way)), Bench::new(&spec(3000, way)));
         whole.run(CPU).exits(0);
-        let extension = if way.1 == "lossless" { "packed" } else { "safetensors" };
+        let extension = if way.1 == "lossless" {
+            "packed"
+        } else {
+            "safetensors"
+        };
         for (epoch, signal) in [(300, "-INT"), (1500, "-KILL")] {
             let mut child = broken.spawn(CPU);
             let name = format!("{CELL}/checkpoints/{epoch:08}.{extension}");
@@ -117,7 +132,9 @@ fn killed_and_continued_is_the_same_as_never_stopped() {
                 assert!(started.elapsed() < Duration::from_secs(60), "{way:?}");
                 std::thread::sleep(Duration::from_millis(2));
             }
-            let killed = Command::new("kill").args([signal, &child.id().to_string()]).status();
+            let killed = Command::new("kill")
+                .args([signal, &child.id().to_string()])
+                .status();
             assert!(killed.unwrap().success());
             child.wait().unwrap();
         }
@@ -156,16 +173,27 @@ fn shards_and_merged_runs_come_to_what_one_process_does() {
 #[test]
 fn what_is_lossy_or_packed_is_said() {
     let bench = Bench::new(&spec(40, ("f16", "lossless")));
-    let told = bench.run(&["check", "small.toml", "--backend", "cpu"]).exits(0);
+    let told = bench
+        .run(&["check", "small.toml", "--backend", "cpu"])
+        .exits(0);
     assert!(told.out().contains("lossy") && told.out().contains("before packing"));
     bench.run(CPU).exits(0);
     let read = |name: &str| fs::read_to_string(bench.path().join(name)).unwrap();
     assert!(read(&format!("{CELL}/config.json")).contains("lossy"));
-    assert!(read("runs/small/resolved.toml").contains("precision = \"f16\"\ncompression = \"lossless\""));
+    assert!(
+        read("runs/small/resolved.toml")
+            .contains("precision = \"f16\"\ncompression = \"lossless\"")
+    );
 
     let bench = Bench::new(&spec(40, ("f16", "none")));
     bench.run(CPU).exits(0);
-    let bytes = fs::read(bench.path().join(CELL).join("checkpoints/00000040.safetensors")).unwrap();
+    let bytes = fs::read(
+        bench
+            .path()
+            .join(CELL)
+            .join("checkpoints/00000040.safetensors"),
+    )
+    .unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let notes = header.metadata().clone().unwrap();
     assert!(notes["precision"].contains("lossy") && notes["error_bound"].contains("2^-11"));
@@ -173,11 +201,16 @@ fn what_is_lossy_or_packed_is_said() {
     assert!(largest > 0.0 && largest < 1e-3, "{largest}");
 
     let plain = Bench::new(&spec(40, ("f32", "none")));
-    let told = plain.run(&["check", "small.toml", "--backend", "cpu"]).exits(0);
+    let told = plain
+        .run(&["check", "small.toml", "--backend", "cpu"])
+        .exits(0);
     assert!(!told.out().contains("lossy") && !told.out().contains("packing"));
     plain.run(CPU).exits(0);
     let config = fs::read_to_string(plain.path().join(CELL).join("config.json")).unwrap();
-    assert!(!config.contains("precision"), "the default's files are as they were");
+    assert!(
+        !config.contains("precision"),
+        "the default's files are as they were"
+    );
 }
 
 /// Packed files lean on those before them: what is missing or damaged is named.
@@ -189,10 +222,19 @@ fn a_damaged_packed_checkpoint_is_named() {
     let whole = fs::read(&file).unwrap();
     fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     let export = ["export", "runs/small", "--format", "npz", "-o", "x.npz"];
-    bench.run(&export).exits(1).says(&["00000040.packed is damaged"]);
-    bench.run(CPU).exits(1).says(&["00000040.packed is damaged"]);
+    bench
+        .run(&export)
+        .exits(1)
+        .says(&["00000040.packed is damaged"]);
+    bench
+        .run(CPU)
+        .exits(1)
+        .says(&["00000040.packed is damaged"]);
     fs::remove_file(&file).unwrap();
-    bench.run(&export).exits(1).says(&["no checkpoint", "00000040", "is unpacked by it"]);
+    bench
+        .run(&export)
+        .exits(1)
+        .says(&["no checkpoint", "00000040", "is unpacked by it"]);
     fs::write(&file, whole).unwrap();
     bench.run(&export).exits(0);
 }
@@ -200,6 +242,13 @@ fn a_damaged_packed_checkpoint_is_named() {
 /// The README's lines, with nothing but numpy, zlib and safetensors, and torch where it is.
 #[test]
 fn python_reads_them() {
+    let script = include_str!("python/read_checkpoints.py");
+    let lines = script.split("# README\n").nth(1).unwrap().trim();
+    let readme = include_str!("../README.md");
+    assert!(
+        readme.contains(lines),
+        "the README has the lines of read_checkpoints.py"
+    );
     for way in WAYS {
         let bench = Bench::new(&spec(100, way));
         bench.run(CPU).exits(0);

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use grokrun_spec::{Compression, Plan, Precision};
 use grokrun_session::{Preview, Survey, size_in_words};
+use grokrun_spec::{Compression, Plan, Precision};
 
 use crate::args::CheckArgs;
 use crate::output::{Failure, print, table};

@@ -60,10 +60,9 @@ def main(cell, exported, precision):
     file = torch.load(exported, map_location="cpu")
     for epoch, checkpoint in zip(file["checkpoint_epochs"], file["checkpoints"]):
         found = weights(cell, epoch)
-        for name, tensor in checkpoint.items():
-            if tensor.dtype != torch.float32:
-                continue
-            got = found[name]
+        assert len(found) == 16, sorted(found)
+        for name, got in found.items():
+            tensor = checkpoint[name]
             assert got.dtype == (np.float16 if precision == "f16" else np.float32), got.dtype
             assert (torch.from_numpy(got.astype(np.float32)) == tensor).all(), (epoch, name)
     print(f"read: {len(file['checkpoints'])} checkpoints")

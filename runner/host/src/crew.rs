@@ -1,22 +1,27 @@
 //! The analyses of one cell, each on a thread of its own.
 //!
-//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. An analysis that is slower
-//! than the others delays nobody until its queue is full: then whoever shows the next snapshot waits
-//! for it, and the log says so. Training never waits: snapshots are made from checkpoints on disk.
+//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far ahead
+//! of the slowest as snapshots may be in memory; what each took is in the log. Training never waits:
+//! snapshots are made from checkpoints on disk. No more analyses compute at a time than there are
+//! cores, which costs no time, and only so many need their room.
 
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, LazyLock};
+use std::thread::{JoinHandle, available_parallelism};
 use std::time::Duration;
 
 use grokrun_api::Needs;
 
 use crate::collector::Findings;
 use crate::member::{Member, due};
-use crate::shown::Shown;
+use crate::shown::{Permits, Shown};
 
-/// Snapshots that may wait for an analysis. With the one it looks at that is two of the three that a
-/// session allows, so that one is left to make the next with, and to find the queue full.
+/// Analyses that compute, over all cells.
+static AT_WORK: LazyLock<Permits> =
+    LazyLock::new(|| Permits::new(available_parallelism().map_or(1, usize::from)));
+
+/// Snapshots that may wait for an analysis. With the one it looks at that is as many as a session
+/// allows, so that the slowest never waits for the next to be made.
 const QUEUE: usize = 1;
 
 /// What became of an analysis of a cell.
@@ -46,7 +51,6 @@ struct Worker {
     needs: Needs,
     queue: SyncSender<Arc<Shown>>,
     thread: JoinHandle<Outcome>,
-    lagged: bool,
 }
 
 impl Crew {
@@ -70,8 +74,8 @@ impl Crew {
     }
 
     /// Shows a snapshot to all that are due. Waits only for an analysis whose queue is full.
-    pub fn show(&mut self, snapshot: &Arc<Shown>, last: bool) {
-        for worker in &mut self.workers {
+    pub fn show(&self, snapshot: &Arc<Shown>, last: bool) {
+        for worker in &self.workers {
             if due(worker.every, snapshot.data().epoch, last) {
                 worker.show(snapshot);
             }
@@ -108,6 +112,7 @@ impl Worker {
                 let span = tracing::info_span!("analysis", analysis = member.name());
                 let _in_analysis = span.enter();
                 for snapshot in snapshots {
+                    let _at_work = AT_WORK.take();
                     member.observe(snapshot.data());
                 }
                 member.finish()
@@ -119,23 +124,11 @@ impl Worker {
             needs,
             queue,
             thread,
-            lagged: false,
         })
     }
 
-    fn show(&mut self, snapshot: &Arc<Shown>) {
-        match self.queue.try_send(Arc::clone(snapshot)) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-            Err(TrySendError::Full(snapshot)) => {
-                if !std::mem::replace(&mut self.lagged, true) {
-                    tracing::warn!(
-                        analysis = self.name,
-                        epoch = snapshot.data().epoch,
-                        "analysis is slower than the others, which now wait for it; training goes on"
-                    );
-                }
-                let _ = self.queue.send(snapshot);
-            }
-        }
+    fn show(&self, snapshot: &Arc<Shown>) {
+        // A thread that has ended says why when it is joined.
+        let _ = self.queue.send(Arc::clone(snapshot));
     }
 }

@@ -125,6 +125,11 @@ impl Shift {
         }
     }
 
+    /// What is added to each class, `(p)`.
+    pub fn of(by_class: Vec<f64>) -> Shift {
+        Shift { by_class }
+    }
+
     /// The mean over these rows of `to − from`, both `(p², p)`.
     pub fn between(rows: &Rows, from: &[f32], to: &[f32]) -> Shift {
         let p = rows.classes;

@@ -46,7 +46,10 @@ fn image(tensors: &[Tensor], halves: bool) -> Result<(Vec<u8>, usize), String> {
         .map(|tensor| tensor.data.iter().map(|x| f16::from_f32(*x)).collect())
         .collect();
     let (mut largest, mut relative) = (0f64, 0f64);
-    for (x, y) in all().zip(rounded.iter().flatten()).filter(|(x, _)| x.is_finite()) {
+    for (x, y) in all()
+        .zip(rounded.iter().flatten())
+        .filter(|(x, _)| x.is_finite())
+    {
         let error = (f64::from(*x) - y.to_f64()).abs();
         largest = largest.max(error);
         if x.abs() >= NORMAL_F16 {
@@ -54,8 +57,14 @@ fn image(tensors: &[Tensor], halves: bool) -> Result<(Vec<u8>, usize), String> {
         }
     }
     let notes = [
-        ("precision", "float16: rounded from float32, lossy".to_owned()),
-        ("error_bound", "2^-11 |w|, but 2^-25 where |w| < 2^-14".to_owned()),
+        (
+            "precision",
+            "float16: rounded from float32, lossy".to_owned(),
+        ),
+        (
+            "error_bound",
+            "2^-11 |w|, but 2^-25 where |w| < 2^-14".to_owned(),
+        ),
         ("largest_error", format!("{largest:e}")),
         ("largest_relative_error", format!("{relative:e}")),
     ];

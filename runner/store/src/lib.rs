@@ -54,7 +54,7 @@ pub use state::State;
 pub use summary::{Best, CellSummary, Summary};
 pub use tensors::Tensor;
 pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
-pub use view::{FoundFiles, RunView, Writer};
+pub use view::{FigureFile, FoundFiles, RunView, Writer};
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

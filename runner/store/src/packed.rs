@@ -58,7 +58,10 @@ pub(crate) fn pack(
         2 => residuals::<i16, 2>(data, &predicted),
         _ => residuals::<i32, 4>(data, &predicted),
     };
-    let from: Vec<i64> = before.iter().map(|(epoch, _)| epoch.cast_signed()).collect();
+    let from: Vec<i64> = before
+        .iter()
+        .map(|(epoch, _)| epoch.cast_signed())
+        .collect();
     let mut entries: Entries<'_> = vec![
         (HEADER.into(), Entry::u8(image.header())),
         (FROM.into(), Entry::i64(&from)),
@@ -203,19 +206,29 @@ fn restore<T: Bits<W>, const W: usize>(planes: &[Vec<u8>], before: &[&[u8]], ima
     }
 }
 
-/// The zlib stream of these bytes, or the bytes themselves where that is not shorter.
+/// Bytes that are deflated to see whether all of a plane are worth it.
+const SAMPLE: usize = 8192;
+
+/// The zlib stream of these bytes, or the bytes themselves where that is hardly shorter: the lowest
+/// bytes of float32 are noise, which takes as long as all else.
 fn deflate(bytes: Vec<u8>) -> Vec<u8> {
+    let middle = bytes.len().saturating_sub(SAMPLE) / 2;
+    let sample = bytes.get(middle..middle + SAMPLE).map(deflated);
+    let is_noise = sample.is_some_and(|sample| sample.is_none_or(|s| s.len() > SAMPLE / 100 * 98));
+    match is_noise {
+        true => bytes,
+        false => deflated(&bytes).unwrap_or(bytes),
+    }
+}
+
+/// The zlib stream of these bytes; none if it is not shorter.
+fn deflated(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut compressor =
         CompressorOxide::with_params(DataFormat::Zlib, LEVEL, CompressionStrategy::RLE, WINDOW);
     let mut out = vec![0; bytes.len()];
-    let (status, _, written) = compress(&mut compressor, &bytes, &mut out, TDEFLFlush::Finish);
-    match status == TDEFLStatus::Done && written < bytes.len() {
-        true => {
-            out.truncate(written);
-            out
-        }
-        false => bytes,
-    }
+    let (status, _, written) = compress(&mut compressor, bytes, &mut out, TDEFLFlush::Finish);
+    out.truncate(written);
+    (status == TDEFLStatus::Done && written < bytes.len()).then_some(out)
 }
 
 /// The reverse, where `len` bytes went in.
@@ -227,7 +240,10 @@ fn inflate_to(bytes: Vec<u8>, len: usize) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("a plane of it cannot be inflated: {error}"))?;
     match found.len() == len {
         true => Ok(found),
-        false => Err(format!("a plane of it has {} bytes; expected {len}", found.len())),
+        false => Err(format!(
+            "a plane of it has {} bytes; expected {len}",
+            found.len()
+        )),
     }
 }
 

@@ -181,7 +181,9 @@ fn annotate(file: &[u8], notes: &[(&str, String)]) -> Vec<u8> {
 
 /// Where the numbers begin in a file that was encoded here.
 fn data_start(file: &[u8]) -> usize {
-    let length = file.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let length = file
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes));
     usize::try_from(length)
         .unwrap_or(usize::MAX)
         .saturating_add(LENGTH)
@@ -194,7 +196,9 @@ pub(crate) fn data_length(head: &[u8]) -> Result<u64, String> {
     let json = head.get(LENGTH..data_start(head)).unwrap_or_default();
     let header: Map<String, Value> =
         serde_json::from_slice(json).map_err(|error| format!("its header is not JSON: {error}"))?;
-    let ends = header.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64());
+    let ends = header
+        .values()
+        .filter_map(|tensor| tensor["data_offsets"][1].as_u64());
     Ok(ends.max().unwrap_or(0))
 }
 
@@ -277,9 +281,8 @@ pub(crate) struct Parsed<'a>(SafeTensors<'a>);
 impl<'a> Parsed<'a> {
     /// All arrays whose name does not begin with `reserved`, float32, in order of their names.
     pub(crate) fn tensors(&self, reserved: Option<&str>) -> Result<Vec<Tensor>, String> {
-        let data = |name: &str, view: &TensorView<'_>| {
-            numbers(name, view, Dtype::F32, f32::from_le_bytes)
-        };
+        let data =
+            |name: &str, view: &TensorView<'_>| numbers(name, view, Dtype::F32, f32::from_le_bytes);
         self.each(reserved, data)
     }
 

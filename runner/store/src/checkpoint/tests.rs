@@ -1,10 +1,22 @@
 use super::*;
 
 const WAYS: [Keeping; 4] = [
-    Keeping { halves: false, packed: false },
-    Keeping { halves: true, packed: false },
-    Keeping { halves: false, packed: true },
-    Keeping { halves: true, packed: true },
+    Keeping {
+        halves: false,
+        packed: false,
+    },
+    Keeping {
+        halves: true,
+        packed: false,
+    },
+    Keeping {
+        halves: false,
+        packed: true,
+    },
+    Keeping {
+        halves: true,
+        packed: true,
+    },
 ];
 
 fn cell() -> (tempfile::TempDir, CellDir) {
@@ -113,13 +125,20 @@ fn rounding_stays_within_its_bound_and_says_so() {
     for (exact, kept) in weights(0).iter().zip(cell.read_checkpoint(0).unwrap()) {
         for (x, y) in exact.data.iter().zip(&kept.data) {
             let (x, error) = (f64::from(x.abs()), (f64::from(*x) - f64::from(*y)).abs());
-            let bound = if x < 2f64.powi(-14) { 2f64.powi(-25) } else { x * 2f64.powi(-11) };
+            let bound = if x < 2f64.powi(-14) {
+                2f64.powi(-25)
+            } else {
+                x * 2f64.powi(-11)
+            };
             assert!(error <= bound, "{x} is off by {error}");
             largest = largest.max(error);
             relative = relative.max(if x < 2f64.powi(-14) { 0.0 } else { error / x });
         }
     }
-    assert_eq!([said("largest_error"), said("largest_relative_error")], [largest, relative]);
+    assert_eq!(
+        [said("largest_error"), said("largest_relative_error")],
+        [largest, relative]
+    );
     assert!(relative > 1e-4, "something was rounded");
 }
 
@@ -150,7 +169,10 @@ fn a_missing_or_damaged_file_is_told_with_those_that_need_it() {
     fs::write(&second, &whole[..whole.len() - 1]).unwrap();
     let length = cell.check_lengths().unwrap_err();
     assert!(length.to_string().contains("should be"), "{length}");
-    for (damage, kind) in [(Some(&whole[..90]), ErrorKind::Altered), (None, ErrorKind::Missing)] {
+    for (damage, kind) in [
+        (Some(&whole[..90]), ErrorKind::Altered),
+        (None, ErrorKind::Missing),
+    ] {
         match damage {
             Some(bytes) => fs::write(&second, bytes).unwrap(),
             None => fs::remove_file(&second).unwrap(),
@@ -159,7 +181,10 @@ fn a_missing_or_damaged_file_is_told_with_those_that_need_it() {
             let error = cell.read_checkpoint(epoch).unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
             let text = error.to_string();
-            assert!(text.contains("00000001.") && text.contains("is unpacked by it"), "{text}");
+            assert!(
+                text.contains("00000001.") && text.contains("is unpacked by it"),
+                "{text}"
+            );
         }
         for epoch in [0, 32, 39] {
             assert_eq!(cell.read_checkpoint(epoch).unwrap(), weights(epoch));
@@ -169,7 +194,10 @@ fn a_missing_or_damaged_file_is_told_with_those_that_need_it() {
     fs::copy(path(&cell, 0, PACKED), &second).unwrap();
     let error = cell.read_checkpoint(2).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Altered);
-    assert!(error.to_string().contains("a checkpoint before it"), "{error}");
+    assert!(
+        error.to_string().contains("a checkpoint before it"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -183,7 +211,10 @@ fn every_changed_byte_of_a_packed_file_is_noticed() {
         damaged[at] ^= 0x20;
         for bytes in [damaged, whole[..at].to_vec()] {
             fs::write(&path, bytes).unwrap();
-            assert_eq!(cell.read_checkpoint(2).unwrap_err().kind(), ErrorKind::Altered);
+            assert_eq!(
+                cell.read_checkpoint(2).unwrap_err().kind(),
+                ErrorKind::Altered
+            );
         }
     }
 }

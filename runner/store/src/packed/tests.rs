@@ -3,7 +3,14 @@ use crate::tensors::{check, encode};
 
 /// A file of `n` float32 numbers that go on smoothly with `t`, some of them odd.
 fn floats(n: usize, t: f32) -> Vec<f32> {
-    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-45, f32::MAX];
+    let odd = [
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        -0.0,
+        1e-45,
+        f32::MAX,
+    ];
     let mut data: Vec<f32> = (0..n)
         .map(|i| (i as f32).sin() * (1.0 + t * (i as f32 * 0.7).cos()))
         .collect();
@@ -68,7 +75,16 @@ fn smooth_histories_take_less_the_more_is_known() {
 
 #[test]
 fn integers_grow_with_their_floats() {
-    let ordered = [f32::NEG_INFINITY, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, f32::INFINITY];
+    let ordered = [
+        f32::NEG_INFINITY,
+        -1.0,
+        -1e-45,
+        -0.0,
+        0.0,
+        1e-45,
+        1.0,
+        f32::INFINITY,
+    ];
     let turned = ordered.map(|x| i32::read(x.to_le_bytes()).turned());
     assert!(turned.is_sorted_by(|a, b| a < b), "{turned:?}");
     for x in [0, 1, -1, i32::MIN, i32::MAX, 77, -12_345] {
@@ -109,7 +125,8 @@ fn nonsense_with_a_right_digest_is_an_error() {
         let entries: Entries<'_> = parts.into_iter().map(|(n, e)| (n.into(), e)).collect();
         check(encode(&entries, &[]).unwrap()).unwrap()
     };
-    let planes = || ["plane.0", "plane.1", "plane.2", "plane.3"].map(|n| (n, Entry::u8(vec![0; 3])));
+    let planes =
+        || ["plane.0", "plane.1", "plane.2", "plane.3"].map(|n| (n, Entry::u8(vec![0; 3])));
     let with = |header: Vec<u8>, from: &[i64], skip: usize| {
         let mut parts = vec![("header", Entry::u8(header)), ("from", Entry::i64(from))];
         parts.extend(planes().into_iter().skip(skip));
