@@ -94,19 +94,19 @@ impl Part {
         let mut by_class = vec![0.0; terms.len() * p];
         let mut coefficients = vec![vec![0.0; members.len()]; terms.len()];
         let mut outputs = vec![0.0; members.len()];
-        vectorized(|| {
-            for (at, pair) in space.pairs.iter().enumerate() {
-                let row = &model.post[pair * d..(pair + 1) * d];
-                for (output, neuron) in outputs.iter_mut().zip(members) {
-                    *output = f64::from(row[*neuron]);
-                }
+        for (at, pair) in space.pairs.iter().enumerate() {
+            let row = &model.post[pair * d..(pair + 1) * d];
+            for (output, neuron) in outputs.iter_mut().zip(members) {
+                *output = f64::from(row[*neuron]);
+            }
+            vectorized(|| {
                 for (term, coefficients) in terms.iter().zip(&mut coefficients) {
                     let weight = f64::from(term[at]);
                     let pairs = coefficients.iter_mut().zip(&outputs);
                     pairs.for_each(|(c, x)| *c += weight * x);
                 }
-            }
-        });
+            });
+        }
         for (coefficients, out) in coefficients.iter().zip(by_class.chunks_exact_mut(p)) {
             for (c, neuron) in coefficients.iter().zip(members) {
                 let row = &model.w_l[neuron * p..(neuron + 1) * p];

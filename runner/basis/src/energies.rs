@@ -1,5 +1,7 @@
 //! How much of each column of a table over pairs is explained by each frequency.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::basis::Basis;
 use crate::labels::LabelBasis;
 
@@ -38,12 +40,22 @@ impl Energies {
             let count = COLUMNS.min(width - from);
             part.clear();
             for row in table.chunks_exact(width) {
-                part.extend_from_slice(&row[from..from + count]);
+                // A copy of known length is a vector or two.
+                match row[from..from + count].first_chunk::<COLUMNS>() {
+                    Some(all) => part.extend_from_slice(all),
+                    None => part.extend_from_slice(&row[from..from + count]),
+                }
             }
             let along_a = basis.forward(&part);
             for (k, energy) in (1..).zip(&mut by_frequency) {
                 let energy = &mut energy[from..from + count];
-                vectorized(|| add_block(basis, &matrix, &along_a, k, energy));
+                vectorized(AddBlock {
+                    basis,
+                    matrix: &matrix,
+                    along_a: &along_a,
+                    k,
+                    energy,
+                });
             }
         }
         Energies {
@@ -127,35 +139,55 @@ impl Energies {
 }
 
 /// Runs loops as the widest vectors of the processor. Nothing is contracted or reordered, so that the
-/// result is the same to the bit; what is called inside has to be inlined to gain from it.
+/// result is the same to the bit. What is called inside gains from it only where it is inlined: short
+/// closures are, longer loops are a [`WithSimd`] whose method is `#[inline(always)]`.
 #[inline(always)]
-pub fn vectorized<R>(loops: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(loops)
+pub fn vectorized<L: WithSimd>(loops: L) -> L::Output {
+    Arch::new().dispatch(loops)
 }
 
 /// Adds the energy of frequency k's terms, given the coefficients along a, `(p, p, columns)`. Only
 /// the group's b's are summed over: its rows vanish elsewhere.
-#[inline(always)]
-fn add_block(basis: &Basis, matrix: &[f64], along_a: &[f64], k: usize, energy: &mut [f64]) {
-    let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
-    let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
-    let mut terms = [const { [0.0; COLUMNS] }; 3];
-    for i in &rows {
-        for term in &mut terms {
-            term[..columns].fill(0.0);
-        }
-        for b in basis.order() {
-            let values = &along_a[(i * p + b) * columns..][..columns];
-            for (term, j) in terms.iter_mut().zip(&rows) {
-                let weight = matrix[j * p + b];
-                let pairs = term[..columns].iter_mut().zip(values);
-                pairs.for_each(|(t, x)| *t += weight * x);
+struct AddBlock<'a> {
+    basis: &'a Basis,
+    matrix: &'a [f64],
+    along_a: &'a [f64],
+    k: usize,
+    energy: &'a mut [f64],
+}
+
+impl WithSimd for AddBlock<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let AddBlock {
+            basis,
+            matrix,
+            along_a,
+            k,
+            energy,
+        } = self;
+        let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
+        let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
+        let mut terms = [const { [0.0; COLUMNS] }; 3];
+        for i in &rows {
+            for term in &mut terms {
+                term[..columns].fill(0.0);
             }
-        }
-        for (term, j) in terms.iter().zip(&rows) {
-            if (*i, *j) != (constant, constant) {
-                let pairs = energy.iter_mut().zip(term);
-                pairs.for_each(|(e, c)| *e += c * c);
+            for b in basis.order() {
+                let values = &along_a[(i * p + b) * columns..][..columns];
+                for (term, j) in terms.iter_mut().zip(&rows) {
+                    let weight = matrix[j * p + b];
+                    let pairs = term[..columns].iter_mut().zip(values);
+                    pairs.for_each(|(t, x)| *t += weight * x);
+                }
+            }
+            for (term, j) in terms.iter().zip(&rows) {
+                if (*i, *j) != (constant, constant) {
+                    let pairs = energy.iter_mut().zip(term);
+                    pairs.for_each(|(e, c)| *e += c * c);
+                }
             }
         }
     }

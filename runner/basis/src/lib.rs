@@ -27,5 +27,6 @@ pub use energies::{Energies, vectorized};
 pub use group::{is_prime, primitive_root};
 pub use kind::{BasisError, BasisKind};
 pub use labels::LabelBasis;
+pub use pulp::{Simd, WithSimd};
 pub use space::Space;
 pub use sparsity::{effective_number, gaussian, gini, participation};

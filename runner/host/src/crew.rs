@@ -1,10 +1,11 @@
 //! The analyses of one cell, each on a thread of its own.
 //!
 //! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far ahead
-//! of the slowest as snapshots may be in memory; what each took is in the log. Training never waits:
+//! of the slowest as snapshots may be in memory, which the log then says. Training never waits:
 //! snapshots are made from checkpoints on disk. No more analyses compute at a time than there are
 //! cores, which costs no time, and only so many need their room.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, LazyLock};
 use std::thread::{JoinHandle, available_parallelism};
@@ -51,6 +52,11 @@ struct Worker {
     needs: Needs,
     queue: SyncSender<Arc<Shown>>,
     thread: JoinHandle<Outcome>,
+    /// snapshots that it was sent, and that it is done with
+    sent: u64,
+    done: Arc<AtomicU64>,
+    /// whether the log has said that it is slow
+    told: bool,
 }
 
 impl Crew {
@@ -74,11 +80,27 @@ impl Crew {
     }
 
     /// Shows a snapshot to all that are due. Waits only for an analysis whose queue is full.
-    pub fn show(&self, snapshot: &Arc<Shown>, last: bool) {
-        for worker in &self.workers {
+    pub fn show(&mut self, snapshot: &Arc<Shown>, last: bool) {
+        self.tell_of_the_slowest(snapshot.data().epoch);
+        for worker in &mut self.workers {
             if due(worker.every, snapshot.data().epoch, last) {
                 worker.show(snapshot);
             }
+        }
+    }
+
+    /// Says once of an analysis that all others have done what was shown, and it alone has not.
+    fn tell_of_the_slowest(&mut self, epoch: u64) {
+        let others = self.workers.len() > 1;
+        let mut behind = self.workers.iter_mut().filter(|worker| worker.is_behind());
+        if let (true, Some(worker), None) = (others, behind.next(), behind.next())
+            && !std::mem::replace(&mut worker.told, true)
+        {
+            tracing::warn!(
+                analysis = worker.name,
+                epoch,
+                "analysis is slower than the others, which now wait for it; training goes on"
+            );
         }
     }
 
@@ -105,6 +127,8 @@ impl Worker {
         let (queue, snapshots) = sync_channel::<Arc<Shown>>(QUEUE);
         let (name, version) = (member.name().to_owned(), member.version().to_owned());
         let (every, needs) = member.demand();
+        let done = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&done);
         let thread = std::thread::Builder::new()
             .name(format!("analysis {name}"))
             .spawn(move || {
@@ -114,6 +138,7 @@ impl Worker {
                 for snapshot in snapshots {
                     let _at_work = AT_WORK.take();
                     member.observe(snapshot.data());
+                    seen.fetch_add(1, Ordering::Relaxed);
                 }
                 member.finish()
             })?;
@@ -124,11 +149,19 @@ impl Worker {
             needs,
             queue,
             thread,
+            sent: 0,
+            done,
+            told: false,
         })
     }
 
-    fn show(&self, snapshot: &Arc<Shown>) {
+    fn show(&mut self, snapshot: &Arc<Shown>) {
+        self.sent += 1;
         // A thread that has ended says why when it is joined.
         let _ = self.queue.send(Arc::clone(snapshot));
+    }
+
+    fn is_behind(&self) -> bool {
+        self.done.load(Ordering::Relaxed) < self.sent
     }
 }

@@ -130,14 +130,12 @@ impl<'a> Forward<'a> {
     pub fn direct(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
         let p = self.model.p;
         let mut out = base.direct.repeat(p * p);
-        vectorized(|| {
-            for (pair, row) in out.chunks_exact_mut(p.max(1)).enumerate() {
-                self.each(pair, looks, |head, place, weight, token| {
-                    let table = &head.direct[place];
-                    add(row, weight, &table[token * p..(token + 1) * p]);
-                });
-            }
-        });
+        for (pair, row) in out.chunks_exact_mut(p.max(1)).enumerate() {
+            self.each(pair, looks, |head, place, weight, token| {
+                let table = &head.direct[place];
+                vectorized(|| add(row, weight, &table[token * p..(token + 1) * p]));
+            });
+        }
         out
     }
 
@@ -146,7 +144,7 @@ impl<'a> Forward<'a> {
         let (p, f) = (self.model.p, self.model.d_mlp);
         let activate = |row: &mut [f32]| match self.model.gelu {
             true => row.iter_mut().for_each(|x| *x = self.model.activate(*x)),
-            false => row.iter_mut().for_each(|x| *x = x.max(0.0)),
+            false => vectorized(|| row.iter_mut().for_each(|x| *x = x.max(0.0))),
         };
         if looks.is_empty() {
             // Every pair is the same.
@@ -157,16 +155,14 @@ impl<'a> Forward<'a> {
         let mut out = Vec::with_capacity(p * p * p);
         let mut block = vec![0.0f32; p * f];
         for a in 0..p {
-            vectorized(|| {
-                for (b, row) in block.chunks_exact_mut(f.max(1)).enumerate() {
-                    row.copy_from_slice(&base.hidden);
-                    self.each(a * p + b, looks, |head, place, weight, token| {
-                        let table = &head.hidden[place];
-                        add(row, weight, &table[token * f..(token + 1) * f]);
-                    });
-                    activate(row);
-                }
-            });
+            for (b, row) in block.chunks_exact_mut(f.max(1)).enumerate() {
+                row.copy_from_slice(&base.hidden);
+                self.each(a * p + b, looks, |head, place, weight, token| {
+                    let table = &head.hidden[place];
+                    vectorized(|| add(row, weight, &table[token * f..(token + 1) * f]));
+                });
+                activate(row);
+            }
             out.extend(product(&block, &self.map, f));
         }
         out

@@ -51,7 +51,7 @@ impl Followed {
         pass: &mut GridPass,
         permits: &Permits,
     ) -> Result<(), SessionError> {
-        let Some(crew) = &self.crew else {
+        let Some(crew) = &mut self.crew else {
             return Ok(());
         };
         let Some(needs) = crew.needs(epoch, last) else {
