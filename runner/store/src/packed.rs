@@ -200,10 +200,11 @@ fn restore<T: Bits<W>, const W: usize>(planes: &[Vec<u8>], before: &[&[u8]], ima
     let before = words::<W>(before);
     let numbers = planes.first().map_or(0, Vec::len);
     image.reserve_exact(W * numbers);
-    for at in 0..numbers {
+    let number = |at: usize| {
         let residual = T::read(std::array::from_fn(|byte| planes[byte][at])).unzigzag();
-        image.extend(residual.plus(prediction(&before, at)).turned().bytes());
-    }
+        residual.plus(prediction(&before, at)).turned().bytes()
+    };
+    (0..numbers).for_each(|at| image.extend(number(at)));
 }
 
 /// Bytes that are deflated to see whether all of a plane are worth it.
