@@ -2,24 +2,21 @@
 //!
 //! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far ahead
 //! of the slowest as snapshots may be in memory, which the log then says. Training never waits:
-//! snapshots are made from checkpoints on disk. No more analyses compute at a time than there are
-//! cores, which costs no time, and only so many need their room.
+//! snapshots are made from checkpoints on disk. They compute at [`crate::desk`]s, of which there are as
+//! many as cores.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, LazyLock};
-use std::thread::{JoinHandle, available_parallelism};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grokrun_api::Needs;
 
 use crate::collector::Findings;
+use crate::desk;
 use crate::member::{Member, due};
-use crate::shown::{Permits, Shown};
-
-/// Analyses that compute, over all cells.
-static AT_WORK: LazyLock<Permits> =
-    LazyLock::new(|| Permits::new(available_parallelism().map_or(1, usize::from)));
+use crate::shown::Shown;
 
 /// Snapshots that may wait for an analysis. With the one it looks at that is as many as a session
 /// allows, so that the slowest never waits for the next to be made.
@@ -136,8 +133,12 @@ impl Worker {
                 let span = tracing::info_span!("analysis", analysis = member.name());
                 let _in_analysis = span.enter();
                 for snapshot in snapshots {
-                    let _at_work = AT_WORK.take();
-                    member.observe(snapshot.data());
+                    let span = span.clone();
+                    member = desk::run(move || {
+                        let _in_analysis = span.entered();
+                        member.observe(snapshot.data());
+                        member
+                    });
                     seen.fetch_add(1, Ordering::Relaxed);
                 }
                 member.finish()
