@@ -44,7 +44,7 @@ fn python(script: &str, folder: &Path, args: &[&str]) -> Option<Output> {
 }
 
 /// Runs a script that has to succeed; false if it was skipped.
-fn succeeds(script: &str, folder: &Path, args: &[&str]) -> bool {
+pub(crate) fn succeeds(script: &str, folder: &Path, args: &[&str]) -> bool {
     let required = std::env::var_os("GROKRUN_REQUIRE_TORCH").is_some_and(|value| value == "1");
     let Some(output) = python(script, folder, args) else {
         assert!(!required, "GROKRUN_REQUIRE_TORCH=1, and there is no Python");

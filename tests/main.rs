@@ -5,6 +5,7 @@ mod analyses;
 mod bad_input;
 mod browser;
 mod cli;
+mod compact;
 mod exchange;
 mod golden;
 mod numpy;

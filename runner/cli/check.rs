@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use grokrun_session::{Analyses, Preview, Survey, Time, size_in_words};
+use grokrun_spec::{Compression, Plan, Precision};
 
 use crate::args::CheckArgs;
 use crate::output::{Failure, print, say, table};
@@ -61,7 +62,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
             "memory",
             format!("{}{device_memory}", size_in_words(preview.host_bytes)),
         ),
-        line("disk", size_in_words(preview.disk_bytes)),
+        line("disk", disk(plan, preview.disk_bytes)),
         line("time", time(&preview.time)),
         line("", basis(&preview)),
     ]));
@@ -70,6 +71,19 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
     print(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The size on disk, and what is special about the checkpoints.
+fn disk(plan: &Plan, bytes: u64) -> String {
+    let lossy = match plan.checkpoints.precision {
+        Precision::F32 => "",
+        Precision::F16 => " (checkpoints in f16: lossy, up to 2^-11 of a weight)",
+    };
+    let most = match plan.checkpoints.compression {
+        Compression::None => "",
+        Compression::Lossless => "at most, before packing: ",
+    };
+    format!("{most}{}{lossy}", size_in_words(bytes))
 }
 
 fn line(name: &str, value: String) -> Vec<String> {

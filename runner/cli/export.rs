@@ -46,8 +46,9 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
                 test: &test,
                 epochs: &epochs,
             };
+            let mut checkpoints = dir.checkpoint_reader();
             write_pth(&args.output, &experiment, |epoch| {
-                dir.read_checkpoint(epoch).map_err(Failure::from)
+                checkpoints.read(epoch).map_err(Failure::from)
             })?;
         }
         Format::Safetensors => {

@@ -1,23 +1,10 @@
 //! Planted maps with known spectra, and noise.
 
-use grokrun_api::testing::{Expert, Recorder, random, run, task};
+use grokrun_api::testing::{Expert, add, analyse, mul, random, run, task};
 use grokrun_api::{Numbers, SnapshotData};
 use grokrun_basis::Basis;
 
 use super::*;
-
-fn analyse(config: Config, task: &Task, snapshots: &[SnapshotData]) -> Recorder {
-    let mut analysis = Activations::new(config, task).unwrap();
-    run(&mut analysis, snapshots).unwrap()
-}
-
-fn add() -> Task {
-    task("add", 23, |a, b| Some((a + b) % 23))
-}
-
-fn mul() -> Task {
-    task("mul", 23, |a, b| Some(a * b % 23))
-}
 
 fn wave(basis: &Basis, k: usize, token: usize, phase: f64) -> f64 {
     basis
@@ -51,8 +38,8 @@ fn planted(task: &Task) -> SnapshotData {
 
 #[test]
 fn planted_maps_have_their_spectra() {
-    for task in [add(), mul()] {
-        let found = analyse(Config::default(), &task, &[planted(&task)]);
+    for task in [add(23), mul(23)] {
+        let found = analyse::<Activations>(Config::default(), &task, &[planted(&task)]);
         let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
         let near = |series: &str, want: f64| {
             let got = found.last(series).unwrap();
@@ -115,10 +102,10 @@ fn planted_maps_have_their_spectra() {
 #[test]
 fn the_expert_has_products_of_a_frequency_alone() {
     for (task, expert) in [
-        (add(), Expert::additive(23, &[2, 5, 9])),
-        (mul(), Expert::multiplicative(23, 5, &[2, 5, 9])),
+        (add(23), Expert::additive(23, &[2, 5, 9])),
+        (mul(23), Expert::multiplicative(23, 5, &[2, 5, 9])),
     ] {
-        let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        let found = analyse::<Activations>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
         assert!((found.last("neurons same frequency").unwrap() - 1.0).abs() < 1e-6);
         // 2 cos(kθ(a) + φ) cos(kθ(b) + φ) has n² over the group, in a third of the neurons each.
         let n = if task.operation == "add" { 23.0 } else { 22.0 };
@@ -139,7 +126,7 @@ fn the_expert_has_products_of_a_frequency_alone() {
 
 #[test]
 fn both_ways_to_a_spectrum_agree() {
-    for task in [add(), mul()] {
+    for task in [add(23), mul(23)] {
         let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
         let table = gaussian(4, 529 * 70);
         let matrix: Vec<f32> = basis.matrix().iter().map(|x| *x as f32).collect();
@@ -157,8 +144,8 @@ fn both_ways_to_a_spectrum_agree() {
 
 #[test]
 fn noise_is_flat() {
-    let task = add();
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+    let task = add(23);
+    let found = analyse::<Activations>(Config::default(), &task, &[random(&task, 0, 5)]);
     let shares = found.table("shares").unwrap();
     // Of 528 terms 44 are linear, 44 products of a frequency with itself.
     for (row, within) in [(&shares[0], 0.02), (&shares[1], 0.03)] {
@@ -177,14 +164,14 @@ fn noise_is_flat() {
 
 #[test]
 fn maps_move_in_few_frames_and_their_axes_can_be_read() {
-    let task = mul();
+    let task = mul(23);
     let snapshots: Vec<SnapshotData> = (0..9).map(|i| random(&task, 100 * i, i)).collect();
     let config = Config {
         neurons: vec![95, 4],
         frames: 4,
         ..Config::default()
     };
-    let found = analyse(config, &task, &snapshots);
+    let found = analyse::<Activations>(config, &task, &snapshots);
     for name in ["attention-head-3", "neuron-95-spectrum", "mean-spectrum"] {
         let figure = found.figure(name).unwrap();
         let frames = figure["frames"].as_array().unwrap();
@@ -219,7 +206,7 @@ fn operations_without_angles_are_taken_along_the_label() {
     };
     let post = (0..169 * 96).map(wave).collect();
     planted.replace("post", Numbers::F32(post));
-    let found = analyse(Config::default(), &task, &[planted]);
+    let found = analyse::<Activations>(Config::default(), &task, &[planted]);
     assert_eq!(found.last("neuron 0 frequency"), Some(4.0));
     assert!(found.notes().iter().any(|note| note.contains("no angle")));
 }
@@ -241,18 +228,21 @@ fn parameters_are_judged() {
         assert!(error.contains(name), "{error}");
     }
     let beyond = with(|c| c.neurons = vec![96]);
-    let error = Activations::new(beyond, &add()).err().unwrap().to_string();
+    let error = Activations::new(beyond, &add(23))
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("96"), "{error}");
-    let mut small = add();
+    let mut small = add(23);
     small.model.d_mlp = 2;
-    let found = analyse(Config::default(), &small, &[random(&small, 0, 1)]);
+    let found = analyse::<Activations>(Config::default(), &small, &[random(&small, 0, 1)]);
     assert!(found.figure("neuron-1").is_some() && found.figure("neuron-2").is_none());
     let none = with(|c| c.neurons = vec![]);
     assert!(Activations::check(&none).is_ok());
-    let task = add();
-    let found = analyse(none, &task, &[random(&task, 0, 1)]);
+    let task = add(23);
+    let found = analyse::<Activations>(none, &task, &[random(&task, 0, 1)]);
     assert!(found.figure("neuron-0").is_none() && found.figure("mean-spectrum").is_some());
-    let mut analysis = Activations::new(Config::default(), &add()).unwrap();
+    let mut analysis = Activations::new(Config::default(), &add(23)).unwrap();
     let smaller = random(&self::task("add", 11, |a, b| Some((a + b) % 11)), 0, 1);
     assert!(run(&mut analysis, &[smaller]).is_err());
 }
@@ -265,7 +255,7 @@ fn the_smallest_moduli_do_not_break_it() {
             task("add", p, |a, b| Some((a + b) % n)),
             task("mul", p, |a, b| Some(a * b % n)),
         ] {
-            let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+            let found = analyse::<Activations>(Config::default(), &task, &[random(&task, 0, 5)]);
             assert!(found.figure("mean-spectrum").is_some(), "{}", task.cell);
         }
     }

@@ -1,25 +1,12 @@
 //! Planted weights whose products are known exactly, and noise.
 
-use grokrun_api::testing::{Recorder, random, run, task};
+use grokrun_api::testing::{add, analyse, mul, random, run, task};
 use grokrun_api::{Numbers, SnapshotData};
 
 use super::*;
 
 /// Height of the planted waves.
 const HIGH: f64 = 1.5;
-
-fn analyse(config: Config, task: &Task, snapshots: &[SnapshotData]) -> Recorder {
-    let mut analysis = EffectiveWeights::new(config, task).unwrap();
-    run(&mut analysis, snapshots).unwrap()
-}
-
-fn add() -> Task {
-    task("add", 23, |a, b| Some((a + b) % 23))
-}
-
-fn mul() -> Task {
-    task("mul", 23, |a, b| Some(a * b % 23))
-}
 
 /// θ of a token, none for one outside the group.
 fn angle(basis: &Basis, k: usize, token: usize) -> f64 {
@@ -76,10 +63,10 @@ fn planted(task: &Task, frequencies: [usize; 4]) -> SnapshotData {
 
 #[test]
 fn planted_heads_are_read_exactly() {
-    for task in [add(), mul()] {
+    for task in [add(23), mul(23)] {
         let frequencies = [2, 5, 9, 7];
         let data = planted(&task, frequencies);
-        let found = analyse(Config::default(), &task, &[data]);
+        let found = analyse::<EffectiveWeights>(Config::default(), &task, &[data]);
         let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
         let (shape, scores) = found.tensor("W_attn").unwrap();
         assert_eq!(shape, [4, 23]);
@@ -131,7 +118,7 @@ fn planted_heads_are_read_exactly() {
 fn attention_is_the_softmax_of_the_planted_scores() {
     // Division has pairs without label: they do not count.
     let tasks = [
-        add(),
+        add(23),
         task("some", 23, |a, b| (b != 0).then_some((a + b) % 23)),
     ];
     for task in tasks {
@@ -139,11 +126,11 @@ fn attention_is_the_softmax_of_the_planted_scores() {
             basis: "additive".to_owned(),
             ..Config::default()
         };
-        let found = analyse(config, &task, &[planted(&task, [2, 5, 9, 7])]);
+        let found = analyse::<EffectiveWeights>(config, &task, &[planted(&task, [2, 5, 9, 7])]);
         let basis = Basis::additive(23);
         let score = |token: usize| (HIGH * angle(&basis, 5, token)).exp();
         // planted() chooses the angles by the operation: the same for both of these.
-        assert_eq!(BasisKind::of(&add().labels, 23), BasisKind::Additive);
+        assert_eq!(BasisKind::of(&add(23).labels, 23), BasisKind::Additive);
         let counted = |pair: &usize| task.labels[*pair].is_some();
         let pairs: Vec<usize> = (0..529).filter(counted).collect();
         let to = |pick: &dyn Fn(f64, f64) -> f64| -> f64 {
@@ -175,9 +162,10 @@ fn attention_is_the_softmax_of_the_planted_scores() {
 
 #[test]
 fn a_query_bias_counts_and_a_key_bias_does_not() {
-    let task = add();
+    let task = add(23);
     let plain = planted(&task, [2, 5, 9, 7]);
-    let before = analyse(Config::default(), &task, std::slice::from_ref(&plain));
+    let before =
+        analyse::<EffectiveWeights>(Config::default(), &task, std::slice::from_ref(&plain));
     let mut biased = plain;
     let mut b_q = vec![0.0f32; 4 * 8];
     b_q[8] = 1.0;
@@ -187,7 +175,7 @@ fn a_query_bias_counts_and_a_key_bias_does_not() {
         &[4, 8],
         Numbers::F32(vec![3.0; 32]),
     );
-    let after = analyse(Config::default(), &task, &[biased]);
+    let after = analyse::<EffectiveWeights>(Config::default(), &task, &[biased]);
     let (before, after) = (before.tensor("W_attn"), after.tensor("W_attn"));
     let ratio = |at: usize| after.unwrap().1[at] / before.unwrap().1[at];
     // The query was (1/2 + 1/2) and is 1 more for head 1 alone.
@@ -196,8 +184,8 @@ fn a_query_bias_counts_and_a_key_bias_does_not() {
 
 #[test]
 fn noise_explains_nothing() {
-    let task = add();
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+    let task = add(23);
+    let found = analyse::<EffectiveWeights>(Config::default(), &task, &[random(&task, 0, 5)]);
     for head in 0..4 {
         let wide = found
             .last(&format!("W_neur fraction, head {head}"))
@@ -214,7 +202,8 @@ fn noise_explains_nothing() {
     }
     // Every frequency of noise is key, and then the share is all.
     assert!((found.last("noise in keys").unwrap() - 1.0).abs() < 1e-12);
-    let planted = analyse(Config::default(), &task, &[planted(&task, [2, 5, 9, 7])]);
+    let planted =
+        analyse::<EffectiveWeights>(Config::default(), &task, &[planted(&task, [2, 5, 9, 7])]);
     let noise = planted.last("noise in keys").unwrap();
     assert!((noise - 1.0 / 11.0).abs() < 0.03, "{noise}");
     let row = &planted.table("heads").unwrap()[0];
@@ -224,7 +213,7 @@ fn noise_explains_nothing() {
 #[test]
 fn operations_without_angles_are_said_to_have_none() {
     let task = task("square-sum", 13, |a, b| Some((a * a + b * b) % 13));
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+    let found = analyse::<EffectiveWeights>(Config::default(), &task, &[random(&task, 0, 5)]);
     assert!(found.notes().iter().any(|note| note.contains("no angle")));
     assert!(found.last("W_attn fraction, head 0").is_some());
 }
@@ -242,8 +231,8 @@ fn wrong_parameters_and_shapes_are_refused() {
         ..Config::default()
     };
     assert!(EffectiveWeights::check(&wrong).is_err());
-    let mut analysis = EffectiveWeights::new(Config::default(), &add()).unwrap();
-    let other = random(&mul(), 0, 1);
+    let mut analysis = EffectiveWeights::new(Config::default(), &add(23)).unwrap();
+    let other = random(&mul(23), 0, 1);
     assert!(run(&mut analysis, &[other]).is_ok());
     let smaller = random(&task("add", 11, |a, b| Some((a + b) % 11)), 0, 1);
     let error = run(&mut analysis, &[smaller]).unwrap_err().to_string();
@@ -259,7 +248,8 @@ fn the_smallest_moduli_do_not_break_it() {
             task("mul", p, |a, b| Some(a * b % n)),
             task("div", p, |a, b| (b != 0).then_some(a % n)),
         ] {
-            let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+            let found =
+                analyse::<EffectiveWeights>(Config::default(), &task, &[random(&task, 0, 5)]);
             assert!(found.figure("W_attn").is_some(), "{}", task.cell);
         }
     }

@@ -1,22 +1,9 @@
 //! Planted circles, planted symbols, and noise.
 
-use grokrun_api::testing::{Expert, Recorder, random, run, task};
+use grokrun_api::testing::{Expert, Recorder, add, analyse, mul, random, run, task};
 use grokrun_api::{Numbers, SnapshotData};
 
 use super::*;
-
-fn analyse(config: Config, task: &Task, snapshots: &[SnapshotData]) -> Recorder {
-    let mut analysis = EmbeddingGeometry::new(config, task).unwrap();
-    run(&mut analysis, snapshots).unwrap()
-}
-
-fn add() -> Task {
-    task("add", 23, |a, b| Some((a + b) % 23))
-}
-
-fn mul() -> Task {
-    task("mul", 23, |a, b| Some(a * b % 23))
-}
 
 /// The task's W_E is made by `row(token, column)`; all else is noise.
 fn planted(task: &Task, row: impl Fn(usize, usize) -> f64) -> SnapshotData {
@@ -50,8 +37,8 @@ fn by_embedding() -> Config {
 #[test]
 fn planted_circles_are_components_and_circles() {
     for (task, basis) in [
-        (add(), Basis::additive(23)),
-        (mul(), Basis::multiplicative(23).unwrap()),
+        (add(23), Basis::additive(23)),
+        (mul(23), Basis::multiplicative(23).unwrap()),
     ] {
         // Frequency 3 is a circle of radius 2, frequency 5 an ellipse with axes 1 and 1/2.
         let data = planted(&task, |token, column| {
@@ -65,7 +52,7 @@ fn planted_circles_are_components_and_circles() {
                 _ => 0.0,
             }
         });
-        let found = analyse(by_embedding(), &task, &[data]);
+        let found = analyse::<EmbeddingGeometry>(by_embedding(), &task, &[data]);
         let near = |got: f64, want: f64| assert!((got - want).abs() < 1e-6, "{got} {want}");
         // Variance by axis: 4, 4, 1, 1/4.
         for (i, share) in (1..).zip([4.0, 4.0, 1.0, 0.25, 0.0]) {
@@ -112,10 +99,11 @@ fn planted_circles_are_components_and_circles() {
 #[test]
 fn the_expert_is_made_of_circles() {
     for (task, expert) in [
-        (add(), Expert::additive(23, &[2, 5, 9])),
-        (mul(), Expert::multiplicative(23, 5, &[2, 5, 9])),
+        (add(23), Expert::additive(23, &[2, 5, 9])),
+        (mul(23), Expert::multiplicative(23, 5, &[2, 5, 9])),
     ] {
-        let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        let found =
+            analyse::<EmbeddingGeometry>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
         for (series, want) in [
             ("key frequencies", 3.0),
             ("share in circles", 1.0),
@@ -162,18 +150,18 @@ fn a_planted_symbol_is_read_where_it_was_not_fitted() {
             own + 0.2 * f64::from(noise[token * 32 + column])
         })
     };
-    let found = analyse(Config::default(), &task, &[with(2.0)]);
+    let found = analyse::<EmbeddingGeometry>(Config::default(), &task, &[with(2.0)]);
     assert_eq!(found.last("residue probe, held out"), Some(1.0));
     assert_eq!(found.last("residue probe, in sample"), Some(1.0));
     let shuffled = found.last("shuffled probe, held out").unwrap();
     assert!((0.3..0.7).contains(&shuffled), "{shuffled}");
-    let found = analyse(Config::default(), &task, &[with(0.0)]);
+    let found = analyse::<EmbeddingGeometry>(Config::default(), &task, &[with(0.0)]);
     let none = found.last("residue probe, held out").unwrap();
     assert!((0.25..0.75).contains(&none), "{none}");
 
     let mut wide = task.clone();
     wide.model.d_model = 64;
-    let found = analyse(Config::default(), &wide, &[random(&wide, 0, 3)]);
+    let found = analyse::<EmbeddingGeometry>(Config::default(), &wide, &[random(&wide, 0, 3)]);
     assert_eq!(found.last("residue probe, in sample"), Some(1.0));
     assert_eq!(found.last("shuffled probe, in sample"), Some(1.0));
     let none = found.last("residue probe, held out").unwrap();
@@ -182,8 +170,8 @@ fn a_planted_symbol_is_read_where_it_was_not_fitted() {
 
 #[test]
 fn noise_has_neither_circles_nor_components() {
-    let task = add();
-    let found = analyse(by_embedding(), &task, &[random(&task, 0, 5)]);
+    let task = add(23);
+    let found = analyse::<EmbeddingGeometry>(by_embedding(), &task, &[random(&task, 0, 5)]);
     assert!(found.last("component 1 share").unwrap() < 0.25);
     assert!(found.last("effective components").unwrap() > 10.0);
     // All frequencies are key, and the circles are no better than those of noise.
@@ -200,7 +188,8 @@ fn noise_has_neither_circles_nor_components() {
 #[test]
 fn what_has_no_meaning_is_said() {
     let composite = task("add", 24, |a, b| Some((a + b) % 24));
-    let found = analyse(Config::default(), &composite, &[random(&composite, 0, 5)]);
+    let found =
+        analyse::<EmbeddingGeometry>(Config::default(), &composite, &[random(&composite, 0, 5)]);
     let says = |found: &Recorder, text: &str| {
         let notes = found.notes();
         assert!(
@@ -214,27 +203,29 @@ fn what_has_no_meaning_is_said() {
     assert!(found.figure("residue-probe").is_none());
 
     let squares = task("square-sum", 13, |a, b| Some((a * a + b * b) % 13));
-    let found = analyse(Config::default(), &squares, &[random(&squares, 0, 5)]);
+    let found =
+        analyse::<EmbeddingGeometry>(Config::default(), &squares, &[random(&squares, 0, 5)]);
     says(&found, "no circles");
     assert!(found.last("mean fit").is_none() && found.table("circles").is_none());
     assert!(found.last("residue probe, held out").is_some());
 
-    let found = analyse(Config::default(), &add(), &[random(&add(), 0, 5)]);
+    let found =
+        analyse::<EmbeddingGeometry>(Config::default(), &add(23), &[random(&add(23), 0, 5)]);
     says(&found, "no part in this operation");
     let small = task("mul", 7, |a, b| Some(a * b % 7));
-    let found = analyse(Config::default(), &small, &[random(&small, 0, 5)]);
+    let found = analyse::<EmbeddingGeometry>(Config::default(), &small, &[random(&small, 0, 5)]);
     says(&found, "too few residues");
 }
 
 #[test]
 fn broken_and_empty_embeddings_do_not_break_it() {
-    let task = mul();
+    let task = mul(23);
     let snapshots = [
         planted(&task, |_, _| f64::NAN),
         planted(&task, |_, _| 0.0),
         planted(&task, |_, _| 1.0),
     ];
-    let found = analyse(Config::default(), &task, &snapshots);
+    let found = analyse::<EmbeddingGeometry>(Config::default(), &task, &snapshots);
     assert!(found.notes().iter().any(|note| note.contains("not finite")));
     assert_eq!(found.series("component 1 share"), [0.0, 0.0]);
     let probed = found.series("residue probe, held out");
@@ -265,7 +256,7 @@ fn parameters_are_judged() {
         c.probe = false;
         c.control = false;
     });
-    let found = analyse(off, &mul(), &[random(&mul(), 0, 1)]);
+    let found = analyse::<EmbeddingGeometry>(off, &mul(23), &[random(&mul(23), 0, 1)]);
     assert!(found.table("probes").is_none() && found.table("components").is_some());
 }
 
@@ -277,7 +268,8 @@ fn the_smallest_moduli_do_not_break_it() {
             task("add", p, |a, b| Some((a + b) % n)),
             task("mul", p, |a, b| Some(a * b % n)),
         ] {
-            let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+            let found =
+                analyse::<EmbeddingGeometry>(Config::default(), &task, &[random(&task, 0, 5)]);
             assert!(found.figure("component-shares").is_some(), "{}", task.cell);
         }
     }

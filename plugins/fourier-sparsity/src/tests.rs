@@ -1,13 +1,8 @@
 //! Planted frequencies in the right and the wrong basis, and noise.
 
-use grokrun_api::testing::{Expert, Recorder, random, run, task};
+use grokrun_api::testing::{Expert, Recorder, add, analyse, mul, random, task};
 
 use super::*;
-
-fn analyse(config: Config, task: &Task, snapshots: &[grokrun_api::SnapshotData]) -> Recorder {
-    let mut analysis = FourierSparsity::new(config, task).unwrap();
-    run(&mut analysis, snapshots).unwrap()
-}
 
 fn rule(found: &Recorder, rule: &str) -> String {
     let rows = found.table("rules").unwrap();
@@ -15,25 +10,18 @@ fn rule(found: &Recorder, rule: &str) -> String {
     row["frequencies"].as_str().unwrap().to_owned()
 }
 
-fn add() -> Task {
-    task("add", 23, |a, b| Some((a + b) % 23))
-}
-
-fn mul() -> Task {
-    task("mul", 23, |a, b| Some(a * b % 23))
-}
-
 #[test]
 fn planted_frequencies_are_the_keys_by_every_rule() {
     for (task, expert) in [
-        (add(), Expert::additive(23, &[2, 5, 9])),
-        (mul(), Expert::multiplicative(23, 5, &[2, 5, 9])),
+        (add(23), Expert::additive(23, &[2, 5, 9])),
+        (mul(23), Expert::multiplicative(23, 5, &[2, 5, 9])),
     ] {
         let expert = Expert {
             noise: 0.02,
             ..expert
         };
-        let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        let found =
+            analyse::<FourierSparsity>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
         for name in ["max/4", "5 medians", "neurons", "W_L"] {
             assert_eq!(
                 rule(&found, name),
@@ -63,9 +51,9 @@ fn planted_frequencies_are_the_keys_by_every_rule() {
 
 #[test]
 fn characters_carry_their_order_and_the_root_is_named() {
-    let task = mul();
+    let task = mul(23);
     let expert = Expert::multiplicative(23, 5, &[2, 11]);
-    let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+    let found = analyse::<FourierSparsity>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
     let keys = found.table("key-frequencies").unwrap();
     let order = |k: u64| keys.iter().find(|row| row["frequency"] == k).unwrap()["order"].clone();
     assert_eq!((order(2), order(11)), (json!(11), json!(2)));
@@ -78,8 +66,8 @@ fn characters_carry_their_order_and_the_root_is_named() {
 
 #[test]
 fn noise_is_not_sparse() {
-    let task = add();
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 3)]);
+    let task = add(23);
+    let found = analyse::<FourierSparsity>(Config::default(), &task, &[random(&task, 0, 3)]);
     for name in ["W_E gini", "W_U gini", "W_L gini"] {
         let gini = found.last(name).unwrap();
         assert!(gini < 0.15, "{name} {gini}");
@@ -89,14 +77,14 @@ fn noise_is_not_sparse() {
 
 #[test]
 fn the_wrong_basis_can_be_asked_for() {
-    let task = mul();
+    let task = mul(23);
     let config = Config {
         basis: "additive".to_owned(),
         wrong_basis: false,
         control: false,
     };
     let expert = Expert::multiplicative(23, 5, &[2, 5, 9]);
-    let found = analyse(config, &task, &[expert.snapshot(&task, 0)]);
+    let found = analyse::<FourierSparsity>(config, &task, &[expert.snapshot(&task, 0)]);
     assert!(found.last("W_E gini").unwrap() < 0.35);
     assert_eq!(found.last("W_E gini, noise"), None);
     assert!(found.notes()[0].contains("additive"));
@@ -105,7 +93,7 @@ fn the_wrong_basis_can_be_asked_for() {
 #[test]
 fn an_operation_without_angles_says_so() {
     let task = task("square-sum", 11, |a, b| Some((a * a + b * b) % 11));
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 3)]);
+    let found = analyse::<FourierSparsity>(Config::default(), &task, &[random(&task, 0, 3)]);
     assert!(found.notes()[0].contains("labels"), "{:?}", found.notes());
 }
 

@@ -142,6 +142,8 @@ impl Analysis for LogitDirections {
         let in_basis = product_bt(&w_l, &pairs.classes, p);
         let random = if self.config.control { RANDOM } else { 0 };
         let outputs = Outputs::new(pairs, &post, [&w_l, &in_basis], &keys, random);
+        // Half a snapshot, where not every pair counts.
+        drop(post);
         let functions = product_bt(&outputs.of_neurons, &pairs.classes, p);
         let explained = Explained::new(pairs, &functions);
         let model = Model {

@@ -1,14 +1,8 @@
 //! Planted directions, with the exact answer, and noise.
 
-use grokrun_api::SnapshotData;
-use grokrun_api::testing::{Expert, Recorder, random, run, task};
+use grokrun_api::testing::{Expert, analyse, random, task};
 
 use super::*;
-
-fn analyse(config: Config, task: &Task, snapshots: &[SnapshotData]) -> Recorder {
-    let mut analysis = LogitDirections::new(config, task).unwrap();
-    run(&mut analysis, snapshots).unwrap()
-}
 
 fn cases() -> [(Task, Expert); 3] {
     [
@@ -33,7 +27,8 @@ fn cases() -> [(Task, Expert); 3] {
 #[test]
 fn planted_directions_are_the_labels() {
     for (task, expert) in cases() {
-        let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        let found =
+            analyse::<LogitDirections>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
         let of = |name: &str| found.last(name).unwrap();
         assert_eq!(of("keys"), 3.0);
         for name in ["u explained", "v explained", "logits explained"] {
@@ -65,7 +60,8 @@ fn planted_directions_are_the_labels() {
 #[test]
 fn ablations_of_the_expert_are_exact() {
     for (task, expert) in cases() {
-        let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        let found =
+            analyse::<LogitDirections>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
         let of = |name: &str| found.last(name).unwrap();
         for name in ["keep directions", "keep terms", "keep W_L directions"] {
             let ratio = of(name) / of("loss");
@@ -93,7 +89,7 @@ fn frequencies_can_be_fixed() {
         frequencies: vec![5],
         ..Config::default()
     };
-    let found = analyse(config, &task, &[expert.snapshot(&task, 0)]);
+    let found = analyse::<LogitDirections>(config, &task, &[expert.snapshot(&task, 0)]);
     let of = |name: &str| found.last(name).unwrap();
     assert_eq!(of("keys"), 1.0);
     // A third of the energy of each, as all three frequencies have the same.
@@ -113,7 +109,7 @@ fn frequencies_can_be_fixed() {
 #[test]
 fn noise_has_no_directions() {
     let task = task("add", 23, |a, b| Some((a + b) % 23));
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+    let found = analyse::<LogitDirections>(Config::default(), &task, &[random(&task, 0, 5)]);
     let of = |name: &str| found.last(name).unwrap();
     assert_eq!(of("keys"), 11.0);
     // A direction has 1 of 528 dimensions, two have 2, and the best of 11 pairs some more.
@@ -147,7 +143,7 @@ fn operations_without_angles_use_the_label() {
         "weight.unembed.W_U",
         grokrun_api::Numbers::F32(w_u.collect()),
     );
-    let found = analyse(Config::default(), &task, &[planted]);
+    let found = analyse::<LogitDirections>(Config::default(), &task, &[planted]);
     assert_eq!(found.last("keys"), Some(1.0));
     // Labels are not balanced, but the first frequency comes first in QR: it is itself but for its mean.
     for name in ["u explained", "v explained"] {
@@ -163,7 +159,7 @@ fn what_is_not_finite_is_no_number() {
     let mut broken = random(&task, 0, 5);
     broken.replace("post", grokrun_api::Numbers::F32(vec![f32::NAN; 49 * 96]));
     broken.replace("logits", grokrun_api::Numbers::F32(vec![f32::NAN; 343]));
-    let found = analyse(Config::default(), &task, &[broken]);
+    let found = analyse::<LogitDirections>(Config::default(), &task, &[broken]);
     for name in ["u explained", "loss", "keep directions", "null space"] {
         assert!(found.last(name).unwrap().is_nan(), "{name}");
     }
@@ -172,7 +168,7 @@ fn what_is_not_finite_is_no_number() {
 #[test]
 fn an_operation_without_pairs_does_not_fail() {
     let task = task("never", 5, |_, _| None);
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+    let found = analyse::<LogitDirections>(Config::default(), &task, &[random(&task, 0, 5)]);
     assert!(found.last("loss").unwrap().is_nan());
 }
 

@@ -1,10 +1,10 @@
 //! What was seen over training, in tables and figures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grokrun_api::prelude::*;
-
 use grokrun_basis::Space;
+use grokrun_measures::Frames;
 
 use crate::clusters::Clusters;
 use crate::losses::Losses;
@@ -21,21 +21,50 @@ pub(crate) struct Seen {
     pub(crate) losses: Option<Losses>,
 }
 
-/// All snapshots.
-#[derive(Default)]
+/// What is kept of every snapshot: little, since there may be thousands.
+struct Brief {
+    epoch: u64,
+    /// neurons in clusters
+    clustered: usize,
+    /// neurons by frequency
+    sizes: BTreeMap<usize, usize>,
+    losses: Option<Losses>,
+}
+
+/// All snapshots, and the neurons of some of them.
 pub(crate) struct Past {
-    seen: Vec<Seen>,
+    briefs: Vec<Brief>,
+    frames: Frames<Seen>,
     /// of noise: neurons in clusters, mean fraction
     pub(crate) noise: Option<(usize, f64)>,
 }
 
+impl Default for Past {
+    fn default() -> Past {
+        Past {
+            briefs: Vec::new(),
+            frames: Frames::new(MOST_FRAMES),
+            noise: None,
+        }
+    }
+}
+
 impl Past {
     pub(crate) fn push(&mut self, seen: Seen) {
-        self.seen.push(seen);
+        let sizes = seen.clusters.members.iter();
+        self.briefs.push(Brief {
+            epoch: seen.epoch,
+            clustered: seen.clusters.clustered(),
+            sizes: sizes.map(|(k, members)| (*k, members.len())).collect(),
+            losses: seen.losses.clone(),
+        });
+        self.frames.push(seen.epoch, seen);
     }
 
     pub(crate) fn tables(&self, space: &Space, threshold: f64, out: &mut dyn Sink) {
-        let Some(last) = self.seen.last() else { return };
+        let Some((_, last)) = self.frames.last() else {
+            return;
+        };
         let row = |(k, members): (&usize, &Vec<usize>)| {
             let fractions = members.iter().map(|n| last.clusters.best[*n].1);
             let mean = fractions.sum::<f64>() / members.len() as f64;
@@ -60,8 +89,8 @@ impl Past {
 
         let final_count = last.clusters.clustered();
         let phase = |tenths: usize| {
-            let enough = |s: &&Seen| 10 * s.clusters.clustered() >= tenths * final_count;
-            self.seen.iter().find(enough).map(|s| s.epoch)
+            let enough = |s: &&Brief| 10 * s.clustered >= tenths * final_count;
+            self.briefs.iter().find(enough).map(|s| s.epoch)
         };
         let phases = match final_count {
             0 => vec![],
@@ -85,10 +114,12 @@ impl Past {
     }
 
     pub(crate) fn draw(&self, threshold: f64, out: &mut dyn Sink) {
-        let Some(last) = self.seen.last() else { return };
-        let epochs: Vec<f64> = self.seen.iter().map(|s| s.epoch as f64).collect();
+        let Some((_, last)) = self.frames.last() else {
+            return;
+        };
+        let epochs: Vec<f64> = self.briefs.iter().map(|s| s.epoch as f64).collect();
         let over =
-            |pick: &dyn Fn(&Seen) -> f64| -> Vec<f64> { self.seen.iter().map(pick).collect() };
+            |pick: &dyn Fn(&Brief) -> f64| -> Vec<f64> { self.briefs.iter().map(pick).collect() };
 
         let keys: BTreeSet<usize> = last.clusters.members.keys().copied().collect();
         let mut figure = Figure::new(&format!(
@@ -96,13 +127,9 @@ impl Past {
         ))
         .x("epoch", Axis::Linear)
         .y("neurons", Axis::Linear)
-        .trace(Trace::line(
-            "all",
-            &epochs,
-            &over(&|s| s.clusters.clustered() as f64),
-        ));
+        .trace(Trace::line("all", &epochs, &over(&|s| s.clustered as f64)));
         for k in &keys {
-            let count = |s: &Seen| s.clusters.members.get(k).map_or(0, Vec::len) as f64;
+            let count = |s: &Brief| s.sizes.get(k).map_or(0.0, |size| *size as f64);
             figure = figure.trace(Trace::line(
                 &format!("frequency {k}"),
                 &epochs,
@@ -124,11 +151,8 @@ impl Past {
                 .x("frequency", Axis::Linear)
                 .y("fraction of variance explained", Axis::Linear)
                 .trace(points(last));
-        let step = self.seen.len().div_ceil(MOST_FRAMES).max(1);
-        for (i, seen) in self.seen.iter().enumerate() {
-            if i % step == 0 || i + 1 == self.seen.len() {
-                figure = figure.frame(seen.epoch, vec![points(seen)]);
-            }
+        for (epoch, seen) in self.frames.iter() {
+            figure = figure.frame(epoch, vec![points(seen)]);
         }
         out.figure("neurons", figure);
 

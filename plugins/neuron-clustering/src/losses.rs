@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use grokrun_basis::Space;
-use grokrun_measures::{Rows, Shift};
+use grokrun_basis::{Space, vectorized};
+use grokrun_measures::{Rows, Shift, product};
 
 use crate::clusters::Clusters;
 
@@ -37,6 +37,9 @@ pub(crate) struct Losses {
 /// as they are. Then L ← L + mean over pairs of (original − L), since what does not come from
 /// neurons is left out, and the loss over all pairs that count. Clusters of fewer than `smallest`
 /// neurons are in the sum, but not ablated.
+///
+/// A cluster's part is made again row by row where it is taken away, which is less than a loss costs:
+/// so one table `(pairs, p)` is kept, whatever the number of clusters.
 pub(crate) fn losses(
     space: &Space,
     clusters: &Clusters,
@@ -45,88 +48,135 @@ pub(crate) fn losses(
 ) -> Losses {
     let original = model.rows.take(model.logits, model.p);
     let rows = model.rows.renumbered();
-    let parts: BTreeMap<usize, Vec<f32>> = clusters
-        .members
-        .iter()
-        .map(|(k, members)| (*k, cleaned(space, *k, members, model)))
-        .collect();
     let mut sum = unfiltered(space, &clusters.rest, model);
-    for part in parts.values() {
-        sum.iter_mut().zip(part).for_each(|(s, x)| *s += x);
+    let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+    for (k, members) in &clusters.members {
+        let part = Part::new(space, *k, members, model);
+        part.add_to(&mut sum);
+        if members.len() >= smallest {
+            parts.insert(*k, part);
+        }
     }
-    let corrected = |logits: &[f32]| {
-        rows.score(logits, &Shift::between(&rows, logits, &original))
-            .loss
-    };
-    let without = parts
-        .iter()
-        .filter(|(k, _)| clusters.members[k].len() >= smallest)
-        .map(|(k, part)| {
-            let rest: Vec<f32> = sum.iter().zip(part).map(|(s, x)| s - x).collect();
-            (*k, corrected(&rest))
-        })
-        .collect();
+    let shift = Shift::between(&rows, &sum, &original);
+    let p = model.p;
+    let without = parts.iter().map(|(k, part)| {
+        // What every pair loses in the mean comes back with the correction.
+        let mean = part.mean().into_iter().zip(shift.by_class());
+        let shift = Shift::of(mean.map(|(part, shift)| shift + part).collect());
+        let fill = |at: usize, row: &mut [f32]| {
+            row.copy_from_slice(&sum[at * p..(at + 1) * p]);
+            part.take_from(at, row);
+        };
+        (*k, rows.score_by(fill, &shift).loss)
+    });
     Losses {
-        original: rows.score(&original, &Shift::none(model.p)).loss,
-        clean: corrected(&sum),
-        without,
+        without: without.collect(),
+        original: rows.score(&original, &Shift::none(p)).loss,
+        clean: rows.score(&sum, &shift).loss,
     }
 }
 
-/// Logits `(pairs, p)` of a cluster's neurons, each projected on the terms of frequency k. Through
-/// coefficients `(terms, d)`, W_L and back: a few operations a pair.
-fn cleaned(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Vec<f32> {
-    let terms = space.terms(k);
-    let (d, p) = (model.w_l.len() / model.p, model.p);
-    let mut by_class = vec![0.0; terms.len() * p];
-    let mut coefficients = vec![vec![0.0; members.len()]; terms.len()];
-    let mut outputs = vec![0.0; members.len()];
-    for (at, pair) in space.pairs.iter().enumerate() {
-        let row = &model.post[pair * d..(pair + 1) * d];
-        for (output, neuron) in outputs.iter_mut().zip(members) {
-            *output = f64::from(row[*neuron]);
+/// What a cluster adds to the logits, each of its neurons projected on the terms of frequency k: a few
+/// operations a pair.
+struct Part {
+    /// over the pairs that count, `(terms)` of `(pairs)`
+    terms: Vec<Vec<f32>>,
+    /// `(terms, p)`
+    by_class: Vec<f32>,
+    /// classes
+    p: usize,
+}
+
+impl Part {
+    fn new(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Part {
+        let terms = space.terms(k);
+        let (d, p) = (model.w_l.len() / model.p, model.p);
+        let mut by_class = vec![0.0; terms.len() * p];
+        let mut coefficients = vec![vec![0.0; members.len()]; terms.len()];
+        let mut outputs = vec![0.0; members.len()];
+        for (at, pair) in space.pairs.iter().enumerate() {
+            let row = &model.post[pair * d..(pair + 1) * d];
+            for (output, neuron) in outputs.iter_mut().zip(members) {
+                *output = f64::from(row[*neuron]);
+            }
+            vectorized(|| {
+                for (term, coefficients) in terms.iter().zip(&mut coefficients) {
+                    let weight = f64::from(term[at]);
+                    let pairs = coefficients.iter_mut().zip(&outputs);
+                    pairs.for_each(|(c, x)| *c += weight * x);
+                }
+            });
         }
-        for (term, coefficients) in terms.iter().zip(&mut coefficients) {
-            let weight = f64::from(term[at]);
-            let pairs = coefficients.iter_mut().zip(&outputs);
-            pairs.for_each(|(c, x)| *c += weight * x);
+        for (coefficients, out) in coefficients.iter().zip(by_class.chunks_exact_mut(p)) {
+            for (c, neuron) in coefficients.iter().zip(members) {
+                let row = &model.w_l[neuron * p..(neuron + 1) * p];
+                out.iter_mut()
+                    .zip(row)
+                    .for_each(|(o, w)| *o += *c as f32 * w);
+            }
         }
+        Part { terms, by_class, p }
     }
-    for (coefficients, out) in coefficients.iter().zip(by_class.chunks_exact_mut(p)) {
-        for (c, neuron) in coefficients.iter().zip(members) {
-            let row = &model.w_l[neuron * p..(neuron + 1) * p];
-            out.iter_mut()
-                .zip(row)
-                .for_each(|(o, w)| *o += *c as f32 * w);
-        }
+
+    /// Adds it to logits `(pairs, p)`.
+    fn add_to(&self, logits: &mut [f32]) {
+        vectorized(|| {
+            for (at, row) in logits.chunks_exact_mut(self.p).enumerate() {
+                self.add(at, 1.0, row);
+            }
+        });
     }
-    let mut logits = vec![0.0; space.pairs.len() * p];
-    for (term, classes) in terms.iter().zip(by_class.chunks_exact(p)) {
-        for (weight, row) in term.iter().zip(logits.chunks_exact_mut(p)) {
+
+    /// Takes it from a row of logits, `(p)`.
+    fn take_from(&self, at: usize, row: &mut [f32]) {
+        vectorized(|| self.add(at, -1.0, row));
+    }
+
+    #[inline(always)]
+    fn add(&self, at: usize, sign: f32, row: &mut [f32]) {
+        for (term, classes) in self.terms.iter().zip(self.by_class.chunks_exact(self.p)) {
+            let weight = sign * term[at];
             row.iter_mut()
                 .zip(classes)
                 .for_each(|(l, c)| *l += weight * c);
         }
     }
-    logits
+
+    /// Its mean over the pairs, `(p)`.
+    fn mean(&self) -> Vec<f64> {
+        let mut mean = vec![0.0; self.p];
+        for (term, classes) in self.terms.iter().zip(self.by_class.chunks_exact(self.p)) {
+            let sum: f64 = term.iter().map(|x| f64::from(*x)).sum();
+            let weight = sum / term.len().max(1) as f64;
+            let pairs = mean.iter_mut().zip(classes);
+            pairs.for_each(|(m, c)| *m += weight * f64::from(*c));
+        }
+        mean
+    }
 }
 
-/// Logits `(pairs, p)` of some neurons as they are. Half of the outputs of a ReLU are 0 and cost
-/// nothing.
+/// Pairs whose outputs are gathered at a time: what stays in a cache.
+const PAIRS: usize = 256;
+
+/// Logits `(pairs, p)` of some neurons as they are.
 fn unfiltered(space: &Space, neurons: &[usize], model: &Model<'_>) -> Vec<f32> {
     let (d, p) = (model.w_l.len() / model.p, model.p);
-    let mut logits = vec![0.0; space.pairs.len() * p];
-    for (pair, out) in space.pairs.iter().zip(logits.chunks_exact_mut(p)) {
-        let row = &model.post[pair * d..(pair + 1) * d];
-        for neuron in neurons {
-            let value = row[*neuron];
-            if value != 0.0 {
-                let weights = &model.w_l[neuron * p..(neuron + 1) * p];
-                out.iter_mut()
-                    .zip(weights)
-                    .for_each(|(o, w)| *o += value * w);
-            }
+    if neurons.is_empty() {
+        return vec![0.0; space.pairs.len() * p];
+    }
+    let mut map = Vec::with_capacity(neurons.len() * p);
+    for neuron in neurons {
+        map.extend_from_slice(&model.w_l[neuron * p..(neuron + 1) * p]);
+    }
+    let mut logits = Vec::with_capacity(space.pairs.len() * p);
+    let mut outputs = Vec::with_capacity(PAIRS * neurons.len());
+    for pairs in space.pairs.chunks(PAIRS) {
+        outputs.clear();
+        for pair in pairs {
+            let row = &model.post[pair * d..(pair + 1) * d];
+            outputs.extend(neurons.iter().map(|neuron| row[*neuron]));
         }
+        logits.extend(product(&outputs, &map, neurons.len()));
     }
     logits
 }

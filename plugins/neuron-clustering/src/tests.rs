@@ -1,22 +1,8 @@
 //! Planted clusters, and noise.
 
-use grokrun_api::SnapshotData;
-use grokrun_api::testing::{Expert, Recorder, random, run, task};
+use grokrun_api::testing::{Expert, Recorder, add, analyse, mul, random, task};
 
 use super::*;
-
-fn analyse(config: Config, task: &Task, snapshots: &[SnapshotData]) -> Recorder {
-    let mut analysis = NeuronClustering::new(config, task).unwrap();
-    run(&mut analysis, snapshots).unwrap()
-}
-
-fn add() -> Task {
-    task("add", 23, |a, b| Some((a + b) % 23))
-}
-
-fn mul() -> Task {
-    task("mul", 23, |a, b| Some(a * b % 23))
-}
 
 fn counts(found: &Recorder) -> Vec<(u64, u64)> {
     let number = |value: &grokrun_api::serde_json::Value| value.as_u64().unwrap();
@@ -29,14 +15,14 @@ fn counts(found: &Recorder) -> Vec<(u64, u64)> {
 #[test]
 fn planted_clusters_are_found_whole() {
     for (task, expert) in [
-        (add(), Expert::additive(23, &[2, 5, 9])),
-        (mul(), Expert::multiplicative(23, 5, &[2, 5, 9])),
+        (add(23), Expert::additive(23, &[2, 5, 9])),
+        (mul(23), Expert::multiplicative(23, 5, &[2, 5, 9])),
     ] {
         let config = Config {
             wrong_basis: true,
             ..Config::default()
         };
-        let found = analyse(config, &task, &[expert.snapshot(&task, 0)]);
+        let found = analyse::<NeuronClustering>(config, &task, &[expert.snapshot(&task, 0)]);
         assert_eq!(
             counts(&found),
             [(2, 32), (5, 32), (9, 32)],
@@ -63,7 +49,7 @@ fn planted_clusters_are_found_whole() {
 fn each_cluster_is_worth_its_loss() {
     // Noise in the neurons is what cleaning takes away; logits are made of all neurons, so that only
     // cleaning, and no bias correction, is between the two losses.
-    let task = add();
+    let task = add(23);
     let expert = Expert {
         noise: 0.3,
         ..Expert::additive(23, &[2, 5, 9])
@@ -72,7 +58,7 @@ fn each_cluster_is_worth_its_loss() {
         threshold: 0.5,
         ..Config::default()
     };
-    let found = analyse(config, &task, &[expert.snapshot(&task, 0)]);
+    let found = analyse::<NeuronClustering>(config, &task, &[expert.snapshot(&task, 0)]);
     let (clean, original) = (found.last("clean-neuron loss"), found.last("loss"));
     let (clean, original) = (clean.unwrap(), original.unwrap());
     assert!(clean < original, "{clean} {original}");
@@ -84,17 +70,17 @@ fn each_cluster_is_worth_its_loss() {
 
 #[test]
 fn losses_of_clean_neurons_are_the_models_own() {
-    let task = add();
+    let task = add(23);
     let expert = Expert::additive(23, &[2, 5, 9]);
-    let found = analyse(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+    let found = analyse::<NeuronClustering>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
     let (clean, original) = (found.last("clean-neuron loss"), found.last("loss"));
     assert!((clean.unwrap() / original.unwrap() - 1.0).abs() < 1e-3);
 }
 
 #[test]
 fn noise_has_no_clusters_and_phases_none() {
-    let task = add();
-    let found = analyse(Config::default(), &task, &[random(&task, 0, 5)]);
+    let task = add(23);
+    let found = analyse::<NeuronClustering>(Config::default(), &task, &[random(&task, 0, 5)]);
     assert_eq!(found.last("neurons in clusters"), Some(0.0));
     assert_eq!(found.last("neurons in none"), Some(96.0));
     assert!(counts(&found).is_empty() && found.table("phases").unwrap().is_empty());
@@ -104,7 +90,7 @@ fn noise_has_no_clusters_and_phases_none() {
 
 #[test]
 fn phases_are_the_first_snapshots_with_so_many() {
-    let task = add();
+    let task = add(23);
     let expert = Expert::additive(23, &[2, 5]);
     let snapshots = [
         random(&task, 0, 5),
@@ -112,7 +98,7 @@ fn phases_are_the_first_snapshots_with_so_many() {
         expert.snapshot(&task, 200),
         expert.snapshot(&task, 300),
     ];
-    let found = analyse(Config::default(), &task, &snapshots);
+    let found = analyse::<NeuronClustering>(Config::default(), &task, &snapshots);
     for row in found.table("phases").unwrap() {
         assert_eq!(row["first epoch"], 200);
     }
@@ -130,7 +116,7 @@ fn operations_without_angles_cluster_by_label() {
     };
     let post = (0..169 * 96).map(wave).collect();
     planted.replace("post", grokrun_api::Numbers::F32(post));
-    let found = analyse(Config::default(), &task, &[planted]);
+    let found = analyse::<NeuronClustering>(Config::default(), &task, &[planted]);
     assert_eq!(counts(&found), [(4, 96)]);
 }
 

@@ -4,6 +4,8 @@
 //! p² pairs. The parts along **all** directions are kept, `(directions, classes)`: from them the
 //! projection on any choice of frequencies is made later, without the table.
 
+use grokrun_basis::vectorized;
+
 use crate::ground::Ground;
 
 /// A table's parts.
@@ -21,15 +23,17 @@ impl Parts {
     pub(crate) fn of(ground: &Ground, table: &[f32], width: usize) -> Parts {
         let mut sums = vec![0.0; ground.p * width];
         let mut squares = vec![0.0; width];
-        for (pair, label) in &ground.block {
-            let row = &table[pair * width..(pair + 1) * width];
-            let sums = &mut sums[label * width..(label + 1) * width];
-            for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
-                let x = f64::from(*x);
-                *sum += x;
-                *square += x * x;
+        vectorized(|| {
+            for (pair, label) in &ground.block {
+                let row = &table[pair * width..(pair + 1) * width];
+                let sums = &mut sums[label * width..(label + 1) * width];
+                for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
+                    let x = f64::from(*x);
+                    *sum += x;
+                    *square += x * x;
+                }
             }
-        }
+        });
         let mut mean = vec![0.0; width];
         for row in sums.chunks_exact(width.max(1)) {
             mean.iter_mut().zip(row).for_each(|(m, x)| *m += x);

@@ -3,20 +3,12 @@
 
 use std::f64::consts::TAU;
 
-use grokrun_api::testing::{Expert, Recorder, random, run, task};
+use grokrun_api::testing::{Expert, Recorder, add, mul, random, run, task};
 use grokrun_api::{Numbers, SnapshotData};
 
 use super::*;
 
 const P: usize = 23;
-
-fn add() -> Task {
-    task("add", P, |a, b| Some((a + b) % 23))
-}
-
-fn mul() -> Task {
-    task("mul", P, |a, b| Some(a * b % 23))
-}
 
 /// With a history of `epochs` at which nothing happens.
 fn dated(mut data: SnapshotData) -> SnapshotData {
@@ -62,8 +54,8 @@ fn close(found: &Recorder, series: &str, want: f64) {
 #[test]
 fn an_expert_has_the_measures_of_its_cubes() {
     for (task, expert, n) in [
-        (add(), Expert::additive(P, &[2, 5, 9]), 23),
-        (mul(), Expert::multiplicative(P, 5, &[2, 5, 9]), 22),
+        (add(P), Expert::additive(P, &[2, 5, 9]), 23),
+        (mul(P), Expert::multiplicative(P, 5, &[2, 5, 9]), 22),
     ] {
         let outside = P - n;
         let found = analyse(Config::default(), &task, vec![expert.snapshot(&task, 0)]);
@@ -117,7 +109,7 @@ fn an_expert_has_the_measures_of_its_cubes() {
 
 #[test]
 fn pairs_with_a_zero_are_apart() {
-    let task = mul();
+    let task = mul(P);
     let expert = Expert::multiplicative(P, 5, &[2, 5, 9]);
     // The expert gives all classes the same logit there: 0 gets one more.
     let mut data = expert.snapshot(&task, 0);
@@ -143,7 +135,7 @@ fn pairs_with_a_zero_are_apart() {
         "{notes}"
     );
     // Addition has no such pairs.
-    let task = add();
+    let task = add(P);
     let expert = Expert::additive(P, &[2]);
     let found = analyse(Config::default(), &task, vec![expert.snapshot(&task, 0)]);
     assert_eq!(found.last("loss, outside"), None);
@@ -151,7 +143,7 @@ fn pairs_with_a_zero_are_apart() {
 
 #[test]
 fn squared_weights_are_summed_by_parameter() {
-    let task = add();
+    let task = add(P);
     let mut data = random(&task, 0, 3);
     let numbers = vec![0.5; 24 * 32];
     data.replace("weight.embed.W_E", Numbers::F32(numbers));
@@ -175,7 +167,7 @@ fn squared_weights_are_summed_by_parameter() {
 
 #[test]
 fn noise_has_nothing_on_the_directions() {
-    let task = add();
+    let task = add(P);
     let found = analyse(given(&[2, 5, 9]), &task, vec![random(&task, 0, 3)]);
     // Six directions of the 528 that vary.
     for part in ["pre", "post", "logits"] {
@@ -194,7 +186,7 @@ fn noise_has_nothing_on_the_directions() {
 
 #[test]
 fn frozen_keys_are_those_of_the_last_checkpoint_at_all_of_them() {
-    let task = mul();
+    let task = mul(P);
     let expert = Expert::multiplicative(P, 5, &[2, 5, 9]);
     let snapshots = || {
         let mut all: Vec<SnapshotData> = (0..9).map(|i| random(&task, 100 * i, 5 + i)).collect();
@@ -233,7 +225,7 @@ fn frozen_keys_are_those_of_the_last_checkpoint_at_all_of_them() {
 
 #[test]
 fn keys_of_each_checkpoint_keep_nothing() {
-    let task = add();
+    let task = add(P);
     let config = Config {
         keys: "each".to_owned(),
         rule: "W_E".to_owned(),
@@ -258,7 +250,7 @@ fn keys_of_each_checkpoint_keep_nothing() {
 
 #[test]
 fn phases_are_a_table_of_four_columns_and_notes() {
-    let task = add();
+    let task = add(P);
     let mut data = Expert::additive(P, &[2]).snapshot(&task, 2000);
     // Memorised at 200, test loss largest at 501, an eighth of it at 1001, as low as train at 1501.
     let loss = |e: usize| match e {

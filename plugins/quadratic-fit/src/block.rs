@@ -49,18 +49,17 @@ impl Block {
         }
     }
 
-    /// Some columns of a table over the grid, `(p², width)`: a table `(N, columns)` for each list of
-    /// columns, all in one pass. The columns are below `width`.
+    /// Some columns of a table over the grid, `(p², width)`, below `width` each: `(N, columns)`.
     ///
     /// # Errors
     /// When it has another number of rows.
-    pub(crate) fn split(
+    pub(crate) fn columns(
         &self,
         name: &str,
         table: &[f32],
         width: usize,
-        lists: &[&[usize]],
-    ) -> Result<Vec<Vec<f32>>, Failure> {
+        columns: &[usize],
+    ) -> Result<Vec<f32>, Failure> {
         let grid = self.place.len();
         if width == 0 || table.len() != grid * width {
             return Err(Failure::new(format!(
@@ -68,15 +67,12 @@ impl Block {
                 table.len()
             )));
         }
-        let empty = |list: &&[usize]| Vec::with_capacity(self.pairs.len() * list.len());
-        let mut parts: Vec<Vec<f32>> = lists.iter().map(empty).collect();
+        let mut part = Vec::with_capacity(self.pairs.len() * columns.len());
         for pair in &self.pairs {
             let row = &table[pair * width..(pair + 1) * width];
-            for (part, list) in parts.iter_mut().zip(lists) {
-                part.extend(list.iter().map(|column| row[*column]));
-            }
+            part.extend(columns.iter().map(|column| row[*column]));
         }
-        Ok(parts)
+        Ok(part)
     }
 
     /// {1, cos, sin} of a times those of b, for frequency k.

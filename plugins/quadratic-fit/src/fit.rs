@@ -73,16 +73,13 @@ impl Fits {
             }
         }
         let classes: Vec<usize> = (0..model.p).collect();
-        let logits = block.split("logits", model.logits, model.p, &[&classes])?;
-        let logits = logits.concat();
-        let lists: Vec<&[usize]> = groups.values().map(Vec::as_slice).collect();
-        let inputs = block.split("pre", model.pre, model.d, &lists)?;
-        let outputs = block.split("post", model.post, model.d, &lists)?;
+        let logits = block.columns("logits", model.logits, model.p, &classes)?;
         let mut every = logits.clone();
         let mut explained = logits.clone();
         let mut terms: Option<(usize, Terms)> = None;
-        let tables = inputs.into_iter().zip(outputs);
-        for (((k, reaches), members), (pre, post)) in groups.iter().zip(tables) {
+        for ((k, reaches), members) in &groups {
+            let pre = block.columns("pre", model.pre, model.d, members)?;
+            let post = block.columns("post", model.post, model.d, members)?;
             let terms = match &mut terms {
                 Some((of, terms)) if of == k => terms,
                 other => &mut other.insert((*k, block.terms(*k))).1,

@@ -1,5 +1,7 @@
 //! How much of each column of a table over pairs is explained by each frequency.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::basis::Basis;
 use crate::labels::LabelBasis;
 
@@ -32,18 +34,28 @@ impl Energies {
         let width = table.len() / (p * p).max(1);
         let matrix = basis.matrix();
         let mut by_frequency = vec![vec![0.0; width]; basis.frequencies()];
+        let mut part: Vec<f32> = Vec::with_capacity(p * p * COLUMNS);
         // Some columns at a time, so that what lies between the two transforms stays in the cache.
         for from in (0..width).step_by(COLUMNS) {
             let count = COLUMNS.min(width - from);
-            let part: Vec<f32> = table
-                .chunks_exact(width)
-                .flat_map(|row| &row[from..from + count])
-                .copied()
-                .collect();
+            part.clear();
+            for row in table.chunks_exact(width) {
+                // A copy of known length is a vector or two.
+                match row[from..from + count].first_chunk::<COLUMNS>() {
+                    Some(all) => part.extend_from_slice(all),
+                    None => part.extend_from_slice(&row[from..from + count]),
+                }
+            }
             let along_a = basis.forward(&part);
             for (k, energy) in (1..).zip(&mut by_frequency) {
                 let energy = &mut energy[from..from + count];
-                add_block(basis, &matrix, &along_a, k, energy);
+                vectorized(AddBlock {
+                    basis,
+                    matrix: &matrix,
+                    along_a: &along_a,
+                    k,
+                    energy,
+                });
             }
         }
         Energies {
@@ -126,28 +138,56 @@ impl Energies {
     }
 }
 
+/// Runs loops as the widest vectors of the processor. Nothing is contracted or reordered, so that the
+/// result is the same to the bit. What is called inside gains from it only where it is inlined: short
+/// closures are, longer loops are a [`WithSimd`] whose method is `#[inline(always)]`.
+#[inline(always)]
+pub fn vectorized<L: WithSimd>(loops: L) -> L::Output {
+    Arch::new().dispatch(loops)
+}
+
 /// Adds the energy of frequency k's terms, given the coefficients along a, `(p, p, columns)`. Only
 /// the group's b's are summed over: its rows vanish elsewhere.
-fn add_block(basis: &Basis, matrix: &[f64], along_a: &[f64], k: usize, energy: &mut [f64]) {
-    let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
-    let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
-    let mut terms = [const { [0.0; COLUMNS] }; 3];
-    for i in &rows {
-        for term in &mut terms {
-            term[..columns].fill(0.0);
-        }
-        for b in basis.order() {
-            let values = &along_a[(i * p + b) * columns..][..columns];
-            for (term, j) in terms.iter_mut().zip(&rows) {
-                let weight = matrix[j * p + b];
-                let pairs = term[..columns].iter_mut().zip(values);
-                pairs.for_each(|(t, x)| *t += weight * x);
+struct AddBlock<'a> {
+    basis: &'a Basis,
+    matrix: &'a [f64],
+    along_a: &'a [f64],
+    k: usize,
+    energy: &'a mut [f64],
+}
+
+impl WithSimd for AddBlock<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let AddBlock {
+            basis,
+            matrix,
+            along_a,
+            k,
+            energy,
+        } = self;
+        let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
+        let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
+        let mut terms = [const { [0.0; COLUMNS] }; 3];
+        for i in &rows {
+            for term in &mut terms {
+                term[..columns].fill(0.0);
             }
-        }
-        for (term, j) in terms.iter().zip(&rows) {
-            if (*i, *j) != (constant, constant) {
-                let pairs = energy.iter_mut().zip(term);
-                pairs.for_each(|(e, c)| *e += c * c);
+            for b in basis.order() {
+                let values = &along_a[(i * p + b) * columns..][..columns];
+                for (term, j) in terms.iter_mut().zip(&rows) {
+                    let weight = matrix[j * p + b];
+                    let pairs = term[..columns].iter_mut().zip(values);
+                    pairs.for_each(|(t, x)| *t += weight * x);
+                }
+            }
+            for (term, j) in terms.iter().zip(&rows) {
+                if (*i, *j) != (constant, constant) {
+                    let pairs = energy.iter_mut().zip(term);
+                    pairs.for_each(|(e, c)| *e += c * c);
+                }
             }
         }
     }
@@ -168,13 +208,15 @@ fn block_energy(basis: &Basis, table: &[f32], width: usize) -> Vec<f64> {
 /// Σ (x − mean)² by column.
 fn centred<'a>(rows: impl Iterator<Item = &'a [f32]>, width: usize, count: usize) -> Vec<f64> {
     let (mut sums, mut squares) = (vec![0.0; width], vec![0.0; width]);
-    for row in rows {
-        for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
-            let x = f64::from(*x);
-            *sum += x;
-            *square += x * x;
+    vectorized(|| {
+        for row in rows {
+            for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
+                let x = f64::from(*x);
+                *sum += x;
+                *square += x * x;
+            }
         }
-    }
+    });
     let n = count.max(1) as f64;
     let energy = |(sum, square): (f64, f64)| {
         let energy = square - sum * sum / n;

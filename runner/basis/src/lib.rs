@@ -7,6 +7,7 @@
 //!   directions and terms together.
 //! - [`Energies`]: how much of each neuron or logit is explained by each frequency, in either.
 //! - [`gini`], [`effective_number`], [`participation`]: how few frequencies carry a signal.
+//! - [`vectorized`]: loops as wide as the processor allows, with the same result.
 //! - [`gaussian`]: the control that every sparse-looking figure should be compared with.
 //!
 //! [`BasisKind::of`] chooses by what the operation does, not by its name. Knows no models and no
@@ -22,9 +23,10 @@ mod sparsity;
 mod transform;
 
 pub use basis::{Basis, Row};
-pub use energies::Energies;
+pub use energies::{Energies, vectorized};
 pub use group::{is_prime, primitive_root};
 pub use kind::{BasisError, BasisKind};
 pub use labels::LabelBasis;
+pub use pulp::{Simd, WithSimd};
 pub use space::Space;
 pub use sparsity::{effective_number, gaussian, gini, participation};

@@ -1,22 +1,25 @@
 //! The analyses of one cell, each on a thread of its own.
 //!
-//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. An analysis that is slower
-//! than the others delays nobody until its queue is full: then whoever shows the next snapshot waits
-//! for it, and the log says so. Training never waits: snapshots are made from checkpoints on disk.
+//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far ahead
+//! of the slowest as snapshots may be in memory, which the log then says. Training never waits:
+//! snapshots are made from checkpoints on disk. They compute at [`crate::desk`]s, of which there are as
+//! many as cores.
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grokrun_api::Needs;
 
 use crate::collector::Findings;
+use crate::desk;
 use crate::member::{Member, due};
 use crate::shown::Shown;
 
-/// Snapshots that may wait for an analysis. With the one it looks at that is two of the three that a
-/// session allows, so that one is left to make the next with, and to find the queue full.
+/// Snapshots that may wait for an analysis. With the one it looks at that is as many as a session
+/// allows, so that the slowest never waits for the next to be made.
 const QUEUE: usize = 1;
 
 /// What became of an analysis of a cell.
@@ -46,7 +49,11 @@ struct Worker {
     needs: Needs,
     queue: SyncSender<Arc<Shown>>,
     thread: JoinHandle<Outcome>,
-    lagged: bool,
+    /// snapshots that it was sent, and that it is done with
+    sent: u64,
+    done: Arc<AtomicU64>,
+    /// whether the log has said that it is slow
+    told: bool,
 }
 
 impl Crew {
@@ -71,6 +78,7 @@ impl Crew {
 
     /// Shows a snapshot to all that are due. Waits only for an analysis whose queue is full.
     pub fn show(&mut self, snapshot: &Arc<Shown>, last: bool) {
+        self.tell_of_the_slowest(snapshot.data().epoch);
         for worker in &mut self.workers {
             if due(worker.every, snapshot.data().epoch, last) {
                 worker.show(snapshot);
@@ -78,23 +86,36 @@ impl Crew {
         }
     }
 
-    /// Waits for all to conclude.
-    pub fn finish(self) -> Vec<Outcome> {
-        self.workers
-            .into_iter()
-            .map(|worker| {
-                drop(worker.queue);
-                // The thread catches every panic of an analysis; one of its own is a bug of the
-                // host, which must not end the run either.
-                worker.thread.join().unwrap_or_else(|_| Outcome {
-                    name: worker.name,
-                    version: worker.version,
-                    failure: Some("the host's thread panicked".to_owned()),
-                    findings: Findings::default(),
-                    busy: Duration::ZERO,
-                })
+    /// Says once of an analysis that all others have done what was shown, and it alone has not.
+    fn tell_of_the_slowest(&mut self, epoch: u64) {
+        let others = self.workers.len() > 1;
+        let mut behind = self.workers.iter_mut().filter(|worker| worker.is_behind());
+        if let (true, Some(worker), None) = (others, behind.next(), behind.next())
+            && !std::mem::replace(&mut worker.told, true)
+        {
+            tracing::warn!(
+                analysis = worker.name,
+                epoch,
+                "analysis is slower than the others, which now wait for it; training goes on"
+            );
+        }
+    }
+
+    /// Lets one after the other conclude, as they are asked for: what each found, figures above all,
+    /// need not be in memory together.
+    pub fn finish(self) -> impl Iterator<Item = Outcome> {
+        self.workers.into_iter().map(|worker| {
+            drop(worker.queue);
+            // The thread catches every panic of an analysis; one of its own is a bug of the host,
+            // which must not end the run either.
+            worker.thread.join().unwrap_or_else(|_| Outcome {
+                name: worker.name,
+                version: worker.version,
+                failure: Some("the host's thread panicked".to_owned()),
+                findings: Findings::default(),
+                busy: Duration::ZERO,
             })
-            .collect()
+        })
     }
 }
 
@@ -103,6 +124,8 @@ impl Worker {
         let (queue, snapshots) = sync_channel::<Arc<Shown>>(QUEUE);
         let (name, version) = (member.name().to_owned(), member.version().to_owned());
         let (every, needs) = member.demand();
+        let done = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&done);
         let thread = std::thread::Builder::new()
             .name(format!("analysis {name}"))
             .spawn(move || {
@@ -110,7 +133,13 @@ impl Worker {
                 let span = tracing::info_span!("analysis", analysis = member.name());
                 let _in_analysis = span.enter();
                 for snapshot in snapshots {
-                    member.observe(snapshot.data());
+                    let span = span.clone();
+                    member = desk::run(move || {
+                        let _in_analysis = span.entered();
+                        member.observe(snapshot.data());
+                        member
+                    });
+                    seen.fetch_add(1, Ordering::Relaxed);
                 }
                 member.finish()
             })?;
@@ -121,23 +150,19 @@ impl Worker {
             needs,
             queue,
             thread,
-            lagged: false,
+            sent: 0,
+            done,
+            told: false,
         })
     }
 
     fn show(&mut self, snapshot: &Arc<Shown>) {
-        match self.queue.try_send(Arc::clone(snapshot)) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-            Err(TrySendError::Full(snapshot)) => {
-                if !std::mem::replace(&mut self.lagged, true) {
-                    tracing::warn!(
-                        analysis = self.name,
-                        epoch = snapshot.data().epoch,
-                        "analysis is slower than the others, which now wait for it; training goes on"
-                    );
-                }
-                let _ = self.queue.send(snapshot);
-            }
-        }
+        self.sent += 1;
+        // A thread that has ended says why when it is joined.
+        let _ = self.queue.send(Arc::clone(snapshot));
+    }
+
+    fn is_behind(&self) -> bool {
+        self.done.load(Ordering::Relaxed) < self.sent
     }
 }

@@ -6,6 +6,7 @@
 
 mod collector;
 mod crew;
+mod desk;
 pub mod loaded;
 mod member;
 mod registry;

@@ -5,6 +5,8 @@
 //! it adds to the logits past the MLP. These rows, `(p, d_mlp)` and `(p, p)` a head and position, are
 //! made once; a pair then costs 2 rows a head and its share of one product with W_out W_U.
 
+use grokrun_basis::vectorized;
+
 use crate::model::Model;
 use crate::product::product;
 
@@ -131,7 +133,7 @@ impl<'a> Forward<'a> {
         for (pair, row) in out.chunks_exact_mut(p.max(1)).enumerate() {
             self.each(pair, looks, |head, place, weight, token| {
                 let table = &head.direct[place];
-                add(row, weight, &table[token * p..(token + 1) * p]);
+                vectorized(|| add(row, weight, &table[token * p..(token + 1) * p]));
             });
         }
         out
@@ -142,7 +144,7 @@ impl<'a> Forward<'a> {
         let (p, f) = (self.model.p, self.model.d_mlp);
         let activate = |row: &mut [f32]| match self.model.gelu {
             true => row.iter_mut().for_each(|x| *x = self.model.activate(*x)),
-            false => row.iter_mut().for_each(|x| *x = x.max(0.0)),
+            false => vectorized(|| row.iter_mut().for_each(|x| *x = x.max(0.0))),
         };
         if looks.is_empty() {
             // Every pair is the same.
@@ -157,7 +159,7 @@ impl<'a> Forward<'a> {
                 row.copy_from_slice(&base.hidden);
                 self.each(a * p + b, looks, |head, place, weight, token| {
                     let table = &head.hidden[place];
-                    add(row, weight, &table[token * f..(token + 1) * f]);
+                    vectorized(|| add(row, weight, &table[token * f..(token + 1) * f]));
                 });
                 activate(row);
             }
@@ -167,6 +169,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Each row that a pair has from these heads: head, position (0 for a), weight, token.
+    #[inline(always)]
     fn each(
         &self,
         pair: usize,
@@ -223,6 +226,7 @@ fn fold(model: &Model<'_>, head: usize) -> FoldedHead {
 }
 
 /// to += by · from
+#[inline(always)]
 fn add(to: &mut [f32], by: f32, from: &[f32]) {
     to.iter_mut().zip(from).for_each(|(t, x)| *t += by * x);
 }

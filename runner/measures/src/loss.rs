@@ -1,6 +1,7 @@
 //! Loss and accuracy of logits, as accurate as float64's, and the bias correction of the papers.
 
 use grokrun_api::Task;
+use grokrun_basis::{Simd, WithSimd, vectorized};
 
 /// Rows of a table over pairs `(p², …)` with the label of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,10 +65,11 @@ impl Rows {
 
     /// The rows of a table with `width` numbers a pair, `(p², width)`, one below the other.
     pub fn take(&self, table: &[f32], width: usize) -> Vec<f32> {
-        self.pairs()
-            .flat_map(|pair| &table[pair * width..(pair + 1) * width])
-            .copied()
-            .collect()
+        let mut rows = Vec::with_capacity(self.len() * width);
+        for pair in self.pairs() {
+            rows.extend_from_slice(&table[pair * width..(pair + 1) * width]);
+        }
+        rows
     }
 
     /// Loss and accuracy of the logits of all pairs `(p², p)`, each class moved by `shift`.
@@ -123,16 +125,23 @@ impl Shift {
         }
     }
 
+    /// What is added to each class, `(p)`.
+    pub fn of(by_class: Vec<f64>) -> Shift {
+        Shift { by_class }
+    }
+
     /// The mean over these rows of `to − from`, both `(p², p)`.
     pub fn between(rows: &Rows, from: &[f32], to: &[f32]) -> Shift {
         let p = rows.classes;
         let mut sums = vec![0.0; p];
-        for pair in rows.pairs() {
-            let (from, to) = (&from[pair * p..][..p], &to[pair * p..][..p]);
-            for (sum, (from, to)) in sums.iter_mut().zip(from.iter().zip(to)) {
-                *sum += f64::from(*to) - f64::from(*from);
+        vectorized(|| {
+            for pair in rows.pairs() {
+                let (from, to) = (&from[pair * p..][..p], &to[pair * p..][..p]);
+                for (sum, (from, to)) in sums.iter_mut().zip(from.iter().zip(to)) {
+                    *sum += f64::from(*to) - f64::from(*from);
+                }
             }
-        }
+        });
         sums.iter_mut()
             .for_each(|sum| *sum /= rows.len().max(1) as f64);
         Shift { by_class: sums }
@@ -149,31 +158,58 @@ impl Shift {
 /// `(p)`, is room. Plain loops over it, so that they compile to vectors: it is most of the time of
 /// analyses that try many variants of the logits.
 fn one(row: &[f32], label: usize, shift: &[f64], above: &mut [f64]) -> (f64, bool) {
-    let own = f64::from(row[label]) + shift[label];
-    for (above, (x, s)) in above.iter_mut().zip(row.iter().zip(shift)) {
-        *above = f64::from(*x) + s - own;
+    vectorized(One {
+        row,
+        label,
+        shift,
+        above,
+    })
+}
+
+struct One<'a> {
+    row: &'a [f32],
+    label: usize,
+    shift: &'a [f64],
+    above: &'a mut [f64],
+}
+
+impl WithSimd for One<'_> {
+    type Output = (f64, bool);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (f64, bool) {
+        let One {
+            row,
+            label,
+            shift,
+            above,
+        } = self;
+        let own = f64::from(row[label]) + shift[label];
+        for (above, (x, s)) in above.iter_mut().zip(row.iter().zip(shift)) {
+            *above = f64::from(*x) + s - own;
+        }
+        // What is not finite is no number, not even 0, after this.
+        let finite = lanes(above, 0.0, |sum, x| sum + x * 0.0);
+        if finite.into_iter().sum::<f64>() != 0.0 || finite.iter().any(|x| x.is_nan()) {
+            return (f64::NAN, false);
+        }
+        above[label] = f64::NEG_INFINITY;
+        let larger = |x: f64, y: f64| if x > y { x } else { y };
+        let best = lanes(above, f64::NEG_INFINITY, larger);
+        let best = best.into_iter().fold(f64::NEG_INFINITY, larger);
+        // Ties go to the first class.
+        let correct = best < 0.0 || best == 0.0 && !above[..label].contains(&0.0);
+        let largest = larger(best, 0.0);
+        let others = lanes(above, 0.0, |sum, x| {
+            sum + f64::from(exp((x - largest) as f32))
+        });
+        let others: f64 = others.into_iter().sum();
+        let loss = match largest > 0.0 {
+            true => largest + (others + (-largest).exp()).ln(),
+            false => others.ln_1p(),
+        };
+        (loss, correct)
     }
-    // What is not finite is no number, not even 0, after this.
-    let finite = lanes(above, 0.0, |sum, x| sum + x * 0.0);
-    if finite.into_iter().sum::<f64>() != 0.0 || finite.iter().any(|x| x.is_nan()) {
-        return (f64::NAN, false);
-    }
-    above[label] = f64::NEG_INFINITY;
-    let larger = |x: f64, y: f64| if x > y { x } else { y };
-    let best = lanes(above, f64::NEG_INFINITY, larger);
-    let best = best.into_iter().fold(f64::NEG_INFINITY, larger);
-    // Ties go to the first class.
-    let correct = best < 0.0 || best == 0.0 && !above[..label].contains(&0.0);
-    let largest = larger(best, 0.0);
-    let others = lanes(above, 0.0, |sum, x| {
-        sum + f64::from(exp((x - largest) as f32))
-    });
-    let others: f64 = others.into_iter().sum();
-    let loss = match largest > 0.0 {
-        true => largest + (others + (-largest).exp()).ln(),
-        false => others.ln_1p(),
-    };
-    (loss, correct)
 }
 
 /// Accumulators side by side, so that one need not wait for the other; in the same order whatever
@@ -206,11 +242,13 @@ fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let clamped = if x > -87.0 { x } else { -87.0 };
-    let n = clamped * std::f32::consts::LOG2_E + ROUND - ROUND;
+    let rounded = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = (clamped - n * LN_2_HIGH) - n * LN_2_LOW;
     let tail = 1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r / 5040.0)));
     let e_r = 1.0 + r * (1.0 + r * (0.5 + r * tail));
-    let two_n = f32::from_bits(((n as i32 + 127) << 23).cast_unsigned());
+    // The last bits of what is rounded are n, and nothing of 1.5·2²³ is among the last nine.
+    let two_n = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
     let e_x = e_r * two_n;
     if x > -87.0 { e_x } else { 0.0 }
 }

@@ -1,7 +1,7 @@
 //! The page: what is shown, in order.
 
 use askama::Template;
-use grokrun_store::FoundFiles;
+use grokrun_store::{FigureFile, FoundFiles};
 use serde_json::Value;
 
 use crate::facts::{facts, heading};
@@ -206,7 +206,8 @@ pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
         all.push((format!("{name}/accuracy"), accuracy));
         for found in analyses {
             let analysis = found.index["analysis"].as_str().unwrap_or_default();
-            for (figure, mut json) in found.figures {
+            let read = |(name, file): (String, FigureFile)| Some((name, file.read()?));
+            for (figure, mut json) in found.figures.into_iter().filter_map(read) {
                 phases.shade_if_over_epochs(&mut json);
                 all.push((format!("{name}/{analysis}-{figure}"), json));
             }
@@ -271,9 +272,10 @@ impl Section {
             figures: found
                 .figures
                 .into_iter()
-                .map(|(_, mut figure)| {
+                .filter_map(|(_, file)| {
+                    let mut figure = file.read()?;
                     phases.shade_if_over_epochs(&mut figure);
-                    figures.add(figure, "figure")
+                    Some(figures.add(figure, "figure"))
                 })
                 .collect(),
         }

@@ -51,6 +51,7 @@ mod tests {
             train,
             test: modulus * modulus - train,
             epochs: 100,
+            keeping: grokrun_store::Keeping::default(),
         }
     }
 

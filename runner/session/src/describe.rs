@@ -1,7 +1,8 @@
 //! `config.json`: everything that is needed to rebuild a cell's model and data set.
 
 use grokrun_engine::Shape;
-use grokrun_spec::{Activation, Biases, Cell, Init, Plan};
+use grokrun_spec::{Activation, Biases, Cell, Compression, Init, Plan, Precision};
+use grokrun_store::Keeping;
 use serde_json::{Value, json};
 
 /// The cell's settings; `hooked_transformer_config` holds TransformerLens' own names for them.
@@ -10,7 +11,7 @@ pub(crate) fn config(plan: &Plan, cell: &Cell, shape: &Shape, pairs: [usize; 2])
         Activation::Relu => "relu",
         Activation::Gelu => "gelu",
     };
-    json!({
+    let mut config = json!({
         "cell": cell.id,
         "task": {
             "operation": cell.operation.text(),
@@ -65,5 +66,29 @@ pub(crate) fn config(plan: &Plan, cell: &Cell, shape: &Shape, pairs: [usize; 2])
             "init_weights": true,
             "seed": cell.model_seed,
         },
-    })
+    });
+    // Said where checkpoints are not what everybody expects: the trained weights as they are, in plain
+    // files. `state.safetensors` always has them so.
+    let kept = keeping(plan);
+    if kept != Keeping::default() {
+        config["checkpoints"] = json!({
+            "precision": match kept.halves {
+                true => "f16: rounded from f32, lossy; the error is in each file's metadata",
+                false => "f32",
+            },
+            "compression": match kept.packed {
+                true => "lossless: .packed files, each predicted from the two before it",
+                false => "none",
+            },
+        });
+    }
+    config
+}
+
+/// How a plan's checkpoints are kept.
+pub(crate) fn keeping(plan: &Plan) -> Keeping {
+    Keeping {
+        halves: plan.checkpoints.precision == Precision::F16,
+        packed: plan.checkpoints.compression == Compression::Lossless,
+    }
 }

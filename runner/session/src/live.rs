@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use grokrun_engine::{CellInput, EpochRow, ModelState, Pairs};
 use grokrun_spec::{Cell, Plan};
-use grokrun_store::{CellDir, Metrics, Row, State};
+use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State};
 use grokrun_task::Split;
 
 use crate::SessionError;
@@ -23,6 +23,7 @@ pub(crate) struct Live<'a> {
     pub(crate) index: usize,
     size: &'a CellSize,
     pub(crate) dir: CellDir,
+    checkpoints: CheckpointWriter,
     split: Split,
     pairs: Pairs,
     pub(crate) state: ModelState,
@@ -66,7 +67,8 @@ impl<'a> Live<'a> {
         };
         let accuracies = metrics.rows().map(|row| row.test_accuracy);
         let holding = Holding::replay(plan.train.stop.clone(), accuracies);
-        let live = Live {
+        let mut live = Live {
+            checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
             plan,
             cell,
             index,
@@ -129,8 +131,9 @@ impl<'a> Live<'a> {
             0 => *epoch == 0,
             every => epoch.is_multiple_of(every),
         };
+        let mut reader = self.dir.checkpoint_reader();
         for epoch in (0..=self.state.epoch).filter(due) {
-            self.dir.read_checkpoint(epoch)?;
+            reader.read(epoch)?;
         }
         Ok(())
     }
@@ -178,10 +181,10 @@ impl<'a> Live<'a> {
     }
 
     /// Writes the weights as they are to `checkpoints/`.
-    pub(crate) fn write_checkpoint(&self) -> Result<(), SessionError> {
+    pub(crate) fn write_checkpoint(&mut self) -> Result<(), SessionError> {
         let tensors = weights::checkpoint(&self.size.shape, &self.state.parameters);
         tracing::debug!(cell = self.cell.id, epoch = self.state.epoch, "checkpoint");
-        Ok(self.dir.write_checkpoint(self.state.epoch, &tensors)?)
+        Ok(self.checkpoints.write(self.state.epoch, &tensors)?)
     }
 
     /// Saves all that is needed to continue from here.

@@ -106,6 +106,7 @@ mod tests {
             train: modulus * modulus / 2,
             test: modulus * modulus - modulus * modulus / 2,
             epochs: 10,
+            keeping: grokrun_store::Keeping::default(),
         };
         Survey {
             cells: moduli.iter().map(cell).collect(),

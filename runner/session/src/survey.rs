@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use grokrun_engine::{Activation, Estimate, InitScheme, Recipe, Shape};
 use grokrun_spec::{Biases, Cell, Init, Plan};
+use grokrun_store::Keeping;
 use grokrun_task::{Dataset, Stream};
 
 use crate::SessionError;
+use crate::describe::keeping;
 
 /// Bytes that making a data set and its split takes for each of the p² pairs: pairs and labels,
 /// both parts, their order while it is shuffled, the samples of the executor.
@@ -24,6 +26,8 @@ pub struct CellSize {
     pub test: usize,
     /// epochs of its history
     pub epochs: u64,
+    /// how its checkpoints are kept
+    pub keeping: Keeping,
 }
 
 /// What the history of so many epochs takes while it is kept, encoded and written.
@@ -44,6 +48,11 @@ impl CellSize {
             host_bytes: estimate
                 .host_bytes
                 .saturating_add(history_bytes(self.epochs)),
+            // How far packing comes down depends on the weights: what is told is the most.
+            checkpoint_bytes: match self.keeping.halves {
+                true => estimate.checkpoint_bytes.div_ceil(2),
+                false => estimate.checkpoint_bytes,
+            },
             ..estimate
         }
     }
@@ -86,6 +95,7 @@ impl Survey {
                 train,
                 test: pairs - train,
                 epochs: plan.train.epochs,
+                keeping: keeping(plan),
             });
         }
         Ok(Survey { cells })

@@ -233,13 +233,13 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Makes sure that the checkpoints of a cell that is done have their length, and writes what
+    /// Makes sure that the checkpoints of a cell that is done have their lengths, and writes what
     /// describes the cell if it is missing.
     fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
         let size = &self.survey.cells[index];
-        let state = weights::read_state(&size.shape, saved.epoch, &saved.tensors)
+        weights::read_state(&size.shape, saved.epoch, &saved.tensors)
             .map_err(|why| dir.foreign_state(&why))?;
-        dir.check_lengths(&weights::checkpoint(&size.shape, &state.parameters))?;
+        dir.check_lengths()?;
         if !dir.is_described() {
             Live::open(self.plan, index, size, dir.clone())?.write_metrics()?;
         }

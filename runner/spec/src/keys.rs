@@ -11,7 +11,7 @@ use crate::field::{Choice, Presence};
 use crate::name::FolderName;
 use crate::number::{End, Integer, Number, Pair, Width};
 use crate::operation::OperationField;
-use crate::plan::{Activation, Biases, Init, Precision};
+use crate::plan::{Activation, Biases, Compression, Init, Precision};
 use crate::suggest;
 use crate::table::Table;
 
@@ -309,7 +309,7 @@ pub(crate) static CHECKPOINTS: Table = Table {
     path: "checkpoints",
     about: "When the weights are kept.",
     required: None,
-    fields: &[&EVERY, &PRECISION],
+    fields: &[&EVERY, &PRECISION, &COMPRESSION],
 };
 
 pub(crate) static EVERY: Integer = Integer {
@@ -322,9 +322,18 @@ pub(crate) static EVERY: Integer = Integer {
 
 pub(crate) static PRECISION: Choice<Precision> = Choice {
     path: "checkpoints.precision",
-    about: "The number format of the files.",
+    about: "The number format of the files: f32, the weights as they are, or f16, rounded to half the \
+            size, which is lossy (2^-11 of a weight, 2^-25 below 2^-14).",
     default: ("f32", Precision::F32),
-    others: &[],
+    others: &[("f16", Precision::F16)],
+};
+
+pub(crate) static COMPRESSION: Choice<Compression> = Choice {
+    path: "checkpoints.compression",
+    about: "none: plain .safetensors files. lossless: each file is packed by the two before it; \
+            grokrun export makes plain ones.",
+    default: ("none", Compression::None),
+    others: &[("lossless", Compression::Lossless)],
 };
 
 pub(crate) static ANALYSIS: Analyses = Analyses {

@@ -62,8 +62,8 @@ use std::path::Path;
 pub use analysis::{AnalysisKind, Catalog, ParameterError};
 pub use diagnostic::{Diagnostics, Mistake};
 pub use plan::{
-    Activation, AnalysisRequest, Biases, Cell, Checkpoints, Init, Model, Plan, Precision, Stop,
-    Train,
+    Activation, AnalysisRequest, Biases, Cell, Checkpoints, Compression, Init, Model, Plan,
+    Precision, Stop, Train,
 };
 pub use schema::json_schema;
 

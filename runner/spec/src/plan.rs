@@ -130,6 +130,8 @@ pub struct Checkpoints {
     pub every: u64,
     /// The number format of the files.
     pub precision: Precision,
+    /// How the files are made smaller.
+    pub compression: Compression,
 }
 
 /// The number format of checkpoints.
@@ -137,6 +139,17 @@ pub struct Checkpoints {
 pub enum Precision {
     /// `f32`: the weights as they are.
     F32,
+    /// `f16`: rounded to half the width, which is lossy.
+    F16,
+}
+
+/// How checkpoints are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// `none`: plain files.
+    None,
+    /// `lossless`: each packed by those before it.
+    Lossless,
 }
 
 /// An analysis that the spec asks for.

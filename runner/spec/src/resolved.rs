@@ -12,17 +12,27 @@ use serde_json::Value as Json;
 use crate::axis::Point;
 use crate::field::{Choice, Field};
 use crate::keys;
-use crate::plan::{AnalysisRequest, Cell, Plan};
+use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
+
+/// What is written down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// every key
+    Resolved,
+    /// what is hashed: keys that came later are left out at their defaults, so that fingerprints of
+    /// older runs stay good
+    Canonical,
+}
 
 impl Plan {
     /// The spec with every key and its value, as TOML. Reading it gives this plan again.
     pub fn resolved_toml(&self) -> String {
         let mut out = String::new();
         line(&mut out, &keys::NAME, &quoted(&self.name));
-        self.write_rest(&mut out, &Axes::of(&self.cells));
+        self.write_rest(&mut out, &Axes::of(&self.cells), Form::Resolved);
         out
     }
 
@@ -35,12 +45,12 @@ impl Plan {
         let mut axes = Axes::of(&plan.cells);
         axes.sort();
         let mut canonical = CANONICAL.to_owned();
-        plan.write_rest(&mut canonical, &axes);
+        plan.write_rest(&mut canonical, &axes, Form::Canonical);
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
     /// Everything but the name.
-    fn write_rest(&self, out: &mut String, axes: &Axes<'_>) {
+    fn write_rest(&self, out: &mut String, axes: &Axes<'_>, form: Form) {
         line(out, &keys::OPERATION, &list(&axes.operation));
         line(out, &keys::MODULUS, &list(&axes.modulus));
         line(out, &keys::FRACTION, &list(&axes.fraction));
@@ -98,6 +108,11 @@ impl Plan {
             &keys::PRECISION,
             &word(&keys::PRECISION, self.checkpoints.precision),
         );
+        let compression = self.checkpoints.compression;
+        if form == Form::Resolved || compression != Compression::None {
+            let word = word(&keys::COMPRESSION, compression);
+            line(out, &keys::COMPRESSION, &word);
+        }
 
         for analysis in &self.analyses {
             write_analysis(out, analysis);

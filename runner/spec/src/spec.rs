@@ -58,6 +58,7 @@ impl Spec {
         let checkpoints = Checkpoints {
             every: checkpoints.read(&keys::EVERY, reader),
             precision: checkpoints.read(&keys::PRECISION, reader),
+            compression: checkpoints.read(&keys::COMPRESSION, reader),
         };
         let analysis = top.node(&keys::ANALYSIS);
         Self {

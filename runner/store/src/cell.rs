@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::START_OVER;
 use crate::tensors::{self, Contents, Entry};
-use crate::{ErrorKind, Metrics, State, StoreError, Tensor, atomic, table};
+use crate::{ErrorKind, Metrics, State, StoreError, atomic, table};
 
 /// The folder of one cell; made by [`crate::RunDir::cell`].
 #[derive(Clone, Debug)]
@@ -93,69 +92,6 @@ impl CellDir {
         atomic::write(&path, &file)
     }
 
-    /// Writes the weights after `epoch` steps to `checkpoints/<epoch>.safetensors`.
-    ///
-    /// # Errors
-    /// The disk is full or cannot be written; two tensors have one name, or a tensor's shape does
-    /// not fit its data.
-    pub fn write_checkpoint(&self, epoch: u64, tensors: &[Tensor]) -> Result<(), StoreError> {
-        tensors::write(&self.checkpoint(epoch), &tensors::entries(tensors))
-    }
-
-    /// Reads a checkpoint; its tensors come in order of their names.
-    ///
-    /// # Errors
-    /// There is no such checkpoint, it is truncated or altered, or it cannot be read.
-    pub fn read_checkpoint(&self, epoch: u64) -> Result<Vec<Tensor>, StoreError> {
-        let path = self.checkpoint(epoch);
-        let contents = tensors::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => self.no_checkpoint(epoch),
-            _ => StoreError::io("cannot read", &path, &error),
-        })?;
-        contents
-            .and_then(|contents| contents.parse()?.tensors(None))
-            .map_err(|why| StoreError::altered(&path, why, START_OVER))
-    }
-
-    /// The epochs of all checkpoints, ascending.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn checkpoints(&self) -> Result<Vec<u64>, StoreError> {
-        let folder = self.path.join("checkpoints");
-        let failed = |error| StoreError::io("cannot read the folder", &folder, &error);
-        let mut epochs = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            epochs.extend(name.to_str().and_then(epoch_of));
-        }
-        epochs.sort_unstable();
-        Ok(epochs)
-    }
-
-    /// Makes sure that no checkpoint was cut off or has grown: all of a cell have one length, the
-    /// `tensors`'. Nothing is read; a digest is verified when a checkpoint is.
-    ///
-    /// # Errors
-    /// The first of another length, or the folder cannot be read.
-    pub fn check_lengths(&self, tensors: &[Tensor]) -> Result<(), StoreError> {
-        let want = tensors::length(&tensors::entries(tensors));
-        for epoch in self.checkpoints()? {
-            let path = self.checkpoint(epoch);
-            let found = fs::metadata(&path)
-                .map_err(|error| StoreError::io("cannot read", &path, &error))?
-                .len();
-            if want.is_some_and(|want| want != found) {
-                let why = format!(
-                    "it is {found} bytes long and should be {}",
-                    want.unwrap_or(0)
-                );
-                return Err(StoreError::altered(&path, why, START_OVER));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether `config.json`, `split.safetensors` and `metrics.parquet` are there.
     pub fn is_described(&self) -> bool {
         let files = ["config.json", "split.safetensors", "metrics.parquet"];
@@ -201,35 +137,9 @@ impl CellDir {
         StoreError::altered(&self.state(), why, remedy)
     }
 
-    fn no_checkpoint(&self, epoch: u64) -> StoreError {
-        let path = self.checkpoint(epoch);
-        let there = match self.checkpoints().as_deref() {
-            Ok([]) => "there is none yet".to_owned(),
-            Ok([only]) => format!("there is only that of epoch {only}"),
-            Ok([first, .., last]) => format!("there are some from epoch {first} to {last}"),
-            Err(error) => error.to_string(),
-        };
-        let message = format!("no checkpoint {}; {there}", path.display());
-        StoreError::new(ErrorKind::Missing, &path, message)
-    }
-
     fn state(&self) -> PathBuf {
         self.path.join("state.safetensors")
     }
-
-    fn checkpoint(&self, epoch: u64) -> PathBuf {
-        self.path.join("checkpoints").join(checkpoint_name(epoch))
-    }
-}
-
-fn checkpoint_name(epoch: u64) -> String {
-    format!("{epoch:08}.safetensors")
-}
-
-/// The reverse of [`checkpoint_name`].
-fn epoch_of(name: &str) -> Option<u64> {
-    let epoch = name.strip_suffix(".safetensors")?.parse().ok()?;
-    (checkpoint_name(epoch) == name).then_some(epoch)
 }
 
 #[cfg(test)]

@@ -95,6 +95,13 @@ impl StoreError {
         Self::new(ErrorKind::Altered, path, message)
     }
 
+    /// The same error, met on the way to another file.
+    pub(crate) fn needed_by(self, path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().display();
+        let message = format!("{}; {name} is unpacked by it", self.message);
+        StoreError { message, ..self }
+    }
+
     /// What kind of thing went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -17,7 +17,7 @@
 //!     split.safetensors      train_indices, test_indices: int64
 //!     metrics.parquet        the history, for Python; derived from the state
 //!     state.safetensors      parameters, moments and history: what a run continues from
-//!     checkpoints/00000100.safetensors
+//!     checkpoints/00000100.safetensors    or 00000100.packed, where the spec asks for compression
 //!     analysis/<name>/       what an analysis found
 //! ```
 //!
@@ -29,10 +29,12 @@
 
 mod atomic;
 mod cell;
+mod checkpoint;
 mod error;
 mod findings;
 mod merge;
 mod metrics;
+mod packed;
 mod run;
 mod state;
 mod summary;
@@ -42,6 +44,7 @@ mod verdict;
 mod view;
 
 pub use cell::CellDir;
+pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
 pub use error::{ErrorKind, StoreError};
 pub use findings::{FindingFiles, FoundTensor};
 pub use merge::Merged;
@@ -51,7 +54,7 @@ pub use state::State;
 pub use summary::{Best, CellSummary, Summary};
 pub use tensors::Tensor;
 pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
-pub use view::{FoundFiles, RunView, Writer};
+pub use view::{FigureFile, FoundFiles, RunView, Writer};
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,20 +1,23 @@
 //! Tensor files: safetensors with a digest over every byte.
 //!
-//! The header's metadata has one key, `blake3`: the BLAKE3 digest, in hexadecimal, of the file
+//! The header's metadata begins with the key `blake3`: the BLAKE3 digest, in hexadecimal, of the file
 //! with those 64 characters written as zeros. So names, shapes and padding are covered like the
-//! numbers, and other programs read the file as any safetensors file. One key only, because the
-//! library writes several in random order. Tensors lie in the library's order, by type and then
-//! by name; the same tensors give the same bytes.
+//! numbers, and other programs read the file as any safetensors file. Further keys are put in behind
+//! it here, because the library writes several in random order. Tensors lie in the library's order,
+//! by type and then by name; the same tensors give the same bytes.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
+use half::f16;
 use safetensors::tensor::{TensorView, View};
 use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
 
 use crate::{ErrorKind, StoreError, atomic};
 
@@ -34,6 +37,8 @@ const KEY: &str = "blake3";
 const BEFORE_DIGEST: &[u8] = br#"{"__metadata__":{"blake3":""#;
 /// The header's length comes first, eight bytes.
 const LENGTH: usize = 8;
+/// The library's own limit.
+const LONGEST_HEADER: u64 = 100_000_000;
 const DIGEST: Range<usize> =
     LENGTH + BEFORE_DIGEST.len()..LENGTH + BEFORE_DIGEST.len() + 2 * blake3::OUT_LEN;
 
@@ -50,6 +55,15 @@ impl<'a> Entry<'a> {
             dtype: Dtype::F32,
             shape: shape.into(),
             bytes: bytes(data, f32::to_le_bytes),
+        }
+    }
+
+    /// Numbers of half the width, rounded by the caller.
+    pub(crate) fn f16(shape: &'a [usize], data: &[f16]) -> Self {
+        Entry {
+            dtype: Dtype::F16,
+            shape: shape.into(),
+            bytes: bytes(data, f16::to_le_bytes),
         }
     }
 
@@ -122,19 +136,18 @@ pub(crate) fn entries(tensors: &[Tensor]) -> Entries<'_> {
 /// # Errors
 /// Two entries of one name, a shape that does not fit its data, or the disk.
 pub(crate) fn write(path: &Path, entries: &Entries<'_>) -> Result<(), StoreError> {
-    let file = encode(entries).map_err(|why| {
-        let message = format!("cannot write {}: {why}", path.display());
-        StoreError::new(ErrorKind::Unstorable, path, message)
-    })?;
+    let file = encode(entries, &[]).map_err(|why| unstorable(path, why))?;
     atomic::write(path, &file)
 }
 
-/// The length of the file with these entries, in bytes; none if they cannot be stored.
-pub(crate) fn length(entries: &Entries<'_>) -> Option<u64> {
-    encode(entries).ok().map(|file| file.len() as u64)
+/// The error for entries that [`encode`] refuses.
+pub(crate) fn unstorable(path: &Path, why: impl Display) -> StoreError {
+    let message = format!("cannot write {}: {why}", path.display());
+    StoreError::new(ErrorKind::Unstorable, path, message)
 }
 
-fn encode(entries: &Entries<'_>) -> Result<Vec<u8>, String> {
+/// The bytes of the file with these entries, and with notes in its metadata.
+pub(crate) fn encode(entries: &Entries<'_>, notes: &[(&str, String)]) -> Result<Vec<u8>, String> {
     let mut names = HashSet::new();
     if let Some((name, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
         return Err(format!("two tensors are named {name}"));
@@ -143,12 +156,69 @@ fn encode(entries: &Entries<'_>) -> Result<Vec<u8>, String> {
     let metadata = HashMap::from([(KEY.to_owned(), zeros)]);
     let entries = entries.iter().map(|(name, entry)| (name, entry));
     let mut file = safetensors::serialize(entries, Some(metadata)).map_err(|e| e.to_string())?;
+    if !notes.is_empty() {
+        file = annotate(&file, notes);
+    }
     let digest = blake3::hash(&file).to_hex();
     file[DIGEST].copy_from_slice(digest.as_bytes());
     Ok(file)
 }
 
+/// The file with notes behind the digest. What is in the header counts from its end, so that nothing
+/// else changes but its length.
+fn annotate(file: &[u8], notes: &[(&str, String)]) -> Vec<u8> {
+    let data = data_start(file);
+    let (before, after) = file[LENGTH..data].split_at(DIGEST.end + 1 - LENGTH);
+    let mut header = before.to_vec();
+    for (key, text) in notes {
+        header.extend(format!(",{}:{}", json!(key), json!(text)).bytes());
+    }
+    header.extend(after.trim_ascii_end());
+    header.resize(header.len().next_multiple_of(LENGTH), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], &header, &file[data..]].concat()
+}
+
+/// Where the numbers begin in a file that was encoded here.
+fn data_start(file: &[u8]) -> usize {
+    let length = file
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    usize::try_from(length)
+        .unwrap_or(usize::MAX)
+        .saturating_add(LENGTH)
+        .min(file.len())
+}
+
+/// How many bytes of numbers should follow a header, given with its length in front. The library reads
+/// headers of whole files only.
+pub(crate) fn data_length(head: &[u8]) -> Result<u64, String> {
+    let json = head.get(LENGTH..data_start(head)).unwrap_or_default();
+    let header: Map<String, Value> =
+        serde_json::from_slice(json).map_err(|error| format!("its header is not JSON: {error}"))?;
+    let ends = header
+        .values()
+        .filter_map(|tensor| tensor["data_offsets"][1].as_u64());
+    Ok(ends.max().unwrap_or(0))
+}
+
+/// The length that a tensor file should have by its header, of which only that is read.
+///
+/// # Errors
+/// The system's, or, inside, why it has no header.
+pub(crate) fn length_by_header(path: &Path) -> io::Result<Result<u64, String>> {
+    let mut start = [0; LENGTH];
+    let mut file = fs::File::open(path)?;
+    let mut head = Vec::new();
+    file.read_exact(&mut start)?;
+    file.take(u64::from_le_bytes(start).min(LONGEST_HEADER))
+        .read_to_end(&mut head)?;
+    head.splice(..0, start);
+    Ok(data_length(&head).map(|numbers| numbers.saturating_add(head.len() as u64)))
+}
+
 /// A tensor file whose digest was right.
+#[derive(Debug)]
 pub(crate) struct Contents {
     file: Vec<u8>,
 }
@@ -161,7 +231,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Result<Contents, String>> {
     Ok(check(fs::read(path)?))
 }
 
-fn check(mut file: Vec<u8>) -> Result<Contents, String> {
+/// The contents of a file of these bytes, if they fit their digest.
+pub(crate) fn check(mut file: Vec<u8>) -> Result<Contents, String> {
     let known = file
         .get(LENGTH..DIGEST.start)
         .is_some_and(|bytes| bytes == BEFORE_DIGEST);
@@ -183,6 +254,19 @@ fn check(mut file: Vec<u8>) -> Result<Contents, String> {
 }
 
 impl Contents {
+    /// The file up to its numbers, as it was written.
+    pub(crate) fn header(&self) -> Vec<u8> {
+        let mut header = self.file[..data_start(&self.file)].to_vec();
+        let digest = blake3::hash(&self.file).to_hex();
+        header[DIGEST].copy_from_slice(digest.as_bytes());
+        header
+    }
+
+    /// The numbers of all tensors, one after the other.
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.file[data_start(&self.file)..]
+    }
+
     /// What is in the file.
     pub(crate) fn parse(&self) -> Result<Parsed<'_>, String> {
         SafeTensors::deserialize(&self.file)
@@ -195,8 +279,26 @@ impl Contents {
 pub(crate) struct Parsed<'a>(SafeTensors<'a>);
 
 impl<'a> Parsed<'a> {
-    /// All arrays whose name does not begin with `reserved`, in order of their names.
+    /// All arrays whose name does not begin with `reserved`, float32, in order of their names.
     pub(crate) fn tensors(&self, reserved: Option<&str>) -> Result<Vec<Tensor>, String> {
+        let data =
+            |name: &str, view: &TensorView<'_>| numbers(name, view, Dtype::F32, f32::from_le_bytes);
+        self.each(reserved, data)
+    }
+
+    /// All arrays, float32 or float16, in order of their names.
+    pub(crate) fn weights(&self) -> Result<Vec<Tensor>, String> {
+        self.each(None, |name, view| match view.dtype() {
+            Dtype::F16 => numbers(name, view, Dtype::F16, |b| f16::from_le_bytes(b).to_f32()),
+            _ => numbers(name, view, Dtype::F32, f32::from_le_bytes),
+        })
+    }
+
+    fn each(
+        &self,
+        reserved: Option<&str>,
+        data: impl Fn(&str, &TensorView<'_>) -> Result<Vec<f32>, String>,
+    ) -> Result<Vec<Tensor>, String> {
         let foreign = |name: &str| reserved.is_none_or(|prefix| !name.starts_with(prefix));
         let mut found: Vec<_> = self.0.iter().filter(|(name, _)| foreign(name)).collect();
         found.sort_by_key(|(name, _)| *name);
@@ -204,7 +306,7 @@ impl<'a> Parsed<'a> {
             Ok(Tensor {
                 name: name.to_owned(),
                 shape: view.shape().to_vec(),
-                data: numbers(name, &view, Dtype::F32, f32::from_le_bytes)?,
+                data: data(name, &view)?,
             })
         };
         found.into_iter().map(tensor).collect()
@@ -216,6 +318,11 @@ impl<'a> Parsed<'a> {
 
     pub(crate) fn i64(&self, name: &str) -> Result<Vec<i64>, String> {
         numbers(name, &self.view(name)?, Dtype::I64, i64::from_le_bytes)
+    }
+
+    /// Whether there is an array of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.tensor(name).is_ok()
     }
 
     pub(crate) fn u8(&self, name: &str) -> Result<Vec<u8>, String> {
@@ -246,126 +353,4 @@ fn numbers<T, const N: usize>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tensor(name: &str, shape: &[usize]) -> Tensor {
-        let n = shape.iter().product::<usize>();
-        let data = (0..n).map(|i| (i as f32 - 3.5) / 7.0).collect();
-        Tensor {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            data,
-        }
-    }
-
-    fn model() -> Vec<Tensor> {
-        vec![
-            tensor("embed.W_E", &[6, 4]),
-            tensor("blocks.0.attn.IGNORE", &[]),
-            tensor("empty", &[0, 3]),
-        ]
-    }
-
-    fn encoded() -> Vec<u8> {
-        encode(&entries(&model())).unwrap()
-    }
-
-    #[test]
-    fn tensors_come_back_by_name_bit_for_bit() {
-        let mut want = model();
-        want[0].data[..3].copy_from_slice(&[f32::NAN, f32::NEG_INFINITY, -0.0]);
-        let contents = check(encode(&entries(&want)).unwrap()).unwrap_or_else(|e| panic!("{e}"));
-        let got = contents
-            .parse()
-            .unwrap_or_else(|e| panic!("{e}"))
-            .tensors(None)
-            .unwrap();
-        want.sort_by(|a, b| a.name.cmp(&b.name));
-        let bits = |tensors: &[Tensor]| -> Vec<_> {
-            let bits = |t: &Tensor| t.data.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-            tensors
-                .iter()
-                .map(|t| (t.name.clone(), t.shape.clone(), bits(t)))
-                .collect()
-        };
-        assert_eq!(bits(&got), bits(&want));
-    }
-
-    #[test]
-    fn any_order_and_any_time_give_the_same_bytes() {
-        let mut turned = model();
-        turned.reverse();
-        let first = encoded();
-        assert!((0..20).all(|_| encode(&entries(&turned)).unwrap() == first));
-    }
-
-    #[test]
-    fn the_digest_is_the_one_the_documentation_describes() {
-        let mut file = encoded();
-        let header = String::from_utf8_lossy(&file).into_owned();
-        let (before, rest) = header.split_once(r#""blake3":""#).unwrap();
-        let (digest, _) = rest.split_once('"').unwrap();
-        let at = before.len() + r#""blake3":""#.len();
-        file[at..at + 64].fill(b'0');
-        assert_eq!(digest, blake3::hash(&file).to_hex().as_str());
-    }
-
-    #[test]
-    fn any_changed_byte_and_any_cut_is_noticed() {
-        let file = encoded();
-        for at in 0..file.len() {
-            let mut altered = file.clone();
-            altered[at] ^= 1;
-            assert!(check(altered).is_err(), "byte {at}");
-            assert!(check(file[..at].to_vec()).is_err(), "cut at {at}");
-        }
-        assert!(check([&file[..], &[0]].concat()).is_err(), "a byte more");
-    }
-
-    /// A file with a right digest may still be nonsense; the library must not panic on it.
-    #[test]
-    fn nonsense_under_a_right_digest_is_an_error() {
-        let seal = |mut file: Vec<u8>| {
-            file[DIGEST].fill(b'0');
-            let digest = blake3::hash(&file).to_hex();
-            file[DIGEST].copy_from_slice(digest.as_bytes());
-            check(file).unwrap_or_else(|e| panic!("{e}"))
-        };
-        let file = encoded();
-        for cut in [DIGEST.end, DIGEST.end + 10, file.len() - 1] {
-            assert!(seal(file[..cut].to_vec()).parse().is_err(), "cut at {cut}");
-        }
-        let mut long = file.clone();
-        long[..LENGTH].fill(0xff);
-        assert!(seal(long).parse().is_err());
-        let text = String::from_utf8_lossy(&file[..file.len() - 100]).replace("[6,4]", "[9,4]");
-        assert!(seal(text.into_bytes()).parse().is_err());
-    }
-
-    #[test]
-    fn a_name_used_twice_or_a_wrong_shape_is_told() {
-        let twice = [tensor("W", &[1]), tensor("W", &[2])];
-        assert!(
-            encode(&entries(&twice))
-                .unwrap_err()
-                .contains("two tensors are named W")
-        );
-        let wrong = [Tensor {
-            shape: vec![2, 2],
-            ..tensor("W", &[3])
-        }];
-        assert!(encode(&entries(&wrong)).is_err());
-    }
-
-    #[test]
-    fn another_type_is_told() {
-        let file = encode(&vec![("x".into(), Entry::i64(&[1, 2]))]).unwrap();
-        let contents = check(file).unwrap_or_else(|e| panic!("{e}"));
-        let parsed = contents.parse().unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(parsed.i64("x").unwrap(), [1, 2]);
-        assert!(parsed.f64("x").unwrap_err().contains("I64"));
-        assert!(parsed.u8("y").unwrap_err().contains("no tensor y"));
-        assert!(parsed.tensors(None).unwrap_err().contains("expected F32"));
-    }
-}
+mod tests;

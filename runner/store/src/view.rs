@@ -36,8 +36,19 @@ pub struct FoundFiles {
     pub index: Value,
     /// name and content of each table, by name
     pub tables: Vec<(String, Value)>,
-    /// name and Plotly JSON of each figure, by name
-    pub figures: Vec<(String, Value)>,
+    /// name of each figure and where its Plotly JSON is, by name: they are large, and read one by one
+    pub figures: Vec<(String, FigureFile)>,
+}
+
+/// The file of a figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FigureFile(PathBuf);
+
+impl FigureFile {
+    /// The figure; none if the file is missing or no JSON.
+    pub fn read(&self) -> Option<Value> {
+        json(&self.0)
+    }
 }
 
 impl RunView {
@@ -192,18 +203,24 @@ impl CellDir {
             .iter()
             .filter_map(|folder| {
                 let index = json(&folder.join("findings.json"))?;
-                let all = |key: &str, suffix: &str| -> Vec<(String, Value)> {
+                let all = |key: &str, suffix: &str| -> Vec<(String, PathBuf)> {
                     let names = index[key].as_array().into_iter().flatten();
-                    let read = |name: &Value| {
+                    let file = |name: &Value| {
                         let name = name.as_str()?;
                         let file = folder.join(format!("{name}.{suffix}.json"));
-                        Some((name.to_owned(), json(&file)?))
+                        Some((name.to_owned(), file))
                     };
-                    names.filter_map(read).collect()
+                    names.filter_map(file).collect()
                 };
+                let tables = all("tables", "table").into_iter();
+                let figures = all("figures", "figure").into_iter();
                 Some(FoundFiles {
-                    tables: all("tables", "table"),
-                    figures: all("figures", "figure"),
+                    tables: tables
+                        .filter_map(|(name, file)| Some((name, json(&file)?)))
+                        .collect(),
+                    figures: figures
+                        .map(|(name, file)| (name, FigureFile(file)))
+                        .collect(),
                     index,
                 })
             })

@@ -82,7 +82,7 @@ fn what_has_no_directions_says_so_and_small_tasks_work() {
 
 #[test]
 fn too_many_key_frequencies_are_remarked_on() {
-    let task = add();
+    let task = add(P);
     let expert = Expert::additive(P, &[2, 5, 9]);
     for (data, many) in [
         (random(&task, 0, 3), true),
@@ -96,7 +96,7 @@ fn too_many_key_frequencies_are_remarked_on() {
 
 #[test]
 fn a_model_that_has_diverged_is_not_hidden() {
-    let task = add();
+    let task = add(P);
     let mut data = random(&task, 0, 1);
     data.replace("logits", Numbers::F32(vec![f32::NAN; P * P * P]));
     let found = analyse(given(&[2]), &task, vec![data]);
@@ -172,6 +172,6 @@ fn parameters_are_judged() {
         let error = ProgressMeasures::check(&config).unwrap_err().to_string();
         assert!(error.contains(parameter), "{error}");
     }
-    let error = ProgressMeasures::new(given(&[12]), &add()).err().unwrap();
+    let error = ProgressMeasures::new(given(&[12]), &add(P)).err().unwrap();
     assert!(error.to_string().contains("at most 11"), "{error}");
 }

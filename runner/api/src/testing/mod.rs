@@ -6,7 +6,7 @@ mod recorder;
 pub use planted::{Expert, random};
 pub use recorder::Recorder;
 
-use crate::{Failure, Instance, Model, SnapshotData, Task};
+use crate::{Analysis, Failure, Instance, Model, SnapshotData, Task};
 
 /// A task: `label` gives the class of a pair, none where it is undefined. Every third defined pair
 /// is tested on, the others are trained on.
@@ -34,6 +34,32 @@ pub fn task(operation: &str, p: usize, label: impl Fn(u32, u32) -> Option<u32>) 
             activation: "relu".to_owned(),
         },
     }
+}
+
+/// a + b mod p, all pairs.
+pub fn add(p: usize) -> Task {
+    let n = p as u32;
+    task("add", p, |a, b| Some((a + b) % n))
+}
+
+/// a · b mod p, all pairs.
+pub fn mul(p: usize) -> Task {
+    let n = p as u32;
+    task("mul", p, |a, b| Some(a * b % n))
+}
+
+/// What an analysis with these parameters says of snapshots, shown in order.
+///
+/// # Panics
+/// When it refuses the parameters or fails: that is what a test is to fail with.
+#[track_caller]
+pub fn analyse<A: Analysis>(
+    config: A::Config,
+    task: &Task,
+    snapshots: &[SnapshotData],
+) -> Recorder {
+    let found = A::new(config, task).and_then(|mut analysis| run(&mut analysis, snapshots));
+    found.unwrap_or_else(|failure| panic!("the analysis failed: {failure}"))
 }
 
 /// Shows snapshots to an analysis, in order, and finishes it.

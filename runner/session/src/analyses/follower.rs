@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use grokrun_engine::{GridPass, Shape};
 use grokrun_host::{Crew, Member, Permits, Shown};
-use grokrun_store::Row;
+use grokrun_store::{CheckpointReader, Row};
 use serde_json::Value;
 
 use super::{Subject, files, snapshot};
@@ -18,6 +18,7 @@ use crate::SessionError;
 pub(crate) struct Followed {
     shape: Shape,
     subject: Subject,
+    checkpoints: CheckpointReader,
     crew: Option<Crew>,
     /// of each analysis, in order
     identities: Vec<Value>,
@@ -35,6 +36,7 @@ impl Followed {
         })?;
         Ok(Followed {
             shape,
+            checkpoints: subject.dir.checkpoint_reader(),
             subject,
             crew: Some(crew),
             identities,
@@ -56,7 +58,7 @@ impl Followed {
             return Ok(());
         };
         let permit = permits.take();
-        let checkpoint = self.subject.dir.read_checkpoint(epoch)?;
+        let checkpoint = self.checkpoints.read(epoch)?;
         let data = snapshot::make(
             epoch,
             needs,
@@ -74,7 +76,7 @@ impl Followed {
         let Some(crew) = self.crew.take() else {
             return Ok(());
         };
-        for (outcome, identity) in crew.finish().into_iter().zip(&self.identities) {
+        for (outcome, identity) in crew.finish().zip(&self.identities) {
             let (name, busy) = (outcome.name.clone(), outcome.busy.as_secs_f64());
             tracing::info!(
                 cell = self.subject.id,

@@ -23,8 +23,9 @@ pub use stored::Stored;
 
 use crate::SessionError;
 
-/// Snapshots that may be in memory at a time, over all cells.
-const MOST_SNAPSHOTS: u64 = 3;
+/// Snapshots that may be in memory at a time, over all cells: while the slowest analysis looks at one,
+/// the next is made and waits for it.
+const MOST_SNAPSHOTS: u64 = 2;
 
 /// The most bytes that the snapshots of cells of this shape take together.
 pub(crate) fn snapshot_bytes(shape: &Shape) -> u64 {

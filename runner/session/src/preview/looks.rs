@@ -300,9 +300,9 @@ impl Subject {
         for (i, snapshot) in snapshots.iter().enumerate() {
             crew.show(snapshot, i + 1 == snapshots.len());
         }
-        let outcomes = crew.finish();
+        // Its one member concludes before the clock is read.
+        let failed = crew.finish().any(|outcome| outcome.failure.is_some());
         let seconds = clock.cores();
-        let failed = outcomes.iter().any(|outcome| outcome.failure.is_some());
         Ok((!failed).then_some(seconds))
     }
 }

@@ -3,7 +3,7 @@
 use grokrun_task::{Operation, Stream};
 
 use super::*;
-use crate::{Activation, Biases, Checkpoints, Init, Model, Precision, Stop, Train};
+use crate::{Activation, Biases, Checkpoints, Compression, Init, Model, Precision, Stop, Train};
 
 /// A spec that sets every key to something else than its default.
 const FULL: &str = r#"
@@ -33,7 +33,8 @@ stop = { test_accuracy = 0.99, patience = 1000 }
 
 [checkpoints]
 every = 50
-precision = "f32"
+precision = "f16"
+compression = "lossless"
 "#;
 
 #[test]
@@ -66,7 +67,8 @@ fn the_defaults_are_the_published_experiments() {
         plan.checkpoints,
         Checkpoints {
             every: 100,
-            precision: Precision::F32
+            precision: Precision::F32,
+            compression: Compression::None,
         }
     );
     assert_eq!(plan.analyses, []);
@@ -116,7 +118,8 @@ fn every_key_is_read() {
         plan.checkpoints,
         Checkpoints {
             every: 50,
-            precision: Precision::F32
+            precision: Precision::F16,
+            compression: Compression::Lossless,
         }
     );
     assert_eq!(plan.cells.len(), 2 * 2 * 2 * 3 * 2 * 2 * 2);
@@ -232,6 +235,7 @@ warmup = 0
 [checkpoints]
 every = 100
 precision = "f32"
+compression = "none"
 "#;
     assert_eq!(resolved, expected);
 }
@@ -279,6 +283,7 @@ fn the_fingerprint_sees_what_changes_results_and_nothing_else() {
         "operation=a * b",
         "fraction=[0.30]",
         "train.weight_decay=1",
+        "checkpoints.compression=none",
     ] {
         assert_eq!(fingerprint(same), original, "{same}");
     }
@@ -304,6 +309,8 @@ fn the_fingerprint_sees_what_changes_results_and_nothing_else() {
         "train.warmup=1",
         "train.stop={ test_accuracy = 0.9, patience = 5 }",
         "checkpoints.every=99",
+        "checkpoints.precision=f16",
+        "checkpoints.compression=lossless",
     ];
     let mut seen = std::collections::HashSet::from([original]);
     for change in changes {

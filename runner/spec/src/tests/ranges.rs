@@ -112,7 +112,16 @@ fn words() {
         &["torch", "torch-legacy", "python"],
         &["numpy", "[\"torch\"]"],
     );
-    range("checkpoints.precision", &["f32"], &["f16"]);
+    range(
+        "checkpoints.precision",
+        &["f32", "f16"],
+        &["bf16", "F16", "16"],
+    );
+    range(
+        "checkpoints.compression",
+        &["none", "lossless"],
+        &["zstd", "true", "None"],
+    );
 }
 
 #[test]

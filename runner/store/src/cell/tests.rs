@@ -1,4 +1,5 @@
 use super::*;
+use crate::Tensor;
 use crate::metrics::tests::history;
 use serde_json::json;
 
@@ -21,6 +22,11 @@ fn tensors() -> Vec<Tensor> {
         tensor("embed.W_E", [6, 4]),
         tensor("first_moment.embed.W_E", [6, 4]),
     ]
+}
+
+fn checkpoint(cell: &CellDir, epoch: u64) -> PathBuf {
+    let name = format!("checkpoints/{epoch:08}.safetensors");
+    cell.path().join(name)
 }
 
 fn state() -> State {
@@ -67,7 +73,7 @@ fn a_damaged_state_or_checkpoint_is_an_error_and_is_kept() {
     let read_state = |cell: &CellDir| cell.read_state().map(drop);
     let read_checkpoint = |cell: &CellDir| cell.read_checkpoint(100).map(drop);
     damage(&cell, &cell.state(), read_state);
-    damage(&cell, &cell.checkpoint(100), read_checkpoint);
+    damage(&cell, &checkpoint(&cell, 100), read_checkpoint);
 }
 
 #[track_caller]
@@ -96,7 +102,7 @@ fn damage(cell: &CellDir, path: &Path, read: impl Fn(&CellDir) -> Result<(), Sto
 fn a_checkpoint_is_no_state() {
     let (_folder, cell) = cell();
     cell.write_checkpoint(3, &tensors()).unwrap();
-    fs::copy(cell.checkpoint(3), cell.state()).unwrap();
+    fs::copy(checkpoint(&cell, 3), cell.state()).unwrap();
     let error = cell.read_state().unwrap_err();
     assert!(
         error.to_string().contains("no tensor grokrun.epoch"),
@@ -115,6 +121,8 @@ fn checkpoints_are_listed_by_epoch() {
         "7.safetensors",
         "+0000001.safetensors",
         "00000001.pth",
+        "00000001.packed.safetensors",
+        "1.packed",
         ".grokrun-a.tmp",
     ] {
         fs::write(cell.path().join("checkpoints").join(foreign), "").unwrap();
