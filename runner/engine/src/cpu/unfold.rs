@@ -37,16 +37,14 @@ pub(crate) struct Unfolder {
     /// `ow` and `ou` packed
     ow_right: Right,
     ou_right: Right,
-    /// W_Vᵀ, the heads one after the other, packed, `(heads · e, d)`
-    value_t: Right,
     /// dV′ packed, `(2p, heads · e)`
     v_right: Right,
     /// gradient of W_V without what comes through '=', the heads side by side, `(d, heads · e)`
     value: Buffer,
     /// dM packed, `(f, cp)`
     m_right: Right,
-    /// by head: (W_O W_in)ᵀ, `(f, e)`, and (W_O W_U)ᵀ, `(p, e)`, packed
-    head_rights: Vec<[Right; 2]>,
+    /// by head: (W_O W_in)ᵀ, `(f, e)`, (W_O W_U)ᵀ, `(p, e)`, and W_Vᵀ, `(e, d)`, packed
+    head_rights: Vec<[Right; 3]>,
     vectors: Vectors,
 }
 
@@ -91,11 +89,10 @@ impl Unfolder {
             unembed_t: Right::zeros(p, d),
             ow_right: Right::zeros(he, f),
             ou_right: Right::zeros(he, p),
-            value_t: Right::zeros(he, d),
             v_right: Right::zeros(rows, he),
             value: Buffer::zeros(d * he),
             m_right: Right::zeros(f, p),
-            head_rights: vec![[Right::zeros(f, e), Right::zeros(p, e)]; heads],
+            head_rights: vec![[Right::zeros(f, e), Right::zeros(p, e), Right::zeros(e, d)]; heads],
             vectors: Vectors {
                 through_unembed: vec![0.0; d],
                 eq: vec![0.0; d],
@@ -127,14 +124,12 @@ impl Unfolder {
     fn pack<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
         let Folds { dims, w, t, folded } = from;
         let Dims {
-            p, e, f, fp, cp, ..
+            p, d, e, f, fp, cp, ..
         } = *dims;
-        let he = dims.he();
         let mut jobs = [
             (&mut self.in_t, View::rows(w.input, f).t(), f),
             (&mut self.unembed_t, View::rows(w.unembed, p).t(), p),
             (&mut self.m_right, View::rows(&folded.m, cp), f),
-            (&mut self.value_t, View::rows(&t.value, he).t(), he),
         ];
         jobs.par_iter_mut()
             .with_min_len(grain)
@@ -145,10 +140,11 @@ impl Unfolder {
             .par_iter_mut()
             .with_min_len(grain)
             .enumerate()
-            .for_each(|(h, [ow, ou])| {
+            .for_each(|(h, [ow, ou, value])| {
                 vectorized!(simd, {
                     ow.pack::<S>(View::rows(&t.ow[h * e * fp..], fp).t(), f);
                     ou.pack::<S>(View::rows(&t.ou[h * e * cp..], cp).t(), p);
+                    value.pack::<S>(View::rows(&w.value[h * d * e..], e).t(), e);
                 });
             });
     }
@@ -165,7 +161,7 @@ impl Unfolder {
             ..
         } = *dims;
         let he = dims.he();
-        let (rights, value) = (&self.head_rights, &self.value_t);
+        let rights = &self.head_rights;
         self.v
             .par_chunks_mut(BLOCK * he)
             .with_min_len(grain)
@@ -175,13 +171,15 @@ impl Unfolder {
             .for_each(|(((v, x), neuron), logit)| {
                 vectorized!(simd, {
                     let m = x.len() / d;
-                    for (h, [ow, ou]) in rights.iter().enumerate() {
+                    for (h, [ow, ou, value]) in rights.iter().enumerate() {
                         let neuron = View::rows(&neuron[h * fp..], heads * fp);
                         let logit = View::rows(&logit[h * cp..], heads * cp);
                         ow.multiply(simd, neuron, m, &mut v[h * e..], he, Mode::Set);
                         ou.multiply(simd, logit, m, &mut v[h * e..], he, Mode::Add);
+                        // Head by head, since a sum of short sums is more accurate than a long one.
+                        let mode = if h == 0 { Mode::Set } else { Mode::Add };
+                        value.multiply(simd, View::rows(&v[h * e..], he), m, x, d, mode);
                     }
-                    value.multiply(simd, View::rows(v, he), m, x, d, Mode::Set);
                 });
             });
         let v = View::rows(&self.v, he);
