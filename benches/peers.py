@@ -21,7 +21,7 @@ SMALL = ["--p", "23", "--frac", "0.5", "--data-seed", "1", "--model-seed", "2",
          "--d-model", "32", "--n-heads", "4", "--d-head", "8", "--d-mlp", "64"]
 SETTINGS = {
     # name: (spec, grokrun's epochs, TransformerLens' arguments, JAX's arguments)
-    "mult113": ("specs/mult113.toml", 400,
+    "mult113": ("specs/mult113.toml", 1000,
                 ["--op", "mul", "--block", "5", "--blocks", "3"],
                 ["--op", "mul", "--form", "table", "--block", "20", "--blocks", "3"]),
     "tiny": ("specs/tiny.toml", 8000,
