@@ -74,8 +74,12 @@ fn create(device: &Device, data: Option<&[u8]>) -> PipelineCache {
     unsafe { device.create_pipeline_cache(&descriptor) }
 }
 
-/// The user's cache folder for this program, if the environment says where it is.
+/// The user's cache folder for this program, if the environment says where it is: `GROKRUN_CACHE_DIR`,
+/// else a folder in that of all programs.
 pub(crate) fn user_folder() -> Option<PathBuf> {
+    if let Some(own) = env::var_os("GROKRUN_CACHE_DIR") {
+        return Some(PathBuf::from(own)).filter(|path| path.is_absolute());
+    }
     let folder = |name: &str| {
         env::var_os(name)
             .map(PathBuf::from)
