@@ -13,7 +13,7 @@ impl Lowering<'_> {
 
     /// dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; d(W_O W_in)_h = V′_hᵀ dU′_h and
     /// d(W_O W_U)_h = V′_hᵀ dD′_h; dr = dc W_inᵀ + dd W_Uᵀ; dW_out = dM W_Uᵀ;
-    /// d(kq)_h = Σ_t ds[t] x_t / √e; ds summed over a position's tokens; the biases.
+    /// d(kq)_h = Σ_t ds\[t\] x_t / √e; ds summed over a position's tokens; the biases.
     fn products_of_tables(&mut self) {
         let Shape {
             modulus: p,
@@ -142,8 +142,8 @@ impl Lowering<'_> {
     }
 
     /// dW_V,h = xdᵀ dV′_h + x_eqᵀ dv_eq,h; dW_Q,h = x_eqᵀ dq_h; dW_pos; and the row of '=' in dW_E,
-    /// which also is in every difference x[t] − x['='] and in r: as dW_pos['='] it is
-    /// Σ_h (dv_eq,h − Σ_t dV′_h[t]) W_V,hᵀ + dq_h W_Q,hᵀ + ds['='] kq_h, and dr.
+    /// which also is in every difference `x[t] − x['=']` and in r: as dW_pos['='] it is
+    /// `Σ_h (dv_eq,h − Σ_t dV′_h[t]) W_V,hᵀ + dq_h W_Q,hᵀ + ds['='] kq_h`, and dr.
     fn products_of_eq(&mut self) {
         let Shape {
             modulus: p,
