@@ -20,7 +20,7 @@ d_model = 32
 d_head  = 8
 d_mlp   = 64
 [train]
-epochs = 20_000
+epochs = 60_000
 [analysis.commutativity]
 every = 1000
 EOF
@@ -61,13 +61,13 @@ job=$(sed -n 's/^job \([0-9]*\):.*/\1/p' submitted)
 
 past mul-p23-f0.5-d1-m0 500
 echo "== shard 1 is told to end, as before a preemption: its script puts it back into the queue"
-# scancel waits for an answer of a task that is back in the queue by then.
-timeout 5 scancel --signal=TERM --batch "${job}_1" || true
+# Beside, since scancel waits for an answer of a task that is back in the queue by then.
+timeout 5 scancel --signal=TERM --batch "${job}_1" || true &
 echo "== shard 2 is killed"
 past mul-p23-f0.5-d1-m2 500
 victim=$(pgrep -f -- "$grokrun run .*--shard auto" | while read -r pid; do
     tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^SLURM_ARRAY_TASK_ID=2$' && echo "$pid" && break
-done)
+done) || true
 [ -n "$victim" ] || fail "shard 2 does not run"
 kill -KILL "$victim"
 "$grokrun" status "$run"
