@@ -67,6 +67,7 @@ struct Params {
 
 //#include exp
 //#include activation
+//#include block
 
 // Beyond the last class.
 const LOWEST = -3.0e38;
@@ -122,10 +123,6 @@ fn along(i: u32, pair: u32, base: u32, h: u32, lane: u32) -> vec2f {
     return sum;
 }
 
-fn step(sum: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -> vec4f {
-    return fma(vec4f(a.w), b3, fma(vec4f(a.z), b2, fma(vec4f(a.y), b1, fma(vec4f(a.x), b0, sum))));
-}
-
 fn masked(logits: vec4f, column: u32) -> vec4f {
     return select(vec4f(LOWEST), logits, vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(params.p));
 }
@@ -145,6 +142,65 @@ fn others_of(x: vec4f, m: f32, y: u32, column: u32) -> f32 {
     let e = exp_accurate(x - m);
     let kept = select(e, vec4f(), vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u) == vec4u(y));
     return (kept.x + kept.y) + (kept.z + kept.w);
+}
+
+// Four rows of the tile, at a four of k.
+fn left_of(at: u32) -> Block {
+    return Block(tile[at], tile[at + DEPTH], tile[at + 2u * DEPTH], tile[at + 3u * DEPTH]);
+}
+
+// Four rows of k of a right operand, `width` fours apart.
+fn right_of(at: u32, width: u32) -> Block {
+    return Block(arena[at], arena[at + width], arena[at + 2u * width], arena[at + 3u * width]);
+}
+
+// The logits of four pairs of the tile from `row` on, from their parts through the neurons.
+fn logits_of(through: Block, base: u32, row: u32, column: u32) -> Block {
+    let p4 = params.p4;
+    let read = min(column, p4 - 1u);
+    let rows = base + params.logit_rows;
+    let d = arena[base + params.logit_base + read];
+    return Block(
+        masked(gather(row, rows, p4, read) + d + through.r0, column),
+        masked(gather(row + 1u, rows, p4, read) + d + through.r1, column),
+        masked(gather(row + 2u, rows, p4, read) + d + through.r2, column),
+        masked(gather(row + 3u, rows, p4, read) + d + through.r3, column));
+}
+
+// Keeps the label's logits of four pairs, and for LEARN all of them.
+fn keep(logits: Block, base: u32, row: u32, pair: u32, column: u32) {
+    keep_own(row, column, logits.r0);
+    keep_own(row + 1u, column, logits.r1);
+    keep_own(row + 2u, column, logits.r2);
+    keep_own(row + 3u, column, logits.r3);
+    if LEARN {
+        keep_logits(base, pair, column, logits.r0);
+        keep_logits(base, pair + 1u, column, logits.r1);
+        keep_logits(base, pair + 2u, column, logits.r2);
+        keep_logits(base, pair + 3u, column, logits.r3);
+    }
+}
+
+// Tells the others, at word `at`, the largest of this invocation's logits of four pairs, and their
+// classes.
+fn tell_largest(logits: Block, at: u32, column: u32) {
+    let m = vec4f(largest_of(logits.r0), largest_of(logits.r1), largest_of(logits.r2), largest_of(logits.r3));
+    tile[2u * at] = m;
+    tile[2u * at + 1u] = vec4f(
+        place_of(logits.r0, m.x, column),
+        place_of(logits.r1, m.y, column),
+        place_of(logits.r2, m.z, column),
+        place_of(logits.r3, m.w, column));
+}
+
+// The parts of S that this invocation's logits of four pairs from `row` on are.
+fn others_of_block(logits: Block, row: u32, column: u32) -> vec4f {
+    let m = largest[row / 4u];
+    return vec4f(
+        others_of(logits.r0, m.x, label[row], column),
+        others_of(logits.r1, m.y, label[row + 1u], column),
+        others_of(logits.r2, m.z, label[row + 2u], column),
+        others_of(logits.r3, m.w, label[row + 3u], column));
 }
 
 @compute @workgroup_size(LANES, GROUPS)
@@ -215,14 +271,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var columns = 0u; columns < p4; columns += LANES) {
         let column = columns + local.x;
         let read = min(column, p4 - 1u);
-        var l0 = vec4f();
-        var l1 = vec4f();
-        var l2 = vec4f();
-        var l3 = vec4f();
-        var l4 = vec4f();
-        var l5 = vec4f();
-        var l6 = vec4f();
-        var l7 = vec4f();
+        // Of the first four pairs and of the second four.
+        var upper = Block();
+        var lower = Block();
         for (var k = 0u; k < f4; k += DEPTH) {
             for (var item = lane; item < TILE; item += size) {
                 let i = item / DEPTH;
@@ -239,57 +290,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             var b = base + params.m + k * 4u * p4 + read;
             for (var i = 0u; i < min(DEPTH, f4 - k); i++) {
                 let at = row * DEPTH + i;
-                let b0 = arena[b];
-                let b1 = arena[b + p4];
-                let b2 = arena[b + 2u * p4];
-                let b3 = arena[b + 3u * p4];
+                let right = right_of(b, p4);
                 b += 4u * p4;
-                l0 = step(l0, tile[at], b0, b1, b2, b3);
-                l1 = step(l1, tile[at + DEPTH], b0, b1, b2, b3);
-                l2 = step(l2, tile[at + 2u * DEPTH], b0, b1, b2, b3);
-                l3 = step(l3, tile[at + 3u * DEPTH], b0, b1, b2, b3);
-                l4 = step(l4, tile[at + 4u * DEPTH], b0, b1, b2, b3);
-                l5 = step(l5, tile[at + 5u * DEPTH], b0, b1, b2, b3);
-                l6 = step(l6, tile[at + 6u * DEPTH], b0, b1, b2, b3);
-                l7 = step(l7, tile[at + 7u * DEPTH], b0, b1, b2, b3);
+                upper = step_block(upper, left_of(at), right);
+                lower = step_block(lower, left_of(at + 4u * DEPTH), right);
             }
             workgroupBarrier();
         }
-        let rows = base + params.logit_rows;
-        let d = arena[base + params.logit_base + read];
-        l0 = masked(gather(row, rows, p4, read) + d + l0, column);
-        l1 = masked(gather(row + 1u, rows, p4, read) + d + l1, column);
-        l2 = masked(gather(row + 2u, rows, p4, read) + d + l2, column);
-        l3 = masked(gather(row + 3u, rows, p4, read) + d + l3, column);
-        l4 = masked(gather(row + 4u, rows, p4, read) + d + l4, column);
-        l5 = masked(gather(row + 5u, rows, p4, read) + d + l5, column);
-        l6 = masked(gather(row + 6u, rows, p4, read) + d + l6, column);
-        l7 = masked(gather(row + 7u, rows, p4, read) + d + l7, column);
-        keep_own(row, column, l0);
-        keep_own(row + 1u, column, l1);
-        keep_own(row + 2u, column, l2);
-        keep_own(row + 3u, column, l3);
-        keep_own(row + 4u, column, l4);
-        keep_own(row + 5u, column, l5);
-        keep_own(row + 6u, column, l6);
-        keep_own(row + 7u, column, l7);
-        if LEARN {
-            keep_logits(base, pair, column, l0);
-            keep_logits(base, pair + 1u, column, l1);
-            keep_logits(base, pair + 2u, column, l2);
-            keep_logits(base, pair + 3u, column, l3);
-            keep_logits(base, pair + 4u, column, l4);
-            keep_logits(base, pair + 5u, column, l5);
-            keep_logits(base, pair + 6u, column, l6);
-            keep_logits(base, pair + 7u, column, l7);
-        }
+        upper = logits_of(upper, base, row, column);
+        lower = logits_of(lower, base, row + 4u, column);
+        keep(upper, base, row, pair, column);
+        keep(lower, base, row + 4u, pair + 4u, column);
         // m and its class so far
-        let m0 = vec4f(largest_of(l0), largest_of(l1), largest_of(l2), largest_of(l3));
-        let m1 = vec4f(largest_of(l4), largest_of(l5), largest_of(l6), largest_of(l7));
-        tile[2u * low] = m0;
-        tile[2u * low + 1u] = vec4f(place_of(l0, m0.x, column), place_of(l1, m0.y, column), place_of(l2, m0.z, column), place_of(l3, m0.w, column));
-        tile[2u * high] = m1;
-        tile[2u * high + 1u] = vec4f(place_of(l4, m1.x, column), place_of(l5, m1.y, column), place_of(l6, m1.z, column), place_of(l7, m1.w, column));
+        tell_largest(upper, low, column);
+        tell_largest(lower, high, column);
         workgroupBarrier();
         if lane < QUADS {
             let before = top;
@@ -304,18 +318,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         }
         workgroupBarrier();
         // S so far
-        let m_low = largest[row / 4u];
-        let m_high = largest[row / 4u + 1u];
-        tile[low] = vec4f(
-            others_of(l0, m_low.x, label[row], column),
-            others_of(l1, m_low.y, label[row + 1u], column),
-            others_of(l2, m_low.z, label[row + 2u], column),
-            others_of(l3, m_low.w, label[row + 3u], column));
-        tile[high] = vec4f(
-            others_of(l4, m_high.x, label[row + 4u], column),
-            others_of(l5, m_high.y, label[row + 5u], column),
-            others_of(l6, m_high.z, label[row + 6u], column),
-            others_of(l7, m_high.w, label[row + 7u], column));
+        tile[low] = others_of_block(upper, row, column);
+        tile[high] = others_of_block(lower, row + 4u, column);
         workgroupBarrier();
         if lane < QUADS {
             for (var i = 0u; i < LANES; i++) {
@@ -367,14 +371,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var columns = 0u; columns < f4; columns += LANES) {
         let column = columns + local.x;
         let read = min(column, f4 - 1u);
-        var d0 = vec4f();
-        var d1 = vec4f();
-        var d2 = vec4f();
-        var d3 = vec4f();
-        var d4 = vec4f();
-        var d5 = vec4f();
-        var d6 = vec4f();
-        var d7 = vec4f();
+        var upper = Block();
+        var lower = Block();
         for (var k = 0u; k < p4; k += DEPTH) {
             // All of g in one tile stays there.
             if columns == 0u || p4 > DEPTH {
@@ -391,32 +389,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             var b = base + params.m_flipped + k * 4u * f4 + read;
             for (var i = 0u; i < min(DEPTH, p4 - k); i++) {
                 let at = row * DEPTH + i;
-                let b0 = arena[b];
-                let b1 = arena[b + f4];
-                let b2 = arena[b + 2u * f4];
-                let b3 = arena[b + 3u * f4];
+                let right = right_of(b, f4);
                 b += 4u * f4;
-                d0 = step(d0, tile[at], b0, b1, b2, b3);
-                d1 = step(d1, tile[at + DEPTH], b0, b1, b2, b3);
-                d2 = step(d2, tile[at + 2u * DEPTH], b0, b1, b2, b3);
-                d3 = step(d3, tile[at + 3u * DEPTH], b0, b1, b2, b3);
-                d4 = step(d4, tile[at + 4u * DEPTH], b0, b1, b2, b3);
-                d5 = step(d5, tile[at + 5u * DEPTH], b0, b1, b2, b3);
-                d6 = step(d6, tile[at + 6u * DEPTH], b0, b1, b2, b3);
-                d7 = step(d7, tile[at + 7u * DEPTH], b0, b1, b2, b3);
+                upper = step_block(upper, left_of(at), right);
+                lower = step_block(lower, left_of(at + 4u * DEPTH), right);
             }
             if p4 > DEPTH {
                 workgroupBarrier();
             }
         }
-        keep_neurons(base, pair, column, d0);
-        keep_neurons(base, pair + 1u, column, d1);
-        keep_neurons(base, pair + 2u, column, d2);
-        keep_neurons(base, pair + 3u, column, d3);
-        keep_neurons(base, pair + 4u, column, d4);
-        keep_neurons(base, pair + 5u, column, d5);
-        keep_neurons(base, pair + 6u, column, d6);
-        keep_neurons(base, pair + 7u, column, d7);
+        keep_neurons_of(base, pair, column, upper);
+        keep_neurons_of(base, pair + 4u, column, lower);
     }
 
     // ds, from columns that this same invocation left in dpre and g.
@@ -481,4 +464,12 @@ fn keep_neurons(base: u32, pair: u32, column: u32, gradient: vec4f) {
         arena[base + params.d_neurons + at] = gradient * slope(pre, KIND);
         arena[base + params.neurons + at] = activate(pre, KIND);
     }
+}
+
+// The same of four pairs.
+fn keep_neurons_of(base: u32, pair: u32, column: u32, gradients: Block) {
+    keep_neurons(base, pair, column, gradients.r0);
+    keep_neurons(base, pair + 1u, column, gradients.r1);
+    keep_neurons(base, pair + 2u, column, gradients.r2);
+    keep_neurons(base, pair + 3u, column, gradients.r3);
 }

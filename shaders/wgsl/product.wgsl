@@ -13,6 +13,7 @@
 // product_tiled, so both give the same bits on one device. At most 65,535 fours of k in all.
 
 //#include block
+//#include plan
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -29,14 +30,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if four * 4u >= job.y {
         return;
     }
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
-    var sum4 = vec4f();
-    var sum5 = vec4f();
-    var sum6 = vec4f();
-    var sum7 = vec4f();
+    // Its first four rows and its second four.
+    var upper = Block();
+    var lower = Block();
     for (var s = 0u; s < more.y; s++) {
         let places = plan[more.x + 2u * s];
         let stored = plan[more.x + 2u * s + 1u];
@@ -54,23 +50,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let low = flip_if(load(a, places.y, a_row, a_limit, a_four), a_flip);
             let high = flip_if(load(a, places.y, select(row + 4u, kk, a_flip), a_limit, select(kk / 4u, row / 4u + 1u, a_flip)), a_flip);
             let right = flip_if(load(b, places.w, select(kk, four * 4u, b_flip), b_limit, select(four, kk / 4u, b_flip)), b_flip);
-            sum0 = step(sum0, low.r0, right);
-            sum1 = step(sum1, low.r1, right);
-            sum2 = step(sum2, low.r2, right);
-            sum3 = step(sum3, low.r3, right);
-            sum4 = step(sum4, high.r0, right);
-            sum5 = step(sum5, high.r1, right);
-            sum6 = step(sum6, high.r2, right);
-            sum7 = step(sum7, high.r3, right);
+            upper = step_block(upper, low, right);
+            lower = step_block(lower, high, right);
         }
     }
     let alpha = bitcast<f32>(more.z);
-    store(base, job, alpha, row, four, sum0);
-    store(base, job, alpha, row + 1u, four, sum1);
-    store(base, job, alpha, row + 2u, four, sum2);
-    store(base, job, alpha, row + 3u, four, sum3);
-    store(base, job, alpha, row + 4u, four, sum4);
-    store(base, job, alpha, row + 5u, four, sum5);
-    store(base, job, alpha, row + 6u, four, sum6);
-    store(base, job, alpha, row + 7u, four, sum7);
+    store_block(base, job, alpha, row, four, upper);
+    store_block(base, job, alpha, row + 4u, four, lower);
 }

@@ -7,6 +7,7 @@
 // Numerics: as product's, to the bit. At most 65,535 fours of k in all.
 
 //#include block
+//#include plan
 
 // (64 rows, 8 fours of k) and (32 k, 16 fours of columns)
 var<workgroup> a_tile: array<vec4f, 512>;
@@ -22,6 +23,11 @@ fn fetch(place: u32, step: u32, row: u32, limit: u32, at: u32, k: u32, k_rows: b
     return flip_if(block, flip);
 }
 
+// Four rows of the tile of A, at a four of k.
+fn a_block(at: u32) -> Block {
+    return Block(a_tile[at], a_tile[at + 8u], a_tile[at + 16u], a_tile[at + 24u]);
+}
+
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let index = group.y * groups.x + group.x;
@@ -35,14 +41,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let base = group.z * params.stride;
     let column = lane % 16u;
     let first = lane / 16u * 8u;
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
-    var sum4 = vec4f();
-    var sum5 = vec4f();
-    var sum6 = vec4f();
-    var sum7 = vec4f();
+    // Its first four rows and its second four.
+    var upper = Block();
+    var lower = Block();
     for (var s = 0u; s < more.y; s++) {
         let places = plan[more.x + 2u * s];
         let stored = plan[more.x + 2u * s + 1u];
@@ -82,26 +83,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
                 let at = first * 8u + i / 4u;
                 let start = i * 16u + column;
                 let b = Block(b_tile[start], b_tile[start + 16u], b_tile[start + 32u], b_tile[start + 48u]);
-                sum0 = step(sum0, a_tile[at], b);
-                sum1 = step(sum1, a_tile[at + 8u], b);
-                sum2 = step(sum2, a_tile[at + 16u], b);
-                sum3 = step(sum3, a_tile[at + 24u], b);
-                sum4 = step(sum4, a_tile[at + 32u], b);
-                sum5 = step(sum5, a_tile[at + 40u], b);
-                sum6 = step(sum6, a_tile[at + 48u], b);
-                sum7 = step(sum7, a_tile[at + 56u], b);
+                upper = step_block(upper, a_block(at), b);
+                lower = step_block(lower, a_block(at + 32u), b);
             }
         }
     }
     let alpha = bitcast<f32>(more.z);
     let row = tile.y + first;
     let four = tile.z + column;
-    store(base, job, alpha, row, four, sum0);
-    store(base, job, alpha, row + 1u, four, sum1);
-    store(base, job, alpha, row + 2u, four, sum2);
-    store(base, job, alpha, row + 3u, four, sum3);
-    store(base, job, alpha, row + 4u, four, sum4);
-    store(base, job, alpha, row + 5u, four, sum5);
-    store(base, job, alpha, row + 6u, four, sum6);
-    store(base, job, alpha, row + 7u, four, sum7);
+    store_block(base, job, alpha, row, four, upper);
+    store_block(base, job, alpha, row + 4u, four, lower);
 }
