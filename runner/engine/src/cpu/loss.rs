@@ -14,7 +14,7 @@ use crate::data::Sample;
 pub(crate) fn score(logits: &[f32], width: usize, samples: &[Sample]) -> Score {
     let mut found = Found::default();
     for (row, s) in logits.chunks_exact(width).zip(samples) {
-        found.push(row, s.label as usize, |_, _| ());
+        found.push(row, s.label as usize, |_| ());
     }
     found.score()
 }
@@ -33,7 +33,7 @@ pub(crate) fn score_and_gradients(
     for ((row, s), gradients) in rows.zip(gradients.chunks_exact_mut(width)) {
         let label = s.label as usize;
         let mut lines = gradients.as_chunks_mut::<LINE>().0.iter_mut();
-        let sums = found.push(row, label, |_, line| {
+        let sums = found.push(row, label, |line| {
             if let Some(out) = lines.next() {
                 *out = *line;
             }
@@ -74,37 +74,27 @@ impl Default for Found {
     }
 }
 
+/// What is not a number is never the larger.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
 impl Found {
-    /// Adds a row. `see(i, …)` is shown e^{l_j − m} of each line of classes, 0 at the label.
+    /// Adds a row. `see` is shown e^{l_j − m} of one line of classes after the other, 0 at the label.
     ///
     /// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is (m − l_y) + log1p(Z − 1),
     /// where Z − 1 is S itself if l_y = m; the gradient is −S/Z at y and e^{l_j − m}/Z elsewhere.
     #[inline(always)]
-    fn push(
-        &mut self,
-        row: &[f32],
-        label: usize,
-        mut see: impl FnMut(usize, &[f32; LINE]),
-    ) -> Sums {
+    fn push(&mut self, row: &[f32], label: usize, mut see: impl FnMut(&[f32; LINE])) -> Sums {
         let lines = row.as_chunks::<LINE>().0;
         let mut top = [f32::NEG_INFINITY; LINE];
         for line in lines {
             for i in 0..LINE {
-                top[i] = if line[i] > top[i] { line[i] } else { top[i] };
+                top[i] = larger(top[i], line[i]);
             }
         }
-        let mut half = LINE / 2;
-        while half > 0 {
-            for i in 0..half {
-                top[i] = if top[i + half] > top[i] {
-                    top[i + half]
-                } else {
-                    top[i]
-                };
-            }
-            half /= 2;
-        }
-        let (max, own) = (top[0], row[label]);
+        let (max, own) = (fold_lanes(top, larger), row[label]);
         // Ties are rare, but go to the first class.
         let correct = own == max && row[..label].iter().all(|x| *x != max);
         let mut sums = [0.0f32; LINE];
@@ -116,9 +106,9 @@ impl Found {
                 powers[i] = if i as u32 == at { 0.0 } else { power };
                 sums[i] += powers[i];
             }
-            see(k, &powers);
+            see(&powers);
         }
-        let others = fold_lanes(sums);
+        let others = fold_lanes(sums, |a, b| a + b);
         let mine = exp(own - max);
         let n = self.count;
         self.behind[n] = f64::from(max) - f64::from(own);

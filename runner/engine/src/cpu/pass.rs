@@ -20,7 +20,7 @@ pub(crate) struct Tile {
     pub(crate) pre: Option<Buffer>,
     /// outputs of the neurons, `(TILE, fr)`
     pub(crate) post: Buffer,
-    /// logits, then their gradients, `(TILE, cp)`
+    /// `(TILE, cp)`
     pub(crate) logits: Buffer,
     /// the rows of U′ and D′ of each pair: a's heads, then b's, `(TILE, 2, heads)`
     pub(crate) terms: Vec<Term>,

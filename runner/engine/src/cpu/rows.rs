@@ -32,28 +32,21 @@ pub(crate) fn weighted_sums<S: Simd>(
     while from < width {
         let left = (width - from) / S::F32_LANES;
         let (base, low) = (&base[from..], &low[from..]);
-        let mut pairs = terms.chunks_exact(2 * per);
-        let mut rows = out.chunks_mut(2 * pitch);
         let step = match left {
             4.. => 4,
             2.. => 2,
             _ => 1,
         };
-        for terms in &mut pairs {
-            let Some(out) = rows.next() else { return };
+        for (terms, out) in terms.chunks(2 * per).zip(out.chunks_mut(2 * pitch)) {
             let out = (out, pitch, from);
-            match step {
-                4 => sums_of::<S, 2, 4>(simd, table, terms, [base, low], out, finish),
-                2 => sums_of::<S, 2, 2>(simd, table, terms, [base, low], out, finish),
-                _ => sums_of::<S, 2, 1>(simd, table, terms, [base, low], out, finish),
-            }
-        }
-        if let (terms @ [_, ..], Some(out)) = (pairs.remainder(), rows.next()) {
-            let out = (out, pitch, from);
-            match step {
-                4 => sums_of::<S, 1, 4>(simd, table, terms, [base, low], out, finish),
-                2 => sums_of::<S, 1, 2>(simd, table, terms, [base, low], out, finish),
-                _ => sums_of::<S, 1, 1>(simd, table, terms, [base, low], out, finish),
+            let bases = [base, low];
+            match (terms.len() > per, step) {
+                (true, 4) => sums_of::<S, 2, 4>(simd, table, terms, bases, out, finish),
+                (true, 2) => sums_of::<S, 2, 2>(simd, table, terms, bases, out, finish),
+                (true, _) => sums_of::<S, 2, 1>(simd, table, terms, bases, out, finish),
+                (false, 4) => sums_of::<S, 1, 4>(simd, table, terms, bases, out, finish),
+                (false, 2) => sums_of::<S, 1, 2>(simd, table, terms, bases, out, finish),
+                (false, _) => sums_of::<S, 1, 1>(simd, table, terms, bases, out, finish),
             }
         }
         from += step * S::F32_LANES;

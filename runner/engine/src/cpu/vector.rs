@@ -111,17 +111,17 @@ pub(crate) fn dot_wide(a: &[f64], b: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
-/// The sum of the lanes by halves.
+/// All lanes joined, by halves.
 #[inline(always)]
-pub(crate) fn fold_lanes(mut sums: [f32; LINE]) -> f32 {
+pub(crate) fn fold_lanes(mut lanes: [f32; LINE], join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut half = LINE / 2;
     while half > 0 {
         for i in 0..half {
-            sums[i] += sums[i + half];
+            lanes[i] = join(lanes[i], lanes[i + half]);
         }
         half /= 2;
     }
-    sums[0]
+    lanes[0]
 }
 
 #[cfg(test)]
