@@ -1,7 +1,9 @@
 //! The engine: a recorded program and its executors, which turn cells (data, recipe, weights) into
-//! rows of metrics and states. All wgpu is here; no files, no TOML, no plugins.
+//! rows of metrics and states. All wgpu is here; no files but those of the cache folder, no TOML, no
+//! plugins.
 
 mod backend;
+mod cache;
 mod cpu;
 mod data;
 mod error;
@@ -16,6 +18,7 @@ mod schedule;
 mod shape;
 
 pub use backend::{Backend, Choice, DeviceLine, choose_backend, describe_devices, open};
+pub use cache::{CACHE_FOLDER, cache_folder, keep_file};
 pub use cpu::{Activations, CpuExecutor, GridPass, Wanted, train_gradient};
 pub use data::{Pairs, Sample, TokenLists};
 pub use error::EngineError;

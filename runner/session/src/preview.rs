@@ -68,7 +68,8 @@ impl Preview {
         let pending: Vec<(usize, u64)> = (0..plan.cells.len()).map(|cell| (cell, 0)).collect();
         let batches = batches(&survey.cells, &pending, largest_batch(survey, choice));
         let mut kept = Kept::read();
-        let found = kept.find(&key(choice)).filter(|found| {
+        let key = key(choice);
+        let found = kept.find(&key).filter(|found| {
             let looks = found.looks.iter().all(|(_, look)| look.is_sound());
             found.speed.is_sound(choice)
                 && found.files.is_none_or(|f| f.is_sound())
@@ -76,7 +77,14 @@ impl Preview {
                 && !again
         });
         let calibrated = found.as_ref().map(Calibration::age);
-        let calibration = calibrate(plan, choice, analyses, found, &mut kept)?;
+        let (mut calibration, mut changed) = match found {
+            Some(found) => (found, false),
+            None => (measure(choice, key, &kept)?, true),
+        };
+        changed |= look_at_missing(&mut calibration, plan, analyses)?;
+        if changed {
+            kept.keep(calibration.clone());
+        }
         let mut notes = std::mem::take(&mut kept.notes);
         if let Some(load) = calibration
             .load
@@ -181,51 +189,40 @@ fn key(choice: &Choice) -> String {
     )
 }
 
-/// Measures what is not in `found`, and keeps it.
-fn calibrate(
+/// Measures the device and the files of a run; no analysis yet.
+fn measure(choice: &Choice, key: String, kept: &Kept) -> Result<Calibration, SessionError> {
+    Ok(Calibration {
+        key,
+        made: kept::now(),
+        load: kept::load(),
+        files: kept
+            .folder()
+            .and_then(|folder| files::Files::measure(folder).ok()),
+        speed: probe::Speed::measure(choice)?,
+        looks: Vec::new(),
+    })
+}
+
+/// Measures the looks that a plan has and a calibration does not; whether there were any. A plan whose
+/// small models cannot be made has none.
+fn look_at_missing(
+    calibration: &mut Calibration,
     plan: &Plan,
-    choice: &Choice,
     analyses: &Analyses<'_>,
-    found: Option<Calibration>,
-    kept: &mut Kept,
-) -> Result<Calibration, SessionError> {
-    let (mut calibration, mut changed) = match found {
-        Some(found) => (found, false),
-        None => {
-            let files = match kept.folder() {
-                Some(folder) => files::Files::measure(folder).ok(),
-                None => None,
-            };
-            let new = Calibration {
-                key: key(choice),
-                made: kept::now(),
-                load: kept::load(),
-                speed: probe::Speed::measure(choice)?,
-                files,
-                looks: Vec::new(),
-            };
-            (new, true)
-        }
+) -> Result<bool, SessionError> {
+    let mut missing = looks::wanted(plan, analyses);
+    missing.retain(|(name, _)| calibration.look(name).is_none());
+    if missing.is_empty() {
+        return Ok(false);
+    }
+    let Ok(mut models) = looks::Models::new(plan) else {
+        return Ok(false);
     };
-    let mut models = None;
-    for (name, subject) in looks::wanted(plan, analyses) {
-        if calibration.look(&name).is_some() {
-            continue;
-        }
-        if models.is_none() {
-            let Ok(made) = looks::Models::new(plan) else {
-                break;
-            };
-            models = Some(made);
-        }
-        let Some(models) = &mut models else { break };
-        if let Some(look) = models.look(&subject)? {
+    let before = calibration.looks.len();
+    for (name, looker) in missing {
+        if let Some(look) = models.look(&looker)? {
             calibration.looks.push((name, look));
-            changed = true;
         }
     }
-    if changed {
-        kept.keep(calibration.clone());
-    }
-    Ok(calibration)
+    Ok(calibration.looks.len() > before)
 }

@@ -7,10 +7,12 @@
     reason = "wgpu takes a pipeline cache's bytes on trust; `create` says why these can be trusted"
 )]
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
 
 use wgpu::{AdapterInfo, Device, Features, PipelineCache, PipelineCacheDescriptor};
+
+use crate::cache::keep_file;
 
 /// Opens a file of ours; the number is the layout's version.
 const MAGIC: &[u8; 8] = b"grokrun1";
@@ -58,7 +60,7 @@ impl Kept {
             return;
         }
         // Nothing to report: see above.
-        let _ = data.map(|data| write(path, &seal(&data)));
+        let _ = data.map(|data| keep_file(path, &seal(&data)));
     }
 }
 
@@ -72,23 +74,6 @@ fn create(device: &Device, data: Option<&[u8]>) -> PipelineCache {
     // that `seal` was given, unchanged; wgpu and the driver check that they are of this adapter and
     // driver.
     unsafe { device.create_pipeline_cache(&descriptor) }
-}
-
-/// The user's cache folder for this program, if the environment says where it is: `GROKRUN_CACHE_DIR`,
-/// else a folder in that of all programs.
-pub(crate) fn user_folder() -> Option<PathBuf> {
-    if let Some(own) = env::var_os("GROKRUN_CACHE_DIR") {
-        return Some(PathBuf::from(own)).filter(|path| path.is_absolute());
-    }
-    let folder = |name: &str| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    folder("XDG_CACHE_HOME")
-        .or_else(|| folder("LOCALAPPDATA"))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("grokrun"))
 }
 
 /// FNV-1a: tells a damaged file from a whole one.
@@ -108,19 +93,6 @@ fn unseal(file: &[u8]) -> Option<Vec<u8>> {
     (sum(data).to_le_bytes() == expected).then(|| data.to_vec())
 }
 
-/// Through a file of this process's own, so that no other process reads half of it.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let own = path.with_extension(format!("{}.new", std::process::id()));
-    let written = fs::write(&own, bytes).and_then(|()| fs::rename(&own, path));
-    if written.is_err() {
-        // The first error is the one that counts.
-        let _ = fs::remove_file(&own);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,16 +110,5 @@ mod tests {
             other[place] ^= 1;
             assert_eq!(unseal(&other), None, "byte {place}");
         }
-    }
-
-    #[test]
-    fn a_file_replaces_another_and_leaves_nothing_beside_it() {
-        let folder = env::temp_dir().join(format!("grokrun-kept-{}", std::process::id()));
-        let path = folder.join("deep").join("file");
-        write(&path, b"one").unwrap();
-        write(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(folder.join("deep")).unwrap().count(), 1);
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -28,6 +28,7 @@ pub(crate) use adapter::{Adapter, Kind, adapters, choose};
 pub(crate) use arena::replica_bytes;
 
 use crate::EngineError;
+use crate::cache::cache_folder;
 use crate::executor::{CellInput, EpochRow, Executor, ModelState};
 use crate::program::{Program, Stage, Table};
 use crate::schedule::Recipe;
@@ -72,7 +73,7 @@ impl GpuExecutor {
         program: Program,
         cells: Vec<CellInput>,
     ) -> Result<GpuExecutor, EngineError> {
-        let context = Context::open(adapter, kept::user_folder().as_deref())?;
+        let context = Context::open(adapter, cache_folder().as_deref())?;
         GpuExecutor::on(context, Variant::of(adapter.kind), program, cells)
     }
 

@@ -3,19 +3,16 @@
 //! It is written whole or not at all. One that cannot be read, is of another format or was altered
 //! is left aside with a word on why, and made again; a folder that cannot be written is no error.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use etcetera::BaseStrategy;
+use grokrun_engine::{CACHE_FOLDER, cache_folder, keep_file};
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
 use super::looks::Look;
 use super::probe::Speed;
 
-/// The folder, where it is to be another than the user's cache folder.
-const FOLDER: &str = "GROKRUN_CACHE_DIR";
 const FILE: &str = "calibration.json";
 /// Of the file; one of another is not read.
 const FORMAT: u32 = 1;
@@ -81,25 +78,15 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Reads the user's file: in `$GROKRUN_CACHE_DIR`, else in `grokrun` in the cache folder that the
-    /// system's rules give (`$XDG_CACHE_HOME`, `~/.cache`).
+    /// Reads the file in the user's cache folder.
     pub(super) fn read() -> Kept {
-        let named = std::env::var_os(FOLDER).filter(|folder| !folder.is_empty());
-        let usual = || {
-            Some(
-                etcetera::choose_base_strategy()
-                    .ok()?
-                    .cache_dir()
-                    .join("grokrun"),
-            )
-        };
-        match named.map(PathBuf::from).or_else(usual) {
+        match cache_folder() {
             Some(folder) => Kept::read_in(&folder),
             None => Kept {
                 folder: None,
                 calibrations: Vec::new(),
                 notes: vec![format!(
-                    "nothing is kept: there is no home folder; {FOLDER} names another"
+                    "nothing is kept: there is no home folder; {CACHE_FOLDER} names another"
                 )],
             },
         }
@@ -174,14 +161,9 @@ impl Kept {
 }
 
 fn write(path: &Path, contents: &Contents) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut aside = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer_pretty(&mut aside, contents)?;
-    aside.write_all(b"\n")?;
-    aside.as_file().sync_all()?;
-    aside.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let mut text = serde_json::to_vec_pretty(contents)?;
+    text.push(b'\n');
+    keep_file(path, &text)
 }
 
 #[cfg(test)]
