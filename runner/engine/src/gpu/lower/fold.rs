@@ -52,13 +52,7 @@ impl Lowering<'_> {
             ..
         } = self.sizes.shape;
         let (t, rows, he) = (self.tables, 2 * p, heads * e);
-        let [w_in, w_out, w_u, w_o] = [
-            Parameter::In,
-            Parameter::Out,
-            Parameter::Unembed,
-            Parameter::Output,
-        ]
-        .map(|parameter| self.weight(parameter));
+        let [w_in, w_out, w_u, w_o] = self.folded_weights();
         let mut level = vec![
             Product::new(f, p, Matrix::of(t.m)).plus(d, w_out, w_u),
             Product::new(p, f, Matrix::of(t.m_flipped)).plus(d, w_u.t(), w_out.t()),

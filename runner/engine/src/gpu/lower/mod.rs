@@ -207,6 +207,17 @@ impl<'a> Lowering<'a> {
         Matrix::of(self.tables.weight(parameter))
     }
 
+    /// The weights whose products the fold makes: W_in, W_out, W_U, W_O.
+    fn folded_weights(&self) -> [Matrix; 4] {
+        [
+            Parameter::In,
+            Parameter::Out,
+            Parameter::Unembed,
+            Parameter::Output,
+        ]
+        .map(|parameter| self.weight(parameter))
+    }
+
     /// A head of a `(heads, d_model, d_head)` parameter, or of W_O `(heads, d_head, d_model)`.
     fn weight_of_head(&self, parameter: Parameter, head: usize) -> Matrix {
         let place = self.tables.weight(parameter);

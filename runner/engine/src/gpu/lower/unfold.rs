@@ -80,13 +80,7 @@ impl Lowering<'_> {
             ..
         } = self.sizes.shape;
         let (t, he) = (self.tables, heads * e);
-        let [w_in, w_out, w_u, w_o] = [
-            Parameter::In,
-            Parameter::Out,
-            Parameter::Unembed,
-            Parameter::Output,
-        ]
-        .map(|parameter| self.weight(parameter));
+        let [w_in, w_out, w_u, w_o] = self.folded_weights();
         let (d_c, d_d) = (Matrix::of(t.d_neuron_base), Matrix::of(t.d_logit_base));
         let (r, d_r) = (Matrix::of(t.r), Matrix::of(t.d_r));
         let (d_ow, d_ou) = (Matrix::of(t.d_ow), Matrix::of(t.d_ou));
