@@ -1,4 +1,4 @@
-//! How long an epoch and its stages take: `cargo bench`, and the tables of BENCHMARKS.md.
+//! How long an epoch, its stages and its kernels take: `cargo bench`, and the tables of BENCHMARKS.md.
 //!
 //! Three sizes on each executor, each from untrained weights with the split of its spec. The CPU
 //! runs on `RAYON_NUM_THREADS` threads, or all. The GPU is the one that `--backend auto` would take,
@@ -9,6 +9,7 @@ use std::fmt;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use grokrun_engine::bench::{CpuKernel, CpuKernels, GpuKernels};
 use grokrun_engine::{
     Activation, Backend, CellInput, Choice, Executor, InitScheme, ModelState, Operations, Pairs,
     Program, Recipe, Sample, Shape, Stage, choose_backend, initial_parameters, open,
@@ -233,5 +234,74 @@ mod stage {
     #[divan::bench(args = parts(), sample_count = 10)]
     fn gpu(bencher: Bencher<'_, '_>, part: Part) {
         stages(bencher, super::gpu(), part);
+    }
+}
+
+/// A kernel of the CPU at a size.
+#[derive(Clone, Copy)]
+struct OnCpu(Size, CpuKernel);
+
+impl fmt::Display for OnCpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.name, self.1)
+    }
+}
+
+/// A dispatch of an epoch on the GPU at a size.
+#[derive(Clone)]
+struct OnGpu(Size, usize, String);
+
+impl fmt::Display for OnGpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.name, self.2)
+    }
+}
+
+/// None without a GPU.
+fn on_gpu(size: &Size) -> Option<GpuKernels> {
+    let opened = GpuKernels::new(&gpu()?, size.shape, size.cell());
+    opened.expect("the GPU opens")
+}
+
+/// Those of the smallest size, which the others have as well.
+fn dispatches() -> Vec<OnGpu> {
+    let names = on_gpu(&SIZES[0]).map_or(Vec::new(), |kernels| kernels.names());
+    let of = |size: Size| {
+        (0..)
+            .zip(&names)
+            .map(move |(i, name)| OnGpu(size, i, name.clone()))
+    };
+    SIZES.into_iter().flat_map(of).collect()
+}
+
+/// Single kernels: on the CPU one tile of pairs on one thread, an item being a multiply-add
+/// ([`CpuKernels::operations`]); on a GPU a dispatch over the whole epoch, sixteen of them a
+/// submission, an item being one.
+#[divan::bench_group]
+mod kernel {
+    use super::*;
+
+    fn on_cpu() -> impl Iterator<Item = OnCpu> {
+        let of = |size| CpuKernel::ALL.map(|kernel| OnCpu(size, kernel));
+        SIZES.into_iter().flat_map(of)
+    }
+
+    #[divan::bench(args = on_cpu())]
+    fn cpu(bencher: Bencher<'_, '_>, OnCpu(size, kernel): OnCpu) {
+        let mut kernels = CpuKernels::new(size.shape, size.cell());
+        bencher
+            .counter(ItemsCount::new(kernels.operations(kernel)))
+            .bench_local(|| kernels.run(kernel));
+    }
+
+    #[divan::bench(args = dispatches(), sample_size = 1, sample_count = 10)]
+    fn gpu(bencher: Bencher<'_, '_>, OnGpu(size, number, _): &OnGpu) {
+        const TIMES: usize = 16;
+        let Some(mut kernels) = on_gpu(size) else {
+            return;
+        };
+        bencher
+            .counter(ItemsCount::new(TIMES))
+            .bench_local(|| kernels.run(*number, TIMES).expect("the dispatch runs"));
     }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::EngineError;
-use crate::cpu::{CpuExecutor, default_threads};
+use crate::cpu::{CpuExecutor, default_threads, threads_a_cell};
 use crate::estimate::{Estimate, available_memory};
 use crate::executor::{CellInput, Executor};
 use crate::gpu::{Adapter, GpuExecutor, Kind, adapters, choose};
 use crate::program::Program;
+use crate::shape::Shape;
 
 /// The most cells in one batch on a GPU: enough to fill any, few enough for prompt submissions.
 const MOST_REPLICAS: usize = 64;
@@ -71,6 +72,14 @@ impl Choice {
         matches!(self.processor, Processor::Cpu)
     }
 
+    /// The adapter, if it is a GPU.
+    pub(crate) fn adapter(&self) -> Option<&Adapter> {
+        match &self.processor {
+            Processor::Cpu => None,
+            Processor::Gpu(adapter) => Some(adapter),
+        }
+    }
+
     /// What tells this processor from every other, its driver included: a time that was measured on
     /// one of this identity holds for it alone.
     pub fn identity(&self) -> String {
@@ -87,6 +96,15 @@ impl Choice {
             Processor::Gpu(adapter) if adapter.kind != Kind::Software => 0,
             Processor::Gpu(_) => std::thread::available_parallelism().map_or(1, |n| n.get()),
             Processor::Cpu => threads(),
+        }
+    }
+
+    /// How many of [`Choice::threads`] work on one of so many cells that train together, each with these
+    /// numbers of training and test pairs.
+    pub fn threads_a_cell(&self, shape: &Shape, pairs: [usize; 2], cells: usize) -> usize {
+        match &self.processor {
+            Processor::Cpu => threads_a_cell(shape, pairs, cells, threads()),
+            Processor::Gpu(_) => self.threads(),
         }
     }
 

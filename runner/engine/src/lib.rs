@@ -17,6 +17,13 @@ pub mod reference;
 mod schedule;
 mod shape;
 
+/// Single kernels, for the benches of this project alone: nothing here is promised to anybody else.
+#[doc(hidden)]
+pub mod bench {
+    pub use crate::cpu::bench::{CpuKernel, CpuKernels};
+    pub use crate::gpu::bench::GpuKernels;
+}
+
 pub use backend::{Backend, Choice, DeviceLine, choose_backend, describe_devices, open};
 pub use cache::{CACHE_FOLDER, cache_folder, keep_file};
 pub use cpu::{Activations, CpuExecutor, GridPass, Wanted, train_gradient};

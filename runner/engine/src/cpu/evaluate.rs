@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::dims::Dims;
 use super::loss::score;
 use super::pass::Tile;
+use super::sharing::Sharing;
 use super::tables::Tables;
 use super::{Score, TILE, chunk_len};
 use crate::data::Sample;
@@ -33,11 +34,13 @@ impl Evaluator {
         dims: &Dims,
         t: &Tables,
         samples: &[Sample],
-        grain: usize,
+        share: Sharing,
     ) -> Score {
+        let grain = share.pairs();
         self.chunks
             .par_iter_mut()
             .with_min_len(grain)
+            .with_max_len(grain)
             .zip(samples.par_chunks(self.chunk_len))
             .for_each(|((tile, total), samples)| {
                 vectorized!(simd, {

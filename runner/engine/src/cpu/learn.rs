@@ -13,6 +13,7 @@ use super::math::through_activation;
 use super::pass::Tile;
 use super::product::{Mode, Right, View};
 use super::rows::{dots, sum_by_head};
+use super::sharing::Sharing;
 use super::tables::{Folded, Tables};
 use super::vector::add;
 use super::{BLOCK, Score, TILE, chunk_len};
@@ -83,13 +84,15 @@ impl Learner {
         t: &Tables,
         pairs: &Pairs,
         out: &mut Folded,
-        grain: usize,
+        share: Sharing,
     ) -> Score {
         let n = pairs.train().len();
+        let grain = share.pairs();
         let (len, pair) = (self.chunk_len, 2 * dims.heads);
         self.chunks
             .par_iter_mut()
             .with_min_len(grain)
+            .with_max_len(grain)
             .zip(pairs.train().par_chunks(len))
             .zip(self.attention.par_chunks_mut(len * pair))
             .zip(self.scores.par_chunks_mut(len * pair))
@@ -107,8 +110,8 @@ impl Learner {
                     vectorized!(simd, chunk.learn(simd, dims, t, samples, scale, &mut left));
                 },
             );
-        self.sum_shared(simd, dims, out, grain);
-        self.sum_token_rows(simd, dims, pairs, out, grain);
+        self.sum_shared(simd, dims, out, share.tables());
+        self.sum_token_rows(simd, dims, pairs, out, share.tables());
         Score::mean(self.chunks.iter().map(|c| c.score), n)
     }
 

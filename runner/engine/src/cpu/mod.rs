@@ -24,6 +24,8 @@ macro_rules! vectorized {
     }};
 }
 
+pub(crate) mod bench;
+mod beside;
 mod buffer;
 mod dims;
 mod evaluate;
@@ -36,6 +38,7 @@ mod pass;
 mod product;
 mod replica;
 mod rows;
+mod sharing;
 mod step;
 mod tables;
 mod unfold;
@@ -51,8 +54,11 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::EngineError;
 use crate::executor::{CellInput, EpochRow, Executor, ModelState};
 use crate::program::{Program, Stage, Table};
+use crate::shape::Shape;
+use dims::Dims;
 pub use grid::{Activations, GridPass, Wanted, train_gradient};
 use replica::Replica;
+use sharing::Sharing;
 
 /// Samples in a tile: a multiple of the micro-kernel's rows, few enough for the L2 cache.
 const TILE: usize = 48;
@@ -60,8 +66,6 @@ const TILE: usize = 48;
 const BLOCK: usize = 24;
 /// At most so many chunks share the pairs.
 const CHUNKS: usize = 16;
-/// Below this many multiply-adds an epoch, waking other threads costs more than they save.
-const WORTH_SHARING: usize = 20_000_000;
 /// How long one call of `run` should take, for prompt progress and Ctrl-C.
 const CALL_SECONDS: f64 = 0.25;
 
@@ -77,6 +81,17 @@ pub(crate) fn default_threads() -> usize {
         Some(count @ 1..) => count.min((4 * cores).max(16)),
         _ => cores,
     }
+}
+
+/// How many of `threads` work on one cell of these, where so many train together.
+pub(crate) fn threads_a_cell(
+    shape: &Shape,
+    [train, test]: [usize; 2],
+    cells: usize,
+    threads: usize,
+) -> usize {
+    let work = Dims::new(shape).work(train, test);
+    Sharing::of(work, cells, threads).threads(threads)
 }
 
 /// Samples a chunk for `n` samples: whole tiles, and the same on every machine.
@@ -118,8 +133,8 @@ pub struct CpuExecutor {
     replicas: Vec<Replica>,
     pool: ThreadPool,
     arch: Arch,
-    /// rayon's smallest piece inside a replica: 1, or everything where an epoch is too small
-    grain: usize,
+    /// inside a replica
+    share: Sharing,
     seconds_per_epoch: Option<f64>,
 }
 
@@ -138,25 +153,25 @@ impl CpuExecutor {
             let what = "the CPU executor runs the folded program only";
             return Err(EngineError::Data(what.to_owned()));
         }
+        let replicas = cells
+            .into_iter()
+            .map(|cell| Replica::new(&program.shape, cell))
+            .collect::<Result<Vec<_>, _>>()?;
+        let threads = threads.unwrap_or_else(default_threads);
+        let work = replicas.iter().map(Replica::work).max().unwrap_or(0);
+        let share = Sharing::of(work, replicas.len(), threads);
         let pool = ThreadPoolBuilder::new()
-            .num_threads(threads.unwrap_or_else(default_threads))
+            .num_threads(threads.min(replicas.len() * share.threads(threads)).max(1))
             .thread_name(|i| format!("grokrun-cpu-{i}"))
             .build()
             .map_err(|e| {
                 EngineError::Device(format!("the worker threads cannot be started: {e}"))
             })?;
-        let replicas = cells
-            .into_iter()
-            .map(|cell| Replica::new(&program.shape, cell))
-            .collect::<Result<Vec<_>, _>>()?;
-        let work = replicas.iter().map(Replica::work).max().unwrap_or(0);
-        let crowded = replicas.len() >= pool.current_num_threads();
-        let alone = work < WORTH_SHARING || crowded || pool.current_num_threads() == 1;
         let mut executor = CpuExecutor {
             replicas,
             pool,
             arch: Arch::new(),
-            grain: if alone { usize::MAX } else { 1 },
+            share,
             seconds_per_epoch: None,
             program,
         };
@@ -189,13 +204,13 @@ impl CpuExecutor {
             replicas,
             pool,
             arch,
-            grain,
+            share,
             ..
         } = self;
         let jobs = Jobs {
             job: &job,
             replicas,
-            grain: *grain,
+            share: *share,
         };
         pool.install(|| arch.dispatch(jobs))
     }
@@ -204,46 +219,34 @@ impl CpuExecutor {
 /// What to do with a replica, for any width of vectors.
 trait Job: Sync {
     type Output: Send;
-    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, grain: usize) -> Self::Output;
+    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, share: Sharing) -> Self::Output;
 }
 
 struct Jobs<'a, J> {
     job: &'a J,
     replicas: &'a mut [Replica],
-    grain: usize,
+    share: Sharing,
 }
 
 impl<J: Job> WithSimd for Jobs<'_, J> {
     type Output = Vec<J::Output>;
     fn with_simd<S: Simd>(self, simd: S) -> Vec<J::Output> {
-        match self.replicas {
-            [replica] => vec![self.job.run(simd, replica, self.grain)],
-            many => many
-                .par_iter_mut()
-                .map(|r| self.job.run(simd, r, self.grain))
-                .collect(),
+        let run = |replica: &mut Replica| self.job.run(simd, replica, self.share);
+        match self.share {
+            Sharing::Nothing => self.replicas.par_iter_mut().map(run).collect(),
+            // All threads for each in turn.
+            Sharing::Pairs | Sharing::Everything => self.replicas.iter_mut().map(run).collect(),
         }
     }
 }
 
-/// Some epochs of a program.
-struct Epochs<'a> {
-    stages: &'a [Stage],
-    count: u64,
-}
+/// Some epochs of the folded program.
+struct Epochs(u64);
 
-impl Job for Epochs<'_> {
+impl Job for Epochs {
     type Output = Vec<EpochRow>;
-    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, grain: usize) -> Vec<EpochRow> {
-        let coefficients = replica.coefficients(self.count);
-        let mut rows = Vec::with_capacity(coefficients.len());
-        for c in coefficients {
-            for stage in self.stages {
-                replica.run(simd, *stage, c, grain);
-            }
-            rows.push(replica.row());
-        }
-        rows
+    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, share: Sharing) -> Vec<EpochRow> {
+        replica.epochs(simd, self.0, share)
     }
 }
 
@@ -252,20 +255,15 @@ struct Single(Stage);
 
 impl Job for Single {
     type Output = ();
-    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, grain: usize) {
-        let c = replica.coefficients(1)[0];
-        replica.run(simd, self.0, c, grain);
+    fn run<S: Simd>(&self, simd: S, replica: &mut Replica, share: Sharing) {
+        replica.run(simd, self.0, share);
     }
 }
 
 impl Executor for CpuExecutor {
     fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
         let started = Instant::now();
-        let stages = self.program.epoch.clone();
-        let histories = self.each(Epochs {
-            stages: &stages,
-            count: epochs,
-        });
+        let histories = self.each(Epochs(epochs));
         if epochs > 0 {
             self.seconds_per_epoch = Some(started.elapsed().as_secs_f64() / epochs as f64);
         }

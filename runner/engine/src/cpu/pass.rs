@@ -58,7 +58,7 @@ impl Tile {
     /// A = softmax over the scores of a, b and '=', head by head. The largest score of the pair
     /// is taken off first, so that scores of any spread are safe.
     #[inline(always)]
-    fn attend(&mut self, dims: &Dims, scores: &[f32], samples: &[Sample]) {
+    pub(crate) fn attend(&mut self, dims: &Dims, scores: &[f32], samples: &[Sample]) {
         let Dims { p, heads, rows, .. } = *dims;
         let [to_a, to_b, to_eq] = &mut self.attention;
         for (to, position) in [(&mut *to_a, 0), (to_b, 1), (to_eq, 2)] {
@@ -94,7 +94,7 @@ impl Tile {
 
     /// `pre = c + Σ_h A0 U′[a] + A1 U′[b]`, the same for the logits with d and D′; post.
     #[inline(always)]
-    fn gather<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, samples: &[Sample]) {
+    pub(crate) fn gather<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, samples: &[Sample]) {
         let Dims {
             heads, fp, cp, fr, ..
         } = *dims;

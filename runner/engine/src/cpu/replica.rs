@@ -1,13 +1,17 @@
 //! One cell on the CPU: its numbers, its tables, and what each stage does with them.
 
+use std::sync::{Mutex, PoisonError, RwLock};
+
 use pulp::Simd;
 
 use super::Score;
+use super::beside::Beside;
 use super::buffer::Buffer;
 use super::dims::{Dims, Tensors};
 use super::evaluate::Evaluator;
 use super::fold::fold;
 use super::learn::Learner;
+use super::sharing::Sharing;
 use super::step::step;
 use super::tables::{Folded, Tables};
 use super::unfold::{Folds, Unfolder};
@@ -19,9 +23,21 @@ use crate::schedule::{Recipe, StepCoefficients};
 use crate::shape::Shape;
 
 pub(crate) struct Replica {
+    given: Given,
+    /// read by training and testing, written by the fold between them
+    tables: RwLock<Tables>,
+    trainer: Trainer,
+    tester: Mutex<Tester>,
+}
+
+/// What never changes.
+struct Given {
     shape: Shape,
     dims: Dims,
     pairs: Pairs,
+}
+
+struct Trainer {
     recipe: Recipe,
     /// steps taken
     epoch: u64,
@@ -29,13 +45,15 @@ pub(crate) struct Replica {
     first: Buffer,
     second: Buffer,
     gradient: Buffer,
-    tables: Tables,
     folded: Folded,
     learner: Learner,
     unfolder: Unfolder,
+    score: Score,
+}
+
+struct Tester {
     evaluator: Evaluator,
-    train: Score,
-    test: Score,
+    score: Score,
 }
 
 fn buffer(values: &[f32]) -> Buffer {
@@ -75,115 +93,136 @@ impl Replica {
         }
         let dims = Dims::new(shape);
         Ok(Replica {
-            shape: *shape,
-            dims,
-            epoch: state.epoch,
-            parameters: buffer(&state.parameters),
-            first: buffer(&state.first_moments),
-            second: buffer(&state.second_moments),
-            gradient: Buffer::zeros(want),
-            tables: Tables::new(&dims),
-            folded: Folded::new(&dims),
-            learner: Learner::new(&dims, pairs.train().len()),
-            unfolder: Unfolder::new(&dims),
-            evaluator: Evaluator::new(&dims, pairs.test().len()),
-            train: Score::default(),
-            test: Score::default(),
-            pairs,
-            recipe,
+            trainer: Trainer {
+                recipe,
+                epoch: state.epoch,
+                parameters: buffer(&state.parameters),
+                first: buffer(&state.first_moments),
+                second: buffer(&state.second_moments),
+                gradient: Buffer::zeros(want),
+                folded: Folded::new(&dims),
+                learner: Learner::new(&dims, pairs.train().len()),
+                unfolder: Unfolder::new(&dims),
+                score: Score::default(),
+            },
+            tester: Mutex::new(Tester {
+                evaluator: Evaluator::new(&dims, pairs.test().len()),
+                score: Score::default(),
+            }),
+            tables: RwLock::new(Tables::new(&dims)),
+            given: Given {
+                shape: *shape,
+                dims,
+                pairs,
+            },
         })
     }
 
     /// Multiply-adds of one epoch.
     pub(crate) fn work(&self) -> usize {
-        self.dims
-            .work(self.pairs.train().len(), self.pairs.test().len())
+        let Given { dims, pairs, .. } = &self.given;
+        dims.work(pairs.train().len(), pairs.test().len())
     }
 
-    /// The coefficients of the next `count` steps.
-    pub(crate) fn coefficients(&self, count: u64) -> Vec<StepCoefficients> {
-        self.recipe.coefficients(self.epoch..self.epoch + count)
-    }
-
-    /// Runs one stage; `c` are the coefficients of this epoch's step.
-    pub(crate) fn run<S: Simd>(
-        &mut self,
-        simd: S,
-        stage: Stage,
-        c: StepCoefficients,
-        grain: usize,
-    ) {
+    /// Runs one stage; a step is the next epoch's.
+    pub(crate) fn run<S: Simd>(&mut self, simd: S, stage: Stage, share: Sharing) {
         let Replica {
-            dims,
-            shape,
+            given,
             tables,
-            folded,
-            pairs,
-            ..
+            trainer,
+            tester,
         } = self;
-        let weights = Tensors::of(shape, &self.parameters);
+        let tables = of(tables.get_mut());
         match stage {
-            Stage::Fold => fold(simd, dims, &weights, tables, grain),
-            Stage::Learn => {
-                self.train = self.learner.learn(simd, dims, tables, pairs, folded, grain);
-            }
-            Stage::Unfold => {
-                let mut gradient = Tensors::of_mut(shape, &mut self.gradient);
-                let from = Folds {
-                    dims,
-                    w: &weights,
-                    t: tables,
-                    folded,
-                };
-                self.unfolder.unfold(simd, from, &mut gradient, grain);
-            }
+            Stage::Fold => trainer.fold(simd, given, tables, share),
+            Stage::Learn => trainer.learn(simd, given, tables, share),
+            Stage::Unfold => trainer.unfold(simd, given, tables, share),
             Stage::Step => {
-                let trained = ..shape.trained();
-                let gradient = &self.gradient[trained];
-                let numbers = [
-                    &mut self.parameters[trained],
-                    &mut self.first[trained],
-                    &mut self.second[trained],
-                ];
-                step(simd, c, gradient, numbers, grain);
-                self.epoch += 1;
+                for c in trainer.coefficients(1) {
+                    trainer.step(simd, given, c, share);
+                }
             }
-            Stage::Evaluate => {
-                self.test = self
-                    .evaluator
-                    .evaluate(simd, dims, tables, pairs.test(), grain);
-            }
+            Stage::Evaluate => of(tester.get_mut()).evaluate(simd, given, tables, share),
         }
     }
 
-    /// The metrics of the epoch just run.
-    pub(crate) fn row(&self) -> EpochRow {
-        let share = |score: &Score, n: usize| score.correct as f64 / n as f64;
+    /// Runs `count` epochs of the folded program.
+    ///
+    /// The test pairs of one epoch are evaluated beside the training of the next, which reads the same
+    /// tables: once its pairs are learned from, one thread unfolds and steps, another tests.
+    pub(crate) fn epochs<S: Simd>(&mut self, simd: S, count: u64, share: Sharing) -> Vec<EpochRow> {
+        let Replica {
+            given,
+            tables,
+            trainer,
+            tester,
+        } = self;
+        let given = &*given;
+        let coefficients = trainer.coefficients(count);
+        let mut scores: Vec<[Score; 2]> = Vec::with_capacity(coefficients.len());
+        let beside = Beside::default();
+        let test = || {
+            let known = of(tables.read());
+            of(tester.lock()).evaluate(simd, given, &known, share);
+        };
+        let settle = |scores: &mut Vec<[Score; 2]>| {
+            if let Some([_, last]) = scores.last_mut() {
+                beside.settle(test);
+                *last = of(tester.lock()).score;
+            }
+        };
+        let train = || {
+            for c in coefficients {
+                let known = of(tables.read());
+                trainer.learn(simd, given, &known, share);
+                if !scores.is_empty() {
+                    beside.offer();
+                }
+                trainer.unfold(simd, given, &known, share);
+                trainer.step(simd, given, c, share);
+                drop(known);
+                settle(&mut scores);
+                scores.push([trainer.score, Score::default()]);
+                let mut next = of(tables.write());
+                trainer.fold(simd, given, &mut next, share);
+            }
+            beside.offer();
+            settle(&mut scores);
+        };
+        match share {
+            Sharing::Nothing => train(),
+            Sharing::Pairs | Sharing::Everything => beside.run(train, test),
+        }
+        scores.into_iter().map(|each| self.row(each)).collect()
+    }
+
+    /// The metrics of an epoch with these scores of train and test pairs.
+    fn row(&self, [train, test]: [Score; 2]) -> EpochRow {
+        let share = |score: Score, n: usize| score.correct as f64 / n as f64;
+        let pairs = &self.given.pairs;
         EpochRow {
-            train_loss: self.train.loss,
-            test_loss: self.test.loss,
-            train_accuracy: share(&self.train, self.pairs.train().len()),
-            test_accuracy: share(&self.test, self.pairs.test().len()),
+            train_loss: train.loss,
+            test_loss: test.loss,
+            train_accuracy: share(train, pairs.train().len()),
+            test_accuracy: share(test, pairs.test().len()),
         }
     }
 
     pub(crate) fn state(&self) -> ModelState {
+        let trainer = &self.trainer;
         ModelState {
-            epoch: self.epoch,
-            parameters: self.parameters.to_vec(),
-            first_moments: self.first.to_vec(),
-            second_moments: self.second.to_vec(),
+            epoch: trainer.epoch,
+            parameters: trainer.parameters.to_vec(),
+            first_moments: trainer.first.to_vec(),
+            second_moments: trainer.second.to_vec(),
         }
     }
 
     /// A table without its padding.
     pub(crate) fn table(&self, table: Table) -> Vec<f32> {
-        let Replica {
-            tables: t,
-            folded: g,
-            dims,
-            ..
-        } = self;
+        let dims = &self.given.dims;
+        let (t, trainer) = (of(self.tables.read()), &self.trainer);
+        let g = &trainer.folded;
         let (f, fp, p, cp) = (dims.f, dims.fp, dims.p, dims.cp);
         let trim = |data: &[f32], width: usize, keep: usize| {
             data.chunks_exact(width)
@@ -192,10 +231,10 @@ impl Replica {
                 .collect()
         };
         match table {
-            Table::Parameters => self.parameters.to_vec(),
-            Table::Gradients => self.gradient.to_vec(),
-            Table::FirstMoments => self.first.to_vec(),
-            Table::SecondMoments => self.second.to_vec(),
+            Table::Parameters => trainer.parameters.to_vec(),
+            Table::Gradients => trainer.gradient.to_vec(),
+            Table::FirstMoments => trainer.first.to_vec(),
+            Table::SecondMoments => trainer.second.to_vec(),
             Table::Scores => t.scores.to_vec(),
             Table::NeuronRows => trim(&t.neuron_rows, dims.fr, f),
             Table::LogitRows => trim(&t.logit_rows, dims.cr, p),
@@ -210,4 +249,61 @@ impl Replica {
             Table::NeuronLogitGradient => trim(&g.m, cp, p),
         }
     }
+}
+
+impl Trainer {
+    /// The coefficients of the next `count` steps.
+    fn coefficients(&self, count: u64) -> Vec<StepCoefficients> {
+        self.recipe.coefficients(self.epoch..self.epoch + count)
+    }
+
+    fn fold<S: Simd>(&self, simd: S, given: &Given, tables: &mut Tables, share: Sharing) {
+        let weights = Tensors::of(&given.shape, &self.parameters);
+        fold(simd, &given.dims, &weights, tables, share.tables());
+    }
+
+    fn learn<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
+        let Given { dims, pairs, .. } = given;
+        let folded = &mut self.folded;
+        self.score = self.learner.learn(simd, dims, tables, pairs, folded, share);
+    }
+
+    fn unfold<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
+        let Given { shape, dims, .. } = given;
+        let from = Folds {
+            dims,
+            w: &Tensors::of(shape, &self.parameters),
+            t: tables,
+            folded: &self.folded,
+        };
+        let mut gradient = Tensors::of_mut(shape, &mut self.gradient);
+        self.unfolder
+            .unfold(simd, from, &mut gradient, share.tables());
+    }
+
+    fn step<S: Simd>(&mut self, simd: S, given: &Given, c: StepCoefficients, share: Sharing) {
+        let trained = ..given.shape.trained();
+        let gradient = &self.gradient[trained];
+        let numbers = [
+            &mut self.parameters[trained],
+            &mut self.first[trained],
+            &mut self.second[trained],
+        ];
+        step(simd, c, gradient, numbers, share.tables());
+        self.epoch += 1;
+    }
+}
+
+impl Tester {
+    fn evaluate<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
+        let samples = given.pairs.test();
+        self.score = self
+            .evaluator
+            .evaluate(simd, &given.dims, tables, samples, share);
+    }
+}
+
+/// What a lock guards. A panic elsewhere ends the run on its own account.
+fn of<T>(lock: Result<T, PoisonError<T>>) -> T {
+    lock.unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,6 +8,7 @@
 
 mod adapter;
 mod arena;
+pub(crate) mod bench;
 mod buffers;
 mod context;
 mod kept;

@@ -58,6 +58,8 @@ pub(crate) struct Recorder {
 
 /// A dispatch, ready to be encoded.
 pub(crate) struct Dispatch {
+    /// its kernel
+    pub(crate) name: &'static str,
     pipeline: ComputePipeline,
     group: BindGroup,
     grid: [u32; 3],
@@ -135,6 +137,7 @@ impl Recorder {
             let pipeline = pipelines[draft.kernel].clone();
             let kernel = self.kernels[draft.kernel].kernel;
             Dispatch {
+                name: kernel.name,
                 group: bind(context, &pipeline, kernel, draft, &uniforms),
                 pipeline,
                 grid: draft.grid,

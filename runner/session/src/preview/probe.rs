@@ -54,6 +54,9 @@ pub(super) const ON_CORES: [Probe; 7] = [
     probe(113, 128, 2048, [1536, 192]),
 ];
 
+/// So small that one thread does all of it, whatever the others do.
+const ON_ONE_CORE: Probe = probe(11, 32, 32, [60, 61]);
+
 /// On a GPU: the cell, and how many replicas of it. Fewer where it is too slow for all.
 const ON_DEVICE: [(Probe, usize); 6] = [
     (probe(23, 32, 64, [264, 265]), 1),
@@ -180,18 +183,19 @@ impl Speed {
     fn of_cores(choice: &Choice) -> Result<Speed, SessionError> {
         let threads = choice.threads();
         let amounts = |probe: &Probe| Amounts::in_vectors(&probe.shape(), probe.train, probe.test);
-        let time = |probes: &[Probe], cells: usize, working: usize| {
-            let seconds = |probe: &Probe| probe.seconds(choice, cells, working);
+        let time = |probes: &[Probe], cells: usize| {
+            let seconds = |probe: &Probe| {
+                let pairs = [probe.train, probe.test];
+                let each = choice.threads_a_cell(&probe.shape(), pairs, cells);
+                probe.seconds(choice, cells, each * cells)
+            };
             timings(probes, amounts, seconds, 0.5 * BUDGET)
         };
-        let many = time(&ON_CORES, threads, threads)?;
-        // The first probe is so small that one thread does all of it, whatever the others do.
-        let mut one = time(&ON_CORES[..1], 1, 1)?;
-        let quiet = one[0].seconds / many[0].seconds;
-        one.extend(time(&ON_CORES[1..], 1, threads)?);
+        let [alone, crowded] = [time(&[ON_ONE_CORE], 1)?, time(&[ON_ONE_CORE], threads)?];
+        let quiet = alone[0].seconds / crowded[0].seconds;
         Ok(Speed {
-            shared: fitted(&one)?,
-            alone: Some(fitted(&many)?),
+            shared: fitted(&time(&ON_CORES, 1)?)?,
+            alone: Some(fitted(&time(&ON_CORES, threads)?)?),
             quiet: quiet.clamp(0.5, 1.0),
         })
     }
@@ -225,23 +229,26 @@ impl Speed {
             };
         };
         let amounts = Amounts::in_vectors(shape, train, test);
-        let mut one = alone.seconds(&amounts);
-        if cells == 1 {
-            one *= self.quiet;
-        }
-        // An executor takes one thread a cell where that is faster, and else all for each in turn.
-        let shared = cells as f64 * self.shared.seconds(&amounts);
-        if one <= shared || cells >= choice.threads() {
-            let threads = cells.min(choice.threads());
-            let rounds = cells.div_ceil(threads.max(1));
+        let threads = choice.threads_a_cell(shape, [train, test], cells);
+        if threads > 1 {
+            // All threads for each in turn.
             return Epoch {
-                seconds: one * rounds as f64,
+                seconds: cells as f64 * self.shared.seconds(&amounts),
                 threads,
             };
         }
+        let one = alone.seconds(&amounts);
+        if cells == 1 {
+            return Epoch {
+                seconds: one * self.quiet,
+                threads,
+            };
+        }
+        let threads = cells.min(choice.threads());
+        let rounds = cells.div_ceil(threads);
         Epoch {
-            seconds: shared,
-            threads: choice.threads(),
+            seconds: one * rounds as f64,
+            threads,
         }
     }
 
@@ -305,7 +312,7 @@ mod tests {
             Costs::fit(&[Timing { amounts, seconds }]).unwrap()
         };
         Speed {
-            shared: costs(0.6),
+            shared: costs(1.2 / cpu().threads() as f64),
             alone: Some(costs(1.0)),
             quiet: 0.8,
         }

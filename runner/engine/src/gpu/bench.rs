@@ -1,0 +1,62 @@
+//! The dispatches of an epoch on a GPU one by one, for `cargo bench`. No test depends on a time.
+
+use super::GpuExecutor;
+use crate::EngineError;
+use crate::backend::Choice;
+use crate::executor::{CellInput, Executor};
+use crate::program::Program;
+use crate::shape::Shape;
+
+/// A cell on a GPU, whose dispatches can be run by themselves.
+pub struct GpuKernels(GpuExecutor);
+
+impl GpuKernels {
+    /// None if the choice is no GPU.
+    ///
+    /// # Errors
+    /// As [`open`](crate::open).
+    pub fn new(
+        choice: &Choice,
+        shape: Shape,
+        cell: CellInput,
+    ) -> Result<Option<GpuKernels>, EngineError> {
+        let Some(adapter) = choice.adapter() else {
+            return Ok(None);
+        };
+        let mut executor = GpuExecutor::new(adapter, Program::folded(shape), vec![cell])?;
+        // Each dispatch then finds what those before it leave.
+        executor.run(1)?;
+        Ok(Some(GpuKernels(executor)))
+    }
+
+    /// The dispatches in the order of an epoch: stage, number within it, and kernel.
+    pub fn names(&self) -> Vec<String> {
+        let executor = &self.0;
+        let in_stages = executor.program.epoch.iter().flat_map(|stage| {
+            let names = executor.dispatches[executor.range(*stage)].iter();
+            (1..)
+                .zip(names)
+                .map(move |(i, d)| format!("{stage:?} {i}: {}", d.name))
+        });
+        let last = executor.dispatches.last().map(|d| d.name.to_owned());
+        in_stages.chain(last).collect()
+    }
+
+    /// Runs one of [`GpuKernels::names`] so many times in one submission, and waits for it.
+    ///
+    /// # Errors
+    /// When the device fails or does not answer in time.
+    pub fn run(&mut self, number: usize, times: usize) -> Result<(), EngineError> {
+        let executor = &self.0;
+        let ranges = executor.epoch_ranges();
+        let Some(at) = ranges.into_iter().flatten().nth(number) else {
+            return Ok(());
+        };
+        executor.set_clock(times);
+        let device = &executor.context.device;
+        let mut encoder = device.create_command_encoder(&Default::default());
+        executor.encode(&mut encoder, &[at..at + 1], times);
+        let submission = executor.context.submit(encoder.finish());
+        executor.context.wait(submission)
+    }
+}
