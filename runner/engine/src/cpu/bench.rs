@@ -99,7 +99,7 @@ pub struct CpuKernels {
     rows: [Buffer; 2],
     along: Vec<f32>,
     /// parameters, moments and gradient
-    numbers: [Vec<f32>; 4],
+    numbers: [Buffer; 4],
 }
 
 impl CpuKernels {
@@ -128,9 +128,10 @@ impl CpuKernels {
             m: Buffer::zeros(f * cp),
             rows: [Buffer::zeros(heads * fp), Buffer::zeros(heads * cp)],
             along: vec![0.0; 2 * heads],
-            numbers: std::array::from_fn(|_| parameters.clone()),
+            numbers: std::array::from_fn(|_| Buffer::zeros(parameters.len())),
             pairs: cell.pairs,
         };
+        kernels.numbers[0].copy_from_slice(&parameters);
         Arch::new().dispatch(Prepare(&mut kernels));
         kernels
     }

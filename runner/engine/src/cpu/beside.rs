@@ -107,7 +107,7 @@ fn help(turns: &mut u32) {
         return;
     }
     *turns += 1;
-    if *turns % TURNS == 0 {
+    if turns.is_multiple_of(TURNS) {
         std::thread::yield_now();
     } else {
         for _ in 0..PAUSES {

@@ -157,7 +157,7 @@ impl Replica {
             trainer,
             tester,
         } = self;
-        let given = &*given;
+        let (given, tables, tester) = (&*given, &*tables, &*tester);
         let coefficients = trainer.coefficients(count);
         let mut scores: Vec<[Score; 2]> = Vec::with_capacity(coefficients.len());
         let beside = Beside::default();

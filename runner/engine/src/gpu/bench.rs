@@ -49,13 +49,12 @@ impl GpuKernels {
     pub fn run(&mut self, number: usize, times: usize) -> Result<(), EngineError> {
         let executor = &self.0;
         let ranges = executor.epoch_ranges();
-        let Some(at) = ranges.into_iter().flatten().nth(number) else {
-            return Ok(());
-        };
+        let only = ranges.into_iter().flatten().skip(number).take(1);
+        let only: Vec<_> = only.map(|at| at..at + 1).collect();
         executor.set_clock(times);
         let device = &executor.context.device;
         let mut encoder = device.create_command_encoder(&Default::default());
-        executor.encode(&mut encoder, &[at..at + 1], times);
+        executor.encode(&mut encoder, &only, times);
         let submission = executor.context.submit(encoder.finish());
         executor.context.wait(submission)
     }
