@@ -17,7 +17,9 @@ pub(crate) type Rows<'a> = (&'a [f32], usize);
 /// the lanes.
 ///
 /// Columns go outside and pairs inside, so that the few columns of the rows which the pairs of a tile
-/// share stay in the L1 cache; two pairs at a time hide the latency of sums.
+/// share stay in the L1 cache. The first half of a pair's rows is a's and so follows from the first:
+/// pairs in a row with the same a, up to four, read them once. What is summed for a pair, and in which
+/// order, is as if it were alone.
 #[inline(always)]
 pub(crate) fn weighted_sums<S: Simd>(
     simd: S,
@@ -28,32 +30,74 @@ pub(crate) fn weighted_sums<S: Simd>(
     finish: impl Fn(S::f32s) -> S::f32s + Copy,
 ) {
     let width = base.len();
+    // Sums and a row in registers: of sixteen, two pairs leave some.
+    let most = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
     let mut from = 0;
     while from < width {
         let left = (width - from) / S::F32_LANES;
-        let (base, low) = (&base[from..], &low[from..]);
+        let bases = [&base[from..], &low[from..]];
         let step = match left {
             4.. => 4,
             2.. => 2,
             _ => 1,
         };
-        for (terms, out) in terms.chunks(2 * per).zip(out.chunks_mut(2 * pitch)) {
-            let out = (out, pitch, from);
-            let bases = [base, low];
-            match (terms.len() > per, step) {
-                (true, 4) => sums_of::<S, 2, 4>(simd, table, terms, bases, out, finish),
-                (true, 2) => sums_of::<S, 2, 2>(simd, table, terms, bases, out, finish),
-                (true, _) => sums_of::<S, 2, 1>(simd, table, terms, bases, out, finish),
-                (false, 4) => sums_of::<S, 1, 4>(simd, table, terms, bases, out, finish),
-                (false, 2) => sums_of::<S, 1, 2>(simd, table, terms, bases, out, finish),
-                (false, _) => sums_of::<S, 1, 1>(simd, table, terms, bases, out, finish),
+        let (mut terms, mut out) = (terms, &mut *out);
+        while let Some((_, row)) = terms.first() {
+            let rows = terms.iter().step_by(per).take(most);
+            let pairs = rows.take_while(|(_, other)| other == row).count();
+            let of_pairs;
+            (of_pairs, terms) = terms.split_at(pairs * per);
+            match step {
+                4 => some_pairs::<S, 4>(
+                    simd,
+                    table,
+                    (of_pairs, per),
+                    bases,
+                    (out, pitch, from),
+                    finish,
+                ),
+                2 => some_pairs::<S, 2>(
+                    simd,
+                    table,
+                    (of_pairs, per),
+                    bases,
+                    (out, pitch, from),
+                    finish,
+                ),
+                _ => some_pairs::<S, 1>(
+                    simd,
+                    table,
+                    (of_pairs, per),
+                    bases,
+                    (out, pitch, from),
+                    finish,
+                ),
             }
+            out = &mut out[pairs * pitch..];
         }
         from += step * S::F32_LANES;
     }
 }
 
-/// The first `VECTORS` vectors of `PAIRS` rows of [`weighted_sums`], from column `from` on.
+#[inline(always)]
+fn some_pairs<S: Simd, const VECTORS: usize>(
+    simd: S,
+    table: Rows<'_>,
+    (terms, per): (&[Term], usize),
+    bases: [&[f32]; 2],
+    out: (&mut [f32], usize, usize),
+    finish: impl Fn(S::f32s) -> S::f32s,
+) {
+    match terms.len() / per {
+        4 => sums_of::<S, 4, VECTORS>(simd, table, terms, bases, out, finish),
+        3 => sums_of::<S, 3, VECTORS>(simd, table, terms, bases, out, finish),
+        2 => sums_of::<S, 2, VECTORS>(simd, table, terms, bases, out, finish),
+        _ => sums_of::<S, 1, VECTORS>(simd, table, terms, bases, out, finish),
+    }
+}
+
+/// The first `VECTORS` vectors of `PAIRS` rows of [`weighted_sums`], from column `from` on; the first
+/// half of each pair's terms is of the same rows.
 #[inline(always)]
 fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     simd: S,
@@ -73,7 +117,17 @@ fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
         sums.copy_from_slice(low);
         *of_pair = &terms[i * per..][..per];
     }
-    for k in 0..per {
+    let shared = per / 2;
+    for k in 0..shared {
+        let (row, _) = S::as_simd_f32s(&table[of_pair[0][k].1 * table_pitch + from..][..len]);
+        for (terms, sums) in of_pair.iter().zip(&mut sums) {
+            let weight = simd.splat_f32s(terms[k].0);
+            for v in 0..VECTORS {
+                sums[v] = simd.mul_add_e_f32s(weight, row[v], sums[v]);
+            }
+        }
+    }
+    for k in shared..per {
         for (terms, sums) in of_pair.iter().zip(&mut sums) {
             let (weight, row) = terms[k];
             let weight = simd.splat_f32s(weight);
@@ -245,11 +299,26 @@ mod tests {
                 let table = numbers(9 * pitch);
                 let (x, low) = (numbers(width), numbers(width + 1).split_off(1));
                 for count in [1, 2, 5, 8] {
-                    // Three pairs, the second with the rows in the other order.
+                    // A pair, one with the rows in the other order, and runs of up to six whose
+                    // first halves are of the same rows.
                     let first: Vec<Term> = (0..count).map(|i| (i as f32 - 1.0, 8 - i)).collect();
                     let second = first.iter().rev().map(|(w, r)| (w + 1.0, *r)).collect();
-                    let terms = [first.clone(), second, first].concat();
-                    let mut out = vec![9.0; 3 * pitch];
+                    let alike = |n: usize| {
+                        let other = |i: usize| {
+                            if i < count.div_ceil(2) {
+                                i
+                            } else {
+                                (i + n) % 9
+                            }
+                        };
+                        (0..count)
+                            .map(|i| ((i + n) as f32 - 3.0, other(i)))
+                            .collect()
+                    };
+                    let run: Vec<Vec<Term>> = (0..6).map(alike).collect();
+                    let pairs = [vec![first.clone(), second, first.clone()], run, vec![first]];
+                    let terms = pairs.concat().concat();
+                    let mut out = vec![9.0; 10 * pitch];
                     let (given, bases) = ((&terms[..], count), [&x[..], &low]);
                     weighted_sums(simd, (&table, pitch), given, bases, (&mut out, pitch), {
                         |sum| simd.add_f32s(sum, sum)
