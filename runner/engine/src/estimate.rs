@@ -122,8 +122,9 @@ impl Sizes {
             m.saturating_mul(5),
             he.saturating_mul(5 * (self.fp + self.cp)),
             self.d.saturating_mul(self.fp + self.cp),
-            chunks(train).saturating_mul(m.saturating_add(tile).saturating_add(self.fp + self.cp)),
-            chunks(test).saturating_mul(tile),
+            chunks(train).saturating_mul(m.saturating_add(self.fp + self.cp)),
+            // one for each thread that finds a chunk: sixteen at most where that many are to be had
+            chunks(train.max(test)).saturating_mul(tile),
             // per training pair: gradients of neurons and logits, attention, scores
             train.saturating_mul(self.fp + self.cp + 4 * self.heads),
             // the pairs themselves and their lists, twice while they are handed over

@@ -5,25 +5,23 @@ use rayon::prelude::*;
 
 use super::dims::Dims;
 use super::loss::score;
-use super::pass::Tile;
 use super::sharing::Sharing;
 use super::tables::Tables;
+use super::workspace::Workspaces;
 use super::{Score, TILE, chunk_len};
 use crate::data::Sample;
 
-/// The test pairs' workspace: a tile and a score for each chunk.
+/// A score for each chunk of the test pairs.
 pub(crate) struct Evaluator {
-    chunks: Vec<(Tile, Score)>,
+    chunks: Vec<Score>,
     chunk_len: usize,
 }
 
 impl Evaluator {
-    pub(crate) fn new(dims: &Dims, n: usize) -> Evaluator {
+    /// For `n` pairs.
+    pub(crate) fn new(n: usize) -> Evaluator {
         let chunk_len = chunk_len(n);
-        let chunks = (0..n)
-            .step_by(chunk_len)
-            .map(|_| (Tile::new(dims, false), Score::default()))
-            .collect();
+        let chunks = vec![Score::default(); n.div_ceil(chunk_len)];
         Evaluator { chunks, chunk_len }
     }
 
@@ -34,7 +32,7 @@ impl Evaluator {
         dims: &Dims,
         t: &Tables,
         samples: &[Sample],
-        share: Sharing,
+        (rooms, share): (&Workspaces, Sharing),
     ) -> Score {
         let grain = share.pairs();
         self.chunks
@@ -42,7 +40,8 @@ impl Evaluator {
             .with_min_len(grain)
             .with_max_len(grain)
             .zip(samples.par_chunks(self.chunk_len))
-            .for_each(|((tile, total), samples)| {
+            .for_each(|(total, samples)| {
+                let tile = &mut rooms.mine().tile;
                 vectorized!(simd, {
                     *total = Score::default();
                     for samples in samples.chunks(TILE) {
@@ -51,6 +50,6 @@ impl Evaluator {
                     }
                 });
             });
-        Score::mean(self.chunks.iter().map(|c| c.1), samples.len())
+        Score::mean(self.chunks.iter().copied(), samples.len())
     }
 }

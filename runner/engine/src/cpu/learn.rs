@@ -10,15 +10,14 @@ use super::buffer::Buffer;
 use super::dims::Dims;
 use super::loss::score_and_gradients;
 use super::math::through_activation;
-use super::pass::Tile;
-use super::product::{Mode, Right, View};
+use super::product::{Mode, View};
 use super::rows::{dots, sum_by_head};
 use super::sharing::Sharing;
 use super::tables::{Folded, Tables};
 use super::vector::add;
+use super::workspace::{Workspace, Workspaces};
 use super::{BLOCK, Score, TILE, chunk_len};
 use crate::data::{Pairs, Sample};
-use crate::shape::Activation;
 
 /// The training pairs' workspace.
 pub(crate) struct Learner {
@@ -37,17 +36,10 @@ pub(crate) struct Learner {
 
 /// A run of training samples and its part of the gradients that all samples share.
 struct Chunk {
-    tile: Tile,
-    /// dlogits of a tile, packed, `(TILE, p)`
-    right: Right,
-    /// U′·dpre + D′·g of a sample's rows, `(2, heads)`
-    along: Vec<f32>,
     m: Buffer,
     neuron_base: Buffer,
     logit_base: Buffer,
     score_eq: Buffer,
-    /// room for the sum over a tile, `(max(fp, cp))`
-    tile_sum: Buffer,
     score: Score,
 }
 
@@ -84,7 +76,7 @@ impl Learner {
         t: &Tables,
         pairs: &Pairs,
         out: &mut Folded,
-        share: Sharing,
+        (rooms, share): (&Workspaces, Sharing),
     ) -> Score {
         let n = pairs.train().len();
         let grain = share.pairs();
@@ -107,7 +99,12 @@ impl Learner {
                         logits,
                     };
                     let scale = 1.0 / n as f32;
-                    vectorized!(simd, chunk.learn(simd, dims, t, samples, scale, &mut left));
+                    let mut room = rooms.mine();
+                    let room = &mut *room;
+                    vectorized!(
+                        simd,
+                        chunk.learn(simd, dims, t, samples, scale, &mut left, room)
+                    );
                 },
             );
         self.sum_shared(simd, dims, out, share.tables());
@@ -206,22 +203,13 @@ fn sum<'a>(out: &mut [f32], parts: impl Iterator<Item = &'a [f32]>) {
 impl Chunk {
     fn new(dims: &Dims) -> Chunk {
         let Dims {
-            p,
-            heads,
-            f,
-            fp,
-            cp,
-            ..
+            heads, f, fp, cp, ..
         } = *dims;
         Chunk {
-            tile: Tile::new(dims, dims.activation != Activation::Relu),
-            right: Right::zeros(TILE, p),
-            along: vec![0.0; 2 * heads],
             m: Buffer::zeros(f * cp),
             neuron_base: Buffer::zeros(fp),
             logit_base: Buffer::zeros(cp),
             score_eq: Buffer::zeros(heads),
-            tile_sum: Buffer::zeros(fp.max(cp)),
             score: Score::default(),
         }
     }
@@ -235,6 +223,7 @@ impl Chunk {
         samples: &[Sample],
         scale: f32,
         left: &mut Left<'_>,
+        room: &mut Workspace,
     ) {
         for part in [
             &mut self.neuron_base,
@@ -246,16 +235,16 @@ impl Chunk {
         self.score = Score::default();
         for (i, samples) in samples.chunks(TILE).enumerate() {
             let first = i * TILE;
-            self.tile.forward(simd, dims, t, samples);
+            room.tile.forward(simd, dims, t, samples);
             let gradients = &mut left.logits[first * dims.cp..];
-            let logits = &self.tile.logits;
+            let logits = &room.tile.logits;
             self.score += score_and_gradients(logits, dims.cp, samples, scale, gradients);
-            self.backward_products(simd, dims, t, first, samples.len(), left);
+            self.backward_products(simd, dims, t, (first, samples.len()), left, room);
             for j in 0..samples.len() {
-                self.backward_sample(simd, dims, t, (first + j, j), left);
+                self.backward_sample(simd, dims, t, (first + j, j), left, room);
             }
             let rows = first..first + samples.len();
-            let sum = &mut self.tile_sum;
+            let sum = &mut room.sum;
             add_columns(&mut self.neuron_base, left.neurons, rows.clone(), sum);
             add_columns(&mut self.logit_base, left.logits, rows, sum);
         }
@@ -268,16 +257,16 @@ impl Chunk {
         simd: S,
         dims: &Dims,
         t: &Tables,
-        first: usize,
-        count: usize,
+        (first, count): (usize, usize),
         left: &mut Left<'_>,
+        room: &mut Workspace,
     ) {
         let Dims { f, fp, cp, .. } = *dims;
         let g = View::rows(&left.logits[first * cp..], cp);
-        let post = View::rows(&self.tile.post, dims.fr).t();
+        let post = View::rows(&room.tile.post, dims.fr).t();
         let mode = if first == 0 { Mode::Set } else { Mode::Add };
-        self.right.pack::<S>(g, count);
-        self.right.multiply(simd, post, f, &mut self.m, cp, mode);
+        room.right.pack::<S>(g, count);
+        room.right.multiply(simd, post, f, &mut self.m, cp, mode);
         let neurons = &mut left.neurons[first * fp..(first + count) * fp];
         t.m_transposed
             .multiply(simd, g, count, neurons, fp, Mode::Set);
@@ -296,6 +285,7 @@ impl Chunk {
         t: &Tables,
         (i, in_tile): (usize, usize),
         left: &mut Left<'_>,
+        Workspace { tile, along, .. }: &mut Workspace,
     ) {
         let Dims {
             heads,
@@ -305,20 +295,20 @@ impl Chunk {
             ..
         } = *dims;
         let dpre = &mut left.neurons[i * fp..][..fp];
-        let inputs = self.tile.pre.as_ref().unwrap_or(&self.tile.post);
+        let inputs = tile.pre.as_ref().unwrap_or(&tile.post);
         through_activation(activation, &inputs[in_tile * dims.fr..][..fp], dpre);
         let g = &left.logits[i * cp..][..cp];
-        let terms = &self.tile.terms[in_tile * 2 * heads..][..2 * heads];
+        let terms = &tile.terms[in_tile * 2 * heads..][..2 * heads];
         let neurons = ((&t.neuron_rows[..], dims.fr), &*dpre);
         let logits = ((&t.logit_rows[..], dims.cr), g);
-        dots(simd, [neurons, logits], terms, &mut self.along);
-        let [to_a, to_b, to_eq] = &self.tile.attention;
+        dots(simd, [neurons, logits], terms, along);
+        let [to_a, to_b, to_eq] = &tile.attention;
         let at = in_tile * heads..(in_tile + 1) * heads;
         let (to_a, to_b, to_eq) = (&to_a[at.clone()], &to_b[at.clone()], &to_eq[at]);
         let to = i * 2 * heads;
         for h in 0..heads {
             let (a, b, eq) = (to_a[h], to_b[h], to_eq[h]);
-            let (da, db) = (self.along[h], self.along[heads + h]);
+            let (da, db) = (along[h], along[heads + h]);
             let mean = a * da + b * db;
             left.attention[to + h] = a;
             left.attention[to + heads + h] = b;

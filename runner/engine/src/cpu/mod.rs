@@ -43,6 +43,7 @@ mod step;
 mod tables;
 mod unfold;
 mod vector;
+mod workspace;
 
 use std::ops::AddAssign;
 use std::time::Instant;
@@ -153,15 +154,18 @@ impl CpuExecutor {
             let what = "the CPU executor runs the folded program only";
             return Err(EngineError::Data(what.to_owned()));
         }
+        let threads = threads.unwrap_or_else(default_threads);
+        let dims = Dims::new(&program.shape);
+        let work = |cell: &CellInput| dims.work(cell.pairs.train().len(), cell.pairs.test().len());
+        let work = cells.iter().map(work).max().unwrap_or(0);
+        let share = Sharing::of(work, cells.len(), threads);
+        let each = share.threads(threads);
         let replicas = cells
             .into_iter()
-            .map(|cell| Replica::new(&program.shape, cell))
+            .map(|cell| Replica::new(&program.shape, cell, each))
             .collect::<Result<Vec<_>, _>>()?;
-        let threads = threads.unwrap_or_else(default_threads);
-        let work = replicas.iter().map(Replica::work).max().unwrap_or(0);
-        let share = Sharing::of(work, replicas.len(), threads);
         let pool = ThreadPoolBuilder::new()
-            .num_threads(threads.min(replicas.len() * share.threads(threads)).max(1))
+            .num_threads(threads.min(replicas.len() * each).max(1))
             .thread_name(|i| format!("grokrun-cpu-{i}"))
             .build()
             .map_err(|e| {

@@ -15,6 +15,7 @@ use super::sharing::Sharing;
 use super::step::step;
 use super::tables::{Folded, Tables};
 use super::unfold::{Folds, Unfolder};
+use super::workspace::Workspaces;
 use crate::EngineError;
 use crate::data::Pairs;
 use crate::executor::{CellInput, EpochRow, ModelState};
@@ -30,11 +31,12 @@ pub(crate) struct Replica {
     tester: Mutex<Tester>,
 }
 
-/// What never changes.
+/// What training and testing both use and no epoch changes.
 struct Given {
     shape: Shape,
     dims: Dims,
     pairs: Pairs,
+    rooms: Workspaces,
 }
 
 struct Trainer {
@@ -63,9 +65,15 @@ fn buffer(values: &[f32]) -> Buffer {
 }
 
 impl Replica {
+    /// `threads`: how many work on it at a time.
+    ///
     /// # Errors
     /// When data or state do not fit the shape.
-    pub(crate) fn new(shape: &Shape, cell: CellInput) -> Result<Replica, EngineError> {
+    pub(crate) fn new(
+        shape: &Shape,
+        cell: CellInput,
+        threads: usize,
+    ) -> Result<Replica, EngineError> {
         let CellInput {
             pairs,
             recipe,
@@ -106,22 +114,17 @@ impl Replica {
                 score: Score::default(),
             },
             tester: Mutex::new(Tester {
-                evaluator: Evaluator::new(&dims, pairs.test().len()),
+                evaluator: Evaluator::new(pairs.test().len()),
                 score: Score::default(),
             }),
             tables: RwLock::new(Tables::new(&dims)),
             given: Given {
                 shape: *shape,
                 dims,
+                rooms: Workspaces::new(&dims, threads),
                 pairs,
             },
         })
-    }
-
-    /// Multiply-adds of one epoch.
-    pub(crate) fn work(&self) -> usize {
-        let Given { dims, pairs, .. } = &self.given;
-        dims.work(pairs.train().len(), pairs.test().len())
     }
 
     /// Runs one stage; a step is the next epoch's.
@@ -263,9 +266,11 @@ impl Trainer {
     }
 
     fn learn<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
-        let Given { dims, pairs, .. } = given;
-        let folded = &mut self.folded;
-        self.score = self.learner.learn(simd, dims, tables, pairs, folded, share);
+        let Given {
+            dims, pairs, rooms, ..
+        } = given;
+        let (folded, how) = (&mut self.folded, (rooms, share));
+        self.score = self.learner.learn(simd, dims, tables, pairs, folded, how);
     }
 
     fn unfold<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
@@ -296,10 +301,10 @@ impl Trainer {
 
 impl Tester {
     fn evaluate<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
-        let samples = given.pairs.test();
+        let (samples, how) = (given.pairs.test(), (&given.rooms, share));
         self.score = self
             .evaluator
-            .evaluate(simd, &given.dims, tables, samples, share);
+            .evaluate(simd, &given.dims, tables, samples, how);
     }
 }
 

@@ -1,0 +1,47 @@
+//! Room for the tile that a thread works on, one for each thread of a cell, so that what one tile leaves
+//! in the L2 cache the next one overwrites there.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::TILE;
+use super::buffer::Buffer;
+use super::dims::Dims;
+use super::pass::Tile;
+use super::product::Right;
+use crate::shape::Activation;
+
+pub(crate) struct Workspace {
+    pub(crate) tile: Tile,
+    /// dlogits of the tile, packed, `(TILE, p)`
+    pub(crate) right: Right,
+    /// U′·dpre + D′·g of a sample's rows, `(2, heads)`
+    pub(crate) along: Vec<f32>,
+    /// room for a sum over the tile, `(max(fp, cp))`
+    pub(crate) sum: Buffer,
+}
+
+/// The threads' workspaces. What one holds is written before it is read, so that it does not matter which
+/// one a thread gets.
+pub(crate) struct Workspaces(Vec<Mutex<Workspace>>);
+
+impl Workspaces {
+    /// For so many threads, at least one.
+    pub(crate) fn new(dims: &Dims, threads: usize) -> Workspaces {
+        let workspace = |_| {
+            Mutex::new(Workspace {
+                tile: Tile::new(dims, dims.activation != Activation::Relu),
+                right: Right::zeros(TILE, dims.p),
+                along: vec![0.0; 2 * dims.heads],
+                sum: Buffer::zeros(dims.fp.max(dims.cp)),
+            })
+        };
+        Workspaces((0..threads.max(1)).map(workspace).collect())
+    }
+
+    /// This thread's.
+    pub(crate) fn mine(&self) -> MutexGuard<'_, Workspace> {
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        let mine = self.0[thread % self.0.len()].lock();
+        mine.unwrap_or_else(PoisonError::into_inner)
+    }
+}
