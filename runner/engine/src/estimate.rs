@@ -27,7 +27,7 @@ pub struct Estimate {
 
 /// Bytes of an f32.
 const F32: u64 = 4;
-/// Chunks of pairs the CPU executor keeps workspaces for.
+/// Chunks that the CPU executor cuts pairs into, each with a part of dM.
 const CHUNKS: u64 = 16;
 /// Pairs in a tile.
 const TILE: u64 = 48;
@@ -123,8 +123,8 @@ impl Sizes {
             he.saturating_mul(5 * (self.fp + self.cp)),
             self.d.saturating_mul(self.fp + self.cp),
             chunks(train).saturating_mul(m.saturating_add(self.fp + self.cp)),
-            // one for each thread that finds a chunk: sixteen at most where that many are to be had
-            chunks(train.max(test)).saturating_mul(tile),
+            // five for each thread of a cell, of which four are counted
+            chunks(train.max(test)).min(4).saturating_mul(5 * tile),
             // per training pair: gradients of neurons and logits, attention, scores
             train.saturating_mul(self.fp + self.cp + 4 * self.heads),
             // the pairs themselves and their lists, twice while they are handed over

@@ -41,7 +41,7 @@ impl Evaluator {
             .with_max_len(grain)
             .zip(samples.par_chunks(self.chunk_len))
             .for_each(|(total, samples)| {
-                let tile = &mut rooms.mine().tile;
+                let [tile, ..] = &mut rooms.mine().tiles;
                 vectorized!(simd, {
                     *total = Score::default();
                     for samples in samples.chunks(TILE) {

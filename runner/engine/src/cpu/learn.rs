@@ -10,13 +10,14 @@ use super::buffer::Buffer;
 use super::dims::Dims;
 use super::loss::score_and_gradients;
 use super::math::through_activation;
+use super::pass::Tile;
 use super::product::{Mode, View};
 use super::rows::{dots, sum_by_head};
 use super::sharing::Sharing;
 use super::tables::{Folded, Tables};
 use super::vector::add;
 use super::workspace::{Workspace, Workspaces};
-use super::{BLOCK, Score, TILE, chunk_len};
+use super::{BLOCK, GROUP, Score, TILE, chunk_len};
 use crate::data::{Pairs, Sample};
 
 /// The training pairs' workspace.
@@ -41,6 +42,15 @@ struct Chunk {
     logit_base: Buffer,
     score_eq: Buffer,
     score: Score,
+}
+
+/// What every chunk reads.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    dims: &'a Dims,
+    t: &'a Tables,
+    /// of the gradients: 1 / samples
+    scale: f32,
 }
 
 /// What the backward pass leaves of a chunk's samples: the learner's buffers, cut.
@@ -80,6 +90,8 @@ impl Learner {
     ) -> Score {
         let n = pairs.train().len();
         let grain = share.pairs();
+        let scale = 1.0 / n as f32;
+        let known = Known { dims, t, scale };
         let (len, pair) = (self.chunk_len, 2 * dims.heads);
         self.chunks
             .par_iter_mut()
@@ -98,13 +110,8 @@ impl Learner {
                         neurons,
                         logits,
                     };
-                    let scale = 1.0 / n as f32;
-                    let mut room = rooms.mine();
-                    let room = &mut *room;
-                    vectorized!(
-                        simd,
-                        chunk.learn(simd, dims, t, samples, scale, &mut left, room)
-                    );
+                    let room = &mut *rooms.mine();
+                    vectorized!(simd, chunk.learn(simd, known, samples, &mut left, room));
                 },
             );
         self.sum_shared(simd, dims, out, share.tables());
@@ -218,10 +225,8 @@ impl Chunk {
     fn learn<S: Simd>(
         &mut self,
         simd: S,
-        dims: &Dims,
-        t: &Tables,
+        known: Known<'_>,
         samples: &[Sample],
-        scale: f32,
         left: &mut Left<'_>,
         room: &mut Workspace,
     ) {
@@ -233,43 +238,58 @@ impl Chunk {
             part.fill(0.0);
         }
         self.score = Score::default();
-        for (i, samples) in samples.chunks(TILE).enumerate() {
-            let first = i * TILE;
-            room.tile.forward(simd, dims, t, samples);
-            let gradients = &mut left.logits[first * dims.cp..];
-            let logits = &room.tile.logits;
-            self.score += score_and_gradients(logits, dims.cp, samples, scale, gradients);
-            self.backward_products(simd, dims, t, (first, samples.len()), left, room);
-            for j in 0..samples.len() {
-                self.backward_sample(simd, dims, t, (first + j, j), left, room);
-            }
-            let rows = first..first + samples.len();
-            let sum = &mut room.sum;
-            add_columns(&mut self.neuron_base, left.neurons, rows.clone(), sum);
-            add_columns(&mut self.logit_base, left.logits, rows, sum);
+        for (i, samples) in samples.chunks(GROUP * TILE).enumerate() {
+            self.learn_group(simd, known, (i * GROUP * TILE, samples), left, room);
         }
     }
 
-    /// dM += postᵀ g and g Mᵀ, g the tile's dlogits.
+    /// Learns from the samples of some tiles, of which the first is number `first` of the chunk, kernel
+    /// by kernel: what one kernel uses of the tables stays in the L2 cache from tile to tile.
     #[inline(always)]
-    fn backward_products<S: Simd>(
+    fn learn_group<S: Simd>(
         &mut self,
         simd: S,
-        dims: &Dims,
-        t: &Tables,
-        (first, count): (usize, usize),
+        Known { dims, t, scale }: Known<'_>,
+        (first, samples): (usize, &[Sample]),
         left: &mut Left<'_>,
         room: &mut Workspace,
     ) {
         let Dims { f, fp, cp, .. } = *dims;
-        let g = View::rows(&left.logits[first * cp..], cp);
-        let post = View::rows(&room.tile.post, dims.fr).t();
-        let mode = if first == 0 { Mode::Set } else { Mode::Add };
-        room.right.pack::<S>(g, count);
-        room.right.multiply(simd, post, f, &mut self.m, cp, mode);
-        let neurons = &mut left.neurons[first * fp..(first + count) * fp];
-        t.m_transposed
-            .multiply(simd, g, count, neurons, fp, Mode::Set);
+        let Workspace {
+            tiles,
+            right,
+            along,
+            sum,
+        } = room;
+        let parts = || (first..).step_by(TILE).zip(samples.chunks(TILE));
+        for (tile, (first, samples)) in tiles.iter_mut().zip(parts()) {
+            tile.forward(simd, dims, t, samples);
+            let gradients = &mut left.logits[first * cp..];
+            self.score += score_and_gradients(&tile.logits, cp, samples, scale, gradients);
+        }
+        // dM += postᵀ g, g the tile's dlogits.
+        for (tile, (first, samples)) in tiles.iter().zip(parts()) {
+            let g = View::rows(&left.logits[first * cp..], cp);
+            let post = View::rows(&tile.post, dims.fr).t();
+            let mode = if first == 0 { Mode::Set } else { Mode::Add };
+            right.pack::<S>(g, samples.len());
+            right.multiply(simd, post, f, &mut self.m, cp, mode);
+        }
+        // g Mᵀ
+        for (first, samples) in parts() {
+            let g = View::rows(&left.logits[first * cp..], cp);
+            let neurons = &mut left.neurons[first * fp..][..samples.len() * fp];
+            let m = &t.m_transposed;
+            m.multiply(simd, g, samples.len(), neurons, fp, Mode::Set);
+        }
+        for (tile, (first, samples)) in tiles.iter().zip(parts()) {
+            for j in 0..samples.len() {
+                self.backward_sample(simd, dims, t, (first + j, j), left, (tile, along));
+            }
+            let rows = first..first + samples.len();
+            add_columns(&mut self.neuron_base, left.neurons, rows.clone(), sum);
+            add_columns(&mut self.logit_base, left.logits, rows, sum);
+        }
     }
 
     /// dpre = (g Mᵀ) ∘ act′(pre), and the gradients of the attention scores, of sample `i` of the
@@ -285,7 +305,7 @@ impl Chunk {
         t: &Tables,
         (i, in_tile): (usize, usize),
         left: &mut Left<'_>,
-        Workspace { tile, along, .. }: &mut Workspace,
+        (tile, along): (&Tile, &mut [f32]),
     ) {
         let Dims {
             heads,

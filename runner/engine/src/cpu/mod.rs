@@ -63,6 +63,8 @@ use sharing::Sharing;
 
 /// Samples in a tile: a multiple of the micro-kernel's rows, few enough for the L2 cache.
 const TILE: usize = 48;
+/// Tiles of training samples that go through one kernel after the other together.
+const GROUP: usize = 5;
 /// Rows of a matrix that one task of the fold and unfold stages makes.
 const BLOCK: usize = 24;
 /// At most so many chunks share the pairs.

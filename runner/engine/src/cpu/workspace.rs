@@ -1,22 +1,22 @@
-//! Room for the tile that a thread works on, one for each thread of a cell, so that what one tile leaves
-//! in the L2 cache the next one overwrites there.
+//! Room for the tiles that a thread works on, one for each thread of a cell, so that what some leave in
+//! its caches the next ones overwrite there.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::TILE;
 use super::buffer::Buffer;
 use super::dims::Dims;
 use super::pass::Tile;
 use super::product::Right;
+use super::{GROUP, TILE};
 use crate::shape::Activation;
 
 pub(crate) struct Workspace {
-    pub(crate) tile: Tile,
-    /// dlogits of the tile, packed, `(TILE, p)`
+    pub(crate) tiles: [Tile; GROUP],
+    /// dlogits of a tile, packed, `(TILE, p)`
     pub(crate) right: Right,
     /// U′·dpre + D′·g of a sample's rows, `(2, heads)`
     pub(crate) along: Vec<f32>,
-    /// room for a sum over the tile, `(max(fp, cp))`
+    /// room for a sum over a tile, `(max(fp, cp))`
     pub(crate) sum: Buffer,
 }
 
@@ -29,7 +29,9 @@ impl Workspaces {
     pub(crate) fn new(dims: &Dims, threads: usize) -> Workspaces {
         let workspace = |_| {
             Mutex::new(Workspace {
-                tile: Tile::new(dims, dims.activation != Activation::Relu),
+                tiles: std::array::from_fn(|_| {
+                    Tile::new(dims, dims.activation != Activation::Relu)
+                }),
                 right: Right::zeros(TILE, dims.p),
                 along: vec![0.0; 2 * dims.heads],
                 sum: Buffer::zeros(dims.fp.max(dims.cp)),
