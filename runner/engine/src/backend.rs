@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::EngineError;
-use crate::cpu::{CpuExecutor, default_threads, threads_a_cell};
+use crate::cpu::{CpuExecutor, Sharing, default_threads, sharing};
 use crate::estimate::{Estimate, available_memory};
 use crate::executor::{CellInput, Executor};
 use crate::gpu::{Adapter, GpuExecutor, Kind, adapters, choose};
@@ -99,12 +99,12 @@ impl Choice {
         }
     }
 
-    /// How many of [`Choice::threads`] work on one of so many cells that train together, each with these
-    /// numbers of training and test pairs.
-    pub fn threads_a_cell(&self, shape: &Shape, pairs: [usize; 2], cells: usize) -> usize {
+    /// What a CPU's threads share of one of so many cells that train together, each with these numbers of
+    /// training and test pairs; none on a GPU.
+    pub fn sharing(&self, shape: &Shape, pairs: [usize; 2], cells: usize) -> Option<Sharing> {
         match &self.processor {
-            Processor::Cpu => threads_a_cell(shape, pairs, cells, threads()),
-            Processor::Gpu(_) => self.threads(),
+            Processor::Cpu => Some(sharing(shape, pairs, cells, threads())),
+            Processor::Gpu(_) => None,
         }
     }
 

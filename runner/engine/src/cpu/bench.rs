@@ -1,5 +1,6 @@
-//! The kernels of the CPU executor one by one, each at the size that an epoch gives it, for
-//! `cargo bench`. Trains nothing, and no test depends on a time.
+//! The kernels of the CPU executor one by one, for `cargo bench`: each at the size that an epoch gives it,
+//! but on one tile again and again, which stays in the caches as an epoch's tiles do not. Trains nothing,
+//! and no test depends on a time.
 
 use std::fmt;
 
@@ -24,13 +25,13 @@ use crate::shape::Shape;
 /// A kernel: what it does to one tile of 48 training pairs (fewer, if there are), unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuKernel {
-    /// the softmax over a pair's three scores
+    /// the softmax over a pair's three scores, by exponentials
     Attention,
     /// rows of U′ and D′ summed with their weights, and the ReLU
     Gather,
-    /// logits += relu(pre) M
+    /// logits += relu(pre) M, the copying of the first logits included
     Forward,
-    /// losses and accuracies
+    /// losses and accuracies, by exponentials
     Loss,
     /// the same, with the gradients of the logits
     LossGradients,
@@ -40,9 +41,9 @@ pub enum CpuKernel {
     Neurons,
     /// U′ · dpre + D′ · g, for each of a pair's rows
     Dots,
-    /// dU′ and dD′ of one token, over its training pairs
+    /// dU′ and dD′ of a token, over its training pairs; the tokens take turns
     TokenSums,
-    /// AdamW over all parameters
+    /// AdamW over all parameters, by their number
     Step,
 }
 
@@ -98,6 +99,8 @@ pub struct CpuKernels {
     /// dU′ and dD′ of a token, `(heads, fp)` and `(heads, cp)`
     rows: [Buffer; 2],
     along: Vec<f32>,
+    /// the last one summed
+    token: usize,
     /// parameters, moments and gradient
     numbers: [Buffer; 4],
 }
@@ -128,6 +131,7 @@ impl CpuKernels {
             m: Buffer::zeros(f * cp),
             rows: [Buffer::zeros(heads * fp), Buffer::zeros(heads * cp)],
             along: vec![0.0; 2 * heads],
+            token: 0,
             numbers: std::array::from_fn(|_| Buffer::zeros(parameters.len())),
             pairs: cell.pairs,
         };
@@ -136,10 +140,10 @@ impl CpuKernels {
         kernels
     }
 
-    /// Multiply-adds of a kernel; of the losses, exponentials; of AdamW, parameters.
+    /// Multiply-adds of a kernel, or what it says it goes by; of the tokens, in the mean.
     pub fn operations(&self, kernel: CpuKernel) -> u64 {
         let Dims { p, heads, f, .. } = self.dims;
-        let (samples, listed) = (self.samples().len(), self.pairs.lists().row(0).len());
+        let (samples, listed) = (self.samples().len(), self.pairs.train().len() / p);
         let rows = 2 * heads * (f + p);
         let count = match kernel {
             CpuKernel::Attention => samples * heads * 3,
@@ -174,6 +178,8 @@ impl WithSimd for Prepare<'_> {
         fold(simd, &k.dims, &weights, &mut k.tables, usize::MAX);
         k.numbers[1..].iter_mut().for_each(|part| part.fill(1e-3));
         k.attention.fill(0.3);
+        k.neurons.fill(1e-3);
+        k.gradients.fill(1e-3);
         for kernel in [
             CpuKernel::Attention,
             CpuKernel::Gather,
@@ -213,6 +219,7 @@ impl CpuKernels {
             m,
             rows,
             along,
+            token,
             numbers,
         } = self;
         let Dims {
@@ -243,7 +250,7 @@ impl CpuKernels {
             }
             CpuKernel::NeuronLogit => {
                 right.pack::<S>(View::rows(gradients, cp), count);
-                right.multiply(simd, post.t(), f, m, cp, Mode::Set);
+                right.multiply(simd, post.t(), f, m, cp, Mode::Add);
             }
             CpuKernel::Neurons => {
                 let g = View::rows(gradients, cp);
@@ -260,7 +267,8 @@ impl CpuKernels {
                 }
             }
             CpuKernel::TokenSums => {
-                let list = pairs.lists().row(0);
+                *token = (*token + 1) % dims.rows;
+                let list = pairs.lists().row(*token);
                 let weights = (&attention[..], 0, 2 * heads);
                 let [neuron, logit] = rows;
                 sum_by_head(simd, neurons, list, weights, fp, neuron);

@@ -17,6 +17,7 @@ const PAUSES: u32 = 20;
 /// Looks in a row before the system may run another thread.
 const TURNS: u32 = 50;
 
+/// For one [`Beside::run`].
 #[derive(Default)]
 pub(crate) struct Beside {
     piece: AtomicU8,
@@ -50,8 +51,9 @@ impl Beside {
                 first();
             },
             || {
-                // While `first` waits for a task that another thread took, rayon might run this one in
-                // its midst, where it would never end.
+                // On this thread it would never end. On others it does not disturb, as rayon's thieves
+                // take the oldest task of a thread, which this one is: nobody has it who was sent for
+                // a part of `first`, and only then would wait for what he keeps from going on.
                 if rayon::current_thread_index() != here {
                     self.serve(piece);
                 }

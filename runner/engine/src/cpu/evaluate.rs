@@ -34,14 +34,14 @@ impl Evaluator {
         samples: &[Sample],
         (rooms, share): (&Workspaces, Sharing),
     ) -> Score {
-        let grain = share.pairs();
+        let grain = share.pair_grain();
         self.chunks
             .par_iter_mut()
             .with_min_len(grain)
             .with_max_len(grain)
             .zip(samples.par_chunks(self.chunk_len))
             .for_each(|(total, samples)| {
-                let [tile, ..] = &mut rooms.mine().tiles;
+                let tile = &mut rooms.mine().test;
                 vectorized!(simd, {
                     *total = Score::default();
                     for samples in samples.chunks(TILE) {

@@ -17,7 +17,7 @@ use super::sharing::Sharing;
 use super::tables::{Folded, Tables};
 use super::vector::add;
 use super::workspace::{Workspace, Workspaces};
-use super::{BLOCK, GROUP, Score, TILE, chunk_len};
+use super::{BLOCK, Score, TILE, chunk_len};
 use crate::data::{Pairs, Sample};
 
 /// The training pairs' workspace.
@@ -89,7 +89,7 @@ impl Learner {
         (rooms, share): (&Workspaces, Sharing),
     ) -> Score {
         let n = pairs.train().len();
-        let grain = share.pairs();
+        let grain = share.pair_grain();
         let scale = 1.0 / n as f32;
         let known = Known { dims, t, scale };
         let (len, pair) = (self.chunk_len, 2 * dims.heads);
@@ -114,8 +114,8 @@ impl Learner {
                     vectorized!(simd, chunk.learn(simd, known, samples, &mut left, room));
                 },
             );
-        self.sum_shared(simd, dims, out, share.tables());
-        self.sum_token_rows(simd, dims, pairs, out, share.tables());
+        self.sum_shared(simd, dims, out, share.table_grain());
+        self.sum_token_rows(simd, dims, pairs, out, share.table_grain());
         Score::mean(self.chunks.iter().map(|c| c.score), n)
     }
 
@@ -238,8 +238,9 @@ impl Chunk {
             part.fill(0.0);
         }
         self.score = Score::default();
-        for (i, samples) in samples.chunks(GROUP * TILE).enumerate() {
-            self.learn_group(simd, known, (i * GROUP * TILE, samples), left, room);
+        let group = room.tiles.len() * TILE;
+        for (i, samples) in samples.chunks(group).enumerate() {
+            self.learn_group(simd, known, (i * group, samples), left, room);
         }
     }
 
@@ -260,6 +261,7 @@ impl Chunk {
             right,
             along,
             sum,
+            ..
         } = room;
         let parts = || (first..).step_by(TILE).zip(samples.chunks(TILE));
         for (tile, (first, samples)) in tiles.iter_mut().zip(parts()) {

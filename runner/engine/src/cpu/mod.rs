@@ -1,6 +1,6 @@
 //! The CPU executor: the folded program as tiled functions over padded tables, vectorised through
-//! pulp for AVX-512, AVX2 or NEON as the processor has them, on rayon's threads, which sleep when
-//! there is nothing to do.
+//! pulp for AVX-512, AVX2 or NEON as the processor has them, on rayon's threads; one more than the one
+//! that trains stays awake during a call (`beside`), the others sleep when there is nothing to do.
 //!
 //! Work is split by the number of pairs alone and every sum has a fixed order, so results are the
 //! same for any number of threads. Owns no files and no schedule beyond one window of epochs.
@@ -46,6 +46,7 @@ mod vector;
 mod workspace;
 
 use std::ops::AddAssign;
+use std::sync::Arc;
 use std::time::Instant;
 
 use pulp::{Arch, Simd, WithSimd};
@@ -59,12 +60,15 @@ use crate::shape::Shape;
 use dims::Dims;
 pub use grid::{Activations, GridPass, Wanted, train_gradient};
 use replica::Replica;
-use sharing::Sharing;
+pub use sharing::Sharing;
+use workspace::Workspaces;
 
 /// Samples in a tile: a multiple of the micro-kernel's rows, few enough for the L2 cache.
 const TILE: usize = 48;
-/// Tiles of training samples that go through one kernel after the other together.
+/// Tiles of training samples that go through one kernel after the other together, at most, and the bytes
+/// that their neurons may take: half of a usual L2 cache.
 const GROUP: usize = 5;
+const GROUP_BYTES: usize = 512 << 10;
 /// Rows of a matrix that one task of the fold and unfold stages makes.
 const BLOCK: usize = 24;
 /// At most so many chunks share the pairs.
@@ -86,15 +90,14 @@ pub(crate) fn default_threads() -> usize {
     }
 }
 
-/// How many of `threads` work on one cell of these, where so many train together.
-pub(crate) fn threads_a_cell(
+/// What threads share of one of so many cells of this shape that train together.
+pub(crate) fn sharing(
     shape: &Shape,
     [train, test]: [usize; 2],
     cells: usize,
     threads: usize,
-) -> usize {
-    let work = Dims::new(shape).work(train, test);
-    Sharing::of(work, cells, threads).threads(threads)
+) -> Sharing {
+    Sharing::of(Dims::new(shape).work(train, test), cells, threads)
 }
 
 /// Samples a chunk for `n` samples: whole tiles, and the same on every machine.
@@ -162,9 +165,15 @@ impl CpuExecutor {
         let work = cells.iter().map(work).max().unwrap_or(0);
         let share = Sharing::of(work, cells.len(), threads);
         let each = share.threads(threads);
+        // Where threads share a cell, cells take turns, in the same rooms.
+        let shared = Arc::new(Workspaces::new(&dims, each));
+        let rooms = || match share {
+            Sharing::Nothing => Arc::new(Workspaces::new(&dims, 1)),
+            Sharing::Pairs | Sharing::Everything => shared.clone(),
+        };
         let replicas = cells
             .into_iter()
-            .map(|cell| Replica::new(&program.shape, cell, each))
+            .map(|cell| Replica::new(&program.shape, cell, rooms()))
             .collect::<Result<Vec<_>, _>>()?;
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads.min(replicas.len() * each).max(1))
@@ -306,3 +315,6 @@ impl Executor for CpuExecutor {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

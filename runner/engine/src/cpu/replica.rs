@@ -1,6 +1,6 @@
 //! One cell on the CPU: its numbers, its tables, and what each stage does with them.
 
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use pulp::Simd;
 
@@ -36,7 +36,7 @@ struct Given {
     shape: Shape,
     dims: Dims,
     pairs: Pairs,
-    rooms: Workspaces,
+    rooms: Arc<Workspaces>,
 }
 
 struct Trainer {
@@ -65,14 +65,14 @@ fn buffer(values: &[f32]) -> Buffer {
 }
 
 impl Replica {
-    /// `threads`: how many work on it at a time.
+    /// `rooms`: for all threads that work on it at a time.
     ///
     /// # Errors
     /// When data or state do not fit the shape.
     pub(crate) fn new(
         shape: &Shape,
         cell: CellInput,
-        threads: usize,
+        rooms: Arc<Workspaces>,
     ) -> Result<Replica, EngineError> {
         let CellInput {
             pairs,
@@ -121,7 +121,7 @@ impl Replica {
             given: Given {
                 shape: *shape,
                 dims,
-                rooms: Workspaces::new(&dims, threads),
+                rooms,
                 pairs,
             },
         })
@@ -149,7 +149,8 @@ impl Replica {
         }
     }
 
-    /// Runs `count` epochs of the folded program.
+    /// Runs `count` epochs of the folded program: its stages in the order of [`Program::folded`], but that
+    /// the last one overlaps with the next epoch.
     ///
     /// The test pairs of one epoch are evaluated beside the training of the next, which reads the same
     /// tables: once its pairs are learned from, one thread unfolds and steps, another tests.
@@ -189,7 +190,9 @@ impl Replica {
                 let mut next = of(tables.write());
                 trainer.fold(simd, given, &mut next, share);
             }
-            beside.offer();
+            if !scores.is_empty() {
+                beside.offer();
+            }
             settle(&mut scores);
         };
         match share {
@@ -262,15 +265,15 @@ impl Trainer {
 
     fn fold<S: Simd>(&self, simd: S, given: &Given, tables: &mut Tables, share: Sharing) {
         let weights = Tensors::of(&given.shape, &self.parameters);
-        fold(simd, &given.dims, &weights, tables, share.tables());
+        fold(simd, &given.dims, &weights, tables, share.table_grain());
     }
 
     fn learn<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
         let Given {
             dims, pairs, rooms, ..
         } = given;
-        let (folded, how) = (&mut self.folded, (rooms, share));
-        self.score = self.learner.learn(simd, dims, tables, pairs, folded, how);
+        let (folded, with) = (&mut self.folded, (&**rooms, share));
+        self.score = self.learner.learn(simd, dims, tables, pairs, folded, with);
     }
 
     fn unfold<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
@@ -283,7 +286,7 @@ impl Trainer {
         };
         let mut gradient = Tensors::of_mut(shape, &mut self.gradient);
         self.unfolder
-            .unfold(simd, from, &mut gradient, share.tables());
+            .unfold(simd, from, &mut gradient, share.table_grain());
     }
 
     fn step<S: Simd>(&mut self, simd: S, given: &Given, c: StepCoefficients, share: Sharing) {
@@ -294,17 +297,17 @@ impl Trainer {
             &mut self.first[trained],
             &mut self.second[trained],
         ];
-        step(simd, c, gradient, numbers, share.tables());
+        step(simd, c, gradient, numbers, share.table_grain());
         self.epoch += 1;
     }
 }
 
 impl Tester {
     fn evaluate<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
-        let (samples, how) = (given.pairs.test(), (&given.rooms, share));
+        let (samples, with) = (given.pairs.test(), (&*given.rooms, share));
         self.score = self
             .evaluator
-            .evaluate(simd, &given.dims, tables, samples, how);
+            .evaluate(simd, &given.dims, tables, samples, with);
     }
 }
 

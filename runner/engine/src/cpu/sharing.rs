@@ -7,7 +7,7 @@ const WORTH_SHARING_TABLES: usize = 6_000_000;
 
 /// How finely work is cut for rayon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sharing {
+pub enum Sharing {
     /// one thread does everything
     Nothing,
     /// two threads share chunks of pairs, and tests run beside training
@@ -29,7 +29,7 @@ impl Sharing {
     }
 
     /// How many of `threads` work on a cell.
-    pub(crate) fn threads(self, threads: usize) -> usize {
+    pub fn threads(self, threads: usize) -> usize {
         match self {
             Sharing::Nothing => 1,
             Sharing::Pairs => threads.min(2),
@@ -38,7 +38,7 @@ impl Sharing {
     }
 
     /// Chunks of pairs in a task.
-    pub(crate) fn pairs(self) -> usize {
+    pub(crate) fn pair_grain(self) -> usize {
         match self {
             Sharing::Nothing => usize::MAX,
             Sharing::Pairs | Sharing::Everything => 1,
@@ -46,7 +46,7 @@ impl Sharing {
     }
 
     /// Blocks of rows in a task, at least.
-    pub(crate) fn tables(self) -> usize {
+    pub(crate) fn table_grain(self) -> usize {
         match self {
             Sharing::Nothing | Sharing::Pairs => usize::MAX,
             Sharing::Everything => 1,

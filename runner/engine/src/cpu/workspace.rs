@@ -7,11 +7,14 @@ use super::buffer::Buffer;
 use super::dims::Dims;
 use super::pass::Tile;
 use super::product::Right;
-use super::{GROUP, TILE};
+use super::{GROUP, GROUP_BYTES, TILE};
 use crate::shape::Activation;
 
 pub(crate) struct Workspace {
-    pub(crate) tiles: [Tile; GROUP],
+    /// for training: as many as go through a kernel together
+    pub(crate) tiles: Vec<Tile>,
+    /// for testing, without the neurons' inputs
+    pub(crate) test: Tile,
     /// dlogits of a tile, packed, `(TILE, p)`
     pub(crate) right: Right,
     /// U′·dpre + D′·g of a sample's rows, `(2, heads)`
@@ -27,11 +30,13 @@ pub(crate) struct Workspaces(Vec<Mutex<Workspace>>);
 impl Workspaces {
     /// For so many threads, at least one.
     pub(crate) fn new(dims: &Dims, threads: usize) -> Workspaces {
+        let kept = dims.activation != Activation::Relu;
+        let bytes = (1 + usize::from(kept)) * TILE * dims.fr * size_of::<f32>();
+        let count = (GROUP_BYTES / bytes).clamp(1, GROUP);
         let workspace = |_| {
             Mutex::new(Workspace {
-                tiles: std::array::from_fn(|_| {
-                    Tile::new(dims, dims.activation != Activation::Relu)
-                }),
+                tiles: (0..count).map(|_| Tile::new(dims, kept)).collect(),
+                test: Tile::new(dims, false),
                 right: Right::zeros(TILE, dims.p),
                 along: vec![0.0; 2 * dims.heads],
                 sum: Buffer::zeros(dims.fp.max(dims.cp)),
@@ -40,7 +45,8 @@ impl Workspaces {
         Workspaces((0..threads.max(1)).map(workspace).collect())
     }
 
-    /// This thread's.
+    /// This thread's. While it is held, nothing may be shared with rayon: a task that the thread then took
+    /// would ask for it again.
     pub(crate) fn mine(&self) -> MutexGuard<'_, Workspace> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         let mine = self.0[thread % self.0.len()].lock();

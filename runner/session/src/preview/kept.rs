@@ -175,7 +175,7 @@ mod tests {
         let costs = json!([1e-11, 1e-11, 2e-11, 0.0, 3e-10, 1e-10, 2.5e-5]);
         let value = json!({
             "key": key, "made": now(), "load": 0.25,
-            "speed": { "shared": costs, "alone": costs, "quiet": 0.75 },
+            "speed": { "shared": costs, "alone": costs, "quiet": 0.75, "paired": 0.7 },
             "files": { "each": 0.001, "byte": 1e-9, "core": 5e-10 },
             "looks": [["x 1.0 {}", { "seconds": 0.125, "by_modulus": 3.0, "by_neurons": 0.5 }]],
         });

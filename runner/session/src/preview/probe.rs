@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use grokrun_engine::{
     Activation, CellInput, Choice, Executor, InitScheme, ModelState, Pairs, Program, Recipe,
-    Sample, Shape, initial_parameters,
+    Sample, Shape, Sharing, initial_parameters,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,8 @@ const BUDGET: f64 = 2.0;
 const EACH: f64 = 0.05;
 /// Seconds of epochs in one call: the fastest call counts, so that what disturbs one does not.
 const CALL: f64 = 0.01;
-/// Threads that have a core each wait for one another no longer than this factor of the time that
-/// they compute: what is longer, other programs caused.
+/// Threads that have a core each wait for one another asleep no longer than this factor of the time that
+/// they compute or look for work: what is longer, other programs caused.
 const WAITING: f64 = 1.15;
 
 /// A cell to time: a × b mod p on some of the pairs, so that a large model is timed quickly.
@@ -139,7 +139,8 @@ impl Probe {
         let started = Instant::now();
         while started.elapsed().as_secs_f64() < EACH {
             let epochs = (CALL / best) as u64;
-            let epochs = epochs.clamp(1, executor.epochs_per_call().max(1));
+            // Two at least: where threads share a cell, one's tests run beside the next one's training.
+            let epochs = epochs.clamp(2, executor.epochs_per_call().max(2));
             best = best.min(timed(&mut *executor, epochs)?);
         }
         Ok(best)
@@ -150,12 +151,14 @@ impl Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Speed {
-    /// one cell with all of a CPU's threads at hand, or all replicas on a GPU
+    /// one cell that all of a CPU's threads share, or all replicas on a GPU
     shared: Costs,
     /// one cell on one thread while the others train one each; none on a GPU
     alone: Option<Costs>,
     /// the time of such a cell while the other threads sleep, against that: 0.5 to 1
     quiet: f64,
+    /// the time of a small cell that two threads share, against that: 0.3 to 1.5
+    paired: f64,
 }
 
 /// A batch's epoch.
@@ -186,17 +189,22 @@ impl Speed {
         let time = |probes: &[Probe], cells: usize| {
             let seconds = |probe: &Probe| {
                 let pairs = [probe.train, probe.test];
-                let each = choice.threads_a_cell(&probe.shape(), pairs, cells);
+                let share = choice.sharing(&probe.shape(), pairs, cells);
+                let each = share.map_or(1, |share| share.threads(threads));
                 probe.seconds(choice, cells, each * cells)
             };
             timings(probes, amounts, seconds, 0.5 * BUDGET)
         };
-        let [alone, crowded] = [time(&[ON_ONE_CORE], 1)?, time(&[ON_ONE_CORE], threads)?];
-        let quiet = alone[0].seconds / crowded[0].seconds;
+        let ratio = |probe: Probe| {
+            let [one, crowded] = [time(&[probe], 1)?, time(&[probe], threads)?];
+            Ok::<f64, SessionError>(one[0].seconds / crowded[0].seconds)
+        };
+        let (quiet, paired) = (ratio(ON_ONE_CORE)?, ratio(ON_CORES[0])?);
         Ok(Speed {
-            shared: fitted(&time(&ON_CORES, 1)?)?,
+            shared: fitted(&time(&ON_CORES[1..], 1)?)?,
             alone: Some(fitted(&time(&ON_CORES, threads)?)?),
             quiet: quiet.clamp(0.5, 1.0),
+            paired: paired.clamp(0.3, 1.5),
         })
     }
 
@@ -210,6 +218,7 @@ impl Speed {
             shared: fitted(&measured)?,
             alone: None,
             quiet: 1.0,
+            paired: 1.0,
         })
     }
 
@@ -221,7 +230,8 @@ impl Speed {
         [train, test]: [usize; 2],
         cells: usize,
     ) -> Epoch {
-        let Some(alone) = &self.alone else {
+        let share = choice.sharing(shape, [train, test], cells);
+        let (Some(alone), Some(share)) = (&self.alone, share) else {
             let amounts = Amounts::new(shape, train, test, cells);
             return Epoch {
                 seconds: self.shared.seconds(&amounts),
@@ -229,27 +239,21 @@ impl Speed {
             };
         };
         let amounts = Amounts::in_vectors(shape, train, test);
-        let threads = choice.threads_a_cell(shape, [train, test], cells);
-        if threads > 1 {
-            // All threads for each in turn.
-            return Epoch {
-                seconds: cells as f64 * self.shared.seconds(&amounts),
-                threads,
-            };
-        }
         let one = alone.seconds(&amounts);
-        if cells == 1 {
-            return Epoch {
-                seconds: one * self.quiet,
-                threads,
-            };
-        }
-        let threads = cells.min(choice.threads());
-        let rounds = cells.div_ceil(threads);
-        Epoch {
-            seconds: one * rounds as f64,
-            threads,
-        }
+        let (seconds, threads) = match share {
+            // All threads for each in turn.
+            Sharing::Everything => (
+                cells as f64 * self.shared.seconds(&amounts),
+                choice.threads(),
+            ),
+            Sharing::Pairs => (one * self.paired, share.threads(choice.threads())),
+            Sharing::Nothing if cells == 1 => (one * self.quiet, 1),
+            Sharing::Nothing => {
+                let threads = cells.min(choice.threads());
+                (one * cells.div_ceil(threads) as f64, threads)
+            }
+        };
+        Epoch { seconds, threads }
     }
 
     /// Whether these can be a device's: what was kept may have been altered.
@@ -258,6 +262,7 @@ impl Speed {
             && self.alone.is_some() == choice.is_cpu()
             && self.alone.is_none_or(|alone| alone.is_sound())
             && (0.5..=1.0).contains(&self.quiet)
+            && (0.3..=1.5).contains(&self.paired)
     }
 }
 
@@ -315,6 +320,7 @@ mod tests {
             shared: costs(1.2 / cpu().threads() as f64),
             alone: Some(costs(1.0)),
             quiet: 0.8,
+            paired: 0.7,
         }
     }
 
@@ -322,6 +328,7 @@ mod tests {
     fn a_probe_has_the_pairs_that_it_says() {
         for probe in ON_CORES
             .iter()
+            .chain([&ON_ONE_CORE])
             .chain(ON_DEVICE.iter().map(|(probe, _)| probe))
         {
             let pairs = probe.input().unwrap().pairs;
@@ -352,6 +359,10 @@ mod tests {
         for broken in [
             Speed {
                 quiet: 2.0,
+                ..planted()
+            },
+            Speed {
+                paired: 0.0,
                 ..planted()
             },
             Speed {

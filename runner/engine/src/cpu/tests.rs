@@ -1,0 +1,119 @@
+//! Neither the number of threads, nor how they share a cell, nor how epochs are grouped into calls changes
+//! a bit.
+
+use super::*;
+use crate::executor::ModelState;
+use crate::init::{InitScheme, initial_parameters};
+use crate::schedule::Recipe;
+use crate::shape::Activation;
+use crate::{Pairs, Sample};
+
+const EPOCHS: u64 = 3;
+
+fn shape(modulus: usize, activation: Activation) -> Shape {
+    Shape {
+        modulus,
+        d_model: 32,
+        heads: 3,
+        d_head: 8,
+        d_mlp: 72,
+        activation,
+        trained_biases: false,
+    }
+}
+
+fn cell(shape: &Shape, seed: i64) -> CellInput {
+    let p = shape.modulus as u32;
+    let sample = |i: u32| Sample {
+        a: i / p,
+        b: i % p,
+        label: (i / p) * (i % p) % p,
+    };
+    let (train, test) = (0..p * p).map(sample).partition(|s| (s.a + s.b) % 2 == 0);
+    CellInput {
+        pairs: Pairs::new(shape.modulus, train, test).unwrap(),
+        recipe: Recipe {
+            learning_rate: 1e-3,
+            weight_decay: 1.0,
+            betas: [0.9, 0.98],
+            epsilon: 1e-8,
+            warmup: 0,
+        },
+        state: ModelState::initial(initial_parameters(shape, InitScheme::TransformerLens, seed)),
+    }
+}
+
+/// The metrics of all epochs and the states of so many cells, and how they were shared.
+fn run(
+    shape: &Shape,
+    cells: i64,
+    threads: usize,
+    calls: &[u64],
+) -> (Sharing, Vec<Vec<EpochRow>>, Vec<ModelState>) {
+    let inputs = (0..cells).map(|seed| cell(shape, seed)).collect();
+    let program = Program::folded(*shape);
+    let mut executor = CpuExecutor::new(program, inputs, Some(threads)).unwrap();
+    let rows = calls.iter().flat_map(|n| executor.run(*n).unwrap());
+    let rows = rows.collect();
+    let states = (0..cells as usize).map(|i| executor.state(i).unwrap());
+    let states = states.collect();
+    (executor.share, rows, states)
+}
+
+#[test]
+fn the_same_bits_however_cells_are_shared() {
+    // 98 tiles of training pairs, more than one group to a chunk; and a cell of two threads.
+    for (modulus, many) in [(97, Sharing::Everything), (23, Sharing::Pairs)] {
+        for activation in [Activation::Relu, Activation::Gelu] {
+            let shape = shape(modulus, activation);
+            let (share, rows, states) = run(&shape, 1, 1, &[EPOCHS]);
+            assert_eq!(share, Sharing::Nothing);
+            for threads in [2, 3, 8] {
+                for calls in [&[EPOCHS][..], &[1, 0, 1, 1]] {
+                    let (share, other_rows, other_states) = run(&shape, 1, threads, calls);
+                    assert_eq!(share, many);
+                    assert_eq!(other_rows, rows, "{shape:?}, {threads} threads");
+                    assert!(other_states == states, "{shape:?}, {threads} threads");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_bits_for_cells_in_turn_and_side_by_side() {
+    let shape = shape(97, Activation::Relu);
+    let (share, rows, states) = run(&shape, 2, 2, &[EPOCHS]);
+    assert_eq!(share, Sharing::Nothing);
+    let (share, in_turn, states_in_turn) = run(&shape, 2, 5, &[EPOCHS]);
+    assert_eq!(share, Sharing::Everything);
+    assert_eq!(rows, in_turn);
+    assert!(states == states_in_turn);
+    let (_, alone, _) = run(&shape, 1, 2, &[EPOCHS]);
+    assert!(rows.iter().zip(&alone).all(|(two, one)| two[0] == one[0]));
+    assert!(rows.iter().all(|row| row[0] != row[1]));
+}
+
+#[test]
+fn what_is_shared_depends_on_the_work_and_on_idle_threads() {
+    for (work, cells, threads, want) in [
+        (100_000, 1, 64, Sharing::Nothing),
+        (3_000_000, 1, 2, Sharing::Pairs),
+        (3_000_000, 1, 1, Sharing::Nothing),
+        (3_000_000, 2, 64, Sharing::Nothing),
+        (400_000_000, 1, 2, Sharing::Everything),
+        (400_000_000, 2, 2, Sharing::Nothing),
+        (400_000_000, 2, 4, Sharing::Everything),
+        (400_000_000, 3, 4, Sharing::Nothing),
+    ] {
+        assert_eq!(
+            Sharing::of(work, cells, threads),
+            want,
+            "{work} {cells} {threads}"
+        );
+    }
+    let threads = |share: Sharing| [1, 2, 16].map(|threads| share.threads(threads));
+    assert_eq!(threads(Sharing::Nothing), [1, 1, 1]);
+    assert_eq!(threads(Sharing::Pairs), [1, 2, 2]);
+    assert_eq!(threads(Sharing::Everything), [1, 2, 16]);
+}
