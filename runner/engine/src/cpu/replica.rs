@@ -149,8 +149,8 @@ impl Replica {
         }
     }
 
-    /// Runs `count` epochs of the folded program: its stages in the order of [`Program::folded`], but that
-    /// the last one overlaps with the next epoch.
+    /// Runs `count` epochs of the folded program: its stages in the order of
+    /// [`Program::folded`](crate::program::Program::folded), but that the last overlaps with the next epoch.
     ///
     /// The test pairs of one epoch are evaluated beside the training of the next, which reads the same
     /// tables: once its pairs are learned from, one thread unfolds and steps, another tests.
