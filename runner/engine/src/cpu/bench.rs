@@ -143,7 +143,7 @@ impl CpuKernels {
     /// Multiply-adds of a kernel, or what it says it goes by; of the tokens, in the mean.
     pub fn operations(&self, kernel: CpuKernel) -> u64 {
         let Dims { p, heads, f, .. } = self.dims;
-        let (samples, listed) = (self.samples().len(), self.pairs.train().len() / p);
+        let (samples, listed) = (tile_of(&self.pairs).len(), self.pairs.train().len() / p);
         let rows = 2 * heads * (f + p);
         let count = match kernel {
             CpuKernel::Attention => samples * heads * 3,
@@ -160,11 +160,12 @@ impl CpuKernels {
     pub fn run(&mut self, kernel: CpuKernel) {
         Arch::new().dispatch(Run(self, kernel));
     }
+}
 
-    fn samples(&self) -> &[Sample] {
-        let train = self.pairs.train();
-        &train[..train.len().min(TILE)]
-    }
+/// The first tile.
+fn tile_of(pairs: &Pairs) -> &[Sample] {
+    let train = pairs.train();
+    &train[..train.len().min(TILE)]
 }
 
 /// Folds the parameters, and does once what others start from.
@@ -231,7 +232,7 @@ impl CpuKernels {
             cr,
             ..
         } = *dims;
-        let samples = &pairs.train()[..pairs.train().len().min(TILE)];
+        let samples = tile_of(pairs);
         let count = samples.len();
         let post = View::rows(&tile.post, fr);
         match kernel {

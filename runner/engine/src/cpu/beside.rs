@@ -24,20 +24,12 @@ pub(crate) struct Beside {
     closed: AtomicBool,
 }
 
-/// Puts a value back when a piece is over, even by a panic: nobody then waits for ever.
-struct Taken<'a>(&'a AtomicU8);
+/// Tells that something is over, even by a panic: nobody then waits for ever.
+struct Over<F: Fn()>(F);
 
-impl Drop for Taken<'_> {
+impl<F: Fn()> Drop for Over<F> {
     fn drop(&mut self) {
-        self.0.store(NONE, Ordering::Release);
-    }
-}
-
-struct Close<'a>(&'a AtomicBool);
-
-impl Drop for Close<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+        (self.0)();
     }
 }
 
@@ -47,7 +39,7 @@ impl Beside {
         let here = rayon::current_thread_index();
         rayon::join(
             || {
-                let _close = Close(&self.closed);
+                let _over = Over(|| self.closed.store(true, Ordering::Release));
                 first();
             },
             || {
@@ -96,7 +88,7 @@ impl Beside {
         if taken.is_err() {
             return false;
         }
-        let _taken = Taken(&self.piece);
+        let _over = Over(|| self.piece.store(NONE, Ordering::Release));
         piece();
         true
     }

@@ -46,7 +46,7 @@ mod vector;
 mod workspace;
 
 use std::ops::AddAssign;
-use std::sync::Arc;
+use std::sync::{Arc, LockResult, PoisonError};
 use std::time::Instant;
 
 use pulp::{Arch, Simd, WithSimd};
@@ -98,6 +98,11 @@ pub(crate) fn sharing(
     threads: usize,
 ) -> Sharing {
     Sharing::of(Dims::new(shape).work(train, test), cells, threads)
+}
+
+/// What a lock guards. A panic elsewhere ends the run on its own account.
+fn guarded<T>(lock: LockResult<T>) -> T {
+    lock.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Samples a chunk for `n` samples: whole tiles, and the same on every machine.
@@ -165,18 +170,14 @@ impl CpuExecutor {
         let work = cells.iter().map(work).max().unwrap_or(0);
         let share = Sharing::of(work, cells.len(), threads);
         let each = share.threads(threads);
-        // Where threads share a cell, cells take turns, in the same rooms.
-        let shared = Arc::new(Workspaces::new(&dims, each));
-        let rooms = || match share {
-            Sharing::Nothing => Arc::new(Workspaces::new(&dims, 1)),
-            Sharing::Pairs | Sharing::Everything => shared.clone(),
-        };
+        let busy = threads.min(cells.len() * each).max(1);
+        let rooms = Arc::new(Workspaces::new(&dims, busy));
         let replicas = cells
             .into_iter()
-            .map(|cell| Replica::new(&program.shape, cell, rooms()))
+            .map(|cell| Replica::new(&program.shape, cell, rooms.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         let pool = ThreadPoolBuilder::new()
-            .num_threads(threads.min(replicas.len() * each).max(1))
+            .num_threads(busy)
             .thread_name(|i| format!("grokrun-cpu-{i}"))
             .build()
             .map_err(|e| {

@@ -1,10 +1,9 @@
 //! One cell on the CPU: its numbers, its tables, and what each stage does with them.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use pulp::Simd;
 
-use super::Score;
 use super::beside::Beside;
 use super::buffer::Buffer;
 use super::dims::{Dims, Tensors};
@@ -16,6 +15,7 @@ use super::step::step;
 use super::tables::{Folded, Tables};
 use super::unfold::{Folds, Unfolder};
 use super::workspace::Workspaces;
+use super::{Score, guarded};
 use crate::EngineError;
 use crate::data::Pairs;
 use crate::executor::{CellInput, EpochRow, ModelState};
@@ -65,7 +65,7 @@ fn buffer(values: &[f32]) -> Buffer {
 }
 
 impl Replica {
-    /// `rooms`: for all threads that work on it at a time.
+    /// `rooms`: one for each thread of the pool that trains it.
     ///
     /// # Errors
     /// When data or state do not fit the shape.
@@ -135,7 +135,7 @@ impl Replica {
             trainer,
             tester,
         } = self;
-        let tables = of(tables.get_mut());
+        let tables = guarded(tables.get_mut());
         match stage {
             Stage::Fold => trainer.fold(simd, given, tables, share),
             Stage::Learn => trainer.learn(simd, given, tables, share),
@@ -145,7 +145,7 @@ impl Replica {
                     trainer.step(simd, given, c, share);
                 }
             }
-            Stage::Evaluate => of(tester.get_mut()).evaluate(simd, given, tables, share),
+            Stage::Evaluate => guarded(tester.get_mut()).evaluate(simd, given, tables, share),
         }
     }
 
@@ -166,18 +166,18 @@ impl Replica {
         let mut scores: Vec<[Score; 2]> = Vec::with_capacity(coefficients.len());
         let beside = Beside::default();
         let test = || {
-            let known = of(tables.read());
-            of(tester.lock()).evaluate(simd, given, &known, share);
+            let known = guarded(tables.read());
+            guarded(tester.lock()).evaluate(simd, given, &known, share);
         };
         let settle = |scores: &mut Vec<[Score; 2]>| {
             if let Some([_, last]) = scores.last_mut() {
                 beside.settle(test);
-                *last = of(tester.lock()).score;
+                *last = guarded(tester.lock()).score;
             }
         };
         let train = || {
             for c in coefficients {
-                let known = of(tables.read());
+                let known = guarded(tables.read());
                 trainer.learn(simd, given, &known, share);
                 if !scores.is_empty() {
                     beside.offer();
@@ -187,7 +187,7 @@ impl Replica {
                 drop(known);
                 settle(&mut scores);
                 scores.push([trainer.score, Score::default()]);
-                let mut next = of(tables.write());
+                let mut next = guarded(tables.write());
                 trainer.fold(simd, given, &mut next, share);
             }
             if !scores.is_empty() {
@@ -227,7 +227,7 @@ impl Replica {
     /// A table without its padding.
     pub(crate) fn table(&self, table: Table) -> Vec<f32> {
         let dims = &self.given.dims;
-        let (t, trainer) = (of(self.tables.read()), &self.trainer);
+        let (t, trainer) = (guarded(self.tables.read()), &self.trainer);
         let g = &trainer.folded;
         let (f, fp, p, cp) = (dims.f, dims.fp, dims.p, dims.cp);
         let trim = |data: &[f32], width: usize, keep: usize| {
@@ -309,9 +309,4 @@ impl Tester {
             .evaluator
             .evaluate(simd, &given.dims, tables, samples, with);
     }
-}
-
-/// What a lock guards. A panic elsewhere ends the run on its own account.
-fn of<T>(lock: Result<T, PoisonError<T>>) -> T {
-    lock.unwrap_or_else(PoisonError::into_inner)
 }

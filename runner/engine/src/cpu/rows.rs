@@ -47,31 +47,11 @@ pub(crate) fn weighted_sums<S: Simd>(
             let pairs = rows.take_while(|(_, other)| other == row).count();
             let of_pairs;
             (of_pairs, terms) = terms.split_at(pairs * per);
+            let (of, to) = ((of_pairs, per), (&mut *out, pitch, from));
             match step {
-                4 => some_pairs::<S, 4>(
-                    simd,
-                    table,
-                    (of_pairs, per),
-                    bases,
-                    (out, pitch, from),
-                    finish,
-                ),
-                2 => some_pairs::<S, 2>(
-                    simd,
-                    table,
-                    (of_pairs, per),
-                    bases,
-                    (out, pitch, from),
-                    finish,
-                ),
-                _ => some_pairs::<S, 1>(
-                    simd,
-                    table,
-                    (of_pairs, per),
-                    bases,
-                    (out, pitch, from),
-                    finish,
-                ),
+                4 => some_pairs::<S, 4>(simd, table, of, bases, to, finish),
+                2 => some_pairs::<S, 2>(simd, table, of, bases, to, finish),
+                _ => some_pairs::<S, 1>(simd, table, of, bases, to, finish),
             }
             out = &mut out[pairs * pitch..];
         }

@@ -1,13 +1,13 @@
-//! Room for the tiles that a thread works on, one for each thread of a cell, so that what some leave in
+//! Room for the tiles that a thread works on, one for each thread whatever its cell, so that what some leave in
 //! its caches the next ones overwrite there.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::buffer::Buffer;
 use super::dims::Dims;
 use super::pass::Tile;
 use super::product::Right;
-use super::{GROUP, GROUP_BYTES, TILE};
+use super::{GROUP, GROUP_BYTES, TILE, guarded};
 use crate::shape::Activation;
 
 pub(crate) struct Workspace {
@@ -49,7 +49,6 @@ impl Workspaces {
     /// would ask for it again.
     pub(crate) fn mine(&self) -> MutexGuard<'_, Workspace> {
         let thread = rayon::current_thread_index().unwrap_or(0);
-        let mine = self.0[thread % self.0.len()].lock();
-        mine.unwrap_or_else(PoisonError::into_inner)
+        guarded(self.0[thread % self.0.len()].lock())
     }
 }

@@ -52,11 +52,6 @@ impl GpuKernels {
         let ranges = executor.epoch_ranges();
         let only = ranges.into_iter().flatten().skip(number).take(1);
         let only: Vec<_> = only.map(|at| at..at + 1).collect();
-        executor.set_clock(times);
-        let device = &executor.context.device;
-        let mut encoder = device.create_command_encoder(&Default::default());
-        executor.encode(&mut encoder, &only, times);
-        let submission = executor.context.submit(encoder.finish());
-        executor.context.wait(submission)
+        executor.replay(&only, times)
     }
 }

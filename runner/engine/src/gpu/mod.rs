@@ -147,6 +147,16 @@ impl GpuExecutor {
         }
     }
 
+    /// Runs these dispatches so many times in one submission, and waits for it.
+    fn replay(&self, ranges: &[Range<usize>], times: usize) -> Result<(), EngineError> {
+        self.set_clock(times);
+        let device = &self.context.device;
+        let mut encoder = device.create_command_encoder(&Default::default());
+        self.encode(&mut encoder, ranges, times);
+        let submission = self.context.submit(encoder.finish());
+        self.context.wait(submission)
+    }
+
     fn range(&self, stage: Stage) -> Range<usize> {
         let found = self.stages.iter().find(|(known, _)| *known == stage);
         found.map_or(0..0, |(_, range)| range.clone())
@@ -222,14 +232,7 @@ impl Executor for GpuExecutor {
     }
 
     fn run_stage(&mut self, stage: Stage) -> Result<(), EngineError> {
-        self.set_clock(1);
-        let mut encoder = self
-            .context
-            .device
-            .create_command_encoder(&Default::default());
-        self.encode(&mut encoder, &[self.range(stage)], 1);
-        let submission = self.context.submit(encoder.finish());
-        self.context.wait(submission)?;
+        self.replay(&[self.range(stage)], 1)?;
         if stage == Stage::Step {
             self.epoch += 1;
         }

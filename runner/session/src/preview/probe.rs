@@ -195,14 +195,14 @@ impl Speed {
             };
             timings(probes, amounts, seconds, 0.5 * BUDGET)
         };
-        let ratio = |probe: Probe| {
-            let [one, crowded] = [time(&[probe], 1)?, time(&[probe], threads)?];
-            Ok::<f64, SessionError>(one[0].seconds / crowded[0].seconds)
-        };
-        let (quiet, paired) = (ratio(ON_ONE_CORE)?, ratio(ON_CORES[0])?);
+        let many = time(&ON_CORES, threads)?;
+        let one = |probe: Probe| Ok::<f64, SessionError>(time(&[probe], 1)?[0].seconds);
+        let crowded = time(&[ON_ONE_CORE], threads)?[0].seconds;
+        let quiet = one(ON_ONE_CORE)? / crowded;
+        let paired = one(ON_CORES[0])? / many[0].seconds;
         Ok(Speed {
             shared: fitted(&time(&ON_CORES[1..], 1)?)?,
-            alone: Some(fitted(&time(&ON_CORES, threads)?)?),
+            alone: Some(fitted(&many)?),
             quiet: quiet.clamp(0.5, 1.0),
             paired: paired.clamp(0.3, 1.5),
         })
