@@ -51,7 +51,9 @@ def grokrun(program, spec, epochs, threads):
 def peer(folder, script, arguments, threads):
     """-> median ms an epoch, peak memory in MiB, as the peer's own script measures them."""
     command = [sys.executable, script, *arguments, "--threads", str(threads)]
-    done = subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{script} ended with status {done.returncode}:\n{done.stderr}")
     result = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])
     return result["median_ms"], result["rss_mib"]
 

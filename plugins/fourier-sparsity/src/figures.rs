@@ -3,16 +3,16 @@
 use grokrun_api::prelude::*;
 use grokrun_api::serde_json::Value;
 use grokrun_basis::Basis;
+use grokrun_measures::Frames;
 
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 200;
 
-/// The numbers of all snapshots that figures need.
-#[derive(Default)]
+/// What figures need of the snapshots.
 pub(crate) struct Past {
     epochs: Vec<u64>,
-    /// norms by frequency of W_E and of W_L, by snapshot
-    norms: Vec<[Vec<f64>; 2]>,
+    /// norms by frequency of W_E and of W_L
+    norms: Frames<[Vec<f64>; 2]>,
     /// share of the logits' variance by frequency, of the last snapshot
     logits: Vec<f64>,
     /// the Gini of W_E: in the basis, in the wrong one, of noise
@@ -24,6 +24,17 @@ pub(crate) struct Past {
 }
 
 impl Past {
+    pub(crate) fn new() -> Past {
+        Past {
+            epochs: Vec::new(),
+            norms: Frames::new(MOST_FRAMES),
+            logits: Vec::new(),
+            compared: Vec::new(),
+            keys: Vec::new(),
+            map: Vec::new(),
+        }
+    }
+
     pub(crate) fn push(
         &mut self,
         epoch: u64,
@@ -33,7 +44,7 @@ impl Past {
         keys: [(&'static str, Vec<usize>); 4],
     ) {
         self.epochs.push(epoch);
-        self.norms.push(norms);
+        self.norms.push(epoch, norms);
         self.logits = logits;
         self.compared.push(compared);
         self.keys = keys.into();
@@ -45,7 +56,7 @@ impl Past {
 
     /// The key frequencies of the last snapshot by each rule, and each with its norms.
     pub(crate) fn tables(&self, basis: &Basis, out: &mut dyn Sink) {
-        let Some([w_e, w_l]) = self.norms.last() else {
+        let Some((_, [w_e, w_l])) = self.norms.last() else {
             return;
         };
         let rules = self.keys.iter().map(|(rule, keys)| {
@@ -96,7 +107,7 @@ impl Past {
     }
 
     pub(crate) fn draw(&self, basis: &Basis, wrong: bool, control: bool, out: &mut dyn Sink) {
-        let Some(last) = self.norms.last() else {
+        let Some((_, last)) = self.norms.last() else {
             return;
         };
         let epochs: Vec<f64> = self.epochs.iter().map(|e| *e as f64).collect();
@@ -124,11 +135,8 @@ impl Past {
                 .x("frequency", Axis::Linear)
                 .y("norm", Axis::Linear)
                 .trace(bars(last));
-            let step = self.epochs.len().div_ceil(MOST_FRAMES).max(1);
-            for (i, (epoch, norms)) in self.epochs.iter().zip(&self.norms).enumerate() {
-                if i % step == 0 || i + 1 == self.epochs.len() {
-                    figure = figure.frame(*epoch, vec![bars(norms)]);
-                }
+            for (epoch, norms) in self.norms.iter() {
+                figure = figure.frame(epoch, vec![bars(norms)]);
             }
             out.figure(&format!("{name}-norms"), figure);
         }

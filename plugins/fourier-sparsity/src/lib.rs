@@ -90,7 +90,7 @@ impl Analysis for FourierSparsity {
             kind,
             wrong: wrong.filter(|_| config.wrong_basis),
             labels: LabelBasis::new(&task.labels, p, kind).map_err(failed)?,
-            past: Past::default(),
+            past: Past::new(),
             basis,
             config,
         })

@@ -1,12 +1,16 @@
-//! What an analysis said of one cell, kept within bounds.
+//! What an analysis said of one cell, kept within bounds: tensors, tables and figures as the bytes that
+//! they will be on disk, in a [`Scratch`], so that they take no more memory the longer a cell trains.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use grokrun_api::{Finding, Sink};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::scratch::{Kept, Scratch};
 
 /// The most bytes an analysis may say of one cell.
-const MOST_BYTES: usize = 1 << 30;
+const MOST_BYTES: u64 = 1 << 30;
 /// The longest name of a series, tensor, table or figure.
 const LONGEST_NAME: usize = 100;
 /// The most notes; an analysis that says more is counting aloud.
@@ -22,42 +26,53 @@ pub struct Series {
 }
 
 /// Tensors of one name.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Stack {
     /// of the snapshots that each is from; none for one that `finish` said, which is alone
     pub epochs: Option<Vec<u64>>,
     /// of each, outermost first
     pub shape: Vec<usize>,
-    /// one after the other
-    pub data: Vec<f32>,
+    /// one after the other, float32, little-endian
+    pub data: Kept,
 }
 
 /// All that an analysis said of one cell.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Findings {
     /// scalars over epochs
     pub series: Series,
     /// by name
     pub tensors: BTreeMap<String, Stack>,
-    /// by name: columns and rows
-    pub tables: BTreeMap<String, (Vec<String>, Vec<Vec<Value>>)>,
-    /// by name: Plotly's JSON
-    pub figures: BTreeMap<String, Value>,
+    /// by name, a line of JSON: `{"columns": […], "rows": […]}`
+    pub tables: BTreeMap<String, Kept>,
+    /// by name, a line of JSON, as Plotly has it
+    pub figures: BTreeMap<String, Kept>,
     /// in order, each once
     pub notes: Vec<String>,
 }
 
 /// Takes findings, and remembers the first that it could not take.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Collector {
     findings: Findings,
+    scratch: Scratch,
     /// of the snapshot that is looked at; none while finishing
     epoch: Option<u64>,
-    bytes: usize,
+    bytes: u64,
     refused: Option<String>,
 }
 
 impl Collector {
+    pub(crate) fn new(scratch: &Scratch) -> Collector {
+        Collector {
+            findings: Findings::default(),
+            scratch: scratch.clone(),
+            epoch: None,
+            bytes: 0,
+            refused: None,
+        }
+    }
+
     /// What follows is said of this epoch, or of the whole training.
     pub(crate) fn at(&mut self, epoch: Option<u64>) {
         self.epoch = epoch;
@@ -73,16 +88,15 @@ impl Collector {
     }
 
     fn take(&mut self, finding: Finding) -> Result<(), String> {
-        self.bytes = self.bytes.saturating_add(size(&finding));
-        if self.bytes > MOST_BYTES {
-            return Err(format!(
-                "it said more than {} MB of one cell; expected less output, or a longer cadence",
-                MOST_BYTES / 1_000_000
-            ));
-        }
         match finding {
-            Finding::Scalar { series, value } => self.scalar(series, value),
-            Finding::Tensor { name, shape, data } => self.tensor(name, shape, data),
+            Finding::Scalar { series, value } => {
+                self.count(16)?;
+                self.scalar(series, value)
+            }
+            Finding::Tensor { name, shape, data } => {
+                self.count(4 * data.len() as u64)?;
+                self.tensor(name, shape, &data)
+            }
             Finding::Table {
                 name,
                 columns,
@@ -96,7 +110,8 @@ impl Collector {
                         columns.len()
                     ));
                 }
-                self.findings.tables.insert(name, (columns, rows));
+                let table = self.line(&json!({ "columns": columns, "rows": rows }))?;
+                self.findings.tables.insert(name, table);
                 Ok(())
             }
             Finding::Figure { name, figure } => {
@@ -106,10 +121,12 @@ impl Collector {
                         "figure {name} has no traces; expected {{\"data\": […], \"layout\": {{…}}}}"
                     ));
                 }
+                let figure = self.line(&figure)?;
                 self.findings.figures.insert(name, figure);
                 Ok(())
             }
             Finding::Note(text) => {
+                self.count(text.len() as u64)?;
                 if !self.findings.notes.contains(&text) {
                     if self.findings.notes.len() == MOST_NOTES {
                         return Err(format!("it made more than {MOST_NOTES} notes"));
@@ -119,6 +136,27 @@ impl Collector {
                 Ok(())
             }
         }
+    }
+
+    /// Adds to what was said.
+    fn count(&mut self, bytes: u64) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        match self.bytes > MOST_BYTES {
+            false => Ok(()),
+            true => Err(format!(
+                "it said more than {} MB of one cell; expected less output, or a longer cadence",
+                MOST_BYTES / 1_000_000
+            )),
+        }
+    }
+
+    /// A value as a line of JSON.
+    fn line(&mut self, value: &Value) -> Result<Kept, String> {
+        let mut line = self.scratch.keep();
+        serde_json::to_writer(&mut line, value).map_err(|error| no_room(&error.into()))?;
+        line.write_all(b"\n").map_err(|error| no_room(&error))?;
+        self.count(line.len())?;
+        Ok(line)
     }
 
     fn scalar(&mut self, name: String, value: f64) -> Result<(), String> {
@@ -145,7 +183,7 @@ impl Collector {
         Ok(())
     }
 
-    fn tensor(&mut self, name: String, shape: Vec<usize>, data: Vec<f32>) -> Result<(), String> {
+    fn tensor(&mut self, name: String, shape: Vec<usize>, data: &[f32]) -> Result<(), String> {
         check_line(&name)?;
         let count = shape
             .iter()
@@ -156,35 +194,49 @@ impl Collector {
                 data.len()
             ));
         }
-        let Some(epoch) = self.epoch else {
-            let stack = Stack {
-                epochs: None,
-                shape,
-                data,
-            };
-            self.findings.tensors.insert(name, stack);
-            return Ok(());
-        };
-        let stack = self.findings.tensors.entry(name.clone()).or_insert(Stack {
-            epochs: Some(Vec::new()),
+        let new = || Stack {
+            epochs: self.epoch.map(|_| Vec::new()),
             shape: shape.clone(),
-            data: Vec::new(),
-        });
-        if stack.shape != shape {
-            return Err(format!(
-                "tensor {name} is {shape:?} at epoch {epoch} and was {:?} before; expected one shape for all snapshots",
-                stack.shape
-            ));
-        }
-        if let Some(epochs) = &mut stack.epochs {
+            data: self.scratch.keep(),
+        };
+        // One that `finish` says stands in the place of all that `observe` said.
+        let stack = match self.epoch {
+            None => self
+                .findings
+                .tensors
+                .entry(name.clone())
+                .insert_entry(new())
+                .into_mut(),
+            Some(_) => self
+                .findings
+                .tensors
+                .entry(name.clone())
+                .or_insert_with(new),
+        };
+        if let (Some(epoch), Some(epochs)) = (self.epoch, &mut stack.epochs) {
+            if stack.shape != shape {
+                return Err(format!(
+                    "tensor {name} is {shape:?} at epoch {epoch} and was {:?} before; expected one shape for all snapshots",
+                    stack.shape
+                ));
+            }
             if epochs.last() == Some(&epoch) {
                 return Err(format!("tensor {name} came twice at epoch {epoch}"));
             }
             epochs.push(epoch);
         }
-        stack.data.extend(data);
-        Ok(())
+        let bytes: Vec<u8> = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        stack.data.write_all(&bytes).map_err(|error| {
+            // It may have grown by a part of this one.
+            self.findings.tensors.remove(&name);
+            no_room(&error)
+        })
     }
+}
+
+/// Why a finding cannot be kept.
+fn no_room(error: &io::Error) -> String {
+    format!("its findings cannot be kept beside the run: {error}")
 }
 
 impl Sink for Collector {
@@ -224,26 +276,26 @@ fn shown(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
-/// Bytes, roughly: what a bound needs.
-fn size(finding: &Finding) -> usize {
-    let text = |value: &Value| value.to_string().len();
-    match finding {
-        Finding::Scalar { .. } => 16,
-        Finding::Tensor { data, .. } => 4 * data.len(),
-        Finding::Table { rows, .. } => rows.iter().flatten().map(text).sum(),
-        Finding::Figure { figure, .. } => text(figure),
-        Finding::Note(text) => text.len(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Read;
+
     use grokrun_api::Sink;
-    use serde_json::json;
+
+    use super::*;
+
+    fn collector() -> Collector {
+        Collector::new(&Scratch::new(&std::env::temp_dir()))
+    }
+
+    fn read(kept: Kept) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        kept.into_reader().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
 
     fn with(at: Option<u64>, say: impl FnOnce(&mut dyn Sink)) -> Collector {
-        let mut collector = Collector::default();
+        let mut collector = collector();
         collector.at(at);
         say(&mut collector);
         collector
@@ -251,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_series_has_a_value_or_nan_for_every_epoch() {
-        let mut collector = Collector::default();
+        let mut collector = collector();
         for (epoch, name) in [(0, "x"), (100, "y"), (200, "x")] {
             collector.at(Some(epoch));
             let sink: &mut dyn Sink = &mut collector;
@@ -266,18 +318,53 @@ mod tests {
 
     #[test]
     fn tensors_are_stacked_and_keep_their_shape() {
-        let mut collector = Collector::default();
+        let mut collector = collector();
         for epoch in [0, 100] {
             collector.at(Some(epoch));
             let sink: &mut dyn Sink = &mut collector;
             sink.tensor("t", &[2], [epoch as f32, 1.0]);
         }
-        let stack = &collector.findings.tensors["t"];
-        assert_eq!(stack.epochs, Some(vec![0, 100]));
-        assert_eq!(stack.data, [0.0, 1.0, 100.0, 1.0]);
         let sink: &mut dyn Sink = &mut collector;
         sink.tensor("t", &[3], [1.0; 3]);
         assert!(collector.refused().unwrap().contains("[3]"));
+        let stack = collector.into_findings().tensors.remove("t").unwrap();
+        assert_eq!((stack.epochs, stack.shape), (Some(vec![0, 100]), vec![2]));
+        let want = [0f32, 1.0, 100.0, 1.0].map(f32::to_le_bytes);
+        assert_eq!(read(stack.data), want.as_flattened());
+    }
+
+    #[test]
+    fn of_two_with_one_name_the_later_table_figure_or_last_tensor_stays() {
+        let collector = with(None, |s| {
+            for x in [1, 2] {
+                s.table("table", &["a"], vec![vec![json!(x)]]);
+                s.figure("figure", grokrun_api::Figure::new(&format!("{x}")));
+                s.tensor("t", &[1], [x as f32]);
+            }
+        });
+        assert_eq!(collector.refused(), None);
+        let mut found = collector.into_findings();
+        let table = read(found.tables.remove("table").unwrap());
+        assert_eq!(table, b"{\"columns\":[\"a\"],\"rows\":[[2]]}\n");
+        let figure = read(found.figures.remove("figure").unwrap());
+        assert!(
+            String::from_utf8(figure)
+                .unwrap()
+                .contains("\"text\":\"2\"")
+        );
+        let stack = found.tensors.remove("t").unwrap();
+        assert_eq!(stack.epochs, None);
+        assert_eq!(read(stack.data), 2f32.to_le_bytes());
+    }
+
+    #[test]
+    fn what_cannot_be_kept_says_so() {
+        let mut collector = Collector::new(&Scratch::new(std::path::Path::new("/nowhere/at/all")));
+        let sink: &mut dyn Sink = &mut collector;
+        sink.tensor("large", &[100_000], vec![0.0; 100_000]);
+        let why = collector.refused().unwrap_or_default();
+        assert!(why.contains("cannot be kept"), "{why}");
+        assert!(collector.into_findings().tensors.is_empty());
     }
 
     #[test]
@@ -316,7 +403,7 @@ mod tests {
 
     #[test]
     fn endless_output_has_an_end() {
-        let mut collector = Collector::default();
+        let mut collector = collector();
         let sink: &mut dyn Sink = &mut collector;
         (0..2000).for_each(|i| sink.note(format!("note {i}")));
         assert_eq!(collector.findings.notes.len(), MOST_NOTES);

@@ -23,7 +23,7 @@ use crate::shown::Shown;
 const QUEUE: usize = 1;
 
 /// What became of an analysis of a cell.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Outcome {
     /// the analysis
     pub name: String,

@@ -10,10 +10,12 @@ mod desk;
 pub mod loaded;
 mod member;
 mod registry;
+mod scratch;
 mod shown;
 
 pub use collector::{Findings, Series, Stack};
 pub use crew::{Crew, Outcome};
 pub use member::Member;
 pub use registry::{Beside, Found, Origin, Registry, Search};
+pub use scratch::{Kept, KeptReader, Scratch};
 pub use shown::{Permit, Permits, Shown};

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::collector::Collector;
 use crate::crew::Outcome;
 use crate::registry::Found;
+use crate::scratch::Scratch;
 
 /// An analysis that was started on a cell, what it said so far, and whether it can go on.
 pub struct Member {
@@ -24,13 +25,14 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last). If
-    /// it cannot start, it is a member that has failed.
+    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last), and
+    /// what it says waits in `scratch`. If it cannot start, it is a member that has failed.
     pub fn start(
         found: &Found,
         parameters: &Map<String, Value>,
         every: u64,
         task: &Task,
+        scratch: &Scratch,
     ) -> Member {
         let mut member = Member {
             name: found.name().to_owned(),
@@ -38,7 +40,7 @@ impl Member {
             needs: found.needs().iter().copied().collect(),
             every,
             instance: None,
-            collector: Collector::default(),
+            collector: Collector::new(scratch),
             failure: None,
             busy: Duration::ZERO,
         };

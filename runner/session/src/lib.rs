@@ -12,6 +12,7 @@ mod batch;
 mod books;
 mod describe;
 mod error;
+mod history;
 mod live;
 mod material;
 mod preview;

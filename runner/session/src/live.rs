@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use grokrun_engine::{CellInput, EpochRow, ModelState, Pairs};
+use grokrun_host::Scratch;
 use grokrun_spec::{Cell, Plan};
 use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State};
 use grokrun_task::Split;
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
+use crate::history::History;
 use crate::material::Material;
 use crate::status::Status;
 use crate::stop::Holding;
@@ -27,13 +29,11 @@ pub(crate) struct Live<'a> {
     split: Split,
     pairs: Pairs,
     pub(crate) state: ModelState,
-    pub(crate) metrics: Metrics,
+    pub(crate) history: History,
     holding: Holding,
     pub(crate) status: Status,
     /// its place among the cells that analyses follow
     pub(crate) place: usize,
-    /// rows of the history that its analyses were told of
-    told: usize,
 }
 
 impl<'a> Live<'a> {
@@ -77,11 +77,10 @@ impl<'a> Live<'a> {
             split,
             pairs,
             state,
-            metrics,
+            history: History::new(metrics),
             holding,
             status,
             place: 0,
-            told: 0,
         };
         match live.state.epoch {
             0 => live.write_checkpoint()?,
@@ -99,25 +98,21 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Starts the cell's analyses.
-    pub(crate) fn follow(&mut self, analyses: &Analyses<'_>) -> Result<Followed, SessionError> {
-        self.told = self.metrics.len();
+    /// Starts the cell's analyses; what they say waits in `scratch`.
+    pub(crate) fn follow(
+        &self,
+        analyses: &Analyses<'_>,
+        scratch: &Scratch,
+    ) -> Result<Followed, SessionError> {
         let subject = Subject {
             id: self.cell.id.clone(),
             dir: self.dir.clone(),
             train: self.split.train.clone(),
             test: self.split.test.clone(),
             pairs: Arc::new(self.pairs.clone()),
-            history: self.metrics.clone(),
+            history: self.history.clone(),
         };
-        analyses.follow(self.plan, self.cell, &self.size.shape, subject)
-    }
-
-    /// The rows of the history that its analyses were not told of yet.
-    pub(crate) fn untold_rows(&mut self) -> Vec<Row> {
-        let rows = self.metrics.rows().skip(self.told).collect();
-        self.told = self.metrics.len();
-        rows
+        analyses.follow(self.plan, self.cell, &self.size.shape, subject, scratch)
     }
 
     /// Makes sure that the checkpoints before this state are whole: what comes after them would not
@@ -156,14 +151,14 @@ impl<'a> Live<'a> {
         if self.status != Status::Training {
             return;
         }
-        let epoch = self.metrics.len() as u64;
+        let epoch = self.history.read().len() as u64;
         let EpochRow {
             train_loss,
             test_loss,
             train_accuracy,
             test_accuracy,
         } = *row;
-        self.metrics.push(Row {
+        self.history.push(Row {
             epoch,
             train_loss,
             test_loss,
@@ -190,16 +185,17 @@ impl<'a> Live<'a> {
     /// Saves all that is needed to continue from here.
     pub(crate) fn save(&self) -> Result<(), SessionError> {
         tracing::debug!(cell = self.cell.id, epoch = self.state.epoch, "state saved");
+        let metrics = self.history.read();
         Ok(self.dir.write_state(&State {
             epoch: self.state.epoch,
             tensors: weights::state(&self.size.shape, &self.state),
-            metrics: self.metrics.clone(),
+            metrics: &*metrics,
             extra: self.status.to_json(),
         })?)
     }
 
     /// Writes the history where Python finds it.
     pub(crate) fn write_metrics(&self) -> Result<(), SessionError> {
-        Ok(self.dir.write_metrics(&self.metrics)?)
+        Ok(self.dir.write_metrics(&self.history.read())?)
     }
 }

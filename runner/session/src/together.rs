@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use grokrun_engine::{Executor, Program};
+use grokrun_host::Scratch;
 
 use crate::SessionError;
 use crate::analyses::Follower;
@@ -83,7 +84,7 @@ impl Session<'_> {
                 let mut told = summarize(
                     &live.cell.id,
                     live.status,
-                    &live.metrics,
+                    &live.history.read(),
                     Some(seconds),
                     device,
                 );
@@ -136,9 +137,10 @@ impl Session<'_> {
         };
         let shape = self.survey.cells[first.index].shape;
         let permits = self.analyses.check_memory(&shape)?;
+        let scratch = Scratch::new(self.run.path());
         let cells = lives
-            .iter_mut()
-            .map(|live| live.follow(self.analyses))
+            .iter()
+            .map(|live| live.follow(self.analyses, &scratch))
             .collect::<Result<_, _>>()?;
         let follower = Follower::start(cells, shape, permits)?;
         for (place, live) in lives.iter_mut().enumerate() {
@@ -194,7 +196,6 @@ impl Session<'_> {
                     if live.status != Status::Failed && (checkpoint || last) {
                         live.write_checkpoint()?;
                         if let Some(follower) = follower {
-                            follower.rows(live.place, live.untold_rows());
                             follower.checkpoint(live.place, epoch, last);
                         }
                     }
@@ -247,7 +248,7 @@ impl Session<'_> {
 
     fn log_metrics(&self, lives: &[Live<'_>]) {
         for live in lives {
-            if let Some(row) = live.metrics.last() {
+            if let Some(row) = live.history.read().last() {
                 tracing::debug!(
                     cell = live.cell.id,
                     epoch = row.epoch,

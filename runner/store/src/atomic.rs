@@ -22,8 +22,18 @@ const FILE: u32 = 0o666;
 /// # Errors
 /// The disk is full or the folder cannot be written; the old file, if there is one, is untouched.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    replace(path, |file| file.write_all(bytes))
-        .map_err(|error| StoreError::io("cannot write", path, &error))
+    fill(path, |file| file.write_all(bytes))
+}
+
+/// Makes what `fill` writes the content of the file.
+///
+/// # Errors
+/// As [`write()`], or what `fill` says.
+pub(crate) fn fill(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), StoreError> {
+    replace(path, fill).map_err(|error| StoreError::io("cannot write", path, &error))
 }
 
 /// Puts what `fill` writes in the place of the file, once it is on the disk.

@@ -1,5 +1,6 @@
 //! The folder of one cell.
 
+use std::borrow::Borrow;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ impl CellDir {
     pub fn write_split(&self, train: &[i64], test: &[i64]) -> Result<(), StoreError> {
         let part = |name: &'static str, indices| (name.into(), Entry::i64(indices));
         let entries = vec![part("train_indices", train), part("test_indices", test)];
-        tensors::write(&self.path.join("split.safetensors"), &entries)
+        tensors::write(&self.path.join("split.safetensors"), entries)
     }
 
     /// Reads `split.safetensors`: `[train_indices, test_indices]`; `None` if it is not there.
@@ -85,11 +86,7 @@ impl CellDir {
     /// The disk is full or cannot be written.
     pub fn write_metrics(&self, metrics: &Metrics) -> Result<(), StoreError> {
         let path = self.path.join("metrics.parquet");
-        let file = table::history(metrics).map_err(|error| {
-            let message = format!("cannot write {}: {error}", path.display());
-            StoreError::new(ErrorKind::Unstorable, &path, message)
-        })?;
-        atomic::write(&path, &file)
+        atomic::fill(&path, |file| table::history(file, metrics))
     }
 
     /// Whether `config.json`, `split.safetensors` and `metrics.parquet` are there.
@@ -104,7 +101,7 @@ impl CellDir {
     /// # Errors
     /// The disk is full or cannot be written (the earlier state is kept); a tensor's name begins
     /// with `grokrun.` or is used twice, or its shape does not fit its data.
-    pub fn write_state(&self, state: &State) -> Result<(), StoreError> {
+    pub fn write_state(&self, state: &State<impl Borrow<Metrics>>) -> Result<(), StoreError> {
         state.write(&self.state())
     }
 

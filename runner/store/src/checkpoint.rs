@@ -33,13 +33,13 @@ const PACKED: &str = "packed";
 /// The bytes of a plain file, and of how many bytes its numbers are.
 fn image(tensors: &[Tensor], halves: bool) -> Result<(Vec<u8>, usize), String> {
     if !halves {
-        return Ok((tensors::encode(&tensors::entries(tensors), &[])?, 4));
+        return Ok((tensors::encode(tensors::entries(tensors), &[])?, 4));
     }
     let all = || tensors.iter().flat_map(|tensor| &tensor.data);
     if all().any(|x| x.is_finite() && x.abs() >= BEYOND_F16) {
         let why = "float32: a weight is beyond float16's range".to_owned();
         let notes = [("precision", why)];
-        return Ok((tensors::encode(&tensors::entries(tensors), &notes)?, 4));
+        return Ok((tensors::encode(tensors::entries(tensors), &notes)?, 4));
     }
     let rounded: Vec<Vec<f16>> = tensors
         .iter()
@@ -73,7 +73,7 @@ fn image(tensors: &[Tensor], halves: bool) -> Result<(Vec<u8>, usize), String> {
         .zip(&rounded)
         .map(|(tensor, data)| ((&tensor.name).into(), Entry::f16(&tensor.shape, data)))
         .collect();
-    Ok((tensors::encode(&entries, &notes)?, 2))
+    Ok((tensors::encode(entries, &notes)?, 2))
 }
 
 /// Writes a cell's checkpoints, one after the other.

@@ -10,33 +10,42 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::table::{self, Column};
 use crate::tensors::{self, Entry};
-use crate::{CellDir, ErrorKind, StoreError, atomic};
+use crate::{CellDir, StoreError, atomic};
 
 const INDEX: &str = "findings.json";
 
+/// Bytes on their way into a file, of which not all need be in memory.
+pub struct Content {
+    /// how many there are
+    pub length: u64,
+    /// all of them, and no more
+    pub from: Box<dyn Read + Send>,
+}
+
 /// A tensor, or a stack of one for each of some epochs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct FoundTensor {
     /// its name in the file
     pub name: String,
     /// with the number of epochs in front, where there are epochs
     pub shape: Vec<usize>,
-    /// row-major
-    pub data: Vec<f32>,
+    /// row-major, float32, little-endian
+    pub data: Content,
     /// of the first dimension
     pub epochs: Option<Vec<u64>>,
 }
 
 /// The files of an analysis of a cell.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct FindingFiles {
     /// what `findings.json` holds
     pub index: Value,
@@ -47,7 +56,24 @@ pub struct FindingFiles {
     /// of `tensors.safetensors`
     pub tensors: Vec<FoundTensor>,
     /// file name and content of everything else
-    pub json: Vec<(String, Value)>,
+    pub json: Vec<(String, Content)>,
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Content {
+        Content {
+            length: bytes.len() as u64,
+            from: Box::new(Cursor::new(bytes)),
+        }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CellDir {
@@ -57,18 +83,20 @@ impl CellDir {
     /// # Errors
     /// The disk is full or cannot be written; two tensors of one name, or a shape that does not fit
     /// its data.
-    pub fn write_findings(&self, name: &str, files: &FindingFiles) -> Result<(), StoreError> {
+    pub fn write_findings(&self, name: &str, files: FindingFiles) -> Result<(), StoreError> {
         let folder = self.analysis(name);
         clear(&folder)
             .map_err(|error| StoreError::io("cannot empty the folder", &folder, &error))?;
         if !files.series.is_empty() {
-            write_series(&folder.join("series.parquet"), files)?;
+            write_series(&folder.join("series.parquet"), &files)?;
         }
         if !files.tensors.is_empty() {
-            write_tensors(&folder.join("tensors.safetensors"), &files.tensors)?;
+            write_tensors(&folder.join("tensors.safetensors"), files.tensors)?;
         }
-        for (file, content) in &files.json {
-            atomic::write(&folder.join(file), format!("{content}\n").as_bytes())?;
+        for (file, mut content) in files.json {
+            atomic::fill(&folder.join(file), |out| {
+                io::copy(&mut content.from, out).map(|_| ())
+            })?;
         }
         let index = format!("{:#}\n", files.index);
         atomic::write(&folder.join(INDEX), index.as_bytes())
@@ -110,15 +138,10 @@ fn clear(folder: &Path) -> io::Result<()> {
 }
 
 fn write_series(path: &Path, files: &FindingFiles) -> Result<(), StoreError> {
-    let epochs: Vec<i64> = files.epochs.iter().map(|e| e.cast_signed()).collect();
-    let unstorable = |why: String| {
-        let message = format!("cannot write {}: {why}", path.display());
-        StoreError::new(ErrorKind::Unstorable, path, message)
-    };
+    let epochs = &files.epochs;
     if let Some((name, _)) = files.series.iter().find(|(_, v)| v.len() != epochs.len()) {
-        return Err(unstorable(format!(
-            "series {name} is not as long as its epochs"
-        )));
+        let why = format!("series {name} is not as long as its epochs");
+        return Err(tensors::unstorable(path, why));
     }
     let columns: Vec<Column<'_>> = files
         .series
@@ -129,22 +152,24 @@ fn write_series(path: &Path, files: &FindingFiles) -> Result<(), StoreError> {
             repeats: false,
         })
         .collect();
-    let file = table::encode(&epochs, &columns).map_err(|error| unstorable(error.to_string()))?;
-    atomic::write(path, &file)
+    atomic::fill(path, |file| {
+        let epoch = |row: usize| epochs[row].cast_signed();
+        table::write(file, epochs.len(), epoch, &columns)
+    })
 }
 
-fn write_tensors(path: &Path, found: &[FoundTensor]) -> Result<(), StoreError> {
+fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<(), StoreError> {
     let mut entries = Vec::new();
     for tensor in found {
-        let entry = Entry::f32(&tensor.shape, &tensor.data);
-        entries.push((Cow::from(&tensor.name), entry));
         if let Some(epochs) = &tensor.epochs {
             let epochs: Vec<i64> = epochs.iter().map(|e| e.cast_signed()).collect();
             let name = format!("{}.epochs", tensor.name);
             entries.push((Cow::from(name), Entry::i64(&epochs)));
         }
+        let entry = Entry::f32_from(tensor.shape, tensor.data);
+        entries.push((Cow::from(tensor.name), entry));
     }
-    tensors::write(path, &entries)
+    tensors::write(path, entries)
 }
 
 #[cfg(test)]
@@ -161,10 +186,13 @@ mod tests {
             tensors: vec![FoundTensor {
                 name: "norms".to_owned(),
                 shape: vec![2, 1],
-                data: vec![0.5, 1.5],
+                data: [0.5f32, 1.5].map(f32::to_le_bytes).concat().into(),
                 epochs: Some(vec![0, 100]),
             }],
-            json: vec![("norms.figure.json".to_owned(), json!({ "data": [] }))],
+            json: vec![(
+                "norms.figure.json".to_owned(),
+                b"{\"data\":[]}\n".to_vec().into(),
+            )],
         }
     }
 
@@ -173,7 +201,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cell = CellDir::create(folder.path().join("cell")).unwrap();
         assert_eq!(cell.read_findings("sparsity").unwrap(), None);
-        cell.write_findings("sparsity", &files(0.25)).unwrap();
+        cell.write_findings("sparsity", files(0.25)).unwrap();
         let index = cell.read_findings("sparsity").unwrap().unwrap();
         assert_eq!(index["value"], 0.25);
         let path = |file: &str| cell.path().join("analysis/sparsity").join(file);
@@ -184,10 +212,10 @@ mod tests {
             json: Vec::new(),
             ..files(0.75)
         };
-        cell.write_findings("sparsity", &fewer).unwrap();
+        cell.write_findings("sparsity", fewer).unwrap();
         assert!(!path("tensors.safetensors").exists() && !path("norms.figure.json").exists());
         assert_ne!(fs::read(path("series.parquet")).unwrap(), first);
-        cell.write_findings("sparsity", &files(0.25)).unwrap();
+        cell.write_findings("sparsity", files(0.25)).unwrap();
         assert_eq!(fs::read(path("series.parquet")).unwrap(), first);
     }
 
@@ -195,7 +223,7 @@ mod tests {
     fn an_index_that_is_no_json_does_not_count() {
         let folder = tempfile::tempdir().unwrap();
         let cell = CellDir::create(folder.path().join("cell")).unwrap();
-        cell.write_findings("sparsity", &files(0.25)).unwrap();
+        cell.write_findings("sparsity", files(0.25)).unwrap();
         fs::write(cell.path().join("analysis/sparsity/findings.json"), "{").unwrap();
         assert_eq!(cell.read_findings("sparsity").unwrap(), None);
     }

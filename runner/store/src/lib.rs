@@ -46,7 +46,7 @@ mod view;
 pub use cell::CellDir;
 pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
 pub use error::{ErrorKind, StoreError};
-pub use findings::{FindingFiles, FoundTensor};
+pub use findings::{Content, FindingFiles, FoundTensor};
 pub use merge::Merged;
 pub use metrics::{Metrics, Row};
 pub use run::{Access, Claim, RunDir};

@@ -69,7 +69,7 @@ pub(crate) fn pack(
     for (byte, bytes) in residuals.into_iter().enumerate() {
         entries.push((plane(byte).into(), Entry::u8(deflate(bytes))));
     }
-    tensors::encode(&entries, &[])
+    tensors::encode(entries, &[])
 }
 
 /// The epochs that a packed file is predicted from, the latest first: at most two, all before its own.

@@ -3,6 +3,7 @@
 //! Parameters, moments and the history lie in the same file, so they cannot disagree: what is
 //! saved is one moment of the training. `metrics.parquet` is made from it.
 
+use std::borrow::Borrow;
 use std::path::Path;
 
 use serde_json::Value;
@@ -16,20 +17,20 @@ const EPOCH: &str = "grokrun.epoch";
 const EXTRA: &str = "grokrun.extra";
 const METRICS: &str = "grokrun.metrics.";
 
-/// One moment of a cell's training.
+/// One moment of a cell's training. To be written, it may borrow its history.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct State<M = Metrics> {
     /// Steps taken.
     pub epoch: u64,
     /// Parameters and moments, under the caller's names; read back in order of the names.
     pub tensors: Vec<Tensor>,
     /// The history up to here.
-    pub metrics: Metrics,
+    pub metrics: M,
     /// Whatever else the caller needs.
     pub extra: Value,
 }
 
-impl State {
+impl<M: Borrow<Metrics>> State<M> {
     pub(crate) fn write(&self, path: &Path) -> Result<(), StoreError> {
         let unstorable = |why: String| {
             let message = format!("cannot write {}: {why}", path.display());
@@ -41,14 +42,16 @@ impl State {
         let epoch = i64::try_from(self.epoch)
             .map_err(|_| unstorable(format!("epoch {} is too large", self.epoch)))?;
         let mut entries = tensors::entries(&self.tensors);
-        for (name, column) in Metrics::COLUMNS.iter().zip(self.metrics.columns()) {
+        for (name, column) in Metrics::COLUMNS.iter().zip(self.metrics.borrow().columns()) {
             entries.push((format!("{METRICS}{name}").into(), Entry::f64(column)));
         }
         entries.push((EPOCH.into(), Entry::i64(&[epoch])));
         entries.push((EXTRA.into(), Entry::u8(self.extra.to_string().into_bytes())));
-        tensors::write(path, &entries)
+        tensors::write(path, entries)
     }
+}
 
+impl State {
     /// The state in a file; the error says in what it is not one.
     pub(crate) fn decode(contents: &Contents) -> Result<State, String> {
         let file = contents.parse()?;

@@ -4,11 +4,12 @@
 //! they are stored plain; accuracies do, and get a dictionary; epochs are differences. The bytes
 //! depend on the history alone: no time, no version.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding, Repetition, Type as Physical};
 use parquet::data_type::{DataType, DoubleType, Int64Type};
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
@@ -27,12 +28,11 @@ pub(crate) struct Column<'a> {
     pub(crate) repeats: bool,
 }
 
-/// The bytes of `metrics.parquet`.
+/// Writes `metrics.parquet`.
 ///
 /// # Errors
-/// As [`encode`].
-pub(crate) fn history(metrics: &Metrics) -> Result<Vec<u8>> {
-    let epochs: Vec<i64> = (0..metrics.len() as i64).collect();
+/// As [`write`].
+pub(crate) fn history(out: impl Write + Send, metrics: &Metrics) -> io::Result<()> {
     let columns: Vec<Column<'_>> = Metrics::COLUMNS
         .iter()
         .zip(metrics.columns())
@@ -42,29 +42,51 @@ pub(crate) fn history(metrics: &Metrics) -> Result<Vec<u8>> {
             repeats: name.ends_with("accuracy"),
         })
         .collect();
-    encode(&epochs, &columns)
+    write(out, metrics.len(), |epoch| epoch as i64, &columns)
 }
 
-/// A file with a column `epoch` and columns of doubles.
+/// Writes a file with a column `epoch`, of so many rows, and columns of doubles.
 ///
 /// # Errors
-/// The library's, none of which memory as the target can cause.
-pub(crate) fn encode(epochs: &[i64], columns: &[Column<'_>]) -> Result<Vec<u8>> {
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema(columns)?, properties(columns))?;
-    for start in (0..epochs.len()).step_by(GROUP) {
-        let rows = start..epochs.len().min(start + GROUP);
+/// The system's, or the library's, none of which these columns can cause.
+pub(crate) fn write(
+    out: impl Write + Send,
+    rows: usize,
+    epoch: impl Fn(usize) -> i64,
+    columns: &[Column<'_>],
+) -> io::Result<()> {
+    write_groups(out, rows, epoch, columns).map_err(|error| match error {
+        ParquetError::External(error) => match error.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(error) => io::Error::other(error),
+        },
+        error => io::Error::other(error),
+    })
+}
+
+/// A group of rows after the other, so that no more than one is in memory twice.
+fn write_groups(
+    out: impl Write + Send,
+    rows: usize,
+    epoch: impl Fn(usize) -> i64,
+    columns: &[Column<'_>],
+) -> Result<()> {
+    let mut writer = SerializedFileWriter::new(out, schema(columns)?, properties(columns))?;
+    for start in (0..rows).step_by(GROUP) {
+        let rows = start..rows.min(start + GROUP);
+        let epochs: Vec<i64> = rows.clone().map(&epoch).collect();
         let mut group = writer.next_row_group()?;
-        column::<Int64Type>(&mut group, &epochs[rows.clone()])?;
+        column::<Int64Type>(&mut group, &epochs)?;
         for of in columns {
             column::<DoubleType>(&mut group, &of.values[rows.clone()])?;
         }
         group.close()?;
     }
-    writer.into_inner()
+    writer.into_inner().map(|_| ())
 }
 
 fn column<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    group: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
     values: &[T::T],
 ) -> Result<()> {
     if let Some(mut column) = group.next_column()? {
@@ -116,6 +138,12 @@ mod tests {
     use super::*;
     use crate::metrics::tests::history as made_up;
 
+    fn of(metrics: &Metrics) -> Vec<u8> {
+        let mut file = Vec::new();
+        history(&mut file, metrics).unwrap();
+        file
+    }
+
     /// Reads a column over all row groups with the library's own reader.
     fn read<T: DataType>(file: &[u8], name: &str) -> Vec<T::T> {
         let reader = SerializedFileReader::new(bytes(file)).unwrap();
@@ -160,7 +188,7 @@ mod tests {
                 train_accuracy: odd[2],
                 test_accuracy: odd[3],
             });
-            let file = history(&metrics).unwrap();
+            let file = of(&metrics);
             assert_eq!(
                 read::<Int64Type>(&file, "epoch"),
                 Vec::from_iter(0..=epochs as i64)
@@ -177,16 +205,28 @@ mod tests {
 
     #[test]
     fn no_epochs_are_a_table_without_rows() {
-        let file = history(&Metrics::default()).unwrap();
+        let file = of(&Metrics::default());
         assert!(read::<Int64Type>(&file, "epoch").is_empty());
     }
 
     #[test]
+    fn a_disk_that_is_full_is_told_as_such() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = history(Full, &made_up(2000)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
     fn the_same_history_gives_the_same_bytes() {
-        let (one, two) = (
-            history(&made_up(2000)).unwrap(),
-            history(&made_up(2000)).unwrap(),
-        );
+        let (one, two) = (of(&made_up(2000)), of(&made_up(2000)));
         assert!(one == two);
         let fields = SerializedFileReader::new(bytes(&one)).unwrap();
         assert_eq!(

@@ -2,24 +2,22 @@
 //!
 //! The header's metadata begins with the key `blake3`: the BLAKE3 digest, in hexadecimal, of the file
 //! with those 64 characters written as zeros. So names, shapes and padding are covered like the
-//! numbers, and other programs read the file as any safetensors file. Further keys are put in behind
-//! it here, because the library writes several in random order. Tensors lie in the library's order,
-//! by type and then by name; the same tensors give the same bytes.
+//! numbers, and other programs read the file as any safetensors file. Tensors lie in the library's
+//! order, by type and then by name; the same tensors give the same bytes.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::fmt::Display;
+mod encode;
+
 use std::fs;
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
 use half::f16;
-use safetensors::tensor::{TensorView, View};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::{ErrorKind, StoreError, atomic};
+pub(crate) use encode::{Entries, Entry, encode, entries, unstorable, write};
 
 /// A named array of numbers in row-major order; `data` is as long as the product of `shape`.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,143 +39,6 @@ const LENGTH: usize = 8;
 const LONGEST_HEADER: u64 = 100_000_000;
 const DIGEST: Range<usize> =
     LENGTH + BEFORE_DIGEST.len()..LENGTH + BEFORE_DIGEST.len() + 2 * blake3::OUT_LEN;
-
-/// An array on its way into a file.
-pub(crate) struct Entry<'a> {
-    dtype: Dtype,
-    shape: Cow<'a, [usize]>,
-    bytes: Vec<u8>,
-}
-
-impl<'a> Entry<'a> {
-    pub(crate) fn f32(shape: &'a [usize], data: &[f32]) -> Self {
-        Entry {
-            dtype: Dtype::F32,
-            shape: shape.into(),
-            bytes: bytes(data, f32::to_le_bytes),
-        }
-    }
-
-    /// Numbers of half the width, rounded by the caller.
-    pub(crate) fn f16(shape: &'a [usize], data: &[f16]) -> Self {
-        Entry {
-            dtype: Dtype::F16,
-            shape: shape.into(),
-            bytes: bytes(data, f16::to_le_bytes),
-        }
-    }
-
-    /// A vector of float64.
-    pub(crate) fn f64(data: &[f64]) -> Self {
-        let shape = vec![data.len()].into();
-        Entry {
-            dtype: Dtype::F64,
-            shape,
-            bytes: bytes(data, f64::to_le_bytes),
-        }
-    }
-
-    /// A vector of int64.
-    pub(crate) fn i64(data: &[i64]) -> Self {
-        let shape = vec![data.len()].into();
-        Entry {
-            dtype: Dtype::I64,
-            shape,
-            bytes: bytes(data, i64::to_le_bytes),
-        }
-    }
-
-    /// A vector of bytes.
-    pub(crate) fn u8(data: Vec<u8>) -> Self {
-        Entry {
-            dtype: Dtype::U8,
-            shape: vec![data.len()].into(),
-            bytes: data,
-        }
-    }
-}
-
-fn bytes<T: Copy, const N: usize>(data: &[T], of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
-    let mut bytes = vec![0; N * data.len()];
-    for (bytes, &x) in bytes.chunks_exact_mut(N).zip(data) {
-        bytes.copy_from_slice(&of(x));
-    }
-    bytes
-}
-
-impl View for &Entry<'_> {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-/// Entries of a file, by name.
-pub(crate) type Entries<'a> = Vec<(Cow<'a, str>, Entry<'a>)>;
-
-/// The entries for `tensors`.
-pub(crate) fn entries(tensors: &[Tensor]) -> Entries<'_> {
-    tensors
-        .iter()
-        .map(|t| (Cow::from(&t.name), Entry::f32(&t.shape, &t.data)))
-        .collect()
-}
-
-/// Writes a tensor file, whole or not at all.
-///
-/// # Errors
-/// Two entries of one name, a shape that does not fit its data, or the disk.
-pub(crate) fn write(path: &Path, entries: &Entries<'_>) -> Result<(), StoreError> {
-    let file = encode(entries, &[]).map_err(|why| unstorable(path, why))?;
-    atomic::write(path, &file)
-}
-
-/// The error for entries that [`encode`] refuses.
-pub(crate) fn unstorable(path: &Path, why: impl Display) -> StoreError {
-    let message = format!("cannot write {}: {why}", path.display());
-    StoreError::new(ErrorKind::Unstorable, path, message)
-}
-
-/// The bytes of the file with these entries, and with notes in its metadata.
-pub(crate) fn encode(entries: &Entries<'_>, notes: &[(&str, String)]) -> Result<Vec<u8>, String> {
-    let mut names = HashSet::new();
-    if let Some((name, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
-        return Err(format!("two tensors are named {name}"));
-    }
-    let zeros = "0".repeat(2 * blake3::OUT_LEN);
-    let metadata = HashMap::from([(KEY.to_owned(), zeros)]);
-    let entries = entries.iter().map(|(name, entry)| (name, entry));
-    let mut file = safetensors::serialize(entries, Some(metadata)).map_err(|e| e.to_string())?;
-    if !notes.is_empty() {
-        file = annotate(&file, notes);
-    }
-    let digest = blake3::hash(&file).to_hex();
-    file[DIGEST].copy_from_slice(digest.as_bytes());
-    Ok(file)
-}
-
-/// The file with notes behind the digest. What is in the header counts from its end, so that nothing
-/// else changes but its length.
-fn annotate(file: &[u8], notes: &[(&str, String)]) -> Vec<u8> {
-    let data = data_start(file);
-    let (before, after) = file[LENGTH..data].split_at(DIGEST.end + 1 - LENGTH);
-    let mut header = before.to_vec();
-    for (key, text) in notes {
-        header.extend(format!(",{}:{}", json!(key), json!(text)).bytes());
-    }
-    header.extend(after.trim_ascii_end());
-    header.resize(header.len().next_multiple_of(LENGTH), b' ');
-    let length = (header.len() as u64).to_le_bytes();
-    [&length[..], &header, &file[data..]].concat()
-}
 
 /// Where the numbers begin in a file that was encoded here.
 fn data_start(file: &[u8]) -> usize {

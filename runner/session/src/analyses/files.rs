@@ -1,8 +1,10 @@
 //! Findings as the store keeps them, and how to tell whether they are still good.
 
-use grokrun_host::{Findings, Found, Outcome};
+use std::collections::BTreeMap;
+
+use grokrun_host::{Findings, Found, Kept, Outcome};
 use grokrun_spec::AnalysisRequest;
-use grokrun_store::{FindingFiles, FoundTensor};
+use grokrun_store::{Content, FindingFiles, FoundTensor};
 use serde_json::{Map, Value, json};
 
 /// What makes findings those of this request: other values give other findings.
@@ -44,13 +46,10 @@ pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
     index.insert("tables".to_owned(), names(tables.keys().collect()));
     index.insert("figures".to_owned(), names(figures.keys().collect()));
 
-    let tables = tables.into_iter().map(|(name, (columns, rows))| {
-        let content = json!({ "columns": columns, "rows": rows });
-        (format!("{name}.table.json"), content)
-    });
-    let figures = figures
-        .into_iter()
-        .map(|(name, figure)| (format!("{name}.figure.json"), figure));
+    let named = |kind: &str, kept: BTreeMap<String, Kept>| {
+        let file = |(name, kept)| (format!("{name}.{kind}.json"), content(kept));
+        kept.into_iter().map(file).collect::<Vec<_>>()
+    };
     FindingFiles {
         index: Value::Object(index),
         epochs: series.epochs,
@@ -62,11 +61,23 @@ pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
                 FoundTensor {
                     name,
                     shape: count.into_iter().chain(stack.shape).collect(),
-                    data: stack.data,
+                    data: content(stack.data),
                     epochs: stack.epochs,
                 }
             })
             .collect(),
-        json: tables.chain(figures).collect(),
+        json: {
+            let mut json = named("table", tables);
+            json.extend(named("figure", figures));
+            json
+        },
+    }
+}
+
+/// What is kept, as the store takes it.
+fn content(kept: Kept) -> Content {
+    Content {
+        length: kept.len(),
+        from: Box::new(kept.into_reader()),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use grokrun_engine::{GridPass, Shape};
 use grokrun_host::{Crew, Member, Permits, Shown};
-use grokrun_store::{CheckpointReader, Row};
+use grokrun_store::CheckpointReader;
 use serde_json::Value;
 
 use super::{Subject, files, snapshot};
@@ -85,15 +85,13 @@ impl Followed {
                 "analysis ends"
             );
             let files = files::of(identity, outcome);
-            self.subject.dir.write_findings(&name, &files)?;
+            self.subject.dir.write_findings(&name, files)?;
         }
         Ok(())
     }
 }
 
 enum Message {
-    /// the next rows of a cell's history
-    Rows(usize, Vec<Row>),
     /// a checkpoint is on disk
     Checkpoint { cell: usize, epoch: u64, last: bool },
     /// a cell is done
@@ -133,11 +131,6 @@ impl Follower {
             stop,
             thread,
         })
-    }
-
-    /// Tells of the next rows of a cell's history.
-    pub(crate) fn rows(&self, cell: usize, rows: Vec<Row>) {
-        self.send(Message::Rows(cell, rows));
     }
 
     /// Tells of a checkpoint that is on disk.
@@ -193,10 +186,6 @@ fn follow(
             return Ok(());
         }
         match message {
-            Message::Rows(cell, rows) => {
-                rows.into_iter()
-                    .for_each(|row| cells[cell].subject.history.push(row));
-            }
             Message::Checkpoint { cell, epoch, last } => {
                 cells[cell].look(epoch, last, pass, permits)?;
             }

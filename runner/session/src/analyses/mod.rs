@@ -13,15 +13,16 @@ mod task;
 use std::sync::Arc;
 
 use grokrun_engine::{Pairs, Shape, available_memory};
-use grokrun_host::{Found, Member, Permits, Registry};
+use grokrun_host::{Found, Member, Permits, Registry, Scratch};
 use grokrun_spec::{AnalysisRequest, Cell, Plan};
-use grokrun_store::{CellDir, Metrics, RunDir};
+use grokrun_store::{CellDir, RunDir};
 use serde_json::Value;
 
 pub(crate) use follower::{Followed, Follower};
 pub use stored::Stored;
 
 use crate::SessionError;
+use crate::history::History;
 
 /// Snapshots that may be in memory at a time, over all cells: while the slowest analysis looks at one,
 /// the next is made and waits for it.
@@ -125,13 +126,14 @@ impl<'a> Analyses<'a> {
         Ok(failed)
     }
 
-    /// Starts them on a cell.
+    /// Starts them on a cell; what they say waits in `scratch`.
     pub(crate) fn follow(
         &self,
         plan: &Plan,
         cell: &Cell,
         shape: &Shape,
         subject: Subject,
+        scratch: &Scratch,
     ) -> Result<Followed, SessionError> {
         let task = task::of(plan, cell, shape, &subject)?;
         let parameters = self
@@ -142,7 +144,9 @@ impl<'a> Analyses<'a> {
         let members = self
             .asked
             .iter()
-            .map(|(found, request)| Member::start(found, &request.parameters, request.every, &task))
+            .map(|(found, request)| {
+                Member::start(found, &request.parameters, request.every, &task, scratch)
+            })
             .collect();
         Followed::new(*shape, subject, members, parameters)
     }
@@ -155,6 +159,6 @@ pub(crate) struct Subject {
     pub(crate) train: Vec<u32>,
     pub(crate) test: Vec<u32>,
     pub(crate) pairs: Arc<Pairs>,
-    /// of the epochs so far
-    pub(crate) history: Metrics,
+    /// of the epochs so far, and of those that were trained since
+    pub(crate) history: History,
 }

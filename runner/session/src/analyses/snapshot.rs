@@ -6,14 +6,15 @@ use grokrun_engine::{GridPass, Pairs, Parameter, Shape, Wanted, train_gradient};
 use grokrun_store::{Metrics, Tensor};
 
 use crate::SessionError;
+use crate::history::History;
 use crate::weights;
 
-/// The snapshot of a checkpoint; `history` is that of the epochs before it.
+/// The snapshot of a checkpoint; of `history` it shows the epochs before it.
 pub(crate) fn make(
     epoch: u64,
     needs: Needs,
     checkpoint: &[Tensor],
-    history: &Metrics,
+    history: &History,
     pairs: &Pairs,
     (shape, pass): (&Shape, &mut GridPass),
 ) -> Result<SnapshotData, SessionError> {
@@ -41,6 +42,7 @@ pub(crate) fn make(
         );
     }
     if needs.has(Need::History) {
+        let history = history.read();
         let rows = history.len().min(epoch as usize);
         for (name, column) in Metrics::COLUMNS.iter().zip(history.columns()) {
             let numbers = Numbers::F64(column[..rows].to_vec());

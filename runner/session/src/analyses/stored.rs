@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use grokrun_host::Scratch;
 use grokrun_spec::Plan;
 use grokrun_store::{CellDir, RunDir, State};
 
 use super::{Analyses, Follower, Subject};
 use crate::SessionError;
+use crate::history::History;
 use crate::material::Material;
 use crate::status::Status;
 use crate::survey::Survey;
@@ -73,11 +75,12 @@ impl Stored<'_> {
             train: split.train,
             test: split.test,
             pairs: Arc::new(pairs),
-            history: saved.map(|state| state.metrics).unwrap_or_default(),
+            history: History::new(saved.map(|state| state.metrics).unwrap_or_default()),
         };
+        let scratch = Scratch::new(self.run.path());
         let followed = self
             .analyses
-            .follow(self.plan, cell, &size.shape, subject)?;
+            .follow(self.plan, cell, &size.shape, subject, &scratch)?;
         let follower = Follower::start(vec![followed], size.shape, permits)?;
         for (i, epoch) in checkpoints.iter().enumerate() {
             let last = complete && i + 1 == checkpoints.len();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use grokrun_api::{Model, Needs, Task};
 use grokrun_engine::{GridPass, InitScheme, Pairs, Sample, Shape, initial_parameters};
-use grokrun_host::{Crew, Found, Member, Permits, Shown};
+use grokrun_host::{Crew, Found, Member, Permits, Scratch, Shown};
 use grokrun_spec::{AnalysisRequest, Plan};
 use grokrun_store::{Metrics, Row, Tensor};
 use grokrun_task::{Dataset, Operation};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::Clock;
 use crate::SessionError;
 use crate::analyses::{Analyses, snapshot};
+use crate::history::History;
 use crate::{survey, weights};
 
 /// The moduli and the numbers of neurons of the models that are looked at: small, larger, wider.
@@ -86,7 +87,7 @@ struct Subject {
     task: Task,
     pairs: Pairs,
     checkpoint: Vec<Tensor>,
-    history: Metrics,
+    history: History,
     pass: GridPass,
 }
 
@@ -231,7 +232,7 @@ impl Subject {
             },
             pairs,
             checkpoint: weights::checkpoint(&shape, &weights_now),
-            history,
+            history: History::new(history),
             pass: GridPass::new(shape)?,
             shape,
         })
@@ -294,8 +295,9 @@ impl Subject {
             .map(|epoch| self.shown(epoch, needs))
             .collect::<Result<Vec<_>, _>>()?;
         let cannot = |error| SessionError::Failed(format!("a thread cannot be started: {error}"));
+        let scratch = Scratch::new(&std::env::temp_dir());
         let clock = Clock::start();
-        let member = Member::start(found, &request.parameters, 1, &self.task);
+        let member = Member::start(found, &request.parameters, 1, &self.task, &scratch);
         let mut crew = Crew::start(vec![member]).map_err(cannot)?;
         for (i, snapshot) in snapshots.iter().enumerate() {
             crew.show(snapshot, i + 1 == snapshots.len());

@@ -95,7 +95,7 @@ fn each_way_gives_the_weights_back_in_any_order() {
 fn the_default_is_the_plain_file() {
     let (_folder, cell) = cell();
     write(&cell, Keeping::default(), 0..1);
-    let plain = tensors::encode(&tensors::entries(&weights(0)), &[]).unwrap();
+    let plain = tensors::encode(tensors::entries(&weights(0)), &[]).unwrap();
     assert!(files(&cell) == [("00000000.safetensors".to_owned(), plain)]);
 }
 

@@ -23,14 +23,14 @@ fn floats(n: usize, t: f32) -> Vec<f32> {
 fn file(n: usize, t: f32) -> Contents {
     let (shape, data) = ([n], floats(n, t));
     let entries: Entries<'_> = vec![("w".into(), Entry::f32(&shape, &data))];
-    check(encode(&entries, &[]).unwrap()).unwrap()
+    check(encode(entries, &[]).unwrap()).unwrap()
 }
 
 fn halves(n: usize, t: f32) -> Contents {
     let shape = [n];
     let data: Vec<half::f16> = floats(n, t).into_iter().map(half::f16::from_f32).collect();
     let entries: Entries<'_> = vec![("w".into(), Entry::f16(&shape, &data))];
-    check(encode(&entries, &[("precision", "f16".to_owned())]).unwrap()).unwrap()
+    check(encode(entries, &[("precision", "f16".to_owned())]).unwrap()).unwrap()
 }
 
 /// Through the bytes of a file and back.
@@ -123,7 +123,7 @@ fn nonsense_with_a_right_digest_is_an_error() {
     let image = file(3, 0.0);
     let seal = |parts: Vec<(&'static str, Entry<'static>)>| {
         let entries: Entries<'_> = parts.into_iter().map(|(n, e)| (n.into(), e)).collect();
-        check(encode(&entries, &[]).unwrap()).unwrap()
+        check(encode(entries, &[]).unwrap()).unwrap()
     };
     let planes =
         || ["plane.0", "plane.1", "plane.2", "plane.3"].map(|n| (n, Entry::u8(vec![0; 3])));

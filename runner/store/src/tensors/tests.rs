@@ -1,4 +1,5 @@
 use super::*;
+use crate::Content;
 
 fn tensor(name: &str, shape: &[usize]) -> Tensor {
     let n = shape.iter().product::<usize>();
@@ -19,14 +20,14 @@ fn model() -> Vec<Tensor> {
 }
 
 fn encoded() -> Vec<u8> {
-    encode(&entries(&model()), &[]).unwrap()
+    encode(entries(&model()), &[]).unwrap()
 }
 
 #[test]
 fn tensors_come_back_by_name_bit_for_bit() {
     let mut want = model();
     want[0].data[..3].copy_from_slice(&[f32::NAN, f32::NEG_INFINITY, -0.0]);
-    let contents = check(encode(&entries(&want), &[]).unwrap()).unwrap_or_else(|e| panic!("{e}"));
+    let contents = check(encode(entries(&want), &[]).unwrap()).unwrap_or_else(|e| panic!("{e}"));
     let got = contents
         .parse()
         .unwrap_or_else(|e| panic!("{e}"))
@@ -48,7 +49,61 @@ fn any_order_and_any_time_give_the_same_bytes() {
     let mut turned = model();
     turned.reverse();
     let first = encoded();
-    assert!((0..20).all(|_| encode(&entries(&turned), &[]).unwrap() == first));
+    assert!((0..20).all(|_| encode(entries(&turned), &[]).unwrap() == first));
+}
+
+/// The order, the offsets and the padding are the library's own.
+#[test]
+fn a_file_is_laid_out_as_the_library_does_it() {
+    let model = model();
+    let bytes = |t: &Tensor| {
+        t.data
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let data: Vec<Vec<u8>> = model.iter().map(bytes).collect();
+    let epochs = [7i64, 8].map(i64::to_le_bytes).concat();
+    let view = |dtype, shape: &[usize], data| TensorView::new(dtype, shape.to_vec(), data).unwrap();
+    let mut views: Vec<_> = model
+        .iter()
+        .zip(&data)
+        .map(|(t, data)| (t.name.as_str(), view(Dtype::F32, &t.shape, data)))
+        .collect();
+    views.push(("epochs", view(Dtype::I64, &[2], &epochs)));
+    let metadata = [(KEY.to_owned(), "0".repeat(64))].into();
+    let want = safetensors::serialize(views, Some(metadata)).unwrap();
+
+    let mut ours = entries(&model);
+    ours.push(("epochs".into(), Entry::i64(&[7, 8])));
+    let mut ours = encode(ours, &[]).unwrap();
+    ours[DIGEST].fill(b'0');
+    assert!(ours == want);
+}
+
+#[test]
+fn numbers_from_elsewhere_give_the_file_that_those_in_memory_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.safetensors");
+    // More than a block, and not a whole number of them.
+    let large = tensor("large", &[3, 12_345]);
+    let from = |length: usize, bytes: usize| {
+        let all: Vec<u8> = large.data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let content = Content {
+            length: length as u64,
+            from: Box::new(io::Cursor::new(all).chain(&[1; 9][..]).take(bytes as u64)),
+        };
+        vec![("large".into(), Entry::f32_from(vec![3, 12_345], content))]
+    };
+    let length = 4 * large.data.len();
+    write(&path, from(length, length)).unwrap();
+    let want = encode(entries(std::slice::from_ref(&large)), &[]).unwrap();
+    assert!(fs::read(&path).unwrap() == want);
+
+    for (said, there) in [(length, length - 1), (length, length + 1), (8, 8)] {
+        assert!(write(&path, from(said, there)).is_err(), "{said} {there}");
+        assert!(fs::read(&path).unwrap() == want, "the old file stays");
+    }
 }
 
 #[test]
@@ -98,7 +153,7 @@ fn nonsense_under_a_right_digest_is_an_error() {
 fn a_name_used_twice_or_a_wrong_shape_is_told() {
     let twice = [tensor("W", &[1]), tensor("W", &[2])];
     assert!(
-        encode(&entries(&twice), &[])
+        encode(entries(&twice), &[])
             .unwrap_err()
             .contains("two tensors are named W")
     );
@@ -106,12 +161,12 @@ fn a_name_used_twice_or_a_wrong_shape_is_told() {
         shape: vec![2, 2],
         ..tensor("W", &[3])
     }];
-    assert!(encode(&entries(&wrong), &[]).is_err());
+    assert!(encode(entries(&wrong), &[]).is_err());
 }
 
 #[test]
 fn another_type_is_told() {
-    let file = encode(&vec![("x".into(), Entry::i64(&[1, 2]))], &[]).unwrap();
+    let file = encode(vec![("x".into(), Entry::i64(&[1, 2]))], &[]).unwrap();
     let contents = check(file).unwrap_or_else(|e| panic!("{e}"));
     let parsed = contents.parse().unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(parsed.i64("x").unwrap(), [1, 2]);
@@ -123,7 +178,7 @@ fn another_type_is_told() {
 #[test]
 fn notes_stand_in_the_metadata_and_under_the_digest() {
     let notes = [("precision", "f16".to_owned()), ("a \"b\"", "ü".to_owned())];
-    let file = encode(&entries(&model()), &notes).unwrap();
+    let file = encode(entries(&model()), &notes).unwrap();
     let (_, header) = SafeTensors::read_metadata(&file).unwrap();
     let metadata = header.metadata().clone().unwrap();
     assert_eq!(metadata.len(), 3);
