@@ -81,7 +81,6 @@ fn logits(checkpoint: &Path, shape: Shape) -> Vec<f32> {
         ..Wanted::default()
     };
     GridPass::new(shape)
-        .unwrap()
         .run(&parameters, wanted)
         .unwrap()
         .logits

@@ -2,6 +2,7 @@
 
 use grokrun_basis::{Basis, Row};
 use grokrun_measures::product;
+use rayon::prelude::*;
 
 /// Columns that are transformed together, so that what lies between the two products stays in the
 /// cache.
@@ -14,29 +15,48 @@ const COLUMNS: usize = 64;
 pub(crate) fn mean_squared(basis: &Basis, matrix: &[f32], table: &[f32]) -> Vec<f64> {
     let p = basis.modulus();
     let width = table.len() / (p * p).max(1);
-    let mut sums = vec![0.0f64; p * p];
-    let mut part = Vec::with_capacity(p * p * COLUMNS);
-    for from in (0..width).step_by(COLUMNS) {
+    let starts: Vec<usize> = (0..width).step_by(COLUMNS).collect();
+    let parts = starts.par_iter().map(|from| {
         let columns = COLUMNS.min(width - from);
-        part.clear();
+        let mut part = Vec::with_capacity(p * p * columns);
         for row in table.chunks_exact(width) {
-            part.extend_from_slice(&row[from..from + columns]);
+            part.extend_from_slice(&row[*from..from + columns]);
         }
         let along_a = product(matrix, &part, p);
+        let mut sums = vec![0.0; p * p];
         let slabs = along_a.chunks_exact(p * columns);
         for (slab, sums) in slabs.zip(sums.chunks_exact_mut(p)) {
             let coefficients = product(matrix, slab, p);
             for (row, sum) in coefficients.chunks_exact(columns).zip(sums) {
-                // 64 squares of one size lose nothing in f32.
-                *sum += f64::from(row.iter().map(|x| x * x).sum::<f32>());
+                *sum = squares(row);
             }
         }
+        sums
+    });
+    let mut sums = vec![0.0f64; p * p];
+    for part in parts.collect::<Vec<_>>() {
+        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
     }
     let count = width.max(1) as f64;
     sums.iter_mut().for_each(|sum| *sum /= count);
     // f32's rounding of a constant, 6e-8 of it, in each of p² terms.
     centre(basis, &mut sums, 1e-9, |square| square);
     sums
+}
+
+/// Σ x², as vectors: a sum in one order would wait for each of its numbers.
+fn squares(row: &[f32]) -> f64 {
+    let (vectors, rest) = row.as_chunks::<16>();
+    let mut lanes = [0.0f32; 16];
+    for vector in vectors {
+        lanes
+            .iter_mut()
+            .zip(vector)
+            .for_each(|(sum, x)| *sum += x * x);
+    }
+    // 64 squares of one size lose nothing in f32.
+    let rest: f32 = rest.iter().map(|x| x * x).sum();
+    lanes.iter().map(|x| f64::from(*x)).sum::<f64>() + f64::from(rest)
 }
 
 /// Coefficients of each column of a table `(p², width)`, `(p, p)` each, without the constant term.

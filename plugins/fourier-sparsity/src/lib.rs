@@ -24,7 +24,7 @@ mod figures;
 use figures::Past;
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisKind, Energies, LabelBasis, gaussian};
-use grokrun_measures::{KeyRule, Spectrum, by_class, check_basis, embedding};
+use grokrun_measures::{KeyRule, Spectrum, by_class, check_basis, embedding, neuron_logit_map};
 
 /// The parameters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -101,7 +101,7 @@ impl Analysis for FourierSparsity {
         let w_e = snapshot.weight("embed.W_E")?;
         let w_u = snapshot.weight("unembed.W_U")?;
         let tokens = embedding(w_e, p);
-        let w_l = by_class(&snapshot.neuron_logit_map()?, p);
+        let w_l = by_class(&neuron_logit_map(snapshot, p)?, p);
         let spectra = [
             ("W_E", Spectrum::of(basis, tokens)),
             ("W_U", Spectrum::of(basis, &by_class(w_u.data(), p))),

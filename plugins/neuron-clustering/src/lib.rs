@@ -21,7 +21,7 @@ use clusters::Clusters;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
-use grokrun_measures::{Rows, check_basis};
+use grokrun_measures::{Rows, check_basis, neuron_logit_map};
 use losses::{Model, losses};
 
 /// The parameters.
@@ -152,7 +152,7 @@ impl Analysis for NeuronClustering {
         }
         let losses = match self.config.losses {
             true => {
-                let w_l = snapshot.neuron_logit_map()?;
+                let w_l = neuron_logit_map(snapshot, p)?;
                 let model = Model {
                     post: post.data(),
                     w_l: &w_l,

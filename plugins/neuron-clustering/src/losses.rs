@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use grokrun_basis::{Space, vectorized};
 use grokrun_measures::{Rows, Shift, product};
+use rayon::prelude::*;
 
 use crate::clusters::Clusters;
 
@@ -49,28 +50,30 @@ pub(crate) fn losses(
     let original = model.rows.take(model.logits, model.p);
     let rows = model.rows.renumbered();
     let mut sum = unfiltered(space, &clusters.rest, model);
-    let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
-    for (k, members) in &clusters.members {
-        let part = Part::new(space, *k, members, model);
-        part.add_to(&mut sum);
-        if members.len() >= smallest {
-            parts.insert(*k, part);
-        }
-    }
+    let members: Vec<(&usize, &Vec<usize>)> = clusters.members.iter().collect();
+    let of = |(k, members): &(&usize, &Vec<usize>)| Part::new(space, **k, members, model);
+    let parts: Vec<Part> = members.par_iter().map(of).collect();
+    sum.par_chunks_mut(PAIRS * model.p.max(1))
+        .enumerate()
+        .for_each(|(i, rows)| parts.iter().for_each(|part| part.add_to(i * PAIRS, rows)));
     let shift = Shift::between(&rows, &sum, &original);
     let p = model.p;
-    let without = parts.iter().map(|(k, part)| {
-        // What every pair loses in the mean comes back with the correction.
-        let mean = part.mean().into_iter().zip(shift.by_class());
-        let shift = Shift::of(mean.map(|(part, shift)| shift + part).collect());
-        let fill = |at: usize, row: &mut [f32]| {
-            row.copy_from_slice(&sum[at * p..(at + 1) * p]);
-            part.take_from(at, row);
-        };
-        (*k, rows.score_by(fill, &shift).loss)
-    });
+    let ablated = members.par_iter().zip(&parts);
+    let ablated = ablated.filter(|((_, members), _)| members.len() >= smallest);
+    let without: Vec<(usize, f64)> = ablated
+        .map(|((k, _), part)| {
+            // What every pair loses in the mean comes back with the correction.
+            let mean = part.mean().into_iter().zip(shift.by_class());
+            let shift = Shift::of(mean.map(|(part, shift)| shift + part).collect());
+            let fill = |at: usize, row: &mut [f32]| {
+                row.copy_from_slice(&sum[at * p..(at + 1) * p]);
+                part.take_from(at, row);
+            };
+            (**k, rows.score_by(fill, &shift).loss)
+        })
+        .collect();
     Losses {
-        without: without.collect(),
+        without: without.into_iter().collect(),
         original: rows.score(&original, &Shift::none(p)).loss,
         clean: rows.score(&sum, &shift).loss,
     }
@@ -118,10 +121,10 @@ impl Part {
         Part { terms, by_class, p }
     }
 
-    /// Adds it to logits `(pairs, p)`.
-    fn add_to(&self, logits: &mut [f32]) {
+    /// Adds it to the logits `(…, p)` of the pairs that count, from the one at this place on.
+    fn add_to(&self, first: usize, logits: &mut [f32]) {
         vectorized(|| {
-            for (at, row) in logits.chunks_exact_mut(self.p).enumerate() {
+            for (at, row) in (first..).zip(logits.chunks_exact_mut(self.p)) {
                 self.add(at, 1.0, row);
             }
         });
@@ -168,15 +171,14 @@ fn unfiltered(space: &Space, neurons: &[usize], model: &Model<'_>) -> Vec<f32> {
     for neuron in neurons {
         map.extend_from_slice(&model.w_l[neuron * p..(neuron + 1) * p]);
     }
-    let mut logits = Vec::with_capacity(space.pairs.len() * p);
-    let mut outputs = Vec::with_capacity(PAIRS * neurons.len());
-    for pairs in space.pairs.chunks(PAIRS) {
-        outputs.clear();
+    let some = |pairs: &[usize]| {
+        let mut outputs = Vec::with_capacity(pairs.len() * neurons.len());
         for pair in pairs {
             let row = &model.post[pair * d..(pair + 1) * d];
             outputs.extend(neurons.iter().map(|neuron| row[*neuron]));
         }
-        logits.extend(product(&outputs, &map, neurons.len()));
-    }
-    logits
+        product(&outputs, &map, neurons.len())
+    };
+    let logits: Vec<Vec<f32>> = space.pairs.par_chunks(PAIRS).map(some).collect();
+    logits.concat()
 }

@@ -51,7 +51,7 @@ use config::MOST_KEPT;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
-use grokrun_measures::{KeyRule, Spectrum, by_class, embedding, product};
+use grokrun_measures::{KeyRule, Spectrum, by_class, embedding, neuron_logit_map, product};
 use ground::Ground;
 use losses::{Own, excluded, train_rows};
 use phases::{Metrics, Phases, Rule};
@@ -132,7 +132,7 @@ impl Analysis for ProgressMeasures {
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let (ground, p) = (&self.ground, self.ground.p);
         self.metrics.update(&snapshot.history()?);
-        let w_l = snapshot.neuron_logit_map()?;
+        let w_l = neuron_logit_map(snapshot, p)?;
         let spectra = [
             Spectrum::of(&ground.basis, embedding(snapshot.weight("embed.W_E")?, p)),
             Spectrum::of(&ground.basis, &by_class(&w_l, p)),

@@ -7,7 +7,8 @@
 //!   directions and terms together.
 //! - [`Energies`]: how much of each neuron or logit is explained by each frequency, in either.
 //! - [`gini`], [`effective_number`], [`participation`]: how few frequencies carry a signal.
-//! - [`vectorized`]: loops as wide as the processor allows, with the same result.
+//! - [`vectorized`]: loops as wide as the processor allows, with the same result; [`product()`],
+//!   [`product_at`], [`product_bt`]: matrix products of f32.
 //! - [`gaussian`]: the control that every sparse-looking figure should be compared with.
 //!
 //! [`BasisKind::of`] chooses by what the operation does, not by its name. Knows no models and no
@@ -18,6 +19,7 @@ mod energies;
 mod group;
 mod kind;
 mod labels;
+mod product;
 mod space;
 mod sparsity;
 mod transform;
@@ -27,6 +29,7 @@ pub use energies::{Energies, vectorized};
 pub use group::{is_prime, primitive_root};
 pub use kind::{BasisError, BasisKind};
 pub use labels::LabelBasis;
+pub use product::{product, product_at, product_bt};
 pub use pulp::{Simd, WithSimd};
 pub use space::Space;
 pub use sparsity::{effective_number, gaussian, gini, participation};

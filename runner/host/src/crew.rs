@@ -2,8 +2,8 @@
 //!
 //! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far ahead
 //! of the slowest as snapshots may be in memory, which the log then says. Training never waits:
-//! snapshots are made from checkpoints on disk. They compute at [`crate::desk`]s, of which there are as
-//! many as cores.
+//! snapshots are made from checkpoints on disk. They compute at [desks](at_a_desk), of which there are
+//! as many as cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use std::time::Duration;
 use grokrun_api::Needs;
 
 use crate::collector::Findings;
-use crate::desk;
+use crate::desk::at_a_desk;
 use crate::member::{Member, due};
 use crate::shown::Shown;
 
@@ -133,12 +133,11 @@ impl Worker {
                 let span = tracing::info_span!("analysis", analysis = member.name());
                 let _in_analysis = span.enter();
                 for snapshot in snapshots {
-                    let span = span.clone();
-                    member = desk::run(move || {
-                        let _in_analysis = span.entered();
+                    at_a_desk(|| {
+                        let _in_analysis = span.enter();
                         member.observe(snapshot.data());
-                        member
                     });
+                    drop(snapshot);
                     seen.fetch_add(1, Ordering::Relaxed);
                 }
                 member.finish()

@@ -15,6 +15,7 @@ mod shown;
 
 pub use collector::{Findings, Series, Stack};
 pub use crew::{Crew, Outcome};
+pub use desk::at_a_desk;
 pub use member::Member;
 pub use registry::{Beside, Found, Origin, Registry, Search};
 pub use scratch::{Kept, KeptReader, Scratch};

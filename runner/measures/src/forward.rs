@@ -5,10 +5,9 @@
 //! it adds to the logits past the MLP. These rows, `(p, d_mlp)` and `(p, p)` a head and position, are
 //! made once; a pair then costs 2 rows a head and its share of one product with W_out W_U.
 
-use grokrun_basis::vectorized;
+use grokrun_basis::{product, vectorized};
 
 use crate::model::Model;
-use crate::product::product;
 
 /// Two rows that go together: to the neurons' inputs `(d_mlp)`, and to the logits past the MLP `(p)`.
 #[derive(Clone, Debug, PartialEq)]

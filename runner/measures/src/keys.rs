@@ -3,6 +3,8 @@
 use grokrun_api::{Failure, Snapshot, Tensor};
 use grokrun_basis::{Basis, BasisKind, Energies, effective_number, gini, participation};
 
+use crate::map::neuron_logit_map;
+
 /// Norm by frequency, `(frequencies)`, and what it says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrum {
@@ -113,7 +115,7 @@ impl KeyRule {
         let p = basis.modulus();
         let spectrum = match self {
             KeyRule::NeuronLogitMap => {
-                Spectrum::of(basis, &by_class(&snapshot.neuron_logit_map()?, p))
+                Spectrum::of(basis, &by_class(&neuron_logit_map(snapshot, p)?, p))
             }
             KeyRule::Embedding => Spectrum::of(basis, embedding(snapshot.weight("embed.W_E")?, p)),
         };

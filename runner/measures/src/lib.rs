@@ -7,7 +7,7 @@
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for models
 //!   that an analysis changes.
-//! - [`product()`], [`product_at`], [`product_bt`]: matrix products of f32; [`neuron_logit_map`], W_L.
+//! - [`neuron_logit_map`], W_L; [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
 //!
 //! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
 
@@ -15,12 +15,13 @@ mod forward;
 mod frames;
 mod keys;
 mod loss;
+mod map;
 mod model;
-mod product;
 
 pub use forward::{Flow, FoldedHead, Forward, Look};
 pub use frames::{Frames, rounded};
+pub use grokrun_basis::{product, product_at, product_bt};
 pub use keys::{KeyRule, Spectrum, by_class, check_basis, embedding};
 pub use loss::{Rows, Score, Shift};
+pub use map::neuron_logit_map;
 pub use model::Model;
-pub use product::{neuron_logit_map, product, product_at, product_bt};

@@ -2,6 +2,11 @@
 
 use grokrun_api::Task;
 use grokrun_basis::{Simd, WithSimd, vectorized};
+use rayon::prelude::*;
+
+/// Rows whose losses are summed before those of others are: a fixed number, so that no sum depends on
+/// who computes it.
+const BLOCK: usize = 512;
 
 /// Rows of a table over pairs `(p², …)` with the label of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,15 +87,24 @@ impl Rows {
     }
 
     /// The same, with logits that are made row by row: `fill(pair, row)` writes `row`, `(p)`.
-    pub fn score_by(&self, mut fill: impl FnMut(usize, &mut [f32]), shift: &Shift) -> Score {
-        let mut row = vec![0.0f32; self.classes];
-        let mut room = vec![0.0f64; self.classes];
+    pub fn score_by(&self, fill: impl Fn(usize, &mut [f32]) + Sync, shift: &Shift) -> Score {
+        let block = |rows: &[(usize, usize)]| {
+            let mut row = vec![0.0f32; self.classes];
+            let mut room = vec![0.0f64; self.classes];
+            let (mut loss, mut correct) = (0.0, 0usize);
+            for (pair, label) in rows {
+                fill(*pair, &mut row);
+                let (own_loss, own_correct) = one(&row, *label, &shift.by_class, &mut room);
+                loss += own_loss;
+                correct += usize::from(own_correct);
+            }
+            (loss, correct)
+        };
+        let blocks: Vec<(f64, usize)> = self.at.par_chunks(BLOCK).map(block).collect();
         let (mut loss, mut correct) = (0.0, 0usize);
-        for (pair, label) in &self.at {
-            fill(*pair, &mut row);
-            let (own_loss, own_correct) = one(&row, *label, &shift.by_class, &mut room);
+        for (own_loss, own_correct) in blocks {
             loss += own_loss;
-            correct += usize::from(own_correct);
+            correct += own_correct;
         }
         let count = self.len() as f64;
         Score {

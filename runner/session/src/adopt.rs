@@ -106,7 +106,7 @@ impl<'a> Adoption<'a> {
             logits: true,
             ..Wanted::default()
         };
-        let logits = GridPass::new(self.shape)?.run(&parameters, wanted)?.logits;
+        let logits = GridPass::new(self.shape).run(&parameters, wanted)?.logits;
         let pairs = &self.material.pairs;
         let [train_loss, train_accuracy] = self.judge(&logits, pairs.train());
         let [test_loss, test_accuracy] = self.judge(&logits, pairs.test());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::tensors::{self, Contents, Entry};
-use crate::{ErrorKind, Metrics, State, StoreError, atomic, table};
+use crate::{Metrics, State, StoreError, atomic, table};
 
 /// The folder of one cell; made by [`crate::RunDir::cell`].
 #[derive(Clone, Debug)]

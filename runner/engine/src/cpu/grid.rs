@@ -1,8 +1,8 @@
-//! What a model does on the full grid of pairs: for analyses, one thread, never in the way of
-//! training for more than a few milliseconds.
+//! What a model does on the full grid of pairs, for analyses: on the threads of the pool that the
+//! caller is in.
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::prelude::*;
 
 use super::TILE;
 use super::dims::{Dims, Tensors};
@@ -47,23 +47,25 @@ pub struct Activations {
 pub struct GridPass {
     shape: Shape,
     dims: Dims,
-    pool: ThreadPool,
     tables: Tables,
-    tile: Tile,
     samples: Vec<Sample>,
+}
+
+/// Pairs that a thread evaluates at a time.
+const BLOCK: usize = 8 * TILE;
+
+/// The activations of some pairs, to be filled in; those that are not wanted have no room.
+struct Block<'a> {
+    samples: &'a [Sample],
+    attention: &'a mut [f32],
+    pre: &'a mut [f32],
+    post: &'a mut [f32],
+    logits: &'a mut [f32],
 }
 
 impl GridPass {
     /// For models of this shape.
-    ///
-    /// # Errors
-    /// When its thread cannot be started.
-    pub fn new(shape: Shape) -> Result<GridPass, EngineError> {
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(1)
-            .thread_name(|_| "grokrun-grid".to_owned())
-            .build()
-            .map_err(|e| EngineError::Device(format!("a thread cannot be started: {e}")))?;
+    pub fn new(shape: Shape) -> GridPass {
         let dims = Dims::new(&shape);
         let p = shape.modulus as u32;
         let sample = |i: u32| Sample {
@@ -71,14 +73,12 @@ impl GridPass {
             b: i % p,
             label: 0,
         };
-        Ok(GridPass {
+        GridPass {
             shape,
             dims,
-            pool,
             tables: Tables::new(&dims),
-            tile: Tile::new(&dims, true),
             samples: (0..p * p).map(sample).collect(),
-        })
+        }
     }
 
     /// Evaluates the model with these `parameters` (the flat vector of [`ModelState`]).
@@ -96,20 +96,24 @@ impl GridPass {
         let GridPass {
             shape,
             dims,
-            pool,
             tables,
-            tile,
             samples,
         } = self;
-        let pass = Pass {
+        let room = |is: bool, width: usize| vec![0.0; if is { samples.len() * width } else { 0 }];
+        let mut out = Activations {
+            attention: room(wanted.attention, 3 * dims.heads),
+            pre: room(wanted.pre, dims.f),
+            post: room(wanted.post, dims.f),
+            logits: room(wanted.logits, dims.p),
+        };
+        Arch::new().dispatch(Pass {
             dims,
             weights: Tensors::of(shape, parameters),
             tables,
-            tile,
             samples,
-            wanted,
-        };
-        Ok(pool.install(|| Arch::new().dispatch(pass)))
+            out: &mut out,
+        });
+        Ok(out)
     }
 }
 
@@ -117,48 +121,94 @@ struct Pass<'a> {
     dims: &'a Dims,
     weights: Tensors<&'a [f32]>,
     tables: &'a mut Tables,
-    tile: &'a mut Tile,
     samples: &'a [Sample],
-    wanted: Wanted,
+    out: &'a mut Activations,
 }
 
 impl WithSimd for Pass<'_> {
-    type Output = Activations;
+    type Output = ();
 
-    fn with_simd<S: Simd>(self, simd: S) -> Activations {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Pass {
             dims,
             weights,
             tables,
-            tile,
             samples,
-            wanted,
+            out,
         } = self;
         fold(simd, dims, &weights, tables, usize::MAX);
-        let mut out = Activations::default();
-        for samples in samples.chunks(TILE) {
-            vectorized!(simd, tile.forward(simd, dims, tables, samples));
-            if wanted.attention {
+        let tables = &*tables;
+        let Activations {
+            attention,
+            pre,
+            post,
+            logits,
+        } = out;
+        let [mut attention, mut pre, mut post, mut logits] =
+            [attention, pre, post, logits].map(|part| (part.len() / samples.len(), &mut part[..]));
+        let mut blocks: Vec<Block<'_>> = samples
+            .chunks(BLOCK)
+            .map(|samples| Block {
+                samples,
+                attention: cut(&mut attention, samples.len()),
+                pre: cut(&mut pre, samples.len()),
+                post: cut(&mut post, samples.len()),
+                logits: cut(&mut logits, samples.len()),
+            })
+            .collect();
+        blocks.par_iter_mut().for_each_init(
+            || Tile::new(dims, true),
+            |tile, block| vectorized!(simd, block.fill(simd, dims, tables, tile)),
+        );
+    }
+}
+
+/// The next so many rows of what is left of a part, each of that width.
+fn cut<'a>((width, left): &mut (usize, &'a mut [f32]), rows: usize) -> &'a mut [f32] {
+    left.split_off_mut(..rows * *width).unwrap_or_default()
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn fill<S: Simd>(&mut self, simd: S, dims: &Dims, tables: &Tables, tile: &mut Tile) {
+        let Dims {
+            p,
+            heads,
+            f,
+            fr,
+            cp,
+            ..
+        } = *dims;
+        for (i, samples) in self.samples.chunks(TILE).enumerate() {
+            tile.forward(simd, dims, tables, samples);
+            let rows = |width: usize| {
+                let from = i * TILE * width;
+                from..from + samples.len() * width
+            };
+            if let Some(attention) = self.attention.get_mut(rows(3 * heads)) {
                 let [to_a, to_b, to_eq] = &tile.attention;
-                for i in 0..samples.len() * dims.heads {
-                    out.attention.extend([to_a[i], to_b[i], to_eq[i]]);
+                for (at, attention) in attention.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                    *attention = [to_a[at], to_b[at], to_eq[at]];
                 }
             }
-            for i in 0..samples.len() {
-                if let (true, Some(pre)) = (wanted.pre, &tile.pre) {
-                    out.pre.extend_from_slice(&pre[i * dims.fr..][..dims.f]);
-                }
-                if wanted.post {
-                    out.post
-                        .extend_from_slice(&tile.post[i * dims.fr..][..dims.f]);
-                }
-                if wanted.logits {
-                    out.logits
-                        .extend_from_slice(&tile.logits[i * dims.cp..][..dims.p]);
-                }
+            if let Some(pre) = &tile.pre {
+                copy_rows(self.pre.get_mut(rows(f)), f, (pre, fr));
             }
+            copy_rows(self.post.get_mut(rows(f)), f, (&tile.post, fr));
+            copy_rows(self.logits.get_mut(rows(p)), p, (&tile.logits, cp));
         }
-        out
+    }
+}
+
+/// Fills rows of `width` numbers from those of a wider table, if they are wanted.
+#[inline(always)]
+fn copy_rows(to: Option<&mut [f32]>, width: usize, (from, wide): (&[f32], usize)) {
+    for (to, from) in to
+        .into_iter()
+        .flat_map(|to| to.chunks_exact_mut(width))
+        .zip(from.chunks(wide))
+    {
+        to.copy_from_slice(&from[..width]);
     }
 }
 
@@ -236,7 +286,7 @@ mod tests {
             post: true,
             logits: true,
         };
-        let mut pass = GridPass::new(SHAPE).unwrap();
+        let mut pass = GridPass::new(SHAPE);
         let got = pass.run(&parameters, all).unwrap();
         let wide = parameters.iter().map(|x| f64::from(*x)).collect();
         let want = Reference::<f64>::new(SHAPE, wide).activations(&pass.samples);

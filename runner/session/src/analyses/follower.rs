@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grokrun_engine::{GridPass, Shape};
-use grokrun_host::{Crew, Member, Permits, Shown};
+use grokrun_host::{Crew, Member, Permits, Shown, at_a_desk};
 use grokrun_store::CheckpointReader;
 use serde_json::Value;
 
@@ -59,14 +59,9 @@ impl Followed {
         };
         let permit = permits.take();
         let checkpoint = self.checkpoints.read(epoch)?;
-        let data = snapshot::make(
-            epoch,
-            needs,
-            &checkpoint,
-            &self.subject.history,
-            &self.subject.pairs,
-            (&self.shape, pass),
-        )?;
+        let Subject { history, pairs, .. } = &self.subject;
+        let grid = (&self.shape, pass);
+        let data = at_a_desk(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, grid))?;
         crew.show(&Arc::new(Shown::new(data, permit)), last);
         Ok(())
     }
@@ -115,7 +110,7 @@ impl Follower {
         let (messages, inbox) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let mut pass = GridPass::new(shape)?;
+        let mut pass = GridPass::new(shape);
         let span = tracing::Span::current();
         let thread = std::thread::Builder::new()
             .name("analyses".to_owned())

@@ -233,7 +233,7 @@ impl Subject {
             pairs,
             checkpoint: weights::checkpoint(&shape, &weights_now),
             history: History::new(history),
-            pass: GridPass::new(shape)?,
+            pass: GridPass::new(shape),
             shape,
         })
     }

@@ -1,6 +1,7 @@
-//! Matrix products of f32, by `matrixmultiply`: row-major, contiguous, on the calling thread.
+//! Matrix products of f32, by `matrixmultiply`: row-major and contiguous. Large ones are shared among the
+//! threads of the pool that the caller is in, with the same result to the bit.
 
-use grokrun_api::{Failure, Snapshot};
+use rayon::prelude::*;
 
 /// a `(m, k)` · b `(k, n)` = `(m, n)`. m is what is left of `a` by k, n of `b` by k; an empty result
 /// where k is 0.
@@ -21,39 +22,49 @@ pub fn product_bt(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
     multiply([m, k, n], (a, k, 1), (b, 1, k))
 }
 
-/// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`.
-///
-/// # Errors
-/// When the snapshot has no weights, or their shapes do not fit.
-pub fn neuron_logit_map(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
-    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
-    let w_u = snapshot.weight("unembed.W_U")?;
-    if w_out.size(1) != w_u.size(0) || w_u.size(1) != p {
-        return Err(Failure::new(format!(
-            "W_out has the shape {:?} and W_U {:?}; expected (d_mlp, d_model) and (d_model, {p})",
-            w_out.shape(),
-            w_u.shape()
-        )));
-    }
-    Ok(product(w_out.data(), w_u.data(), w_out.size(1)))
-}
-
 /// A table and its strides by row and by column.
 type Strided<'a> = (&'a [f32], usize, usize);
 
-#[expect(
-    unsafe_code,
-    reason = "matrixmultiply takes pointers; the lengths are checked here"
-)]
+/// Multiply-adds from which on a product is shared.
+const WORTH_SHARING: usize = 16_000_000;
+/// The fewest rows of a piece: the library packs b anew for each.
+const ROWS: usize = 256;
+/// Pieces for each thread, so that one that comes late finds something to do.
+const PIECES: usize = 2;
+
 fn multiply([m, k, n]: [usize; 3], a: Strided<'_>, b: Strided<'_>) -> Vec<f32> {
     let mut out = vec![0.0; m * n];
     if out.is_empty() || k == 0 {
         return out;
     }
-    assert!(a.0.len() >= m * k && b.0.len() >= k * n);
+    let pieces = PIECES * rayon::current_num_threads();
+    let rows = m.div_ceil(pieces).next_multiple_of(64).max(ROWS);
+    if m * k * n < WORTH_SHARING || m <= rows {
+        multiply_into(&mut out, k, a, b, n);
+        return out;
+    }
+    let some = |(i, out): (usize, &mut [f32])| {
+        multiply_into(out, k, (&a.0[i * rows * a.1..], a.1, a.2), b, n);
+    };
+    out.par_chunks_mut(rows * n).enumerate().for_each(some);
+    out
+}
+
+/// Fills `out`, `(m, n)`.
+#[expect(
+    unsafe_code,
+    reason = "matrixmultiply takes pointers; the lengths are checked here"
+)]
+fn multiply_into(out: &mut [f32], k: usize, a: Strided<'_>, b: Strided<'_>, n: usize) {
+    let m = out.len() / n;
+    let reach = |(row, column): (usize, usize), rows: usize, columns: usize| {
+        (rows - 1) * row + (columns - 1) * column
+    };
+    assert!(m > 0 && k > 0 && out.len() == m * n);
+    assert!(reach((a.1, a.2), m, k) < a.0.len() && reach((b.1, b.2), k, n) < b.0.len());
     let stride = |x: usize| x.cast_signed();
-    // SAFETY: a has m·k numbers and b k·n, each with strides that reach every one of them and none
-    // beyond; out has m·n and is not shared.
+    // SAFETY: the last number that each of a `(m, k)` and b `(k, n)` reaches with its strides is there;
+    // out has m·n and is not shared.
     unsafe {
         matrixmultiply::sgemm(
             m,
@@ -72,12 +83,28 @@ fn multiply([m, k, n]: [usize; 3], a: Strided<'_>, b: Strided<'_>) -> Vec<f32> {
             1,
         );
     }
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever computes it, on one thread or on many, in one piece or in several.
+    #[test]
+    fn a_shared_product_has_the_bits_of_one_that_is_not() {
+        let (m, k, n) = (1100, 113, 200);
+        let a: Vec<f32> = (0..m * k).map(|i| (i as f32 * 0.7).sin()).collect();
+        let b: Vec<f32> = (0..k * n).map(|i| (i as f32 * 0.3).cos()).collect();
+        let mut alone = vec![0.0; m * n];
+        multiply_into(&mut alone, k, (&a, k, 1), (&b, n, 1), n);
+        let a_turned: Vec<f32> = (0..m * k).map(|at| a[at % m * k + at / m]).collect();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let pool = pool.build().unwrap();
+            assert!(pool.install(|| product(&a, &b, k)) == alone);
+            assert!(pool.install(|| product_at(&a_turned, &b, k)) == alone);
+        }
+    }
 
     #[test]
     fn all_three_are_the_sums_they_stand_for() {
