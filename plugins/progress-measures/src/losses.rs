@@ -1,6 +1,9 @@
 //! Cross-entropies: of the model, of logits that depend on the label alone, of logits without their
 //! key frequencies.
 
+use grokrun_measures::loss_of_row;
+use rayon::prelude::*;
+
 use crate::ground::{Ground, Pairs};
 
 /// −log softmax(row)_label, and whether the label's logit is the largest (the first of equals, as in
@@ -39,13 +42,15 @@ impl Own {
     pub(crate) fn of(ground: &Ground, logits: &[f32]) -> Own {
         let p = ground.p;
         let mut by_pair = vec![(f64::NAN, false); p * p];
-        let mut row = vec![0.0; p];
-        for (pair, label) in ground.block.iter().chain(&ground.outside) {
-            let narrow = &logits[pair * p..(pair + 1) * p];
-            row.iter_mut()
-                .zip(narrow)
-                .for_each(|(r, x)| *r = f64::from(*x));
-            by_pair[*pair] = cross_entropy(&row, *label);
+        let none = vec![0.0; p];
+        for part in [&ground.block, &ground.outside] {
+            let room = || vec![0.0; p];
+            let found = part.par_iter().map_init(room, |room, (pair, label)| {
+                loss_of_row(&logits[pair * p..(pair + 1) * p], *label, &none, room)
+            });
+            for ((pair, _), found) in part.iter().zip(found.collect::<Vec<_>>()) {
+                by_pair[*pair] = found;
+            }
         }
         Own { by_pair }
     }
@@ -106,25 +111,42 @@ pub(crate) fn train_rows(ground: &Ground, logits: &[f32]) -> Vec<f32> {
 /// cost one exponential a logit and one product a logit and frequency.
 pub(crate) fn excluded(ground: &Ground, rows: &[f32], projections: &[Vec<f64>]) -> Vec<f64> {
     let (p, n) = (ground.p, projections.len());
-    // exp(P_y − P_c) of the label at hand, for each projection; 0 at the label itself.
-    let mut factors = vec![0.0; n * p];
-    let mut factors_of = None;
-    let mut ratios = vec![0.0; p];
-    let mut wide = vec![0.0; p];
+    // The pairs of a label lie side by side, and their rows with them.
+    let mut left = rows;
+    let labels: Vec<(usize, &[f32])> = ground
+        .train
+        .chunk_by(|(_, one), (_, next)| one == next)
+        .map(|pairs| {
+            let (rows, others) = left.split_at(pairs.len() * p);
+            left = others;
+            (pairs[0].1, rows)
+        })
+        .collect();
+    let of = |(label, rows): &(usize, &[f32])| of_label(p, *label, rows, projections);
     let mut sums = vec![0.0; n];
-    for ((_, label), row) in ground.train.iter().zip(rows.chunks_exact(p)) {
-        if factors_of != Some(*label) {
-            factors_of = Some(*label);
-            for (projection, out) in projections.iter().zip(factors.chunks_exact_mut(p)) {
-                let values = &projection[label * p..(label + 1) * p];
-                let own = values[*label];
-                out.iter_mut()
-                    .zip(values)
-                    .for_each(|(o, x)| *o = (own - x).exp());
-                out[*label] = 0.0;
-            }
-        }
-        let own = f64::from(row[*label]);
+    for label in labels.par_iter().map(of).collect::<Vec<_>>() {
+        sums.iter_mut().zip(label).for_each(|(sum, x)| *sum += x);
+    }
+    let pairs = ground.train.len() as f64;
+    sums.into_iter().map(|sum| sum / pairs).collect()
+}
+
+/// The excluded losses of rows `(…, p)` with one label, summed, for each of `projections`.
+fn of_label(p: usize, label: usize, rows: &[f32], projections: &[Vec<f64>]) -> Vec<f64> {
+    // exp(P_y − P_c), for each projection; 0 at the label itself.
+    let mut factors = vec![0.0; projections.len() * p];
+    for (projection, out) in projections.iter().zip(factors.chunks_exact_mut(p)) {
+        let values = &projection[label * p..(label + 1) * p];
+        let own = values[label];
+        out.iter_mut()
+            .zip(values)
+            .for_each(|(o, x)| *o = (own - x).exp());
+        out[label] = 0.0;
+    }
+    let (mut ratios, mut wide) = (vec![0.0; p], vec![0.0; p]);
+    let mut sums = vec![0.0; projections.len()];
+    for row in rows.chunks_exact(p) {
+        let own = f64::from(row[label]);
         ratios
             .iter_mut()
             .zip(row)
@@ -144,12 +166,11 @@ pub(crate) fn excluded(ground: &Ground, rows: &[f32], projections: &[Vec<f64>]) 
                 wide.iter_mut()
                     .zip(pairs)
                     .for_each(|(w, (x, v))| *w = f64::from(*x) - v);
-                cross_entropy(&wide, *label).0
+                cross_entropy(&wide, label).0
             };
         }
     }
-    let pairs = ground.train.len() as f64;
-    sums.into_iter().map(|sum| sum / pairs).collect()
+    sums
 }
 
 /// Σ x y, in a fixed order that vector units can follow.

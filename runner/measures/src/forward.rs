@@ -6,6 +6,7 @@
 //! made once; a pair then costs 2 rows a head and its share of one product with W_out W_U.
 
 use grokrun_basis::{product, vectorized};
+use rayon::prelude::*;
 
 use crate::model::Model;
 
@@ -129,12 +130,15 @@ impl<'a> Forward<'a> {
     pub fn direct(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
         let p = self.model.p;
         let mut out = base.direct.repeat(p * p);
-        for (pair, row) in out.chunks_exact_mut(p.max(1)).enumerate() {
-            self.each(pair, looks, |head, place, weight, token| {
-                let table = &head.direct[place];
-                vectorized(|| add(row, weight, &table[token * p..(token + 1) * p]));
-            });
-        }
+        let blocks = out.par_chunks_mut((p * p).max(1)).enumerate();
+        blocks.for_each(|(a, block)| {
+            for (b, row) in block.chunks_exact_mut(p).enumerate() {
+                self.each(a * p + b, looks, |head, place, weight, token| {
+                    let table = &head.direct[place];
+                    vectorized(|| add(row, weight, &table[token * p..(token + 1) * p]));
+                });
+            }
+        });
         out
     }
 
@@ -151,9 +155,10 @@ impl<'a> Forward<'a> {
             activate(&mut row);
             return product(&row, &self.map, f).repeat(p * p);
         }
-        let mut out = Vec::with_capacity(p * p * p);
-        let mut block = vec![0.0f32; p * f];
-        for a in 0..p {
+        let mut out = vec![0.0; p * p * p];
+        let room = || vec![0.0f32; p * f];
+        let blocks = out.par_chunks_mut((p * p).max(1)).enumerate();
+        blocks.for_each_init(room, |block, (a, out)| {
             for (b, row) in block.chunks_exact_mut(f.max(1)).enumerate() {
                 row.copy_from_slice(&base.hidden);
                 self.each(a * p + b, looks, |head, place, weight, token| {
@@ -162,8 +167,8 @@ impl<'a> Forward<'a> {
                 });
                 activate(row);
             }
-            out.extend(product(&block, &self.map, f));
-        }
+            out.copy_from_slice(&product(block, &self.map, f));
+        });
         out
     }
 

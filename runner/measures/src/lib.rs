@@ -1,7 +1,7 @@
 //! What several analyses measure in one way, so that a word means one thing in all of them.
 //!
 //! - [`Rows`]: which rows of a table over pairs, with their labels; [`Score`]: loss and accuracy of
-//!   logits there, with and without bias correction ([`Shift`]).
+//!   logits there, with and without bias correction ([`Shift`]); [`loss_of_row`], of one row.
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]); [`check_basis`], for the parameter that most analyses have.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
@@ -22,6 +22,6 @@ pub use forward::{Flow, FoldedHead, Forward, Look};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};
 pub use keys::{KeyRule, Spectrum, by_class, check_basis, embedding};
-pub use loss::{Rows, Score, Shift};
+pub use loss::{Rows, Score, Shift, loss_of_row};
 pub use map::neuron_logit_map;
 pub use model::Model;

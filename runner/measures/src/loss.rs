@@ -94,7 +94,7 @@ impl Rows {
             let (mut loss, mut correct) = (0.0, 0usize);
             for (pair, label) in rows {
                 fill(*pair, &mut row);
-                let (own_loss, own_correct) = one(&row, *label, &shift.by_class, &mut room);
+                let (own_loss, own_correct) = loss_of_row(&row, *label, &shift.by_class, &mut room);
                 loss += own_loss;
                 correct += usize::from(own_correct);
             }
@@ -167,11 +167,12 @@ impl Shift {
     }
 }
 
-/// Loss of one row. The label's class stays out of the sum, so that small losses are accurate
-/// (science §1.8); an f32 holds e^x to 1e-7 of itself, which is all that the loss needs. `above`,
-/// `(p)`, is room. Plain loops over it, so that they compile to vectors: it is most of the time of
-/// analyses that try many variants of the logits.
-fn one(row: &[f32], label: usize, shift: &[f64], above: &mut [f64]) -> (f64, bool) {
+/// −log softmax(l + shift)_y of one row of logits `(p)`, and whether the largest is the label's. The
+/// label's class stays out of the sum, so that small losses are accurate (science §1.8); an f32 holds
+/// e^x to 1e-7 of itself, which is all that the loss needs. `above`, `(p)`, is room. Plain loops over it,
+/// so that they compile to vectors: it is most of the time of analyses that try many variants of the
+/// logits.
+pub fn loss_of_row(row: &[f32], label: usize, shift: &[f64], above: &mut [f64]) -> (f64, bool) {
     vectorized(One {
         row,
         label,
@@ -326,7 +327,7 @@ mod tests {
     #[test]
     fn ties_go_to_the_first_class() {
         let mut room = [0.0; 3];
-        let mut right = |row: [f32; 3], label| one(&row, label, &[0.0; 3], &mut room).1;
+        let mut right = |row: [f32; 3], label| loss_of_row(&row, label, &[0.0; 3], &mut room).1;
         assert!(right([1.0, 1.0, 0.0], 0) && !right([1.0, 1.0, 0.0], 1));
         assert!(right([0.0, 1.0, 1.0], 1) && !right([0.0, 1.0, 1.0], 2));
     }

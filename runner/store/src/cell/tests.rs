@@ -1,6 +1,6 @@
 use super::*;
-use crate::Tensor;
 use crate::metrics::tests::history;
+use crate::{ErrorKind, Tensor};
 use serde_json::json;
 
 /// A cell's folder; the first part only keeps it.
