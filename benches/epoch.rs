@@ -93,13 +93,7 @@ impl Size {
         CellInput {
             pairs: Pairs::new(self.shape.modulus, samples(train), samples(test))
                 .expect("the pairs are below the modulus"),
-            recipe: Recipe {
-                learning_rate: 1e-3,
-                weight_decay: 1.0,
-                betas: [0.9, 0.98],
-                epsilon: 1e-8,
-                warmup: 0,
-            },
+            recipe: Recipe::PUBLISHED,
             state: ModelState::initial(initial_parameters(
                 &self.shape,
                 InitScheme::TransformerLens,

@@ -102,13 +102,7 @@ impl Golden {
         CellInput {
             pairs: Pairs::new(p as usize, samples(&split.train), samples(&split.test))
                 .expect("pairs"),
-            recipe: Recipe {
-                learning_rate: 1e-3,
-                weight_decay: 1.0,
-                betas: [0.9, 0.98],
-                epsilon: 1e-8,
-                warmup: 0,
-            },
+            recipe: Recipe::PUBLISHED,
             state: ModelState::initial(parameters),
         }
     }

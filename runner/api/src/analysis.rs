@@ -35,6 +35,10 @@ pub trait Analysis: Sized + Send + 'static {
 
     /// Takes a snapshot and says what it finds.
     ///
+    /// What `self` holds grows at its own cost: scalars are fine, tables of each snapshot belong in
+    /// `out`, which keeps them on the disk. A long look may be shared through rayon: a linked analysis
+    /// is called in a pool of the host's, of all cores where there are many, and none of them trains.
+    ///
     /// # Errors
     /// When it cannot go on. It is not called again, and the run goes on without it.
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure>;

@@ -44,6 +44,15 @@ pub struct StepCoefficients {
 }
 
 impl Recipe {
+    /// That of the published experiment (science §1.1), which a spec has by default.
+    pub const PUBLISHED: Recipe = Recipe {
+        learning_rate: 1e-3,
+        weight_decay: 1.0,
+        betas: [0.9, 0.98],
+        epsilon: 1e-8,
+        warmup: 0,
+    };
+
     /// The coefficients of the steps numbered `steps` (from 0; step s makes epoch s's update).
     pub fn coefficients(&self, steps: Range<u64>) -> Vec<StepCoefficients> {
         steps.map(|s| self.step(s)).collect()
@@ -75,13 +84,7 @@ impl Recipe {
 mod tests {
     use super::*;
 
-    const PUBLISHED: Recipe = Recipe {
-        learning_rate: 1e-3,
-        weight_decay: 1.0,
-        betas: [0.9, 0.98],
-        epsilon: 1e-8,
-        warmup: 0,
-    };
+    const PUBLISHED: Recipe = Recipe::PUBLISHED;
 
     #[test]
     fn the_first_step_undoes_the_bias_of_both_moments() {

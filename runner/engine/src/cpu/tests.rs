@@ -32,13 +32,7 @@ fn cell(shape: &Shape, seed: i64) -> CellInput {
     let (train, test) = (0..p * p).map(sample).partition(|s| (s.a + s.b) % 2 == 0);
     CellInput {
         pairs: Pairs::new(shape.modulus, train, test).unwrap(),
-        recipe: Recipe {
-            learning_rate: 1e-3,
-            weight_decay: 1.0,
-            betas: [0.9, 0.98],
-            epsilon: 1e-8,
-            warmup: 0,
-        },
+        recipe: Recipe::PUBLISHED,
         state: ModelState::initial(initial_parameters(shape, InitScheme::TransformerLens, seed)),
     }
 }

@@ -167,11 +167,8 @@ fn a_folded_program_is_refused() {
 
 fn cell(shape: &Shape, train: Vec<Sample>, test: Vec<Sample>, parameters: Vec<f32>) -> CellInput {
     let recipe = Recipe {
-        learning_rate: 1e-3,
-        weight_decay: 1.0,
-        betas: [0.9, 0.98],
-        epsilon: 1e-8,
         warmup: 3,
+        ..Recipe::PUBLISHED
     };
     let pairs = Pairs::new(shape.modulus, train, test).unwrap();
     CellInput {

@@ -102,13 +102,7 @@ impl Probe {
         let weights = initial_parameters(&self.shape(), InitScheme::TransformerLens, 1);
         Ok(CellInput {
             pairs: Pairs::new(self.modulus, part(train), part(test))?,
-            recipe: Recipe {
-                learning_rate: 1e-3,
-                weight_decay: 1.0,
-                betas: [0.9, 0.98],
-                epsilon: 1e-8,
-                warmup: 0,
-            },
+            recipe: Recipe::PUBLISHED,
             state: ModelState::initial(weights),
         })
     }
