@@ -31,7 +31,7 @@ pub(crate) struct Column<'a> {
 /// Writes `metrics.parquet`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn history(out: impl Write + Send, metrics: &Metrics) -> io::Result<()> {
     let columns: Vec<Column<'_>> = Metrics::COLUMNS
         .iter()
