@@ -60,7 +60,7 @@ pub(crate) fn losses(
     let p = model.p;
     let ablated = members.par_iter().zip(&parts);
     let ablated = ablated.filter(|((_, members), _)| members.len() >= smallest);
-    let without: Vec<(usize, f64)> = ablated
+    let without = ablated
         .map(|((k, _), part)| {
             // What every pair loses in the mean comes back with the correction.
             let mean = part.mean().into_iter().zip(shift.by_class());
@@ -73,7 +73,7 @@ pub(crate) fn losses(
         })
         .collect();
     Losses {
-        without: without.into_iter().collect(),
+        without,
         original: rows.score(&original, &Shift::none(p)).loss,
         clean: rows.score(&sum, &shift).loss,
     }

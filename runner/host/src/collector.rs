@@ -194,25 +194,16 @@ impl Collector {
                 data.len()
             ));
         }
-        let new = || Stack {
+        let stacks = &mut self.findings.tensors;
+        if self.epoch.is_none() {
+            // One that `finish` says stands in the place of all that `observe` said.
+            stacks.remove(&name);
+        }
+        let stack = stacks.entry(name.clone()).or_insert_with(|| Stack {
             epochs: self.epoch.map(|_| Vec::new()),
             shape: shape.clone(),
             data: self.scratch.keep(),
-        };
-        // One that `finish` says stands in the place of all that `observe` said.
-        let stack = match self.epoch {
-            None => self
-                .findings
-                .tensors
-                .entry(name.clone())
-                .insert_entry(new())
-                .into_mut(),
-            Some(_) => self
-                .findings
-                .tensors
-                .entry(name.clone())
-                .or_insert_with(new),
-        };
+        });
         if let (Some(epoch), Some(epochs)) = (self.epoch, &mut stack.epochs) {
             if stack.shape != shape {
                 return Err(format!(

@@ -3,7 +3,8 @@
 use grokrun_api::{Failure, Snapshot};
 use grokrun_basis::product;
 
-/// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`.
+/// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`: [`Snapshot::neuron_logit_map`],
+/// which is for plugins that need nothing but the API, by the library's products.
 ///
 /// # Errors
 /// When the snapshot has no weights, or their shapes do not fit.
@@ -18,4 +19,28 @@ pub fn neuron_logit_map(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, F
         )));
     }
     Ok(product(w_out.data(), w_u.data(), w_out.size(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grokrun_api::testing::{random, task};
+
+    #[test]
+    fn it_is_that_of_the_api() {
+        let task = task("add", 23, |a, b| Some((a + b) % 23));
+        let both = |snapshot: &Snapshot<'_>| -> Result<_, Failure> {
+            let plain = snapshot.neuron_logit_map()?;
+            Ok((plain, neuron_logit_map(snapshot, 23)?))
+        };
+        let (plain, fast) = random(&task, 0, 3).show(|_| true, both).unwrap();
+        let largest = plain.iter().fold(0f32, |most, x| most.max(x.abs()));
+        assert_eq!(plain.len(), fast.len());
+        assert!(largest > 0.0);
+        for (plain, fast) in plain.iter().zip(&fast) {
+            assert!((plain - fast).abs() < 1e-5 * largest, "{plain} {fast}");
+        }
+        let other = random(&task, 0, 3).show(|_| true, |snapshot| neuron_logit_map(snapshot, 19));
+        assert!(other.is_err());
+    }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::tensors::{self, Contents, Entry};
-use crate::{ErrorKind, Metrics, StoreError, Tensor};
+use crate::{Metrics, StoreError, Tensor};
 
 /// What this crate adds to a state begins so; the caller's tensors must not.
 const RESERVED: &str = "grokrun.";
@@ -32,10 +32,7 @@ pub struct State<M = Metrics> {
 
 impl<M: Borrow<Metrics>> State<M> {
     pub(crate) fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let unstorable = |why: String| {
-            let message = format!("cannot write {}: {why}", path.display());
-            StoreError::new(ErrorKind::Unstorable, path, message)
-        };
+        let unstorable = |why: String| tensors::unstorable(path, why);
         if let Some(tensor) = self.tensors.iter().find(|t| t.name.starts_with(RESERVED)) {
             return Err(unstorable(format!("the name {} is reserved", tensor.name)));
         }

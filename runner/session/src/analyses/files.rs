@@ -46,9 +46,9 @@ pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
     index.insert("tables".to_owned(), names(tables.keys().collect()));
     index.insert("figures".to_owned(), names(figures.keys().collect()));
 
-    let named = |kind: &str, kept: BTreeMap<String, Kept>| {
-        let file = |(name, kept)| (format!("{name}.{kind}.json"), content(kept));
-        kept.into_iter().map(file).collect::<Vec<_>>()
+    let named = |kind: &'static str, kept: BTreeMap<String, Kept>| {
+        kept.into_iter()
+            .map(move |(name, kept)| (format!("{name}.{kind}.json"), content(kept)))
     };
     FindingFiles {
         index: Value::Object(index),
@@ -66,11 +66,9 @@ pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
                 }
             })
             .collect(),
-        json: {
-            let mut json = named("table", tables);
-            json.extend(named("figure", figures));
-            json
-        },
+        json: named("table", tables)
+            .chain(named("figure", figures))
+            .collect(),
     }
 }
 
