@@ -22,10 +22,10 @@
 //! **Key frequencies.** A snapshot can only be measured with frequencies known by then. So the series
 //! have those found at that checkpoint, or those that `frequencies` names. With `keys = "final"` there
 //! is beside them the table `frozen`: the same measures at each checkpoint with the key frequencies of
-//! the last one, exact, from what is kept of each: the parts of logits and neurons along all directions,
-//! 2 p² f32, of 512 checkpoints evenly spread at the most; and for the excluded losses, which need the
-//! logits themselves, those of the train pairs of `checkpoints` evenly spread ones. At p = 113 that is at
-//! most 52 MB and, with 32 checkpoints, 56 MB a cell.
+//! the last one, exact, from what is kept of each on the disk: the parts of logits and neurons along all
+//! directions, 2 p² f32, of 512 checkpoints evenly spread at the most; and for the excluded losses, which
+//! need the logits themselves, those of the train pairs of `checkpoints` evenly spread ones. At p = 113 that
+//! is at most 52 MB and, with 32 checkpoints, 56 MB a cell.
 //!
 //! **Phases** are found by the rule of [`Config`]'s last four parameters from the history alone and
 //! are in the table `phases`.
@@ -40,24 +40,23 @@
 mod config;
 mod figures;
 mod ground;
+mod kept;
 mod losses;
 mod phases;
 mod point;
 mod project;
-mod thinned;
 
 pub use config::Config;
-use config::MOST_KEPT;
 use figures::{Past, Seen};
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
 use grokrun_measures::{KeyRule, Spectrum, by_class, embedding, neuron_logit_map, product};
 use ground::Ground;
+use kept::Kept;
 use losses::{Own, excluded, train_rows};
-use phases::{Metrics, Phases, Rule};
-use point::{Counts, Kept, Point};
+use phases::{Phases, Rule};
+use point::{Counts, Point, Reduced};
 use project::{Cubes, Logits, Parts, projection};
-use thinned::Thinned;
 
 /// The running analysis.
 pub struct ProgressMeasures {
@@ -65,11 +64,11 @@ pub struct ProgressMeasures {
     rule: KeyRule,
     ground: Ground,
     counts: Counts,
-    metrics: Metrics,
+    /// so far
+    phases: Phases,
     past: Past,
     /// with keys = "final"
-    kept: Thinned<Kept>,
-    rows: Thinned<(u64, Vec<f32>)>,
+    kept: Kept,
     /// of the last snapshot
     keys: Vec<usize>,
 }
@@ -78,7 +77,7 @@ impl Analysis for ProgressMeasures {
     type Config = Config;
     const MANIFEST: Manifest = Manifest::new(
         "progress-measures",
-        "0.1.0",
+        "0.2.0",
         "restricted and excluded loss, logit cubes, trig ratio, weights, Gini, and the phases of training",
     )
     .definition(
@@ -120,10 +119,9 @@ impl Analysis for ProgressMeasures {
             rule,
             counts: Counts::of(&ground),
             ground,
-            metrics: Metrics::default(),
+            phases: Phases::default(),
             past: Past::default(),
-            kept: Thinned::new(MOST_KEPT),
-            rows: Thinned::new(config.checkpoints),
+            kept: Kept::new(config.checkpoints),
             keys: Vec::new(),
             config,
         })
@@ -131,7 +129,7 @@ impl Analysis for ProgressMeasures {
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let (ground, p) = (&self.ground, self.ground.p);
-        self.metrics.update(&snapshot.history()?);
+        self.phases = Phases::of(&snapshot.history()?, &self.phase_rule());
         let w_l = neuron_logit_map(snapshot, p)?;
         let spectra = [
             Spectrum::of(&ground.basis, embedding(snapshot.weight("embed.W_E")?, p)),
@@ -153,12 +151,13 @@ impl Analysis for ProgressMeasures {
 
         let logits = snapshot.logits()?.data();
         let losses = self.own_losses(logits, out);
-        let (kept, rows) = self.reduce(snapshot, logits, &w_l, losses[1], out)?;
-        let cosines = kept.cubes.cosines();
+        let rows = train_rows(ground, logits);
+        let (reduced, logits) = self.reduce(snapshot, logits, &w_l, losses[1], out)?;
+        let cosines = reduced.cubes.cosines();
         let frequencies: Vec<usize> = (1..=ground.frequencies()).collect();
         let projections: Vec<Vec<f64>> = frequencies
             .iter()
-            .map(|k| projection(ground, &kept.logits.whole, &[*k]))
+            .map(|k| projection(ground, &logits.whole, &[*k]))
             .collect();
         let without = excluded(ground, &rows, &projections);
         let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
@@ -166,7 +165,8 @@ impl Analysis for ProgressMeasures {
         out.tensor("cube-cosines", &[frequencies.len()], narrow(&cosines));
         out.scalar("cubes explained", cosines.iter().map(|c| c * c).sum());
 
-        let point = Point::of(ground, &self.counts, &kept, Some(&rows), &self.keys);
+        let (counts, all) = (&self.counts, Some(rows.as_slice()));
+        let point = Point::of(ground, counts, &reduced, &logits, all, &self.keys);
         for (name, value) in point.named() {
             out.scalar(name, value.unwrap_or(f64::NAN));
         }
@@ -179,21 +179,17 @@ impl Analysis for ProgressMeasures {
             point,
         });
         if self.freezes() {
-            self.rows.push((snapshot.epoch(), rows));
-            self.kept.push(kept);
+            self.kept.push(reduced, &logits, &rows, out)?;
         }
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        let rule = Rule {
-            memorised: self.config.memorised,
-            cleanup: self.config.cleanup,
-            stable: self.config.stable,
-            hold: self.config.hold,
+        self.phases.tell(&self.phase_rule(), out);
+        let frozen = match self.freezes() {
+            true => Some(self.frozen(out)?),
+            false => None,
         };
-        Phases::of(&self.metrics, &rule).tell(&rule, out);
-        let frozen = self.freezes().then(|| self.frozen());
         self.past.tell(&self.keys, frozen.as_deref(), out);
         self.explain(out);
         Ok(())
@@ -201,6 +197,16 @@ impl Analysis for ProgressMeasures {
 }
 
 impl ProgressMeasures {
+    /// How phases are found.
+    fn phase_rule(&self) -> Rule {
+        Rule {
+            memorised: self.config.memorised,
+            cleanup: self.config.cleanup,
+            stable: self.config.stable,
+            hold: self.config.hold,
+        }
+    }
+
     /// Whether the last checkpoint's key frequencies are wanted at all of them.
     fn freezes(&self) -> bool {
         self.config.keys == "final" && self.config.frequencies.is_empty()
@@ -226,7 +232,7 @@ impl ProgressMeasures {
         losses
     }
 
-    /// What is kept of a snapshot, and the logits of the block's train pairs.
+    /// What the measures of a snapshot are made from.
     fn reduce(
         &self,
         snapshot: &Snapshot<'_>,
@@ -234,7 +240,7 @@ impl ProgressMeasures {
         w_l: &[f32],
         test_loss: f64,
         out: &mut dyn Sink,
-    ) -> Result<(Kept, Vec<f32>), Failure> {
+    ) -> Result<(Reduced, Logits), Failure> {
         let ground = &self.ground;
         let (pre, post) = (snapshot.pre()?, snapshot.post()?);
         let d_mlp = post.size(1);
@@ -243,33 +249,24 @@ impl ProgressMeasures {
         let whole = Parts::of(ground, logits, ground.p);
         out.scalar("logits explained", whole.explained(ground));
         let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
-        let kept = Kept {
+        let reduced = Reduced {
             epoch: snapshot.epoch(),
             shares: [shares_of_pre, neurons.shares(ground), whole.shares(ground)],
             cubes: Cubes::of(ground, &whole),
-            logits: Logits {
-                neurons: product(&narrow(&neurons.along), w_l, d_mlp),
-                whole: narrow(&whole.along),
-                mean: whole.mean,
-            },
+            mean: whole.mean,
             test_loss,
         };
-        Ok((kept, train_rows(ground, logits)))
+        let logits = Logits {
+            neurons: product(&narrow(&neurons.along), w_l, d_mlp),
+            whole: narrow(&whole.along),
+        };
+        Ok((reduced, logits))
     }
 
     /// The measures of all that is kept, with the key frequencies of the last snapshot.
-    fn frozen(&self) -> Vec<Point> {
-        let rows_of = |epoch: u64| {
-            let rows = self.rows.iter().find(|(at, _)| *at == epoch);
-            rows.map(|(_, rows)| rows.as_slice())
-        };
+    fn frozen(&self, out: &mut dyn Sink) -> Result<Vec<Point>, Failure> {
         self.kept
-            .iter()
-            .map(|kept| {
-                let rows = rows_of(kept.epoch);
-                Point::of(&self.ground, &self.counts, kept, rows, &self.keys)
-            })
-            .collect()
+            .points(&self.ground, &self.counts, &self.keys, out)
     }
 
     /// What a reader of the figures has to know.

@@ -8,65 +8,42 @@
 
 use grokrun_api::prelude::*;
 
-/// Metrics of all epochs; entry e is epoch e's.
-#[derive(Default)]
-pub(crate) struct Metrics {
-    /// before step e
-    train_loss: Vec<f64>,
-    /// before step e
-    train_accuracy: Vec<f64>,
-    /// after step e
-    test_loss: Vec<f64>,
+/// The first epoch (steps taken) from `from` on from which on, for `hold` epochs, `is` holds of train
+/// loss, train accuracy and test loss of one and the same model.
+fn first(
+    history: &History<'_>,
+    from: usize,
+    hold: usize,
+    mut is: impl FnMut(&At) -> bool,
+) -> Option<usize> {
+    let mut held = 0;
+    for epoch in from.max(1)..history.train_loss.len() {
+        let at = At {
+            train_loss: history.train_loss[epoch],
+            train_accuracy: history.train_accuracy[epoch],
+            test_loss: history.test_loss[epoch - 1],
+        };
+        held = if is(&at) { held + 1 } else { 0 };
+        if held == hold {
+            return Some(epoch + 1 - hold);
+        }
+    }
+    None
 }
 
-impl Metrics {
-    /// Takes what is new.
-    pub(crate) fn update(&mut self, history: &History<'_>) {
-        let known = self.test_loss.len();
-        let add = |column: &mut Vec<f64>, all: &[f64]| {
-            column.extend_from_slice(all.get(known..).unwrap_or_default());
-        };
-        add(&mut self.train_loss, history.train_loss);
-        add(&mut self.train_accuracy, history.train_accuracy);
-        add(&mut self.test_loss, history.test_loss);
-    }
-
-    /// The first epoch (steps taken) from `from` on from which on, for `hold` epochs, `is` holds of
-    /// train loss, train accuracy and test loss of one and the same model.
-    fn first(&self, from: usize, hold: usize, is: impl Fn(&At) -> bool) -> Option<usize> {
-        let mut held = 0;
-        for epoch in from.max(1)..self.train_loss.len() {
-            let at = At {
-                epoch,
-                train_loss: self.train_loss[epoch],
-                train_accuracy: self.train_accuracy[epoch],
-                test_loss: self.test_loss[epoch - 1],
-            };
-            held = if is(&at) { held + 1 } else { 0 };
-            if held == hold {
-                return Some(epoch + 1 - hold);
-            }
+/// The largest of the test losses before an epoch, and after how many steps it was.
+fn peak(history: &History<'_>, before: usize) -> (usize, f64) {
+    let mut peak = (0, f64::NEG_INFINITY);
+    for (i, loss) in history.test_loss.iter().take(before).enumerate() {
+        if *loss > peak.1 {
+            peak = (i + 1, *loss);
         }
-        None
     }
-
-    /// The largest test loss before each epoch or at it, by epoch from 1 on, and where it was.
-    fn peaks(&self) -> Vec<(usize, f64)> {
-        let mut peak = (0, f64::NEG_INFINITY);
-        let mut peaks = vec![peak];
-        for (i, loss) in self.test_loss.iter().enumerate() {
-            if *loss > peak.1 {
-                peak = (i + 1, *loss);
-            }
-            peaks.push(peak);
-        }
-        peaks
-    }
+    peak
 }
 
 /// The model after `epoch` steps.
 struct At {
-    epoch: usize,
     train_loss: f64,
     train_accuracy: f64,
     test_loss: f64,
@@ -107,10 +84,10 @@ pub(crate) struct Phases {
 }
 
 impl Phases {
-    /// Of a whole training.
-    pub(crate) fn of(metrics: &Metrics, rule: &Rule) -> Phases {
+    /// Of the training so far.
+    pub(crate) fn of(history: &History<'_>, rule: &Rule) -> Phases {
         let mut phases = Phases::default();
-        if metrics.train_loss.len() < 2 {
+        if history.train_loss.len() < 2 {
             phases
                 .notes
                 .push("phases: there is no history of losses to find them in".to_owned());
@@ -118,7 +95,7 @@ impl Phases {
         }
         phases.begin("memorisation", 0, "the first epoch".to_owned());
         let Rule { hold, .. } = *rule;
-        let Some(memorised) = metrics.first(0, hold, |at| at.train_accuracy >= rule.memorised)
+        let Some(memorised) = first(history, 0, hold, |at| at.train_accuracy >= rule.memorised)
         else {
             phases.notes.push(format!(
                 "phases: the model did not memorise: its train accuracy was never {} or more for {hold} epochs",
@@ -126,18 +103,22 @@ impl Phases {
             ));
             return phases;
         };
-        let peaks = metrics.peaks();
-        let cleanup = metrics.first(memorised, hold, |at| {
-            at.test_loss <= rule.cleanup * peaks[at.epoch].1
+        let mut highest = peak(history, memorised.saturating_sub(1)).1;
+        let cleanup = first(history, memorised, hold, |at| {
+            highest = highest.max(at.test_loss);
+            at.test_loss <= rule.cleanup * highest
         });
         // A later excursion of a model that has grokked is no peak.
-        let (peak, height) = peaks[cleanup.unwrap_or(peaks.len() - 1)];
+        let (peak, height) = peak(history, cleanup.unwrap_or(usize::MAX));
         let formation = memorised.max(peak);
         let forms = match cleanup {
             Some(cleanup) => formation < cleanup,
-            None => metrics
-                .first(formation, hold, |at| at.test_loss <= FALLEN * height)
-                .is_some(),
+            None => {
+                let fell = first(history, formation, hold, |at| {
+                    at.test_loss <= FALLEN * height
+                });
+                fell.is_some()
+            }
         };
         if forms {
             phases.begin(
@@ -175,7 +156,7 @@ impl Phases {
                 rule.cleanup
             ),
         );
-        let stable = metrics.first(cleanup, hold, |at| {
+        let stable = first(history, cleanup, hold, |at| {
             at.test_loss <= LOW && at.test_loss <= rule.stable * at.train_loss
         });
         match stable {

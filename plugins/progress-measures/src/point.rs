@@ -4,10 +4,11 @@ use crate::ground::Ground;
 use crate::losses::{excluded, of_labels};
 use crate::project::{Cubes, Logits, projection};
 
-/// What is kept of a checkpoint, so that the measures can be made for any key frequencies later.
-pub(crate) struct Kept {
+/// What the measures of a checkpoint are made from, for any key frequencies, beside its [`Logits`].
+pub(crate) struct Reduced {
     pub(crate) epoch: u64,
-    pub(crate) logits: Logits,
+    /// mean logits over the block, `(p)`
+    pub(crate) mean: Vec<f64>,
     pub(crate) cubes: Cubes,
     /// shares of variance by frequency of the neurons' inputs, their outputs, and the logits
     pub(crate) shares: [Vec<f64>; 3],
@@ -53,21 +54,18 @@ impl Counts {
 }
 
 impl Point {
-    /// Of what is kept, with the logits of train pairs where they are.
+    /// Of a reduced checkpoint and its logits, with the logits of train pairs where they are kept.
     pub(crate) fn of(
         ground: &Ground,
         counts: &Counts,
-        kept: &Kept,
+        reduced: &Reduced,
+        logits: &Logits,
         train_rows: Option<&[f32]>,
         keys: &[usize],
     ) -> Point {
-        let Logits {
-            whole,
-            neurons,
-            mean,
-        } = &kept.logits;
-        let whole = projection(ground, whole, keys);
-        let neurons = projection(ground, neurons, keys);
+        let mean = &reduced.mean;
+        let whole = projection(ground, &logits.whole, keys);
+        let neurons = projection(ground, &logits.neurons, keys);
         let trig = of_labels(&whole, mean, &counts.all);
         let restricted = of_labels(&neurons, mean, &counts.test);
         let none = vec![0.0; ground.p];
@@ -76,9 +74,9 @@ impl Point {
             let of_keys = keys.iter().filter_map(|k| shares.get(k.checked_sub(1)?));
             of_keys.sum::<f64>()
         };
-        let [pre, post, logits] = &kept.shares;
+        let [pre, post, logits] = &reduced.shares;
         Point {
-            epoch: kept.epoch,
+            epoch: reduced.epoch,
             trig,
             trig_train,
             restricted,
@@ -86,10 +84,10 @@ impl Point {
                 let found = excluded(ground, rows, &[whole, neurons]);
                 [found[0], found[1]]
             }),
-            ratios: [kept.test_loss / trig, kept.test_loss / restricted],
+            ratios: [reduced.test_loss / trig, reduced.test_loss / restricted],
             trig_ratios: [ratio(pre), ratio(post), ratio(logits)],
-            cube_residual: kept.cubes.residual(keys),
-            cube_loss: of_labels(&kept.cubes.sum(ground, keys), &none, &counts.all),
+            cube_residual: reduced.cubes.residual(keys),
+            cube_loss: of_labels(&reduced.cubes.sum(ground, keys), &none, &counts.all),
         }
     }
 

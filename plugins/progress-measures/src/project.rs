@@ -112,8 +112,6 @@ pub(crate) struct Logits {
     pub(crate) whole: Vec<f32>,
     /// of the neurons' outputs, then through W_L = W_out W_U, `(directions, p)`
     pub(crate) neurons: Vec<f32>,
-    /// mean logits over the block, `(p)`
-    pub(crate) mean: Vec<f64>,
 }
 
 /// The projection on the directions of these frequencies as a function of the label, `(p, p)`: row a

@@ -36,7 +36,7 @@ pub trait Analysis: Sized + Send + 'static {
     /// Takes a snapshot and says what it finds.
     ///
     /// What `self` holds grows at its own cost: scalars are fine, tables of each snapshot belong in
-    /// `out`, which keeps them on the disk. A long look may be shared through rayon: a linked analysis
+    /// `out`, as findings or, where they are wanted again, by [`Sink::keep`]. A long look may be shared through rayon: a linked analysis
     /// is called in a pool of the host's, of all cores where there are many, and none of them trains.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
-//! What an analysis may say.
+//! What an analysis may say, and put aside.
 
 use serde_json::Value;
 
-use crate::Figure;
+use crate::{Failure, Figure};
 
 /// One thing that an analysis found.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,10 +43,24 @@ pub enum Finding {
     },
 }
 
-/// Takes findings. Says nothing back: what the host cannot take fails the analysis afterwards.
+/// Takes findings, and keeps numbers between calls.
 pub trait Sink {
-    /// Takes one.
+    /// Takes a finding. Says nothing back: what the host cannot take fails the analysis afterwards.
     fn push(&mut self, finding: Finding);
+
+    /// Keeps numbers for a later call of this instance, on the disk, in the place of those under this
+    /// name; no numbers let go of those. They are no finding, and are gone with the instance.
+    ///
+    /// # Errors
+    /// When there is no room for them, or the host is older than this (ABI 1.0). The analysis has then
+    /// failed, whatever it makes of it.
+    fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure>;
+
+    /// The numbers that are kept under this name, none if there are none.
+    ///
+    /// # Errors
+    /// When they cannot be read, and as for [`Sink::keep`].
+    fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure>;
 }
 
 impl dyn Sink + '_ {

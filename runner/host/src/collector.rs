@@ -1,12 +1,14 @@
 //! What an analysis said of one cell, kept within bounds: tensors, tables and figures as the bytes that
-//! they will be on disk, in a [`Scratch`], so that they take no more memory the longer a cell trains.
+//! they will be on disk, in a [`Scratch`], so that they take no more memory the longer a cell trains; and
+//! the numbers that it puts aside for its later calls.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use grokrun_api::{Finding, Sink};
+use grokrun_api::{Failure, Finding, Sink};
 use serde_json::{Value, json};
 
+use crate::aside::{Aside, bytes_of};
 use crate::scratch::{Kept, Scratch};
 
 /// The most bytes an analysis may say of one cell.
@@ -55,6 +57,7 @@ pub struct Findings {
 #[derive(Debug)]
 pub(crate) struct Collector {
     findings: Findings,
+    aside: Aside,
     scratch: Scratch,
     /// of the snapshot that is looked at; none while finishing
     epoch: Option<u64>,
@@ -66,6 +69,7 @@ impl Collector {
     pub(crate) fn new(scratch: &Scratch) -> Collector {
         Collector {
             findings: Findings::default(),
+            aside: Aside::default(),
             scratch: scratch.clone(),
             epoch: None,
             bytes: 0,
@@ -216,11 +220,18 @@ impl Collector {
             }
             epochs.push(epoch);
         }
-        let bytes: Vec<u8> = data.iter().flat_map(|x| x.to_le_bytes()).collect();
-        stack.data.write_all(&bytes).map_err(|error| {
+        stack.data.write_all(&bytes_of(data)).map_err(|error| {
             // It may have grown by a part of this one.
             self.findings.tensors.remove(&name);
             no_room(&error)
+        })
+    }
+
+    /// Passes on what went well; what did not is also why the analysis fails.
+    fn or_refused<T>(&mut self, done: Result<T, String>) -> Result<T, Failure> {
+        done.map_err(|why| {
+            self.refused.get_or_insert_with(|| why.clone());
+            Failure::new(why)
         })
     }
 }
@@ -236,16 +247,27 @@ impl Sink for Collector {
             self.refused = self.take(finding).err();
         }
     }
+
+    fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure> {
+        let done = check_line(name).and_then(|()| self.aside.put(&self.scratch, name, numbers));
+        self.or_refused(done)
+    }
+
+    fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
+        let done = self.aside.get(name);
+        self.or_refused(done)
+    }
 }
 
-/// Names of series and tensors become columns and keys: any line of text.
+/// Names of series and tensors become columns and keys, those of kept numbers only have to be told: any
+/// line of text.
 fn check_line(name: &str) -> Result<(), String> {
     let fits = !name.trim().is_empty() && name.len() <= LONGEST_NAME;
     if fits && !name.chars().any(char::is_control) {
         return Ok(());
     }
     Err(format!(
-        "{:?} is no name for a series or tensor; expected a line of at most {LONGEST_NAME} bytes",
+        "{:?} is no name for numbers; expected a line of at most {LONGEST_NAME} bytes",
         shown(name)
     ))
 }
@@ -349,7 +371,30 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_kept_between_looks_and_are_no_finding() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut collector = Collector::new(&Scratch::new(folder.path()));
+        for epoch in [0, 100, 200] {
+            collector.at(Some(epoch));
+            let sink: &mut dyn Sink = &mut collector;
+            assert_eq!(sink.kept("x").unwrap().len() as u64, epoch / 100);
+            let more = [sink.kept("x").unwrap(), vec![1.5]].concat();
+            sink.keep("x", &more).unwrap();
+        }
+        assert_eq!(collector.refused(), None);
+        let found = collector.into_findings();
+        assert!(found.tensors.is_empty() && found.series.columns.is_empty());
+    }
+
+    #[test]
     fn what_cannot_be_kept_says_so() {
+        let nowhere = Scratch::new(std::path::Path::new("/nowhere/at/all"));
+        let mut collector = Collector::new(&nowhere);
+        // The analysis fails also if it makes nothing of this.
+        assert!(collector.keep("x", &[1.0]).is_err());
+        assert!(collector.refused().unwrap().contains("cannot be kept"));
+        let unnamed = with(Some(0), |s| assert!(s.keep(" ", &[1.0]).is_err()));
+        assert!(unnamed.refused().is_some());
         let mut collector = Collector::new(&Scratch::new(std::path::Path::new("/nowhere/at/all")));
         let sink: &mut dyn Sink = &mut collector;
         sink.tensor("large", &[100_000], vec![0.0; 100_000]);

@@ -4,6 +4,7 @@
 //! which analyses run, and the bounds on what they may say. Knows no run directory and trains
 //! nothing: it is shown snapshots and hands findings back.
 
+mod aside;
 mod collector;
 mod crew;
 mod desk;

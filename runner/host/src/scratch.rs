@@ -1,4 +1,5 @@
-//! Bytes that grow with training and are wanted at its end: all but the last wait on the disk.
+//! Bytes that wait on the disk: those that grow with training and are wanted at its end ([`Kept`], of which
+//! the last few are in memory), and those that an analysis puts aside ([`Parcel`]).
 //!
 //! All analyses of a batch of cells share one file, which has no name: no killed process leaves it
 //! behind. It is made when the first page is full, and room in it is used again.
@@ -26,14 +27,28 @@ struct Paper {
     free: Vec<u64>,
 }
 
-/// Bytes, of which at most a page is in memory.
+/// Bytes that grow, of which at most a page is in memory.
 #[derive(Debug)]
 pub struct Kept {
-    scratch: Scratch,
-    /// where the full pages are, in order
-    pages: Vec<u64>,
+    pages: Pages,
     /// what follows them, less than a page
     rest: Vec<u8>,
+}
+
+/// Bytes that stay as they are, all on the disk.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pages: Pages,
+    /// how many bytes there are; what follows in the last page means nothing
+    len: usize,
+}
+
+/// Pages on the disk, whose room is given back when this is dropped.
+#[derive(Debug)]
+struct Pages {
+    scratch: Scratch,
+    /// where they are, in order
+    at: Vec<u64>,
 }
 
 /// Reads what was kept from its first byte on.
@@ -60,9 +75,29 @@ impl Scratch {
     /// Room for bytes.
     pub(crate) fn keep(&self) -> Kept {
         Kept {
-            scratch: self.clone(),
-            pages: Vec::new(),
+            pages: self.pages(),
             rest: Vec::new(),
+        }
+    }
+
+    /// Writes bytes, the last page of them filled up with zeros.
+    pub(crate) fn put(&self, bytes: &[u8]) -> io::Result<Parcel> {
+        let mut pages = self.pages();
+        let (full, rest) = bytes.as_chunks::<PAGE>();
+        full.iter().try_for_each(|page| pages.push(page))?;
+        if !rest.is_empty() {
+            let mut page = rest.to_vec();
+            page.resize(PAGE, 0);
+            pages.push(&page)?;
+        }
+        let len = bytes.len();
+        Ok(Parcel { pages, len })
+    }
+
+    fn pages(&self) -> Pages {
+        Pages {
+            scratch: self.clone(),
+            at: Vec::new(),
         }
     }
 
@@ -100,10 +135,49 @@ impl Paper {
     }
 }
 
+impl Pages {
+    fn push(&mut self, page: &[u8]) -> io::Result<()> {
+        let at = self.scratch.paper().write(page)?;
+        self.at.push(at);
+        Ok(())
+    }
+
+    /// Reads the page of that index; whether there is one.
+    fn read(&self, index: usize, page: &mut [u8]) -> io::Result<bool> {
+        match self.at.get(index) {
+            Some(at) => self.scratch.paper().read(*at, page).map(|()| true),
+            None => Ok(false),
+        }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        self.scratch.paper().free.append(&mut self.at);
+    }
+}
+
+impl Parcel {
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.len as u64
+    }
+
+    /// All of them.
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.pages.at.len() * PAGE];
+        for (index, page) in bytes.chunks_exact_mut(PAGE).enumerate() {
+            self.pages.read(index, page)?;
+        }
+        bytes.truncate(self.len);
+        Ok(bytes)
+    }
+}
+
 impl Kept {
     /// How many bytes there are.
     pub fn len(&self) -> u64 {
-        (self.pages.len() * PAGE + self.rest.len()) as u64
+        (self.pages.at.len() * PAGE + self.rest.len()) as u64
     }
 
     /// Whether there are none.
@@ -126,24 +200,17 @@ impl Write for Kept {
         let count = bytes.len().min(PAGE - self.rest.len());
         self.rest.extend_from_slice(&bytes[..count]);
         if self.rest.len() == PAGE {
-            let at = self.scratch.paper().write(&self.rest);
-            if at.is_err() {
-                self.rest.truncate(PAGE - count);
-            }
-            self.pages.push(at?);
-            self.rest.clear();
+            let written = self.pages.push(&self.rest);
+            // What could not be written was not taken.
+            let left = if written.is_ok() { 0 } else { PAGE - count };
+            self.rest.truncate(left);
+            written?;
         }
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.scratch.paper().free.append(&mut self.pages);
     }
 }
 
@@ -155,12 +222,9 @@ impl Read for KeptReader {
         }
         self.page.set_position(0);
         let page = self.page.get_mut();
-        match self.kept.pages.get(self.next) {
-            Some(at) => {
-                page.resize(PAGE, 0);
-                self.kept.scratch.paper().read(*at, page)?;
-            }
-            None => *page = std::mem::take(&mut self.kept.rest),
+        page.resize(PAGE, 0);
+        if !self.kept.pages.read(self.next, page)? {
+            *page = std::mem::take(&mut self.kept.rest);
         }
         self.next += 1;
         self.page.read(into)
@@ -234,6 +298,23 @@ mod tests {
             assert!(read(kept) == bytes(round, 3 * PAGE + 1));
         }
         assert_eq!(scratch.paper().free.len(), 3);
+    }
+
+    #[test]
+    fn what_is_put_aside_is_read_as_often_as_wanted_and_takes_no_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(folder.path());
+        for count in [0, 1, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE / 2] {
+            let want = bytes(count, count);
+            let parcel = scratch.put(&want).unwrap();
+            assert_eq!(parcel.len(), count as u64);
+            assert!(parcel.read().unwrap() == want && parcel.read().unwrap() == want);
+        }
+        let paper = scratch.paper();
+        assert_eq!((paper.pages, paper.free.len()), (3, 3));
+        drop(paper);
+        let gone = Scratch::new(&folder.path().join("gone"));
+        assert!(gone.put(&[]).is_ok() && gone.put(&[1]).is_err());
     }
 
     #[test]

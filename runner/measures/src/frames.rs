@@ -1,4 +1,5 @@
-//! What figures that move keep of a training: some snapshots, in bounded memory, in few digits.
+//! What analyses keep of a training to its end, above all for figures that move: some snapshots, in bounded
+//! memory, in few digits.
 
 /// Some of the values that came, evenly spread over all of them, and the last one.
 ///
@@ -26,14 +27,14 @@ impl<T> Frames<T> {
         }
     }
 
-    /// Takes what was seen at an epoch.
-    pub fn push(&mut self, epoch: u64, value: T) {
+    /// Takes what was seen at an epoch; what is let go for it comes back.
+    pub fn push(&mut self, epoch: u64, value: T) -> Vec<(u64, T)> {
         let on_step = self.seen.is_multiple_of(self.step);
         self.seen += 1;
-        self.last = None;
+        let mut gone: Vec<_> = self.last.take().into_iter().collect();
         if !on_step {
             self.last = Some((epoch, value));
-            return;
+            return gone;
         }
         self.kept.push((epoch, value));
         if self.kept.len() > self.most - 1 {
@@ -43,11 +44,12 @@ impl<T> Frames<T> {
                 self.last = self.kept.pop();
             }
             let mut place = 0;
-            self.kept.retain(|_| {
+            gone.extend(self.kept.extract_if(.., |_| {
                 place += 1;
-                place % 2 == 1
-            });
+                place % 2 == 0
+            }));
         }
+        gone
     }
 
     /// Those kept and the last, by epoch.
@@ -91,11 +93,17 @@ mod tests {
         for most in [2, 3, 7, 10] {
             for count in 1..200u64 {
                 let mut frames = Frames::new(most);
+                let mut gone = Vec::new();
                 for epoch in 0..count {
-                    frames.push(epoch, epoch);
+                    gone.extend(frames.push(epoch, epoch));
                     assert_eq!(frames.last(), Some((epoch, &epoch)));
                 }
                 let kept: Vec<u64> = frames.iter().map(|(epoch, _)| epoch).collect();
+                // Each is kept, or came back once.
+                let mut all: Vec<u64> = gone.iter().map(|(epoch, _)| *epoch).collect();
+                all.extend(&kept);
+                all.sort_unstable();
+                assert_eq!(all, (0..count).collect::<Vec<_>>());
                 assert!(kept.len() <= most, "{most} {count}: {kept:?}");
                 assert!(2 * kept.len() >= most.min(count as usize), "{kept:?}");
                 assert_eq!((kept[0], kept[kept.len() - 1]), (0, count - 1));

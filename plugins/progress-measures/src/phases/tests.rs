@@ -11,23 +11,41 @@ fn rule() -> Rule {
     }
 }
 
+#[derive(Default)]
+struct Curves {
+    train_loss: Vec<f64>,
+    train_accuracy: Vec<f64>,
+    test_loss: Vec<f64>,
+}
+
+impl Curves {
+    fn phases(&self) -> Phases {
+        let history = History {
+            train_loss: &self.train_loss,
+            test_loss: &self.test_loss,
+            train_accuracy: &self.train_accuracy,
+            test_accuracy: &[],
+        };
+        Phases::of(&history, &rule())
+    }
+}
+
 /// Losses through these points (epoch, train, test), straight in the logarithm, and a train accuracy
 /// of 1 from `memorised` on.
-fn curves(points: &[(usize, f64, f64)], memorised: usize) -> Metrics {
-    let mut metrics = Metrics::default();
+fn curves(points: &[(usize, f64, f64)], memorised: usize) -> Curves {
+    let mut curves = Curves::default();
     for pair in points.windows(2) {
         let ((from, train, test), (to, next_train, next_test)) = (pair[0], pair[1]);
         for epoch in from..to {
             let t = (epoch - from) as f64 / (to - from) as f64;
             let between = |a: f64, b: f64| (a.ln() * (1.0 - t) + b.ln() * t).exp();
-            metrics.train_loss.push(between(train, next_train));
-            metrics.test_loss.push(between(test, next_test));
-            metrics
-                .train_accuracy
-                .push(f64::from(u8::from(epoch >= memorised)));
+            curves.train_loss.push(between(train, next_train));
+            curves.test_loss.push(between(test, next_test));
+            let accuracy = f64::from(u8::from(epoch >= memorised));
+            curves.train_accuracy.push(accuracy);
         }
     }
-    metrics
+    curves
 }
 
 /// The recorded log of the demo's run (science §1.1), memorised by epoch 150.
@@ -57,7 +75,7 @@ fn starts(phases: &Phases) -> Vec<(&'static str, usize)> {
 
 #[test]
 fn the_demos_lines_are_where_its_authors_drew_them() {
-    let phases = Phases::of(&curves(&DEMO, 150), &rule());
+    let phases = curves(&DEMO, 150).phases();
     let found = starts(&phases);
     let names: Vec<&str> = found.iter().map(|(name, _)| *name).collect();
     assert_eq!(
@@ -77,7 +95,7 @@ fn the_demos_lines_are_where_its_authors_drew_them() {
 
 #[test]
 fn a_model_that_has_not_grokked_yet_stays_in_circuit_formation() {
-    let phases = Phases::of(&curves(&DEMO[..9], 150), &rule());
+    let phases = curves(&DEMO[..9], 150).phases();
     assert_eq!(
         starts(&phases),
         [("memorisation", 0), ("circuit formation", 1400)]
@@ -93,7 +111,7 @@ fn a_model_that_has_not_grokked_yet_stays_in_circuit_formation() {
 fn a_model_that_never_groks_memorises_only() {
     // Without weight decay the test loss rises on and on.
     let points = [(0, 4.7, 4.7), (200, 0.01, 20.0), (5000, 1e-9, 60.0)];
-    let phases = Phases::of(&curves(&points, 150), &rule());
+    let phases = curves(&points, 150).phases();
     assert_eq!(starts(&phases), [("memorisation", 0)]);
     assert!(
         phases.notes[0].contains("did not show"),
@@ -105,27 +123,27 @@ fn a_model_that_never_groks_memorises_only() {
 #[test]
 fn a_model_that_never_memorises_says_so() {
     let points = [(0, 4.7, 4.7), (3000, 4.0, 4.8)];
-    let phases = Phases::of(&curves(&points, 9999), &rule());
+    let phases = curves(&points, 9999).phases();
     assert_eq!(starts(&phases), [("memorisation", 0)]);
     assert!(
         phases.notes[0].contains("did not memorise"),
         "{:?}",
         phases.notes
     );
-    let nothing = Phases::of(&Metrics::default(), &rule());
+    let nothing = Curves::default().phases();
     assert!(nothing.found.is_empty() && nothing.notes[0].contains("no history"));
-    let broken = Metrics {
+    let broken = Curves {
         train_loss: vec![f64::NAN; 500],
         train_accuracy: vec![f64::NAN; 500],
         test_loss: vec![f64::NAN; 500],
     };
-    assert_eq!(Phases::of(&broken, &rule()).found.len(), 1);
+    assert_eq!(broken.phases().found.len(), 1);
 }
 
 #[test]
 fn a_model_that_generalises_at_once_forms_no_circuits_of_their_own() {
     let points = [(0, 4.7, 4.7), (200, 0.001, 0.1), (1000, 1e-6, 2e-6)];
-    let phases = Phases::of(&curves(&points, 300), &rule());
+    let phases = curves(&points, 300).phases();
     let names: Vec<&str> = phases.found.iter().map(|p| p.name).collect();
     assert_eq!(names, ["memorisation", "cleanup", "stable"]);
     assert!(phases.notes[0].contains("no circuit formation"));
@@ -140,23 +158,21 @@ fn excursions_of_a_model_that_has_grokked_are_no_peak() {
         (21_020, 1e-7, 2e-7),
         (22_000, 1e-7, 2e-7),
     ]);
-    let with = starts(&Phases::of(&curves(&points, 150), &rule()));
-    assert_eq!(with, starts(&Phases::of(&curves(&DEMO, 150), &rule())));
+    let with = starts(&curves(&points, 150).phases());
+    assert_eq!(with, starts(&curves(&DEMO, 150).phases()));
 }
 
 #[test]
-fn history_is_taken_once() {
-    let (mut metrics, column) = (Metrics::default(), [4.0, 3.0, 2.0, 1.0]);
-    for upto in [0, 2, 4] {
-        metrics.update(&History {
-            train_loss: &column[..upto],
-            test_loss: &column[..upto],
-            train_accuracy: &column[..upto],
-            test_accuracy: &column[..upto],
-        });
-    }
-    assert_eq!(metrics.test_loss, column);
+fn losses_are_those_of_one_model() {
+    let column = [4.0, 3.0, 2.0, 1.0];
+    let history = History {
+        train_loss: &column,
+        test_loss: &column,
+        train_accuracy: &column,
+        test_accuracy: &column,
+    };
     // Epoch 2 has the test loss after step 1 and the train loss before step 2.
-    let found = metrics.first(0, 1, |at| at.epoch == 2);
-    assert_eq!(found, Some(2));
+    let of_2 = |at: &At| (at.train_loss, at.test_loss) == (2.0, 3.0);
+    assert_eq!(first(&history, 0, 1, of_2), Some(2));
+    assert_eq!([0, 1, 4].map(|n| peak(&history, n).0), [0, 1, 1]);
 }

@@ -33,7 +33,7 @@ pub const MAGIC: [u8; 8] = *b"GROKRUN\0";
 /// Differs where hosts and plugins do not understand each other.
 pub const MAJOR: u32 = 1;
 /// Grows where fields are added.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 /// What the names of entries begin with; the crate's name follows.
 pub const ENTRY_PREFIX: &str = "grokrun_plugin_entry_";
 /// In [`Entry::flags`]: panics unwind, so that they can be caught.
@@ -103,6 +103,12 @@ pub unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], String
 
 /// [`Entry::create`].
 pub type Create = unsafe extern "C" fn(u32, Str, Str, *const RawHost, *mut *mut c_void) -> i32;
+/// [`RawHost::keep`].
+pub type Keep = unsafe extern "C" fn(*mut c_void, Str, *const f32, usize) -> i32;
+/// What [`RawHost::kept`] hands numbers to, with the pointer that came with it.
+pub type Receive = unsafe extern "C" fn(*mut c_void, *const f32, usize);
+/// [`RawHost::kept`].
+pub type Recall = unsafe extern "C" fn(*mut c_void, Str, Receive, *mut c_void) -> i32;
 /// [`Entry::observe`].
 pub type Observe = unsafe extern "C" fn(*mut c_void, *const RawSnapshot, *const RawHost) -> i32;
 
@@ -190,6 +196,10 @@ pub struct RawHost {
     pub fail: Option<unsafe extern "C" fn(*mut c_void, Str, Str)>,
     /// Takes a log event: level (1 error … 5 trace), target, message, fields (a JSON object).
     pub log: Option<unsafe extern "C" fn(*mut c_void, u32, Str, Str, Str)>,
+    /// Keeps numbers under a name, or none any more. Since minor 1, as what follows.
+    pub keep: Option<Keep>,
+    /// Hands over the numbers under a name, which the receiver copies.
+    pub kept: Option<Recall>,
 }
 
 /// The kinds of findings.
@@ -289,11 +299,11 @@ mod layout {
                 $(assert_eq!(offset_of!($of, $field), $at, stringify!($of $field));)+
             };
         }
-        assert_eq!((MAJOR, MINOR), (1, 0));
+        assert_eq!((MAJOR, MINOR), (1, 1));
         lies!(Str, 16; data 0, len 8);
         lies!(Entry, 104; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
             describe 56, check 64, create 72, observe 80, finish 88, destroy 96);
-        lies!(RawHost, 40; size 0, level 4, context 8, push 16, fail 24, log 32);
+        lies!(RawHost, 56; size 0, level 4, context 8, push 16, fail 24, log 32, keep 40, kept 48);
         lies!(RawFinding, 80; size 0, kind 4, name 8, value 24, shape 32, ndim 40, data 48, len 56,
             text 64);
         lies!(RawSnapshot, 32; size 0, stride 4, epoch 8, views 16, count 24);

@@ -265,6 +265,44 @@ impl Sink for Host {
             }
         }
     }
+
+    fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure> {
+        let keep = self.0.keep.ok_or_else(too_old)?;
+        let (data, len) = (numbers.as_ptr(), numbers.len());
+        // SAFETY: the call lasts; name and numbers live until the function returns.
+        match unsafe { keep(self.0.context, Str::of(name), data, len) } {
+            DONE => Ok(()),
+            _ => Err(Failure::new(format!("the host cannot keep {name}"))),
+        }
+    }
+
+    fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
+        let kept = self.0.kept.ok_or_else(too_old)?;
+        let mut numbers: Vec<f32> = Vec::new();
+        let into = (&raw mut numbers).cast();
+        // SAFETY: the call lasts; the name and the place for the numbers live until the function returns.
+        match unsafe { kept(self.0.context, Str::of(name), receive, into) } {
+            DONE => Ok(numbers),
+            _ => Err(Failure::new(format!("the host cannot read {name} again"))),
+        }
+    }
+}
+
+/// Why nothing can be kept.
+fn too_old() -> Failure {
+    Failure::new(
+        "this grokrun keeps no numbers between calls; expected one whose plugin ABI is 1.1 or later",
+    )
+}
+
+/// Copies what the host hands over into the `Vec<f32>` at `into`.
+unsafe extern "C" fn receive(into: *mut c_void, data: *const f32, len: usize) {
+    // SAFETY: the host hands back the pointer of `kept`, and numbers that live during this call.
+    unsafe {
+        if let (Some(into), Ok(numbers)) = (into.cast::<Vec<f32>>().as_mut(), slice(data, len)) {
+            into.extend_from_slice(numbers);
+        }
+    }
 }
 
 fn blank() -> RawFinding {

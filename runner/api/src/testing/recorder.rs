@@ -4,18 +4,32 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{Finding, Sink};
+use crate::{Failure, Finding, Sink};
 
 /// Keeps what it is told.
 #[derive(Debug, Default)]
 pub struct Recorder {
     /// in the order they came
     pub findings: Vec<Finding>,
+    /// what is kept between calls, by name
+    pub kept: BTreeMap<String, Vec<f32>>,
 }
 
 impl Sink for Recorder {
     fn push(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure> {
+        match numbers.is_empty() {
+            true => self.kept.remove(name),
+            false => self.kept.insert(name.to_owned(), numbers.to_vec()),
+        };
+        Ok(())
+    }
+
+    fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
+        Ok(self.kept.get(name).cloned().unwrap_or_default())
     }
 }
 

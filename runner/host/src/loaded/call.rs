@@ -4,8 +4,8 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use grokrun_api::abi::{
-    DONE, NO_MORE, PANICKED, RawFinding, RawHost, RawSnapshot, RawView, Str, dtype, kind, least,
-    sized, slice,
+    DONE, FAILED, NO_MORE, PANICKED, RawFinding, RawHost, RawSnapshot, RawView, Receive, Str,
+    dtype, kind, least, sized, slice,
 };
 use grokrun_api::{Failure, Finding, Instance, Need, NumbersRef, Sink, Snapshot, Task};
 use serde_json::{Map, Value};
@@ -46,6 +46,8 @@ fn called(
         push: Some(push),
         fail: Some(fail),
         log: Some(log),
+        keep: Some(keep),
+        kept: Some(kept),
     };
     let status = call(&raw const host);
     match (context.failure, status) {
@@ -289,6 +291,20 @@ struct Nobody;
 
 impl Sink for Nobody {
     fn push(&mut self, _: Finding) {}
+
+    fn keep(&mut self, _: &str, _: &[f32]) -> Result<(), Failure> {
+        Err(unexpected())
+    }
+
+    fn kept(&mut self, _: &str) -> Result<Vec<f32>, Failure> {
+        Err(unexpected())
+    }
+}
+
+fn unexpected() -> Failure {
+    Failure::new(
+        "nothing is kept before the first snapshot; expected keep and kept in observe and finish",
+    )
 }
 
 /// Runs a callback on its context; a panic of ours must not unwind into the plugin.
@@ -403,6 +419,55 @@ unsafe extern "C" fn fail(context: *mut c_void, parameter: Str, message: Str) {
             context.failure.get_or_insert(failure);
         });
     }
+}
+
+unsafe extern "C" fn keep(context: *mut c_void, name: Str, data: *const f32, len: usize) -> i32 {
+    // SAFETY: the plugin hands back what it was given, and a name and numbers that live during this
+    // call.
+    unsafe {
+        done(context, |sink| {
+            let (name, numbers) = (name.text(), slice(data, len));
+            sink.keep(name.map_err(Failure::new)?, numbers.map_err(Failure::new)?)
+        })
+    }
+}
+
+unsafe extern "C" fn kept(
+    context: *mut c_void,
+    name: Str,
+    receive: Receive,
+    into: *mut c_void,
+) -> i32 {
+    // SAFETY: the plugin hands back what it was given, a name that lives during this call, and a
+    // function for the pointer beside it.
+    unsafe {
+        done(context, |sink| {
+            let numbers = sink.kept(name.text().map_err(Failure::new)?)?;
+            receive(into, numbers.as_ptr(), numbers.len());
+            Ok(())
+        })
+    }
+}
+
+/// As [`on`], for what the sink may refuse: why is the call's failure, and the status says so.
+///
+/// # Safety
+/// As [`on`].
+unsafe fn done(
+    context: *mut c_void,
+    act: impl FnOnce(&mut dyn Sink) -> Result<(), Failure>,
+) -> i32 {
+    let mut status = FAILED;
+    // SAFETY: as the caller promises.
+    unsafe {
+        on(context, |context| match act(context.sink) {
+            Ok(()) => status = DONE,
+            Err(why) => {
+                context.failure.get_or_insert(why);
+            }
+        });
+    }
+    status
 }
 
 unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Str, message: Str, fields: Str) {

@@ -39,9 +39,13 @@ impl Analysis for Norm {
         let w_e = snapshot.weight("embed.W_E")?;
         out.scalar("first", f64::from(w_e.data()[0]));
         out.tensor("shape", &[2], w_e.shape().iter().map(|n| *n as f32));
-        Ok(())
+        let firsts = [out.kept("firsts")?, vec![w_e.data()[0]]].concat();
+        out.keep("firsts", &firsts)
     }
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        let firsts = out.kept("firsts")?;
+        out.tensor("firsts", &[firsts.len()], firsts);
+        out.keep("firsts", &[])?;
         out.note("done");
         Ok(())
     }
@@ -95,7 +99,9 @@ fn a_plugin_does_across_the_border_what_it_does_here() {
         .unwrap();
     let here = grokrun_api::testing::run(&mut *linked, &snapshots).unwrap();
     assert_eq!(there.findings, here.findings);
-    assert_eq!(there.findings.len(), 5);
+    assert_eq!(there.findings.len(), 6);
+    assert_eq!(there.tensor("firsts").unwrap().0, [2]);
+    assert!(there.kept.is_empty() && here.kept.is_empty());
     let analysis = only();
     assert_eq!(
         (

@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use super::*;
+use crate::abi::Receive;
 use crate::prelude::*;
 use crate::testing::task;
 
@@ -43,7 +44,9 @@ impl Analysis for Talker {
                 out.table("t", &["a"], vec![vec![json!(1)]]);
                 out.note("grüße");
                 out.figure("f", Figure::new("x"));
-                Ok(())
+                let seen = out.kept("seen")?;
+                out.scalar("seen before", seen.len() as f64);
+                out.keep("seen", &[seen, vec![0.5]].concat())
             }
         }
     }
@@ -68,6 +71,8 @@ struct Heard {
     findings: Vec<Pushed>,
     failures: Vec<(String, String)>,
     logs: Vec<(u32, String, String, String)>,
+    /// what is kept, under any name
+    kept: Vec<f32>,
 }
 
 unsafe extern "C" fn push(context: *mut c_void, finding: *const RawFinding) {
@@ -98,6 +103,26 @@ unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Str, message:
     heard.logs.push((level, target, message, fields));
 }
 
+unsafe extern "C" fn keep(context: *mut c_void, name: Str, data: *const f32, len: usize) -> i32 {
+    let heard = unsafe { &mut *context.cast::<Heard>() };
+    let (name, numbers) = unsafe { (name.text().unwrap(), slice(data, len).unwrap()) };
+    assert_eq!(name, "seen");
+    heard.kept = numbers.to_vec();
+    if len < 3 { DONE } else { FAILED }
+}
+
+unsafe extern "C" fn kept(
+    context: *mut c_void,
+    name: Str,
+    receive: Receive,
+    into: *mut c_void,
+) -> i32 {
+    let heard = unsafe { &mut *context.cast::<Heard>() };
+    assert_eq!(unsafe { name.text() }.unwrap(), "seen");
+    unsafe { receive(into, heard.kept.as_ptr(), heard.kept.len()) };
+    DONE
+}
+
 fn host(heard: &mut Heard) -> RawHost {
     RawHost {
         size: size_of::<RawHost>() as u32,
@@ -106,6 +131,8 @@ fn host(heard: &mut Heard) -> RawHost {
         push: Some(push),
         fail: Some(fail),
         log: Some(log),
+        keep: Some(keep),
+        kept: Some(kept),
     }
 }
 
@@ -137,6 +164,10 @@ fn created(parameters: &str) -> *mut c_void {
 /// Observes a snapshot of one weight, `(2)`: 0.5 and 1.5.
 fn observed(instance: *mut c_void) -> (i32, Heard) {
     let mut heard = Heard::default();
+    (observed_by(instance, host(&mut heard)), heard)
+}
+
+fn observed_by(instance: *mut c_void, host: RawHost) -> i32 {
     let (shape, data) = ([2u64], [0.5f32, 1.5]);
     let views = [RawView {
         name: Str::of("weight.w"),
@@ -153,9 +184,7 @@ fn observed(instance: *mut c_void) -> (i32, Heard) {
         views: views.as_ptr(),
         count: 1,
     };
-    let host = host(&mut heard);
-    let status = unsafe { ENTRY.observe.unwrap()(instance, &raw const snapshot, &raw const host) };
-    (status, heard)
+    unsafe { ENTRY.observe.unwrap()(instance, &raw const snapshot, &raw const host) }
 }
 
 fn destroyed(instance: *mut c_void) {
@@ -193,7 +222,8 @@ fn findings_and_log_events_cross() {
             kind::TENSOR,
             kind::TABLE,
             kind::NOTE,
-            kind::FIGURE
+            kind::FIGURE,
+            kind::SCALAR
         ]
     );
     assert_eq!(
@@ -211,6 +241,36 @@ fn findings_and_log_events_cross() {
     assert!(target.contains("grokrun_api"), "{target}");
     assert_eq!(fields, r#"{"epoch":100,"ratio":0.5}"#);
     destroyed(instance);
+}
+
+#[test]
+fn kept_numbers_cross_and_come_back() {
+    let instance = created("{}");
+    let mut heard = Heard::default();
+    let host = host(&mut heard);
+    // The host of these tests has room for two.
+    let statuses = [(); 3].map(|()| observed_by(instance, host));
+    destroyed(instance);
+    assert_eq!(statuses, [DONE, DONE, FAILED]);
+    let seen = heard.findings.iter().filter(|f| f.1 == "seen before");
+    assert_eq!(seen.map(|f| f.2).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
+    assert_eq!(heard.failures[0].1, "the host cannot keep seen");
+}
+
+#[test]
+fn a_host_that_keeps_nothing_yet_is_told_of() {
+    let instance = created("{}");
+    let mut heard = Heard::default();
+    let old = RawHost {
+        size: least::HOST as u32,
+        ..host(&mut heard)
+    };
+    assert_eq!(observed_by(instance, old), FAILED);
+    destroyed(instance);
+    let why = &heard.failures[0].1;
+    assert!(why.contains("plugin ABI is 1.1 or later"), "{why}");
+    // What was said until then came through.
+    assert_eq!(heard.findings.len(), 5);
 }
 
 #[test]
