@@ -264,6 +264,15 @@ impl SnapshotData {
         }
     }
 
+    /// Takes the memory of a tensor of f32 out of it, empty if there is none of that name.
+    pub fn take(&mut self, name: &str) -> Vec<f32> {
+        let found = self.tensors.iter().position(|(n, ..)| n == name);
+        match found.map(|at| self.tensors.swap_remove(at)) {
+            Some((.., Numbers::F32(data))) => data,
+            _ => Vec::new(),
+        }
+    }
+
     /// Shows it, as far as `needs` go.
     pub fn show<R>(
         &self,

@@ -78,9 +78,9 @@ impl Crew {
 
     /// Shows a snapshot to all that are due. Waits only for an analysis whose queue is full.
     pub fn show(&mut self, snapshot: &Arc<Shown>, last: bool) {
-        self.tell_of_the_slowest(snapshot.data().epoch);
+        self.tell_of_the_slowest(snapshot.data.epoch);
         for worker in &mut self.workers {
-            if due(worker.every, snapshot.data().epoch, last) {
+            if due(worker.every, snapshot.data.epoch, last) {
                 worker.show(snapshot);
             }
         }
@@ -135,12 +135,16 @@ impl Worker {
                 for snapshot in snapshots {
                     at_a_desk(|| {
                         let _in_analysis = span.enter();
-                        member.observe(snapshot.data());
+                        member.observe(&snapshot.data);
                     });
                     drop(snapshot);
                     seen.fetch_add(1, Ordering::Relaxed);
                 }
-                member.finish()
+                // Where it looked, its memory is; a thread's own would be new.
+                at_a_desk(|| {
+                    let _in_analysis = span.enter();
+                    member.finish()
+                })
             })?;
         Ok(Worker {
             name,

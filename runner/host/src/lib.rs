@@ -20,4 +20,4 @@ pub use desk::at_a_desk;
 pub use member::Member;
 pub use registry::{Beside, Found, Origin, Registry, Search};
 pub use scratch::{Kept, KeptReader, Scratch};
-pub use shown::{Permit, Permits, Shown};
+pub use shown::{Permits, Shown};

@@ -86,6 +86,21 @@ impl GridPass {
     /// # Errors
     /// When there are more or fewer than the shape has.
     pub fn run(&mut self, parameters: &[f32], wanted: Wanted) -> Result<Activations, EngineError> {
+        let mut out = Activations::default();
+        self.run_into(parameters, wanted, &mut out)?;
+        Ok(out)
+    }
+
+    /// As [`GridPass::run`], in the memory of activations that are needed no more.
+    ///
+    /// # Errors
+    /// As [`GridPass::run`]; `out` is then as it was.
+    pub fn run_into(
+        &mut self,
+        parameters: &[f32],
+        wanted: Wanted,
+        out: &mut Activations,
+    ) -> Result<(), EngineError> {
         let want = self.shape.parameters();
         if parameters.len() != want {
             let got = parameters.len();
@@ -99,21 +114,27 @@ impl GridPass {
             tables,
             samples,
         } = self;
-        let room = |is: bool, width: usize| vec![0.0; if is { samples.len() * width } else { 0 }];
-        let mut out = Activations {
-            attention: room(wanted.attention, 3 * dims.heads),
-            pre: room(wanted.pre, dims.f),
-            post: room(wanted.post, dims.f),
-            logits: room(wanted.logits, dims.p),
+        let room = |part: &mut Vec<f32>, is: bool, width: usize| {
+            // What is there is written over. Memory that is too small is not worth keeping: its numbers
+            // would be moved.
+            let len = if is { samples.len() * width } else { 0 };
+            match len > part.capacity() {
+                true => *part = vec![0.0; len],
+                false => part.resize(len, 0.0),
+            }
         };
+        room(&mut out.attention, wanted.attention, 3 * dims.heads);
+        room(&mut out.pre, wanted.pre, dims.f);
+        room(&mut out.post, wanted.post, dims.f);
+        room(&mut out.logits, wanted.logits, dims.p);
         Arch::new().dispatch(Pass {
             dims,
             weights: Tensors::of(shape, parameters),
             tables,
             samples,
-            out: &mut out,
+            out,
         });
-        Ok(out)
+        Ok(())
     }
 }
 
@@ -300,6 +321,17 @@ mod tests {
                 );
             }
         }
+        // In the memory of others, which has other numbers and too much or too little room.
+        let mut again = Activations {
+            pre: vec![f32::NAN; 13 * 13 * 37],
+            post: vec![f32::NAN; 7],
+            logits: vec![f32::NAN; 9999],
+            ..Activations::default()
+        };
+        let at = again.pre.as_ptr();
+        pass.run_into(&parameters, all, &mut again).unwrap();
+        assert_eq!(again.pre.as_ptr(), at);
+        assert_eq!([again.attention, again.pre, again.post, again.logits], got);
         let none = pass.run(&parameters, Wanted::default()).unwrap();
         assert_eq!(none, Activations::default());
         assert!(pass.run(&parameters[1..], all).is_err());

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grokrun_engine::{GridPass, Shape};
-use grokrun_host::{Crew, Member, Permits, Shown, at_a_desk};
+use grokrun_host::{Crew, Member, Permits, at_a_desk};
 use grokrun_store::CheckpointReader;
 use serde_json::Value;
 
@@ -57,12 +57,12 @@ impl Followed {
         let Some(needs) = crew.needs(epoch, last) else {
             return Ok(());
         };
-        let permit = permits.take();
+        let mut shown = permits.take();
         let checkpoint = self.checkpoints.read(epoch)?;
         let Subject { history, pairs, .. } = &self.subject;
-        let grid = (&self.shape, pass);
-        let data = at_a_desk(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, grid))?;
-        crew.show(&Arc::new(Shown::new(data, permit)), last);
+        let (grid, data) = ((&self.shape, pass), &mut shown.data);
+        at_a_desk(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, grid, data))?;
+        crew.show(&Arc::new(shown), last);
         Ok(())
     }
 

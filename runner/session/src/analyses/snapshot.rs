@@ -2,14 +2,15 @@
 //! needed.
 
 use grokrun_api::{Need, Needs, Numbers, SnapshotData};
-use grokrun_engine::{GridPass, Pairs, Parameter, Shape, Wanted, train_gradient};
+use grokrun_engine::{Activations, GridPass, Pairs, Parameter, Shape, Wanted, train_gradient};
 use grokrun_store::{Metrics, Tensor};
 
 use crate::SessionError;
 use crate::history::History;
 use crate::weights;
 
-/// The snapshot of a checkpoint; of `history` it shows the epochs before it.
+/// Makes `data` the snapshot of a checkpoint, in the memory of the one that it was; of `history` it shows
+/// the epochs before it.
 pub(crate) fn make(
     epoch: u64,
     needs: Needs,
@@ -17,13 +18,14 @@ pub(crate) fn make(
     history: &History,
     pairs: &Pairs,
     (shape, pass): (&Shape, &mut GridPass),
-) -> Result<SnapshotData, SessionError> {
+    data: &mut SnapshotData,
+) -> Result<(), SessionError> {
     let parameters = weights::of_checkpoint(shape, checkpoint).map_err(|why| {
         SessionError::Request(format!(
             "the checkpoint of epoch {epoch} is not this cell's: {why}"
         ))
     })?;
-    let mut data = SnapshotData::new(epoch);
+    let mut before = std::mem::replace(data, SnapshotData::new(epoch));
     let named = |data: &mut SnapshotData, prefix: &str, flat: &[f32]| {
         for parameter in Parameter::ALL {
             let numbers = flat[parameter.range(shape)].to_vec();
@@ -32,11 +34,11 @@ pub(crate) fn make(
         }
     };
     if needs.has(Need::Weights) {
-        named(&mut data, "weight.", &parameters);
+        named(data, "weight.", &parameters);
     }
     if needs.has(Need::Gradients) {
         named(
-            &mut data,
+            data,
             "gradient.",
             &train_gradient(*shape, &parameters, pairs)?,
         );
@@ -56,9 +58,16 @@ pub(crate) fn make(
         logits: needs.has(Need::Logits),
     };
     if wanted == Wanted::default() {
-        return Ok(data);
+        return Ok(());
     }
-    let found = pass.run(&parameters, wanted)?;
+    let mut found = Activations {
+        attention: before.take("attention"),
+        pre: before.take("pre"),
+        post: before.take("post"),
+        logits: before.take("logits"),
+    };
+    drop(before);
+    pass.run_into(&parameters, wanted, &mut found)?;
     let (pairs, f) = (shape.modulus * shape.modulus, shape.d_mlp);
     for (wanted, name, size, numbers) in [
         (
@@ -80,7 +89,7 @@ pub(crate) fn make(
             data.add(name, &size, Numbers::F32(numbers));
         }
     }
-    Ok(data)
+    Ok(())
 }
 
 /// The most bytes a snapshot of this shape has, the history left out.

@@ -239,15 +239,17 @@ impl Subject {
     }
 
     fn shown(&mut self, epoch: u64, needs: Needs) -> Result<Arc<Shown>, SessionError> {
-        let data = snapshot::make(
+        let mut shown = Permits::new(1).take();
+        snapshot::make(
             epoch,
             needs,
             &self.checkpoint,
             &self.history,
             &self.pairs,
             (&self.shape, &mut self.pass),
+            &mut shown.data,
         )?;
-        Ok(Arc::new(Shown::new(data, Permits::new(1).take())))
+        Ok(Arc::new(shown))
     }
 
     /// Seconds to make a snapshot, but not the first.
