@@ -395,7 +395,7 @@ mod tests {
         assert!(collector.refused().unwrap().contains("cannot be kept"));
         let unnamed = with(Some(0), |s| assert!(s.keep(" ", &[1.0]).is_err()));
         assert!(unnamed.refused().is_some());
-        let mut collector = Collector::new(&Scratch::new(std::path::Path::new("/nowhere/at/all")));
+        let mut collector = Collector::new(&nowhere);
         let sink: &mut dyn Sink = &mut collector;
         sink.tensor("large", &[100_000], vec![0.0; 100_000]);
         let why = collector.refused().unwrap_or_default();
