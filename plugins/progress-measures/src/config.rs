@@ -4,7 +4,7 @@ use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
 use grokrun_measures::KeyRule;
 
-/// The most checkpoints whose parts along the directions are kept, and of which logits are.
+/// The most checkpoints, beside the last, whose parts along the directions are kept.
 pub(crate) const MOST_KEPT: usize = 512;
 
 /// The parameters.
@@ -20,7 +20,7 @@ pub struct Config {
     pub rule: String,
     /// these key frequencies instead, at all checkpoints
     pub frequencies: Vec<usize>,
-    /// with keys = "final": at how many checkpoints at most the excluded losses are in the table, for each of which the train pairs' logits wait on the disk
+    /// with keys = "final": at how many checkpoints, and the last, the excluded losses are in the table, for each of which the train pairs' logits wait on the disk
     pub checkpoints: usize,
     /// phases: train accuracy of a model that has memorised
     pub memorised: f64,
@@ -67,8 +67,8 @@ impl Config {
         if self.frequencies.contains(&0) {
             return Err(Failure::parameter("frequencies", "must be 1 or more each"));
         }
-        if !(2..=MOST_KEPT).contains(&self.checkpoints) {
-            let message = format!("must be from 2 to {MOST_KEPT}");
+        if !(1..=MOST_KEPT).contains(&self.checkpoints) {
+            let message = format!("must be from 1 to {MOST_KEPT}");
             return Err(Failure::parameter("checkpoints", message));
         }
         for (parameter, value) in [("memorised", self.memorised), ("cleanup", self.cleanup)] {

@@ -17,11 +17,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// With the logits of train pairs of at most so many, two at least.
+    /// With the logits of train pairs of at most so many, and of the last.
     pub(crate) fn new(with_rows: usize) -> Kept {
         Kept {
-            reduced: Frames::new(MOST_KEPT),
-            with_rows: Frames::new(with_rows),
+            reduced: Frames::new(MOST_KEPT + 1),
+            with_rows: Frames::new(with_rows + 1),
         }
     }
 

@@ -77,7 +77,7 @@ impl Analysis for ProgressMeasures {
     type Config = Config;
     const MANIFEST: Manifest = Manifest::new(
         "progress-measures",
-        "0.2.0",
+        "0.1.0",
         "restricted and excluded loss, logit cubes, trig ratio, weights, Gini, and the phases of training",
     )
     .definition(
