@@ -266,11 +266,23 @@ impl SnapshotData {
 
     /// Takes the memory of a tensor of f32 out of it, empty if there is none of that name.
     pub fn take(&mut self, name: &str) -> Vec<f32> {
-        let found = self.tensors.iter().position(|(n, ..)| n == name);
-        match found.map(|at| self.tensors.swap_remove(at)) {
-            Some((.., Numbers::F32(data))) => data,
+        match self.remove(name) {
+            Some(Numbers::F32(data)) => data,
             _ => Vec::new(),
         }
+    }
+
+    /// As [`take`](SnapshotData::take), of f64.
+    pub fn take_f64(&mut self, name: &str) -> Vec<f64> {
+        match self.remove(name) {
+            Some(Numbers::F64(data)) => data,
+            _ => Vec::new(),
+        }
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Numbers> {
+        let at = self.tensors.iter().position(|(n, ..)| n == name)?;
+        Some(self.tensors.swap_remove(at).2)
     }
 
     /// Shows it, as far as `needs` go.

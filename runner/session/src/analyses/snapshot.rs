@@ -47,8 +47,11 @@ pub(crate) fn make(
         let history = history.read();
         let rows = history.len().min(epoch as usize);
         for (name, column) in Metrics::COLUMNS.iter().zip(history.columns()) {
-            let numbers = Numbers::F64(column[..rows].to_vec());
-            data.add(format!("history.{name}"), &[rows], numbers);
+            let name = format!("history.{name}");
+            let mut numbers = before.take_f64(&name);
+            numbers.clear();
+            numbers.extend_from_slice(&column[..rows]);
+            data.add(name, &[rows], Numbers::F64(numbers));
         }
     }
     let wanted = Wanted {
