@@ -33,6 +33,8 @@ pub(crate) struct Context {
     staging: Mutex<Option<Buffer>>,
     /// compiled kernels of former runs
     pub(crate) kept: Kept,
+    #[cfg(test)]
+    pub(crate) lanes: super::tests::Lanes,
 }
 
 impl Context {
@@ -76,6 +78,8 @@ impl Context {
             limits,
             failure,
             staging: Mutex::new(None),
+            #[cfg(test)]
+            lanes: Default::default(),
         })
     }
 
@@ -154,9 +158,12 @@ impl Context {
         constants: &[(&str, f64)],
     ) -> Result<ComputePipeline, EngineError> {
         let scope = self.device.push_error_scope(ErrorFilter::Validation);
+        let source = kernel.source.into();
+        #[cfg(test)]
+        let source = self.lanes.of(source);
         let module = self.device.create_shader_module(ShaderModuleDescriptor {
             label: Some(kernel.name),
-            source: ShaderSource::Wgsl(kernel.source.into()),
+            source: ShaderSource::Wgsl(source),
         });
         let entries: Vec<BindGroupLayoutEntry> = (0..)
             .zip(kernel.bindings)

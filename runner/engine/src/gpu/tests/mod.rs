@@ -5,6 +5,7 @@
 
 mod forward;
 mod kernels;
+mod lanes;
 mod probe;
 mod products;
 
@@ -13,6 +14,7 @@ use crate::cpu::CpuExecutor;
 use crate::data::{Pairs, Sample};
 use crate::init::{InitScheme, initial_parameters};
 use crate::shape::{Activation, Shape};
+pub(crate) use lanes::Lanes;
 
 /// The first adapter of any kind.
 pub(super) fn adapter() -> Option<Adapter> {
