@@ -49,7 +49,7 @@ impl Lanes {
     }
 }
 
-/// The cell with a few of its pairs, of all tokens and more than a workgroup's.
+/// The cell with some hundred of its pairs, from everywhere, more than a workgroup takes.
 fn few(cell: CellInput) -> CellInput {
     let pairs = [cell.pairs.train(), cell.pairs.test()].map(|part| {
         let every = part.len().div_ceil(400);
