@@ -23,9 +23,11 @@ pub(crate) enum Lanes {
 impl Lanes {
     /// The kernel with its invocations numbered so.
     pub(crate) fn of(self, source: Cow<'static, str>) -> Cow<'static, str> {
-        if self == Lanes::AsGiven {
-            return source;
-        }
+        let number = match self {
+            Lanes::AsGiven => return source,
+            Lanes::Backwards => "(COUNT) - 1u - given",
+            Lanes::Scattered => "given * 7u % (COUNT)",
+        };
         let (before, entry) = source.split_once("@compute @workgroup_size(").unwrap();
         let (size, entry) = entry.split_once(")\n").unwrap();
         let (head, body) = entry.split_once(") {\n").unwrap();
@@ -38,12 +40,7 @@ impl Lanes {
                 "let local = vec3u(number % LANES, number / LANES, 0u);",
             )
         };
-        let count = size.replace(", ", " * ");
-        let number = match self {
-            Lanes::AsGiven => "given".to_owned(),
-            Lanes::Backwards => format!("{count} - 1u - given"),
-            Lanes::Scattered => format!("given * 7u % ({count})"),
-        };
+        let number = number.replace("COUNT", &size.replace(", ", " * "));
         let head = format!("@compute @workgroup_size({size})\n{head}index) given: u32) {{");
         format!("{before}{head}\nlet number = {number};\n{names}\n{body}").into()
     }
@@ -82,11 +79,8 @@ fn results_do_not_depend_on_the_order_of_invocations() {
             let train = |lanes| {
                 let mut context = Context::open(&adapter, None).unwrap();
                 context.lanes = lanes;
-                let cells = vec![few(cell(&shape, 3, 0)), few(cell(&shape, 4, 1))];
-                let program = Program::folded(shape);
-                let mut gpu = GpuExecutor::on(context, variant, program, cells).unwrap();
-                let rows = gpu.run(epochs).unwrap();
-                (rows, gpu.state(0).unwrap(), gpu.state(1).unwrap())
+                let cells = [few(cell(&shape, 3, 0)), few(cell(&shape, 4, 1))];
+                train_two(context, variant, shape, cells, epochs)
             };
             let given = train(Lanes::AsGiven);
             for lanes in [Lanes::Backwards, Lanes::Scattered] {

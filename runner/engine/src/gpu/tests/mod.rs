@@ -39,6 +39,20 @@ fn open(
     GpuExecutor::on(context, Variant::of(adapter.kind), program, cells)
 }
 
+/// What two cells leave when they were trained together.
+fn train_two(
+    context: Context,
+    variant: Variant,
+    shape: Shape,
+    cells: [CellInput; 2],
+    epochs: u64,
+) -> (Vec<Vec<EpochRow>>, [ModelState; 2]) {
+    let program = Program::folded(shape);
+    let mut gpu = GpuExecutor::on(context, variant, program, cells.into()).unwrap();
+    let rows = gpu.run(epochs).unwrap();
+    (rows, [0, 1].map(|replica| gpu.state(replica).unwrap()))
+}
+
 const PLAIN: Shape = Shape {
     modulus: 23,
     d_model: 32,
@@ -223,12 +237,9 @@ fn both_variants_give_the_same_bytes() {
     let Some(adapter) = adapter() else { return };
     for shape in [PLAIN, ODD] {
         let train = |variant| {
-            let cells = vec![cell(&shape, 3, 0), cell(&shape, 4, 1)];
-            let program = Program::folded(shape);
             let context = Context::open(&adapter, None).unwrap();
-            let mut gpu = GpuExecutor::on(context, variant, program, cells).unwrap();
-            let rows = gpu.run(6).unwrap();
-            (rows, gpu.state(0).unwrap(), gpu.state(1).unwrap())
+            let cells = [cell(&shape, 3, 0), cell(&shape, 4, 1)];
+            train_two(context, variant, shape, cells, 6)
         };
         assert_eq!(train(Variant::Registers), train(Variant::Tiles));
     }
