@@ -2,7 +2,6 @@
 
 use grokrun_engine::reference::Reference;
 use grokrun_engine::{CpuExecutor, Executor, Parameter, Program, Sample, Stage, Table};
-use sha2::{Digest, Sha256};
 
 use super::{Golden, published, small};
 use crate::support::software_or_hardware_gpu;
@@ -82,7 +81,7 @@ fn initial_weights_bit_for_bit() {
                 .iter()
                 .flat_map(|x| x.to_le_bytes())
                 .collect();
-            let hash: String = Sha256::digest(bytes)
+            let hash: String = hmac_sha256::Hash::hash(&bytes)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect();

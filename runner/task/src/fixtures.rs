@@ -2,7 +2,6 @@
 //! 3.9.0 and Python 3.11; each file says what it holds.
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -32,7 +31,7 @@ pub(crate) fn sha256_of_f32(numbers: &[f32]) -> String {
 
 fn sha256(bytes: impl Iterator<Item = u8>) -> String {
     let bytes: Vec<u8> = bytes.collect();
-    Sha256::digest(bytes)
+    hmac_sha256::Hash::hash(&bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
