@@ -272,3 +272,47 @@ fn help_has_an_example_on_every_command() {
         );
     }
 }
+
+#[test]
+fn nothing_is_said_of_desktops_that_are_not_there() {
+    let bench = Bench::new(SMALL);
+    // The drivers are asked, the software ones too; where there is none, nobody could say a thing.
+    if !bench.run(&["devices"]).exits(0).out().contains("vulkan") {
+        eprintln!("skipped: there is no Vulkan driver");
+        return;
+    }
+    // No session, one that is gone, and displays that nobody serves.
+    let gone = bench.path().join("gone");
+    let gone = gone.to_str().expect("a path in UTF-8");
+    for (session, wayland, display) in [
+        (None, None, None),
+        (Some(gone), Some("wayland-7"), Some(":77")),
+    ] {
+        let auto = [
+            "small.toml",
+            "--quiet",
+            "--set",
+            "train.epochs=2",
+            "--fresh",
+        ];
+        for args in [&["devices"][..], &auto] {
+            let mut command = bench.command(args);
+            for (name, value) in [
+                ("XDG_RUNTIME_DIR", session),
+                ("WAYLAND_DISPLAY", wayland),
+                ("DISPLAY", display),
+            ] {
+                match value {
+                    None => command.env_remove(name),
+                    Some(value) => command.env(name, value),
+                };
+            }
+            let output = command.output().expect("the program starts");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success() && said.is_empty(),
+                "{args:?}: {said}"
+            );
+        }
+    }
+}
