@@ -13,5 +13,7 @@ mod plugins;
 mod published;
 mod report;
 mod resume;
+#[cfg(unix)]
+mod signals;
 mod support;
 mod sweeps;

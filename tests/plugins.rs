@@ -16,7 +16,7 @@ fn spec(analyses: &str) -> String {
 }
 
 /// The library of `tests/fixtures/misbehaving.rs`: cargo builds it as an example, beside `deps/`.
-fn library() -> PathBuf {
+pub(crate) fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the tests have a path");
     let profile = tests
         .parent()

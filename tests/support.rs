@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use grokrun_engine::{Backend, CellInput, Executor, Program, Shape};
 
@@ -19,6 +20,38 @@ d_mlp = 64
 [train]
 epochs = 300
 "#;
+
+/// [`SMALL`], long enough to be stopped on the way, several times.
+pub(crate) fn longer() -> String {
+    SMALL.replace("epochs = 300", "epochs = 4000")
+}
+
+/// The cell of [`SMALL`].
+pub(crate) const CELL: &str = "mul-p23-f0.5-d1-m2";
+
+/// Waits until the run of [`SMALL`] has written this checkpoint.
+pub(crate) fn wait_for(bench: &Bench, checkpoint: u64) {
+    let file = format!("runs/small/cells/{CELL}/checkpoints/{checkpoint:08}.safetensors");
+    wait_until(&format!("no {file}"), || bench.path().join(&file).exists());
+}
+
+/// Waits until it is so; fails with `otherwise` after a minute.
+pub(crate) fn wait_until(otherwise: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{otherwise}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sends a signal by name, `-INT` for instance.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(status.expect("kill starts").success());
+}
 
 /// A folder that goes away with the test, a spec in it, and the program to run there.
 pub(crate) struct Bench {

@@ -13,14 +13,15 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::args::AnalyzeArgs;
 use crate::output::{Failure, print};
 use crate::progress::{Mode, Progress};
-use crate::run::{analysis_failures, stop_on_ctrl_c};
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, spec};
+use crate::run::analysis_failures;
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, signals, spec};
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the run cannot be read or written, or an analysis is asked for that is not there.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
+    let interrupt = signals::listen()?;
     let registry = plugins::registry(&args.plugins);
     let run = RunDir::existing(&args.run).map_err(SessionError::from)?;
     let text = run.resolved().map_err(SessionError::from)?;
@@ -39,13 +40,12 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     log::start(&run.log_path(None), LevelFilter::WARN, &bars).map_err(Failure::request)?;
     let span = tracing::info_span!("run", run = plan.name);
     let _in_run = span.enter();
-    let interrupted = stop_on_ctrl_c()?;
     let stored = Stored {
         plan: &plan,
         survey: &survey,
         run: &run,
         analyses: &analyses,
-        interrupted: &interrupted,
+        interrupt: &interrupt,
     };
     let cells = stored.cells()?;
     let mut progress = Progress::new(Mode::choose(args.quiet), bars, 1);

@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod shard;
 mod show;
+mod signals;
 mod spec;
 mod spread;
 mod submit;

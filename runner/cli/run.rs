@@ -1,8 +1,6 @@
 //! `grokrun SPEC`: trains what is not trained yet and prints what became of it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Shard, Survey};
 use grokrun_store::{Access, RunDir, RunView};
@@ -14,7 +12,7 @@ use crate::output::{Failure, print, say};
 use crate::progress::{Mode, Progress};
 use crate::report::{self, Refresher};
 use crate::spread::spread;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, signals, spec};
 
 /// At most so many cells are listed at the end.
 const LISTED: usize = 40;
@@ -24,6 +22,7 @@ const LISTED: usize = 40;
 /// # Errors
 /// When the request is wrong or something fails on the way.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let interrupt = signals::listen()?;
     let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
     let plan = &spec.plan;
@@ -60,7 +59,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         "run starts"
     );
 
-    let interrupted = stop_on_ctrl_c()?;
     let cells = shard.map_or(plan.cells.len(), |shard| shard.cells(&survey).len());
     let mut progress = Progress::new(Mode::choose(args.quiet), bars, cells);
     let session = Session {
@@ -70,7 +68,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         choice: &choice,
         analyses: &analyses,
         shard,
-        interrupted: &interrupted,
+        interrupt: &interrupt,
     };
     // Shards leave the report to their end: each would make all of it.
     let refresher = match shard {
@@ -115,26 +113,17 @@ fn console_level(args: &RunArgs) -> LevelFilter {
     }
 }
 
-/// The first Ctrl-C, or SIGTERM, asks the session to save and end, the second one ends the process.
-pub(crate) fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            say("stopped at once; what was trained since the last saved state is lost");
-            std::process::exit(1);
-        }
-    })
-    .map_err(|error| Failure::running(format!("Ctrl-C cannot be caught: {error}")))?;
-    Ok(interrupted)
-}
-
 fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Failure> {
     tracing::info!(ending = ?report.ending, failed = report.failed.len(), "run ends");
+    let interrupted = report.ending == Ending::Interrupted;
     if !args.quiet {
-        print(&results(run, report)?)?;
+        match print(&results(run, report)?) {
+            // The terminal whose end interrupted the run cannot be written to.
+            Err(_) if interrupted => {}
+            printed => printed?,
+        }
     }
-    if report.ending == Ending::Interrupted {
+    if interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if let Some(failure) = training_failures(&report.failed) {

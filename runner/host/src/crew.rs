@@ -17,6 +17,7 @@ use crate::collector::Findings;
 use crate::desk::at_a_desk;
 use crate::member::{Member, due};
 use crate::shown::Shown;
+use crate::watched::{Watched, Work};
 
 /// Snapshots that may wait for an analysis. With the one it looks at that is as many as a session
 /// allows, so that the slowest never waits for the next to be made.
@@ -44,6 +45,7 @@ pub struct Crew {
 
 struct Worker {
     name: String,
+    watched: Watched,
     version: String,
     every: u64,
     needs: Needs,
@@ -67,6 +69,11 @@ impl Crew {
             .map(Worker::start)
             .collect::<Result<_, _>>()?;
         Ok(Crew { workers })
+    }
+
+    /// A view on each analysis.
+    pub fn watched(&self) -> impl Iterator<Item = Watched> {
+        self.workers.iter().map(|worker| worker.watched.clone())
     }
 
     /// What a snapshot of this epoch has to show: the union of what is needed by those that are due;
@@ -126,6 +133,8 @@ impl Worker {
         let (every, needs) = member.demand();
         let done = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&done);
+        let watched = Watched::new(&name);
+        let telling = watched.clone();
         let thread = std::thread::Builder::new()
             .name(format!("analysis {name}"))
             .spawn(move || {
@@ -135,7 +144,8 @@ impl Worker {
                 for snapshot in snapshots {
                     at_a_desk(|| {
                         let _in_analysis = span.enter();
-                        member.observe(&snapshot.data);
+                        let work = Work::Look(snapshot.data.epoch);
+                        telling.during(work, || member.observe(&snapshot.data));
                     });
                     drop(snapshot);
                     seen.fetch_add(1, Ordering::Relaxed);
@@ -143,11 +153,12 @@ impl Worker {
                 // Where it looked, its memory is; a thread's own would be new.
                 at_a_desk(|| {
                     let _in_analysis = span.enter();
-                    member.finish()
+                    telling.during(Work::Conclusion, || member.finish())
                 })
             })?;
         Ok(Worker {
             name,
+            watched,
             version,
             every,
             needs,

@@ -13,6 +13,7 @@ mod member;
 mod registry;
 mod scratch;
 mod shown;
+mod watched;
 
 pub use collector::{Findings, Series, Stack};
 pub use crew::{Crew, Outcome};
@@ -21,3 +22,4 @@ pub use member::Member;
 pub use registry::{Beside, Found, Origin, Registry, Search};
 pub use scratch::{Kept, KeptReader, Scratch};
 pub use shown::{Permits, Shown};
+pub use watched::{Watched, Work};

@@ -206,7 +206,7 @@ pub fn adopt<E: From<SessionError>>(
         epoch,
         tensors: weights::state(shape, &ModelState::initial(parameters)),
         metrics: metrics.clone(),
-        extra: Status::Finished.to_json(),
+        extra: Status::Finished.to_json(None),
     })
     .map_err(failed)?;
     let summary = Summary {

@@ -12,7 +12,7 @@ use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
 use crate::history::History;
 use crate::material::Material;
-use crate::status::Status;
+use crate::status::{Status, saved_device};
 use crate::stop::Holding;
 use crate::survey::{CellSize, recipe};
 use crate::{describe, weights};
@@ -32,6 +32,8 @@ pub(crate) struct Live<'a> {
     pub(crate) history: History,
     holding: Holding,
     pub(crate) status: Status,
+    /// the kind of device that the saved state was trained on, if it is known
+    pub(crate) device: Option<String>,
     /// its place among the cells that analyses follow
     pub(crate) place: usize,
 }
@@ -52,17 +54,18 @@ impl<'a> Live<'a> {
         dir.write_config(&describe::config(plan, cell, &size.shape, counts))?;
         let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
         dir.write_split(&indices(&split.train), &indices(&split.test))?;
-        let (state, metrics, status) = match dir.read_state()? {
+        let (state, metrics, status, device) = match dir.read_state()? {
             Some(saved) => {
                 let state = weights::read_state(&size.shape, saved.epoch, &saved.tensors)
                     .map_err(|why| dir.foreign_state(&why))?;
                 let status =
                     Status::from_json(&saved.extra).map_err(|why| dir.foreign_state(&why))?;
-                (state, saved.metrics, status)
+                let device = saved_device(&saved.extra);
+                (state, saved.metrics, status, device)
             }
             None => {
                 let state = Material::initial(plan, cell, &size.shape);
-                (state, Metrics::default(), Status::Training)
+                (state, Metrics::default(), Status::Training, None)
             }
         };
         let accuracies = metrics.rows().map(|row| row.test_accuracy);
@@ -80,6 +83,7 @@ impl<'a> Live<'a> {
             history: History::new(metrics),
             holding,
             status,
+            device,
             place: 0,
         };
         match live.state.epoch {
@@ -190,7 +194,7 @@ impl<'a> Live<'a> {
             epoch: self.state.epoch,
             tensors: weights::state(&self.size.shape, &self.state),
             metrics: &*metrics,
-            extra: self.status.to_json(),
+            extra: self.status.to_json(self.device.as_deref()),
         })?)
     }
 

@@ -39,9 +39,13 @@ impl Status {
         word != Status::Training.word()
     }
 
-    /// As it is saved.
-    pub(crate) fn to_json(self) -> Value {
-        json!({ "status": self.word() })
+    /// As it is saved, with what the cell was trained on, if that is known. Anything that differs
+    /// from run to run has no place here: states of one run are byte for byte the same.
+    pub(crate) fn to_json(self, device: Option<&str>) -> Value {
+        match device {
+            None => json!({ "status": self.word() }),
+            Some(device) => json!({ "status": self.word(), "device": device }),
+        }
     }
 
     /// What was saved; the state's checksum has been verified, so an unknown word comes from
@@ -53,12 +57,26 @@ impl Status {
     }
 }
 
-/// Sums up a cell.
+/// What a saved cell was trained on, if its state says so.
+pub(crate) fn saved_device(saved: &Value) -> Option<String> {
+    saved["device"].as_str().map(str::to_owned)
+}
+
+/// The kind of a device: its name without its number of threads, on which no result depends.
+pub(crate) fn kind(device: &str) -> &str {
+    match device.rsplit_once(", ") {
+        Some((kind, threads)) if threads.ends_with("thread") || threads.ends_with("threads") => {
+            kind
+        }
+        _ => device,
+    }
+}
+
+/// Sums up a cell; its pace is left to the caller.
 pub(crate) fn summarize(
     id: &str,
     status: Status,
     metrics: &Metrics,
-    seconds: Option<f64>,
     device: Option<String>,
 ) -> CellSummary {
     let mut summary = CellSummary::new(id, status.word(), metrics);
@@ -66,11 +84,7 @@ pub(crate) fn summarize(
         let last = metrics.len().saturating_sub(1);
         summary.verdict = format!("failed: the loss of epoch {last} is not a finite number");
     }
-    CellSummary {
-        seconds,
-        device,
-        ..summary
-    }
+    CellSummary { device, ..summary }
 }
 
 #[cfg(test)]
@@ -80,7 +94,11 @@ mod tests {
     #[test]
     fn a_status_comes_back_and_an_unknown_one_is_refused() {
         for status in Status::ALL {
-            assert_eq!(Status::from_json(&status.to_json()), Ok(status));
+            for device in [None, Some("CPU")] {
+                let saved = status.to_json(device);
+                assert_eq!(Status::from_json(&saved), Ok(status));
+                assert_eq!(saved_device(&saved).as_deref(), device);
+            }
         }
         assert!(
             Status::from_json(&json!({ "status": "asleep" }))
@@ -88,5 +106,12 @@ mod tests {
                 .contains("asleep")
         );
         assert!(Status::from_json(&Value::Null).is_err());
+    }
+
+    #[test]
+    fn a_kind_of_device_is_its_name_without_threads() {
+        assert_eq!(kind("CPU, 2 threads"), kind("CPU, 1 thread"));
+        let gpu = "A GPU (vulkan, discrete GPU)";
+        assert_eq!(kind(gpu), gpu);
     }
 }

@@ -1,7 +1,8 @@
 //! A session: which cells are left, batch after batch of them, and what became of each.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use grokrun_engine::{Choice, EpochRow};
 use grokrun_spec::Plan;
@@ -11,10 +12,12 @@ use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
 use crate::books::Books;
+use crate::interrupt::Interrupt;
+use crate::journal::Journal;
 use crate::live::Live;
 use crate::preview::largest_batch;
 use crate::shard::Shard;
-use crate::status::{Status, summarize};
+use crate::status::{Status, saved_device, summarize};
 use crate::survey::Survey;
 use crate::weights;
 
@@ -50,6 +53,22 @@ pub enum Event<'a> {
     Analysing {
         /// their ids
         cells: &'a [&'a str],
+    },
+    /// The session was asked to end, and waits for the rest of a look that cannot be broken off.
+    Waiting {
+        /// the analysis
+        analysis: &'a str,
+        /// the cell it looks at
+        cell: &'a str,
+        /// the epoch it looks at; none while it concludes
+        epoch: Option<u64>,
+        /// for how long the session waits at most
+        most: Duration,
+    },
+    /// The session does not wait any longer; the look is made again when the run goes on.
+    GaveUp {
+        /// the analysis
+        analysis: &'a str,
     },
     /// The batch is done.
     BatchEnds,
@@ -99,8 +118,8 @@ pub struct Session<'a> {
     pub analyses: &'a Analyses<'a>,
     /// the part of the plan's cells that it trains; all of them where there is none
     pub shard: Option<Shard>,
-    /// set from outside to end the session early, with everything saved
-    pub interrupted: &'a AtomicBool,
+    /// asked from outside to end the session early, with everything saved
+    pub interrupt: &'a Interrupt,
 }
 
 impl Session<'_> {
@@ -135,7 +154,10 @@ impl Session<'_> {
                 }
                 Ok(_) => {}
                 Err(error) if error.is_request() => return Err(error),
-                Err(error) => self.give_up(&batch, &error.to_string(), &mut books),
+                Err(error) => {
+                    self.interrupt.saved();
+                    self.give_up(&batch, &error.to_string(), &mut books);
+                }
             }
             books.write_now_and_then()?;
         }
@@ -147,7 +169,7 @@ impl Session<'_> {
                 survey: self.survey,
                 run: self.run,
                 analyses: self.analyses,
-                interrupted: self.interrupted,
+                interrupt: self.interrupt,
             };
             ending = stored.analyze(&left, watch)?;
         }
@@ -201,8 +223,10 @@ impl Session<'_> {
         books: &mut Books,
     ) -> Result<Vec<(usize, u64)>, SessionError> {
         let mut pending = Vec::new();
+        // Read for the first cell that the summary lacks.
+        let journal = OnceCell::new();
         for &index in mine {
-            match self.look(index, &mut books.summary) {
+            match self.look(index, &mut books.summary, &journal) {
                 Ok(None) => {}
                 Ok(Some(from)) => pending.push((index, from)),
                 Err(error) if error.is_request() => return Err(error),
@@ -213,7 +237,12 @@ impl Session<'_> {
     }
 
     /// The epoch from which a cell goes on; none where it is done.
-    fn look(&self, index: usize, summary: &mut Summary) -> Result<Option<u64>, SessionError> {
+    fn look(
+        &self,
+        index: usize,
+        summary: &mut Summary,
+        journal: &OnceCell<Journal>,
+    ) -> Result<Option<u64>, SessionError> {
         let id = &self.plan.cells[index].id;
         let dir = self.run.cell(id)?;
         let Some(state) = dir.read_state()? else {
@@ -228,7 +257,11 @@ impl Session<'_> {
             .cell(id)
             .is_none_or(|told| told.status != status.word())
         {
-            summary.set(summarize(id, status, &state.metrics, None, None));
+            let device = saved_device(&state.extra);
+            let mut told = summarize(id, status, &state.metrics, device);
+            let journal = journal.get_or_init(|| Journal::read(self.run));
+            journal.fill(state.epoch, &mut told);
+            summary.set(told);
         }
         Ok(None)
     }

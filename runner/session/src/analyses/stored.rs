@@ -1,7 +1,6 @@
 //! Analyses of cells that are trained already.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use grokrun_host::Scratch;
 use grokrun_spec::Plan;
@@ -10,6 +9,7 @@ use grokrun_store::{CellDir, RunDir, State};
 use super::{Analyses, Follower, Subject};
 use crate::SessionError;
 use crate::history::History;
+use crate::interrupt::Interrupt;
 use crate::material::Material;
 use crate::status::Status;
 use crate::survey::Survey;
@@ -25,8 +25,8 @@ pub struct Stored<'a> {
     pub run: &'a RunDir,
     /// what is found out about it
     pub analyses: &'a Analyses<'a>,
-    /// set from outside to end early
-    pub interrupted: &'a AtomicBool,
+    /// asked from outside to end early
+    pub interrupt: &'a Interrupt,
 }
 
 impl Stored<'_> {
@@ -54,15 +54,15 @@ impl Stored<'_> {
             watch.event(Event::Analysing {
                 cells: &[&self.plan.cells[index].id],
             });
-            self.analyze_cell(index)?;
-            if self.interrupted.load(Ordering::Relaxed) {
+            self.analyze_cell(index, watch)?;
+            if self.interrupt.is_asked() {
                 return Ok(Ending::Interrupted);
             }
         }
         Ok(Ending::Done)
     }
 
-    fn analyze_cell(&self, index: usize) -> Result<(), SessionError> {
+    fn analyze_cell(&self, index: usize, watch: &mut dyn Watch) -> Result<(), SessionError> {
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
         let permits = self.analyses.check_memory(&size.shape)?;
         let dir = self.run.cell(&cell.id)?;
@@ -87,7 +87,7 @@ impl Stored<'_> {
             follower.checkpoint(0, *epoch, last);
         }
         follower.done(0);
-        follower.join(|| self.interrupted.load(Ordering::Relaxed))
+        follower.join(self.interrupt, watch)
     }
 }
 

@@ -187,15 +187,25 @@ impl RunDir {
 
     /// The logs of processes that shared the run.
     fn remove_logs(&self) -> Result<(), StoreError> {
+        self.logs()?.iter().try_for_each(|log| remove(log))
+    }
+
+    /// The logs that there are: of one process after the other, and of those that shared the run.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn logs(&self) -> Result<Vec<PathBuf>, StoreError> {
         let failed = |error| StoreError::io("cannot read the folder", &self.path, &error);
+        let mut logs = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let of_part = |name: &str| name.starts_with(LOG_STEM) && name.ends_with(LOG_EXTENSION);
-            if entry.file_name().to_str().is_some_and(of_part) {
-                remove(&entry.path())?;
+            let is_log = |name: &str| name.starts_with(LOG_STEM) && name.ends_with(LOG_EXTENSION);
+            // So is `log.jsonl` itself: the stem's dot is the extension's.
+            if entry.file_name().to_str().is_some_and(is_log) {
+                logs.push(entry.path());
             }
         }
-        Ok(())
+        Ok(logs)
     }
 
     fn half_cleared(&self) -> StoreError {
