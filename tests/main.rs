@@ -5,6 +5,8 @@ mod analyses;
 mod bad_input;
 mod browser;
 mod cli;
+#[cfg(unix)]
+mod cluster;
 mod compact;
 mod exchange;
 mod golden;

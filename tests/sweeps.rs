@@ -207,7 +207,8 @@ fn a_script_for_slurm_names_all_that_a_task_needs() {
         "#SBATCH --account=physics",
         "#SBATCH --requeue",
         r"'name=it'\''s here'",
-        "--shard auto &",
+        "modulus = [23, 19]",
+        "--shard auto/4 <<'end of spec ",
     ] {
         assert!(script.contains(line), "expected {line} in:\n{script}");
     }
@@ -221,7 +222,8 @@ fn a_script_for_slurm_names_all_that_a_task_needs() {
         "40",
         "--dry-run",
     ];
-    assert!(bench.run(&few).exits(0).out().contains("--array=1-6"));
+    let script = bench.run(&few).exits(0).out();
+    assert!(script.contains("--array=1-6") && script.contains("--shard auto/6"));
 }
 
 /// A sweep of ten thousand cells that one process has finished, as far as its folder tells.

@@ -162,8 +162,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) fresh: bool,
 
-    /// Train only part I of N of the cells, beside other processes; auto takes both from the array
-    /// of Slurm, auto/N the index from an indexed Kubernetes job
+    /// Train only part I of N of the cells, beside other processes; auto/N takes I from the number
+    /// of a task of Slurm or the index of a Kubernetes job, auto both from a whole Slurm array
     #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["force", "fresh"])]
     pub(crate) shard: Option<ShardArg>,
 
