@@ -10,6 +10,8 @@ mod cluster;
 mod compact;
 mod exchange;
 mod golden;
+#[cfg(unix)]
+mod kills;
 mod numpy;
 mod plugins;
 mod published;
