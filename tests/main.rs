@@ -8,6 +8,8 @@ mod cli;
 mod compact;
 mod exchange;
 mod golden;
+#[cfg(unix)]
+mod isolation;
 mod numpy;
 mod plugins;
 mod published;

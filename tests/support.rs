@@ -106,6 +106,10 @@ pub(crate) fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<Pa
 pub(crate) struct Finished(Output);
 
 impl Finished {
+    pub(crate) fn of(output: Output) -> Finished {
+        Finished(output)
+    }
+
     pub(crate) fn code(&self) -> Option<i32> {
         self.0.status.code()
     }

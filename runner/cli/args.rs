@@ -102,6 +102,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins"
     )]
     NewPlugin(NewPluginArgs),
+    /// Serve the analyses of a library to the grokrun that has started this process
+    #[command(name = grokrun_host::COMMAND, hide = true)]
+    PluginProcess(PluginProcessArgs),
     /// List the processors that can train, with the one `--backend auto` takes and why
     #[command(after_help = "Example:\n  grokrun devices")]
     Devices,
@@ -131,11 +134,48 @@ pub(crate) struct SpecArgs {
 }
 
 /// What every command that may call analyses takes.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct PluginArgs {
     /// Load the analyses of this shared library (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Vec<PathBuf>,
+
+    /// Call the analyses of shared libraries in processes of their own: one that crashes, hangs or
+    /// takes too much memory fails alone
+    #[arg(long)]
+    pub(crate) isolate: bool,
+
+    /// With --isolate, the longest that one call may take [default: 600]
+    #[arg(long, value_name = "SECONDS", requires = "isolate", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) isolate_seconds: Option<u64>,
+
+    /// With --isolate, the most memory that one process may take (watched on Linux) [default: half
+    /// of what is free at the start]
+    #[arg(long, value_name = "MB", requires = "isolate", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) isolate_memory: Option<u64>,
+}
+
+/// The process of a plugin, which grokrun starts itself.
+#[derive(Args, Debug)]
+pub(crate) struct PluginProcessArgs {
+    /// The library
+    pub(crate) library: PathBuf,
+
+    /// The process that asks
+    #[arg(long)]
+    pub(crate) parent: u32,
+
+    /// The last level of log events that it wants
+    #[arg(long)]
+    pub(crate) level: u32,
+}
+
+/// For commands that need no plugin, but were once given those of the run.
+#[derive(Args, Debug)]
+pub(crate) struct UnusedPluginArgs {
+    /// Not needed
+    #[arg(long, value_name = "FILE", hide = true)]
+    plugin: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -229,7 +269,7 @@ pub(crate) struct StatusArgs {
     pub(crate) run: PathBuf,
 
     #[command(flatten)]
-    pub(crate) plugins: PluginArgs,
+    _plugins: UnusedPluginArgs,
 }
 
 #[derive(Args, Debug)]
@@ -243,7 +283,7 @@ pub(crate) struct MergeArgs {
     pub(crate) into: PathBuf,
 
     #[command(flatten)]
-    pub(crate) plugins: PluginArgs,
+    _plugins: UnusedPluginArgs,
 }
 
 /// What distributes the shards.

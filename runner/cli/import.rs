@@ -34,7 +34,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     for index in 0..foreign.len() {
         foreign.model(index)?;
     }
-    let registry = plugins::registry(&PluginArgs { plugin: Vec::new() });
+    let registry = plugins::registry(&PluginArgs::default());
     let text = text(args, name, &facts, &epochs, &registry, &mut notes)?;
     let plan = spec::parse(&text, Path::new("spec.toml"), &[], &registry)?;
     let survey = Survey::new(&plan)?;

@@ -33,6 +33,7 @@ const INTERRUPTED: u8 = 130;
 const ANALYSIS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    let _ending = grokrun_host::Ending::new();
     let done = match Cli::read().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         },
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
+        Command::PluginProcess(args) => plugins::process(&args),
         Command::Devices => devices::devices(),
     };
     match done {

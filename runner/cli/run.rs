@@ -1,9 +1,11 @@
 //! `grokrun SPEC`: trains what is not trained yet and prints what became of it.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use grokrun_host::{CallNotes, Ending as ProcessEnding};
 use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Shard, Survey};
 use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
@@ -31,8 +33,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;
     let shard = args.shard.map(shard::settle).transpose()?;
+    // A plugin may change the working directory: the run's place does not depend on it.
+    let out = std::path::absolute(&args.out)
+        .map_err(|error| Failure::request(format!("--out {}: {error}", args.out.display())))?;
     let run = RunDir::open(
-        &args.out,
+        &out,
         &plan.name,
         &spec.text,
         &plan.resolved_toml(),
@@ -60,6 +65,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         "run starts"
     );
 
+    plugins::tell_of_calls_left(run.path());
+    let _calls = CallNotes::keep_in(run.path());
     let interrupted = stop_on_ctrl_c()?;
     let cells = shard.map_or(plan.cells.len(), |shard| shard.cells(&survey).len());
     let mut progress = Progress::new(Mode::choose(args.quiet), bars, cells);
@@ -122,6 +129,7 @@ pub(crate) fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
             say("stopped at once; what was trained since the last saved state is lost");
+            ProcessEnding::is_meant();
             std::process::exit(1);
         }
     })
@@ -132,7 +140,8 @@ pub(crate) fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
 fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Failure> {
     tracing::info!(ending = ?report.ending, failed = report.failed.len(), "run ends");
     if !args.quiet {
-        print(&results(run, report)?)?;
+        let shown = args.out.join(run.path().file_name().unwrap_or_default());
+        print(&results(run, &shown, report)?)?;
     }
     if report.ending == Ending::Interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
@@ -163,15 +172,15 @@ pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     }
 }
 
-/// A line a cell, small curves of a few, and where the report is.
-fn results(run: &RunDir, report: &Report) -> Result<String, Failure> {
+/// A line a cell, small curves of a few, and where the report is, in the folder as it was asked for.
+fn results(run: &RunDir, shown: &Path, report: &Report) -> Result<String, Failure> {
     let note = match report.ending {
         Ending::Done => "",
         Ending::NothingToDo => "nothing left to do; --fresh starts over\n",
         Ending::Interrupted => "interrupted, state saved; the same command continues\n",
     };
     let view = RunView::open(run.path()).map_err(SessionError::from)?;
-    let page = run.path().join("report.html");
+    let page = shown.join("report.html");
     let mut listed = report.summary.clone();
     listed.cells.truncate(LISTED);
     let more = match report.summary.cells.len() - listed.cells.len() {

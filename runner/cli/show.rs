@@ -9,6 +9,7 @@ use grokrun_store::{CellSummary, Metrics, RunView, StoreError, Summary};
 
 use crate::args::{ListArgs, ShowArgs};
 use crate::output::{Failure, print, table};
+use crate::plugins;
 
 /// Columns of a curve.
 const WIDTH: usize = 60;
@@ -21,6 +22,7 @@ const MOST_CURVES: usize = 4;
 /// When the folder holds no run, or cannot be read.
 pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run).map_err(failure)?;
+    plugins::note_calls_left(view.path());
     let page = args.run.join("report.html");
     print(&format!(
         "{}{}{}\n",

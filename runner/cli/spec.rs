@@ -6,7 +6,7 @@ use std::path::Path;
 
 use grokrun_engine::{Choice, choose_backend};
 use grokrun_host::Registry;
-use grokrun_spec::Plan;
+use grokrun_spec::{Catalog, Plan};
 
 use crate::args::SpecArgs;
 use crate::output::Failure;
@@ -41,7 +41,19 @@ pub(crate) fn parse(
     set: &[String],
     registry: &Registry,
 ) -> Result<Plan, Failure> {
-    grokrun_spec::load(text, path, set, &plugins::catalog(registry)).map_err(|diagnostics| {
+    parse_by(text, path, set, &plugins::catalog(registry))
+}
+
+/// Checks the resolved spec of a run, which may ask for analyses that are not in the catalog.
+///
+/// # Errors
+/// When it is wrong: everything that is wrong with it.
+pub(crate) fn parse_resolved(text: &str, catalog: Catalog) -> Result<Plan, Failure> {
+    parse_by(text, Path::new("resolved.toml"), &[], &catalog.and_others())
+}
+
+fn parse_by(text: &str, path: &Path, set: &[String], catalog: &Catalog) -> Result<Plan, Failure> {
+    grokrun_spec::load(text, path, set, catalog).map_err(|diagnostics| {
         Failure::request(diagnostics.render(console::colors_enabled_stderr()))
     })
 }

@@ -131,6 +131,16 @@ fn script(args: &SubmitArgs, name: &str, run: &Path, shards: usize) -> Result<St
             absolute(plugin)?.display().to_string(),
         ]);
     }
+    let plugins = &args.spec.plugins;
+    if plugins.isolate {
+        command.push("--isolate".to_owned());
+    }
+    for (option, value) in [
+        ("--isolate-seconds", plugins.isolate_seconds),
+        ("--isolate-memory", plugins.isolate_memory),
+    ] {
+        command.extend(value.map(|value| format!("{option}={value}")));
+    }
     command.extend(["--shard".to_owned(), "auto".to_owned()]);
 
     let mut script = format!(

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use grokrun_session::{SessionError, Standing, standings};
-use grokrun_spec::Plan;
+use grokrun_spec::{Catalog, Plan};
 use grokrun_store::{Access, RunDir, RunView};
 
-use crate::args::{MergeArgs, PluginArgs, StatusArgs};
+use crate::args::{MergeArgs, StatusArgs};
 use crate::output::{Failure, print, table};
 use crate::{plugins, report, spec};
 
@@ -20,7 +20,8 @@ const LISTED: usize = 20;
 /// When the folder holds no run, or its spec cannot be read.
 pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let run = RunView::open(&args.run).map_err(SessionError::from)?;
-    let plan = plan(&run, &args.plugins)?;
+    let plan = plan(&run)?;
+    plugins::note_calls_left(run.path());
     let standings = standings(&plan, &run);
     let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
     let mut rows = vec![
@@ -69,11 +70,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan of a run, by its resolved spec.
-fn plan(run: &RunView, plugins: &PluginArgs) -> Result<Plan, Failure> {
+/// The plan of a run, by its resolved spec; what its analyses are does not matter here.
+fn plan(run: &RunView) -> Result<Plan, Failure> {
     let [_, resolved] = run.spec().map_err(SessionError::from)?;
-    let registry = plugins::registry(plugins);
-    spec::parse(&resolved, Path::new("resolved.toml"), &[], &registry)
+    spec::parse_resolved(&resolved, Catalog::empty())
 }
 
 /// Runs `grokrun merge`.
@@ -90,7 +90,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
             "there is no run to merge; expected one or more",
         ));
     };
-    let plan = plan(first, &args.plugins)?;
+    let plan = plan(first)?;
     let [text, resolved] = first.spec().map_err(SessionError::from)?;
     // Before the folder is opened: whoever merges has no spec that could be renamed.
     if let Ok(known) = RunView::open(&args.into)
