@@ -344,6 +344,18 @@ fn a_new_plugin_is_written_once_and_only_where_plugins_are() {
             .exits(2)
             .says(&["no name for a plugin"]);
     }
+    for taken in ["grokrun", "grokrun-api", "commutativity", "fn", "std"] {
+        bench
+            .run(&["new-plugin", taken])
+            .exits(2)
+            .says(&["cannot be the name of a plugin"]);
+    }
+    bench.write("Cargo.lock", "[[package]]\nname = \"weight_sums\"\n");
+    bench
+        .run(&["new-plugin", "weight-sums"])
+        .exits(2)
+        .says(&["weight_sums", "Cargo.lock"]);
+    assert!(!bench.path().join("plugins/weight-sums").exists());
     bench.run(&["new-plugin", "weight-norms"]).exits(0);
     bench
         .run(&["new-plugin", "weight-norms"])

@@ -74,9 +74,11 @@ macro_rules! export_plugin {
                 $($crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))),+
             ];
 
-            struct Exported;
+            // No analysis can have this name: the macro's names and the caller's share this block.
+            #[allow(non_camel_case_types, reason = "see above")]
+            struct __exported;
 
-            impl $crate::abi::Exported for Exported {
+            impl $crate::abi::Exported for __exported {
                 const PACKAGE: &'static str = env!("CARGO_PKG_NAME");
                 fn all() -> &'static [$crate::Registration] {
                     ALL
@@ -84,7 +86,7 @@ macro_rules! export_plugin {
             }
 
             #[unsafe(export_name = concat!("grokrun_plugin_entry_", env!("CARGO_CRATE_NAME")))]
-            static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<Exported>();
+            static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<__exported>();
         };
         $(
             $crate::inventory::submit! {
