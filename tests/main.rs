@@ -8,6 +8,7 @@ mod cli;
 mod compact;
 mod exchange;
 mod golden;
+mod import;
 mod numpy;
 mod plugins;
 mod published;

@@ -1,11 +1,14 @@
 //! The command line: what can be asked, in clap's words.
 
+mod import;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use grokrun_engine::Backend;
 
+pub(crate) use self::import::ImportArgs;
 use crate::shard::ShardArg;
 
 /// Trains the small transformers of the grokking literature from a short TOML spec.
@@ -70,9 +73,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun export runs/mult59 --format pth -o mod_mult_grokking.pth"
     )]
     Export(ExportArgs),
-    /// Make a run of a TransformerLens-style .pth or .safetensors, to analyse it here
+    /// Make a run of a TransformerLens-style .pth, .safetensors or .npz, to analyse it here
     #[command(
-        after_help = "Example:\n  grokrun import theirs.pth --into runs/theirs --operation add\n  grokrun analyze runs/theirs"
+        after_help = "What neither the file nor an option tells is as published, and each such thing is said.\n\nExamples:\n  grokrun import theirs.pth --into runs/theirs --operation add\n  grokrun import checkpoints --pattern 'step_{epoch}.pth' --into runs/theirs --train-indices train.npy\n  grokrun analyze runs/theirs"
     )]
     Import(ImportArgs),
     /// Print a run's table and small curves
@@ -337,47 +340,4 @@ pub(crate) struct ExportArgs {
     /// Where to write it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ImportArgs {
-    /// A file of torch.save (a state_dict, the published dictionary, the paper's full_run_data), or a .safetensors
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-
-    /// The run's folder, which must not hold another run
-    #[arg(long, value_name = "RUN")]
-    pub(crate) into: PathBuf,
-
-    /// What the model was trained on, where the file does not tell [default: mul; add for full_run_data]
-    #[arg(long, value_name = "OPERATION")]
-    pub(crate) operation: Option<String>,
-
-    /// The modulus, if only to have it checked: it follows from the shapes
-    #[arg(long, value_name = "P")]
-    pub(crate) modulus: Option<usize>,
-
-    /// The share of the pairs that was trained on [default: the file's, else 0.3]
-    #[arg(long, value_name = "F")]
-    pub(crate) fraction: Option<f64>,
-
-    /// The seed of the split, where the file has none [default: 598; 0 for full_run_data]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) data_seed: Option<i64>,
-
-    /// Whose random numbers drew the split [default: torch; python for full_run_data]
-    #[arg(long, value_name = "torch|torch-legacy|python")]
-    pub(crate) stream: Option<String>,
-
-    /// After how many epochs the model was saved, where the file does not tell [default: 40000]
-    #[arg(long, value_name = "N")]
-    pub(crate) epoch: Option<u64>,
-
-    /// The number of heads, where the file does not tell [default: 4]
-    #[arg(long, value_name = "N")]
-    pub(crate) heads: Option<usize>,
-
-    /// Replace another run of that name
-    #[arg(long)]
-    pub(crate) force: bool,
 }

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use grokrun_exchange::{
-    Array, ExchangeError, Experiment, Numbers, state_dict, write_npz, write_pth, write_safetensors,
+    Array, ExchangeError, Experiment, Numbers, OWN_CONFIG, state_dict, write_npz, write_pth,
+    write_safetensors,
 };
 use grokrun_store::{CellDir, Metrics, RunView, StoreError};
 use serde_json::{Value, json};
@@ -41,6 +42,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
         Format::Pth => {
             let experiment = Experiment {
                 config: &model,
+                own: &config,
                 history: metrics.columns(),
                 train: &train,
                 test: &test,
@@ -52,11 +54,15 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             })?;
         }
         Format::Safetensors => {
+            // The split is there as a text: a further tensor would keep load_state_dict from
+            // loading.
             let metadata = [
                 ("format", "pt".to_owned()),
                 ("epoch", last.to_string()),
                 ("hooked_transformer_config", model.to_string()),
-                ("grokrun_config", config.to_string()),
+                (OWN_CONFIG, config.to_string()),
+                ("train_indices", json!(train).to_string()),
+                ("test_indices", json!(test).to_string()),
             ];
             let arrays = state_dict(dir.read_checkpoint(last)?);
             write_safetensors(&args.output, &arrays, &metadata)?;
@@ -64,7 +70,15 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
         Format::Npz => {
             let mut arrays = state_dict(dir.read_checkpoint(last)?);
             arrays.extend(beside(&metrics, train, test));
-            let texts = [("config", model.to_string())];
+            arrays.push(Array {
+                name: "epoch".to_owned(),
+                shape: Vec::new(),
+                numbers: Numbers::I64(vec![last.cast_signed()]),
+            });
+            let texts = [
+                ("config", model.to_string()),
+                (OWN_CONFIG, config.to_string()),
+            ];
             write_npz(&args.output, &arrays, &texts)?;
         }
     }

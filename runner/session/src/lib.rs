@@ -25,7 +25,7 @@ mod together;
 mod train;
 mod weights;
 
-pub use adopt::{Adopted, Adoption, adopt};
+pub use adopt::{Adopted, Adoption, Parts, adopt};
 pub use analyses::{Analyses, Stored};
 pub use batch::{Batch, batches};
 pub use error::SessionError;
