@@ -210,6 +210,11 @@ fn epoch_of(name: &str) -> Option<(u64, bool)> {
     ours.then_some((epoch, extension == PACKED))
 }
 
+/// Whether a name is that of a checkpoint's file.
+pub(crate) fn is_name(name: &str) -> bool {
+    epoch_of(name).is_some()
+}
+
 impl CellDir {
     /// What writes checkpoints in this way.
     pub fn checkpoint_writer(&self, keeping: Keeping) -> CheckpointWriter {
@@ -257,6 +262,23 @@ impl CellDir {
         epochs.sort_unstable();
         epochs.dedup();
         Ok(epochs)
+    }
+
+    /// Removes a checkpoint, however it is kept. Those that are packed by it cannot be read any more.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn remove_checkpoint(&self, epoch: u64) -> Result<(), StoreError> {
+        for extension in [PLAIN, PACKED] {
+            let path = path(self, epoch, extension);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("cannot remove", &path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that no checkpoint was cut off or has grown: each has the length that its header

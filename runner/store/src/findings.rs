@@ -19,9 +19,11 @@ use serde_json::Value;
 
 use crate::table::{self, Column};
 use crate::tensors::{self, Entry};
-use crate::{CellDir, StoreError, atomic};
+use crate::{CellDir, StoreError, atomic, regular};
 
 const INDEX: &str = "findings.json";
+const SERIES: &str = "series.parquet";
+const TENSORS: &str = "tensors.safetensors";
 
 /// Bytes on their way into a file, of which not all need be in memory.
 pub struct Content {
@@ -88,10 +90,10 @@ impl CellDir {
         clear(&folder)
             .map_err(|error| StoreError::io("cannot empty the folder", &folder, &error))?;
         if !files.series.is_empty() {
-            write_series(&folder.join("series.parquet"), &files)?;
+            write_series(&folder.join(SERIES), &files)?;
         }
         if !files.tensors.is_empty() {
-            write_tensors(&folder.join("tensors.safetensors"), files.tensors)?;
+            write_tensors(&folder.join(TENSORS), files.tensors)?;
         }
         for (file, mut content) in files.json {
             atomic::fill(&folder.join(file), |out| {
@@ -109,11 +111,36 @@ impl CellDir {
     /// The file cannot be read.
     pub fn read_findings(&self, name: &str) -> Result<Option<Value>, StoreError> {
         let path = self.analysis(name).join(INDEX);
-        match fs::read(&path) {
+        match regular::read(&path) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::io("cannot read", &path, &error)),
         }
+    }
+
+    /// Gives up what all analyses have found: the cell is trained on, and they are of less than that.
+    ///
+    /// # Errors
+    /// A folder cannot be read, or a file removed.
+    pub fn discard_findings(&self) -> Result<(), StoreError> {
+        let all = self.path().join("analysis");
+        let failed = |error: &io::Error| StoreError::io("cannot empty the folder", &all, error);
+        let entries = match fs::read_dir(&all) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(&error)),
+        };
+        for entry in entries {
+            let folder = entry.map_err(|e| failed(&e))?.path();
+            if !folder.join(INDEX).exists() {
+                continue;
+            }
+            clear(&folder).map_err(|e| failed(&e))?;
+            // What somebody else put there keeps the folder.
+            let _not_empty = fs::remove_dir(&folder);
+        }
+        let _not_empty = fs::remove_dir(&all);
+        Ok(())
     }
 
     fn analysis(&self, name: &str) -> PathBuf {
@@ -121,7 +148,7 @@ impl CellDir {
     }
 }
 
-/// Makes the folder, or removes the files in it, the index first.
+/// Makes the folder, or removes the findings in it, the index first. Other files are not ours.
 fn clear(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     match fs::remove_file(folder.join(INDEX)) {
@@ -130,11 +157,18 @@ fn clear(folder: &Path) -> io::Result<()> {
     }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_file() {
+        if entry.file_type()?.is_file() && entry.file_name().to_str().is_some_and(is_name) {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether a name is that of a file of findings.
+pub(crate) fn is_name(name: &str) -> bool {
+    [INDEX, SERIES, TENSORS].contains(&name)
+        || name.ends_with(".table.json")
+        || name.ends_with(".figure.json")
 }
 
 fn write_series(path: &Path, files: &FindingFiles) -> Result<(), StoreError> {
@@ -217,6 +251,25 @@ mod tests {
         assert_ne!(fs::read(path("series.parquet")).unwrap(), first);
         cell.write_findings("sparsity", files(0.25)).unwrap();
         assert_eq!(fs::read(path("series.parquet")).unwrap(), first);
+    }
+
+    #[test]
+    fn discarded_findings_leave_what_is_somebody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let cell = CellDir::create(folder.path().join("cell")).unwrap();
+        cell.discard_findings().unwrap();
+        for name in ["sparsity", "norms"] {
+            cell.write_findings(name, files(0.25)).unwrap();
+        }
+        let mine = cell.path().join("analysis/norms/plot.png");
+        fs::write(&mine, "mine").unwrap();
+        cell.write_findings("norms", files(0.75)).unwrap();
+        assert!(mine.exists());
+        cell.discard_findings().unwrap();
+        assert_eq!(cell.read_findings("norms").unwrap(), None);
+        assert!(!cell.path().join("analysis/sparsity").exists());
+        let left = fs::read_dir(cell.path().join("analysis/norms")).unwrap();
+        assert!(left.map(|entry| entry.unwrap().path()).eq([mine]));
     }
 
     #[test]

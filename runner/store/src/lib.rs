@@ -27,6 +27,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aside;
 mod atomic;
 mod cell;
 mod checkpoint;
@@ -34,7 +35,9 @@ mod error;
 mod findings;
 mod merge;
 mod metrics;
+mod output;
 mod packed;
+mod regular;
 mod run;
 mod state;
 mod summary;
@@ -49,7 +52,9 @@ pub use error::{ErrorKind, StoreError};
 pub use findings::{Content, FindingFiles, FoundTensor};
 pub use merge::Merged;
 pub use metrics::{Metrics, Row};
-pub use run::{Access, Claim, RunDir};
+pub use output::{Output, is_stream};
+pub use regular::{open_file, open_with};
+pub use run::{Access, Claim, Judge, RunDir, SpecText};
 pub use state::State;
 pub use summary::{Best, CellSummary, Summary};
 pub use tensors::Tensor;

@@ -7,7 +7,6 @@
 
 mod encode;
 
-use std::fs;
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
@@ -16,6 +15,8 @@ use half::f16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
+
+use crate::regular;
 
 pub(crate) use encode::{Entries, Entry, encode, entries, unstorable, write};
 
@@ -69,7 +70,7 @@ pub(crate) fn data_length(head: &[u8]) -> Result<u64, String> {
 /// The system's, or, inside, why it has no header.
 pub(crate) fn length_by_header(path: &Path) -> io::Result<Result<u64, String>> {
     let mut start = [0; LENGTH];
-    let mut file = fs::File::open(path)?;
+    let mut file = regular::open_file(path)?;
     let mut head = Vec::new();
     file.read_exact(&mut start)?;
     file.take(u64::from_le_bytes(start).min(LONGEST_HEADER))
@@ -89,7 +90,7 @@ pub(crate) struct Contents {
 /// # Errors
 /// The system's, `NotFound` among them, or, inside, why the file is not as it was written.
 pub(crate) fn read(path: &Path) -> io::Result<Result<Contents, String>> {
-    Ok(check(fs::read(path)?))
+    Ok(check(regular::read(path)?))
 }
 
 /// The contents of a file of these bytes, if they fit their digest.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::run::lock::Hold;
 use crate::run::{Manifest, lock};
-use crate::{CellDir, ErrorKind, StoreError, Summary, atomic};
+use crate::{CellDir, ErrorKind, StoreError, Summary, aside, atomic, regular};
 
 /// A run directory that is only read, but for its report.
 #[derive(Clone, Debug)]
@@ -16,6 +16,7 @@ pub struct RunView {
     path: PathBuf,
     name: String,
     fingerprint: String,
+    lengthening: bool,
 }
 
 /// Who writes a run at the moment.
@@ -67,6 +68,7 @@ impl RunView {
                 path: path.to_owned(),
                 name: manifest.name().to_owned(),
                 fingerprint: manifest.fingerprint().to_owned(),
+                lengthening: manifest.is_lengthening(),
             }),
             None => {
                 let message = format!(
@@ -107,6 +109,12 @@ impl RunView {
         &self.fingerprint
     }
 
+    /// Whether a process was about to make the run longer when it ended: the spec in the folder may be
+    /// the shorter one, of another fingerprint.
+    pub fn is_lengthening(&self) -> bool {
+        self.lengthening
+    }
+
     /// The spec as it was given, and with every default written out.
     ///
     /// # Errors
@@ -114,7 +122,7 @@ impl RunView {
     pub fn spec(&self) -> Result<[String; 2], StoreError> {
         let read = |name: &str| {
             let path = self.path.join(name);
-            fs::read_to_string(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
+            regular::read_text(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
         };
         Ok([read("spec.toml")?, read("resolved.toml")?])
     }
@@ -127,14 +135,14 @@ impl RunView {
 
     /// The summary; empty if there is none yet, or it cannot be read.
     pub fn summary(&self) -> Summary {
-        let text = fs::read(self.path.join("summary.json"));
+        let text = regular::read(&self.path.join("summary.json"));
         let parsed = text.ok().and_then(|t| serde_json::from_slice(&t).ok());
         parsed.unwrap_or_default()
     }
 
     /// The names of the analyses of the resolved spec, in its order; none if it cannot be read.
     pub fn analyses(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.path.join("resolved.toml")).unwrap_or_default();
+        let text = regular::read_text(&self.path.join("resolved.toml")).unwrap_or_default();
         let header = |line: &str| {
             let name = line.trim().strip_prefix("[analysis.")?.strip_suffix(']')?;
             Some(name.trim_matches('"').to_owned())
@@ -160,7 +168,9 @@ impl RunView {
             if atomic::is_leftover(&entry.file_name()) {
                 continue;
             }
-            if let (true, Ok(name)) = (entry.path().is_dir(), entry.file_name().into_string()) {
+            // A folder without checkpoints is somebody's own, left when the run was started over.
+            let begun = entry.path().join("checkpoints").is_dir();
+            if let (true, Ok(name)) = (begun, entry.file_name().into_string()) {
                 cells.push((name, CellDir::at(entry.path())));
             }
         }
@@ -175,6 +185,9 @@ impl RunView {
     pub fn write_report(&self, html: &str) -> Result<PathBuf, StoreError> {
         let path = self.path.join("report.html");
         atomic::write(&path, html.as_bytes())?;
+        // Who writes a report alone holds no lock of the run, and opens nothing else of it.
+        aside::sweep(&self.path)
+            .map_err(|error| StoreError::io("cannot read the folder", &self.path, &error))?;
         Ok(path)
     }
 }
@@ -229,5 +242,5 @@ impl CellDir {
 }
 
 fn json(path: &Path) -> Option<Value> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&regular::read(path).ok()?).ok()
 }

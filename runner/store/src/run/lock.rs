@@ -14,7 +14,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{ErrorKind, StoreError};
+use crate::{ErrorKind, StoreError, regular};
 
 /// Of the run, and of a cell in its folder.
 pub(crate) const NAME: &str = ".lock";
@@ -34,7 +34,7 @@ pub(crate) enum Hold {
 
 /// How the lock of this run or cell is held, if it is. Nothing is created, and nothing stays locked.
 pub(crate) fn holder(folder: &Path) -> Option<Hold> {
-    let file = File::options().write(true).open(folder.join(NAME)).ok()?;
+    let file = regular::open_with(File::options().write(true), &folder.join(NAME)).ok()?;
     let blocked = |tried| matches!(tried, Err(TryLockError::WouldBlock));
     if blocked(file.try_lock_shared()) {
         return Some(Hold::Alone);
@@ -101,12 +101,10 @@ fn try_hold(
 }
 
 fn open(path: &Path) -> Result<File, StoreError> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|error| StoreError::unwritable("cannot write", path, &error))
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    regular::open_with(&mut options, path)
+        .map_err(|error| StoreError::unwritable("cannot lock", path, &error))
 }
 
 fn cannot_lock(path: &Path, error: &std::io::Error) -> StoreError {

@@ -1,6 +1,5 @@
 //! `run.json`: what makes a folder a run, and whose run it is.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::write_json;
-use crate::{ErrorKind, StoreError, VERSION};
+use crate::{ErrorKind, StoreError, VERSION, regular};
 
 pub(super) const NAME: &str = "run.json";
 
@@ -31,6 +30,9 @@ pub(crate) struct Manifest {
     /// An older run's files are being deleted: whatever else is in the folder is not this run's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) clearing: bool,
+    /// The run is being made longer: the spec that lies in the folder may still be the shorter one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lengthening: bool,
 }
 
 impl Manifest {
@@ -41,6 +43,7 @@ impl Manifest {
             fingerprint: fingerprint.to_owned(),
             grokrun: VERSION.to_owned(),
             clearing: false,
+            lengthening: false,
         }
     }
 
@@ -62,10 +65,33 @@ impl Manifest {
         }
     }
 
+    /// The same while the run is made longer by the spec of this fingerprint; whose run it is, and who
+    /// created it, stays.
+    pub(super) fn lengthening(&self, fingerprint: &str) -> Manifest {
+        Manifest {
+            fingerprint: fingerprint.to_owned(),
+            lengthening: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same once it is longer.
+    pub(super) fn lengthened(&self) -> Manifest {
+        Manifest {
+            lengthening: false,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a process was about to make the run longer when it ended.
+    pub(crate) fn is_lengthening(&self) -> bool {
+        self.lengthening
+    }
+
     /// The manifest in a folder; `None` if the folder is not a run yet.
     pub(crate) fn read(run: &Path) -> Result<Option<Manifest>, StoreError> {
         let path = run.join(NAME);
-        let text = match fs::read(&path) {
+        let text = match regular::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
