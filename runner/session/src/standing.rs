@@ -1,7 +1,7 @@
 //! Where each cell of a run stands, by its directory alone: what a look from another machine can see.
 
 use grokrun_spec::Plan;
-use grokrun_store::{RunView, Writer};
+use grokrun_store::{CellSummary, RunView, Writer};
 
 use crate::status::Status;
 
@@ -33,7 +33,12 @@ pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
             .binary_search_by(|told| told.cell.as_str().cmp(id))
             .ok()
             .map(|at| &summary.cells[at]);
-        if let Some(told) = told.filter(|told| Status::is_end(&told.status)) {
+        // Told before the run was made longer, it was another end.
+        let to_the_end = |told: &&CellSummary| {
+            told.status != Status::Finished.word() || told.epochs >= plan.train.epochs
+        };
+        let told = told.filter(|told| Status::is_end(&told.status));
+        if let Some(told) = told.filter(to_the_end) {
             return match told.status == Status::Failed.word() {
                 true => Standing::Failed(told.verdict.clone()),
                 false => Standing::Done(told.verdict.clone()),

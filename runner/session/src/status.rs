@@ -1,7 +1,10 @@
 //! What has become of a cell, as it is saved in its state and told in the summary.
 
+use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics};
 use serde_json::{Value, json};
+
+use crate::stop::Holding;
 
 /// Where a cell's training stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,25 @@ impl Status {
     /// Whether a word of the summary says that nothing of the cell is left to train.
     pub(crate) fn is_end(word: &str) -> bool {
         word != Status::Training.word()
+    }
+
+    /// Whether nothing is left to train.
+    pub(crate) fn ends(self) -> bool {
+        self != Status::Training
+    }
+
+    /// What has become, by this plan, of a cell that was saved as `self`: its spec may be longer than
+    /// the one that it was trained by until now. `holding` has seen all of its history.
+    pub(crate) fn by(self, plan: &Plan, epoch: u64, holding: &Holding) -> Status {
+        if self == Status::Failed {
+            Status::Failed
+        } else if holding.epochs_left() == Some(0) {
+            Status::StoppedEarly
+        } else if epoch >= plan.train.epochs {
+            Status::Finished
+        } else {
+            Status::Training
+        }
     }
 
     /// As it is saved.

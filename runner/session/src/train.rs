@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use grokrun_engine::{Choice, EpochRow};
 use grokrun_spec::Plan;
-use grokrun_store::{CellDir, RunDir, State, Summary};
+use grokrun_store::{CellDir, CellSummary, RunDir, State, Summary};
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
@@ -15,8 +15,9 @@ use crate::live::Live;
 use crate::preview::largest_batch;
 use crate::shard::Shard;
 use crate::status::{Status, summarize};
+use crate::stop::Holding;
 use crate::survey::Survey;
-use crate::weights;
+use crate::{describe, weights};
 
 /// What a session tells as it goes.
 #[derive(Debug)]
@@ -219,9 +220,24 @@ impl Session<'_> {
         let Some(state) = dir.read_state()? else {
             return Ok(Some(0));
         };
-        let status = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
+        let saved_as = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
+        let status = self.by_plan(saved_as, &state);
         if status == Status::Training {
+            // Told finished, by the spec before this one.
+            let told = summary
+                .cell(id)
+                .filter(|told| told.status == saved_as.word());
+            if let Some(told) = told.filter(|_| saved_as.ends()) {
+                summary.set(CellSummary {
+                    status: status.word().to_owned(),
+                    ..told.clone()
+                });
+            }
             return Ok(Some(state.epoch));
+        }
+        if status != saved_as {
+            // Opened, it comes to the end that it has by this plan.
+            Live::open(self.plan, index, &self.survey.cells[index], dir.clone())?;
         }
         self.mend(index, &dir, &state)?;
         if summary
@@ -233,6 +249,13 @@ impl Session<'_> {
         Ok(None)
     }
 
+    /// What has become of a saved cell by this plan.
+    fn by_plan(&self, saved_as: Status, state: &State) -> Status {
+        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
+        let holding = Holding::replay(self.plan.train.stop.clone(), accuracies);
+        saved_as.by(self.plan, state.epoch, &holding)
+    }
+
     /// Makes sure that the checkpoints of a cell that is done have their lengths, and writes what
     /// describes the cell if it is missing.
     fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
@@ -240,10 +263,24 @@ impl Session<'_> {
         weights::read_state(&size.shape, saved.epoch, &saved.tensors)
             .map_err(|why| dir.foreign_state(&why))?;
         dir.check_lengths()?;
+        self.describe_anew(index, dir)?;
         if !dir.is_described() {
             Live::open(self.plan, index, size, dir.clone())?.write_metrics()?;
         }
         Ok(())
+    }
+
+    /// Writes `config.json` of a cell that is done where it tells of a shorter run, one that this cell
+    /// stopped before. Its analyses were told so too: what they found is made again.
+    fn describe_anew(&self, index: usize, dir: &CellDir) -> Result<(), SessionError> {
+        let epochs = &dir.read_config()["train"]["epochs"];
+        if epochs.is_null() || *epochs == self.plan.train.epochs {
+            return Ok(());
+        }
+        let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
+        dir.discard_findings()?;
+        let pairs = [size.train, size.test];
+        Ok(dir.write_config(&describe::config(self.plan, cell, &size.shape, pairs))?)
     }
 
     /// A cell of a batch that starts from that epoch, with all it needs to train.
