@@ -262,6 +262,7 @@ fn help_has_an_example_on_every_command() {
         &["--help"][..],
         &["run", "--help"],
         &["check", "--help"],
+        &["extend", "--help"],
         &["devices", "--help"],
     ] {
         let help = bench.run(command).exits(0);

@@ -93,6 +93,33 @@ impl Bench {
     }
 }
 
+/// The summary of a run, without the times and the device's name with its number of threads.
+pub(crate) fn summary(bench: &Bench, run: &str) -> serde_json::Value {
+    let path = bench.path().join("runs").join(run).join("summary.json");
+    let text = std::fs::read(path).expect("a summary");
+    let mut cells: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    for cell in cells.as_array_mut().expect("a list") {
+        for timed in ["seconds", "epochs_per_second", "device"] {
+            cell.as_object_mut().expect("an object").remove(timed);
+        }
+    }
+    cells
+}
+
+/// Numbers of a test that has to be the same each time: the generator splitmix64.
+pub(crate) struct Seeded(pub(crate) u64);
+
+impl Seeded {
+    /// Below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+}
+
 /// Fails with the name of the first file that differs, rather than with its bytes.
 pub(crate) fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<PathBuf, Vec<u8>>) {
     let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();

@@ -65,6 +65,12 @@ pub(crate) enum Command {
     /// Put the cells of several runs into one page
     #[command(after_help = "Example:\n  grokrun compare runs/mult59 runs/mult113 -o both.html")]
     Compare(CompareArgs),
+    /// Train a run for longer: it becomes, byte for byte, the run that was so long from the start
+    #[command(
+        after_help = "Example:\n  grokrun extend runs/mult59 --epochs 3000     from the 1,500 epochs that it has to 3,000\n\n\
+                      A finished run goes on, and so does one that was interrupted. Its last checkpoint goes where the longer run has none, and its analyses are made again at the end."
+    )]
+    Extend(ExtendArgs),
     /// Write a cell as a file for PyTorch and TransformerLens (pth), or for numpy (npz)
     #[command(
         after_help = "Example:\n  grokrun export runs/mult59 --format pth -o mod_mult_grokking.pth"
@@ -131,7 +137,7 @@ pub(crate) struct SpecArgs {
 }
 
 /// What every command that may call analyses takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct PluginArgs {
     /// Load the analyses of this shared library (repeatable)
     #[arg(long, value_name = "FILE")]
@@ -166,6 +172,36 @@ pub(crate) struct RunArgs {
     /// of Slurm, auto/N the index from an indexed Kubernetes job
     #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["force", "fresh"])]
     pub(crate) shard: Option<ShardArg>,
+
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print log messages too (-v what happens, -vv details)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExtendArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// How many epochs the run is to have in all
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: u64,
+
+    /// Where to train: auto takes a hardware GPU, else the CPU
+    #[arg(long, value_name = "auto|gpu|cpu", default_value = "auto")]
+    pub(crate) backend: Backend,
+
+    /// Take the adapter whose name contains TEXT, a software one too
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) adapter: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::args::{ImportArgs, PluginArgs};
 use crate::output::{Failure, print, say};
-use crate::{plugins, report, spec};
+use crate::{place, plugins, report, spec};
 
 /// The length of the published experiment (science.md §1.2), for a model that does not tell its epoch.
 const PUBLISHED_EPOCHS: u64 = 40_000;
@@ -25,7 +25,7 @@ const PUBLISHED_EPOCHS: u64 = 40_000;
 /// # Errors
 /// When the file is not understood, does not fit what was asked, or the run cannot be written.
 pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
-    let (out, name) = place(&args.into)?;
+    let (out, name) = place::of(&args.into)?;
     let mut foreign = Foreign::open(&args.file, args.heads)?;
     let facts = foreign.facts().clone();
     let mut notes = facts.notes.clone();
@@ -88,19 +88,6 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         run.path().display()
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The folder of runs, and the run's name in it.
-fn place(into: &Path) -> Result<(&Path, &str), Failure> {
-    let name = into.file_name().and_then(|name| name.to_str());
-    let Some(name) = name else {
-        return Err(Failure::request(format!(
-            "--into {} names no folder; expected the run's, runs/theirs for instance",
-            into.display()
-        )));
-    };
-    let out = into.parent().filter(|parent| *parent != Path::new(""));
-    Ok((out.unwrap_or(Path::new(".")), name))
 }
 
 /// Steps taken at each checkpoint.

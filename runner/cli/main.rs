@@ -7,11 +7,13 @@ mod args;
 mod check;
 mod devices;
 mod export;
+mod extend;
 mod import;
 mod linked;
 mod log;
 mod new_plugin;
 mod output;
+mod place;
 mod plugins;
 mod progress;
 mod report;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Analyze(args) => analyze::analyze(&args),
         Command::Report(args) => report::report(&args),
         Command::Compare(args) => report::compare(&args),
+        Command::Extend(args) => extend::extend(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
         Command::Show(args) => show::show(&args),

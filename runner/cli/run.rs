@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use grokrun_host::Registry;
 use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Shard, Survey};
 use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
@@ -13,8 +14,9 @@ use crate::args::RunArgs;
 use crate::output::{Failure, print, say};
 use crate::progress::{Mode, Progress};
 use crate::report::{self, Refresher};
+use crate::spec::{self, Spec};
 use crate::spread::spread;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show};
 
 /// At most so many cells are listed at the end.
 const LISTED: usize = 40;
@@ -26,20 +28,25 @@ const LISTED: usize = 40;
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
+    train(args, &registry, &spec, &spec.plan.name)
+}
+
+/// Trains a spec that is read already, into the folder of this name.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn train(
+    args: &RunArgs,
+    registry: &Registry,
+    spec: &Spec,
+    name: &str,
+) -> Result<ExitCode, Failure> {
     let plan = &spec.plan;
-    let analyses = Analyses::new(&registry, &plan.analyses);
+    let analyses = Analyses::new(registry, &plan.analyses);
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;
     let shard = args.shard.map(shard::settle).transpose()?;
-    let run = RunDir::open(
-        &args.out,
-        &plan.name,
-        &spec.text,
-        &plan.resolved_toml(),
-        &plan.fingerprint(),
-        access(args),
-    )
-    .map_err(SessionError::from)?;
+    let run = spec.open(&args.out, name, access(args))?;
 
     let bars = MultiProgress::new();
     let part = shard.map(Shard::file_name);

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use grokrun_engine::{Choice, choose_backend};
 use grokrun_host::Registry;
+use grokrun_session::lengthens;
 use grokrun_spec::Plan;
+use grokrun_store::{Access, RunDir, RunView, SpecText};
 
 use crate::args::SpecArgs;
 use crate::output::Failure;
@@ -19,6 +21,24 @@ const LONGEST: u64 = 1_000_000;
 pub(crate) struct Spec {
     pub(crate) text: String,
     pub(crate) plan: Plan,
+}
+
+impl Spec {
+    /// Opens the run of this spec in the folder `out/name`. A run of a spec that is only shorter goes on
+    /// as a run of this one.
+    ///
+    /// # Errors
+    /// When the folder holds a run that cannot go on so, or it cannot be written.
+    pub(crate) fn open(&self, out: &Path, name: &str, access: Access) -> Result<RunDir, Failure> {
+        let (resolved, fingerprint) = (self.plan.resolved_toml(), self.plan.fingerprint());
+        let spec = SpecText {
+            given: &self.text,
+            resolved: &resolved,
+            fingerprint: &fingerprint,
+        };
+        let judge = |run: &RunView| lengthens(&self.plan, run);
+        Ok(RunDir::open_judged(out, name, spec, access, &judge)?)
+    }
 }
 
 /// Reads and checks the spec.

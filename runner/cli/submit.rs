@@ -4,15 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use grokrun_session::{SessionError, Shard, Survey};
-use grokrun_store::{Access, RunDir};
+use grokrun_session::{Shard, Survey};
+use grokrun_store::Access;
 
 use crate::args::SubmitArgs;
 use crate::output::{Failure, print};
 use crate::{plugins, spec};
-
-/// Where the script goes, in the run's folder.
-const SCRIPT: &str = "slurm.sh";
 
 /// Runs the command.
 ///
@@ -29,19 +26,8 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<ExitCode, Failure> {
         print(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let run = RunDir::open(
-        &args.out,
-        &plan.name,
-        &read.text,
-        &plan.resolved_toml(),
-        &plan.fingerprint(),
-        Access::Share,
-    )
-    .map_err(SessionError::from)?;
-    let path = run.path().join(SCRIPT);
-    std::fs::write(&path, script).map_err(|error| {
-        Failure::running(format!("{} cannot be written: {error}", path.display()))
-    })?;
+    let run = read.open(&args.out, &plan.name, Access::Share)?;
+    let path = run.write_script(&script)?;
     // The tasks open the run themselves.
     drop(run);
     let job = sbatch(&path)?;

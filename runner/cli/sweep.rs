@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use grokrun_session::{SessionError, Standing, standings};
+use grokrun_session::{SessionError, Standing, differences, standings};
 use grokrun_spec::Plan;
 use grokrun_store::{Access, RunDir, RunView};
 
 use crate::args::{MergeArgs, PluginArgs, StatusArgs};
 use crate::output::{Failure, print, table};
-use crate::{plugins, report, spec};
+use crate::{place, plugins, report, spec};
 
 /// At most so many cells that are not done are listed.
 const LISTED: usize = 20;
@@ -97,26 +97,13 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         && known.fingerprint() != first.fingerprint()
     {
         return Err(Failure::request(format!(
-            "{} and {} are runs of different specs, see resolved.toml in each; expected runs of one spec",
+            "{0} and {1} are runs of different specs ({0} is there, {1} here): {2}\nexpected runs of one spec",
+            args.into.display(),
             first.path().display(),
-            args.into.display()
+            differences(&known, first)
         )));
     }
-    let unusable = || {
-        Failure::request(format!(
-            "{} cannot be the folder of a run; expected runs/NAME, for instance",
-            args.into.display()
-        ))
-    };
-    let name = args
-        .into
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(unusable)?;
-    let out = match args.into.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let (out, name) = place::of(&args.into)?;
     let into = RunDir::open(
         out,
         name,
