@@ -9,7 +9,7 @@ use grokrun_store::{CellDir, Metrics, RunView, StoreError};
 use serde_json::{Value, json};
 
 use crate::args::{ExportArgs, Format};
-use crate::output::{Failure, print};
+use crate::output::{Failure, written};
 
 /// Runs the command.
 ///
@@ -68,7 +68,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             write_npz(&args.output, &arrays, &texts)?;
         }
     }
-    print(&format!("{}\n", args.output.display()))?;
+    written(&args.output)?;
     Ok(ExitCode::SUCCESS)
 }
 

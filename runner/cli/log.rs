@@ -1,11 +1,12 @@
 //! Where tracing events go: all of them, with their spans' fields, to the run's `log.jsonl`, and
 //! warnings (more with `-v`) to the console, above the progress bars.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
+use grokrun_store::open_with;
 use indicatif::MultiProgress;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
@@ -18,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// # Errors
 /// When the log file cannot be opened for appending.
 pub(crate) fn start(file: &Path, console: LevelFilter, bars: &MultiProgress) -> io::Result<()> {
-    let file: File = OpenOptions::new().create(true).append(true).open(file)?;
+    let file = open_with(OpenOptions::new().create(true).append(true), file)?;
     let json = tracing_subscriber::fmt::layer()
         .json()
         .with_current_span(false)

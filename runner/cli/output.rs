@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use grokrun_session::SessionError;
+use grokrun_store::is_stream;
 
 /// Why a command did not do what it was asked to.
 pub(crate) struct Failure {
@@ -68,6 +70,19 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Prints the path of a file that was written. What went into the standard output, or a pipe, is not
+/// followed by anything: the line is said instead.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn written(path: &Path) -> Result<(), Failure> {
+    match is_stream(path) {
+        true => say(format!("written to {}", path.display())),
+        false => print(&format!("{}\n", path.display()))?,
+    }
+    Ok(())
 }
 
 /// Columns, each as wide as its widest entry, the first row a heading.

@@ -7,9 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grokrun_report::ReportError;
+use grokrun_store::Output;
 
 use crate::args::{CompareArgs, ReportArgs};
-use crate::output::{Failure, print, say};
+use crate::output::{Failure, print, say, written};
 
 /// How often the report of a run is made again while it goes on.
 const EVERY: Duration = Duration::from_secs(30);
@@ -44,10 +45,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
 /// When a folder holds no run, or the page cannot be written.
 pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let page = grokrun_report::compare(&args.runs).map_err(failure)?;
-    let shown = args.output.display();
-    std::fs::write(&args.output, page)
-        .map_err(|error| Failure::request(format!("{shown} cannot be written: {error}")))?;
-    print(&format!("{shown}\n"))?;
+    Output::write(&args.output, page.as_bytes())?;
+    written(&args.output)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,7 +20,7 @@ mod story;
 use std::path::{Path, PathBuf};
 
 use askama::Template;
-use grokrun_store::{RunView, StoreError};
+use grokrun_store::{Output, RunView, StoreError};
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +82,10 @@ pub fn pictures(run: &Path, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)
             continue;
         };
         let path = folder.join(format!("{name}.svg"));
-        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        written
-            .and_then(|()| std::fs::write(&path, svg))
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
             .map_err(|error| ReportError::Picture(path.clone(), error))?;
+        Output::write(&path, svg.as_bytes())?;
         files.push(path);
     }
     Ok((files, left_out))
