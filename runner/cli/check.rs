@@ -32,7 +32,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         "operation",
         "train pairs",
         "test pairs",
-        "parameters",
+        "trained parameters",
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for (cell, size) in plan.cells.iter().zip(&survey.cells).take(LISTED) {

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use grokrun_session::{Standing, standings};
+use grokrun_spec::load_training;
 use grokrun_store::{CellSummary, Metrics, RunView, StoreError, Summary};
 
 use crate::args::{ListArgs, ShowArgs};
@@ -165,12 +167,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
             let touched = touched(&path);
             let summary = view.summary();
             let name = path.file_name()?.to_string_lossy().into_owned();
-            let row = vec![
-                name,
-                state(&view, &summary),
-                verdict(&summary),
-                age(touched),
-            ];
+            let row = vec![name, state(&view), verdict(&summary), age(touched)];
             Some((touched, row))
         })
         .collect();
@@ -190,16 +187,28 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn state(view: &RunView, summary: &Summary) -> String {
-    let count = |status: &str| summary.cells.iter().filter(|c| c.status == status).count();
+/// Where a run stands, by its directory, as `grokrun status` counts it.
+fn state(view: &RunView) -> String {
     if view.is_busy() {
-        "running".to_owned()
-    } else if count("failed") > 0 {
-        format!("{} failed", count("failed"))
-    } else if summary.cells.is_empty() || count("interrupted") > 0 {
-        "interrupted".to_owned()
-    } else {
-        "done".to_owned()
+        return "running".to_owned();
+    }
+    let resolved = view.spec().map(|[_, resolved]| resolved);
+    let plan = resolved.ok().and_then(|resolved| {
+        // What is trained is all that counts here: its analyses may not be at hand.
+        load_training(&resolved, Path::new("resolved.toml")).ok()
+    });
+    let Some(plan) = plan else {
+        return "its resolved.toml cannot be read".to_owned();
+    };
+    let standings = standings(&plan, view);
+    let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
+    let failed = count(|s| matches!(s, Standing::Failed(_)));
+    let done = count(|s| matches!(s, Standing::Done(_)));
+    match standings.len() {
+        _ if failed > 0 => format!("{failed} failed"),
+        all if done == all => "done".to_owned(),
+        1 => "interrupted".to_owned(),
+        all => format!("{done} of {all} done"),
     }
 }
 

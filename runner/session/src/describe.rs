@@ -37,7 +37,6 @@ pub(crate) fn config(plan: &Plan, cell: &Cell, shape: &Shape, pairs: [usize; 2])
                 Init::TransformerLens => "transformer-lens",
                 Init::Paper => "paper",
             },
-            "parameters": shape.parameters(),
             "trained_parameters": shape.trained(),
         },
         "train": {
