@@ -11,8 +11,8 @@ use serde_json::Value as Json;
 
 use crate::axis::Point;
 use crate::field::{Choice, Field};
+use crate::keys;
 use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
-use crate::{changes, keys};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
@@ -50,19 +50,6 @@ impl Plan {
     /// change nothing that is trained: they can be added to a run that is there.
     pub fn fingerprint(&self) -> String {
         let canonical = CANONICAL.to_owned() + &self.decisive(Form::Canonical).text;
-        blake3::hash(canonical.as_bytes()).to_hex().to_string()
-    }
-
-    /// A hash of what decides about the weights of a cell at an epoch: as the fingerprint, but without
-    /// the keys that only say how long a run goes on and how often its weights are kept. A run that
-    /// was made longer has it still.
-    pub fn course_fingerprint(&self) -> String {
-        let mut canonical = CANONICAL.to_owned();
-        for (key, value) in self.decisive(Form::Canonical).values {
-            if !changes::is_of_length(key) {
-                let _infallible = writeln!(canonical, "{key} = {value}");
-            }
-        }
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 

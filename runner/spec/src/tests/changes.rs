@@ -70,26 +70,6 @@ fn a_change_is_told_with_both_values() {
     );
 }
 
-/// Two specs have one fingerprint of their course if and only if one run can be the beginning of the
-/// other.
-#[test]
-fn the_course_is_the_same_while_changes_only_lengthen() {
-    let course = |overrides: &[&str]| plan_with(overrides).course_fingerprint();
-    let small = course(&[]);
-    for same in ["train.epochs=50000", "checkpoints.every=0", STOP, "name=y"] {
-        assert_eq!(course(&[same]), small, "{same}");
-    }
-    for other in [
-        "fraction=0.4",
-        "train.warmup=10",
-        "seeds.data=1",
-        "checkpoints.precision=f16",
-        "model.biases=trained",
-    ] {
-        assert_ne!(course(&[other]), small, "{other}");
-    }
-}
-
 #[test]
 fn what_is_trained_is_known_without_the_analyses() {
     let text = format!("{SMALLEST}[analysis.of-somebody-else]\nlimit = 3\n");
