@@ -1,5 +1,6 @@
-//! Runs that go on for longer: by a longer spec or by `grokrun extend`, they become byte for byte the
-//! run that was so long from the start. What is no longer run is refused, with the keys that differ.
+//! Runs that go on for longer: by a longer spec or by `grokrun extend`, they become byte for byte
+//! the run that was so long from the start. What is no longer run is refused, with the keys that
+//! differ.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Files where somebody asked for them: whole or not at all, past links, into pipes; and what is not
-//! the program's own stays, whatever is started over or killed.
+//! Files where somebody asked for them: whole or not at all, past links, into pipes; and what is
+//! not the program's own stays, whatever is started over or killed.
 
 use std::fs;
 use std::time::{Duration, Instant};

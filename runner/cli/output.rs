@@ -72,8 +72,8 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints the path of a file that was written. What went into the standard output, or a pipe, is not
-/// followed by anything: the line is said instead.
+/// Prints the path of a file that was written. What went into the standard output, or a pipe, is
+/// not followed by anything: the line is said instead.
 ///
 /// # Errors
 /// As [`print`].

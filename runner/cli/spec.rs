@@ -24,8 +24,8 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// Opens the run of this spec in the folder `out/name`. A run of a spec that is only shorter goes on
-    /// as a run of this one.
+    /// Opens the run of this spec in the folder `out/name`. A run of a spec that is only shorter
+    /// goes on as a run of this one.
     ///
     /// # Errors
     /// When the folder holds a run that cannot go on so, or it cannot be written.

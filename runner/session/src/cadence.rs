@@ -1,13 +1,13 @@
-//! At which epochs a cell's checkpoints are due. A spec may change that while a cell is trained: what
-//! was trained before keeps the checkpoints that it has.
+//! At which epochs a cell's checkpoints are due. A spec may change that while a cell is trained:
+//! what was trained before keeps the checkpoints that it has.
 
 use serde_json::{Value, json};
 
 /// In the state's own JSON.
 const KEY: &str = "checkpoints";
 
-/// From which epoch on a checkpoint was, or is, taken how often. In a state, so that it is known after
-/// a kill which checkpoints there should be.
+/// From which epoch on a checkpoint was, or is, taken how often. In a state, so that it is known
+/// after a kill which checkpoints there should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cadence {
     /// `[from, every]`, ascending, the first from 0; every 0 epochs is never
@@ -57,8 +57,8 @@ impl Cadence {
         }
     }
 
-    /// Whether a checkpoint is due after so many steps. The first always is; that the last is too is
-    /// not known here.
+    /// Whether a checkpoint is due after so many steps. The first always is; that the last is too
+    /// is not known here.
     pub(crate) fn is_due(&self, epoch: u64) -> bool {
         let part = self.parts.iter().rfind(|[from, _]| *from < epoch);
         match part {

@@ -1,7 +1,7 @@
 //! Whether a run goes on as that of another spec: one that says only how much longer.
 //!
-//! Such a spec must give, from the start, just what the run has come to so far. Knows nothing of how a
-//! cell goes on; that is decided of each by its state ([`crate::status`]).
+//! Such a spec must give, from the start, just what the run has come to so far. Knows nothing of
+//! how a cell goes on; that is decided of each by its state ([`crate::status`]).
 
 use std::path::Path;
 

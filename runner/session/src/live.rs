@@ -95,8 +95,9 @@ impl<'a> Live<'a> {
         Ok(live)
     }
 
-    /// Makes the folder that of a cell which was trained by this plan from the start and has come to
-    /// where it is. It may have been trained by a shorter one, or further than its saved state tells.
+    /// Makes the folder that of a cell which was trained by this plan from the start and has come
+    /// to where it is. It may have been trained by a shorter one, or further than its saved state
+    /// tells.
     fn take_up(&mut self, saved_as: Status) -> Result<(), SessionError> {
         let goes_on = saved_as.ends() && !self.status.ends();
         let epoch = self.state.epoch;

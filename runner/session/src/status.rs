@@ -47,8 +47,8 @@ impl Status {
         self != Status::Training
     }
 
-    /// What has become, by this plan, of a cell that was saved as `self`: its spec may be longer than
-    /// the one that it was trained by until now. `holding` has seen all of its history.
+    /// What has become, by this plan, of a cell that was saved as `self`: its spec may be longer
+    /// than the one that it was trained by until now. `holding` has seen all of its history.
     pub(crate) fn by(self, plan: &Plan, epoch: u64, holding: &Holding) -> Status {
         if self == Status::Failed {
             Status::Failed

@@ -270,8 +270,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes `config.json` of a cell that is done where it tells of a shorter run, one that this cell
-    /// stopped before. Its analyses were told so too: what they found is made again.
+    /// Writes `config.json` of a cell that is done where it tells of a shorter run, one that this
+    /// cell stopped before. Its analyses were told so too: what they found is made again.
     fn describe_anew(&self, index: usize, dir: &CellDir) -> Result<(), SessionError> {
         let epochs = &dir.read_config()["train"]["epochs"];
         if epochs.is_null() || *epochs == self.plan.train.epochs {

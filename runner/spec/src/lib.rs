@@ -90,8 +90,8 @@ pub fn load(
     read(text, path, overrides, Some(catalog))
 }
 
-/// Reads the spec `text` as [`load`] does, but for the analyses it asks for, which the plan has not:
-/// for whoever needs to know what is trained, and may not have every analysis at hand.
+/// Reads the spec `text` as [`load`] does, but for the analyses it asks for, which the plan has
+/// not: for whoever needs to know what is trained, and may not have every analysis at hand.
 ///
 /// # Errors
 /// The spec has mistakes: all that could be found.

@@ -53,7 +53,8 @@ impl Plan {
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
-    /// The keys that decide about results, by path, with their values; an axis in order of its values.
+    /// The keys that decide about results, by path, with their values; an axis in order of its
+    /// values.
     pub(crate) fn decisive_values(&self) -> Vec<(&'static str, String)> {
         self.decisive(Form::Resolved).values
     }

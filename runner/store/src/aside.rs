@@ -2,7 +2,8 @@
 //!
 //! Where the system can, it has no name at first, so that a process that is killed leaves nothing.
 //! Elsewhere, and for the moment in which it takes the place of another, its name is of the form
-//! `.grokrun-*.tmp`, and it is locked: [`sweep`] removes such files once nobody writes them any more.
+//! `.grokrun-*.tmp`, and it is locked: [`sweep`] removes such files once nobody writes them any
+//! more.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -170,8 +171,8 @@ pub(crate) fn is_leftover(name: &OsStr) -> bool {
         .is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
 
-/// Removes what killed processes left in a folder, not below it. What is being written stays, and so
-/// do folders.
+/// Removes what killed processes left in a folder, not below it. What is being written stays, and
+/// so do folders.
 pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

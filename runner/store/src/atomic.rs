@@ -80,8 +80,8 @@ fn copy_into(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
     sync_folder(to).map_err(|error| StoreError::io("cannot write", to, &error))
 }
 
-/// Removes what killed processes left behind in a folder and below it. Links are not followed; a file that
-/// another process is writing (a report needs no lock of the run) stays.
+/// Removes what killed processes left behind in a folder and below it. Links are not followed; a
+/// file that another process is writing (a report needs no lock of the run) stays.
 pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("cannot read the folder", folder, &error);
     for entry in fs::read_dir(folder).map_err(failed)? {

@@ -264,7 +264,8 @@ impl CellDir {
         Ok(epochs)
     }
 
-    /// Removes a checkpoint, however it is kept. Those that are packed by it cannot be read any more.
+    /// Removes a checkpoint, however it is kept. Those that are packed by it cannot be read any
+    /// more.
     ///
     /// # Errors
     /// A file cannot be removed.

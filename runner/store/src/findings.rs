@@ -118,7 +118,8 @@ impl CellDir {
         }
     }
 
-    /// Gives up what all analyses have found: the cell is trained on, and they are of less than that.
+    /// Gives up what all analyses have found: the cell is trained on, and they are of less than
+    /// that.
     ///
     /// # Errors
     /// A folder cannot be read, or a file removed.

@@ -1,5 +1,5 @@
-//! Writing where somebody asked for it, outside what grokrun names itself: a file appears whole or not
-//! at all, a pipe or a device is written into, and no run's own file is written over.
+//! Writing where somebody asked for it, outside what grokrun names itself: a file appears whole or
+//! not at all, a pipe or a device is written into, and no run's own file is written over.
 
 use std::fs::{self, File};
 use std::io;
@@ -37,12 +37,11 @@ enum Place {
 }
 
 impl Output {
-    /// Begins to write to this path. Links are followed, a file that is there keeps its permissions,
-    /// and what killed processes left beside it is removed.
+    /// Begins to write to this path. Links are followed, a file that is there keeps its
+    /// permissions, and what killed processes left beside it is removed.
     ///
-    /// # Errors
-    /// With [`StoreError::is_request`]: it is a folder, or a run's own file, or its folder is not there
-    /// or cannot be written. Otherwise: the disk is full, or the system fails.
+    /// # Errors With [`StoreError::is_request`]: it is a folder, or a run's own file, or its folder
+    /// is not there or cannot be written. Otherwise: the disk is full, or the system fails.
     pub fn create(path: &Path) -> Result<Output, StoreError> {
         let to = match place(path)? {
             Place::Stream => To::Stream(open_stream(path).map_err(|e| failed(path, &e))?),

@@ -109,8 +109,8 @@ impl RunView {
         &self.fingerprint
     }
 
-    /// Whether a process was about to make the run longer when it ended: the spec in the folder may be
-    /// the shorter one, of another fingerprint.
+    /// Whether a process was about to make the run longer when it ended: the spec in the folder may
+    /// be the shorter one, of another fingerprint.
     pub fn is_lengthening(&self) -> bool {
         self.lengthening
     }

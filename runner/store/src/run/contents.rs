@@ -1,5 +1,5 @@
-//! Which files in a run's folder are grokrun's: those that go when a run starts over, and that nothing
-//! else may be written over. Whatever else lies there is somebody's own.
+//! Which files in a run's folder are grokrun's: those that go when a run starts over, and that
+//! nothing else may be written over. Whatever else lies there is somebody's own.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,8 @@ pub(super) fn is_log(name: &str) -> bool {
     name == LOG || (name.starts_with(LOG_STEM) && name.ends_with(LOG_EXTENSION))
 }
 
-/// The run that has this file as one of its own, by its name; the folder that it would be in is there.
+/// The run that has this file as one of its own, by its name; the folder that it would be in is
+/// there.
 pub(crate) fn run_of(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
@@ -88,8 +89,8 @@ fn is_own_folder(path: &Path) -> bool {
     )
 }
 
-/// Removes what a run has left, but for its manifest and its locks: a file that grokrun did not write
-/// stays, with the folders it is in. Links are removed, not followed.
+/// Removes what a run has left, but for its manifest and its locks: a file that grokrun did not
+/// write stays, with the folders it is in. Links are removed, not followed.
 pub(super) fn clear(run: &Path) -> Result<(), StoreError> {
     for name in [SUMMARY, REPORT, SPEC, RESOLVED] {
         remove(&run.join(name))?;
@@ -113,8 +114,8 @@ pub(super) fn logs(run: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(logs)
 }
 
-/// Removes grokrun's files of this folder of the run and below it, then the folder, unless something
-/// else is left in it.
+/// Removes grokrun's files of this folder of the run and below it, then the folder, unless
+/// something else is left in it.
 fn clear_folder(run: &Path, inside: &Path) -> Result<(), StoreError> {
     let folder = run.join(inside);
     match fs::symlink_metadata(&folder) {
@@ -141,7 +142,8 @@ fn clear_folder(run: &Path, inside: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Removes a file; links are removed, not followed. A folder of its name is nothing that grokrun wrote.
+/// Removes a file; links are removed, not followed. A folder of its name is nothing that grokrun
+/// wrote.
 fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Ok(()),

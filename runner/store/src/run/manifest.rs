@@ -65,8 +65,8 @@ impl Manifest {
         }
     }
 
-    /// The same while the run is made longer by the spec of this fingerprint; whose run it is, and who
-    /// created it, stays.
+    /// The same while the run is made longer by the spec of this fingerprint; whose run it is, and
+    /// who created it, stays.
     pub(super) fn lengthening(&self, fingerprint: &str) -> Manifest {
         Manifest {
             fingerprint: fingerprint.to_owned(),

@@ -58,8 +58,8 @@ pub struct SpecText<'a> {
     pub fingerprint: &'a str,
 }
 
-/// Says why the run of another spec cannot go on as one of the spec that it is opened with. Where it
-/// can, the new spec makes it longer, and nothing of it is lost.
+/// Says why the run of another spec cannot go on as one of the spec that it is opened with. Where
+/// it can, the new spec makes it longer, and nothing of it is lost.
 pub type Judge<'a> = &'a dyn Fn(&RunView) -> Result<(), String>;
 
 /// What is done with what the folder holds.
@@ -82,8 +82,8 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Opens `out/name` for writing, as [`RunDir::open_judged`] does, where a run of another spec can in
-    /// no case go on as one of this.
+    /// Opens `out/name` for writing, as [`RunDir::open_judged`] does, where a run of another spec
+    /// can in no case go on as one of this.
     ///
     /// # Errors
     /// As [`RunDir::open_judged`].
@@ -106,9 +106,9 @@ impl RunDir {
     }
 
     /// Opens `out/name` for writing: creates it, continues it, makes it longer or starts it over as
-    /// `access` and `judge` say, locks it, removes what killed processes left half written, and puts
-    /// `spec.toml` (the spec as given) and `resolved.toml` into it unless they are there with just this
-    /// text.
+    /// `access` and `judge` say, locks it, removes what killed processes left half written, and
+    /// puts `spec.toml` (the spec as given) and `resolved.toml` into it unless they are there with
+    /// just this text.
     ///
     /// Two specs are the same if their fingerprints are. Whether a folder is a run is told by its
     /// `run.json`; a folder with other things in it is never touched. Starting over replaces
@@ -197,8 +197,8 @@ impl RunDir {
         regular::read_text(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
     }
 
-    /// Makes the folder a run of this spec, without an older one's files; holds it alone where it is not
-    /// one already.
+    /// Makes the folder a run of this spec, without an older one's files; holds it alone where it
+    /// is not one already.
     fn settle(
         path: PathBuf,
         name: &str,
