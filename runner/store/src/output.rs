@@ -40,8 +40,9 @@ impl Output {
     /// Begins to write to this path. Links are followed, a file that is there keeps its
     /// permissions, and what killed processes left beside it is removed.
     ///
-    /// # Errors With [`StoreError::is_request`]: it is a folder, or a run's own file, or its folder
-    /// is not there or cannot be written. Otherwise: the disk is full, or the system fails.
+    /// # Errors
+    /// With [`StoreError::is_request`]: it is a folder, or a run's own file, or its folder is not
+    /// there or cannot be written. Otherwise: the disk is full, or the system fails.
     pub fn create(path: &Path) -> Result<Output, StoreError> {
         let to = match place(path)? {
             Place::Stream => To::Stream(open_stream(path).map_err(|e| failed(path, &e))?),
