@@ -59,7 +59,8 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         false => Access::Continue,
     };
     let resolved = plan.resolved_toml();
-    let run = RunDir::open(out, name, &text, &resolved, &fingerprint, access)?;
+    let run = RunDir::open(out, name, &text, &resolved, &fingerprint, access)
+        .map_err(|error| Failure::of_place(error, ANOTHER_PLACE))?;
     let read = |index: usize| -> Result<Vec<Tensor>, Failure> { Ok(foreign.model(index)?.tensors) };
     let adopted = adopt(&adoption, &run, &epochs, read)?;
     report::write_ended(run.path());
@@ -89,6 +90,9 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     ))?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// How this command is told another run directory.
+const ANOTHER_PLACE: &str = "--into names another folder";
 
 /// The folder of runs, and the run's name in it.
 fn place(into: &Path) -> Result<(&Path, &str), Failure> {

@@ -13,6 +13,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::visible::coloured;
+
 /// Starts logging for the rest of the process. `console` is the level on standard error.
 ///
 /// # Errors
@@ -67,7 +69,11 @@ impl<'a> MakeWriter<'a> for AboveBars {
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(bytes))
+        // The formatter's own colours are in it.
+        let text = String::from_utf8_lossy(bytes);
+        let text = coloured(&text);
+        self.0.suspend(|| io::stderr().write_all(text.as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

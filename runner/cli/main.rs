@@ -22,6 +22,7 @@ mod spec;
 mod spread;
 mod submit;
 mod sweep;
+mod visible;
 
 use std::process::ExitCode;
 

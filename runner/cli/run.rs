@@ -19,6 +19,9 @@ use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
 /// At most so many cells are listed at the end.
 const LISTED: usize = 40;
 
+/// How this command is told another run directory.
+const ANOTHER_PLACE: &str = "--set name=NAME gives this run another name, --out DIR another folder";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -39,7 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         &plan.fingerprint(),
         access(args),
     )
-    .map_err(SessionError::from)?;
+    .map_err(|error| Failure::of_place(error, ANOTHER_PLACE))?;
 
     let bars = MultiProgress::new();
     let part = shard.map(Shard::file_name);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use grokrun_store::{CellSummary, Metrics, RunView, StoreError, Summary};
+use grokrun_store::{Crossing, HOLD, Metrics, Milestone, RunView, Spread, StoreError, Summary};
 
 use crate::args::{ListArgs, ShowArgs};
 use crate::output::{Failure, print, table};
@@ -43,7 +43,10 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-/// A line a cell, no wider than a terminal of 80 columns.
+/// Behind an epoch at which an accuracy was reached, and not yet held long enough.
+const NOT_YET: &str = " *";
+
+/// A line a cell, no wider than a terminal of 80 columns, and what an epoch's mark means.
 pub(crate) fn cells(summary: &Summary) -> String {
     let heading = [
         "cell",
@@ -66,21 +69,31 @@ pub(crate) fn cells(summary: &Summary) -> String {
             x.filter(known)
                 .map_or("-".to_owned(), |x| format!("{:.1} %", 100.0 * x))
         };
-        let epoch = |x: Option<u64>, accuracy: Option<f64>| match (x, accuracy.filter(known)) {
-            (Some(epoch), _) => epoch.to_string(),
-            (None, Some(_)) => "no".to_owned(),
-            (None, None) => "-".to_owned(),
+        let epoch = |milestone: Milestone, accuracy: Option<f64>| match (
+            cell.crossing(milestone),
+            accuracy.filter(known),
+        ) {
+            (Crossing::Held { epoch }, _) => epoch.to_string(),
+            (Crossing::Open { epoch, .. }, _) => format!("{epoch}{NOT_YET}"),
+            (Crossing::Not, Some(_)) => "no".to_owned(),
+            (Crossing::Not, None) => "-".to_owned(),
         };
         rows.push(vec![
             cell.cell.clone(),
             loss(last(|r| r.train_loss)),
             loss(last(|r| r.test_loss)),
             share(last(|r| r.test_accuracy)),
-            epoch(cell.train_accuracy_epoch, last(|r| r.train_accuracy)),
-            epoch(cell.test_accuracy_epoch, last(|r| r.test_accuracy)),
+            epoch(Milestone::Memorised, last(|r| r.train_accuracy)),
+            epoch(Milestone::Grokked, last(|r| r.test_accuracy)),
         ]);
     }
-    table(&rows)
+    let mut out = table(&rows);
+    if rows.iter().flatten().any(|text| text.ends_with(NOT_YET)) {
+        out.push_str(&format!(
+            "* at 99 % from this epoch to the end, which is not yet {HOLD} epochs\n"
+        ));
+    }
+    out
 }
 
 /// Small curves of the first cells: losses on a logarithmic scale, and the test accuracy.
@@ -204,15 +217,19 @@ fn state(view: &RunView, summary: &Summary) -> String {
 }
 
 fn verdict(summary: &Summary) -> String {
-    let grokked = |cell: &&CellSummary| cell.test_accuracy_epoch.is_some();
     match summary.cells.as_slice() {
         [] => "-".to_owned(),
         [one] => one.verdict.clone(),
-        many => format!(
-            "{} of {} grokked",
-            many.iter().filter(grokked).count(),
-            many.len()
-        ),
+        many => {
+            let spread = Spread::of(many, Milestone::Grokked);
+            let mut words = format!("{} of {} grokked", spread.reached, spread.cells);
+            for (count, what) in [(spread.not_yet, "not yet held"), (spread.failed, "failed")] {
+                if count > 0 {
+                    words.push_str(&format!(", {count} {what}"));
+                }
+            }
+            words
+        }
     }
 }
 
@@ -242,6 +259,34 @@ pub(crate) fn age_in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_epoch_that_is_not_yet_held_is_given_with_a_mark() {
+        let mut metrics = Metrics::default();
+        for epoch in 0..40 {
+            let accuracy = if epoch < 30 { 0.1 } else { 1.0 };
+            metrics.push(grokrun_store::Row {
+                epoch,
+                train_loss: 0.1,
+                test_loss: 0.1,
+                train_accuracy: accuracy,
+                test_accuracy: accuracy,
+            });
+        }
+        let cell = |status| grokrun_store::CellSummary::new("c", status, &metrics);
+        let one = |status| Summary {
+            cells: vec![cell(status)],
+        };
+        let shown = cells(&one("stopped early"));
+        assert!(shown.contains("30 *") && !shown.contains(" no"), "{shown}");
+        assert!(shown.contains("not yet 500 epochs"), "{shown}");
+        assert!(verdict(&one("finished")).contains("at epoch 30, not yet held"));
+        let many = Summary {
+            cells: vec![cell("finished"), cell("failed"), cell("interrupted")],
+        };
+        assert_eq!(verdict(&many), "0 of 2 grokked, 2 not yet held, 1 failed");
+        assert!(!cells(&Summary::default()).contains('*'));
+    }
 
     #[test]
     fn lines_go_from_the_lowest_to_the_highest_block() {

@@ -42,7 +42,7 @@ pub(crate) fn parse(
     registry: &Registry,
 ) -> Result<Plan, Failure> {
     grokrun_spec::load(text, path, set, &plugins::catalog(registry)).map_err(|diagnostics| {
-        Failure::request(diagnostics.render(console::colors_enabled_stderr()))
+        Failure::diagnosed(diagnostics.render(console::colors_enabled_stderr()))
     })
 }
 

@@ -125,7 +125,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         first.fingerprint(),
         Access::Continue,
     )
-    .map_err(SessionError::from)?;
+    .map_err(|error| Failure::of_place(error, "--into names another folder"))?;
     let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
     let mut lines = Vec::new();
     for run in &runs {

@@ -96,7 +96,7 @@ impl Crew {
             tracing::warn!(
                 analysis = worker.name,
                 epoch,
-                "analysis is slower than the others, which now wait for it; training goes on"
+                "analysis is slower than the others, which now wait for it"
             );
         }
     }

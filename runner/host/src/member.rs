@@ -124,7 +124,7 @@ impl Member {
             tracing::error!(
                 analysis = self.name,
                 why,
-                "analysis failed; training goes on"
+                "analysis failed; nothing else is touched by that"
             );
             self.failure = Some(why.to_owned());
         }

@@ -1,7 +1,7 @@
 //! What is read of runs: cells with their settings, histories and findings.
 
 use grokrun_store::{
-    ACCURACY, CellDir, CellSummary, Crossing, FoundFiles, HOLD, Metrics, Row, RunView,
+    CellDir, CellSummary, Crossing, FoundFiles, HOLD, Metrics, Milestone, Row, RunView,
 };
 use serde_json::Value;
 
@@ -37,7 +37,6 @@ pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, Re
     let mut all = Vec::new();
     for (view, label) in views.iter().zip(labels(views)) {
         let (summary, order) = (view.summary(), view.analyses());
-        let training = !ended && view.is_busy();
         for (cell, dir) in view.cells()? {
             // Of many cells the summary is enough: a history is some megabytes to read.
             let metrics = match all.len() < MOST_CURVES {
@@ -59,7 +58,7 @@ pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, Re
                 },
                 config: dir.read_config(),
                 order: order.clone(),
-                training,
+                training: !ended && dir.is_claimed(),
                 dir,
                 metrics,
                 told,
@@ -102,15 +101,14 @@ impl Gathered {
 
     /// A row of the table of cells.
     pub(crate) fn row(&self) -> Vec<String> {
-        let epoch = |epoch: Option<u64>, accuracies: &[f64]| match epoch {
-            Some(epoch) => epoch.to_string(),
-            None => match Crossing::find(accuracies, ACCURACY, HOLD) {
-                Crossing::Open { epoch, held } => format!("not yet: {epoch}, held for {held}"),
-                _ => "never".to_owned(),
-            },
-        };
-        let [_, _, train, test] = self.metrics.columns();
         let told = &self.told;
+        let epoch = |milestone| match told.crossing(milestone) {
+            Crossing::Held { epoch } => epoch.to_string(),
+            Crossing::Open { epoch, held } => {
+                format!("{epoch}, not yet held: {held} of {HOLD} epochs")
+            }
+            Crossing::Not => "never".to_owned(),
+        };
         let last = |pick: fn(&Row) -> f64| told.last.as_ref().map_or(f64::NAN, pick);
         let state = match (told.status.as_str(), self.training) {
             ("interrupted", true) => "training",
@@ -123,8 +121,8 @@ impl Gathered {
             format!("{:.2e}", last(|r| r.train_loss)),
             format!("{:.2e}", last(|r| r.test_loss)),
             format!("{:.1} %", 100.0 * last(|r| r.test_accuracy)),
-            epoch(told.train_accuracy_epoch, train),
-            epoch(told.test_accuracy_epoch, test),
+            epoch(Milestone::Memorised),
+            epoch(Milestone::Grokked),
         ]
     }
 }

@@ -219,9 +219,7 @@ pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
 impl Cell {
     fn of(cell: &Gathered, number: usize, figures: &mut Figures) -> Cell {
         let analyses = cell.analyses();
-        let epochs = cell.config["train"]["epochs"].as_u64();
-        let epochs = epochs.unwrap_or(cell.told.epochs);
-        let (verdict, class) = story::verdict(&cell.told, cell.training, epochs);
+        let (verdict, class) = story::verdict(&cell.told, cell.training, &cell.config);
         let phases = Phases::of(&analyses, &cell.told);
         let curves = curves::of_cell(&cell.metrics, &phases);
         Cell {

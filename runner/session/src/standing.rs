@@ -1,7 +1,7 @@
 //! Where each cell of a run stands, by its directory alone: what a look from another machine can see.
 
 use grokrun_spec::Plan;
-use grokrun_store::{RunView, Writer};
+use grokrun_store::RunView;
 
 use crate::status::Status;
 
@@ -23,7 +23,7 @@ pub enum Standing {
 /// Where every cell of the plan stands, in its order. Opens the summary, and lists the checkpoints of
 /// what is neither done nor waiting.
 pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
-    let (writer, mut summary) = (run.writer(), run.summary());
+    let mut summary = run.summary();
     summary
         .cells
         .sort_by(|one, other| one.cell.cmp(&other.cell));
@@ -46,12 +46,7 @@ pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
         let Some(&epoch) = cell.checkpoints().unwrap_or_default().last() else {
             return Standing::Waiting;
         };
-        let running = match writer {
-            Writer::Nobody => false,
-            Writer::One => true,
-            Writer::Shards => cell.is_claimed(),
-        };
-        match running {
+        match cell.is_claimed() {
             true => Standing::Running(epoch),
             false => Standing::Interrupted(epoch),
         }

@@ -1,6 +1,6 @@
 //! What has become of a cell, as it is saved in its state and told in the summary.
 
-use grokrun_store::{CellSummary, Metrics};
+use grokrun_store::{CellSummary, FAILED, Metrics};
 use serde_json::{Value, json};
 
 /// Where a cell's training stands.
@@ -30,7 +30,7 @@ impl Status {
             Status::Training => "interrupted",
             Status::Finished => "finished",
             Status::StoppedEarly => "stopped early",
-            Status::Failed => "failed",
+            Status::Failed => FAILED,
         }
     }
 

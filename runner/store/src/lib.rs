@@ -36,6 +36,7 @@ mod merge;
 mod metrics;
 mod packed;
 mod run;
+mod spread;
 mod state;
 mod summary;
 mod table;
@@ -50,11 +51,12 @@ pub use findings::{Content, FindingFiles, FoundTensor};
 pub use merge::Merged;
 pub use metrics::{Metrics, Row};
 pub use run::{Access, Claim, RunDir};
+pub use spread::{Milestone, Spread};
 pub use state::State;
-pub use summary::{Best, CellSummary, Summary};
+pub use summary::{Best, CellSummary, FAILED, Summary};
 pub use tensors::Tensor;
-pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
-pub use view::{FigureFile, FoundFiles, RunView, Writer};
+pub use verdict::{ACCURACY, Crossing, HOLD, Verdict};
+pub use view::{FigureFile, FoundFiles, RunView};
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

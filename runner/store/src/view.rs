@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::run::lock::Hold;
 use crate::run::{Manifest, lock};
 use crate::{CellDir, ErrorKind, StoreError, Summary, atomic};
 
@@ -16,17 +15,6 @@ pub struct RunView {
     path: PathBuf,
     name: String,
     fingerprint: String,
-}
-
-/// Who writes a run at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
-    /// nobody
-    Nobody,
-    /// one process, all of it
-    One,
-    /// one or more that share it
-    Shards,
 }
 
 /// What an analysis left in a cell.
@@ -88,18 +76,9 @@ impl RunView {
         &self.name
     }
 
-    /// Whether another process writes the run now.
+    /// Whether another process writes the run now, alone or with others.
     pub fn is_busy(&self) -> bool {
-        self.writer() != Writer::Nobody
-    }
-
-    /// Who writes the run now.
-    pub fn writer(&self) -> Writer {
-        match lock::holder(&self.path) {
-            None => Writer::Nobody,
-            Some(Hold::Alone) => Writer::One,
-            Some(Hold::Shared) => Writer::Shards,
-        }
+        lock::holder(&self.path).is_some()
     }
 
     /// Of the spec's meaning: equal for two runs of the same cells.
@@ -180,7 +159,7 @@ impl RunView {
 }
 
 impl CellDir {
-    /// Whether a process that shares the run has claimed the cell.
+    /// Whether a process trains the cell now.
     pub fn is_claimed(&self) -> bool {
         lock::holder(self.path()).is_some()
     }

@@ -8,7 +8,7 @@
 //!   its cells (shards).
 //! - `.opening`: held by whoever opens the run, while it makes or checks what belongs to no cell.
 //! - `.summary`: held while `summary.json` is read, changed and written.
-//! - `cells/<cell>/.lock`: held by the process that writes the cell of a shared run.
+//! - `cells/<cell>/.lock`: held by the process that trains the cell.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -47,8 +47,7 @@ pub(crate) fn holder(folder: &Path) -> Option<Hold> {
 pub(super) fn acquire(run: &Path, hold: Hold) -> Result<File, StoreError> {
     try_hold(&run.join(NAME), hold, || {
         let message = format!(
-            "another process writes the run {}; wait for it or stop it, or give this run another \
-             name (--set name=...)",
+            "another process writes the run {}; wait for it or stop it",
             run.display()
         );
         StoreError::new(ErrorKind::Busy, run, message)
@@ -120,6 +119,5 @@ fn cannot_lock(path: &Path, error: &std::io::Error) -> StoreError {
 /// A cell that this process alone writes, until it is dropped.
 #[derive(Debug)]
 pub struct Claim {
-    /// none where the whole run is this process's
-    pub(super) _lock: Option<File>,
+    pub(super) _lock: File,
 }

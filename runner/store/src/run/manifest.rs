@@ -91,7 +91,7 @@ fn newer(path: &Path, format: u64, version: &Value) -> StoreError {
     let version = version.as_str().unwrap_or("of an unknown version");
     let message = format!(
         "{} is of format {format}, written by a newer grokrun ({version}); grokrun {VERSION} knows \
-         formats up to {FORMAT}: use the newer one, or give the run another name (--set name=...)",
+         formats up to {FORMAT}: use the newer one",
         path.display()
     );
     StoreError::new(ErrorKind::NewerFormat, path, message)

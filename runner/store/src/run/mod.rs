@@ -135,18 +135,18 @@ impl RunDir {
         })
     }
 
-    /// Makes a cell this process's own. Where the run is, so is every cell.
+    /// Makes a cell this process's own for as long as it trains it, so that whoever looks at the run
+    /// sees which cells are being trained ([`CellDir::is_claimed`]).
     ///
     /// # Errors
     /// Another process has claimed it, or it cannot be locked.
     pub fn claim(&self, id: &str) -> Result<Claim, StoreError> {
-        if self.hold == Hold::Alone {
-            return Ok(Claim { _lock: None });
-        }
         let cell = self.cell(id)?;
         let lock = lock::acquire_cell(cell.path())?;
-        atomic::sweep(cell.path())?;
-        Ok(Claim { _lock: Some(lock) })
+        if self.hold == Hold::Shared {
+            atomic::sweep(cell.path())?;
+        }
+        Ok(Claim { _lock: lock })
     }
 
     /// The spec with every default written out.
@@ -213,8 +213,7 @@ impl RunDir {
             Access::Continue | Access::Force | Access::Share => "",
         };
         let message = format!(
-            "{} holds the run of another spec, see {} there; give this one another name \
-             (--set name=...) or another folder (--out), or delete that run with --force{hint}",
+            "{} holds the run of another spec, see {} there; --force deletes that run{hint}",
             self.path.display(),
             RESOLVED,
         );
@@ -339,11 +338,7 @@ fn create(out: &Path, run: &Path) -> Result<(), StoreError> {
 /// wrote the manifest leaves, may become one.
 fn check_is_run(path: &Path) -> Result<(), StoreError> {
     let not_a_run = |found: &str| {
-        let message = format!(
-            "{} {found}; nothing was changed: give the run another name (--set name=...) or \
-             another folder (--out)",
-            path.display()
-        );
+        let message = format!("{} {found}; nothing was changed", path.display());
         StoreError::new(ErrorKind::NotARun, path, message)
     };
     if !path.is_dir() {
