@@ -252,3 +252,37 @@ fn mistakes_in_analyses_are_found_before_anything_runs() {
         .exits(2)
         .says(&["no analysis nothing"]);
 }
+
+/// Where an analysis cannot say anything of an operation it says so, and the run is done: of the smallest
+/// moduli, by every operation that has a data set there.
+#[test]
+fn the_smallest_moduli_fail_no_analysis() {
+    let names = [
+        "fourier-sparsity",
+        "neuron-clustering",
+        "commutativity",
+        "progress-measures",
+        "effective-weights",
+        "activations",
+        "logit-directions",
+        "singular-values",
+        "quadratic-fit",
+        "interventions",
+        "clock-or-pizza",
+        "embedding-geometry",
+    ];
+    let tables: String = names.map(|name| format!("[analysis.{name}]\n")).concat();
+    let bench = Bench::new(&format!(
+        "operation = [\"div\", \"mul\", \"add\", \"1\", \"a\"]\nmodulus = [2, 3]\nfraction = 0.5\n\
+         seeds = {{ data = 1, model = 2 }}\n[model]\nd_model = 16\nd_head = 4\nd_mlp = 16\n\
+         [train]\nepochs = 20\n[checkpoints]\nevery = 10\n{tables}"
+    ));
+    bench
+        .run(&["small.toml", "--backend", "cpu", "-q"])
+        .exits(0);
+    let found = bench
+        .path()
+        .join("runs/small/cells/div-p2-f0.5-d1-m2/analysis/commutativity/findings.json");
+    let index = std::fs::read_to_string(found).unwrap();
+    assert!(index.contains("nothing to compare"), "{index}");
+}

@@ -272,3 +272,61 @@ fn help_has_an_example_on_every_command() {
         );
     }
 }
+
+/// Paths and names of folders are other people's text: what would steer a terminal is written out.
+#[test]
+#[cfg(unix)]
+fn control_characters_never_reach_the_terminal() {
+    let bench = Bench::new(SMALL);
+    let short = ["--set", "train.epochs=5", "-q"];
+    bench.run(&with(&short)).exits(0);
+    let steering = "runs/\u{1b}]0;title\u{7}\u{9b}2J\rx";
+    std::fs::rename(bench.path().join("runs/small"), bench.path().join(steering)).unwrap();
+    for args in [
+        &["list"][..],
+        &["show", steering],
+        &["report", steering],
+        &["show", "runs/\u{1b}[2J"],
+        &["check", "\u{1b}[2J.toml"],
+        &["small.toml", "--set", "name=\u{1b}[2J"],
+    ] {
+        let told = bench.run(args);
+        for text in [told.out(), told.err()] {
+            let steers = |c: char| c.is_control() && c != '\n';
+            assert!(!text.contains(steers), "{args:?}: {text:?}");
+        }
+    }
+    let listed = bench.run(&["list"]).exits(0);
+    assert!(
+        listed.out().contains("\\u{1b}]0;title\\u{7}\\u{9b}2J\\rx"),
+        "{}",
+        listed.out()
+    );
+}
+
+/// A run that ends before the accuracy is held gives the epoch, on the terminal and in the report.
+#[test]
+fn what_was_reached_and_not_yet_held_is_said() {
+    // With 13 test pairs at most, and mod 3: solved at once, and ended soon.
+    let bench = Bench::new(SMALL);
+    let args = [
+        "--set",
+        "modulus=3",
+        "--set",
+        "operation=add",
+        "--set",
+        "fraction=0.9",
+        "--set",
+        "train.epochs=200",
+    ];
+    let run = bench.run(&with(&args)).exits(0);
+    let summary = std::fs::read_to_string(bench.path().join("runs/small/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let since = summary[0]["train_accuracy_since"].as_u64();
+    let since = since.expect("nine pairs are memorised within 200 epochs");
+    assert!(summary[0]["train_accuracy_epoch"].is_null());
+    assert!(run.out().contains(&format!("{since} *")), "{}", run.out());
+    assert!(run.out().contains("not yet 500 epochs"), "{}", run.out());
+    let page = std::fs::read_to_string(bench.path().join("runs/small/report.html")).unwrap();
+    assert!(page.contains(&format!("since epoch {since}, not yet held")));
+}

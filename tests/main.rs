@@ -14,4 +14,5 @@ mod published;
 mod report;
 mod resume;
 mod support;
+mod specs;
 mod sweeps;

@@ -106,6 +106,11 @@ pub(crate) fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<Pa
 pub(crate) struct Finished(Output);
 
 impl Finished {
+    /// What a program that was started otherwise said.
+    pub(crate) fn of(output: Output) -> Finished {
+        Finished(output)
+    }
+
     pub(crate) fn code(&self) -> Option<i32> {
         self.0.status.code()
     }

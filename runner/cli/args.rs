@@ -8,6 +8,14 @@ use grokrun_engine::Backend;
 
 use crate::shard::ShardArg;
 
+/// What the columns of a run's table mean.
+macro_rules! grokked {
+    () => {
+        "A cell has grokked at the first epoch from which its test accuracy is 99 % or more for 500 further epochs,\n\
+         memorised at the same of its train accuracy. `1234 *` was reached, and not yet held for 500 epochs."
+    };
+}
+
 /// Trains the small transformers of the grokking literature from a short TOML spec.
 #[derive(Debug, Parser)]
 #[command(
@@ -48,7 +56,7 @@ impl Cli {
 pub(crate) enum Command {
     /// Train a spec's cells and write the run directory (the same as `grokrun SPEC`)
     #[command(
-        after_help = "Example:\n  grokrun run specs/mult113.toml --set seeds.model=[0,1,2] --set name=three-seeds"
+        after_help = concat!("Example:\n  grokrun run specs/mult113.toml --set seeds.model=[0,1,2] --set name=three-seeds\n\n", grokked!())
     )]
     Run(RunArgs),
     /// Validate a spec and print the plan: cells, batches, parameters, memory, disk, time
@@ -76,10 +84,10 @@ pub(crate) enum Command {
     )]
     Import(ImportArgs),
     /// Print a run's table and small curves
-    #[command(after_help = "Example:\n  grokrun show runs/mult59")]
+    #[command(after_help = concat!("Example:\n  grokrun show runs/mult59\n\n", grokked!()))]
     Show(ShowArgs),
     /// List the runs in a folder, the latest first: state, verdict, age
-    #[command(after_help = "Example:\n  grokrun list")]
+    #[command(after_help = concat!("Example:\n  grokrun list\n\n", grokked!()))]
     List(ListArgs),
     /// Tell what is done, running, waiting and failed, from the run directory alone
     #[command(after_help = "Example:\n  grokrun status runs/seeds32")]
@@ -380,4 +388,28 @@ pub(crate) struct ImportArgs {
     /// Replace another run of that name
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use grokrun_store::{ACCURACY, HOLD};
+
+    use super::*;
+
+    #[test]
+    fn help_says_what_grokked_means_in_the_numbers_that_hold() {
+        let words = [
+            format!("{:.0} % or more", 100.0 * ACCURACY),
+            format!("for {HOLD} further"),
+        ];
+        for name in ["run", "show", "list"] {
+            let mut cli = Cli::command();
+            let command = cli.find_subcommand_mut(name).unwrap();
+            let help = command.render_long_help().to_string();
+            for words in &words {
+                assert!(help.contains(words), "{name} {words}: {help}");
+            }
+        }
+    }
 }

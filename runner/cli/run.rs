@@ -18,6 +18,8 @@ use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
 
 /// At most so many cells are listed at the end.
 const LISTED: usize = 40;
+/// So much is printed of why an analysis failed, in bytes: a plugin's text has no bound of its own.
+const LONGEST_REASON: usize = 2000;
 
 /// How this command is told another run directory.
 const ANOTHER_PLACE: &str = "--set name=NAME gives this run another name, --out DIR another folder";
@@ -162,7 +164,15 @@ fn training_failures(failed: &[[String; 2]]) -> Option<Failure> {
 /// Says on standard error which analyses failed and why; training is not touched by that.
 pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     for [cell, analysis, why] in failed {
-        say(format!("error: analysis {analysis} failed in {cell} {why}"));
+        let end = why.floor_char_boundary(LONGEST_REASON);
+        let cut = match end < why.len() {
+            true => "… (cut here; the whole is in findings.json of the analysis)",
+            false => "",
+        };
+        say(format!(
+            "error: analysis {analysis} failed in {cell} {}{cut}",
+            &why[..end]
+        ));
     }
 }
 

@@ -35,6 +35,16 @@ pub(crate) fn cosines(forward: &Forward<'_>, questions: &[Question]) -> Vec<f64>
     questions.iter().map(cosine).collect()
 }
 
+/// The mean of cosines at questions that were drawn, and its standard error: the deviation of one over
+/// the root of their number. NaN where there are too few.
+pub(crate) fn mean(cosines: &[f64]) -> [f64; 2] {
+    let count = cosines.len() as f64;
+    let mean = cosines.iter().sum::<f64>() / count;
+    let squares: f64 = cosines.iter().map(|c| (c - mean).powi(2)).sum();
+    // 0/0 of one, and of none, is no number.
+    [mean, (squares / (count - 1.0) / count).sqrt()]
+}
+
 /// ∂Q/∂E_a and ∂Q/∂E_b, `(d_model)` each, through the values and through the attention. E_a is the
 /// embedding at the first position alone, so that they differ where a = b too.
 pub(crate) fn gradients(

@@ -112,6 +112,7 @@ fn a_pizza_made_of_weights_is_one() {
         let found = analyse(&task, data);
         let last = |name: &str| found.last(name).unwrap();
         assert!((last("gradient symmetricity") - 1.0).abs() < 1e-6);
+        assert!(last("gradient symmetricity, standard error") < 1e-6);
         let q = last("distance irrelevance");
         assert!(q < 0.02, "{} {q}", task.operation);
         assert!((last("circularity") - 1.0).abs() < 1e-6);
@@ -236,6 +237,36 @@ fn random_models_are_neither() {
     assert!((last("distance irrelevance") - 1.0).abs() < 0.15);
     assert!(last("clock explained") < 0.1 && last("pizza explained") < 0.1);
     assert!(last("circularity") < 0.8);
+}
+
+#[test]
+fn the_standard_error_is_that_of_the_draws() {
+    // Values −1, 0 and 1 in turn: a deviation of √(2/3), with n − 1 in the place of n.
+    let drawn: Vec<f64> = (0..90).map(|i| f64::from(i % 3 - 1)).collect();
+    let [mean, error] = gradient::mean(&drawn);
+    assert!(mean.abs() < 1e-12 && (error - (60.0f64 / 89.0 / 90.0).sqrt()).abs() < 1e-12);
+    assert!(gradient::mean(&[0.5])[1].is_nan() && gradient::mean(&[])[0].is_nan());
+    // Means of other draws of the same model lie as far from each other as it says.
+    let task = add();
+    let means: Vec<[f64; 2]> = (0..20)
+        .map(|seed| {
+            let config = Config {
+                seed,
+                circles: 0,
+                ..Config::default()
+            };
+            let mut analysis = ClockOrPizza::new(config, &task).unwrap();
+            let found = run(&mut analysis, &[random(&task, 0, 4)]).unwrap();
+            let names = [
+                "gradient symmetricity",
+                "gradient symmetricity, standard error",
+            ];
+            names.map(|name| found.last(name).unwrap())
+        })
+        .collect();
+    let spread = gradient::mean(&means.iter().map(|m| m[0]).collect::<Vec<f64>>())[1];
+    let (spread, told) = (spread * 20f64.sqrt(), means[0][1]);
+    assert!((0.5..2.0).contains(&(spread / told)), "{spread} {told}");
 }
 
 #[test]

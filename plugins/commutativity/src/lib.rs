@@ -60,8 +60,10 @@ impl Default for Config {
 /// The running analysis.
 pub struct Commutativity {
     config: Config,
-    mirror: Mirror,
-    symmetry: Symmetry,
+    /// none where no pair can be compared with its mirror image, which a note then says
+    compared: Option<(Mirror, Symmetry)>,
+    /// the operation and its modulus, in words
+    operation: String,
     course: Vec<Seen>,
     /// asymmetry of each neuron in the last snapshot
     by_neuron: Vec<f64>,
@@ -103,10 +105,13 @@ impl Analysis for Commutativity {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let mirror = Mirror::new(task)?;
+        let compared = Mirror::new(task).map(|mirror| {
+            let symmetry = Symmetry::of(task, &mirror);
+            (mirror, symmetry)
+        });
         Ok(Commutativity {
-            symmetry: Symmetry::of(task, &mirror),
-            mirror,
+            compared,
+            operation: format!("{} modulo {}", task.operation, task.modulus),
             config,
             course: Vec::new(),
             by_neuron: Vec::new(),
@@ -114,16 +119,19 @@ impl Analysis for Commutativity {
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let neurons = self.mirror.contrast("post", snapshot.post()?)?;
-        let logits = self.mirror.contrast("logits", snapshot.logits()?)?;
-        let opposite = match self.symmetry.kind {
-            Kind::Antisymmetric => Some(self.mirror.opposite(snapshot.logits()?)?.asymmetry()),
+        let Some((mirror, symmetry)) = &self.compared else {
+            return Ok(());
+        };
+        let neurons = mirror.contrast("post", snapshot.post()?)?;
+        let logits = mirror.contrast("logits", snapshot.logits()?)?;
+        let opposite = match symmetry.kind {
+            Kind::Antisymmetric => Some(mirror.opposite(snapshot.logits()?)?.asymmetry()),
             Kind::Commutative | Kind::Other => None,
         };
         let w_pos = positions(snapshot.weight("pos_embed.W_pos")?)?;
         let seen = Seen {
             epoch: snapshot.epoch(),
-            heads: self.mirror.heads(snapshot.attention()?)?,
+            heads: mirror.heads(snapshot.attention()?)?,
             neurons: [neurons.asymmetry(), neurons.control()],
             logits: [logits.asymmetry(), logits.control()],
             opposite,
@@ -135,6 +143,13 @@ impl Analysis for Commutativity {
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        let Some((_, symmetry)) = &self.compared else {
+            out.note(format!(
+                "{} is defined for no pair (a, b), a ≠ b, in both orders: there is nothing to compare, and whether the model commutes has no meaning",
+                self.operation
+            ));
+            return Ok(());
+        };
         let emergence = Emergence::of(&self.course, &self.config);
         out.table(
             "emergence",
@@ -147,7 +162,6 @@ impl Analysis for Commutativity {
                 json!(emergence.held()),
             ]],
         );
-        let symmetry = &self.symmetry;
         out.table(
             "operation",
             &["symmetry", "pairs", "equal", "opposite"],

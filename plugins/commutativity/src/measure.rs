@@ -43,23 +43,16 @@ impl Head {
 }
 
 impl Mirror {
-    /// # Errors
-    /// When the operation is defined for no two different operands in both orders.
-    pub(crate) fn new(task: &Task) -> Result<Mirror, Failure> {
+    /// None where the operation is defined for no two different operands in both orders.
+    pub(crate) fn new(task: &Task) -> Option<Mirror> {
         let p = task.modulus;
         let defined = |pair: &usize| task.labels.get(*pair).is_some_and(Option::is_some);
         let pairs: Vec<(usize, usize)> = (0..p)
             .flat_map(|a| (a + 1..p).map(move |b| (a * p + b, b * p + a)))
             .filter(|(here, there)| defined(here) && defined(there))
             .collect();
-        if pairs.is_empty() {
-            return Err(Failure::new(format!(
-                "{} modulo {p} is defined for no pair (a, b), a ≠ b, in both orders; commutativity has nothing to compare",
-                task.operation
-            )));
-        }
         let diagonal = (0..p).map(|a| a * p + a).filter(defined).collect();
-        Ok(Mirror { p, pairs, diagonal })
+        (!pairs.is_empty()).then_some(Mirror { p, pairs, diagonal })
     }
 
     /// The pairs with a < b that are compared with their mirror images.

@@ -17,7 +17,10 @@
 //!
 //! For multiplication the frequencies are those of characters, numbered by logarithms to the smallest
 //! primitive root, and have an order (p − 1)/gcd(k, p − 1). Beside the right basis stand the wrong
-//! one and Gaussian noise of the same shape: a measure of sparsity says little alone.
+//! one and Gaussian noise of the same shape: a measure of sparsity says little alone. For multiplication
+//! the wrong one is the additive basis, of period p over all residues. The published comparison (Nguyen
+//! 2026, The Discrete Log Clock) takes waves of period p − 1 over the residues 1 to p − 1 instead, so that
+//! its figures for the wrong basis are of other numbers than these.
 
 mod figures;
 
@@ -68,7 +71,7 @@ impl Analysis for FourierSparsity {
         "on how few frequencies embedding, unembedding, neuron-logit map and logits sit",
     )
     .definition(
-        "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U.",
+        "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U. The wrong basis has its own period, p of the additive one over all residues; that of Nguyen (2026, The Discrete Log Clock) has period p - 1 over the residues without 0.",
     )
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits]);
 

@@ -9,7 +9,8 @@
 //!   w_k(a + b), as in the paper. By both directions of the frequency too, which forgives a phase. The
 //!   control: Gaussian directions of the neurons, each by the two directions that explain most of it.
 //! - **2-D spectra** of u_k and v_k over the pairs, of the last snapshot.
-//! - **Residual**: ‖W_L − its key rows‖ / ‖W_L‖, Frobenius norms.
+//! - **Residual**: ‖W_L − its key rows‖ / ‖W_L‖, Frobenius norms over all classes: the mean and, of
+//!   multiplication, class 0 count as rest. `effective-weights` leaves both out of "W_L in keys".
 //! - **Projection ablations**, each with its loss over train and test pairs together (series) and apart
 //!   (table of the last snapshot):
 //!
@@ -92,7 +93,7 @@ impl Analysis for LogitDirections {
         "u_k and v_k of W_L, what cos and sin of the label explain of them, projection ablations",
     )
     .definition(
-        "u_k, v_k: columns of W_L F^T for cos k and sin k of the class (Nanda et al. 2023). Explained: share of the centred variance of u_k . MLP(a, b) along cos k of the label, of v_k along sin k. Ablations of the logits keep their mean by class (ARENA's trig loss); those of the neurons project on the span of all u_k and v_k, or on its null space, without bias correction. Over pairs whose operands are in the group.",
+        "u_k, v_k: columns of W_L F^T for cos k and sin k of the class (Nanda et al. 2023). Explained: share of the centred variance of u_k . MLP(a, b) along cos k of the label, of v_k along sin k. Ablations of the logits keep their mean by class (ARENA's trig loss); those of the neurons project on the span of all u_k and v_k, or on its null space, without bias correction. Over pairs whose operands are in the group. Residual: norm of W_L without its key rows over that of W_L, all classes: the mean and class 0 of a multiplication count as rest, which the shares of effective-weights leave out.",
     )
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits])
     .cadence(Cadence::Every(500));

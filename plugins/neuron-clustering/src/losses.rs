@@ -36,7 +36,7 @@ pub(crate) struct Losses {
 /// Clean-neuron loss and cluster ablations (science §3.2): the activations of each cluster are
 /// projected on the terms of its frequency and sent through W_L; the neurons of no cluster are taken
 /// as they are. Then L ← L + mean over pairs of (original − L), since what does not come from
-/// neurons is left out, and the loss over all pairs that count. Clusters of fewer than `smallest`
+/// neurons is left out, and the loss over the pairs that count. Clusters of fewer than `smallest`
 /// neurons are in the sum, but not ablated.
 ///
 /// A cluster's part is made again row by row where it is taken away, which is less than a loss costs:

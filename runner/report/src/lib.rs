@@ -16,6 +16,7 @@ mod page;
 mod phases;
 mod picture;
 mod story;
+mod texts;
 
 use std::path::{Path, PathBuf};
 

@@ -10,6 +10,7 @@ use crate::groups::{self, Group, Member};
 use crate::pack::{self, Packed};
 use crate::phases::{Phase, Phases};
 use crate::story::Formula;
+use crate::texts::Texts;
 use crate::{curves, numbers, story};
 
 /// The most cells whose analyses are shown.
@@ -68,8 +69,14 @@ struct Cell {
     analyses: Vec<Section>,
 }
 
-/// A table: its name, columns, rows.
-type Table = (String, Vec<String>, Vec<Vec<String>>);
+/// A table of findings.
+struct Table {
+    name: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    /// the rows that are left out, and the file that has them
+    more: Option<String>,
+}
 
 /// What an analysis found.
 struct Section {
@@ -96,18 +103,16 @@ struct Figures {
 
 impl Figures {
     fn add(&mut self, figure: Value, class: &'static str) -> Place {
-        let title = &figure["layout"]["title"];
-        let title = title["text"]
-            .as_str()
-            .or(title.as_str())
-            .unwrap_or_default()
-            .to_owned();
         let class = if is_tall(&figure) {
             "figure tall"
         } else {
             class
         };
-        let packed = Packed::of(figure);
+        let mut packed = Packed::of(figure);
+        if self.size + packed.size() > pack::BUDGET {
+            packed = packed.left_out();
+        }
+        let title = packed.title().to_owned();
         self.size += packed.size();
         self.all.push(packed);
         Place {
@@ -155,12 +160,13 @@ impl Page {
             multiples.extend(curves.map(|figure| figures.add(figure, class)));
         }
         let mut cells: Vec<Cell> = Vec::new();
+        let mut texts = Texts::new();
         for cell in gathered.iter().take(MOST_CELLS) {
             if !cells.is_empty() && figures.size > MOST_STATIC {
                 break;
             }
             let number = cells.len();
-            cells.push(Cell::of(cell, number, &mut figures));
+            cells.push(Cell::of(cell, number, &mut figures, &mut texts));
         }
         let verdicts = groups.iter().map(|g| (g.name.clone(), g.verdict()));
         Page {
@@ -217,14 +223,14 @@ pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
 }
 
 impl Cell {
-    fn of(cell: &Gathered, number: usize, figures: &mut Figures) -> Cell {
+    fn of(cell: &Gathered, number: usize, figures: &mut Figures, texts: &mut Texts) -> Cell {
         let analyses = cell.analyses();
         let (verdict, class) = story::verdict(&cell.told, cell.training, &cell.config);
         let phases = Phases::of(&analyses, &cell.told);
         let curves = curves::of_cell(&cell.metrics, &phases);
         Cell {
             name: cell.name.clone(),
-            verdict,
+            verdict: texts.take(&verdict, "summary.json"),
             class,
             formula: story::formula(&analyses, &cell.config, &cell.told),
             curves: curves.map(|figure| figures.add(figure, "figure")),
@@ -239,7 +245,7 @@ impl Cell {
                 .enumerate()
                 .map(|(i, found)| {
                     let anchor = format!("cell-{number}-analysis-{i}");
-                    Section::of(found, anchor, &phases, figures)
+                    Section::of(found, anchor, &phases, figures, texts)
                 })
                 .collect(),
             phases: phases.all,
@@ -248,25 +254,54 @@ impl Cell {
 }
 
 impl Section {
-    fn of(found: FoundFiles, anchor: String, phases: &Phases, figures: &mut Figures) -> Section {
-        let text = |key: &str| found.index[key].as_str().map(str::to_owned);
+    fn of(
+        found: FoundFiles,
+        anchor: String,
+        phases: &Phases,
+        figures: &mut Figures,
+        texts: &mut Texts,
+    ) -> Section {
+        let whole = "findings.json of this analysis";
+        let told = |key: &str| found.index[key].as_str().unwrap_or_default();
+        let mut text = |key: &str| texts.take(told(key), whole);
+        let [name, version, summary, definition] =
+            ["analysis", "version", "summary", "definition"].map(&mut text);
+        let failure = found.index["failure"].is_string().then(|| text("failure"));
         let notes = found.index["notes"].as_array().into_iter().flatten();
-        let rows = |(name, table): &(String, Value)| {
+        let notes: Vec<&str> = notes.filter_map(Value::as_str).collect();
+        let notes = texts.all(&notes, whole);
+        let parameters = story::parameters(&found.index["parameters"]).into_iter();
+        let parameters = parameters
+            .map(|(key, value)| (texts.take(&key, whole), texts.take(&value, whole)))
+            .collect();
+        let mut tables = Vec::new();
+        for (name, table) in &found.tables {
             let (columns, rows) = story::table(table);
-            (!rows.is_empty()).then(|| (name.clone(), columns, rows))
-        };
+            if rows.is_empty() {
+                continue;
+            }
+            let file = format!("{name}.table.json of this analysis");
+            let columns = columns.iter().map(|column| texts.take(column, &file));
+            let columns = columns.collect();
+            let (rows, left_out) = texts.rows(rows, &file);
+            let more = (left_out > 0).then(|| format!("… and {left_out} more rows in {file}"));
+            tables.push(Table {
+                name: name.clone(),
+                columns,
+                rows,
+                more,
+            });
+        }
         Section {
             anchor,
-            name: text("analysis").unwrap_or_default(),
-            version: text("version").unwrap_or_default(),
-            summary: text("summary").unwrap_or_default(),
-            definition: text("definition").unwrap_or_default(),
-            failure: text("failure"),
-            notes: notes
-                .filter_map(|n| n.as_str().map(str::to_owned))
-                .collect(),
-            tables: found.tables.iter().filter_map(rows).collect(),
-            parameters: story::parameters(&found.index["parameters"]),
+            name,
+            version,
+            summary,
+            definition,
+            failure,
+            notes,
+            tables,
+            parameters,
             figures: found
                 .figures
                 .into_iter()

@@ -21,6 +21,6 @@ mod stream;
 pub mod torch;
 
 pub use dataset::Dataset;
-pub use operation::{Evaluator, MAX_MODULUS, Operation, OperationError};
+pub use operation::{Count, Evaluator, MAX_MODULUS, Operation, OperationError};
 pub use split::{Split, SplitError};
 pub use stream::Stream;

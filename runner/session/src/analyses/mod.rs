@@ -26,7 +26,7 @@ use crate::history::History;
 
 /// Snapshots that may be in memory at a time, over all cells: while the slowest analysis looks at one,
 /// the next is made and waits for it.
-const MOST_SNAPSHOTS: u64 = 2;
+pub(crate) const MOST_SNAPSHOTS: u64 = 2;
 
 /// The most bytes that the snapshots of cells of this shape take together.
 pub(crate) fn snapshot_bytes(shape: &Shape) -> u64 {

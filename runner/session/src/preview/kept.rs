@@ -15,7 +15,7 @@ use super::probe::Speed;
 
 const FILE: &str = "calibration.json";
 /// Of the file; one of another is not read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// So many machines and builds are kept, the latest.
 const MOST: usize = 16;
 
@@ -73,6 +73,8 @@ struct Contents {
 pub(super) struct Kept {
     folder: Option<PathBuf>,
     calibrations: Vec<Calibration>,
+    /// whether the file could not be written
+    lost: bool,
     /// why something was not read or written, in words
     pub(super) notes: Vec<String>,
 }
@@ -85,6 +87,7 @@ impl Kept {
             None => Kept {
                 folder: None,
                 calibrations: Vec::new(),
+                lost: true,
                 notes: vec![format!(
                     "nothing is kept: there is no home folder; {CACHE_FOLDER} names another"
                 )],
@@ -97,6 +100,7 @@ impl Kept {
         let mut kept = Kept {
             folder: Some(folder.to_owned()),
             calibrations: Vec::new(),
+            lost: false,
             notes: Vec::new(),
         };
         let text = match std::fs::read_to_string(&path) {
@@ -123,8 +127,13 @@ impl Kept {
         kept
     }
 
+    /// The file, where all that was measured is in it.
+    pub(super) fn written(&self) -> Option<PathBuf> {
+        self.path().filter(|_| !self.lost)
+    }
+
     /// Where it is, or would be.
-    pub(super) fn path(&self) -> Option<PathBuf> {
+    fn path(&self) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.join(FILE))
     }
 
@@ -153,6 +162,7 @@ impl Kept {
         let Some(path) = self.path() else { return };
         if let Err(error) = write(&path, &contents) {
             let shown = path.display();
+            self.lost = true;
             self.notes.push(format!(
                 "the calibration is not kept: {shown} cannot be written: {error}"
             ));
@@ -172,12 +182,13 @@ mod tests {
     use serde_json::{Value, json};
 
     fn calibration(key: &str) -> Calibration {
+        let growth = json!({ "at_anchor": 8.0, "by_modulus": 3.0, "by_neurons": 0.5, "by_width": 1.0, "wider": 1.0 });
         let costs = json!([1e-11, 1e-11, 2e-11, 0.0, 3e-10, 1e-10, 2.5e-5]);
         let value = json!({
             "key": key, "made": now(), "load": 0.25,
             "speed": { "shared": costs, "alone": costs, "quiet": 0.75, "paired": 0.7 },
             "files": { "each": 0.001, "byte": 1e-9, "core": 5e-10 },
-            "looks": [["x 1.0 {}", { "seconds": 0.125, "by_modulus": 3.0, "by_neurons": 0.5 }]],
+            "looks": [["x 1.0 {}", { "seconds": growth, "numbers": growth, "frames": growth, "once": growth, "estimated": false }]],
         });
         serde_json::from_value(value).unwrap()
     }
@@ -191,6 +202,7 @@ mod tests {
         kept.keep(calibration("a"));
         kept.keep(calibration("b"));
         assert_eq!(kept.notes, Vec::<String>::new());
+        assert_eq!(kept.written(), Some(cache.join(FILE)));
 
         let again = Kept::read_in(&cache);
         assert_eq!(again.find("a").map(|c| c.key), Some("a".to_owned()));
@@ -227,7 +239,7 @@ mod tests {
             (String::new(), "damaged"),
             ("[1, 2]".to_owned(), "damaged"),
             (text.replace("quiet", "quite"), "damaged"),
-            (other.to_string(), "format 2; expected 1"),
+            (other.to_string(), "format 3; expected 2"),
         ] {
             std::fs::write(&path, bad).unwrap();
             let mut kept = Kept::read_in(folder.path());
@@ -254,5 +266,7 @@ mod tests {
             kept.notes
         );
         assert!(kept.find("a").is_some());
+        // What was measured holds for now, and nobody is told that it is kept.
+        assert_eq!(kept.written(), None);
     }
 }
