@@ -13,6 +13,6 @@ mod plugins;
 mod published;
 mod report;
 mod resume;
-mod support;
 mod specs;
+mod support;
 mod sweeps;

@@ -18,7 +18,7 @@ mod total;
 
 use std::path::PathBuf;
 
-use grokrun_engine::Choice;
+use grokrun_engine::{Choice, Estimate};
 use grokrun_spec::Plan;
 
 use crate::SessionError;
@@ -137,8 +137,14 @@ impl Preview {
 
 /// On a GPU as many cells as fit; on a CPU one a core, which needs no synchronisation.
 pub(crate) fn largest_batch(survey: &Survey, choice: &Choice) -> usize {
-    let largest = |size: &CellSize| choice.largest_batch(&size.estimate());
-    survey.cells.iter().map(largest).min().unwrap_or(1)
+    // One question for all: what is free is told by files of the system, and cells may be many.
+    let estimates = survey.cells.iter().map(CellSize::estimate);
+    let most = estimates.reduce(|one, other| Estimate {
+        host_bytes: one.host_bytes.max(other.host_bytes),
+        largest_buffer: one.largest_buffer.max(other.largest_buffer),
+        ..one
+    });
+    most.map_or(1, |most| choice.largest_batch(&most))
 }
 
 /// What costs hold for: this build of the program, and this device in this machine.

@@ -98,9 +98,10 @@ impl Survey {
     fn within(plan: &Plan, most: u64) -> Result<Survey, SessionError> {
         let mut counts: HashMap<_, Count> = HashMap::new();
         let mut cells = Vec::with_capacity(plan.cells.len());
+        let have = grokrun_engine::available_memory();
         for cell in &plan.cells {
             let shape = shape(plan, cell);
-            refuse_above_memory(cell, &shape, plan.train.epochs)?;
+            refuse_above_memory(cell, &shape, plan.train.epochs, have)?;
             let key = (&cell.operation, cell.modulus);
             let count = match counts.get(&key) {
                 Some(count) => *count,
@@ -136,7 +137,12 @@ impl Survey {
 }
 
 /// Both parts of the pairs are held whatever the fraction, so p² bounds the memory.
-fn refuse_above_memory(cell: &Cell, shape: &Shape, epochs: u64) -> Result<(), SessionError> {
+fn refuse_above_memory(
+    cell: &Cell,
+    shape: &Shape,
+    epochs: u64,
+    have: Option<u64>,
+) -> Result<(), SessionError> {
     let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
     let train = (pairs as f64 * cell.fraction) as u64;
     let model = Estimate::new(shape, train as usize, (pairs - train) as usize, 1);
@@ -144,7 +150,6 @@ fn refuse_above_memory(cell: &Cell, shape: &Shape, epochs: u64) -> Result<(), Se
         .host_bytes
         .saturating_add(pairs.saturating_mul(BYTES_A_PAIR))
         .saturating_add(history_bytes(epochs));
-    let have = grokrun_engine::available_memory();
     if have.is_some_and(|have| need > have) {
         return Err(SessionError::Request(format!(
             "cell {}: modulus {} has {pairs} pairs; training on them for {epochs} epochs needs about {}, and {} are available; \

@@ -16,8 +16,9 @@ use super::probe::Speed;
 const FILE: &str = "calibration.json";
 /// Of the file; one of another is not read.
 const FORMAT: u32 = 2;
-/// So many machines and builds are kept, the latest.
+/// So many machines and builds are kept, the latest, and so many looks of each.
 const MOST: usize = 16;
+const MOST_LOOKS: usize = 300;
 
 /// What one build of this program measured on one device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,7 +151,9 @@ impl Kept {
     }
 
     /// Keeps it for the next time, in the place of another of its key.
-    pub(super) fn keep(&mut self, calibration: Calibration) {
+    pub(super) fn keep(&mut self, mut calibration: Calibration) {
+        let surplus = calibration.looks.len().saturating_sub(MOST_LOOKS);
+        calibration.looks.drain(..surplus);
         self.calibrations.retain(|c| c.key != calibration.key);
         self.calibrations.push(calibration);
         let surplus = self.calibrations.len().saturating_sub(MOST);
@@ -219,8 +222,16 @@ mod tests {
         for i in 0..MOST + 3 {
             kept.keep(calibration(&i.to_string()));
         }
+        let mut wide = calibration("wide");
+        wide.looks = vec![wide.looks[0].clone(); MOST_LOOKS + 5];
+        wide.looks[4].0 = "old".to_owned();
+        wide.looks[MOST_LOOKS + 4].0 = "new".to_owned();
         let again = Kept::read_in(folder.path());
         assert_eq!(again.calibrations.len(), MOST);
+        kept.keep(wide);
+        let found = Kept::read_in(folder.path()).find("wide").unwrap();
+        assert_eq!(found.looks.len(), MOST_LOOKS);
+        assert!(found.look("old").is_none() && found.look("new").is_some());
         assert!(again.find("2").is_none() && again.find("3").is_some());
     }
 

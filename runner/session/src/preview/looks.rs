@@ -21,7 +21,7 @@ use super::growth::{Bounds, Growth, MODELS};
 use crate::SessionError;
 use crate::analyses::{Analyses, snapshot};
 use crate::history::History;
-use crate::{survey, weights};
+use crate::weights;
 
 /// The widest model that is looked at: d_model, heads, d_head.
 const WIDEST: [usize; 3] = [192, 8, 64];
