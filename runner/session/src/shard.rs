@@ -110,6 +110,7 @@ mod tests {
         };
         Survey {
             cells: moduli.iter().map(cell).collect(),
+            estimated: false,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The time of a whole run: training, files, analyses beside it, report.
 
+use std::collections::HashMap;
+
 use grokrun_engine::Choice;
 use grokrun_spec::Plan;
 
@@ -93,11 +95,15 @@ impl Time {
             waiting: 0.0,
             ends: PROCESS,
         };
+        let mut epochs_of = HashMap::new();
         for batch in batches {
             let size = &survey.cells[batch.cells[0]];
             let cells = batch.cells.len() as f64;
             let (shape, pairs) = (&size.shape, [size.train, size.test]);
-            let epoch = costs.speed.epoch(choice, shape, pairs, batch.cells.len());
+            // Of many batches most are alike, and how many cores there are is told by files of the system.
+            let epoch = *epochs_of
+                .entry((*shape, pairs, batch.cells.len()))
+                .or_insert_with(|| costs.speed.epoch(choice, shape, pairs, batch.cells.len()));
             let training = epoch.seconds * epochs as f64;
 
             let looks = |l: &Looking<'_>| {
