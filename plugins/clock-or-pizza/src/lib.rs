@@ -13,7 +13,8 @@
 //! The figures are those of the paper's models at p = 59, one draw of 100 triples where samples are drawn.
 //! Its 75.4 % and 98.3 % for a circle are on another scale: 1 − Var(x − y) of logits x and waves y that were
 //! both brought to deviation 1, which is 2r − 1 with r their correlation. The share that a multiple of the
-//! waves explains is r²: 0.769 and 0.992. A perfect pizza is explained to 8/π² = 0.81 by
+//! waves explains is r²: 0.769 for the clock. The paper's pizza has |cos x| − |sin x| where this has cos 2x;
+//! of this one its model explains 0.992. A perfect pizza is explained to 8/π² = 0.81 by
 //! the clock's logits, and a perfect clock by the pizza's, so that the two shares are to be compared.
 //!
 //! - Gradients are exact, through the values and the attention (the original leaves them to autograd).
@@ -98,7 +99,7 @@ impl Analysis for ClockOrPizza {
         "gradient symmetricity, distance irrelevance, circularity, circle isolation",
     )
     .definition(
-        "Zhong et al. (2023): mean cosine of the gradients of a logit for both embeddings; deviation of the correct logits at one distance over that of all; roundness of the principal components of W_E; share of the logits of one circle of W_E that a multiple of cos w(a+b-c) explains, and of |cos w(a-b)/2| cos w(a+b-c); the paper's figures are 2r - 1 of the correlation r, brought to this scale, r^2, for the table. A circle is a frequency of the operation's basis, where the original takes pairs of principal components.",
+        "Zhong et al. (2023): mean cosine of the gradients of a logit for both embeddings; deviation of the correct logits at one distance over that of all; roundness of the principal components of W_E; share of the logits of one circle of W_E that a multiple of cos w(a+b-c) explains, and of |cos w(a-b)/2| cos w(a+b-c); the paper's figures, 2r - 1 of the correlation r and for other pizza waves, are given on this scale, r^2. A circle is a frequency of the operation's basis, where the original takes pairs of principal components.",
     )
     .needs(&[Need::Weights, Need::Logits])
     .cadence(Cadence::Every(1000));
