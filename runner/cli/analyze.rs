@@ -65,7 +65,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
             run.path().join("report.html").display()
         ))?;
     }
-    let failed = analyses.failed_in(&plan.cells, &run)?;
+    let failed = analyses.failed_in(&plan, &plan.cells, &run)?;
     analysis_failures(&failed);
     Ok(match failed.is_empty() {
         true => ExitCode::SUCCESS,

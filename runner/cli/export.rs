@@ -29,7 +29,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             view.path().display()
         )));
     };
-    let config = dir.read_config();
+    let config = dir.read_config()?.unwrap_or_default();
     let model = hooked(&config, &name)?;
     let metrics = saved.map(|state| state.metrics).unwrap_or_default();
     let Some([train, test]) = dir.read_split()? else {

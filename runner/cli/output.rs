@@ -57,6 +57,20 @@ pub(crate) fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Says which files of a run are damaged, or another's; the status of a command that shows the rest.
+///
+/// # Errors
+/// None: it is what a command that shows a run ends with.
+pub(crate) fn whole(flaws: &[String]) -> Result<ExitCode, Failure> {
+    for flaw in flaws {
+        say(format!("error: {flaw}"));
+    }
+    Ok(match flaws.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
 /// Prints a result. A reader that has gone away (`| head`) is not an error.
 ///
 /// # Errors

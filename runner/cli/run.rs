@@ -182,7 +182,8 @@ fn results(run: &RunDir, report: &Report) -> Result<String, Failure> {
         "{}{more}{}{}{note}{}\n",
         show::cells(&listed),
         spread(&report.summary),
-        show::curves(&view)?,
+        // What cannot be read has been told of by the session.
+        show::curves(&view, &mut Vec::new())?,
         page.display()
     ))
 }

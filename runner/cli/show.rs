@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use grokrun_store::{CellSummary, Metrics, RunView, StoreError, Summary};
+use grokrun_store::{CellSummary, ErrorKind, Metrics, RunView, StoreError, Summary};
 
 use crate::args::{ListArgs, ShowArgs};
-use crate::output::{Failure, print, table};
+use crate::output::{Failure, print, table, whole};
 
 /// Columns of a curve.
 const WIDTH: usize = 60;
@@ -22,17 +22,24 @@ const MOST_CURVES: usize = 4;
 pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run).map_err(failure)?;
     let page = args.run.join("report.html");
+    let mut flaws = Vec::new();
+    let summary = match view.summary() {
+        Ok(summary) => cells(&summary),
+        Err(error) => {
+            flaws.push(error.to_string());
+            String::new()
+        }
+    };
     print(&format!(
-        "{}{}{}\n",
-        cells(&view.summary()),
-        curves(&view)?,
+        "{summary}{}{}\n",
+        curves(&view, &mut flaws)?,
         if page.exists() {
             page.display()
         } else {
             args.run.display()
         }
     ))?;
-    Ok(ExitCode::SUCCESS)
+    whole(&flaws)
 }
 
 fn failure(error: StoreError) -> Failure {
@@ -83,26 +90,25 @@ pub(crate) fn cells(summary: &Summary) -> String {
     table(&rows)
 }
 
-/// Small curves of the first cells: losses on a logarithmic scale, and the test accuracy.
+/// Small curves of the first cells: losses on a logarithmic scale, and the test accuracy. A state that cannot
+/// be read is added to the flaws.
 ///
 /// # Errors
 /// When the run cannot be read.
-pub(crate) fn curves(view: &RunView) -> Result<String, Failure> {
+pub(crate) fn curves(view: &RunView, flaws: &mut Vec<String>) -> Result<String, Failure> {
     let mut out = String::new();
     let all = view.cells().map_err(failure)?;
     if all.len() > MOST_CURVES {
         return Ok(out);
     }
     for (name, dir) in &all {
-        // A state that cannot be read is told of when the run goes on.
-        let Some(state) = dir.read_state().ok().flatten() else {
-            continue;
-        };
-        if state.metrics.is_empty() {
+        let (metrics, flaw) = dir.read_history();
+        flaws.extend(flaw);
+        if metrics.is_empty() {
             continue;
         }
-        out.push_str(&format!("\n{name}, {} epochs\n", state.metrics.len()));
-        out.push_str(&of_metrics(&state.metrics));
+        out.push_str(&format!("\n{name}, {} epochs\n", metrics.len()));
+        out.push_str(&of_metrics(&metrics));
     }
     if !out.is_empty() {
         out.push('\n');
@@ -158,19 +164,29 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
             folder.display()
         ))
     })?;
+    let mut flaws = Vec::new();
     let mut runs: Vec<(SystemTime, Vec<String>)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let view = RunView::open(&path).ok()?;
+            let view = match RunView::open(&path) {
+                Ok(view) => view,
+                // Other folders may be there too.
+                Err(error) if error.kind() == ErrorKind::NotARun => return None,
+                Err(error) => {
+                    flaws.push(error.to_string());
+                    return None;
+                }
+            };
             let touched = touched(&path);
-            let summary = view.summary();
+            let (state, verdict) = match view.summary() {
+                Ok(summary) => (state(&view, &summary), verdict(&summary)),
+                Err(error) => {
+                    flaws.push(error.to_string());
+                    ("damaged".to_owned(), "-".to_owned())
+                }
+            };
             let name = path.file_name()?.to_string_lossy().into_owned();
-            let row = vec![
-                name,
-                state(&view, &summary),
-                verdict(&summary),
-                age(touched),
-            ];
+            let row = vec![name, state, verdict, age(touched)];
             Some((touched, row))
         })
         .collect();
@@ -178,7 +194,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     runs.sort_by_key(|(touched, _)| std::cmp::Reverse(*touched));
     if runs.is_empty() {
         print(&format!("there are no runs in {}\n", folder.display()))?;
-        return Ok(ExitCode::SUCCESS);
+        return whole(&flaws);
     }
     let heading = ["run", "state", "verdict", "age"]
         .map(str::to_owned)
@@ -187,7 +203,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
         .chain(runs.into_iter().map(|(_, row)| row))
         .collect();
     print(&table(&rows))?;
-    Ok(ExitCode::SUCCESS)
+    whole(&flaws)
 }
 
 fn state(view: &RunView, summary: &Summary) -> String {

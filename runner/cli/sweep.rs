@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use grokrun_session::{SessionError, Standing, standings};
+use grokrun_session::{SessionError, Standing, missing_checkpoints, standings};
 use grokrun_spec::Plan;
 use grokrun_store::{Access, RunDir, RunView};
 
 use crate::args::{MergeArgs, PluginArgs, StatusArgs};
-use crate::output::{Failure, print, table};
+use crate::output::{Failure, print, table, whole};
 use crate::{plugins, report, spec};
 
 /// At most so many cells that are not done are listed.
@@ -21,7 +21,8 @@ const LISTED: usize = 20;
 pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let run = RunView::open(&args.run).map_err(SessionError::from)?;
     let plan = plan(&run, &args.plugins)?;
-    let standings = standings(&plan, &run);
+    let standings = standings(&plan, &run)?;
+    let gaps = missing_checkpoints(&plan, &run)?;
     let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
     let mut rows = vec![
         ["done", "running", "waiting", "interrupted", "failed", "of"]
@@ -64,6 +65,13 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     }
     if lines.len() > LISTED {
         out.push_str(&format!("… and {} more\n", lines.len() - LISTED));
+    }
+    for (index, words) in gaps.iter().take(LISTED) {
+        out.push_str(&format!("\n{}: {words}\n", plan.cells[*index].id));
+    }
+    if gaps.len() > LISTED {
+        let more = gaps.len() - LISTED;
+        out.push_str(&format!("… and checkpoints of {more} more cells\n"));
     }
     print(&out)?;
     Ok(ExitCode::SUCCESS)
@@ -127,14 +135,19 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
     )
     .map_err(SessionError::from)?;
     let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
-    let mut lines = Vec::new();
+    let (mut lines, mut flaws) = (Vec::new(), Vec::new());
     for run in &runs {
         let merged = into.merge(run, &ids).map_err(SessionError::from)?;
-        lines.push(vec![
+        let mut line = vec![
             run.path().display().to_string(),
             format!("{} cells taken", merged.taken),
             format!("{} kept", merged.kept),
-        ]);
+        ];
+        if merged.left > 0 {
+            line.push(format!("{} damaged, not taken", merged.left));
+        }
+        lines.push(line);
+        flaws.extend(merged.damaged);
     }
     report::write_ended(into.path());
     print(&format!(
@@ -142,5 +155,5 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         table(&lines),
         into.path().join("report.html").display()
     ))?;
-    Ok(ExitCode::SUCCESS)
+    whole(&flaws)
 }

@@ -1,11 +1,11 @@
 //! The page: what is shown, in order.
 
 use askama::Template;
-use grokrun_store::{FigureFile, FoundFiles};
+use grokrun_store::FoundFiles;
 use serde_json::Value;
 
 use crate::facts::{facts, heading};
-use crate::gather::Gathered;
+use crate::gather::{Flaws, Gathered};
 use crate::groups::{self, Group, Member};
 use crate::pack::{self, Packed};
 use crate::phases::{Phase, Phases};
@@ -16,6 +16,8 @@ use crate::{curves, numbers, story};
 const MOST_CELLS: usize = 6;
 /// What the figures of cells may weigh without their frames before further cells are left out.
 const MOST_STATIC: usize = pack::BUDGET / 2;
+/// The most flaws that are listed.
+const MOST_FLAWS: usize = 20;
 /// The most groups of cells that have curves of their own.
 const MOST_GROUPS: usize = 12;
 
@@ -27,6 +29,10 @@ pub(crate) struct Page {
     version: &'static str,
     heading: String,
     facts: Vec<(String, String)>,
+    /// what is damaged and so not shown, the first of it
+    flaws: Vec<String>,
+    /// how much more of that there is
+    more_flaws: usize,
     /// what became of the cells, where there are several: group and verdict
     verdicts: Vec<(String, String)>,
     cells: Vec<Cell>,
@@ -126,8 +132,8 @@ fn is_tall(figure: &Value) -> bool {
 }
 
 impl Page {
-    /// Puts together what was gathered of runs with these names.
-    pub(crate) fn of(names: &[String], gathered: &[Gathered]) -> Page {
+    /// Puts together what was gathered of runs with these names; adds to the flaws what cannot be used.
+    pub(crate) fn of(names: &[String], gathered: &[Gathered], flaws: &mut Flaws) -> Page {
         let name = names.join(", ");
         let mut figures = Figures::default();
         let several = gathered.len() > 1;
@@ -160,13 +166,15 @@ impl Page {
                 break;
             }
             let number = cells.len();
-            cells.push(Cell::of(cell, number, &mut figures));
+            cells.push(Cell::of(cell, number, &mut figures, flaws));
         }
         let verdicts = groups.iter().map(|g| (g.name.clone(), g.verdict()));
         Page {
             version: env!("CARGO_PKG_VERSION"),
             heading: heading(&name, gathered),
             facts: facts(gathered),
+            flaws: flaws.0.iter().take(MOST_FLAWS).cloned().collect(),
+            more_flaws: flaws.0.len().saturating_sub(MOST_FLAWS),
             verdicts: verdicts.collect(),
             table: gathered
                 .iter()
@@ -196,20 +204,24 @@ impl Page {
 
 /// Every figure of these cells, each with its name as a path: cell, then curve or analysis and
 /// figure.
-pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
+pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for cell in gathered {
-        let (name, analyses) = (&cell.name, cell.analyses());
+        let (name, analyses) = (&cell.name, cell.analyses(flaws));
         let phases = Phases::of(&analyses, &cell.told);
         let [loss, accuracy] = curves::of_cell(&cell.metrics, &phases);
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
         for found in analyses {
             let analysis = found.index["analysis"].as_str().unwrap_or_default();
-            let read = |(name, file): (String, FigureFile)| Some((name, file.read()?));
-            for (figure, mut json) in found.figures.into_iter().filter_map(read) {
-                phases.shade_if_over_epochs(&mut json);
-                all.push((format!("{name}/{analysis}-{figure}"), json));
+            for (figure, file) in found.figures {
+                match file.read() {
+                    Ok(mut json) => {
+                        phases.shade_if_over_epochs(&mut json);
+                        all.push((format!("{name}/{analysis}-{figure}"), json));
+                    }
+                    Err(error) => flaws.add(error.to_string()),
+                }
             }
         }
     }
@@ -217,8 +229,8 @@ pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
 }
 
 impl Cell {
-    fn of(cell: &Gathered, number: usize, figures: &mut Figures) -> Cell {
-        let analyses = cell.analyses();
+    fn of(cell: &Gathered, number: usize, figures: &mut Figures, flaws: &mut Flaws) -> Cell {
+        let analyses = cell.analyses(flaws);
         let epochs = cell.config["train"]["epochs"].as_u64();
         let epochs = epochs.unwrap_or(cell.told.epochs);
         let (verdict, class) = story::verdict(&cell.told, cell.training, epochs);
@@ -241,7 +253,7 @@ impl Cell {
                 .enumerate()
                 .map(|(i, found)| {
                     let anchor = format!("cell-{number}-analysis-{i}");
-                    Section::of(found, anchor, &phases, figures)
+                    Section::of(found, anchor, &phases, figures, flaws)
                 })
                 .collect(),
             phases: phases.all,
@@ -250,7 +262,13 @@ impl Cell {
 }
 
 impl Section {
-    fn of(found: FoundFiles, anchor: String, phases: &Phases, figures: &mut Figures) -> Section {
+    fn of(
+        found: FoundFiles,
+        anchor: String,
+        phases: &Phases,
+        figures: &mut Figures,
+        flaws: &mut Flaws,
+    ) -> Section {
         let text = |key: &str| found.index[key].as_str().map(str::to_owned);
         let notes = found.index["notes"].as_array().into_iter().flatten();
         let rows = |(name, table): &(String, Value)| {
@@ -273,7 +291,8 @@ impl Section {
                 .figures
                 .into_iter()
                 .filter_map(|(_, file)| {
-                    let mut figure = file.read()?;
+                    let read = file.read().map_err(|error| flaws.add(error.to_string()));
+                    let mut figure = read.ok()?;
                     phases.shade_if_over_epochs(&mut figure);
                     Some(figures.add(figure, "figure"))
                 })
@@ -298,7 +317,8 @@ mod tests {
 
     #[test]
     fn a_page_of_nothing_is_a_page() {
-        let page = Page::of(&["run".to_owned()], &[]).render().unwrap();
+        let page = Page::of(&["run".to_owned()], &[], &mut Flaws::default());
+        let page = page.render().unwrap();
         assert!(page.contains("nothing was trained yet") && page.contains("<h1>run</h1>"));
     }
 

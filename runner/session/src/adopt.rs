@@ -7,6 +7,7 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
 use serde_json::Value;
 
+use crate::folder::folder;
 use crate::material::Material;
 use crate::status::Status;
 use crate::survey::Survey;
@@ -176,7 +177,7 @@ pub fn adopt<E: From<SessionError>>(
         origin,
     } = adoption;
     let cell = &plan.cells[0];
-    let dir = run.cell(&cell.id).map_err(failed)?;
+    let dir = folder(run, plan, cell).map_err(failed)?;
     let counts = [material.pairs.train().len(), material.pairs.test().len()];
     let mut config = describe::config(plan, cell, shape, counts);
     config["imported"] = origin.clone();

@@ -10,6 +10,7 @@ use grokrun_task::Split;
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
+use crate::folder::is_due;
 use crate::history::History;
 use crate::material::Material;
 use crate::status::Status;
@@ -119,15 +120,10 @@ impl<'a> Live<'a> {
     /// be worth much without.
     ///
     /// # Errors
-    /// The first that is missing, cut off or altered.
+    /// The first that is missing, cut off, altered or another's.
     fn check_checkpoints(&self) -> Result<(), SessionError> {
-        let every = self.plan.checkpoints.every;
-        let due = |epoch: &u64| match every {
-            0 => *epoch == 0,
-            every => epoch.is_multiple_of(every),
-        };
         let mut reader = self.dir.checkpoint_reader();
-        for epoch in (0..=self.state.epoch).filter(due) {
+        for epoch in (0..=self.state.epoch).filter(|epoch| is_due(self.plan, *epoch)) {
             reader.read(epoch)?;
         }
         Ok(())

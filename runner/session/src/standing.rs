@@ -3,6 +3,7 @@
 use grokrun_spec::Plan;
 use grokrun_store::{RunView, Writer};
 
+use crate::SessionError;
 use crate::status::Status;
 
 /// Where a cell stands.
@@ -22,8 +23,11 @@ pub enum Standing {
 
 /// Where every cell of the plan stands, in its order. Opens the summary, and lists the checkpoints of
 /// what is neither done nor waiting.
-pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
-    let (writer, mut summary) = (run.writer(), run.summary());
+///
+/// # Errors
+/// When the summary is damaged: what is done could not be told from what was interrupted.
+pub fn standings(plan: &Plan, run: &RunView) -> Result<Vec<Standing>, SessionError> {
+    let (writer, mut summary) = (run.writer(), run.summary()?);
     summary
         .cells
         .sort_by(|one, other| one.cell.cmp(&other.cell));
@@ -56,5 +60,5 @@ pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
             false => Standing::Interrupted(epoch),
         }
     };
-    plan.cells.iter().map(|cell| one(&cell.id)).collect()
+    Ok(plan.cells.iter().map(|cell| one(&cell.id)).collect())
 }

@@ -34,6 +34,11 @@ impl Status {
         }
     }
 
+    /// What a word of the summary says; none where it is another's, of an import for instance.
+    pub(crate) fn of_word(word: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.word() == word)
+    }
+
     /// Whether a word of the summary says that nothing of the cell is left to train.
     pub(crate) fn is_end(word: &str) -> bool {
         word != Status::Training.word()
@@ -48,8 +53,7 @@ impl Status {
     /// another program.
     pub(crate) fn from_json(saved: &Value) -> Result<Status, String> {
         let word = saved["status"].as_str().unwrap_or_default();
-        let known = Status::ALL.into_iter().find(|status| status.word() == word);
-        known.ok_or_else(|| format!("its status is {}", saved["status"]))
+        Status::of_word(word).ok_or_else(|| format!("its status is {}", saved["status"]))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
 use crate::books::Books;
+use crate::folder::{folder, gaps};
 use crate::live::Live;
 use crate::preview::largest_batch;
 use crate::shard::Shard;
@@ -186,7 +187,8 @@ impl Session<'_> {
             let id = &self.plan.cells[index].id;
             let told = books.summary.cell(id);
             let trained = told.is_some_and(|told| Status::is_end(&told.status));
-            if trained && !books.has_failed(id) && !self.analyses.concluded(&self.run.cell(id)?)? {
+            let dir = folder(self.run, self.plan, &self.plan.cells[index])?;
+            if trained && !books.has_failed(id) && !self.analyses.concluded(&dir)? {
                 left.push(index);
             }
         }
@@ -215,7 +217,7 @@ impl Session<'_> {
     /// The epoch from which a cell goes on; none where it is done.
     fn look(&self, index: usize, summary: &mut Summary) -> Result<Option<u64>, SessionError> {
         let id = &self.plan.cells[index].id;
-        let dir = self.run.cell(id)?;
+        let dir = folder(self.run, self.plan, &self.plan.cells[index])?;
         let Some(state) = dir.read_state()? else {
             return Ok(Some(0));
         };
@@ -224,6 +226,9 @@ impl Session<'_> {
             return Ok(Some(state.epoch));
         }
         self.mend(index, &dir, &state)?;
+        if let Some(gaps) = gaps(self.plan, &dir, status, state.epoch)? {
+            tracing::warn!(cell = id, "{gaps}");
+        }
         if summary
             .cell(id)
             .is_none_or(|told| told.status != status.word())
@@ -234,13 +239,16 @@ impl Session<'_> {
     }
 
     /// Makes sure that the checkpoints of a cell that is done have their lengths, and writes what
-    /// describes the cell if it is missing.
+    /// describes the cell again if something of it is missing or damaged.
     fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
         let size = &self.survey.cells[index];
         weights::read_state(&size.shape, saved.epoch, &saved.tensors)
             .map_err(|why| dir.foreign_state(&why))?;
         dir.check_lengths()?;
-        if !dir.is_described() {
+        let flaws = dir.undescribed()?;
+        if !flaws.is_empty() {
+            let why = flaws.join("; ");
+            tracing::warn!(cell = self.plan.cells[index].id, "made again: {why}");
             Live::open(self.plan, index, size, dir.clone())?.write_metrics()?;
         }
         Ok(())
@@ -253,7 +261,7 @@ impl Session<'_> {
             self.plan,
             index,
             &self.survey.cells[index],
-            self.run.cell(id)?,
+            folder(self.run, self.plan, &self.plan.cells[index])?,
         )?;
         let moved = live.status != Status::Training || live.state.epoch != from;
         match moved {
@@ -285,7 +293,7 @@ impl Session<'_> {
         Ok(Report {
             ending,
             failed,
-            failed_analyses: self.analyses.failed_in(cells, self.run)?,
+            failed_analyses: self.analyses.failed_in(self.plan, cells, self.run)?,
             summary,
         })
     }

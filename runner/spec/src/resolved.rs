@@ -1,4 +1,4 @@
-//! Writing a plan down: as a spec with every key, and as a fingerprint.
+//! Writing a plan down: as a spec with every key, and as fingerprints of it and of its cells.
 //!
 //! Both list the values of an axis as they occur in the cells, of which the plan holds the full
 //! cross product.
@@ -16,6 +16,8 @@ use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
+/// The same of a cell.
+const CANONICAL_CELL: &str = "grokrun cell 1\n";
 
 /// What is written down.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ enum Form {
     /// what is hashed: keys that came later are left out at their defaults, so that fingerprints of
     /// older runs stay good
     Canonical,
+    /// what is hashed of a cell: of that, without how long it is trained and when weights are kept
+    Cell,
 }
 
 impl Plan {
@@ -46,6 +50,19 @@ impl Plan {
         axes.sort();
         let mut canonical = CANONICAL.to_owned();
         plan.write_rest(&mut canonical, &axes, Form::Canonical);
+        blake3::hash(canonical.as_bytes()).to_hex().to_string()
+    }
+
+    /// A hash, as 64 hexadecimal digits, of everything that decides about the weights of this cell after
+    /// any number of epochs. How many are trained, when weights are kept and in which format is left out:
+    /// a cell that is trained for longer is the same cell, alone or in a sweep.
+    pub fn cell_fingerprint(&self, cell: &Cell) -> String {
+        let mut canonical = CANONICAL_CELL.to_owned();
+        self.write_rest(
+            &mut canonical,
+            &Axes::of(std::slice::from_ref(cell)),
+            Form::Cell,
+        );
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
@@ -82,7 +99,9 @@ impl Plan {
 
         let train = &self.train;
         header(out, &keys::TRAIN);
-        line(out, &keys::EPOCHS, &train.epochs.to_string());
+        if form != Form::Cell {
+            line(out, &keys::EPOCHS, &train.epochs.to_string());
+        }
         line(out, &keys::LEARNING_RATE, &list(&axes.learning_rate));
         line(out, &keys::WEIGHT_DECAY, &list(&axes.weight_decay));
         line(
@@ -92,6 +111,9 @@ impl Plan {
         );
         line(out, &keys::EPSILON, &train.epsilon.toml());
         line(out, &keys::WARMUP, &train.warmup.to_string());
+        if form == Form::Cell {
+            return;
+        }
         match &train.stop {
             None => out.push_str("# stop is not set: all epochs are trained\n"),
             Some(stop) => {

@@ -25,25 +25,26 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     fill(path, |file| file.write_all(bytes))
 }
 
-/// Makes what `fill` writes the content of the file.
+/// Makes what `fill` writes the content of the file; returns what it returns.
 ///
 /// # Errors
 /// As [`write()`], or what `fill` says.
-pub(crate) fn fill(
+pub(crate) fn fill<T>(
     path: &Path,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), StoreError> {
+    fill: impl FnOnce(&mut File) -> io::Result<T>,
+) -> Result<T, StoreError> {
     replace(path, fill).map_err(|error| StoreError::io("cannot write", path, &error))
 }
 
 /// Puts what `fill` writes in the place of the file, once it is on the disk.
-fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut aside = builder(FILE).tempfile_in(folder)?;
-    fill(aside.as_file_mut())?;
+    let filled = fill(aside.as_file_mut())?;
     aside.as_file().sync_all()?;
     aside.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder)
+    sync_folder(folder)?;
+    Ok(filled)
 }
 
 /// Temporary files as they are named here, with the permissions any new file would get; the
@@ -155,7 +156,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         write(&path, b"old").unwrap();
-        let error = replace(&path, |file| {
+        let error = replace(&path, |file| -> io::Result<()> {
             file.write_all(b"ne")?;
             Err(io::ErrorKind::StorageFull.into())
         })

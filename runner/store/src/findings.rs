@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! findings.json           what the analysis is, with which parameters, its notes, and why it failed
-//!                         if it did; written last, so that without it nothing else counts
+//!                         if it did; whose it is; the digest of each of the other files, whole, but of
+//!                         tensors.safetensors the one in it; written last, so that without it nothing
+//!                         else counts
 //! series.parquet          epoch, and a column a series
 //! tensors.safetensors     a tensor a name, `(epochs, …)` where there are `<name>.epochs`
 //! <name>.table.json       {"columns": […], "rows": […]}
@@ -15,13 +17,19 @@ use std::fs;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::cell::{read_json, write_json};
+use crate::seal::Hashed;
 use crate::table::{self, Column};
 use crate::tensors::{self, Entry};
 use crate::{CellDir, StoreError, atomic};
 
-const INDEX: &str = "findings.json";
+pub(crate) const INDEX: &str = "findings.json";
+const SERIES: &str = "series.parquet";
+const TENSORS: &str = "tensors.safetensors";
+/// The digests of the other files, by name, in the index.
+pub(crate) const FILES: &str = "files";
 
 /// Bytes on their way into a file, of which not all need be in memory.
 pub struct Content {
@@ -87,38 +95,50 @@ impl CellDir {
         let folder = self.analysis(name);
         clear(&folder)
             .map_err(|error| StoreError::io("cannot empty the folder", &folder, &error))?;
+        let mut digests = Map::new();
+        let mut put = |file: &str, digest: String| digests.insert(file.to_owned(), digest.into());
         if !files.series.is_empty() {
-            write_series(&folder.join("series.parquet"), &files)?;
+            put(SERIES, write_series(&folder.join(SERIES), &files)?);
         }
         if !files.tensors.is_empty() {
-            write_tensors(&folder.join("tensors.safetensors"), files.tensors)?;
+            put(
+                TENSORS,
+                write_tensors(&folder.join(TENSORS), files.tensors)?,
+            );
         }
         for (file, mut content) in files.json {
-            atomic::fill(&folder.join(file), |out| {
-                io::copy(&mut content.from, out).map(|_| ())
+            let digest = atomic::fill(&folder.join(&file), |out| {
+                let mut hashed = Hashed::new(out);
+                io::copy(&mut content.from, &mut hashed)?;
+                Ok(hashed.digest())
             })?;
+            put(&file, digest);
         }
-        let index = format!("{:#}\n", files.index);
-        atomic::write(&folder.join(INDEX), index.as_bytes())
+        let mut index = files.index;
+        self.owner().put_into(&mut index);
+        if let Value::Object(index) = &mut index {
+            index.insert(FILES.to_owned(), digests.into());
+        }
+        write_json(&folder.join(INDEX), &index)
     }
 
-    /// What `findings.json` of an analysis holds; none if it did not conclude, or the file is not
-    /// readable as JSON (the findings are then made again).
+    /// What `findings.json` of an analysis holds; none if it did not conclude.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file is truncated, altered or another cell's, or cannot be read.
     pub fn read_findings(&self, name: &str) -> Result<Option<Value>, StoreError> {
         let path = self.analysis(name).join(INDEX);
-        match fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::io("cannot read", &path, &error)),
-        }
+        read_json(&path, &self.expected(), &made_again(name))
     }
 
     fn analysis(&self, name: &str) -> PathBuf {
         self.path().join("analysis").join(name)
     }
+}
+
+/// What to do about findings that cannot be used.
+pub(crate) fn made_again(analysis: &str) -> String {
+    format!("`grokrun analyze RUN --only {analysis}` makes it again")
 }
 
 /// Makes the folder, or removes the files in it, the index first.
@@ -137,7 +157,7 @@ fn clear(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write_series(path: &Path, files: &FindingFiles) -> Result<(), StoreError> {
+fn write_series(path: &Path, files: &FindingFiles) -> Result<String, StoreError> {
     let epochs = &files.epochs;
     if let Some((name, _)) = files.series.iter().find(|(_, v)| v.len() != epochs.len()) {
         let why = format!("series {name} is not as long as its epochs");
@@ -154,11 +174,13 @@ fn write_series(path: &Path, files: &FindingFiles) -> Result<(), StoreError> {
         .collect();
     atomic::fill(path, |file| {
         let epoch = |row: usize| epochs[row].cast_signed();
-        table::write(file, epochs.len(), epoch, &columns)
+        let mut hashed = Hashed::new(file);
+        table::write(&mut hashed, epochs.len(), epoch, &columns, Vec::new())?;
+        Ok(hashed.digest())
     })
 }
 
-fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<(), StoreError> {
+fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<String, StoreError> {
     let mut entries = Vec::new();
     for tensor in found {
         if let Some(epochs) = &tensor.epochs {
@@ -169,7 +191,7 @@ fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<(), StoreError>
         let entry = Entry::f32_from(tensor.shape, tensor.data);
         entries.push((Cow::from(tensor.name), entry));
     }
-    tensors::write(path, entries)
+    tensors::write(path, entries, &[])
 }
 
 #[cfg(test)]
@@ -220,11 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_no_json_does_not_count() {
+    fn an_index_that_is_no_json_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let cell = CellDir::create(folder.path().join("cell")).unwrap();
         cell.write_findings("sparsity", files(0.25)).unwrap();
         fs::write(cell.path().join("analysis/sparsity/findings.json"), "{").unwrap();
-        assert_eq!(cell.read_findings("sparsity").unwrap(), None);
+        let error = cell.read_findings("sparsity").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Altered);
+        assert!(error.to_string().contains("--only sparsity"), "{error}");
     }
 }

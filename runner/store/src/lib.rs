@@ -21,21 +21,31 @@
 //!     analysis/<name>/       what an analysis found
 //! ```
 //!
-//! Every file appears whole or not at all, and the same content gives the same bytes. Tensor files
-//! are safetensors with a BLAKE3 digest of the whole file in their metadata: a truncated or altered
-//! one is an error that names it, and is never used.
+//! Every file appears whole or not at all, and the same content gives the same bytes. Each carries a
+//! BLAKE3 digest of the whole file, which is verified when it is read: a truncated or altered one is an
+//! error that names it, and is never used. The digest is inside the file (`seal` says where), so
+//! that it cannot lag behind it whenever a process is killed, and in a form that other programs read over;
+//! of the files of an analysis it is in the `findings.json` that is written after them. Not so `log.jsonl`
+//! and `report.html`, which nothing here reads. States, checkpoints, splits, histories, findings and
+//! `config.json` also say whose they are ([`CellDir::of`]): one that was put into another's place is refused.
+//! A run of an older grokrun, whose files have no digests or do not say whose they are, is read as it is.
 
 #![forbid(unsafe_code)]
 
 mod atomic;
 mod cell;
 mod checkpoint;
+#[cfg(test)]
+mod damage;
 mod error;
 mod findings;
+mod found;
 mod merge;
 mod metrics;
+mod owner;
 mod packed;
 mod run;
+mod seal;
 mod state;
 mod summary;
 mod table;
@@ -47,6 +57,7 @@ pub use cell::CellDir;
 pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
 pub use error::{ErrorKind, StoreError};
 pub use findings::{Content, FindingFiles, FoundTensor};
+pub use found::{FigureFile, FoundFiles};
 pub use merge::Merged;
 pub use metrics::{Metrics, Row};
 pub use run::{Access, Claim, RunDir};
@@ -54,7 +65,7 @@ pub use state::State;
 pub use summary::{Best, CellSummary, Summary};
 pub use tensors::Tensor;
 pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
-pub use view::{FigureFile, FoundFiles, RunView, Writer};
+pub use view::{RunView, Writer};
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

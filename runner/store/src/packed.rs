@@ -7,7 +7,7 @@
 //! [`GROUP`]-th file is whole in itself, so that a damaged one takes no more than that with it.
 //!
 //! ```text
-//! 00000300.packed            itself a tensor file, with a digest
+//! 00000300.packed            itself a tensor file, with a digest, and whose it is in its header
 //!   header   (h)             uint8: the first bytes of the file that was packed, up to its numbers
 //!   from     (0 to 2)        int64: the epochs it is predicted from, the latest first
 //!   plane.0 … plane.W-1      uint8: zlib of byte i of all residuals (N); N bytes are not deflated
@@ -41,7 +41,8 @@ fn plane(byte: usize) -> String {
 }
 
 /// Packs a tensor file (`image`) whose numbers are of `width` bytes. `before` are the epochs and
-/// numbers it is predicted from, the latest first; those that do not fit are left out.
+/// numbers it is predicted from, the latest first; those that do not fit are left out. `notes` go into
+/// its header.
 ///
 /// # Errors
 /// What the format cannot hold.
@@ -49,6 +50,7 @@ pub(crate) fn pack(
     image: &Contents,
     width: usize,
     before: &[(u64, &Contents)],
+    notes: &[(&str, String)],
 ) -> Result<Vec<u8>, String> {
     let data = image.data();
     let fits = |(_, contents): &&(u64, &Contents)| contents.data().len() == data.len();
@@ -69,7 +71,7 @@ pub(crate) fn pack(
     for (byte, bytes) in residuals.into_iter().enumerate() {
         entries.push((plane(byte).into(), Entry::u8(deflate(bytes))));
     }
-    tensors::encode(entries, &[])
+    tensors::encode(entries, notes)
 }
 
 /// The epochs that a packed file is predicted from, the latest first: at most two, all before its own.

@@ -1,12 +1,13 @@
 //! Tensor files: safetensors with a digest over every byte.
 //!
-//! The header's metadata begins with the key `blake3`: the BLAKE3 digest, in hexadecimal, of the file
-//! with those 64 characters written as zeros. So names, shapes and padding are covered like the
-//! numbers, and other programs read the file as any safetensors file. Tensors lie in the library's
-//! order, by type and then by name; the same tensors give the same bytes.
+//! The header's metadata begins with the key `blake3`: the digest of the file as [`crate::seal`] has it.
+//! So names, shapes and padding are covered like the numbers, and other programs read the file as any
+//! safetensors file. Tensors lie in the library's order, by type and then by name; the same tensors give
+//! the same bytes.
 
 mod encode;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::ops::Range;
@@ -19,6 +20,8 @@ use serde_json::{Map, Value};
 
 pub(crate) use encode::{Entries, Entry, encode, entries, unstorable, write};
 
+use crate::seal;
+
 /// A named array of numbers in row-major order; `data` is as long as the product of `shape`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
@@ -30,7 +33,6 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
-const KEY: &str = "blake3";
 /// What stands before the digest in the header; the library writes the metadata first.
 const BEFORE_DIGEST: &[u8] = br#"{"__metadata__":{"blake3":""#;
 /// The header's length comes first, eight bytes.
@@ -38,7 +40,7 @@ const LENGTH: usize = 8;
 /// The library's own limit.
 const LONGEST_HEADER: u64 = 100_000_000;
 const DIGEST: Range<usize> =
-    LENGTH + BEFORE_DIGEST.len()..LENGTH + BEFORE_DIGEST.len() + 2 * blake3::OUT_LEN;
+    LENGTH + BEFORE_DIGEST.len()..LENGTH + BEFORE_DIGEST.len() + seal::DIGITS;
 
 /// Where the numbers begin in a file that was encoded here.
 fn data_start(file: &[u8]) -> usize {
@@ -93,7 +95,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Result<Contents, String>> {
 }
 
 /// The contents of a file of these bytes, if they fit their digest.
-pub(crate) fn check(mut file: Vec<u8>) -> Result<Contents, String> {
+pub(crate) fn check(file: Vec<u8>) -> Result<Contents, String> {
     let known = file
         .get(LENGTH..DIGEST.start)
         .is_some_and(|bytes| bytes == BEFORE_DIGEST);
@@ -103,24 +105,28 @@ pub(crate) fn check(mut file: Vec<u8>) -> Result<Contents, String> {
             file.len()
         ));
     }
-    let stored = file[DIGEST].to_vec();
-    file[DIGEST].fill(b'0');
-    if blake3::hash(&file).to_hex().as_bytes() != stored {
-        return Err(format!(
-            "its {} bytes do not fit the digest in its header: it was cut off or changed",
-            file.len()
-        ));
-    }
+    seal::fits(&file, &DIGEST)?;
     Ok(Contents { file })
 }
 
 impl Contents {
     /// The file up to its numbers, as it was written.
     pub(crate) fn header(&self) -> Vec<u8> {
-        let mut header = self.file[..data_start(&self.file)].to_vec();
-        let digest = blake3::hash(&self.file).to_hex();
-        header[DIGEST].copy_from_slice(digest.as_bytes());
-        header
+        self.file[..data_start(&self.file)].to_vec()
+    }
+
+    /// The digest of the file.
+    pub(crate) fn digest(&self) -> String {
+        String::from_utf8_lossy(&self.file[DIGEST]).into_owned()
+    }
+
+    /// The texts in its header.
+    pub(crate) fn notes(&self) -> HashMap<String, String> {
+        let header = SafeTensors::read_metadata(&self.file);
+        let notes = header
+            .ok()
+            .and_then(|(_, header)| header.metadata().clone());
+        notes.unwrap_or_default()
     }
 
     /// The numbers of all tensors, one after the other.

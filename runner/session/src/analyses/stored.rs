@@ -9,6 +9,7 @@ use grokrun_store::{CellDir, RunDir, State};
 
 use super::{Analyses, Follower, Subject};
 use crate::SessionError;
+use crate::folder::{folder, gaps};
 use crate::history::History;
 use crate::material::Material;
 use crate::status::Status;
@@ -65,9 +66,9 @@ impl Stored<'_> {
     fn analyze_cell(&self, index: usize) -> Result<(), SessionError> {
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
         let permits = self.analyses.check_memory(&size.shape)?;
-        let dir = self.run.cell(&cell.id)?;
+        let dir = folder(self.run, self.plan, cell)?;
         let saved = dir.read_state()?;
-        let (checkpoints, complete) = past(&dir, saved.as_ref())?;
+        let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
         let Material { split, pairs } = Material::stored(cell, &dir)?;
         let subject = Subject {
             id: cell.id.clone(),
@@ -93,12 +94,19 @@ impl Stored<'_> {
 
 /// The checkpoints that are the saved state's past, and whether the last of them concludes the cell:
 /// not so where training failed. What is not finished is analysed as far as it is.
-fn past(dir: &CellDir, saved: Option<&State>) -> Result<(Vec<u64>, bool), SessionError> {
+fn past(
+    plan: &Plan,
+    dir: &CellDir,
+    saved: Option<&State>,
+) -> Result<(Vec<u64>, bool), SessionError> {
     let mut epochs = dir.checkpoints()?;
     let Some(state) = saved else {
         return Ok((epochs, true));
     };
     epochs.retain(|epoch| *epoch <= state.epoch);
     let status = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
+    if let Some(gaps) = gaps(plan, dir, status, state.epoch)? {
+        tracing::warn!(cell = %dir.path().display(), "{gaps}");
+    }
     Ok((epochs, status != Status::Failed))
 }

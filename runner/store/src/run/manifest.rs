@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::write_json;
-use crate::{ErrorKind, StoreError, VERSION};
+use crate::cell::write_json;
+use crate::{ErrorKind, StoreError, VERSION, seal};
 
 pub(super) const NAME: &str = "run.json";
 
@@ -70,16 +70,24 @@ impl Manifest {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
         };
-        let damaged = |error| {
+        let damaged = |why: String| {
             let remedy = "restore the file, or move the folder away";
-            StoreError::altered(&path, error, remedy)
+            StoreError::altered(&path, why, remedy)
         };
-        // The format first: a newer one may have other fields.
-        let json: Value = serde_json::from_slice(&text).map_err(damaged)?;
-        match json["format"].as_u64() {
-            Some(format) if format > FORMAT => Err(newer(&path, format, &json["grokrun"])),
-            _ => serde_json::from_value(json).map(Some).map_err(damaged),
+        // A newer format may have other fields, and its digest elsewhere.
+        let json = match seal::from_json(&text) {
+            Err(_) if !seal::is_sealed_json(&text) => serde_json::from_slice(&text).ok(),
+            read => read.ok(),
+        };
+        if let Some(json) = json
+            && let Some(format) = json["format"].as_u64().filter(|format| *format > FORMAT)
+        {
+            return Err(newer(&path, format, &json["grokrun"]));
         }
+        let json = seal::from_json(&text).map_err(damaged)?;
+        serde_json::from_value(json)
+            .map(Some)
+            .map_err(|error| damaged(error.to_string()))
     }
 
     pub(super) fn write(&self, run: &Path) -> Result<(), StoreError> {

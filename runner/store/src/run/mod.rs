@@ -12,11 +12,11 @@ use std::path::{Component, Path, PathBuf};
 pub use self::lock::Claim;
 use self::lock::Hold;
 pub(crate) use self::manifest::Manifest;
-use crate::cell::CellDir;
-use crate::{ErrorKind, StoreError, Summary, atomic};
+use crate::cell::{CellDir, write_json};
+use crate::{ErrorKind, StoreError, Summary, atomic, seal};
 
-const SPEC: &str = "spec.toml";
-const RESOLVED: &str = "resolved.toml";
+pub(crate) const SPEC: &str = "spec.toml";
+pub(crate) const RESOLVED: &str = "resolved.toml";
 const SUMMARY: &str = "summary.json";
 const LOG: &str = "log.jsonl";
 const LOG_STEM: &str = "log.";
@@ -55,6 +55,7 @@ impl Access {
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    fingerprint: String,
     hold: Hold,
     /// Open, and so locked, as long as this lives; the system unlocks it even after a kill.
     _lock: File,
@@ -63,7 +64,8 @@ pub struct RunDir {
 impl RunDir {
     /// Opens `out/name` for writing: creates it, continues it or starts it over as `access` says,
     /// locks it, removes what killed processes left half written, and puts `spec.toml` (the spec as
-    /// given) and `resolved.toml` into it unless they are there with just this text.
+    /// given, after a line with its digest) and `resolved.toml` into it unless they are there with just
+    /// this text.
     ///
     /// Two specs are the same if their fingerprints are. Whether a folder is a run is told by its
     /// `run.json`; a folder with other things in it is never touched. Starting over replaces
@@ -94,6 +96,7 @@ impl RunDir {
             .map_err(|error| StoreError::unwritable("cannot write into", &path, &error))?;
         let run = RunDir {
             path,
+            fingerprint: fingerprint.to_owned(),
             hold,
             _lock: lock,
         };
@@ -123,13 +126,14 @@ impl RunDir {
         if !path.is_dir() {
             return Err(missing());
         }
-        Manifest::read(path)?.ok_or_else(missing)?;
+        let manifest = Manifest::read(path)?.ok_or_else(missing)?;
         let hold = Hold::Alone;
         let lock = lock::acquire(path, hold)?;
         atomic::sweep(path)?;
         let path = path.to_owned();
         Ok(RunDir {
             path,
+            fingerprint: manifest.fingerprint,
             hold,
             _lock: lock,
         })
@@ -152,10 +156,14 @@ impl RunDir {
     /// The spec with every default written out.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file is truncated or altered, or cannot be read.
     pub fn resolved(&self) -> Result<String, StoreError> {
-        let path = self.path.join(RESOLVED);
-        fs::read_to_string(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
+        read_spec(&self.path, RESOLVED)
+    }
+
+    /// Of the spec's meaning: equal for two runs of the same cells.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Makes the folder a run with this manifest, without an older one's files.
@@ -223,10 +231,12 @@ impl RunDir {
 
     fn write_if_new(&self, name: &str, text: &str) -> Result<(), StoreError> {
         let path = self.path.join(name);
-        if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+        let sealed = seal::to_toml(text);
+        // An older grokrun wrote it without a digest.
+        if fs::read(&path).is_ok_and(|old| old == sealed || old == text.as_bytes()) {
             return Ok(());
         }
-        atomic::write(&path, text.as_bytes())
+        atomic::write(&path, &sealed)
     }
 
     /// The folder.
@@ -255,21 +265,9 @@ impl RunDir {
     /// Reads `summary.json`; `None` if it was not written yet.
     ///
     /// # Errors
-    /// It cannot be read, or is not what this version writes.
+    /// It is truncated or altered, cannot be read, or is not what this version writes.
     pub fn read_summary(&self) -> Result<Option<Summary>, StoreError> {
-        let path = self.path.join(SUMMARY);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
-        };
-        serde_json::from_slice(&text).map(Some).map_err(|error| {
-            StoreError::altered(
-                &path,
-                error,
-                "delete the file: it is made again from the cells",
-            )
-        })
+        read_summary(&self.path)
     }
 
     /// Puts these cells into `summary.json`, in the place of what it said of them; the rest of it, by
@@ -289,13 +287,29 @@ impl RunDir {
     }
 }
 
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), StoreError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| {
-        let message = format!("cannot write {}: {error}", path.display());
-        StoreError::new(ErrorKind::Unstorable, path, message)
-    })?;
-    text.push(b'\n');
-    atomic::write(path, &text)
+/// The text of `spec.toml` or `resolved.toml` in a run's folder.
+pub(crate) fn read_spec(run: &Path, name: &str) -> Result<String, StoreError> {
+    let path = run.join(name);
+    let file = fs::read(&path).map_err(|error| StoreError::io("cannot read", &path, &error))?;
+    let remedy = "`grokrun SPEC` writes it again (an imported run: import it again with --force)";
+    seal::from_toml(file).map_err(|why| StoreError::altered(&path, why, remedy))
+}
+
+/// The `summary.json` in a run's folder; `None` if it was not written yet.
+pub(crate) fn read_summary(run: &Path) -> Result<Option<Summary>, StoreError> {
+    let path = run.join(SUMMARY);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
+    };
+    let summary = seal::from_json(&text)
+        .and_then(|json| serde_json::from_value(json).map_err(|error| error.to_string()));
+    summary.map(Some).map_err(|why| {
+        let remedy = "`grokrun SPEC` makes it again from the cells (an imported run: import it again \
+                      with --force)";
+        StoreError::altered(&path, why, remedy)
+    })
 }
 
 /// Checks that a name is one folder's, so that no name leads out of the run.
