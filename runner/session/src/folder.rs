@@ -72,9 +72,10 @@ fn in_words(gaps: &[u64], dir: &CellDir) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    let are = if gaps.len() == 1 { "is" } else { "are" };
     format!(
-        "of {} of its checkpoints the files are gone: epoch {}{more}; analyses do without them. To make \
-         them again, delete {} and run the spec: the cell is trained from the start",
+        "{} of its checkpoints {are} gone: epoch {}{more}; analyses do without. To make them again, delete {} \
+         and run the spec: the cell is trained from the start",
         gaps.len(),
         few.join(", "),
         dir.path().join("state.safetensors").display()

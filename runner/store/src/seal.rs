@@ -228,6 +228,9 @@ pub(crate) fn from_toml(file: Vec<u8>) -> Result<String, String> {
             text.replace_range(place.start - before.len()..place.end + after.len(), "");
             Ok(text)
         }
+        None if before.starts_with(text.trim_start_matches(BYTE_ORDER)) => {
+            Err(format!("it was cut off: {} bytes are left", text.len()))
+        }
         None if text.contains(before) => Err(elsewhere()),
         None => Ok(text),
     }

@@ -56,10 +56,7 @@ fn no_byte_of_a_toml_file_can_change_what_is_read() {
         each_byte(&file, &text, |file| from_toml(file.to_vec()));
         for cut in 0..file.len() {
             let read = from_toml(file[..cut].to_vec());
-            let nothing = read
-                .as_ref()
-                .is_ok_and(|text| "\u{feff}# blake3: ".contains(text.as_str()));
-            assert!(read.is_err() || nothing, "cut at {cut}: {read:?}");
+            assert!(read.is_err(), "cut at {cut}: {read:?}");
         }
     }
 }
