@@ -89,7 +89,7 @@ impl CellDir {
     pub fn write_config(&self, config: &Value) -> Result<(), StoreError> {
         let mut config = config.clone();
         self.owner().put_into(&mut config);
-        self::write_json(&self.path.join(CONFIG), &config)
+        write_json(&self.path.join(CONFIG), &config)
     }
 
     /// Reads `config.json`; `None` if it is not there.
