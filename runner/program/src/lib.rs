@@ -11,6 +11,7 @@
 mod activation;
 mod adjoint;
 mod architecture;
+mod batches;
 mod builder;
 mod check;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use architecture::{
     Activation, Architecture, ArchitectureError, Attention, Bias, Block, Input, MAX_BLOCKS,
     MAX_HIDDEN, MAX_OPERANDS, Mask, Mlp, Model, Neurons, Norm, Pattern, Transformer,
 };
+pub use batches::{BatchError, Batches};
 pub use check::ProgramError;
 pub use init::{Init, InitError, initial_parameters};
 pub use interpret::{Data, DataError, Interpreter, Real, Score, StateError};

@@ -13,6 +13,18 @@ struct Read<'a, T> {
     extent: Extent,
 }
 
+impl<T: Real> Read<'_, T> {
+    /// Returns the first `cols` numbers of a row if they lie side by side.
+    fn row(&self, row: usize, cols: usize) -> Option<&[T]> {
+        let first = self.block.at(row, 0);
+        (self.block.col == 1).then(|| &self.numbers[first..first + cols])
+    }
+
+    fn at(&self, row: usize, col: usize) -> T {
+        self.numbers[self.block.at(row, col)]
+    }
+}
+
 impl<T: Real> Interpreter<'_, T> {
     pub(super) fn forward_or_adjoint(&mut self, op: &Op) {
         match op {
@@ -128,10 +140,13 @@ impl<T: Real> Interpreter<'_, T> {
     /// Returns a matrix row-major and without gaps.
     fn packed(&self, view: View) -> Vec<T> {
         let [rows, cols] = [view.height(), view.width()].map(|extent| self.rows(extent));
-        let (numbers, block) = (&self.tables[view.table.0], self.block(view));
+        let read = self.read(view);
         let mut packed = Vec::with_capacity(rows * cols);
         for row in 0..rows {
-            packed.extend((0..cols).map(|col| numbers[block.at(row, col)]));
+            match read.row(row, cols) {
+                Some(whole) => packed.extend_from_slice(whole),
+                None => packed.extend((0..cols).map(|col| read.at(row, col))),
+            }
         }
         packed
     }
@@ -217,11 +232,22 @@ impl<T: Real> Interpreter<'_, T> {
         });
         for head in 0..heads {
             let factor = match &weights {
-                Some((row, w)) => scale * w.numbers[w.block.at(*row, head)],
+                Some((row, w)) => scale * w.at(*row, head),
                 None => scale,
             };
-            for col in head * width..(head + 1) * width {
-                sums[col] += factor * values.numbers[values.block.at(value_row, col)];
+            let columns = head * width..(head + 1) * width;
+            let sums = &mut sums[columns.clone()];
+            match values.row(value_row, heads * width) {
+                Some(whole) => {
+                    for (sum, v) in sums.iter_mut().zip(&whole[columns]) {
+                        *sum += factor * *v;
+                    }
+                }
+                None => {
+                    for (sum, col) in sums.iter_mut().zip(columns) {
+                        *sum += factor * values.at(value_row, col);
+                    }
+                }
             }
         }
     }
@@ -248,8 +274,7 @@ impl<T: Real> Interpreter<'_, T> {
                 for head in 0..heads {
                     let mut sum = T::ZERO;
                     for col in head * width..(head + 1) * width {
-                        let a = a.numbers[a.block.at(a_row, col)];
-                        sum += a * b.numbers[b.block.at(b_row, col)];
+                        sum += a.at(a_row, col) * b.at(b_row, col);
                     }
                     put(&mut numbers[block.at(row, head)], write, scale * sum);
                 }
