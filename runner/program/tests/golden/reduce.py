@@ -84,6 +84,8 @@ def training(full, name, out):
 def optimizers(full, out):
     small = {}
     for key, (dtype, shape, data) in load(full / "optim.safetensors").items():
+        if dtype == "BF16":
+            continue
         if key.split("/")[0] in ("w0", "grad", "newton_schulz"):
             small[key] = (dtype, shape, data)
         else:
