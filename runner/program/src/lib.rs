@@ -4,6 +4,8 @@
 //!   how published code draws them.
 //! - [`Program`]: tables and operations over them. [`plain`] records the forward part of any
 //!   architecture, [`train`] adds gradients ([`Program::differentiate`]) and an update ([`Recipe`]).
+//!   [`folded`] records the one layer that folds.
+//! - [`Program::cost`], [`Program::memory`]: what it takes; [`Document`]: its form in a file.
 //! - [`Interpreter`]: runs any program in f32 or f64, the reference of every executor.
 //!
 //! This crate knows no device, no thread and no file. It builds for wasm32.
@@ -14,8 +16,10 @@ mod architecture;
 mod batches;
 mod builder;
 mod check;
+mod cost;
 #[cfg(test)]
 mod examples;
+mod folded;
 mod init;
 mod interpret;
 mod loss;
@@ -25,6 +29,7 @@ mod parameters;
 mod plain;
 mod program;
 mod table;
+mod wire;
 
 pub use activation::{slope, value};
 pub use adjoint::AdjointError;
@@ -34,6 +39,8 @@ pub use architecture::{
 };
 pub use batches::{BatchError, Batches};
 pub use check::ProgramError;
+pub use cost::{Cost, Memory};
+pub use folded::folded;
 pub use init::{Init, InitError, initial_parameters};
 pub use interpret::{Data, DataError, Interpreter, Real, Score, StateError};
 pub use loss::{Loss, LossError, LossKind, Precision};
@@ -47,3 +54,4 @@ pub use parameters::{Matrix, Parameter, Parameters, Role};
 pub use plain::{RecordError, plain};
 pub use program::{ModelState, Program, Samples, Slot, SlotInitial, Stage};
 pub use table::{Extent, Part, Span, Table, TableId, View};
+pub use wire::{Document, FORMAT, WireError};

@@ -11,6 +11,7 @@ use crate::architecture::{Architecture, ArchitectureError, Model};
 use crate::builder::Builder;
 use crate::loss::{Loss, LossError};
 use crate::program::Program;
+pub(crate) use transformer::{embed, unembedding};
 
 /// Why a program cannot be recorded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

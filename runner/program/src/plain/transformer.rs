@@ -33,11 +33,7 @@ pub(super) fn record(b: &mut Builder, a: &Architecture, t: &Transformer) -> View
     if t.norm == Norm::Pre {
         stream = normalise(b, "ln_final", "ln_final", stream);
     }
-    let unembedding = if t.tied {
-        b.parameter("embed.W_E").rows(0, a.tokens).t()
-    } else {
-        b.parameter("unembed.W_U")
-    };
+    let unembedding = unembedding(b, a, t);
     let bias = b.optional("unembed.b_U");
     // Even a model that read one token alone has a logit for each sample.
     let extent = Extent::Sample(Part::Train);
@@ -49,8 +45,17 @@ pub(super) fn record(b: &mut Builder, a: &Architecture, t: &Transformer) -> View
     b.product("logits".into(), stream, unembedding, bias.as_slice())
 }
 
+/// Returns W_U, or the transposed embedding of the operands' tokens.
+pub(crate) fn unembedding(b: &Builder, a: &Architecture, t: &Transformer) -> View {
+    if t.tied {
+        b.parameter("embed.W_E").rows(0, a.tokens).t()
+    } else {
+        b.parameter("unembed.W_U")
+    }
+}
+
 /// Records x = W_E[token] + W_pos[position] for each position.
-fn embed(b: &mut Builder, a: &Architecture, t: &Transformer) -> Vec<View> {
+pub(crate) fn embed(b: &mut Builder, a: &Architecture, t: &Transformer) -> Vec<View> {
     let (embedding, positions) = (b.parameter("embed.W_E"), b.parameter("pos_embed.W_pos"));
     let mut streams = Vec::new();
     for position in 0..a.positions() {
