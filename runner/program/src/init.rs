@@ -340,6 +340,70 @@ mod tests {
         }
     }
 
+    /// The flat vector of a one-layer model on [a, b, '='], by a scheme.
+    fn one_layer(init: Init) -> (Parameters, Vec<f32>) {
+        let architecture = transformer(1, Norm::None);
+        let parameters = Parameters::new(&architecture).unwrap();
+        let flat = initial_parameters(&architecture, &parameters, init, 1.0, 4).unwrap();
+        (parameters, flat)
+    }
+
+    fn of<'f>(name: &str, (parameters, flat): &'f (Parameters, Vec<f32>)) -> &'f [f32] {
+        let place = parameters.position(name).unwrap();
+        &flat[parameters.ranges().nth(place).unwrap()]
+    }
+
+    #[test]
+    fn the_legacy_order_differs_from_the_output_on() {
+        let (new, old) = (Init::TransformerLens, Init::TransformerLensLegacy);
+        let (new, old) = (one_layer(new), one_layer(old));
+        for name in ["embed.W_E", "pos_embed.W_pos", "blocks.0.attn.W_Q"] {
+            assert_eq!(of(name, &new), of(name, &old));
+        }
+        // Six by six numbers each: what is drawn second is W_O there and W_K here.
+        assert_eq!(of("blocks.0.attn.W_O", &new), of("blocks.0.attn.W_K", &old));
+        assert_eq!(of("blocks.0.attn.W_K", &new), of("blocks.0.attn.W_V", &old));
+        assert_eq!(of("unembed.W_U", &new), of("unembed.W_U", &old));
+    }
+
+    /// The order and the layout of the paper's code, drawn here tensor by tensor.
+    #[test]
+    fn the_papers_tensors_are_transposed_and_its_unembedding_has_a_column_more() {
+        let ours = one_layer(Init::Paper);
+        let (p, d, heads, e, f) = (5, 6, 2, 3, 7);
+        let mut generator = Generator::new(4);
+        let mut draw = |rows: usize, cols: usize, square: usize| {
+            let mut drawn = vec![0.0; rows * cols];
+            generator.normal(&mut drawn, 0.0, 1.0);
+            let root = (square as f64).sqrt() as f32;
+            drawn.iter_mut().for_each(|x| *x /= root);
+            move |row: usize, col: usize| drawn[row * cols + col]
+        };
+        let embed = draw(d, p + 1, d);
+        let positions = draw(3, d, d);
+        let key = draw(heads * e, d, d);
+        let _query = draw(heads * e, d, d);
+        let _value = draw(heads * e, d, d);
+        let output = draw(d, heads * e, d);
+        let _inward = draw(f, d, d);
+        let outward = draw(d, f, d);
+        let unembed = draw(d, p + 1, p + 1);
+        assert_eq!(of("embed.W_E", &ours)[4 * d + 2], embed(2, 4));
+        assert_eq!(of("pos_embed.W_pos", &ours)[d + 3], positions(1, 3));
+        // Head 1, row 4 of d_model, column 2 of d_head.
+        assert_eq!(
+            of("blocks.0.attn.W_K", &ours)[(d + 4) * e + 2],
+            key(e + 2, 4)
+        );
+        assert_eq!(
+            of("blocks.0.attn.W_O", &ours)[(e + 1) * d + 5],
+            output(5, e + 1)
+        );
+        assert_eq!(of("blocks.0.mlp.W_out", &ours)[6 * d + 1], outward(1, 6));
+        assert_eq!(of("unembed.W_U", &ours)[3 * p + 4], unembed(3, 4));
+        assert_eq!(of("unembed.W_U", &ours)[4 * p], unembed(4, 0));
+    }
+
     #[test]
     fn a_scale_multiplies_weights_and_leaves_norms() {
         let architecture = transformer(2, Norm::Pre);
