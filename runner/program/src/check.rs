@@ -246,6 +246,7 @@ impl Program {
                 shapes(samples && classes && gradient.is_none_or(|g| self.alike(&[*logits, g])))
             }
             Op::Filter { filter, moved } => {
+                filter.check().map_err(|error| error.to_string())?;
                 let kept = filter.slot().map_or(0, |(_, copies)| copies);
                 moved.iter().try_for_each(|m| {
                     let own = self.check_moved(m, usize::from(kept > 0))?;
@@ -254,6 +255,7 @@ impl Program {
                 })
             }
             Op::Update { settings, moved } => {
+                settings.rule.check().map_err(|error| error.to_string())?;
                 let slots = settings.rule.slots().len();
                 let matrices = settings.rule.others().is_some();
                 moved.iter().try_for_each(|m| {
@@ -286,6 +288,12 @@ impl Program {
             if id.0 < self.parameters.len() || self.table(*id).rows.is_sample() {
                 return Err("a gradient or a slot is a parameter, or depends on samples".into());
             }
+        }
+        let mut own: Vec<TableId> = moved.slots.clone();
+        own.push(moved.gradient);
+        own.sort();
+        if own.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("a gradient and a slot are the same table".into());
         }
         let own = self.entries(moved.parameter);
         shapes(self.entries(moved.gradient) == own)?;

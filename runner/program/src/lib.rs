@@ -42,7 +42,7 @@ pub use check::ProgramError;
 pub use cost::{Cost, Memory};
 pub use folded::folded;
 pub use init::{Init, InitError, initial_parameters};
-pub use interpret::{Data, DataError, Interpreter, Real, Score, StateError};
+pub use interpret::{Data, DataError, Interpreter, Real, Score};
 pub use loss::{Loss, LossError, LossKind, Precision};
 pub use op::{Factors, Moved, Op, Term, Write};
 pub use optimizer::{
@@ -52,6 +52,6 @@ pub use optimizer::{
 };
 pub use parameters::{Matrix, Parameter, Parameters, Role};
 pub use plain::{RecordError, plain};
-pub use program::{ModelState, Program, Samples, Slot, SlotInitial, Stage};
+pub use program::{ModelState, Program, Samples, Slot, SlotInitial, Stage, StateError};
 pub use table::{Extent, Part, Span, Table, TableId, View};
 pub use wire::{Document, FORMAT, WireError};

@@ -42,7 +42,7 @@ pub enum RecordError {
 /// let labels = (0..49).map(|i| (i / 7 + i % 7) % 7).collect();
 /// let data = Data::new(&program, pairs, labels)?;
 /// let mut model = Interpreter::<f64>::new(&program, data.clone(), data)?;
-/// model.load(&program.initial_state(parameters))?;
+/// model.load(&program.initial_state(parameters)?)?;
 /// model.run(Stage::Shared);
 /// model.run(Stage::Forward(Part::Train));
 /// assert!((model.score(Part::Train).loss - 7f64.ln()).abs() < 1.0);

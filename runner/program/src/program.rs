@@ -80,6 +80,15 @@ pub struct ModelState {
     pub slots: Vec<Vec<f32>>,
 }
 
+/// A state that is not the program's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} has {given} numbers; expected {expected}")]
+pub struct StateError {
+    pub(crate) what: String,
+    pub(crate) given: usize,
+    pub(crate) expected: usize,
+}
+
 impl Program {
     /// Returns the operations of a stage; none if it is not recorded.
     pub fn stage(&self, stage: Stage) -> &[Op] {
@@ -134,14 +143,16 @@ impl Program {
 
     /// Returns the state of step 0 with these parameters.
     ///
-    /// # Panics
-    /// Panics if the parameters are not as many as the program's.
-    pub fn initial_state(&self, parameters: Vec<f32>) -> ModelState {
-        assert_eq!(
-            parameters.len(),
-            self.parameters.count(),
-            "the flat vector's length"
-        );
+    /// # Errors
+    /// Fails if the parameters are not as many as the program's.
+    pub fn initial_state(&self, parameters: Vec<f32>) -> Result<ModelState, StateError> {
+        if parameters.len() != self.parameters.count() {
+            return Err(StateError {
+                what: "the flat vector".into(),
+                given: parameters.len(),
+                expected: self.parameters.count(),
+            });
+        }
         let ranges: Vec<Range<usize>> = self.parameters.ranges().collect();
         let squares = |places: &[TableId]| -> f64 {
             let values = places
@@ -162,11 +173,11 @@ impl Program {
                 .collect(),
         });
         let slots = slots.collect();
-        ModelState {
+        Ok(ModelState {
             step: 0,
             parameters,
             slots,
-        }
+        })
     }
 
     /// Returns the entries of a table that does not depend on samples.

@@ -23,7 +23,9 @@ fn check(architecture: &Architecture, loss: &Loss) {
     let mut model = Interpreter::<f64>::new(&program, data(&program), data(&program)).unwrap();
     let mut weights = vec![0.0; program.parameters.count()];
     Generator::new(3).normal(&mut weights, 0.0, 0.7);
-    model.load(&program.initial_state(weights)).unwrap();
+    model
+        .load(&program.initial_state(weights).unwrap())
+        .unwrap();
     let run = |model: &mut Interpreter<f64>, stages: &[Stage]| {
         stages.iter().for_each(|stage| model.run(*stage));
         model.score(Part::Train).loss

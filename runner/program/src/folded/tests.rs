@@ -18,7 +18,9 @@ fn run(forward: Program) -> Vec<(String, Vec<f64>)> {
     let mut model = Interpreter::<f64>::new(&program, data.clone(), data).unwrap();
     let mut weights = vec![0.0; program.parameters.count()];
     Generator::new(8).normal(&mut weights, 0.0, 0.6);
-    model.load(&program.initial_state(weights)).unwrap();
+    model
+        .load(&program.initial_state(weights).unwrap())
+        .unwrap();
     for stage in [Stage::Shared, Stage::Forward(Part::Train), Stage::Backward] {
         model.run(stage);
     }

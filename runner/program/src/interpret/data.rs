@@ -1,11 +1,14 @@
 //! Samples for the interpreter: tokens and labels.
 
+use crate::check::ProgramError;
 use crate::program::Program;
 
 /// The samples of one part, or of one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Data {
     operands: usize,
+    /// the tokens and the classes that there are
+    bounds: [usize; 2],
     tokens: Vec<u32>,
     labels: Vec<u32>,
 }
@@ -76,8 +79,21 @@ impl Data {
         }
         Ok(Data {
             operands,
+            bounds: [program.tokens, program.classes],
             tokens,
             labels,
+        })
+    }
+
+    /// Checks that these samples are a program's; no samples are any program's.
+    pub(super) fn fits(&self, program: &Program) -> Result<(), ProgramError> {
+        let own = (self.operands, self.bounds);
+        if self.is_empty() || own == (program.operands, [program.tokens, program.classes]) {
+            return Ok(());
+        }
+        Err(ProgramError {
+            place: "the samples".into(),
+            problem: "they were checked against a program of other tokens or classes".into(),
         })
     }
 
@@ -102,6 +118,7 @@ impl Data {
         });
         Data {
             operands: self.operands,
+            bounds: self.bounds,
             tokens: tokens.copied().collect(),
             labels: places.iter().map(|p| self.labels[*p as usize]).collect(),
         }

@@ -11,7 +11,6 @@ mod update;
 
 pub use data::{Data, DataError};
 pub use real::Real;
-pub use state::StateError;
 
 use crate::check::ProgramError;
 use crate::op::Op;
@@ -41,9 +40,11 @@ impl<'p, T: Real> Interpreter<'p, T> {
     /// Checks the program and allocates its tables; all zeros until a state is loaded.
     ///
     /// # Errors
-    /// Names the first operation that is not well formed.
+    /// Names the first operation that is not well formed, or samples of another program.
     pub fn new(program: &'p Program, train: Data, test: Data) -> Result<Self, ProgramError> {
         program.check()?;
+        train.fits(program)?;
+        test.fits(program)?;
         let mut interpreter = Interpreter {
             program,
             tables: vec![Vec::new(); program.tables.len()],
@@ -57,9 +58,14 @@ impl<'p, T: Real> Interpreter<'p, T> {
     }
 
     /// Replaces the training samples of the next step: a minibatch.
-    pub fn set_train(&mut self, train: Data) {
+    ///
+    /// # Errors
+    /// Fails if the samples were checked against another program.
+    pub fn set_train(&mut self, train: Data) -> Result<(), ProgramError> {
+        train.fits(self.program)?;
         self.train = train;
         self.allocate();
+        Ok(())
     }
 
     fn allocate(&mut self) {

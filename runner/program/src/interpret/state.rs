@@ -1,17 +1,8 @@
 //! Loading and reading the state of an interpreter.
 
 use super::{Interpreter, Real};
-use crate::program::{ModelState, SlotInitial};
+use crate::program::{ModelState, SlotInitial, StateError};
 use crate::table::TableId;
-
-/// A state that is not the program's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} has {given} numbers; expected {expected}")]
-pub struct StateError {
-    what: String,
-    given: usize,
-    expected: usize,
-}
 
 impl<T: Real> Interpreter<'_, T> {
     /// Loads a state.

@@ -42,7 +42,7 @@ fn a_state_that_is_loaded_goes_on_byte_for_byte() {
     let data = || samples(&program, 12);
     let mut whole = Interpreter::<f32>::new(&program, data(), data()).unwrap();
     whole
-        .load(&program.initial_state(weights(&program)))
+        .load(&program.initial_state(weights(&program)).unwrap())
         .unwrap();
     for _ in 0..4 {
         whole.train();
@@ -63,7 +63,7 @@ fn a_state_of_another_program_is_refused() {
     let program = program();
     let data = samples(&program, 4);
     let mut model = Interpreter::<f32>::new(&program, data.clone(), data).unwrap();
-    let good = program.initial_state(weights(&program));
+    let good = program.initial_state(weights(&program)).unwrap();
     let mut short = good.clone();
     short.parameters.pop();
     let error = model.load(&short).unwrap_err().to_string();
@@ -86,14 +86,14 @@ fn batches_of_any_size_follow_each_other() {
     let all = samples(&program, 10);
     let mut model = Interpreter::<f64>::new(&program, all.clone(), all.clone()).unwrap();
     model
-        .load(&program.initial_state(weights(&program)))
+        .load(&program.initial_state(weights(&program)).unwrap())
         .unwrap();
     model.run(Stage::Shared);
     model.run(Stage::Forward(Part::Train));
     let whole = model.score(Part::Train);
     let mut mean = 0.0;
     for places in [&[0, 1, 2, 3, 4, 5, 6][..], &[7, 8, 9]] {
-        model.set_train(all.pick(places));
+        model.set_train(all.pick(places)).unwrap();
         model.run(Stage::Forward(Part::Train));
         mean += model.score(Part::Train).loss * places.len() as f64 / 10.0;
     }
@@ -118,7 +118,7 @@ fn the_sphere_keeps_every_norm() {
     let data = samples(&program, 8);
     let mut model = Interpreter::<f64>::new(&program, data.clone(), data).unwrap();
     model
-        .load(&program.initial_state(weights(&program)))
+        .load(&program.initial_state(weights(&program)).unwrap())
         .unwrap();
     let first: Vec<f64> = program.trained().map(|id| model.norm(&[id])).collect();
     for _ in 0..3 {

@@ -110,8 +110,8 @@ impl Recipe {
     pub fn check(&self, parameters: &Parameters) -> Result<(), RecipeError> {
         finite("the learning rate", self.learning_rate)?;
         finite("the weight decay", self.weight_decay)?;
-        check_rule(&self.rule)?;
-        self.filters.iter().try_for_each(check_filter)?;
+        self.rule.check()?;
+        self.filters.iter().try_for_each(Filter::check)?;
         if let Some(sphere) = &self.sphere {
             positive("the multiple of the sphere", sphere.multiple)?;
         }
@@ -157,50 +157,56 @@ fn matches(pattern: &str, name: &str) -> bool {
     (0..=name.len()).any(|skip| name.is_char_boundary(skip) && matches(rest, &name[skip..]))
 }
 
-fn check_rule(rule: &Rule) -> Result<(), RecipeError> {
-    let adam = |betas: [f64; 2], epsilon: f64| {
-        betas
-            .into_iter()
-            .try_for_each(|beta| share("a beta", beta))?;
-        let representable = epsilon as f32 > 0.0 && epsilon.is_finite();
-        check("epsilon", epsilon, representable, "at least 1e-45")
-    };
-    match rule {
-        Rule::AdamW(rule) => adam(rule.betas, rule.epsilon),
-        Rule::Adam(rule) => adam(rule.betas, rule.epsilon),
-        Rule::Sgd(rule) => {
-            share("the momentum", rule.momentum)?;
-            let dampening = (0.0..=1.0).contains(&rule.dampening);
-            check("the dampening", rule.dampening, dampening, "0 to 1")?;
-            // As in torch: looking ahead needs a momentum that is not dampened.
-            let ahead = !rule.nesterov || (rule.momentum > 0.0 && rule.dampening == 0.0);
-            let expected = "more than 0, without dampening, for Nesterov's form";
-            check("the momentum", rule.momentum, ahead, expected)
-        }
-        Rule::Lion(rule) => rule.betas.into_iter().try_for_each(|b| share("a beta", b)),
-        Rule::Muon(rule) => {
-            share("the momentum", rule.momentum)?;
-            finite("the learning rate of the others", rule.others.learning_rate)?;
-            finite("the weight decay of the others", rule.others.weight_decay)?;
-            adam(rule.others.rule.betas, rule.others.rule.epsilon)
+impl Rule {
+    /// Checks the rule's numbers.
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
+        let adam = |betas: [f64; 2], epsilon: f64| {
+            betas
+                .into_iter()
+                .try_for_each(|beta| share("a beta", beta))?;
+            let representable = epsilon as f32 > 0.0 && epsilon.is_finite();
+            check("epsilon", epsilon, representable, "at least 1e-45")
+        };
+        match self {
+            Rule::AdamW(rule) => adam(rule.betas, rule.epsilon),
+            Rule::Adam(rule) => adam(rule.betas, rule.epsilon),
+            Rule::Sgd(rule) => {
+                share("the momentum", rule.momentum)?;
+                let dampening = (0.0..=1.0).contains(&rule.dampening);
+                check("the dampening", rule.dampening, dampening, "0 to 1")?;
+                // As in torch: looking ahead needs a momentum that is not dampened.
+                let ahead = !rule.nesterov || (rule.momentum > 0.0 && rule.dampening == 0.0);
+                let expected = "more than 0, without dampening, for Nesterov's form";
+                check("the momentum", rule.momentum, ahead, expected)
+            }
+            Rule::Lion(rule) => rule.betas.into_iter().try_for_each(|b| share("a beta", b)),
+            Rule::Muon(rule) => {
+                share("the momentum", rule.momentum)?;
+                finite("the learning rate of the others", rule.others.learning_rate)?;
+                finite("the weight decay of the others", rule.others.weight_decay)?;
+                adam(rule.others.rule.betas, rule.others.rule.epsilon)
+            }
         }
     }
 }
 
-fn check_filter(filter: &Filter) -> Result<(), RecipeError> {
-    match filter {
-        Filter::GrokfastEma(filter) => {
-            share("Grokfast's alpha", filter.alpha)?;
-            finite("Grokfast's lambda", filter.lambda)
+impl Filter {
+    /// Checks the filter's numbers.
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
+        match self {
+            Filter::GrokfastEma(filter) => {
+                share("Grokfast's alpha", filter.alpha)?;
+                finite("Grokfast's lambda", filter.lambda)
+            }
+            Filter::GrokfastMa(filter) => {
+                let window = filter.window as f64;
+                let fits = (1..=1000).contains(&filter.window);
+                check("Grokfast's window", window, fits, "1 to 1000")?;
+                finite("Grokfast's lambda", filter.lambda)
+            }
+            Filter::Orthogonal => Ok(()),
+            Filter::Clip(clip) => positive("the norm that gradients are clipped to", clip.most),
         }
-        Filter::GrokfastMa(filter) => {
-            let window = filter.window as f64;
-            let fits = (1..=1000).contains(&filter.window);
-            check("Grokfast's window", window, fits, "1 to 1000")?;
-            finite("Grokfast's lambda", filter.lambda)
-        }
-        Filter::Orthogonal => Ok(()),
-        Filter::Clip(clip) => positive("the norm that gradients are clipped to", clip.most),
     }
 }
 

@@ -105,7 +105,11 @@ impl Case {
         let [train, test] = self.data(program);
         let mut model = Interpreter::new(program, train, test).expect("a program that is whole");
         model
-            .load(&program.initial_state(self.initial.clone()))
+            .load(
+                &program
+                    .initial_state(self.initial.clone())
+                    .expect("weights"),
+            )
             .expect("a state of the program");
         model
     }

@@ -4,6 +4,7 @@ mod case;
 mod losses;
 mod models;
 mod optimizers;
+mod published;
 mod trainings;
 
 use std::path::PathBuf;

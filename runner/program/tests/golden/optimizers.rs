@@ -207,7 +207,9 @@ fn follow<T: Real>(name: &str, recipe: &Recipe, theirs: impl Fn(&str) -> Vec<f64
     let program = program(recipe);
     let mut model = Interpreter::<T>::new(&program, Data::default(), Data::default()).unwrap();
     let w0 = SHAPES.map(|(tensor, shape)| transposed(&data.f32(&format!("w0/{tensor}")), shape));
-    model.load(&program.initial_state(w0.concat())).unwrap();
+    model
+        .load(&program.initial_state(w0.concat()).unwrap())
+        .unwrap();
     for step in 1..=20 {
         for (place, (tensor, shape)) in SHAPES.into_iter().enumerate() {
             let gradients = data.f32(&format!("grad/{tensor}"));

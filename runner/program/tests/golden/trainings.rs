@@ -87,7 +87,7 @@ fn logits_and_gradients(case: &Case) {
     let [train, _] = case.data(&program);
     let mut model = Interpreter::<f32>::new(&program, train, case.grid(&program)).unwrap();
     model
-        .load(&program.initial_state(case.initial.clone()))
+        .load(&program.initial_state(case.initial.clone()).unwrap())
         .unwrap();
     for stage in [
         Stage::Shared,
@@ -130,7 +130,7 @@ fn epoch<T: Real>(
             let [all, _] = case.data(program);
             let mut mean = Score::default();
             for batch in batches.epoch() {
-                model.set_train(all.pick(&batch));
+                model.set_train(all.pick(&batch)).unwrap();
                 let score = model.train();
                 let share = batch.len() as f64 / all.len() as f64;
                 mean.loss += share * score.loss;
