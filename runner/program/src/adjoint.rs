@@ -3,7 +3,11 @@
 //! Owns the rules, and which tables have gradients. Knows nothing of models: what a program
 //! computes is differentiated as it is recorded.
 
+mod blocks;
+
 use std::collections::HashMap;
+
+use blocks::{area, contains, disjoint};
 
 use crate::op::{Factors, Op, Term, Write};
 use crate::program::{Program, Stage};
@@ -368,36 +372,6 @@ impl Adjoint<'_> {
         let ops = clear.chain(self.ops).collect();
         self.program.push_stage(Stage::Backward, ops);
     }
-}
-
-/// The first and the end of a view's rows and columns; samples are one row.
-fn bounds(view: &View, tokens: usize) -> [[usize; 2]; 2] {
-    [view.rows, view.cols].map(|span| {
-        let len = match span.extent {
-            Extent::Once(len) => len,
-            Extent::Token(_) => tokens,
-            Extent::Sample(_) => 1,
-        };
-        [span.first, span.first + len]
-    })
-}
-
-fn contains(outer: &View, inner: &View, tokens: usize) -> bool {
-    let both = bounds(outer, tokens).into_iter().zip(bounds(inner, tokens));
-    let mut both = both;
-    both.all(|(outer, inner)| outer[0] <= inner[0] && inner[1] <= outer[1])
-}
-
-fn disjoint(a: &View, b: &View, tokens: usize) -> bool {
-    let mut both = bounds(a, tokens).into_iter().zip(bounds(b, tokens));
-    both.any(|(a, b)| a[1] <= b[0] || b[1] <= a[0])
-}
-
-fn area(view: &View, tokens: usize) -> usize {
-    bounds(view, tokens)
-        .iter()
-        .map(|[first, end]| end - first)
-        .product()
 }
 
 #[cfg(test)]

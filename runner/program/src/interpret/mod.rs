@@ -6,6 +6,7 @@
 mod data;
 mod forward;
 mod real;
+mod rows;
 mod state;
 mod update;
 

@@ -48,7 +48,7 @@ fn the_first_steps_are_those_of_the_log() {
     let mut model = Interpreter::<f32>::new(&program, data(&order), data(&test)).unwrap();
     let parameters = &program.parameters;
     let weights = initial_parameters(&architecture, parameters, Init::Gromov, 1.0, 0).unwrap();
-    assert_eq!(weights[0].to_bits(), 0.027756361290812492_f32.to_bits());
+    assert_eq!(f64::from(weights[0]), 0.027756361290812492);
     model
         .load(&program.initial_state(weights).unwrap())
         .unwrap();
