@@ -278,7 +278,7 @@ impl Adjoint<'_> {
         Ok(())
     }
 
-    /// Records d`of`[r] += the term, summed over the rows of `over` that belong to row r.
+    /// Records `d of[r] += the term`, summed over the rows of `over` that belong to row r.
     fn spread(&mut self, of: View, heads: usize, term: Term, over: Extent) {
         self.into(of, |out, write| {
             if of.height() == over {

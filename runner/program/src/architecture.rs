@@ -88,7 +88,8 @@ pub enum Pattern {
     Softmax,
     /// The same to each: 1 / their number. There are no queries and no keys.
     Uniform,
-    /// rate · softmax(q k / √d_head) + 1 − rate, the constant for each position (Zhong et al. 2023).
+    /// rate · softmax(q k / √d_head) + 1 − rate, the constant for each position
+    /// (Zhong et al. 2023).
     Rate(f64),
 }
 

@@ -1,10 +1,10 @@
 //! Models, optimizers and their programs, as data.
 //!
-//! - [`Architecture`]: what a model is made of; [`Parameters`]: its tensors; [`initial_parameters`]:
-//!   how published code draws them.
-//! - [`Program`]: tables and operations over them. [`plain`] records the forward part of any
-//!   architecture, [`train`] adds gradients ([`Program::differentiate`]) and an update ([`Recipe`]).
-//!   [`folded`] records the one layer that folds.
+//! - [`Architecture`]: what a model is made of; [`Parameters`]: its tensors;
+//!   [`initial_parameters`]: how published code draws them.
+//! - [`Program`]: tables and operations over them. [`plain()`] records the forward part of any
+//!   architecture, [`train`] adds gradients ([`Program::differentiate`]) and updates ([`Recipe`]).
+//!   [`folded()`] records the one layer that folds.
 //! - [`Program::cost`], [`Program::memory`]: what it takes; [`Document`]: its form in a file.
 //! - [`Interpreter`]: runs any program in f32 or f64, the reference of every executor.
 //!

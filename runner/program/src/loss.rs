@@ -21,11 +21,11 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossKind {
-    /// −log softmax(logits)[label].
+    /// `−log softmax(logits)[label]`.
     CrossEntropy,
     /// Σ (logit − one-hot)² / classes.
     Mse,
-    /// −log(s(logit[label]) / Σ s(logit)), s(x) = x + 1 for x ≥ 0, 1 / (1 − x + 1e-30) below
+    /// `−log(s(logit[label]) / Σ s(logit))`, s(x) = x + 1 for x ≥ 0, 1 / (1 − x + 1e-30) below
     /// (Prieto et al. 2025).
     Stablemax,
 }

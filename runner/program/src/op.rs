@@ -4,9 +4,9 @@
 //! `adjoint`'s, what it costs `cost`'s, and how it is computed an executor's.
 //!
 //! Two rules hold for all of them.
-//! - **Rows.** An operation runs over the rows of one extent E. A view of a smaller extent is read at
-//!   the row that row r of E belongs to: `Token(i)` at the token that sample r has at position i, a
-//!   single row always. This is how look-ups and broadcasts are written.
+//! - **Rows.** An operation runs over the rows of one extent E. A view of a smaller extent is read
+//!   at the row that row r of E belongs to: `Token(i)` at the token that sample r has at position
+//!   i, a single row always. This is how look-ups and broadcasts are written.
 //! - **Heads.** With `heads` h, a row of columns is h groups side by side, and a row of weights has
 //!   one number for each group; `v[r, h, j]` is column j of group h.
 

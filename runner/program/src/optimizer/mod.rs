@@ -1,9 +1,9 @@
 //! How parameters are moved: rules, each in a file of its own, and what stands before and after
 //! them.
 //!
-//! A rule is its slots, its coefficients (worked out in f64 for a step) and an update of one number.
-//! Owns the formulas. Knows nothing of tables, apart from `record`, which adds an update stage to a
-//! program.
+//! A rule is its slots, its coefficients (worked out in f64 for a step) and an update of one
+//! number. Owns the formulas. Knows nothing of tables, apart from `record`, which adds an update
+//! stage to a program.
 
 mod adam;
 mod adamw;

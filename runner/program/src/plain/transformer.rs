@@ -54,7 +54,7 @@ pub(crate) fn unembedding(b: &Builder, a: &Architecture, t: &Transformer) -> Vie
     }
 }
 
-/// Records x = W_E[token] + W_pos[position] for each position.
+/// Records `x = W_E[token] + W_pos[position]` for each position.
 pub(crate) fn embed(b: &mut Builder, a: &Architecture, t: &Transformer) -> Vec<View> {
     let (embedding, positions) = (b.parameter("embed.W_E"), b.parameter("pos_embed.W_pos"));
     let mut streams = Vec::new();

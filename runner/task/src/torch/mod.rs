@@ -1,5 +1,5 @@
-//! torch's CPU generator: `torch.manual_seed`, `randperm`, `rand`, `random_`, `normal_`, `uniform_`,
-//! `trunc_normal_` and `bernoulli_`, and the order of a shuffling `DataLoader`.
+//! torch's CPU generator: `torch.manual_seed`, `randperm`, `rand`, `random_`, `normal_`,
+//! `uniform_`, `trunc_normal_` and `bernoulli_`, and the order of a shuffling `DataLoader`.
 //!
 //! Bit for bit what torch 2 gives on x86-64 with AVX2 or AVX-512, and the same bits on every
 //! machine: the vectorised kernel is arithmetic that IEEE 754 fixes (`vector.rs`), and the scalar
