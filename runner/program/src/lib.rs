@@ -40,7 +40,7 @@ pub use loss::{Loss, LossError, LossKind, Precision};
 pub use op::{Factors, Moved, Op, Term, Write};
 pub use optimizer::{
     Adam, AdamW, Clip, Coefficients, Filter, GrokfastEma, GrokfastMa, Group, Lion, MAX_SLOTS, Muon,
-    Others, Recipe, RecipeError, Rule, Settings, Sgd, Sphere, TrainError, newton_schulz,
+    Others, Recipe, RecipeError, Rule, Settings, Sgd, Sphere, TrainError, move_matrix, newton_schulz,
     orthogonal, train,
 };
 pub use parameters::{Matrix, Parameter, Parameters, Role};

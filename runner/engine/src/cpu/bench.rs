@@ -11,7 +11,7 @@ use super::TILE;
 use super::buffer::Buffer;
 use super::dims::{Dims, Tensors};
 use super::fold::fold;
-use super::loss::{score, score_and_gradients};
+use super::loss::{labels, score, score_and_gradients};
 use super::pass::Tile;
 use super::product::{Mode, Right, View};
 use super::rows::{dots, sum_by_head};
@@ -243,10 +243,10 @@ impl CpuKernels {
                 t.m_right.multiply(simd, post, count, logits, cp, Mode::Add);
             }
             CpuKernel::Loss => {
-                std::hint::black_box(score(logits, cp, samples));
+                std::hint::black_box(score(logits, cp, labels(samples)));
             }
             CpuKernel::LossGradients => {
-                let found = score_and_gradients(logits, cp, samples, 1.0, gradients);
+                let found = score_and_gradients(logits, cp, labels(samples), 1.0, gradients);
                 std::hint::black_box(found);
             }
             CpuKernel::NeuronLogit => {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::dims::Dims;
-use super::loss::score_and_gradients;
+use super::loss::{labels, score_and_gradients};
 use super::math::through_activation;
 use super::pass::Tile;
 use super::product::{Mode, View};
@@ -267,7 +267,7 @@ impl Chunk {
         for (tile, (first, samples)) in tiles.iter_mut().zip(parts()) {
             tile.forward(simd, dims, t, samples);
             let gradients = &mut left.logits[first * cp..];
-            self.score += score_and_gradients(&tile.logits, cp, samples, scale, gradients);
+            self.score += score_and_gradients(&tile.logits, cp, labels(samples), scale, gradients);
         }
         // dM += postᵀ g, g the tile's dlogits.
         for (tile, (first, samples)) in tiles.iter().zip(parts()) {

@@ -1,4 +1,4 @@
-//! The losses of a tile of pairs and their gradients, as accurate as float64's (science §1.8): the
+//! The losses of a tile of pairs and their gradients, as accurate as float64's: the
 //! label's class is left out of the sum, so nothing cancels however small the loss.
 
 use super::buffer::LINE;
@@ -7,14 +7,24 @@ use super::vector::fold_lanes;
 use super::{Score, TILE};
 use crate::data::Sample;
 
+/// The labels of samples, in their order.
+#[inline(always)]
+pub(crate) fn labels(samples: &[Sample]) -> impl Iterator<Item = usize> {
+    samples.iter().map(|s| s.label as usize)
+}
+
 /// The losses, −log softmax(l)_y, and the right answers of at most [`TILE`] samples with their rows of
 /// logits (`(padded p)`, −∞ beyond p). An answer is right if y is the first of the largest logits, as
 /// torch's argmax.
 #[inline(always)]
-pub(crate) fn score(logits: &[f32], width: usize, samples: &[Sample]) -> Score {
+pub(crate) fn score(
+    logits: &[f32],
+    width: usize,
+    labels: impl Iterator<Item = usize>,
+) -> Score {
     let mut found = Found::default();
-    for (row, s) in logits.chunks_exact(width).zip(samples) {
-        found.push(row, s.label as usize, |_| ());
+    for (row, label) in logits.chunks_exact(width).zip(labels) {
+        found.push(row, label, |_| ());
     }
     found.score()
 }
@@ -24,14 +34,13 @@ pub(crate) fn score(logits: &[f32], width: usize, samples: &[Sample]) -> Score {
 pub(crate) fn score_and_gradients(
     logits: &[f32],
     width: usize,
-    samples: &[Sample],
+    labels: impl Iterator<Item = usize>,
     scale: f32,
     gradients: &mut [f32],
 ) -> Score {
     let mut found = Found::default();
-    let rows = logits.chunks_exact(width).zip(samples);
-    for ((row, s), gradients) in rows.zip(gradients.chunks_exact_mut(width)) {
-        let label = s.label as usize;
+    let rows = logits.chunks_exact(width).zip(labels);
+    for ((row, label), gradients) in rows.zip(gradients.chunks_exact_mut(width)) {
         let mut lines = gradients.as_chunks_mut::<LINE>().0.iter_mut();
         let sums = found.push(row, label, |line| {
             if let Some(out) = lines.next() {
@@ -152,14 +161,9 @@ mod tests {
     /// The loss of one row, whether it is right, and its gradient.
     fn one(logits: &[f32], label: usize) -> (Score, Vec<f32>) {
         let row = padded(logits);
-        let sample = Sample {
-            a: 0,
-            b: 0,
-            label: label as u32,
-        };
         let mut gradient = vec![9.0; row.len()];
-        let with = score_and_gradients(&row, row.len(), &[sample], 1.0, &mut gradient);
-        let without = score(&row, row.len(), &[sample]);
+        let with = score_and_gradients(&row, row.len(), std::iter::once(label), 1.0, &mut gradient);
+        let without = score(&row, row.len(), std::iter::once(label));
         assert_eq!(with.loss.to_bits(), without.loss.to_bits());
         assert_eq!(with.correct, without.correct);
         (with, gradient)
@@ -228,7 +232,7 @@ mod tests {
                     b: 0,
                     label: 1,
                 };
-                score(&row, row.len(), &[sample]).loss
+                score(&row, row.len(), std::iter::once(label)).loss
             });
             assert!(losses.iter().all(|loss| !loss.is_finite()), "{losses:?}");
         }

@@ -41,6 +41,7 @@ mod rows;
 mod sharing;
 mod step;
 mod tables;
+pub(crate) mod tiled;
 mod unfold;
 mod vector;
 mod workspace;

@@ -2,8 +2,7 @@
 
 use super::{Interpreter, Real};
 use crate::op::Moved;
-use crate::optimizer::{Filter, MAX_SLOTS, Rule, Settings, Sphere, newton_schulz, orthogonal};
-use crate::parameters::Matrix;
+use crate::optimizer::{Filter, MAX_SLOTS, Rule, Settings, Sphere, move_matrix, orthogonal};
 use crate::table::TableId;
 
 impl<T: Real> Interpreter<'_, T> {
@@ -56,12 +55,7 @@ impl<T: Real> Interpreter<'_, T> {
                 }
             }
             if let (Rule::Muon(_), Some(matrix)) = (settings.rule, one.matrix) {
-                let [keep, rate, ..] = coefficients;
-                let wide = (matrix.heads * matrix.outputs) as f64 / matrix.inputs as f64;
-                let rate = rate * T::from_f64(wide.max(1.0).sqrt());
-                for (w, o) in weights.iter_mut().zip(orthogonalised(&direction, matrix)) {
-                    *w = keep * *w - rate * o;
-                }
+                move_matrix(&coefficients, matrix, &direction, &mut weights);
             }
             self.tables[one.parameter.0] = weights;
         }
@@ -89,29 +83,4 @@ impl<T: Real> Interpreter<'_, T> {
         let squares: f64 = values.map(|x| x.to_f64() * x.to_f64()).sum();
         squares.sqrt()
     }
-}
-
-/// Returns NS of a parameter whose heads lie one after the other, in the same layout.
-fn orthogonalised<T: Real>(u: &[T], matrix: Matrix) -> Vec<T> {
-    let Matrix {
-        heads,
-        inputs,
-        outputs,
-    } = matrix;
-    let cols = heads * outputs;
-    let mut joined = vec![T::ZERO; u.len()];
-    let place = |head: usize, row: usize, col: usize| (head * inputs + row) * outputs + col;
-    for row in 0..inputs {
-        for col in 0..cols {
-            joined[row * cols + col] = u[place(col / outputs, row, col % outputs)];
-        }
-    }
-    let orthogonal = newton_schulz(&joined, inputs, cols);
-    let mut apart = joined;
-    for row in 0..inputs {
-        for col in 0..cols {
-            apart[place(col / outputs, row, col % outputs)] = orthogonal[row * cols + col];
-        }
-    }
-    apart
 }

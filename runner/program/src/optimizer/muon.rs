@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdamW, Coefficients, MAX_SLOTS};
 use crate::interpret::Real;
+use crate::parameters::Matrix;
 
 /// `m ← μ m + (1 − μ) g; u = (1 − μ) g + μ m; O = NS(u);
 /// w ← (1 − η λ) w − η √max(1, outputs / inputs) O`.
@@ -93,4 +94,45 @@ fn product<T: Real>(a: &[T], b: &[T], [m, k, n]: [usize; 3]) -> Vec<T> {
         }
     }
     out
+}
+
+/// Moves a matrix by the directions that [`Rule::update`](super::Rule::update) of a Muon has
+/// returned: `w ← (1 − η λ) w − η √max(1, outputs / inputs) NS(u)`.
+pub fn move_matrix<T: Real>(
+    c: &Coefficients<T>,
+    matrix: Matrix,
+    directions: &[T],
+    weights: &mut [T],
+) {
+    let [keep, rate, ..] = *c;
+    let wide = (matrix.heads * matrix.outputs) as f64 / matrix.inputs as f64;
+    let rate = rate * T::from_f64(wide.max(1.0).sqrt());
+    for (w, o) in weights.iter_mut().zip(orthogonalised(directions, matrix)) {
+        *w = keep * *w - rate * o;
+    }
+}
+
+/// Returns NS of a parameter whose heads lie one after the other, in the same layout.
+fn orthogonalised<T: Real>(u: &[T], matrix: Matrix) -> Vec<T> {
+    let Matrix {
+        heads,
+        inputs,
+        outputs,
+    } = matrix;
+    let cols = heads * outputs;
+    let mut joined = vec![T::ZERO; u.len()];
+    let place = |head: usize, row: usize, col: usize| (head * inputs + row) * outputs + col;
+    for row in 0..inputs {
+        for col in 0..cols {
+            joined[row * cols + col] = u[place(col / outputs, row, col % outputs)];
+        }
+    }
+    let orthogonal = newton_schulz(&joined, inputs, cols);
+    let mut apart = joined;
+    for row in 0..inputs {
+        for col in 0..cols {
+            apart[place(col / outputs, row, col % outputs)] = orthogonal[row * cols + col];
+        }
+    }
+    apart
 }

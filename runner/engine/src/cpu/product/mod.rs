@@ -13,7 +13,7 @@ mod kernel;
 
 use std::cell::Cell;
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::buffer::{Buffer, LINE, padded};
 use kernel::multiply_panels;
@@ -101,6 +101,20 @@ impl Right {
         right
     }
 
+    /// n
+    pub(crate) fn columns(&self) -> usize {
+        self.n
+    }
+
+    /// Multiplies the packed operand by a factor.
+    #[inline(always)]
+    pub(crate) fn scale(&mut self, factor: f32) {
+        if factor != 1.0 {
+            let all = self.panels.iter_mut().chain(self.tail.iter_mut());
+            all.for_each(|x| *x *= factor);
+        }
+    }
+
     fn resize(&mut self, k: usize, n: usize) {
         self.panels.grow(k * in_panels(n));
         self.tail.grow(k * n.saturating_sub(in_panels(n)));
@@ -143,6 +157,9 @@ impl Right {
     }
 
     /// `out (m, n; stride) = or += a · self`.
+    ///
+    /// The loops are one function a vector width that all callers share: written into each caller,
+    /// they were most of what the engine took to compile.
     #[inline(always)]
     pub(crate) fn multiply<S: Simd>(
         &self,
@@ -153,12 +170,47 @@ impl Right {
         stride: usize,
         mode: Mode,
     ) {
-        let (k, n) = (self.k, self.n);
+        simd.vectorize(Multiply {
+            right: self,
+            a,
+            m,
+            out,
+            stride,
+            mode,
+        });
+    }
+}
+
+/// The arguments of [`Right::multiply`].
+struct Multiply<'a> {
+    right: &'a Right,
+    a: View<'a>,
+    m: usize,
+    out: &'a mut [f32],
+    stride: usize,
+    mode: Mode,
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Multiply {
+            right,
+            a,
+            m,
+            out,
+            stride,
+            mode,
+        } = self;
+        let (k, n) = (right.k, right.n);
         if k == 0 || m == 0 {
             return;
         }
-        multiply_panels(simd, a, &self.panels, Size { m, k, n }, out, stride, mode);
-        for (j, tail) in (in_panels(n)..n).zip(self.tail.chunks_exact(k)) {
+        let size = Size { m, k, n };
+        multiply_panels(simd, a, &right.panels, size, out, stride, mode);
+        for (j, tail) in (in_panels(n)..n).zip(right.tail.chunks_exact(k)) {
             kernel::multiply_column(simd, a, tail, m, &mut out[j..], stride, mode);
         }
     }
