@@ -67,20 +67,99 @@ fn the_guide_names_every_key_of_a_spec() {
     }
 }
 
+/// The analyses that the program has in itself: each is the only one of its crate.
+fn linked() -> Vec<&'static str> {
+    let manifest = include_str!("../Cargo.toml").lines();
+    let plugins = manifest.filter_map(|line| line.split_once(" = { path = \"plugins/"));
+    plugins.map(|(name, _)| name).collect()
+}
+
 #[test]
-fn every_linked_analysis_is_defined_and_in_the_guide() {
-    let manifest = include_str!("../Cargo.toml");
-    let linked = manifest
-        .lines()
-        .filter_map(|line| line.split_once(" = { path = \"plugins/"));
-    let linked: Vec<&str> = linked.map(|(name, _)| name).collect();
+fn every_linked_analysis_has_a_section_and_is_in_the_guide() {
+    let linked = linked();
     assert!(linked.len() >= 12, "{linked:?}");
     for name in linked {
-        let section = format!("\n## {name}\n");
-        assert!(DEFINITIONS.contains(&section), "doc/definitions.md: {name}");
+        assert!(
+            !section(DEFINITIONS, name).is_empty(),
+            "doc/definitions.md: {name}"
+        );
         let row = format!("[`{name}`](definitions.md#{name})");
         assert!(GUIDE.contains(&row), "doc/guide.md: {row}");
     }
+}
+
+/// Stand for what differs in names of findings: a head, a number, a frequency, a matrix.
+const PLACEHOLDERS: [&str; 5] = ["H", "I", "K", "X", "NAME"];
+
+/// Whether a name is the pattern's, in which each placeholder stands for some text.
+fn fits(pattern: &str, name: &str) -> bool {
+    let word = |c: char| !(c.is_alphanumeric() || c == '_');
+    let placeholder = pattern.split(word).find(|word| PLACEHOLDERS.contains(word));
+    let Some(placeholder) = placeholder else {
+        return pattern == name;
+    };
+    let Some((before, after)) = pattern.split_once(placeholder) else {
+        return false;
+    };
+    let Some(rest) = name.strip_prefix(before) else {
+        return false;
+    };
+    let ends = rest.char_indices().map(|(at, c)| at + c.len_utf8());
+    ends.into_iter().any(|end| fits(after, &rest[end..]))
+}
+
+/// The section of a page below a heading of the second level.
+fn section<'p>(page: &'p str, heading: &str) -> &'p str {
+    let after = page.split_once(&format!("\n## {heading}\n"));
+    let rest = after.map_or("", |(_, rest)| rest);
+    rest.split_once("\n## ")
+        .map_or(rest, |(section, _)| section)
+}
+
+#[test]
+fn every_series_tensor_and_table_is_defined() {
+    let analyses: Vec<&str> = linked();
+    let tables: String = analyses
+        .iter()
+        .map(|name| format!("[analysis.{name}]\n"))
+        .collect();
+    let bench = Bench::new(&format!("{SMALL}\n{tables}"));
+    bench
+        .run(&["small.toml", "--backend", "cpu", "--quiet"])
+        .exits(0);
+    for name in analyses {
+        let index = format!("runs/small/cells/mul-p23-f0.5-d1-m2/analysis/{name}/findings.json");
+        let text = std::fs::read(bench.path().join(index)).expect("it has concluded");
+        let index: Value = serde_json::from_slice(&text).expect("JSON");
+        let named: Vec<&str> = section(DEFINITIONS, name)
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .collect();
+        for kind in ["series", "tensors", "tables"] {
+            let found = index[kind].as_array().into_iter().flatten();
+            let mut found = found.filter_map(Value::as_str).peekable();
+            assert!(
+                kind != "series" || found.peek().is_some(),
+                "{name} has no series"
+            );
+            for found in found {
+                let defined = named.iter().any(|pattern| fits(pattern, found));
+                assert!(
+                    defined,
+                    "doc/definitions.md, {name}: {kind} {found:?} are not defined"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn patterns_of_names() {
+    assert!(fits("trig loss", "trig loss") && !fits("trig loss", "trig loss, train"));
+    assert!(fits("X frequency, head H", "W_attn frequency, head 12"));
+    assert!(!fits("X frequency, head H", "W_attn frequency, head "));
+    assert!(fits("W_E-I", "W_E-3") && !fits("W_E-I", "W_U-3"));
 }
 
 #[test]
