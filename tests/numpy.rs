@@ -1,8 +1,9 @@
-//! Findings against an independent computation: `tests/numpy/check_measures.py`, written from
-//! science.md's formulas, computes the measures of a stored checkpoint again.
+//! Formulas and findings against independent computations in numpy: `tests/numpy/check_fold.py`
+//! holds doc/model.md against the published model, and `tests/numpy/check_measures.py`, written
+//! from doc/definitions.md, computes the measures of a stored checkpoint again.
 //!
-//! Needs a Python with numpy, pandas, pyarrow and safetensors: `python3`, or the one that
-//! `GROKRUN_PYTHON` names. Without one the test is skipped and says so.
+//! Needs a Python with numpy, and for the second pandas, pyarrow and safetensors too: `python3`, or
+//! the one that `GROKRUN_PYTHON` names. Without one a test is skipped and says so.
 
 use std::ffi::OsString;
 use std::path::Path;
