@@ -17,7 +17,7 @@ use crate::args::{ImportArgs, PluginArgs};
 use crate::output::{Failure, print, say};
 use crate::{plugins, report, spec};
 
-/// The length of the published experiment (science.md §1.2), for a model that does not tell its epoch.
+/// The length of the published experiment (doc/published.md#the-published-dictionary), for a model that does not tell its epoch.
 const PUBLISHED_EPOCHS: u64 = 40_000;
 
 /// Runs the command.

@@ -6,10 +6,10 @@
 // logits = act(pre) M + d + sum over heads of A0 D'[a] + A1 D'[b].
 // m = max l; S = sum over j != y of e^(l_j - m); Z = S + e^(l_y - m). The loss is log1p(S) where
 //   l_y = m, else (m - l_y) + log(Z); g = -S/Z at y and e^(l_j - m)/Z elsewhere, times scale. The label's
-//   class is left out of the sum, so nothing cancels however small the loss (science 1.8). The answer
+//   class is left out of the sum, so nothing cancels however small the loss (doc/model.md#loss). The answer
 //   is the first class of the largest logit, as torch's argmax.
 // dpre = (g M^T) act'(pre). dA0 = U'[a].dpre + D'[a].g, dA1 the same with b; mean = A0 dA0 + A1 dA1;
-//   ds_a = A0 (dA0 - mean), ds_b = A1 (dA1 - mean), ds_= = -A2 mean.
+//   ds_a = A0 (dA0 - mean), ds_b = A1 (dA1 - mean), ds_= = -A2 mean. Why: doc/model.md#the-gradient-of-the-scores-dscore.
 //
 // data: from `samples` on (replicas, total, 3): a, b, label. arena (replicas, stride), in fours; rows
 // are padded with 0 to whole fours (p4 fours of classes, f4 of neurons, h4 of heads, n4 of pairs):

@@ -3,12 +3,12 @@
 //! - **Maps** `(p, p)`, a down and b across: attention from '=' to a of each head (that to b is what is
 //!   left, up to '='), and the outputs of the neurons that `neurons` selects. For multiplication tokens
 //!   stand in the order of their logarithm, 0 first, so that a wave looks like one.
-//! - **Spectra** F X Fᵀ `(p, p)` in the operation's basis (science §3.1, fft2d), without the constant
+//! - **Spectra** F X Fᵀ `(p, p)` in the operation's basis (doc/definitions.md#bases), without the constant
 //!   term; for a head or neuron the frequency whose own terms explain most, and the fraction; and
 //!   `one wave`, the largest share that functions of one operand have at a single frequency (the
 //!   originals' "row and column 0" of an attention pattern).
 //! - **Mean squared spectrum**: mean over *all* neurons of the squared coefficients, constant term 0
-//!   (science §3.2, "Mean squared neuron spectrum"). The paper centres over the whole grid; here, over
+//!   (doc/definitions.md#activations). The paper centres over the whole grid; here, over
 //!   the group, which is the same for addition, and for multiplication keeps the zero element, whose
 //!   terms have rows of their own, out of it.
 //! - Of spectra, the **shares** of the energy in the group's block that are in functions of one operand

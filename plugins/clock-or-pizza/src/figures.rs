@@ -46,7 +46,7 @@ impl Past {
     pub(crate) fn report(&self, grouped: bool, out: &mut dyn Sink) {
         let Some(last) = self.seen.last() else { return };
         let [clock, pizza] = last.explained();
-        // The paper's models, clock and pizza (science §3.6).
+        // The paper's models, clock and pizza (doc/definitions.md#clock-or-pizza).
         let all = [
             (
                 "gradient symmetricity",

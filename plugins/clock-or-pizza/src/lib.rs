@@ -3,7 +3,7 @@
 //! A **clock** multiplies: its logits are cos w(a + b − c). A **pizza** adds the embeddings and takes
 //! absolute values: |cos w(a − b)/2| cos w(a + b − c), which is weak where a and b are far apart.
 //!
-//! | measure | definition (science §3.6) | clock | pizza |
+//! | measure | definition (doc/definitions.md#clock-or-pizza) | clock | pizza |
 //! |---|---|---|---|
 //! | gradient symmetricity | mean cosine of ∂Q/∂E_a and ∂Q/∂E_b, Q the logit of a class c, at `samples` pairs and classes drawn at random, c correct or not | 0.33 | 0.99 |
 //! | distance irrelevance | mean over distances d of the standard deviation of the correct logit at (a, a + d), over that at all pairs | 0.85 | 0.17 |

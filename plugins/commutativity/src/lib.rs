@@ -3,16 +3,15 @@
 //! Measured at each snapshot, over the pairs whose label is defined in both orders (the diagonal
 //! among them; a pair that is undefined in one order is left out in both):
 //!
-//! - **attention difference** of a head: mean attention to a minus mean attention to b (science §3.2,
-//!   "Commutativity over time"); the **absolute** one is the mean of its size at each pair, which
+//! - **attention difference** of a head: mean attention to a minus mean attention to b (doc/definitions.md#commutativity); the **absolute** one is the mean of its size at each pair, which
 //!   need not vanish in a model that commutes, where attention may follow tokens;
 //! - **neuron asymmetry** ‖N − Nᵀ‖² / ‖N‖² over (a, b, neuron), where the transpose swaps a and b, and
-//!   the same for logits (science §5.5). 0 is symmetric, 4 antisymmetric. Its **control** is the mean
+//!   the same for logits. 0 is symmetric, 4 antisymmetric. Its **control** is the mean
 //!   for the same numbers with entries paired at random within their column, in closed form: 2 for
 //!   noise of mean zero, as E (x − x')² = 2σ² (times 1 − 1/p, since the diagonal is in the norm
 //!   only), and 2 − 2/π = 1.36 for that noise after a ReLU, which has a mean;
 //! - d and the cosine of the first two rows of W_pos, which say how alike the positions are, and are
-//!   **not** a test of commutativity (science §5.5): a model can undo a difference later.
+//!   **not** a test of commutativity: a model can undo a difference later.
 //!
 //! It **emerges** at the first snapshot from which, until the last, every head's attention difference
 //! and the neuron asymmetry stay below their thresholds, if that is `hold` snapshots or more. If that

@@ -36,7 +36,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Mean attention to a minus mean attention to b: science §3.2, "Commutativity over time".
+    /// Mean attention to a minus mean attention to b.
     pub(crate) fn difference(&self) -> f64 {
         self.mean[0] - self.mean[1]
     }
@@ -67,7 +67,7 @@ impl Mirror {
         &self.pairs
     }
 
-    /// Attention of each head, from `(p², heads, 3)`: science §3.2, "Mean attention".
+    /// Attention of each head, from `(p², heads, 3)`.
     ///
     /// # Errors
     /// When the tensor has another shape.
@@ -95,8 +95,7 @@ impl Mirror {
         Ok(sums.into_iter().map(head).collect())
     }
 
-    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`: science §3.2, "Commutativity of
-    /// neurons", in the form ‖N − Nᵀ‖² / ‖N‖² of §5.5.
+    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`, in the form ‖N − Nᵀ‖² / ‖N‖² (doc/definitions.md#commutativity).
     ///
     /// # Errors
     /// When the table has another shape.
@@ -217,8 +216,7 @@ fn share(part: f64, norm: f64) -> f64 {
     if norm == 0.0 { 0.0 } else { part / norm }
 }
 
-/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`: science §3.2,
-/// "Positional symmetry". NaN where one of them is 0.
+/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`. NaN where one of them is 0.
 ///
 /// # Errors
 /// When there are not two rows.

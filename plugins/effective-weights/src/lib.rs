@@ -7,7 +7,7 @@
 //! | W_attn | (W_E\[=\] + W_pos\[2\]) W_Q W_Kᵀ W_Eᵀ / √d_head of a head: the token's part of its score | `(p)` |
 //! | W_L | W_out W_U, as a function of the class | `(d_mlp, p)` |
 //!
-//! (science §3.2.) The paper and the course write W_attn **without** the division by √d_head, which the
+//! (doc/definitions.md#effective-weights.) The paper and the course write W_attn **without** the division by √d_head, which the
 //! model does; it is here, so that the numbers are the scores that the softmax is given. Each matrix is
 //! taken in the operation's basis along its token (or class) axis. For multiplication the token is its
 //! logarithm to the smallest primitive root, and 0, which has none, stays outside of all shares. For an

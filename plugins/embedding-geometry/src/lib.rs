@@ -10,7 +10,7 @@
 //!   plane that the frequency explains. Drawn for the key frequencies of the last snapshot, coloured by
 //!   the angle. Noise has a fit well above 0 too, since a plane is fitted to it: the control's is given.
 //! - **Residue probe**: whether the Legendre symbol of a token, whether it is a square modulo p, can be
-//!   read from its row by a linear function (science §3.6). `held out` is the accuracy over ten folds,
+//!   read from its row by a linear function (doc/definitions.md#embedding-geometry). `held out` is the accuracy over ten folds,
 //!   balanced in the symbol, of a ridge regression on the rows that are left; `in sample` that of one
 //!   fitted to all rows, next to unregularised. The published number (0.99 at p = 97, d_model 128) is
 //!   linear separability, **in sample**: but p − 1 points in general position in d_model dimensions are

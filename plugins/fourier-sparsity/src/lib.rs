@@ -1,12 +1,12 @@
 //! The analysis `fourier-sparsity`: on how few frequencies the model sits.
 //!
 //! Of W_E, W_U and the neuron-logit map W_L = W_out W_U it takes the norm of each frequency in the
-//! operation's basis (cosine and sine merged, not squared; science §3.2), of the logits the share of
+//! operation's basis (cosine and sine merged, not squared; doc/definitions.md#norms-by-frequency), of the logits the share of
 //! their variance along the label's directions cos and sin of w_k f(a, b), of the neurons each one's
 //! best frequency. From the norms: the Gini coefficient, the inverse participation ratio and the
-//! effective number of frequencies (science §3.3).
+//! effective number of frequencies (doc/definitions.md#sparsity).
 //!
-//! **Key frequencies** by each published rule, which can differ (science §5.5):
+//! **Key frequencies** by each published rule, which can differ (doc/definitions.md#key-frequencies):
 //!
 //! | rule | frequencies |
 //! |---|---|

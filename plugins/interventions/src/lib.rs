@@ -11,12 +11,11 @@
 //!
 //! Means are over all pairs that have a label, as in Nanda et al. (2023), and not over the train pairs.
 //! b_O, b_out and b_U stay; b_V belongs to its head. Losses are mean cross-entropies, over the train
-//! and the test pairs, without bias correction: series `train loss, head 0 zero`,
+//! and the test pairs, without bias correction (doc/definitions.md#interventions): series `train loss, head 0 zero`,
 //! `test accuracy, mlp mean`, … and `train loss, none` for the model itself.
 //!
 //! The paper's figures for its p = 113 model, over all pairs: 2.41e-7 as it is, skip path around the
-//! MLP zero 9.12e-7 and mean 7.25e-7, heads zeroed 24.3, skip around attention 19.1 (science §3.2, second
-//! hand, and whether "skip around attention" means its output too is not said there).
+//! MLP zero 9.12e-7 and mean 7.25e-7, heads zeroed 24.3, skip around attention 19.1 (second hand, and whether "skip around attention" means its output too is not said there).
 //!
 //! The forward pass is computed here from the weights, and compared with the snapshot's logits at each
 //! call: series `forward difference`, the largest difference over the largest logit. Above

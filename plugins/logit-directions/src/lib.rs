@@ -1,8 +1,7 @@
 //! The analysis `logit-directions`: the few directions through which neurons speak to the logits.
 //!
 //! W_L = W_out W_U in the basis of the class is W_L ≈ Σ_k u_k cos_k + v_k sin_k over the key frequencies:
-//! u_k and v_k are directions of the neurons, `(d_mlp)`, columns of W_L Fᵀ (science §3.2, "W_L in
-//! Fourier", "u_k, v_k"). Sent through them, the neurons' outputs are functions of the pair.
+//! u_k and v_k are directions of the neurons, `(d_mlp)`, columns of W_L Fᵀ (doc/definitions.md#logit-directions). Sent through them, the neurons' outputs are functions of the pair.
 //!
 //! - **Explained**: the share of the centred variance of u_k · MLP(a, b) that lies along the cosine of k
 //!   times the label's angle, and of v_k · MLP(a, b) along the sine: for addition cos and sin of
@@ -25,7 +24,7 @@
 //!
 //! The mean by class stays in the first four, which is the papers' bias correction; the last four change
 //! it, as in the paper, where nothing is corrected. Only pairs that count are used: for multiplication
-//! those without 0, which has no angle (science §5.2), so that the losses differ from those of all
+//! those without 0, which has no angle (doc/definitions.md#the-pairs-that-count), so that the losses differ from those of all
 //! pairs. For an operation whose operands have no angle the directions are those of the label, there
 //! are no other terms, and the spectra, in the additive basis, need not be sparse; a note says so.
 //!

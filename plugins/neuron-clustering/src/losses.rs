@@ -33,7 +33,7 @@ pub(crate) struct Losses {
     pub(crate) without: BTreeMap<usize, f64>,
 }
 
-/// Clean-neuron loss and cluster ablations (science §3.2): the activations of each cluster are
+/// Clean-neuron loss and cluster ablations (doc/definitions.md#neuron-clustering): the activations of each cluster are
 /// projected on the terms of its frequency and sent through W_L; the neurons of no cluster are taken
 /// as they are. Then L ← L + mean over pairs of (original − L), since what does not come from
 /// neurons is left out, and the loss over all pairs that count. Clusters of fewer than `smallest`

@@ -3,7 +3,7 @@
 //!
 //! With u_k, v_k the directions cos and sin of w_k f(a, b), orthonormal over the **block** (the pairs
 //! whose operands and label are in the group: for multiplication those without a 0, which are
-//! reported apart), and K the key frequencies (science §3.2, §5.2, §5.3):
+//! reported apart), and K the key frequencies (doc/definitions.md#progress-measures):
 //!
 //! | series | definition | pairs |
 //! |---|---|---|
@@ -17,7 +17,7 @@
 //! | `trig ratio, …` | Σ_K projections² / Σ (x − mean)², mean over neurons' inputs, outputs, logits; dead ones left out | the block |
 //! | `logits explained` | the same for logits and all frequencies, all classes together | the block |
 //! | `squared weights`, by parameter | Σθ² | |
-//! | `gini, W_E`, `gini, W_L` | of the norms by frequency, not squared (science §3.3) | |
+//! | `gini, W_E`, `gini, W_L` | of the norms by frequency, not squared | |
 //!
 //! **Key frequencies.** A snapshot can only be measured with frequencies known by then. So the series
 //! have those found at that checkpoint, or those that `frequencies` names. With `keys = "final"` there
@@ -33,7 +33,7 @@
 //! `check/measures.py`, beside this folder, computes most of the above again with numpy from a cell's
 //! last checkpoint and compares.
 //!
-//! Differences from the originals (science §3.5): the demo's one-off excluded logits leave the residual
+//! Differences from the originals (doc/published.md#errors-in-the-originals): the demo's one-off excluded logits leave the residual
 //! stream out, here it is in; the paper's text and code disagree on restricted loss, both are here under
 //! the names above; losses are aligned with epochs, the demo's are 99 off.
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::ground::{Ground, Pairs};
 
 /// −log softmax(row)_label, and whether the label's logit is the largest (the first of equals, as in
-/// torch). The label stays out of the sum, so that small losses are accurate (science §1.8).
+/// torch). The label stays out of the sum, so that small losses are accurate (doc/model.md#loss).
 fn cross_entropy(row: &[f64], label: usize) -> (f64, bool) {
     let own = row[label];
     let (mut largest, mut correct) = (f64::NEG_INFINITY, true);

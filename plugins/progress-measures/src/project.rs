@@ -139,7 +139,7 @@ fn add_outer(table: &mut [f64], column: &[f64], row: &[f32]) {
 }
 
 /// The cubes C_k(a, b, c) = cos w_k(f(a, b) − c), of length 1 over block and group, and what of the
-/// logits lies along each (science §3.2, "Logit cubes").
+/// logits lies along each (doc/definitions.md#progress-measures).
 pub(crate) struct Cubes {
     /// α_k = ⟨L, C_k⟩, `(frequencies)`
     pub(crate) coefficients: Vec<f64>,

@@ -4,7 +4,7 @@
 //! it cos and sin of the sum of the angles: the step from two numbers to their sum. How much of a
 //! neuron that polynomial is:
 //!
-//! - **The course's regression** (science §3.2, "ReLU quadratic fit"; table `course`): ReLU(offset/√n +
+//! - **The course's regression** (doc/definitions.md#quadratic-fit; table `course`): ReLU(offset/√n +
 //!   cos_k(a) + cos_k(b)), rows of the basis at length 1 and offset 1/2, on 1, cos a, cos b and
 //!   cos a cos b, terms of length 1. For p = 113 and k = 42 that is 9.190, 6.807, 6.807 and 3.566 with
 //!   r² 0.966, and 0.849 without the product, as published. For a prime modulus no frequency is

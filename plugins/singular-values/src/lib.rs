@@ -9,7 +9,7 @@
 //! | W_L = W_out W_U | `(d_mlp, p)` |
 //!
 //! - **Singular values** of each, descending, by nalgebra in f64, as tensors over training and a figure
-//!   that moves (science §3.2, "Embedding SVD": two values a key frequency remain of W_E).
+//!   that moves (doc/definitions.md#singular-values: two values a key frequency remain of W_E).
 //! - **Effective rank**: exp of the entropy of σ/Σσ (Roy and Vetterli 2007), as a series, and the
 //!   participation number (Σσ²)²/Σσ⁴ in the table: definitions differ by a factor, so both are named.
 //! - **Control**: a Gaussian matrix of the same shape and the same sum of squares as the last one, with
@@ -23,7 +23,7 @@
 //!   input"), with that of Gaussian noise.
 //!
 //! ARENA's `embed_SVD` takes W_E\[:, :-1\], which drops the last column of d_model and keeps the row of
-//! '=', where its text, and this, drop that row (science §3.5.1); the first two values in its unit test,
+//! '=', where its text, and this, drop that row (doc/published.md#errors-in-the-originals); the first two values in its unit test,
 //! 4.1993327 and 4.0926037, are of that other matrix.
 
 mod figures;

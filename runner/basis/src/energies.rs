@@ -28,9 +28,8 @@ pub(crate) struct Best {
 
 impl Energies {
     /// Of tables `(p², width)` in a basis of the operands: frequency k has the terms
-    /// {const, cos k, sin k} of a times those of b, without the constant (science §3.1, "Frequency-k
-    /// subspace"). Pairs with a residue outside the group do not count; the mean is that of the
-    /// group's block (science §5.2).
+    /// {const, cos k, sin k} of a times those of b, without the constant (doc/definitions.md#terms-of-a-frequency). Pairs with a residue outside the group do not count; the mean is that of the
+    /// group's block (doc/definitions.md#the-pairs-that-count).
     ///
     /// Columns are taken without their mean, which has no frequency, so that f32 does for the
     /// transform along a: it is right to 1e-6 of what varies.

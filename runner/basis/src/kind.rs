@@ -51,7 +51,7 @@ impl BasisKind {
     ///
     /// Additive if f(a, b) = ±a ± b + c for all pairs; multiplicative if p is prime and
     /// f(a, b) = c a^±1 b^±1 for all pairs without 0; labels for everything else: there frequency k
-    /// of a model need not show at frequency k of an operand (science §5.3). So too for multiplication
+    /// of a model need not show at frequency k of an operand (doc/definitions.md#directions-of-the-label). So too for multiplication
     /// modulo a composite number: its units need not be cyclic.
     pub fn of(labels: &[Option<u32>], p: usize) -> BasisKind {
         if p * p != labels.len() || p < 2 {

@@ -5,7 +5,7 @@ use crate::kind::{BasisError, BasisKind};
 
 /// For each frequency k the functions cos and sin of 2πk f(a, b)/p on the pairs, orthonormal over
 /// those where f is defined, and orthogonal to the constant: modified Gram–Schmidt, twice, in the
-/// order of the frequencies (QR, science §5.3). With multiplicative angles, 2πk log f(a, b)/(p − 1)
+/// order of the frequencies (doc/definitions.md#directions-of-the-label). With multiplicative angles, 2πk log f(a, b)/(p − 1)
 /// instead, over the pairs whose label has a logarithm.
 ///
 /// They depend on the label alone, so that everything is done on functions of the p labels, weighted
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn for_addition_they_are_the_trig_sum_directions() {
-        // science §3.1: cos(w_k (a + b)) = (cc − ss)/√2 in the 2-D basis.
+        // doc/definitions.md#directions-of-the-label: cos(w_k (a + b)) = (cc − ss)/√2 in the 2-D basis.
         let (p, k) = (11usize, 3);
         let labels = labels(11, |a, b| Some((a + b) % 11));
         let directions = LabelBasis::new(&labels, p, BasisKind::Additive).unwrap();

@@ -12,7 +12,7 @@
 //! - [`gaussian`]: the control that every sparse-looking figure should be compared with.
 //!
 //! [`BasisKind::of`] chooses by what the operation does, not by its name. Knows no models and no
-//! files. Definitions: science §3.1, §3.3, §5.1–5.4.
+//! files. Definitions: doc/definitions.md#bases.
 
 mod basis;
 mod energies;

@@ -1,4 +1,4 @@
-//! How few numbers carry a signal, and the noise to compare with (science §3.3).
+//! How few numbers carry a signal, and the noise to compare with (doc/definitions.md#sparsity).
 
 use grokrun_task::torch::Generator;
 
@@ -70,7 +70,7 @@ mod tests {
         );
     }
 
-    /// Four planted frequencies and noise: science §5.2's controls give 0.62–0.63 in the right basis,
+    /// Four planted frequencies and noise: the published controls give 0.62–0.63 in the right basis,
     /// 0.03 in the wrong one, and 0.024 for noise alone.
     #[test]
     fn planted_frequencies_are_sparse_in_their_basis_only() {

@@ -79,7 +79,7 @@ impl Cycle {
 
 impl Basis {
     /// Coefficients of functions of a residue, `(p, width)` row-major in and out: row i of the result
-    /// is the basis's row i times the table. F X, in the words of science §3.1.
+    /// is the basis's row i times the table. F X, in the words of doc/definitions.md#bases.
     pub fn forward(&self, table: &[f32]) -> Vec<f64> {
         let wide: Vec<f64> = table.iter().map(|x| f64::from(*x)).collect();
         self.forward_wide(&wide)

@@ -7,7 +7,7 @@
 use crate::shape::Shape;
 
 /// A unit of work that both executors share: the GPU lowers it to kernels, the CPU to one tiled
-/// function. Formulas: DESIGN.md "The model, exactly".
+/// function. Formulas: doc/model.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// parameters → scores, U′, D′, c, d, M

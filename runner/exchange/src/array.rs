@@ -84,7 +84,7 @@ impl Numbers {
 }
 
 /// The keys of `HookedTransformer.state_dict()` for one layer without layer norm, in its order
-/// (TransformerLens 1.13 to 3.9; see transformerlens_files.md).
+/// (TransformerLens 1.13 to 3.9; doc/published.md#transformerlenss-files).
 const ORDER: [&str; 18] = [
     "embed.W_E",
     "pos_embed.W_pos",

@@ -9,7 +9,7 @@
 //!   that an analysis changes.
 //! - [`neuron_logit_map`], W_L; [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
 //!
-//! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
+//! Knows neither files nor figures. Definitions: doc/definitions.md.
 
 mod forward;
 mod frames;

@@ -124,7 +124,7 @@ pub struct Score {
 }
 
 /// What is added to each class before the loss: the bias correction L ← L + mean(L_orig − L) of the
-/// papers (science §3.1).
+/// papers (doc/definitions.md#losses-of-changed-logits).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shift {
     /// `(p)`
@@ -168,7 +168,7 @@ impl Shift {
 }
 
 /// −log softmax(l + shift)_y of one row of logits `(p)`, and whether the largest is the label's. The
-/// label's class stays out of the sum, so that small losses are accurate (science §1.8); an f32 holds
+/// label's class stays out of the sum, so that small losses are accurate (doc/model.md#loss); an f32 holds
 /// e^x to 1e-7 of itself, which is all that the loss needs. `above`, `(p)`, is room. Plain loops over it,
 /// so that they compile to vectors: it is most of the time of analyses that try many variants of the
 /// logits.

@@ -1,6 +1,6 @@
 //! The parameters of a snapshot's model by name, with checked shapes, and its attention from '='.
 //!
-//! Owns names and shapes (science §2.1) and the softmax; the rest of the forward pass is
+//! Owns names and shapes (doc/published.md#transformerlenss-files) and the softmax; the rest of the forward pass is
 //! [`Forward`](crate::Forward)'s.
 
 use grokrun_api::{Failure, Snapshot, Task, Tensor};

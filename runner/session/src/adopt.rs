@@ -118,8 +118,7 @@ impl<'a> Adoption<'a> {
         })
     }
 
-    /// Mean loss and accuracy; the label's class is left out of the sum, as in training (science
-    /// §1.8).
+    /// Mean loss and accuracy; the label's class is left out of the sum, as in training (doc/model.md#loss).
     fn judge(&self, logits: &[f32], samples: &[Sample]) -> [f64; 2] {
         let p = self.shape.modulus;
         let (mut loss, mut right) = (0.0, 0);

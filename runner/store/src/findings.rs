@@ -1,8 +1,8 @@
 //! What an analysis found in a cell: `analysis/<name>/` in the cell's folder.
 //!
 //! ```text
-//! findings.json           what the analysis is, with which parameters, its notes, and why it failed
-//!                         if it did; written last, so that without it nothing else counts
+//! findings.json           what the analysis is, with which parameters, its notes, and why it
+//!                         failed if it did; written last: without it nothing else counts
 //! series.parquet          epoch, and a column a series
 //! tensors.safetensors     a tensor a name, `(epochs, …)` where there are `<name>.epochs`
 //! <name>.table.json       {"columns": […], "rows": […]}

@@ -298,7 +298,7 @@ impl Chunk {
     /// chunk, `in_tile` of the tile.
     ///
     /// `dA0 = U′[a]·dpre + D′[a]·g`, dA1 the same with b; with S = A0 dA0 + A1 dA1:
-    /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S.
+    /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S. Why: doc/model.md#the-gradient-of-the-scores-dscore.
     #[inline(always)]
     fn backward_sample<S: Simd>(
         &mut self,

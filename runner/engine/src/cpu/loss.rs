@@ -1,4 +1,4 @@
-//! The losses of a tile of pairs and their gradients, as accurate as float64's (science §1.8): the
+//! The losses of a tile of pairs and their gradients, as accurate as float64's (doc/model.md#loss): the
 //! label's class is left out of the sum, so nothing cancels however small the loss.
 
 use super::buffer::LINE;

@@ -1,7 +1,7 @@
 //! A file from elsewhere as an experiment: checkpoints in TransformerLens' layout, and whatever the
 //! file tells of its history, split and settings.
 //!
-//! Recognised (science.md §1.1 to §1.4): a plain `state_dict`; the published dictionary (`model`,
+//! Recognised (doc/published.md): a plain `state_dict`; the published dictionary (`model`,
 //! `checkpoints`, `checkpoint_epochs`, losses, accuracies, indices); the paper's `full_run_data`
 //! (`state_dicts`, `epochs`, losses); a `.safetensors` of one model.
 

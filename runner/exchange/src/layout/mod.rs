@@ -1,13 +1,13 @@
 //! How published code lays the tensors of the model out, and the way to TransformerLens' layout.
 //!
 //! Three layouts are recognised; they differ in names or in the dimensions of W_O, so that no file
-//! fits two of them. p + 1 tokens, d = d_model, H heads of E = d_head, M = d_mlp, C classes.
+//! fits two of them (doc/published.md#layouts-that-an-import-knows). p + 1 tokens, d = d_model, H heads of E = d_head, M = d_mlp, C classes.
 //!
 //! | layout | W_E | W_pos | W_Q, W_K, W_V | W_O | W_in | W_out | W_U |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | TransformerLens 1 to 3 | (p+1, d) | (3, d) | (H, d, E) | (H, E, d) | (d, M) | (M, d) | (d, C) |
-//! | paper (science.md §1.3) | (d, p+1) | (3, d) | (H, E, d) | (d, H·E) | (M, d) | (d, M) | (d, C) |
-//! | TransformerLens 4, `….weight` (§2.3) | (p+1, d) | (3, d) | (H·E, d) | (d, H·E) | (M, d) | (d, M) | (C, d) |
+//! | paper | (d, p+1) | (3, d) | (H, E, d) | (d, H·E) | (M, d) | (d, M) | (d, C) |
+//! | TransformerLens 4, `….weight` | (p+1, d) | (3, d) | (H·E, d) | (d, H·E) | (M, d) | (d, M) | (C, d) |
 
 use std::collections::BTreeMap;
 
