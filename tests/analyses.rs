@@ -9,7 +9,8 @@ use crate::support::{Bench, SMALL, assert_same};
 
 const ALL: &str = "[analysis.fourier-sparsity]\n[analysis.neuron-clustering]\nwrong_basis = true\n[analysis.commutativity]\n";
 
-/// The published model at p = 59, where it groks within seconds (doc/published.md#multiplication-and-addition-modulo-59).
+/// The published model at p = 59, where it groks within seconds
+/// (doc/published.md#multiplication-and-addition-modulo-59).
 fn grokked(operation: &str, epochs: u64) -> Bench {
     let bench = Bench::new(&format!(
         "operation = \"{operation}\"\nmodulus = 59\nfraction = 0.5\nseeds = {{ data = 598, model = 999 }}\n[train]\nepochs = {epochs}\n{ALL}"
@@ -112,8 +113,9 @@ fn multiplication_mod_59_has_the_published_keys_and_clusters() {
 #[test]
 fn addition_mod_59_has_other_keys_by_each_rule() {
     // The third frequency of W_E is near five medians, and a fourth near a quarter of the largest:
-    // which side they fall on depends on rounding, also between runs of torch (doc/published.md#multiplication-and-addition-modulo-59). What
-    // the model computes with, W_L, does not.
+    // which side they fall on depends on rounding, also between runs of torch
+    // (doc/published.md#multiplication-and-addition-modulo-59). What the model computes with, W_L,
+    // does not.
     let (bench, cell) = (grokked("add", 1000), "add-p59-f0.5-d598-m999");
     assert_eq!(keys(&bench, cell, "W_L"), "5, 15, 21");
     let medians = keys(&bench, cell, "5 medians");

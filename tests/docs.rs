@@ -1,7 +1,8 @@
 //! Documents: every link and citation leads somewhere, and the book lists every page.
 //!
-//! Owns what a citation looks like (a page's path in `doc/`, with a heading's anchor or without), how a
-//! heading becomes an anchor, and how wide a comment may be. Knows nothing of what the pages say.
+//! Owns what a citation looks like (a page's path in `doc/`, with a heading's anchor or without),
+//! how a heading becomes an anchor, and how wide a comment may be. Knows nothing of what the pages
+//! say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -279,7 +280,8 @@ fn foreign(path: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// Comment lines that are too wide. A row of a table cannot be broken, and neither can a single word.
+/// Comment lines that are too wide. A row of a table cannot be broken, and neither can a single
+/// word.
 fn wide(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {

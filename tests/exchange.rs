@@ -1,8 +1,9 @@
-//! Files for and from PyTorch: the structure of what is exported, by Python's standard library alone;
-//! the round trip with real torch and TransformerLens, where they are installed; hostile files.
+//! Files for and from PyTorch: the structure of what is exported, by Python's standard library
+//! alone; the round trip with real torch and TransformerLens, where they are installed; hostile
+//! files.
 //!
-//! The interpreter is `python3`, or what `GROKRUN_PYTHON` names. A test whose packages are missing is
-//! skipped and says so, unless `GROKRUN_REQUIRE_TORCH=1` makes that a failure.
+//! The interpreter is `python3`, or what `GROKRUN_PYTHON` names. A test whose packages are missing
+//! is skipped and says so, unless `GROKRUN_REQUIRE_TORCH=1` makes that a failure.
 
 use std::path::Path;
 use std::process::{Command, Output};

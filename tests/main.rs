@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod cli;
 mod compact;
+mod docs;
 mod documented;
 mod exchange;
 mod golden;

@@ -1,5 +1,5 @@
-//! Plugins in shared libraries, good and bad: whatever one does, the training is the same, the culprit
-//! is named, and the exit status is 3.
+//! Plugins in shared libraries, good and bad: whatever one does, the training is the same, the
+//! culprit is named, and the exit status is 3.
 
 use std::collections::BTreeMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};

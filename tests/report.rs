@@ -1,4 +1,5 @@
-//! `report.html`: what is in it, that nothing gets into it as markup, and how it looks to a browser.
+//! `report.html`: what is in it, that nothing gets into it as markup, and how it looks to a
+//! browser.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;

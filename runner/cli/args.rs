@@ -341,7 +341,8 @@ pub(crate) struct ExportArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ImportArgs {
-    /// A file of torch.save (a state_dict, the published dictionary, the paper's full_run_data), or a .safetensors
+    /// A file of torch.save (a state_dict, the published dictionary, the paper's full_run_data), or
+    /// a .safetensors
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
@@ -349,7 +350,8 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "RUN")]
     pub(crate) into: PathBuf,
 
-    /// What the model was trained on, where the file does not tell [default: mul; add for full_run_data]
+    /// What the model was trained on, where the file does not tell [default: mul; add for
+    /// full_run_data]
     #[arg(long, value_name = "OPERATION")]
     pub(crate) operation: Option<String>,
 

@@ -1,7 +1,7 @@
 //! `grokrun import FILE --into RUN`: a model from elsewhere as a run that can be analysed.
 //!
-//! What the file does not tell is taken from the command line, else from the published experiment; and
-//! each such thing is said. The run's spec holds all of it.
+//! What the file does not tell is taken from the command line, else from the published experiment;
+//! and each such thing is said. The run's spec holds all of it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,7 +17,8 @@ use crate::args::{ImportArgs, PluginArgs};
 use crate::output::{Failure, print, say};
 use crate::{plugins, report, spec};
 
-/// The length of the published experiment (doc/published.md#the-published-dictionary), for a model that does not tell its epoch.
+/// The length of the published experiment (doc/published.md#the-published-dictionary), for a model
+/// that does not tell its epoch.
 const PUBLISHED_EPOCHS: u64 = 40_000;
 
 /// Runs the command.

@@ -52,7 +52,8 @@ impl From<SessionError> for Failure {
     }
 }
 
-/// Says a line on standard error, while a run goes on. Where nobody can hear it, the run goes on too.
+/// Says a line on standard error, while a run goes on. Where nobody can hear it, the run goes on
+/// too.
 pub(crate) fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

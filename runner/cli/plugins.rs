@@ -32,7 +32,8 @@ pub(crate) fn registry(args: &PluginArgs) -> Registry {
 /// Folders to search for shared libraries, as `PATH` has them.
 const PATH: &str = "GROKRUN_PLUGIN_PATH";
 
-/// Where cargo puts the libraries of `plugins/`: beside the executable, while it is where it was built.
+/// Where cargo puts the libraries of `plugins/`: beside the executable, while it is where it was
+/// built.
 fn beside() -> Option<Beside> {
     let executable = std::env::current_exe().ok()?;
     let folder = executable.parent()?.to_owned();

@@ -4,9 +4,9 @@ use grokrun_store::Summary;
 
 use crate::output::table;
 
-/// Quartiles of the epochs at which cells memorised and grokked, with the number that did not. Cells
-/// that did not count as later than all others, so that a quartile may be "did not"; empty for fewer
-/// than three cells.
+/// Quartiles of the epochs at which cells memorised and grokked, with the number that did not.
+/// Cells that did not count as later than all others, so that a quartile may be "did not"; empty
+/// for fewer than three cells.
 pub(crate) fn spread(summary: &Summary) -> String {
     if summary.cells.len() < 3 {
         return String::new();

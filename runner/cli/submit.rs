@@ -88,8 +88,8 @@ fn sbatch(script: &Path) -> Result<String, Failure> {
     Ok(said.trim().split(';').next().unwrap_or_default().to_owned())
 }
 
-/// The array's script. What a task does when it is told to end: the program saves and exits with 130,
-/// and the task goes back into the queue unless somebody has cancelled it.
+/// The array's script. What a task does when it is told to end: the program saves and exits with
+/// 130, and the task goes back into the queue unless somebody has cancelled it.
 fn script(args: &SubmitArgs, name: &str, run: &Path, shards: usize) -> Result<String, Failure> {
     let mut options = vec![
         format!("--job-name=grokrun-{name}"),

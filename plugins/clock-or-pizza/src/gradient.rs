@@ -5,7 +5,8 @@ use grokrun_measures::{Forward, Model};
 /// What is asked: a pair, as a·p + b, and a class.
 pub(crate) type Question = (usize, usize);
 
-/// `count` questions, drawn with SplitMix64: a pair by `next mod pairs`, then a class by `next mod p`.
+/// `count` questions, drawn with SplitMix64: a pair by `next mod pairs`, then a class by `next mod
+/// p`.
 pub(crate) fn questions(seed: u64, count: usize, pairs: &[usize], p: usize) -> Vec<Question> {
     let mut state = seed;
     let mut next = |bound: usize| {
@@ -23,7 +24,8 @@ pub(crate) fn questions(seed: u64, count: usize, pairs: &[usize], p: usize) -> V
         .collect()
 }
 
-/// cos(∂Q/∂E_a, ∂Q/∂E_b) at each question, where Q is the logit of the class; NaN where a gradient is 0.
+/// cos(∂Q/∂E_a, ∂Q/∂E_b) at each question, where Q is the logit of the class; NaN where a gradient
+/// is 0.
 pub(crate) fn cosines(forward: &Forward<'_>, questions: &[Question]) -> Vec<f64> {
     let model = forward.model();
     let directions: Vec<Vec<f64>> = (0..model.heads).map(|h| model.score_direction(h)).collect();

@@ -1,7 +1,9 @@
-//! The analysis `clock-or-pizza`: which of the two algorithms of Zhong et al. (2023) a model is like.
+//! The analysis `clock-or-pizza`: which of the two algorithms of Zhong et al. (2023) a model is
+//! like.
 //!
-//! A **clock** multiplies: its logits are cos w(a + b − c). A **pizza** adds the embeddings and takes
-//! absolute values: |cos w(a − b)/2| cos w(a + b − c), which is weak where a and b are far apart.
+//! A **clock** multiplies: its logits are cos w(a + b − c). A **pizza** adds the embeddings and
+//! takes absolute values: |cos w(a − b)/2| cos w(a + b − c), which is weak where a and b are far
+//! apart.
 //!
 //! | measure | definition (doc/definitions.md#clock-or-pizza) | clock | pizza |
 //! |---|---|---|---|
@@ -10,24 +12,26 @@
 //! | circularity | of the first four principal components of W_E, each at length 1: largest 2 \|DFT_k\|²/n, mean | | 0.998 |
 //! | clock, pizza explained | W_E with one circle left: share of the logits' variance that a multiple of the clock's logits explains, and of the pizza's | | 0.754, 0.983 |
 //!
-//! The figures are those of the paper's models at p = 59. A perfect pizza is explained to 8/π² = 0.81 by
-//! the clock's logits, and a perfect clock by the pizza's, so that the two shares are to be compared.
+//! The figures are those of the paper's models at p = 59. A perfect pizza is explained to
+//! 8/π² = 0.81 by the clock's logits, and a perfect clock by the pizza's, so that the two shares
+//! are to be compared.
 //!
-//! - Gradients are exact, through the values and the attention (the original leaves them to autograd).
-//!   Those for the paper were of models without '='; here E_a is what is at the first position.
-//! - A **circle** is the mean and one frequency of W_E in the operation's basis, of rank 2; the original
-//!   takes pairs of principal components, which mix where two circles have one size. Circles are those
-//!   of the key frequencies, the largest first, `circles` of them at most; the share is over pairs and
-//!   classes of the group, after the mean over classes.
-//! - For multiplication and division a place is the logarithm to the smallest primitive root, n = p − 1,
-//!   and pairs with 0 are left out of all but the gradients. For subtraction and division the distance
-//!   is the sum of places: what a pizza's strength depends on there. Its gradients are not symmetric
-//!   then, since b enters with the other sign: a note says so.
+//! - Gradients are exact, through the values and the attention (the original leaves them to
+//!   autograd). Those for the paper were of models without '='; here E_a is what is at the first
+//!   position.
+//! - A **circle** is the mean and one frequency of W_E in the operation's basis, of rank 2; the
+//!   original takes pairs of principal components, which mix where two circles have one size.
+//!   Circles are those of the key frequencies, the largest first, `circles` of them at most; the
+//!   share is over pairs and classes of the group, after the mean over classes.
+//! - For multiplication and division a place is the logarithm to the smallest primitive root,
+//!   n = p − 1, and pairs with 0 are left out of all but the gradients. For subtraction and
+//!   division the distance is the sum of places: what a pizza's strength depends on there. Its
+//!   gradients are not symmetric then, since b enters with the other sign: a note says so.
 //! - An operation without such a group has gradient symmetricity alone.
 //!
-//! A forward pass over the grid for each circle: 0.15 core-seconds at p = 113 for 4 circles, so that it is
-//! called each 1000 epochs unless a spec says otherwise. Circularity has a control: Gaussian noise in the
-//! shape of W_E.
+//! A forward pass over the grid for each circle: 0.15 core-seconds at p = 113 for 4 circles, so
+//! that it is called each 1000 epochs unless a spec says otherwise. Circularity has a control:
+//! Gaussian noise in the shape of W_E.
 
 mod circles;
 mod distance;

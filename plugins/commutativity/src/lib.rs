@@ -3,20 +3,22 @@
 //! Measured at each snapshot, over the pairs whose label is defined in both orders (the diagonal
 //! among them; a pair that is undefined in one order is left out in both):
 //!
-//! - **attention difference** of a head: mean attention to a minus mean attention to b (doc/definitions.md#commutativity); the **absolute** one is the mean of its size at each pair, which
-//!   need not vanish in a model that commutes, where attention may follow tokens;
-//! - **neuron asymmetry** ‖N − Nᵀ‖² / ‖N‖² over (a, b, neuron), where the transpose swaps a and b, and
-//!   the same for logits. 0 is symmetric, 4 antisymmetric. Its **control** is the mean
+//! - **attention difference** of a head: mean attention to a minus mean attention to b
+//!   (doc/definitions.md#commutativity); the **absolute** one is the mean of its size at each pair,
+//!   which need not vanish in a model that commutes, where attention may follow tokens;
+//! - **neuron asymmetry** ‖N − Nᵀ‖² / ‖N‖² over (a, b, neuron), where the transpose swaps a and b,
+//!   and the same for logits. 0 is symmetric, 4 antisymmetric. Its **control** is the mean
 //!   for the same numbers with entries paired at random within their column, in closed form: 2 for
 //!   noise of mean zero, as E (x − x')² = 2σ² (times 1 − 1/p, since the diagonal is in the norm
 //!   only), and 2 − 2/π = 1.36 for that noise after a ReLU, which has a mean;
-//! - d and the cosine of the first two rows of W_pos, which say how alike the positions are, and are
-//!   **not** a test of commutativity: a model can undo a difference later.
+//! - d and the cosine of the first two rows of W_pos, which say how alike the positions are, and
+//!   are **not** a test of commutativity: a model can undo a difference later.
 //!
-//! It **emerges** at the first snapshot from which, until the last, every head's attention difference
-//! and the neuron asymmetry stay below their thresholds, if that is `hold` snapshots or more. If that
-//! is the very first snapshot nothing was learnt: an untrained model is symmetric (2e-6 on mul mod 59),
-//! since its attention is uniform, where the positions drop out, and its neurons are far from noise.
+//! It **emerges** at the first snapshot from which, until the last, every head's attention
+//! difference and the neuron asymmetry stay below their thresholds, if that is `hold` snapshots or
+//! more. If that is the very first snapshot nothing was learnt: an untrained model is symmetric
+//! (2e-6 on mul mod 59), since its attention is uniform, where the positions drop out, and its
+//! neurons are far from noise.
 //!
 //! For an operation that does not commute the same numbers are given with what should be expected
 //! instead; for one with f(b, a) = −f(a, b), the logits are also compared with L[b, a, −c].

@@ -95,7 +95,8 @@ impl Mirror {
         Ok(sums.into_iter().map(head).collect())
     }
 
-    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`, in the form ‖N − Nᵀ‖² / ‖N‖² (doc/definitions.md#commutativity).
+    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`, in the form ‖N − Nᵀ‖² / ‖N‖²
+    /// (doc/definitions.md#commutativity).
     ///
     /// # Errors
     /// When the table has another shape.
@@ -216,7 +217,8 @@ fn share(part: f64, norm: f64) -> f64 {
     if norm == 0.0 { 0.0 } else { part / norm }
 }
 
-/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`. NaN where one of them is 0.
+/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`. NaN where one
+/// of them is 0.
 ///
 /// # Errors
 /// When there are not two rows.

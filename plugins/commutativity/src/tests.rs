@@ -213,7 +213,8 @@ fn pairs_undefined_in_one_order_do_not_count() {
         (&operation["symmetry"], &operation["pairs"]),
         (&json!("neither"), &json!(45))
     );
-    // a/b = b/a where b = −a: 5 of the 45 pairs; a/b = −b/a would need a root of −1, and 11 has none.
+    // a/b = b/a where b = −a: 5 of the 45 pairs; a/b = −b/a would need a root of −1, and 11 has
+    // none.
     assert_eq!(operation["equal"], json!(5.0 / 45.0));
     assert_eq!(operation["opposite"], json!(0.0));
     assert!(notes(&found).contains("f(a, b) for 11.1 % of the pairs"));

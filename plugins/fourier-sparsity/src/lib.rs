@@ -1,12 +1,13 @@
 //! The analysis `fourier-sparsity`: on how few frequencies the model sits.
 //!
 //! Of W_E, W_U and the neuron-logit map W_L = W_out W_U it takes the norm of each frequency in the
-//! operation's basis (cosine and sine merged, not squared; doc/definitions.md#norms-by-frequency), of the logits the share of
-//! their variance along the label's directions cos and sin of w_k f(a, b), of the neurons each one's
-//! best frequency. From the norms: the Gini coefficient, the inverse participation ratio and the
-//! effective number of frequencies (doc/definitions.md#sparsity).
+//! operation's basis (cosine and sine merged, not squared; doc/definitions.md#norms-by-frequency),
+//! of the logits the share of their variance along the label's directions cos and sin of w_k f(a,
+//! b), of the neurons each one's best frequency. From the norms: the Gini coefficient, the inverse
+//! participation ratio and the effective number of frequencies (doc/definitions.md#sparsity).
 //!
-//! **Key frequencies** by each published rule, which can differ (doc/definitions.md#key-frequencies):
+//! **Key frequencies** by each published rule, which can differ
+//! (doc/definitions.md#key-frequencies):
 //!
 //! | rule | frequencies |
 //! |---|---|
@@ -15,9 +16,9 @@
 //! | `neurons` | that are some neuron's best, before any threshold (rule B, the paper and ARENA) |
 //! | `W_L` | of the neuron-logit map, above a quarter of the largest: rule C names no threshold |
 //!
-//! For multiplication the frequencies are those of characters, numbered by logarithms to the smallest
-//! primitive root, and have an order (p − 1)/gcd(k, p − 1). Beside the right basis stand the wrong
-//! one and Gaussian noise of the same shape: a measure of sparsity says little alone.
+//! For multiplication the frequencies are those of characters, numbered by logarithms to the
+//! smallest primitive root, and have an order (p − 1)/gcd(k, p − 1). Beside the right basis stand
+//! the wrong one and Gaussian noise of the same shape: a measure of sparsity says little alone.
 
 mod figures;
 

@@ -1,16 +1,18 @@
 //! The analysis `neuron-clustering`: which neurons compute which frequency.
 //!
-//! Each neuron's output over the grid of pairs is centred and taken in the operation's basis; E_k is
-//! the energy of the products of {const, cos, sin} of frequency k on a with those on b, without the
-//! constant. A neuron belongs to the frequency with the largest E_k if that is at least `threshold`
-//! of all its energy, and else to the group that the paper calls "always firing" (doc/definitions.md#energies-and-fractions; the paper drops the constant, the demo zeroes it, and both are this). For
-//! multiplication only pairs without 0 count; for an operation whose operands have no angle, the two
-//! directions of the label take the place of the products (doc/definitions.md#directions-of-the-label).
+//! Each neuron's output over the grid of pairs is centred and taken in the operation's basis; E_k
+//! is the energy of the products of {const, cos, sin} of frequency k on a with those on b, without
+//! the constant. A neuron belongs to the frequency with the largest E_k if that is at least
+//! `threshold` of all its energy, and else to the group that the paper calls "always firing"
+//! (doc/definitions.md#energies-and-fractions; the paper drops the constant, the demo zeroes it,
+//! and both are this). For multiplication only pairs without 0 count; for an operation whose
+//! operands have no angle, the two directions of the label take the place of the products
+//! (doc/definitions.md#directions-of-the-label).
 //!
 //! Losses: of neurons reduced to the terms of their cluster, and of those without each cluster
 //! (doc/definitions.md#neuron-clustering), over all pairs that count, with bias
-//! correction. Phases, by rule: the first snapshot with a tenth, half, and nine tenths of the neurons
-//! that are in clusters at the last.
+//! correction. Phases, by rule: the first snapshot with a tenth, half, and nine tenths of the
+//! neurons that are in clusters at the last.
 
 mod clusters;
 mod figures;

@@ -1,8 +1,8 @@
-//! The analysis `progress-measures`: the measures of Nanda et al. (2023) that show what a model learns
-//! before its test loss does, and the phases of training.
+//! The analysis `progress-measures`: the measures of Nanda et al. (2023) that show what a model
+//! learns before its test loss does, and the phases of training.
 //!
-//! With u_k, v_k the directions cos and sin of w_k f(a, b), orthonormal over the **block** (the pairs
-//! whose operands and label are in the group: for multiplication those without a 0, which are
+//! With u_k, v_k the directions cos and sin of w_k f(a, b), orthonormal over the **block** (the
+//! pairs whose operands and label are in the group: for multiplication those without a 0, which are
 //! reported apart), and K the key frequencies (doc/definitions.md#progress-measures):
 //!
 //! | series | definition | pairs |
@@ -19,23 +19,25 @@
 //! | `squared weights`, by parameter | Σθ² | |
 //! | `gini, W_E`, `gini, W_L` | of the norms by frequency, not squared | |
 //!
-//! **Key frequencies.** A snapshot can only be measured with frequencies known by then. So the series
-//! have those found at that checkpoint, or those that `frequencies` names. With `keys = "final"` there
-//! is beside them the table `frozen`: the same measures at each checkpoint with the key frequencies of
-//! the last one, exact, from what is kept of each on the disk: the parts of logits and neurons along all
-//! directions, 2 p² f32, of 512 checkpoints evenly spread at the most; and for the excluded losses, which
-//! need the logits themselves, those of the train pairs of `checkpoints` evenly spread ones. At p = 113 that
-//! is at most 52 MB and, with 32 checkpoints, 56 MB a cell.
+//! **Key frequencies.** A snapshot can only be measured with frequencies known by then. So the
+//! series have those found at that checkpoint, or those that `frequencies` names. With
+//! `keys = "final"` there is beside them the table `frozen`: the same measures at each checkpoint
+//! with the key frequencies of the last one, exact, from what is kept of each on the disk: the
+//! parts of logits and neurons along all directions, 2 p² f32, of 512 checkpoints evenly spread at
+//! the most; and for the excluded losses, which need the logits themselves, those of the train
+//! pairs of `checkpoints` evenly spread ones. At p = 113 that is at most 52 MB and, with 32
+//! checkpoints, 56 MB a cell.
 //!
 //! **Phases** are found by the rule of [`Config`]'s last four parameters from the history alone and
 //! are in the table `phases`.
 //!
-//! `check/measures.py`, beside this folder, computes most of the above again with numpy from a cell's
-//! last checkpoint and compares.
+//! `check/measures.py`, beside this folder, computes most of the above again with numpy from a
+//! cell's last checkpoint and compares.
 //!
-//! Differences from the originals (doc/published.md#errors-in-the-originals): the demo's one-off excluded logits leave the residual
-//! stream out, here it is in; the paper's text and code disagree on restricted loss, both are here under
-//! the names above; losses are aligned with epochs, the demo's are 99 off.
+//! Differences from the originals (doc/published.md#errors-in-the-originals): the demo's one-off
+//! excluded logits leave the residual stream out, here it is in; the paper's text and code disagree
+//! on restricted loss, both are here under the names above; losses are aligned with epochs, the
+//! demo's are 99 off.
 
 mod config;
 mod figures;
@@ -212,8 +214,8 @@ impl ProgressMeasures {
         self.config.keys == "final" && self.config.frequencies.is_empty()
     }
 
-    /// Says the model's own losses, by part of the grid; those of the block's train and test pairs come
-    /// back.
+    /// Says the model's own losses, by part of the grid; those of the block's train and test pairs
+    /// come back.
     fn own_losses(&self, logits: &[f32], out: &mut dyn Sink) -> [f64; 2] {
         let ground = &self.ground;
         let own = Own::of(ground, logits);

@@ -2,8 +2,8 @@
 //!
 //! A plugin is a crate with one or more types that implement [`Analysis`], and one line
 //! [`export_plugin!`](crate::export_plugin). The same source is linked into grokrun (through
-//! `inventory`) or loaded from a shared library (through the C ABI in [`abi`], which an author never
-//! sees).
+//! `inventory`) or loaded from a shared library (through the C ABI in [`abi`], which an author
+//! never sees).
 //!
 //! ```
 //! use grokrun_api::prelude::*;
@@ -64,8 +64,8 @@ pub use serde;
 pub use serde_json;
 pub use tracing;
 
-/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Linked into grokrun they are
-/// found through `inventory`; in a shared library through the one static that this exports.
+/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Linked into grokrun they
+/// are found through `inventory`; in a shared library through the one static that this exports.
 #[macro_export]
 macro_rules! export_plugin {
     ($($analysis:ty),+ $(,)?) => {

@@ -34,10 +34,10 @@ impl Row {
 /// An orthonormal basis of R^p whose rows are functions of a residue.
 ///
 /// The residues of a cyclic group of n elements come first in the sense of an angle
-/// 2π·(place in the group)/n; residues outside have a row each. Additive: n = p, all residues. Rows:
-/// constant, cos 1, sin 1, cos 2, … (doc/definitions.md#bases). Multiplicative, for a prime p: n = p − 1, the place
-/// is the logarithm to the smallest primitive root, and 0 is outside. Rows: zero, constant, cos 1,
-/// sin 1, …, Legendre.
+/// 2π·(place in the group)/n; residues outside have a row each. Additive: n = p, all residues.
+/// Rows: constant, cos 1, sin 1, cos 2, … (doc/definitions.md#bases). Multiplicative, for a prime
+/// p: n = p − 1, the place is the logarithm to the smallest primitive root, and 0 is outside. Rows:
+/// zero, constant, cos 1, sin 1, …, Legendre.
 #[derive(Clone)]
 pub struct Basis {
     kind: BasisKind,
@@ -156,8 +156,8 @@ impl Basis {
         self.outside.len()
     }
 
-    /// The indices of the rows of frequency k: cosine and sine, or one alternating row; none if there is
-    /// no such frequency.
+    /// The indices of the rows of frequency k: cosine and sine, or one alternating row; none if
+    /// there is no such frequency.
     pub fn rows_of(&self, k: usize) -> std::ops::Range<usize> {
         if k == 0 || k > self.frequencies() {
             return 0..0;

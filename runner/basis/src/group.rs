@@ -8,8 +8,8 @@ pub fn is_prime(p: usize) -> bool {
             .all(|d| !p.is_multiple_of(d))
 }
 
-/// The smallest primitive root of a prime p: the generator whose logarithms number the characters, so
-/// that frequencies have the same names for everybody (doc/definitions.md#bases).
+/// The smallest primitive root of a prime p: the generator whose logarithms number the characters,
+/// so that frequencies have the same names for everybody (doc/definitions.md#bases).
 pub fn primitive_root(p: usize) -> Option<usize> {
     if p == 2 {
         return Some(1);

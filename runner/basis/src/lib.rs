@@ -1,4 +1,5 @@
-//! Orthonormal bases of functions on residues: what a Fourier analysis of a grokked model is taken in.
+//! Orthonormal bases of functions on residues: what a Fourier analysis of a grokked model is taken
+//! in.
 //!
 //! - [`Basis`]: additive for Z/p, multiplicative characters for a prime p; rows with names and
 //!   frequencies, 1-D and 2-D transforms.

@@ -14,9 +14,9 @@ pub enum InitScheme {
     TransformerLens,
     /// As TransformerLens before 1.13: the same deviation, W_Q, W_K, W_V, W_O
     TransformerLensLegacy,
-    /// As the code of the paper (Nanda et al. 2023; doc/published.md#the-paper): standard normals divided by
-    /// √d_model, W_U by the root of its vocabulary, p + 1; drawn in the order and in the layout of that
-    /// code. It set no seed, so no run of it can be reproduced.
+    /// As the code of the paper (Nanda et al. 2023; doc/published.md#the-paper): standard normals
+    /// divided by √d_model, W_U by the root of its vocabulary, p + 1; drawn in the order and in the
+    /// layout of that code. It set no seed, so no run of it can be reproduced.
     Paper,
 }
 

@@ -1,6 +1,6 @@
 //! The engine: a recorded program and its executors, which turn cells (data, recipe, weights) into
-//! rows of metrics and states. All wgpu is here; no files but those of the cache folder, no TOML, no
-//! plugins.
+//! rows of metrics and states. All wgpu is here; no files but those of the cache folder, no TOML,
+//! no plugins.
 
 mod backend;
 mod cache;

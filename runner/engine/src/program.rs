@@ -12,7 +12,8 @@ use crate::shape::Shape;
 pub enum Stage {
     /// parameters → scores, U′, D′, c, d, M
     Fold,
-    /// forward, loss and backward on the training pairs → dU′, dD′, dc, dd, dM, d(score), train loss
+    /// forward, loss and backward on the training pairs → dU′, dD′, dc, dd, dM, d(score), train
+    /// loss
     Learn,
     /// gradients of the folded tables → gradients of the real tensors
     Unfold,

@@ -106,9 +106,9 @@ const ORDER: [&str; 18] = [
     "unembed.b_U",
 ];
 
-/// The `state_dict` of a checkpoint's sixteen float tensors: in TransformerLens' order, with the two
-/// buffers that strict loading wants. The mask is the `(3, 3)` lower triangle and IGNORE a scalar
-/// minus infinity, which every version from 1.19 to 3.9 takes.
+/// The `state_dict` of a checkpoint's sixteen float tensors: in TransformerLens' order, with the
+/// two buffers that strict loading wants. The mask is the `(3, 3)` lower triangle and IGNORE a
+/// scalar minus infinity, which every version from 1.19 to 3.9 takes.
 pub fn state_dict(checkpoint: Vec<Tensor>) -> Vec<Array> {
     let mut arrays: Vec<Array> = checkpoint.into_iter().map(Array::from).collect();
     let lower = |i: usize| i % 3 <= i / 3;

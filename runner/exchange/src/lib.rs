@@ -8,8 +8,8 @@
 //! - [`write_pth`], [`write_npz`], [`write_safetensors`]: whole or not at all, one checkpoint in
 //!   memory at a time.
 //! - [`Foreign`]: a file from elsewhere. Nothing in it is executed: its pickle is read by a machine
-//!   that knows a fixed list of names (`pickle::global`), and everything that is made of it is bounded
-//!   by the length of the file.
+//!   that knows a fixed list of names (`pickle::global`), and everything that is made of it is
+//!   bounded by the length of the file.
 
 #![forbid(unsafe_code)]
 

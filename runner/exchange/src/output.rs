@@ -8,8 +8,8 @@ use tempfile::Builder;
 
 use crate::ExchangeError;
 
-/// Puts what `fill` writes in the place of the file, once all of it is on the disk. If `fill` fails,
-/// the old file, if there is one, is untouched, and nothing is left beside it.
+/// Puts what `fill` writes in the place of the file, once all of it is on the disk. If `fill`
+/// fails, the old file, if there is one, is untouched, and nothing is left beside it.
 ///
 /// # Errors
 /// Those of `fill`, or the folder cannot be written.

@@ -1,10 +1,10 @@
 //! The published dictionary: `mod_mult_grokking.pth` and its like.
 //!
-//! Keys and their types (doc/published.md#the-published-dictionary): `model` (a `state_dict`), `config` (a plain
-//! dictionary, so that `torch.load` takes it with `weights_only=True`), `checkpoints` (a list of
-//! `state_dict`s), `checkpoint_epochs` (a list of integers: steps taken), `train_losses`,
-//! `test_losses`, `train_accs`, `test_accs` (lists of floats, one an epoch), `train_indices` and
-//! `test_indices` (int64 tensors, places in the a-major list of all pairs).
+//! Keys and their types (doc/published.md#the-published-dictionary): `model` (a `state_dict`),
+//! `config` (a plain dictionary, so that `torch.load` takes it with `weights_only=True`),
+//! `checkpoints` (a list of `state_dict`s), `checkpoint_epochs` (a list of integers: steps taken),
+//! `train_losses`, `test_losses`, `train_accs`, `test_accs` (lists of floats, one an epoch),
+//! `train_indices` and `test_indices` (int64 tensors, places in the a-major list of all pairs).
 
 use std::path::Path;
 

@@ -19,8 +19,8 @@ use crate::torch::decode;
 /// The longest file that is read, in bytes: one model, a thousand times the published one.
 const LONGEST: u64 = 1 << 30;
 
-/// Writes arrays with texts as metadata, all in a fixed order: widest numbers first, so that each is
-/// aligned, and then by name.
+/// Writes arrays with texts as metadata, all in a fixed order: widest numbers first, so that each
+/// is aligned, and then by name.
 ///
 /// # Errors
 /// The disk is full or cannot be written.

@@ -1,9 +1,9 @@
 //! The analyses of one cell, each on a thread of its own.
 //!
-//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far ahead
-//! of the slowest as snapshots may be in memory, which the log then says. Training never waits:
-//! snapshots are made from checkpoints on disk. They compute at [desks](at_a_desk), of which there are
-//! as many as cores.
+//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far
+//! ahead of the slowest as snapshots may be in memory, which the log then says. Training never
+//! waits: snapshots are made from checkpoints on disk. They compute at [desks](at_a_desk), of which
+//! there are as many as cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,8 +69,8 @@ impl Crew {
         Ok(Crew { workers })
     }
 
-    /// What a snapshot of this epoch has to show: the union of what is needed by those that are due;
-    /// none if nobody is.
+    /// What a snapshot of this epoch has to show: the union of what is needed by those that are
+    /// due; none if nobody is.
     pub fn needs(&self, epoch: u64, last: bool) -> Option<Needs> {
         let due = self.workers.iter().filter(|w| due(w.every, epoch, last));
         due.map(|worker| worker.needs).reduce(Needs::union)
@@ -101,8 +101,8 @@ impl Crew {
         }
     }
 
-    /// Lets one after the other conclude, as they are asked for: what each found, figures above all,
-    /// need not be in memory together.
+    /// Lets one after the other conclude, as they are asked for: what each found, figures above
+    /// all, need not be in memory together.
     pub fn finish(self) -> impl Iterator<Item = Outcome> {
         self.workers.into_iter().map(|worker| {
             drop(worker.queue);

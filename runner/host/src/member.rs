@@ -25,8 +25,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last), and
-    /// what it says waits in `scratch`. If it cannot start, it is a member that has failed.
+    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last),
+    /// and what it says waits in `scratch`. If it cannot start, it is a member that has failed.
     pub fn start(
         found: &Found,
         parameters: &Map<String, Value>,

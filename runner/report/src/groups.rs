@@ -153,7 +153,8 @@ impl Group<'_> {
         row
     }
 
-    /// Test accuracies and test losses of its cells over each other, with their median and quartiles.
+    /// Test accuracies and test losses of its cells over each other, with their median and
+    /// quartiles.
     pub(crate) fn curves(&self) -> [Value; 2] {
         let name = |what: &str| match self.name.as_str() {
             "" => what.to_owned(),
@@ -248,8 +249,8 @@ fn seeds(cell: &Member) -> String {
     format!("data {}, model {}", seed("data"), seed("model"))
 }
 
-/// The epoch at which each cell grokked, by seed; those that never did stand at their last epoch, as
-/// crosses.
+/// The epoch at which each cell grokked, by seed; those that never did stand at their last epoch,
+/// as crosses.
 pub(crate) fn by_seed(groups: &[Group]) -> Value {
     let all = || groups.iter().flat_map(|group| &group.cells);
     let first = all().next();
@@ -332,8 +333,8 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
     json!({ "data": data, "layout": layout })
 }
 
-/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes; none where
-/// there is one group, or nothing grokked.
+/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes; none
+/// where there is one group, or nothing grokked.
 pub(crate) fn boxes(groups: &[Group]) -> Option<Value> {
     if groups.len() < 2 {
         return None;

@@ -1,10 +1,10 @@
 //! `report.html` of a run directory: one file that opens offline, in which to see whether and how a
 //! model grokked.
 //!
-//! Reads what the store keeps and nothing else: it needs no device and no plugin. Figures are Plotly's
-//! JSON, drawn by Plotly's own bundle (vendored, MIT); text is escaped by the template, and data stands
-//! in a script of type JSON in which no `<` is left, so that nothing a spec, a plugin or a note says
-//! becomes markup.
+//! Reads what the store keeps and nothing else: it needs no device and no plugin. Figures are
+//! Plotly's JSON, drawn by Plotly's own bundle (vendored, MIT); text is escaped by the template,
+//! and data stands in a script of type JSON in which no `<` is left, so that nothing a spec, a
+//! plugin or a note says becomes markup.
 
 mod curves;
 mod facts;
@@ -37,8 +37,8 @@ pub enum ReportError {
     Template(#[from] askama::Error),
 }
 
-/// Writes the report of the run in this folder, whatever state it is in; returns where it is. While a
-/// process writes the run, the report says that training goes on.
+/// Writes the report of the run in this folder, whatever state it is in; returns where it is. While
+/// a process writes the run, the report says that training goes on.
 ///
 /// # Errors
 /// When the folder holds no run, or cannot be read or written.
@@ -46,7 +46,8 @@ pub fn write(run: &Path) -> Result<PathBuf, ReportError> {
     written(run, false)
 }
 
-/// The same at the end of a session, for the process that still holds the run's lock: nothing goes on.
+/// The same at the end of a session, for the process that still holds the run's lock: nothing goes
+/// on.
 ///
 /// # Errors
 /// When the folder holds no run, or cannot be read or written.
@@ -67,8 +68,8 @@ fn page(views: &[RunView], ended: bool) -> Result<String, ReportError> {
 }
 
 /// Writes every figure of the run in this folder to `folder` as SVG: the curves of each cell, and
-/// those of its analyses as they stand at the end. Returns the files, and the figures that could not
-/// be drawn.
+/// those of its analyses as they stand at the end. Returns the files, and the figures that could
+/// not be drawn.
 ///
 /// # Errors
 /// When the folder holds no run or cannot be read, or a file cannot be written.

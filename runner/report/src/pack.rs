@@ -96,7 +96,8 @@ impl Packed {
     }
 }
 
-/// The JSON of each figure, all of them together no larger than the budget where frames can help it.
+/// The JSON of each figure, all of them together no larger than the budget where frames can help
+/// it.
 pub(crate) fn within(figures: &[Packed], budget: usize) -> Vec<String> {
     let fixed: usize = figures.iter().map(Packed::size).sum();
     let most = cap(
@@ -297,8 +298,8 @@ fn thin_line(trace: &mut Map<String, Value>) {
     trace.insert("y".to_owned(), y);
 }
 
-/// Means of blocks, where a heatmap has more cells along a side than a screen shows; a block has the
-/// labels of its first row and column.
+/// Means of blocks, where a heatmap has more cells along a side than a screen shows; a block has
+/// the labels of its first row and column.
 fn thin_map(trace: &mut Map<String, Value>) {
     let Some(rows) = trace.get("z").and_then(Value::as_array) else {
         return;

@@ -6,8 +6,8 @@ use serde_json::Value;
 /// The most key frequencies of a formula: more of them are none.
 const MOST_KEYS: u64 = 12;
 
-/// Headline and class of the verdict: `good`, `open` or `bad`. `training` if a process is at it now;
-/// `epochs` are those of the spec.
+/// Headline and class of the verdict: `good`, `open` or `bad`. `training` if a process is at it
+/// now; `epochs` are those of the spec.
 pub(crate) fn verdict(told: &CellSummary, training: bool, epochs: u64) -> (String, &'static str) {
     let class = match (told.status.as_str(), told.test_accuracy_epoch) {
         ("failed", _) => "bad",

@@ -1,6 +1,6 @@
-//! A run of weights that were trained elsewhere: everything that a finished cell has on disk, so that
-//! analyses, reports and lists work on it. Knows no file format of others: it is handed tensors with
-//! TransformerLens' names.
+//! A run of weights that were trained elsewhere: everything that a finished cell has on disk, so
+//! that analyses, reports and lists work on it. Knows no file format of others: it is handed
+//! tensors with TransformerLens' names.
 
 use grokrun_engine::{GridPass, ModelState, Sample, Shape, Wanted};
 use grokrun_spec::Plan;
@@ -12,8 +12,8 @@ use crate::status::Status;
 use crate::survey::Survey;
 use crate::{SessionError, describe, weights};
 
-/// What becomes a run of one cell. Made with [`Adoption::new`], which refuses what does not fit before
-/// anything is written.
+/// What becomes a run of one cell. Made with [`Adoption::new`], which refuses what does not fit
+/// before anything is written.
 pub struct Adoption<'a> {
     plan: &'a Plan,
     shape: Shape,
@@ -37,8 +37,8 @@ pub struct Adopted {
 }
 
 impl<'a> Adoption<'a> {
-    /// Checks a plan of one cell, its split (`[train, test]`, places in the a-major list; none for that
-    /// of its seeds) and its history (columns as in `metrics.parquet`, of equal lengths).
+    /// Checks a plan of one cell, its split (`[train, test]`, places in the a-major list; none for
+    /// that of its seeds) and its history (columns as in `metrics.parquet`, of equal lengths).
     ///
     /// # Errors
     /// They do not fit each other.
@@ -118,7 +118,8 @@ impl<'a> Adoption<'a> {
         })
     }
 
-    /// Mean loss and accuracy; the label's class is left out of the sum, as in training (doc/model.md#loss).
+    /// Mean loss and accuracy; the label's class is left out of the sum, as in training
+    /// (doc/model.md#loss).
     fn judge(&self, logits: &[f32], samples: &[Sample]) -> [f64; 2] {
         let p = self.shape.modulus;
         let (mut loss, mut right) = (0.0, 0);
@@ -154,9 +155,9 @@ impl<'a> Adoption<'a> {
     }
 }
 
-/// Writes the cell: `read` gives the tensors of each of `epochs` (steps taken, ascending), one after
-/// the other. The summary comes last: a run without one was not imported to its end, and importing it
-/// again goes over it.
+/// Writes the cell: `read` gives the tensors of each of `epochs` (steps taken, ascending), one
+/// after the other. The summary comes last: a run without one was not imported to its end, and
+/// importing it again goes over it.
 ///
 /// # Errors
 /// Those of `read`, tensors that do not fit, or the disk.
@@ -215,8 +216,8 @@ pub fn adopt<E: From<SessionError>>(
     Ok(adopted)
 }
 
-/// What became of the cell: by its own history where it has accuracies, else by our evaluation of its
-/// last checkpoint.
+/// What became of the cell: by its own history where it has accuracies, else by our evaluation of
+/// its last checkpoint.
 fn summary(id: &str, epoch: u64, metrics: &Metrics, adopted: &Adopted) -> CellSummary {
     let mut summary = CellSummary::new(id, "imported", metrics);
     let [_, _, _, accuracies] = metrics.columns();

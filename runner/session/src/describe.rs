@@ -67,8 +67,8 @@ pub(crate) fn config(plan: &Plan, cell: &Cell, shape: &Shape, pairs: [usize; 2])
             "seed": cell.model_seed,
         },
     });
-    // Said where checkpoints are not what everybody expects: the trained weights as they are, in plain
-    // files. `state.safetensors` always has them so.
+    // Said where checkpoints are not what everybody expects: the trained weights as they are, in
+    // plain files. `state.safetensors` always has them so.
     let kept = keeping(plan);
     if kept != Keeping::default() {
         config["checkpoints"] = json!({

@@ -203,8 +203,8 @@ fn measure(choice: &Choice, key: String, kept: &Kept) -> Result<Calibration, Ses
     })
 }
 
-/// Measures the looks that a plan has and a calibration does not; whether there were any. A plan whose
-/// small models cannot be made has none.
+/// Measures the looks that a plan has and a calibration does not; whether there were any. A plan
+/// whose small models cannot be made has none.
 fn look_at_missing(
     calibration: &mut Calibration,
     plan: &Plan,

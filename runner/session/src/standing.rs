@@ -1,4 +1,5 @@
-//! Where each cell of a run stands, by its directory alone: what a look from another machine can see.
+//! Where each cell of a run stands, by its directory alone: what a look from another machine can
+//! see.
 
 use grokrun_spec::Plan;
 use grokrun_store::{RunView, Writer};
@@ -20,8 +21,8 @@ pub enum Standing {
     Failed(String),
 }
 
-/// Where every cell of the plan stands, in its order. Opens the summary, and lists the checkpoints of
-/// what is neither done nor waiting.
+/// Where every cell of the plan stands, in its order. Opens the summary, and lists the checkpoints
+/// of what is neither done nor waiting.
 pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
     let (writer, mut summary) = (run.writer(), run.summary());
     summary

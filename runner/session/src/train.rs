@@ -194,7 +194,8 @@ impl Session<'_> {
     }
 
     /// The cells that are not done, with the epochs they have; cells that are done but missing
-    /// in the summary (it is written last) are added to it. What cannot be read is put down as failed.
+    /// in the summary (it is written last) are added to it. What cannot be read is put down as
+    /// failed.
     fn pending(
         &self,
         mine: &[usize],

@@ -72,8 +72,8 @@ pub(crate) fn probe(folder: &Path) -> io::Result<()> {
     builder(FILE).tempfile_in(folder)?.close()
 }
 
-/// Makes a folder with all files below `from`, but for those named `except`, appear as `to` whole, in
-/// the place of what is there.
+/// Makes a folder with all files below `from`, but for those named `except`, appear as `to` whole,
+/// in the place of what is there.
 pub(crate) fn copy_folder(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
     let parent = to.parent().unwrap_or(Path::new("."));
     let failed = |error| StoreError::io("cannot write", to, &error);

@@ -1,5 +1,5 @@
-//! How checkpoints are kept: plain float32, rounded to float16, packed. Owns the choice, the writing
-//! and the reading of many in a row; what a packed file looks like is in [`crate::packed`].
+//! How checkpoints are kept: plain float32, rounded to float16, packed. Owns the choice, the
+//! writing and the reading of many in a row; what a packed file looks like is in [`crate::packed`].
 
 use std::fs;
 use std::io;

@@ -16,8 +16,8 @@ impl RunDir {
     /// Takes from another run of the same spec every cell that is further there, and its summary.
     ///
     /// # Errors
-    /// With [`StoreError::is_request`], and nothing changed: the other run is of another spec, or is
-    /// being written. Otherwise: a state is damaged, two histories of a cell differ, or a file
+    /// With [`StoreError::is_request`], and nothing changed: the other run is of another spec, or
+    /// is being written. Otherwise: a state is damaged, two histories of a cell differ, or a file
     /// cannot be read or written.
     pub fn merge(&self, other: &RunView, ids: &[&str]) -> Result<Merged, StoreError> {
         let own = RunView::open(self.path())?;

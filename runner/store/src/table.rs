@@ -1,7 +1,8 @@
-//! `metrics.parquet` and `series.parquet`: numbers over epochs as pandas, polars and DuckDB read them.
+//! `metrics.parquet` and `series.parquet`: numbers over epochs as pandas, polars and DuckDB read
+//! them.
 //!
-//! Columns `epoch` (int64) and the metrics or series (double), none nullable. Losses hardly repeat, so
-//! they are stored plain; accuracies do, and get a dictionary; epochs are differences. The bytes
+//! Columns `epoch` (int64) and the metrics or series (double), none nullable. Losses hardly repeat,
+//! so they are stored plain; accuracies do, and get a dictionary; epochs are differences. The bytes
 //! depend on the history alone: no time, no version.
 
 use std::io::{self, Write};

@@ -1,9 +1,9 @@
 //! Tensor files: safetensors with a digest over every byte.
 //!
-//! The header's metadata begins with the key `blake3`: the BLAKE3 digest, in hexadecimal, of the file
-//! with those 64 characters written as zeros. So names, shapes and padding are covered like the
-//! numbers, and other programs read the file as any safetensors file. Tensors lie in the library's
-//! order, by type and then by name; the same tensors give the same bytes.
+//! The header's metadata begins with the key `blake3`: the BLAKE3 digest, in hexadecimal, of the
+//! file with those 64 characters written as zeros. So names, shapes and padding are covered like
+//! the numbers, and other programs read the file as any safetensors file. Tensors lie in the
+//! library's order, by type and then by name; the same tensors give the same bytes.
 
 mod encode;
 
@@ -51,8 +51,8 @@ fn data_start(file: &[u8]) -> usize {
         .min(file.len())
 }
 
-/// How many bytes of numbers should follow a header, given with its length in front. The library reads
-/// headers of whole files only.
+/// How many bytes of numbers should follow a header, given with its length in front. The library
+/// reads headers of whole files only.
 pub(crate) fn data_length(head: &[u8]) -> Result<u64, String> {
     let json = head.get(LENGTH..data_start(head)).unwrap_or_default();
     let header: Map<String, Value> =

@@ -36,7 +36,8 @@ pub struct FoundFiles {
     pub index: Value,
     /// name and content of each table, by name
     pub tables: Vec<(String, Value)>,
-    /// name of each figure and where its Plotly JSON is, by name: they are large, and read one by one
+    /// name of each figure and where its Plotly JSON is, by name: they are large, and read one by
+    /// one
     pub figures: Vec<(String, FigureFile)>,
 }
 

@@ -30,8 +30,8 @@ impl Curves {
     }
 }
 
-/// Losses through these points (epoch, train, test), straight in the logarithm, and a train accuracy
-/// of 1 from `memorised` on.
+/// Losses through these points (epoch, train, test), straight in the logarithm, and a train
+/// accuracy of 1 from `memorised` on.
 fn curves(points: &[(usize, f64, f64)], memorised: usize) -> Curves {
     let mut curves = Curves::default();
     for pair in points.windows(2) {

@@ -1,6 +1,6 @@
-//! The kernels of the CPU executor one by one, for `cargo bench`: each at the size that an epoch gives it,
-//! but on one tile again and again, which stays in the caches as an epoch's tiles do not. Trains nothing,
-//! and no test depends on a time.
+//! The kernels of the CPU executor one by one, for `cargo bench`: each at the size that an epoch
+//! gives it, but on one tile again and again, which stays in the caches as an epoch's tiles do not.
+//! Trains nothing, and no test depends on a time.
 
 use std::fmt;
 
@@ -22,7 +22,8 @@ use crate::executor::CellInput;
 use crate::schedule::StepCoefficients;
 use crate::shape::Shape;
 
-/// A kernel: what it does to one tile of 48 training pairs (fewer, if there are), unless it says otherwise.
+/// A kernel: what it does to one tile of 48 training pairs (fewer, if there are), unless it says
+/// otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuKernel {
     /// the softmax over a pair's three scores, by exponentials

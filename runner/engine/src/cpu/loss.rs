@@ -1,5 +1,5 @@
-//! The losses of a tile of pairs and their gradients, as accurate as float64's (doc/model.md#loss): the
-//! label's class is left out of the sum, so nothing cancels however small the loss.
+//! The losses of a tile of pairs and their gradients, as accurate as float64's (doc/model.md#loss):
+//! the label's class is left out of the sum, so nothing cancels however small the loss.
 
 use super::buffer::LINE;
 use super::math::{exp, ln_1p};
@@ -7,9 +7,9 @@ use super::vector::fold_lanes;
 use super::{Score, TILE};
 use crate::data::Sample;
 
-/// The losses, −log softmax(l)_y, and the right answers of at most [`TILE`] samples with their rows of
-/// logits (`(padded p)`, −∞ beyond p). An answer is right if y is the first of the largest logits, as
-/// torch's argmax.
+/// The losses, −log softmax(l)_y, and the right answers of at most [`TILE`] samples with their rows
+/// of logits (`(padded p)`, −∞ beyond p). An answer is right if y is the first of the largest
+/// logits, as torch's argmax.
 #[inline(always)]
 pub(crate) fn score(logits: &[f32], width: usize, samples: &[Sample]) -> Score {
     let mut found = Found::default();
@@ -81,10 +81,12 @@ fn larger(a: f32, b: f32) -> f32 {
 }
 
 impl Found {
-    /// Adds a row. `see` is shown e^{l_j − m} of one line of classes after the other, 0 at the label.
+    /// Adds a row. `see` is shown e^{l_j − m} of one line of classes after the other, 0 at the
+    /// label.
     ///
-    /// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is (m − l_y) + log1p(Z − 1),
-    /// where Z − 1 is S itself if l_y = m; the gradient is −S/Z at y and e^{l_j − m}/Z elsewhere.
+    /// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is
+    /// (m − l_y) + log1p(Z − 1), where Z − 1 is S itself if l_y = m; the gradient is −S/Z at y and
+    /// e^{l_j − m}/Z elsewhere.
     #[inline(always)]
     fn push(&mut self, row: &[f32], label: usize, mut see: impl FnMut(&[f32; LINE])) -> Sums {
         let lines = row.as_chunks::<LINE>().0;

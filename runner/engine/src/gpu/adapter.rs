@@ -85,8 +85,8 @@ impl Adapter {
     }
 }
 
-/// All adapters, the best first: discrete, integrated, virtual, others, software. None where there is no
-/// driver.
+/// All adapters, the best first: discrete, integrated, virtual, others, software. None where there
+/// is no driver.
 pub(crate) fn adapters() -> Vec<Adapter> {
     let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
     let instance = Instance::new(InstanceDescriptor {

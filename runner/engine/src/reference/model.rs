@@ -1,7 +1,7 @@
 //! Forward and backward of the one-layer transformer on [a, b, '='], read at the last position.
 //!
-//! Formulas: doc/model.md#the-published-model. Only keys and values are not computed pair by pair: they depend on
-//! (token, position) alone, so each of the 2p + 1 rows has them once.
+//! Formulas: doc/model.md#the-published-model. Only keys and values are not computed pair by pair:
+//! they depend on (token, position) alone, so each of the 2p + 1 rows has them once.
 
 use crate::data::Sample;
 use crate::shape::{Activation, Parameter, Shape};

@@ -235,8 +235,8 @@ pub(super) fn whole(file: &TorchFile, value: Value) -> Option<Vec<u64>> {
         .collect()
 }
 
-/// Steps taken at each checkpoint. The demo names a checkpoint after the epoch whose step it was taken
-/// after (99, 199, …): one less than the steps.
+/// Steps taken at each checkpoint. The demo names a checkpoint after the epoch whose step it was
+/// taken after (99, 199, …): one less than the steps.
 fn steps(mut epochs: Vec<u64>, notes: &mut Vec<String>) -> Result<Vec<u64>, ExchangeError> {
     if let Some(pair) = epochs.windows(2).find(|pair| pair[0] >= pair[1]) {
         return refuse(format!(

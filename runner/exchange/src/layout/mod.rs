@@ -1,7 +1,8 @@
 //! How published code lays the tensors of the model out, and the way to TransformerLens' layout.
 //!
 //! Three layouts are recognised; they differ in names or in the dimensions of W_O, so that no file
-//! fits two of them (doc/published.md#layouts-that-an-import-knows). p + 1 tokens, d = d_model, H heads of E = d_head, M = d_mlp, C classes.
+//! fits two of them (doc/published.md#layouts-that-an-import-knows). p + 1 tokens, d = d_model, H
+//! heads of E = d_head, M = d_mlp, C classes.
 //!
 //! | layout | W_E | W_pos | W_Q, W_K, W_V | W_O | W_in | W_out | W_U |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -157,8 +158,8 @@ fn parts(layout: Layout, dims: &Dims) -> Vec<Part> {
 /// Names and shapes of the tensors of a model.
 pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Finds out which layout it is and which sizes it has. `heads` is wanted by the layout that does not
-/// tell them.
+/// Finds out which layout it is and which sizes it has. `heads` is wanted by the layout that does
+/// not tell them.
 ///
 /// # Errors
 /// None of the layouts fits: what was expected and what was found.
@@ -305,12 +306,12 @@ pub(crate) struct Canonical {
     pub(crate) data: Vec<f32>,
 }
 
-/// All eleven tensors that are trained, in TransformerLens' layout, without the output for '='; `read`
-/// gives the numbers of a tensor of the file, row-major.
+/// All eleven tensors that are trained, in TransformerLens' layout, without the output for '=';
+/// `read` gives the numbers of a tensor of the file, row-major.
 ///
 /// # Errors
-/// Those of `read`, a number that is not finite, or a bias of attention or of the outputs that is not
-/// zero: the model here has none.
+/// Those of `read`, a number that is not finite, or a bias of attention or of the outputs that is
+/// not zero: the model here has none.
 pub(crate) fn canonical(
     shapes: &Shapes,
     layout: Layout,

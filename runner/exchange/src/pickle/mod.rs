@@ -2,8 +2,8 @@
 //!
 //! The reader is a stack machine over a fixed list of opcodes and of names ([`global`]). What it
 //! makes are plain values in one arena: a name becomes a number, calling it makes a record of the
-//! call. Lists and dictionaries refer to each other by index, so that a file that refers to itself or
-//! nests a million deep costs no more than its length.
+//! call. Lists and dictionaries refer to each other by index, so that a file that refers to itself
+//! or nests a million deep costs no more than its length.
 
 mod call;
 pub(crate) mod global;

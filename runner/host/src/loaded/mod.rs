@@ -1,5 +1,5 @@
-//! Analyses in shared libraries: what a file exports is looked up before it is opened, its entries are
-//! read and judged before anything in them is called, and it is never closed again.
+//! Analyses in shared libraries: what a file exports is looked up before it is opened, its entries
+//! are read and judged before anything in them is called, and it is never closed again.
 
 #![expect(
     unsafe_code,
@@ -115,8 +115,8 @@ pub fn open(path: &Path) -> Result<Vec<LoadedAnalysis>, LoadError> {
         return Ok(Vec::new());
     }
     let absolute = std::path::absolute(path).map_err(|e| failed(e.to_string()))?;
-    // SAFETY: opening runs the library's constructors. It was found to export a plugin's entry; that
-    // its constructors are harmless is what whoever put it there vouches for.
+    // SAFETY: opening runs the library's constructors. It was found to export a plugin's entry;
+    // that its constructors are harmless is what whoever put it there vouches for.
     let library = unsafe { libloading::Library::new(&absolute) }
         .map_err(|error| failed(format!("cannot be opened: {error}")))?;
     // Never closed: threads and pointers of the plugin may outlive every use of it.

@@ -1,5 +1,5 @@
-//! Entries that do not fit, plugins that misbehave, and files that are none. Everything runs in this
-//! process; real libraries are the integration tests' matter.
+//! Entries that do not fit, plugins that misbehave, and files that are none. Everything runs in
+//! this process; real libraries are the integration tests' matter.
 
 use std::ffi::c_void;
 use std::io::Write;

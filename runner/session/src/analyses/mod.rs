@@ -1,8 +1,9 @@
 //! Analyses of a run's cells, beside training and afterwards.
 //!
-//! Both ways are one: a [`Follower`] goes through the checkpoints on disk, in order, from the first.
-//! While a cell trains it is told of each new checkpoint; afterwards it is told of all at once. So
-//! the findings are the same, training never waits, and nothing but epoch numbers is queued.
+//! Both ways are one: a [`Follower`] goes through the checkpoints on disk, in order, from the
+//! first. While a cell trains it is told of each new checkpoint; afterwards it is told of all at
+//! once. So the findings are the same, training never waits, and nothing but epoch numbers is
+//! queued.
 
 mod files;
 mod follower;
@@ -24,8 +25,8 @@ pub use stored::Stored;
 use crate::SessionError;
 use crate::history::History;
 
-/// Snapshots that may be in memory at a time, over all cells: while the slowest analysis looks at one,
-/// the next is made and waits for it.
+/// Snapshots that may be in memory at a time, over all cells: while the slowest analysis looks at
+/// one, the next is made and waits for it.
 const MOST_SNAPSHOTS: u64 = 2;
 
 /// The most bytes that the snapshots of cells of this shape take together.
@@ -39,8 +40,8 @@ pub struct Analyses<'a> {
 }
 
 impl<'a> Analyses<'a> {
-    /// Those of `requests` that `registry` has; a plan that was checked against its catalog asks for
-    /// no others.
+    /// Those of `requests` that `registry` has; a plan that was checked against its catalog asks
+    /// for no others.
     pub fn new(registry: &'a Registry, requests: &'a [AnalysisRequest]) -> Analyses<'a> {
         let asked = requests
             .iter()

@@ -91,8 +91,8 @@ impl Stored<'_> {
     }
 }
 
-/// The checkpoints that are the saved state's past, and whether the last of them concludes the cell:
-/// not so where training failed. What is not finished is analysed as far as it is.
+/// The checkpoints that are the saved state's past, and whether the last of them concludes the
+/// cell: not so where training failed. What is not finished is analysed as far as it is.
 fn past(dir: &CellDir, saved: Option<&State>) -> Result<(Vec<u64>, bool), SessionError> {
     let mut epochs = dir.checkpoints()?;
     let Some(state) = saved else {

@@ -32,7 +32,8 @@ pub(crate) enum Hold {
     Shared,
 }
 
-/// How the lock of this run or cell is held, if it is. Nothing is created, and nothing stays locked.
+/// How the lock of this run or cell is held, if it is. Nothing is created, and nothing stays
+/// locked.
 pub(crate) fn holder(folder: &Path) -> Option<Hold> {
     let file = File::options().write(true).open(folder.join(NAME)).ok()?;
     let blocked = |tried| matches!(tried, Err(TryLockError::WouldBlock));
@@ -66,8 +67,8 @@ pub(super) fn acquire_cell(cell: &Path) -> Result<File, StoreError> {
     })
 }
 
-/// Waits for one of the short locks of a run, [`OPENING`] or [`SUMMARY`], and holds it for as long as
-/// the file is open.
+/// Waits for one of the short locks of a run, [`OPENING`] or [`SUMMARY`], and holds it for as long
+/// as the file is open.
 pub(super) fn wait(run: &Path, name: &str) -> Result<File, StoreError> {
     let path = run.join(name);
     let file = open(&path)?;
@@ -75,7 +76,8 @@ pub(super) fn wait(run: &Path, name: &str) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// How often a lock is tried for, and the time between: whoever asks [`holder`] has it for a moment.
+/// How often a lock is tried for, and the time between: whoever asks [`holder`] has it for a
+/// moment.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(40);
 

@@ -234,8 +234,8 @@ impl RunDir {
         &self.path
     }
 
-    /// Where the logger appends: `log.jsonl`, or, of a process that shares the run, `log.<part>.jsonl`,
-    /// since lines of several machines would tear each other.
+    /// Where the logger appends: `log.jsonl`, or, of a process that shares the run,
+    /// `log.<part>.jsonl`, since lines of several machines would tear each other.
     pub fn log_path(&self, part: Option<&str>) -> PathBuf {
         match part {
             None => self.path.join(LOG),
@@ -272,9 +272,9 @@ impl RunDir {
         })
     }
 
-    /// Puts these cells into `summary.json`, in the place of what it said of them; the rest of it, by
-    /// processes that share the run, stays. The cells come in the order of `ids`, others after them.
-    /// A summary that is damaged is made anew from these cells.
+    /// Puts these cells into `summary.json`, in the place of what it said of them; the rest of it,
+    /// by processes that share the run, stays. The cells come in the order of `ids`, others after
+    /// them. A summary that is damaged is made anew from these cells.
     ///
     /// # Errors
     /// The disk is full or cannot be written.

@@ -1,8 +1,8 @@
-//! Tensor files on their way to the disk: a header, the numbers of one tensor after the other, and the
-//! digest at last.
+//! Tensor files on their way to the disk: a header, the numbers of one tensor after the other, and
+//! the digest at last.
 //!
-//! Nothing is copied as a whole: numbers lie where they are, in memory or elsewhere, and go through a
-//! block at a time.
+//! Nothing is copied as a whole: numbers lie where they are, in memory or elsewhere, and go through
+//! a block at a time.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -191,8 +191,8 @@ pub(crate) fn encode(
 /// Puts the entries into the library's order, and says what the file with them begins with: its
 /// header, a digest of zeros and the notes in it, with its length in front.
 ///
-/// The library writes several keys of the metadata in random order; here the notes follow the digest
-/// as they are given.
+/// The library writes several keys of the metadata in random order; here the notes follow the
+/// digest as they are given.
 fn header(entries: &mut Entries<'_>, notes: &[(&str, String)]) -> Result<Vec<u8>, String> {
     let mut names = HashSet::new();
     if let Some((name, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
