@@ -1,9 +1,10 @@
-//! How long an epoch, its stages and its kernels take: `cargo bench`, and the tables of BENCHMARKS.md.
+//! How long an epoch, its stages and its kernels take: `cargo bench`, and the tables of
+//! BENCHMARKS.md.
 //!
 //! Three sizes on each executor, each from untrained weights with the split of its spec. The CPU
-//! runs on `RAYON_NUM_THREADS` threads, or all. The GPU is the one that `--backend auto` would take,
-//! or the one that `GROKRUN_BENCH_ADAPTER` names (`llvmpipe` for lavapipe); without either it is
-//! left out, and the bench says so.
+//! runs on `RAYON_NUM_THREADS` threads, or all. The GPU is the one that `--backend auto` would
+//! take, or the one that `GROKRUN_BENCH_ADAPTER` names (`llvmpipe` for lavapipe); without either it
+//! is left out, and the bench says so.
 
 use std::fmt;
 
@@ -187,8 +188,8 @@ mod epoch {
     }
 }
 
-/// Sixteen epochs a call, as a run's calls have many: on a GPU that is one submission, on the CPU tests
-/// then run beside training.
+/// Sixteen epochs a call, as a run's calls have many: on a GPU that is one submission, on the CPU
+/// tests then run beside training.
 #[divan::bench_group(sample_size = 1)]
 mod sixteen_epochs {
     use super::*;
@@ -220,8 +221,8 @@ mod epoch_of_two_cells {
     }
 }
 
-/// The stages of an epoch, which are the units that both executors share: each is one tiled function
-/// on the CPU, and some kernels on a GPU.
+/// The stages of an epoch, which are the units that both executors share: each is one tiled
+/// function on the CPU, and some kernels on a GPU.
 #[divan::bench_group(sample_size = 1)]
 mod stage {
     use super::*;
@@ -283,8 +284,8 @@ fn dispatches() -> Vec<OnGpu> {
 }
 
 /// Single kernels: on the CPU one tile of pairs on one thread, an item being what
-/// [`CpuKernels::operations`] counts, mostly a multiply-add; on a GPU a dispatch over the whole epoch,
-/// sixteen of them a submission, an item being one.
+/// [`CpuKernels::operations`] counts, mostly a multiply-add; on a GPU a dispatch over the whole
+/// epoch, sixteen of them a submission, an item being one.
 #[divan::bench_group]
 mod kernel {
     use super::*;

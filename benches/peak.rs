@@ -11,8 +11,8 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Independent chains of multiply-adds: more than latency times throughput needs, few enough for the
-/// registers of AVX2.
+/// Independent chains of multiply-adds: more than latency times throughput needs, few enough for
+/// the registers of AVX2.
 const CHAINS: usize = 12;
 /// Multiply-adds of each chain in a call: some milliseconds.
 const LENGTH: usize = 2_000_000;

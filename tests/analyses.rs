@@ -9,7 +9,8 @@ use crate::support::{Bench, SMALL, assert_same};
 
 const ALL: &str = "[analysis.fourier-sparsity]\n[analysis.neuron-clustering]\nwrong_basis = true\n[analysis.commutativity]\n";
 
-/// The published model at p = 59, where it groks within seconds (science §5.5).
+/// The published model at p = 59, where it groks within seconds
+/// (doc/published.md#multiplication-and-addition-modulo-59).
 fn grokked(operation: &str, epochs: u64) -> Bench {
     let bench = Bench::new(&format!(
         "operation = \"{operation}\"\nmodulus = 59\nfraction = 0.5\nseeds = {{ data = 598, model = 999 }}\n[train]\nepochs = {epochs}\n{ALL}"
@@ -53,7 +54,7 @@ fn last(figure: &Value, trace: &str) -> f64 {
 }
 
 #[test]
-fn multiplication_mod_59_is_what_science_says() {
+fn multiplication_mod_59_has_the_published_keys_and_clusters() {
     let (bench, cell) = (grokked("mul", 1500), "mul-p59-f0.5-d598-m999");
     for rule in ["max/4", "5 medians", "W_L"] {
         assert_eq!(keys(&bench, cell, rule), "1, 2, 14", "{rule}");
@@ -112,8 +113,9 @@ fn multiplication_mod_59_is_what_science_says() {
 #[test]
 fn addition_mod_59_has_other_keys_by_each_rule() {
     // The third frequency of W_E is near five medians, and a fourth near a quarter of the largest:
-    // which side they fall on depends on rounding, also between runs of torch (science §5.5). What
-    // the model computes with, W_L, does not.
+    // which side they fall on depends on rounding, also between runs of torch
+    // (doc/published.md#multiplication-and-addition-modulo-59). What the model computes with, W_L,
+    // does not.
     let (bench, cell) = (grokked("add", 1000), "add-p59-f0.5-d598-m999");
     assert_eq!(keys(&bench, cell, "W_L"), "5, 15, 21");
     let medians = keys(&bench, cell, "5 medians");
@@ -251,4 +253,38 @@ fn mistakes_in_analyses_are_found_before_anything_runs() {
         .run(&["analyze", "runs/small", "--only", "nothing"])
         .exits(2)
         .says(&["no analysis nothing"]);
+}
+
+/// Where an analysis cannot say anything of an operation it says so, and the run is done: of the
+/// smallest moduli, by every operation that has a data set there.
+#[test]
+fn the_smallest_moduli_fail_no_analysis() {
+    let names = [
+        "fourier-sparsity",
+        "neuron-clustering",
+        "commutativity",
+        "progress-measures",
+        "effective-weights",
+        "activations",
+        "logit-directions",
+        "singular-values",
+        "quadratic-fit",
+        "interventions",
+        "clock-or-pizza",
+        "embedding-geometry",
+    ];
+    let tables: String = names.map(|name| format!("[analysis.{name}]\n")).concat();
+    let bench = Bench::new(&format!(
+        "operation = [\"div\", \"mul\", \"add\", \"1\", \"a\"]\nmodulus = [2, 3]\nfraction = 0.5\n\
+         seeds = {{ data = 1, model = 2 }}\n[model]\nd_model = 16\nd_head = 4\nd_mlp = 16\n\
+         [train]\nepochs = 20\n[checkpoints]\nevery = 10\n{tables}"
+    ));
+    bench
+        .run(&["small.toml", "--backend", "cpu", "-q"])
+        .exits(0);
+    let found = bench
+        .path()
+        .join("runs/small/cells/div-p2-f0.5-d1-m2/analysis/commutativity/findings.json");
+    let index = std::fs::read_to_string(found).unwrap();
+    assert!(index.contains("nothing to compare"), "{index}");
 }

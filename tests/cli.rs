@@ -40,7 +40,10 @@ fn a_run_leaves_what_the_contract_lists() {
         names.iter().filter(|n| n.contains("/checkpoints/")).count(),
         4
     );
-    assert_eq!(files[std::path::Path::new("spec.toml")], SMALL.as_bytes());
+    // As it was given, after a comment with its checksum.
+    let spec = String::from_utf8_lossy(&files[std::path::Path::new("spec.toml")]).into_owned();
+    let checksum = spec.strip_suffix(SMALL).expect("the spec as given");
+    assert!(checksum.starts_with("# blake3: ") && checksum.lines().count() == 1);
 
     let log = std::fs::read_to_string(bench.path().join("runs/small/log.jsonl")).unwrap();
     for line in log.lines() {
@@ -107,7 +110,7 @@ fn a_sweep_trains_each_cell_as_if_it_were_alone() {
             .filter(|(name, _)| name.starts_with("cells/mul-p23-f0.5-d1-m4"))
             .collect()
     };
-    assert_eq!(cell(&alone).len(), 8);
+    assert_eq!(cell(&alone).len(), 9);
     assert_same(&cell(&all), &cell(&alone));
 }
 
@@ -262,6 +265,7 @@ fn help_has_an_example_on_every_command() {
         &["--help"][..],
         &["run", "--help"],
         &["check", "--help"],
+        &["extend", "--help"],
         &["devices", "--help"],
     ] {
         let help = bench.run(command).exits(0);
@@ -271,4 +275,106 @@ fn help_has_an_example_on_every_command() {
             help.out()
         );
     }
+}
+
+#[test]
+fn nothing_is_said_of_desktops_that_are_not_there() {
+    let bench = Bench::new(SMALL);
+    // The drivers are asked, the software ones too; where there is none, nobody could say a thing.
+    if !bench.run(&["devices"]).exits(0).out().contains("vulkan") {
+        eprintln!("skipped: there is no Vulkan driver");
+        return;
+    }
+    // No session, one that is gone, and displays that nobody serves.
+    let gone = bench.path().join("gone");
+    let gone = gone.to_str().expect("a path in UTF-8");
+    for (session, wayland, display) in [
+        (None, None, None),
+        (Some(gone), Some("wayland-7"), Some(":77")),
+    ] {
+        let auto = [
+            "small.toml",
+            "--quiet",
+            "--set",
+            "train.epochs=2",
+            "--fresh",
+        ];
+        for args in [&["devices"][..], &auto] {
+            let mut command = bench.command(args);
+            for (name, value) in [
+                ("XDG_RUNTIME_DIR", session),
+                ("WAYLAND_DISPLAY", wayland),
+                ("DISPLAY", display),
+            ] {
+                match value {
+                    None => command.env_remove(name),
+                    Some(value) => command.env(name, value),
+                };
+            }
+            let output = command.output().expect("the program starts");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success() && said.is_empty(),
+                "{args:?}: {said}"
+            );
+        }
+    }
+}
+
+/// Paths and names of folders are other people's text: what would steer a terminal is written out.
+#[test]
+#[cfg(unix)]
+fn control_characters_never_reach_the_terminal() {
+    let bench = Bench::new(SMALL);
+    let short = ["--set", "train.epochs=5", "-q"];
+    bench.run(&with(&short)).exits(0);
+    let steering = "runs/\u{1b}]0;title\u{7}\u{9b}2J\rx";
+    std::fs::rename(bench.path().join("runs/small"), bench.path().join(steering)).unwrap();
+    for args in [
+        &["list"][..],
+        &["show", steering],
+        &["report", steering],
+        &["show", "runs/\u{1b}[2J"],
+        &["check", "\u{1b}[2J.toml"],
+        &["small.toml", "--set", "name=\u{1b}[2J"],
+    ] {
+        let told = bench.run(args);
+        for text in [told.out(), told.err()] {
+            let steers = |c: char| c.is_control() && c != '\n';
+            assert!(!text.contains(steers), "{args:?}: {text:?}");
+        }
+    }
+    let listed = bench.run(&["list"]).exits(0);
+    assert!(
+        listed.out().contains("\\u{1b}]0;title\\u{7}\\u{9b}2J\\rx"),
+        "{}",
+        listed.out()
+    );
+}
+
+/// A run that ends before the accuracy is held gives the epoch, on the terminal and in the report.
+#[test]
+fn what_was_reached_and_not_yet_held_is_said() {
+    // With 13 test pairs at most, and mod 3: solved at once, and ended soon.
+    let bench = Bench::new(SMALL);
+    let args = [
+        "--set",
+        "modulus=3",
+        "--set",
+        "operation=add",
+        "--set",
+        "fraction=0.9",
+        "--set",
+        "train.epochs=200",
+    ];
+    let run = bench.run(&with(&args)).exits(0);
+    let summary = std::fs::read_to_string(bench.path().join("runs/small/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let since = summary[0]["train_accuracy_since"].as_u64();
+    let since = since.expect("nine pairs are memorised within 200 epochs");
+    assert!(summary[0]["train_accuracy_epoch"].is_null());
+    assert!(run.out().contains(&format!("{since} *")), "{}", run.out());
+    assert!(run.out().contains("not yet 500 epochs"), "{}", run.out());
+    let page = std::fs::read_to_string(bench.path().join("runs/small/report.html")).unwrap();
+    assert!(page.contains(&format!("since epoch {since}, not yet held")));
 }

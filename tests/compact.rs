@@ -1,5 +1,5 @@
-//! Checkpoints that are rounded to float16, packed, or both: training is the same, what is analysed is
-//! what is kept, and whatever stops a run or splits a sweep changes no byte.
+//! Checkpoints that are rounded to float16, packed, or both: training is the same, what is analysed
+//! is what is kept, and whatever stops a run or splits a sweep changes no byte.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,13 +5,28 @@ mod analyses;
 mod bad_input;
 mod browser;
 mod cli;
+#[cfg(unix)]
+mod cluster;
 mod compact;
+mod damage;
+mod docs;
+mod documented;
 mod exchange;
+mod extend;
 mod golden;
+mod import;
+#[cfg(unix)]
+mod isolation;
+#[cfg(unix)]
+mod kills;
 mod numpy;
+mod outputs;
 mod plugins;
 mod published;
 mod report;
 mod resume;
+#[cfg(unix)]
+mod signals;
+mod specs;
 mod support;
 mod sweeps;

@@ -1,8 +1,9 @@
-//! Findings against an independent computation: `tests/numpy/check_measures.py`, written from
-//! science.md's formulas, computes the measures of a stored checkpoint again.
+//! Formulas and findings against independent computations in numpy: `tests/numpy/check_fold.py`
+//! holds doc/model.md against the published model, and `tests/numpy/check_measures.py`, written
+//! from doc/definitions.md, computes the measures of a stored checkpoint again.
 //!
-//! Needs a Python with numpy, pandas, pyarrow and safetensors: `python3`, or the one that
-//! `GROKRUN_PYTHON` names. Without one the test is skipped and says so.
+//! Needs a Python with numpy, and for the second pandas, pyarrow and safetensors too: `python3`, or
+//! the one that `GROKRUN_PYTHON` names. Without one a test is skipped and says so.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -24,19 +25,45 @@ const KNOWN: [&str; 10] = [
     "clock-or-pizza",
 ];
 
-#[test]
-fn numpy_finds_the_same_measures() {
+/// The Python to use, if it has these packages; otherwise says that the test is skipped.
+fn python_with(packages: &str, test: &str) -> Option<OsString> {
     let python = std::env::var_os("GROKRUN_PYTHON").unwrap_or_else(|| "python3".into());
     let imports = Command::new(&python)
-        .args(["-c", "import numpy, pandas, pyarrow, safetensors"])
+        .args(["-c", &format!("import {packages}")])
         .output();
-    if !imports.is_ok_and(|output| output.status.success()) {
+    let there = imports.is_ok_and(|output| output.status.success());
+    if !there {
         eprintln!(
-            "skipped: numpy_finds_the_same_measures; {} has no numpy, pandas, pyarrow and safetensors (set GROKRUN_PYTHON to one that has)",
+            "skipped: {test}; {} has not all of {packages} (set GROKRUN_PYTHON to one that has)",
             python.display()
         );
-        return;
     }
+    there.then_some(python)
+}
+
+/// The page's own formulas, with nothing of this program.
+#[test]
+fn the_formulas_of_the_model_page_are_right() {
+    let Some(python) = python_with("numpy", "the_formulas_of_the_model_page_are_right") else {
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/numpy/check_fold.py");
+    let out = Command::new(python)
+        .arg(script)
+        .output()
+        .expect("Python starts");
+    let said = String::from_utf8_lossy(&out.stdout);
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(0), "{said}{errors}");
+    assert_eq!(said.matches("ok      ").count(), 12, "{said}");
+}
+
+#[test]
+fn numpy_finds_the_same_measures() {
+    let packages = "numpy, pandas, pyarrow, safetensors";
+    let Some(python) = python_with(packages, "numpy_finds_the_same_measures") else {
+        return;
+    };
     let listed = Bench::new(SMALL).run(&["plugins"]).exits(0).out();
     let there = |name: &&str| {
         listed

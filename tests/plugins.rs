@@ -1,5 +1,5 @@
-//! Plugins in shared libraries, good and bad: whatever one does, the training is the same, the culprit
-//! is named, and the exit status is 3.
+//! Plugins in shared libraries, good and bad: whatever one does, the training is the same, the
+//! culprit is named, and the exit status is 3.
 
 use std::collections::BTreeMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -10,13 +10,13 @@ use grokrun_api::abi::MINOR;
 use crate::support::{Bench, Finished, SMALL, assert_same};
 
 /// Eleven checkpoints in a fraction of a second.
-fn spec(analyses: &str) -> String {
+pub(crate) fn spec(analyses: &str) -> String {
     let short = SMALL.replace("epochs = 300", "epochs = 100");
     format!("{short}[checkpoints]\nevery = 10\n{analyses}")
 }
 
 /// The library of `tests/fixtures/misbehaving.rs`: cargo builds it as an example, beside `deps/`.
-fn library() -> PathBuf {
+pub(crate) fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the tests have a path");
     let profile = tests
         .parent()
@@ -39,7 +39,7 @@ fn run(bench: &Bench, library: &Path, more: &[&str]) -> Finished {
 }
 
 /// The files of the cells that training writes.
-fn trained(bench: &Bench) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn trained(bench: &Bench) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = bench.files("small");
     files.retain(|path, _| {
         path.starts_with("cells") && !path.components().any(|part| part.as_os_str() == "analysis")
@@ -47,7 +47,7 @@ fn trained(bench: &Bench) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn untouched() -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn untouched() -> BTreeMap<PathBuf, Vec<u8>> {
     let plain = Bench::new(&spec(""));
     plain.run(&["small.toml", "--backend", "cpu"]).exits(0);
     trained(&plain)
@@ -86,7 +86,13 @@ fn a_panic_while_closing_and_odd_numbers_are_survived() {
     let want = untouched();
     let analyses = "[analysis.panics]\nwhen = \"drop\"\n[analysis.odd-numbers]\n";
     let bench = Bench::new(&spec(analyses));
-    run(&bench, &library(), &[]).exits_with_panic_words(0);
+    run(&bench, &library(), &[])
+        .exits_with_panic_words(3)
+        .says(&[
+            "panics failed",
+            "while closing: it panicked",
+            "panic in drop",
+        ]);
     assert_same(&trained(&bench), &want);
     let files = bench.files("small");
     let figure = files
@@ -213,6 +219,16 @@ fn plugins_that_do_not_fit_are_refused_by_name_and_the_rest_goes_on() {
     }
 }
 
+/// A copy of the library that needs another library, which is nowhere.
+fn damaged(bench: &Bench) -> PathBuf {
+    let altered = altered(bench, b"libc.so.6", b"libx.so.6");
+    let damaged = bench
+        .path()
+        .join(format!("{DLL_PREFIX}damaged{DLL_SUFFIX}"));
+    std::fs::rename(altered, &damaged).expect("another name");
+    damaged
+}
+
 #[test]
 fn files_that_are_no_plugins_are_named() {
     let bench = Bench::new(&spec(""));
@@ -227,6 +243,14 @@ fn files_that_are_no_plugins_are_named() {
     run(&bench, Path::new("missing.so"), &["--fresh"])
         .exits(3)
         .says(&["missing.so", "read"]);
+    // What the system says of a library that it cannot open is passed on.
+    let damaged = damaged(&bench);
+    run(&bench, &damaged, &["--fresh"])
+        .exits(3)
+        .says(&["cannot be opened: dlopen failed: ", "libdamaged"]);
+    run(&bench, &damaged, &["--fresh", "--isolate"])
+        .exits(3)
+        .says(&["cannot be opened: dlopen failed: ", "libdamaged"]);
     let folder = bench.path().join("folder.so");
     std::fs::create_dir(&folder).unwrap();
     run(&bench, &folder, &["--fresh"])
@@ -265,6 +289,56 @@ fn a_folder_of_plugins_is_searched() {
         "{}",
         String::from_utf8_lossy(&ran.stderr)
     );
+    // An empty variable, and an empty entry of one, name no folder; a folder that is not there
+    // does.
+    let with = |path: &str| {
+        let mut command = bench.command(&["plugins"]);
+        Finished::of(command.env("GROKRUN_PLUGIN_PATH", path).output().unwrap())
+    };
+    with("").exits(0);
+    with("::").exits(0);
+    let some = format!(":{}:", folder.display());
+    assert!(with(&some).exits(0).out().contains("odd-numbers"));
+    with(":nowhere")
+        .exits(3)
+        .says(&["nowhere", "cannot be read"]);
+}
+
+#[test]
+fn a_run_of_a_plugin_is_read_and_joined_without_it() {
+    let bench = Bench::new(&spec("[analysis.odd-numbers]\n[analysis.commutativity]\n"));
+    run(&bench, &library(), &[]).exits(0);
+    let all = |args: &[&str]| bench.run(args).exits(0);
+    let status = all(&["status", "runs/small"]);
+    assert!(status.out().contains('1') && status.err().is_empty());
+    all(&["show", "runs/small"]);
+    all(&["list"]);
+    all(&["report", "runs/small"]);
+    all(&["compare", "runs/small", "-o", "both.html"]);
+    all(&["export", "runs/small", "--format", "npz", "-o", "cell.npz"]);
+    let merged = all(&["merge", "runs/small", "--into", "runs/joined/small"]);
+    assert!(merged.out().contains("1 cells taken"), "{}", merged.out());
+    joined_as_it_was(&bench);
+    // Those that once needed it may still be given it.
+    let path = library();
+    all(&["status", "runs/small", "--plugin", path.to_str().unwrap()]);
+    // Of the analyses those are needed that run.
+    all(&["analyze", "runs/small", "--only", "commutativity"]);
+    bench
+        .run(&["analyze", "runs/small"])
+        .exits(2)
+        .says(&["no analysis odd-numbers", "--plugin"]);
+    joined_as_it_was(&bench);
+}
+
+/// The same files, but for the lock of a cell, which only who has trained it leaves.
+fn joined_as_it_was(bench: &Bench) {
+    let [ours, theirs] = ["small", "joined/small"].map(|run| {
+        let mut files = bench.files(run);
+        files.retain(|path, _| !(path.starts_with("cells") && path.ends_with(".lock")));
+        files
+    });
+    assert_same(&ours, &theirs);
 }
 
 #[test]
@@ -281,6 +355,18 @@ fn a_new_plugin_is_written_once_and_only_where_plugins_are() {
             .exits(2)
             .says(&["no name for a plugin"]);
     }
+    for taken in ["grokrun", "grokrun-api", "commutativity", "fn", "std"] {
+        bench
+            .run(&["new-plugin", taken])
+            .exits(2)
+            .says(&["cannot be the name of a plugin"]);
+    }
+    bench.write("Cargo.lock", "[[package]]\nname = \"weight_sums\"\n");
+    bench
+        .run(&["new-plugin", "weight-sums"])
+        .exits(2)
+        .says(&["weight_sums", "Cargo.lock"]);
+    assert!(!bench.path().join("plugins/weight-sums").exists());
     bench.run(&["new-plugin", "weight-norms"]).exits(0);
     bench
         .run(&["new-plugin", "weight-norms"])

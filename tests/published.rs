@@ -1,10 +1,11 @@
-//! Every analysis on two grokked models, against the figures of science §5.5, which another program
-//! (torch) measured on its own model of the same seeds.
+//! Every analysis on two grokked models, against the figures of
+//! doc/published.md#multiplication-and-addition-modulo-59, which another program (torch) measured
+//! on its own model of the same seeds.
 //!
-//! The two trajectories part by rounding, so what a model has in common with another of the same seeds
-//! is compared closely (key frequencies, squared weights, shares of variance: a few per cent, as §5.5
-//! found between its own two runs), and losses of the last epochs, which fall by a factor every few
-//! hundred epochs, within a factor.
+//! The two trajectories part by rounding, so what a model has in common with another of the same
+//! seeds is compared closely (key frequencies, squared weights, shares of variance: a few per cent,
+//! as that program found between its own two runs), and losses of the last epochs, which fall by a
+//! factor every few hundred epochs, within a factor.
 
 use serde_json::Value;
 
@@ -50,7 +51,8 @@ impl Findings {
         }
     }
 
-    /// The rows of a table whose first entry is `first`, as numbers by column; NaN where one is none.
+    /// The rows of a table whose first entry is `first`, as numbers by column; NaN where one is
+    /// none.
     #[track_caller]
     fn number(&self, table: &str, first: &Value, column: &str) -> f64 {
         let path = self
@@ -227,7 +229,8 @@ fn multiplication_mod_59_has_the_published_measures() {
     );
     found.near("activations/shares", "noise", "two frequencies", 0.93, 0.03);
 
-    // The MLP and the heads do the work, the skip around the MLP does not (science §3.2).
+    // The MLP and the heads do the work, the skip around the MLP does not
+    // (doc/definitions.md#interventions).
     let table = "interventions/interventions";
     found.within(table, "none", "test loss", 7.92e-7, 3.0);
     for (part, least) in [
@@ -243,9 +246,10 @@ fn multiplication_mod_59_has_the_published_measures() {
 #[test]
 fn addition_mod_59_has_the_published_measures() {
     let found = Findings::of("add", 1200);
-    // §5.5's numbers are of one path of training; another order of sums takes another one after some
-    // hundred epochs, to the same frequencies. Seen of it: frequency 5, which weakens late, with 2.46 and
-    // 3.34, the others with 4.0 and 3.8, a trig ratio of 0.96, circularity 0.75.
+    // The published numbers are of one path of training; another order of sums takes another one
+    // after some hundred epochs, to the same frequencies. Seen of it: frequency 5, which weakens
+    // late, with 2.46 and 3.34, the others with 4.0 and 3.8, a trig ratio of 0.96, circularity
+    // 0.75.
     for (k, norm) in [(5, 2.9), (15, 4.3), (21, 4.05)] {
         found.near("fourier-sparsity/key-frequencies", k, "W_E", norm, 0.6);
     }
@@ -263,7 +267,7 @@ fn addition_mod_59_has_the_published_measures() {
         1.27e-7,
         2.0,
     );
-    // Most of the logits are the two frequencies that every rule has (§5.5).
+    // Most of the logits are the two frequencies that every rule has.
     for (k, least) in [(15, 0.8), (21, 0.5)] {
         found.near(
             "progress-measures/key-frequencies",

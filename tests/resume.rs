@@ -1,43 +1,11 @@
 //! Stopping and going on: whatever happens to the process, the finished run is byte for byte the
 //! one that was never stopped.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
-
-use crate::support::{Bench, SMALL, assert_same};
+#[cfg(unix)]
+use crate::support::signal;
+use crate::support::{Bench, SMALL, assert_same, longer, wait_for};
 
 const CPU: &[&str] = &["small.toml", "--backend", "cpu"];
-
-/// Long enough to be stopped on the way, several times.
-fn longer() -> String {
-    SMALL.replace("epochs = 300", "epochs = 4000")
-}
-
-/// Waits until the run has written this checkpoint.
-fn wait_for(bench: &Bench, checkpoint: u64) {
-    let cell = "runs/small/cells/mul-p23-f0.5-d1-m2/checkpoints";
-    let file = bench
-        .path()
-        .join(cell)
-        .join(format!("{checkpoint:08}.safetensors"));
-    let started = Instant::now();
-    while !file.exists() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "no {}",
-            file.display()
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-#[cfg(unix)]
-fn signal(child: &std::process::Child, name: &str) {
-    let status = Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status();
-    assert!(status.expect("kill starts").success());
-}
 
 #[cfg(unix)]
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use grokrun_engine::{Backend, CellInput, Executor, Program, Shape};
 
@@ -19,6 +20,38 @@ d_mlp = 64
 [train]
 epochs = 300
 "#;
+
+/// [`SMALL`], long enough to be stopped on the way, several times.
+pub(crate) fn longer() -> String {
+    SMALL.replace("epochs = 300", "epochs = 4000")
+}
+
+/// The cell of [`SMALL`].
+pub(crate) const CELL: &str = "mul-p23-f0.5-d1-m2";
+
+/// Waits until the run of [`SMALL`] has written this checkpoint.
+pub(crate) fn wait_for(bench: &Bench, checkpoint: u64) {
+    let file = format!("runs/small/cells/{CELL}/checkpoints/{checkpoint:08}.safetensors");
+    wait_until(&format!("no {file}"), || bench.path().join(&file).exists());
+}
+
+/// Waits until it is so; fails with `otherwise` after a minute.
+pub(crate) fn wait_until(otherwise: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{otherwise}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sends a signal by name, `-INT` for instance.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(status.expect("kill starts").success());
+}
 
 /// A folder that goes away with the test, a spec in it, and the program to run there.
 pub(crate) struct Bench {
@@ -93,6 +126,34 @@ impl Bench {
     }
 }
 
+/// The summary of a run, without its digest, the times and the device's name with its number of
+/// threads.
+pub(crate) fn summary(bench: &Bench, run: &str) -> serde_json::Value {
+    let path = bench.path().join("runs").join(run).join("summary.json");
+    let text = std::fs::read(path).expect("a summary");
+    let mut cells: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    for cell in cells.as_array_mut().expect("a list") {
+        for differs in ["blake3", "seconds", "epochs_per_second", "device"] {
+            cell.as_object_mut().expect("an object").remove(differs);
+        }
+    }
+    cells
+}
+
+/// Numbers of a test that has to be the same each time: the generator splitmix64.
+pub(crate) struct Seeded(pub(crate) u64);
+
+impl Seeded {
+    /// Below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+}
+
 /// Fails with the name of the first file that differs, rather than with its bytes.
 pub(crate) fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<PathBuf, Vec<u8>>) {
     let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
@@ -106,6 +167,11 @@ pub(crate) fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<Pa
 pub(crate) struct Finished(Output);
 
 impl Finished {
+    /// What a program that was started otherwise said.
+    pub(crate) fn of(output: Output) -> Finished {
+        Finished(output)
+    }
+
     pub(crate) fn code(&self) -> Option<i32> {
         self.0.status.code()
     }

@@ -1,9 +1,8 @@
 //! `grokrun analyze RUN`: analyses of a run's stored checkpoints.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use grokrun_host::Registry;
+use grokrun_host::{CallNotes, Registry};
 use grokrun_session::{Analyses, Ending, SessionError, Stored, Survey};
 use grokrun_spec::{AnalysisRequest, Plan};
 use grokrun_store::RunDir;
@@ -13,23 +12,28 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::args::AnalyzeArgs;
 use crate::output::{Failure, print};
 use crate::progress::{Mode, Progress};
-use crate::run::{analysis_failures, stop_on_ctrl_c};
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, spec};
+use crate::run::analysis_failures;
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, signals, spec};
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the run cannot be read or written, or an analysis is asked for that is not there.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
+    let interrupt = signals::listen()?;
     let registry = plugins::registry(&args.plugins);
-    let run = RunDir::existing(&args.run).map_err(SessionError::from)?;
+    // A plugin may change the working directory: the run's place does not depend on it.
+    let folder = std::path::absolute(&args.run)
+        .map_err(|error| Failure::request(format!("{}: {error}", args.run.display())))?;
+    let run = RunDir::existing(&folder).map_err(SessionError::from)?;
     let text = run.resolved().map_err(SessionError::from)?;
-    let plan = spec::parse(&text, Path::new("resolved.toml"), &[], &registry)?;
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let plan = spec::parse_resolved(&text, plugins::catalog_of(&registry, wanted))?;
     let requests = requests(&plan, &args.only, &registry)?;
     if requests.is_empty() {
         return Err(Failure::request(format!(
             "the spec of {} asks for no analysis; expected --only NAME, of which `grokrun plugins` lists those there are",
-            run.path().display()
+            args.run.display()
         )));
     }
     let survey = Survey::new(&plan)?;
@@ -39,13 +43,14 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     log::start(&run.log_path(None), LevelFilter::WARN, &bars).map_err(Failure::request)?;
     let span = tracing::info_span!("run", run = plan.name);
     let _in_run = span.enter();
-    let interrupted = stop_on_ctrl_c()?;
+    plugins::tell_of_calls_left(run.path());
+    let _calls = CallNotes::keep_in(run.path());
     let stored = Stored {
         plan: &plan,
         survey: &survey,
         run: &run,
         analyses: &analyses,
-        interrupted: &interrupted,
+        interrupt: &interrupt,
     };
     let cells = stored.cells()?;
     let mut progress = Progress::new(Mode::choose(args.quiet), bars, 1);
@@ -62,10 +67,10 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
             names.join(", "),
             cells.len(),
             if cells.len() == 1 { "cell" } else { "cells" },
-            run.path().join("report.html").display()
+            args.run.join("report.html").display()
         ))?;
     }
-    let failed = analyses.failed_in(&plan.cells, &run)?;
+    let failed = analyses.failed_in(&plan, &plan.cells, &run)?;
     analysis_failures(&failed);
     Ok(match failed.is_empty() {
         true => ExitCode::SUCCESS,
@@ -79,21 +84,24 @@ fn requests(
     only: &[String],
     registry: &Registry,
 ) -> Result<Vec<AnalysisRequest>, Failure> {
-    if only.is_empty() {
-        return Ok(plan.analyses.clone());
-    }
-    only.iter()
+    let of_spec = plan.analyses.iter().map(|request| &request.name);
+    let names: Vec<&String> = match only.is_empty() {
+        true => of_spec.collect(),
+        false => only.iter().collect(),
+    };
+    names
+        .into_iter()
         .map(|name| {
-            if let Some(request) = plan.analyses.iter().find(|r| r.name == *name) {
-                return Ok(request.clone());
-            }
             let Some(found) = registry.find(name) else {
                 let names: Vec<&str> = registry.all().iter().map(|f| f.name()).collect();
                 return Err(Failure::request(format!(
-                    "there is no analysis {name}; expected one of {}",
+                    "there is no analysis {name}; expected --plugin FILE with its library, or --only with some of {}",
                     names.join(", ")
                 )));
             };
+            if let Some(request) = plan.analyses.iter().find(|r| r.name == *name) {
+                return Ok(request.clone());
+            }
             Ok(AnalysisRequest {
                 name: name.clone(),
                 every: found.every().unwrap_or(plan.checkpoints.every),

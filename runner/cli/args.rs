@@ -1,12 +1,23 @@
 //! The command line: what can be asked, in clap's words.
 
+mod import;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use grokrun_engine::Backend;
 
+pub(crate) use self::import::ImportArgs;
 use crate::shard::ShardArg;
+
+/// What the columns of a run's table mean.
+macro_rules! grokked {
+    () => {
+        "A cell has grokked at the first epoch from which its test accuracy is 99 % or more for 500 further epochs,\n\
+         memorised at the same of its train accuracy. `1234 *` was reached, and not yet held for 500 epochs."
+    };
+}
 
 /// Trains the small transformers of the grokking literature from a short TOML spec.
 #[derive(Debug, Parser)]
@@ -48,7 +59,7 @@ impl Cli {
 pub(crate) enum Command {
     /// Train a spec's cells and write the run directory (the same as `grokrun SPEC`)
     #[command(
-        after_help = "Example:\n  grokrun run specs/mult113.toml --set seeds.model=[0,1,2] --set name=three-seeds"
+        after_help = concat!("Example:\n  grokrun run specs/mult113.toml --set seeds.model=[0,1,2] --set name=three-seeds\n\n", grokked!())
     )]
     Run(RunArgs),
     /// Validate a spec and print the plan: cells, batches, parameters, memory, disk, time
@@ -65,21 +76,27 @@ pub(crate) enum Command {
     /// Put the cells of several runs into one page
     #[command(after_help = "Example:\n  grokrun compare runs/mult59 runs/mult113 -o both.html")]
     Compare(CompareArgs),
+    /// Train a run for longer: it becomes, byte for byte, the run that was so long from the start
+    #[command(
+        after_help = "Example:\n  grokrun extend runs/mult59 --epochs 3000     from the 1,500 epochs that it has to 3,000\n\n\
+                      A finished run goes on, and so does one that was interrupted. Its last checkpoint goes where the longer run has none, and its analyses are made again at the end."
+    )]
+    Extend(ExtendArgs),
     /// Write a cell as a file for PyTorch and TransformerLens (pth), or for numpy (npz)
     #[command(
         after_help = "Example:\n  grokrun export runs/mult59 --format pth -o mod_mult_grokking.pth"
     )]
     Export(ExportArgs),
-    /// Make a run of a TransformerLens-style .pth or .safetensors, to analyse it here
+    /// Make a run of a TransformerLens-style .pth, .safetensors or .npz, to analyse it here
     #[command(
-        after_help = "Example:\n  grokrun import theirs.pth --into runs/theirs --operation add\n  grokrun analyze runs/theirs"
+        after_help = "What neither the file nor an option tells is as published, and each such thing is said.\n\nExamples:\n  grokrun import theirs.pth --into runs/theirs --operation add\n  grokrun import checkpoints --pattern 'step_{epoch}.pth' --into runs/theirs --train-indices train.npy\n  grokrun analyze runs/theirs"
     )]
     Import(ImportArgs),
     /// Print a run's table and small curves
-    #[command(after_help = "Example:\n  grokrun show runs/mult59")]
+    #[command(after_help = concat!("Example:\n  grokrun show runs/mult59\n\n", grokked!()))]
     Show(ShowArgs),
     /// List the runs in a folder, the latest first: state, verdict, age
-    #[command(after_help = "Example:\n  grokrun list")]
+    #[command(after_help = concat!("Example:\n  grokrun list\n\n", grokked!()))]
     List(ListArgs),
     /// Tell what is done, running, waiting and failed, from the run directory alone
     #[command(after_help = "Example:\n  grokrun status runs/seeds32")]
@@ -102,6 +119,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins"
     )]
     NewPlugin(NewPluginArgs),
+    /// Serve the analyses of a library to the grokrun that has started this process
+    #[command(name = grokrun_host::COMMAND, hide = true)]
+    PluginProcess(PluginProcessArgs),
     /// List the processors that can train, with the one `--backend auto` takes and why
     #[command(after_help = "Example:\n  grokrun devices")]
     Devices,
@@ -131,11 +151,48 @@ pub(crate) struct SpecArgs {
 }
 
 /// What every command that may call analyses takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PluginArgs {
     /// Load the analyses of this shared library (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Vec<PathBuf>,
+
+    /// Call the analyses of shared libraries in processes of their own: one that crashes, hangs or
+    /// takes too much memory fails alone
+    #[arg(long)]
+    pub(crate) isolate: bool,
+
+    /// With --isolate, the longest that one call may take [default: 600]
+    #[arg(long, value_name = "SECONDS", requires = "isolate", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) isolate_seconds: Option<u64>,
+
+    /// With --isolate, the most memory that one process may take (watched on Linux) [default: half
+    /// of what is free at the start]
+    #[arg(long, value_name = "MB", requires = "isolate", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) isolate_memory: Option<u64>,
+}
+
+/// The process of a plugin, which grokrun starts itself.
+#[derive(Args, Debug)]
+pub(crate) struct PluginProcessArgs {
+    /// The library
+    pub(crate) library: PathBuf,
+
+    /// The process that asks
+    #[arg(long)]
+    pub(crate) parent: u32,
+
+    /// The last level of log events that it wants
+    #[arg(long)]
+    pub(crate) level: u32,
+}
+
+/// For commands that need no plugin, but were once given those of the run.
+#[derive(Args, Debug)]
+pub(crate) struct UnusedPluginArgs {
+    /// Not needed
+    #[arg(long, value_name = "FILE", hide = true)]
+    plugin: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -162,10 +219,40 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) fresh: bool,
 
-    /// Train only part I of N of the cells, beside other processes; auto takes both from the array
-    /// of Slurm, auto/N the index from an indexed Kubernetes job
+    /// Train only part I of N of the cells, beside other processes; auto/N takes I from the number
+    /// of a task of Slurm or the index of a Kubernetes job, auto both from a whole Slurm array
     #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["force", "fresh"])]
     pub(crate) shard: Option<ShardArg>,
+
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print log messages too (-v what happens, -vv details)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExtendArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// How many epochs the run is to have in all
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: u64,
+
+    /// Where to train: auto takes a hardware GPU, else the CPU
+    #[arg(long, value_name = "auto|gpu|cpu", default_value = "auto")]
+    pub(crate) backend: Backend,
+
+    /// Take the adapter whose name contains TEXT, a software one too
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) adapter: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
@@ -229,7 +316,7 @@ pub(crate) struct StatusArgs {
     pub(crate) run: PathBuf,
 
     #[command(flatten)]
-    pub(crate) plugins: PluginArgs,
+    _plugins: UnusedPluginArgs,
 }
 
 #[derive(Args, Debug)]
@@ -243,7 +330,7 @@ pub(crate) struct MergeArgs {
     pub(crate) into: PathBuf,
 
     #[command(flatten)]
-    pub(crate) plugins: PluginArgs,
+    _plugins: UnusedPluginArgs,
 }
 
 /// What distributes the shards.
@@ -339,45 +426,26 @@ pub(crate) struct ExportArgs {
     pub(crate) output: PathBuf,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct ImportArgs {
-    /// A file of torch.save (a state_dict, the published dictionary, the paper's full_run_data), or a .safetensors
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use grokrun_store::{ACCURACY, HOLD};
 
-    /// The run's folder, which must not hold another run
-    #[arg(long, value_name = "RUN")]
-    pub(crate) into: PathBuf,
+    use super::*;
 
-    /// What the model was trained on, where the file does not tell [default: mul; add for full_run_data]
-    #[arg(long, value_name = "OPERATION")]
-    pub(crate) operation: Option<String>,
-
-    /// The modulus, if only to have it checked: it follows from the shapes
-    #[arg(long, value_name = "P")]
-    pub(crate) modulus: Option<usize>,
-
-    /// The share of the pairs that was trained on [default: the file's, else 0.3]
-    #[arg(long, value_name = "F")]
-    pub(crate) fraction: Option<f64>,
-
-    /// The seed of the split, where the file has none [default: 598; 0 for full_run_data]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) data_seed: Option<i64>,
-
-    /// Whose random numbers drew the split [default: torch; python for full_run_data]
-    #[arg(long, value_name = "torch|torch-legacy|python")]
-    pub(crate) stream: Option<String>,
-
-    /// After how many epochs the model was saved, where the file does not tell [default: 40000]
-    #[arg(long, value_name = "N")]
-    pub(crate) epoch: Option<u64>,
-
-    /// The number of heads, where the file does not tell [default: 4]
-    #[arg(long, value_name = "N")]
-    pub(crate) heads: Option<usize>,
-
-    /// Replace another run of that name
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[test]
+    fn help_says_what_grokked_means_in_the_numbers_that_hold() {
+        let words = [
+            format!("{:.0} % or more", 100.0 * ACCURACY),
+            format!("for {HOLD} further"),
+        ];
+        for name in ["run", "show", "list"] {
+            let mut cli = Cli::command();
+            let command = cli.find_subcommand_mut(name).unwrap();
+            let help = command.render_long_help().to_string();
+            for words in &words {
+                assert!(help.contains(words), "{name} {words}: {help}");
+            }
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let spec = spec::read(&args.spec, &registry)?;
     let plan = &spec.plan;
     let analyses = Analyses::new(&registry, &plan.analyses);
-    let survey = Survey::new(plan)?;
+    let survey = Survey::quick(plan)?;
     let choice = spec::choice(&args.spec)?;
     let preview = Preview::new(plan, &survey, &choice, &analyses, args.calibrate)?;
 
@@ -32,7 +32,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         "operation",
         "train pairs",
         "test pairs",
-        "parameters",
+        "trained parameters",
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for (cell, size) in plan.cells.iter().zip(&survey.cells).take(LISTED) {

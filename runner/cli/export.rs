@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use grokrun_exchange::{
-    Array, ExchangeError, Experiment, Numbers, state_dict, write_npz, write_pth, write_safetensors,
+    Array, ExchangeError, Experiment, Numbers, OWN_CONFIG, state_dict, write_npz, write_pth,
+    write_safetensors,
 };
 use grokrun_store::{CellDir, Metrics, RunView, StoreError};
 use serde_json::{Value, json};
 
 use crate::args::{ExportArgs, Format};
-use crate::output::{Failure, print};
+use crate::output::{Failure, written};
 
 /// Runs the command.
 ///
@@ -29,7 +30,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             view.path().display()
         )));
     };
-    let config = dir.read_config();
+    let mut config = dir.read_config()?.unwrap_or_default();
+    forget_packing(&mut config);
     let model = hooked(&config, &name)?;
     let metrics = saved.map(|state| state.metrics).unwrap_or_default();
     let Some([train, test]) = dir.read_split()? else {
@@ -41,6 +43,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
         Format::Pth => {
             let experiment = Experiment {
                 config: &model,
+                own: &config,
                 history: metrics.columns(),
                 train: &train,
                 test: &test,
@@ -52,11 +55,15 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             })?;
         }
         Format::Safetensors => {
+            // The split is there as a text: a further tensor would keep load_state_dict from
+            // loading.
             let metadata = [
                 ("format", "pt".to_owned()),
                 ("epoch", last.to_string()),
                 ("hooked_transformer_config", model.to_string()),
-                ("grokrun_config", config.to_string()),
+                (OWN_CONFIG, config.to_string()),
+                ("train_indices", json!(train).to_string()),
+                ("test_indices", json!(test).to_string()),
             ];
             let arrays = state_dict(dir.read_checkpoint(last)?);
             write_safetensors(&args.output, &arrays, &metadata)?;
@@ -64,11 +71,19 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
         Format::Npz => {
             let mut arrays = state_dict(dir.read_checkpoint(last)?);
             arrays.extend(beside(&metrics, train, test));
-            let texts = [("config", model.to_string())];
+            arrays.push(Array {
+                name: "epoch".to_owned(),
+                shape: Vec::new(),
+                numbers: Numbers::I64(vec![last.cast_signed()]),
+            });
+            let texts = [
+                ("config", model.to_string()),
+                (OWN_CONFIG, config.to_string()),
+            ];
             write_npz(&args.output, &arrays, &texts)?;
         }
     }
-    print(&format!("{}\n", args.output.display()))?;
+    written(&args.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,6 +135,23 @@ fn some(names: &[&str]) -> String {
 }
 
 /// TransformerLens' settings, with the device that every machine has.
+/// Takes out how the run keeps its checkpoints, but for what their weights have lost by it: the
+/// weights that are exported are plain.
+fn forget_packing(config: &mut Value) {
+    let Some(config) = config.as_object_mut() else {
+        return;
+    };
+    if let Some(kept) = config.get_mut("checkpoints").and_then(Value::as_object_mut) {
+        kept.remove("compression");
+        if kept
+            .get("precision")
+            .is_none_or(|precision| precision == "f32")
+        {
+            config.remove("checkpoints");
+        }
+    }
+}
+
 fn hooked(config: &Value, name: &str) -> Result<Value, Failure> {
     let mut model = config["hooked_transformer_config"].clone();
     if !model.is_object() {

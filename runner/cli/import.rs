@@ -1,23 +1,31 @@
 //! `grokrun import FILE --into RUN`: a model from elsewhere as a run that can be analysed.
 //!
-//! What the file does not tell is taken from the command line, else from the published experiment; and
-//! each such thing is said. The run's spec holds all of it.
+//! What the file does not tell is taken from the command line, else from the published experiment;
+//! and each such thing is said, and checked by the losses that the file recorded. The run's spec
+//! holds all of it.
 
-use std::fmt::Write as _;
+mod check;
+mod told;
+mod variant;
+
 use std::path::Path;
 use std::process::ExitCode;
 
-use grokrun_exchange::{Facts, Foreign, Kind};
-use grokrun_host::{Origin, Registry};
-use grokrun_session::{Adoption, Survey, adopt};
+use grokrun_exchange::{Conventions, Facts, Foreign, Indices, Model, Pattern, Scale, read_indices};
+use grokrun_host::Registry;
+use grokrun_session::{Adopted, Adoption, Parts, Survey, adopt};
+use grokrun_spec::Plan;
 use grokrun_store::{Access, RunDir, Tensor};
 use serde_json::json;
 
+use self::check::{Computed, Records, by_training};
+use self::told::Told;
+use self::variant::{Shown, Variant, variants};
 use crate::args::{ImportArgs, PluginArgs};
 use crate::output::{Failure, print, say};
-use crate::{plugins, report, spec};
+use crate::{place, plugins, report, spec};
 
-/// The length of the published experiment (science.md §1.2), for a model that does not tell its epoch.
+/// The length of the published experiment, for a model that does not tell its epoch.
 const PUBLISHED_EPOCHS: u64 = 40_000;
 
 /// Runs the command.
@@ -25,8 +33,8 @@ const PUBLISHED_EPOCHS: u64 = 40_000;
 /// # Errors
 /// When the file is not understood, does not fit what was asked, or the run cannot be written.
 pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
-    let (out, name) = place(&args.into)?;
-    let mut foreign = Foreign::open(&args.file, args.heads)?;
+    let (out, name) = place::of(&args.into)?;
+    let mut foreign = open(args, args.heads)?;
     let facts = foreign.facts().clone();
     let mut notes = facts.notes.clone();
     let epochs = epochs(&facts, args.epoch, foreign.len(), &mut notes)?;
@@ -34,43 +42,111 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     for index in 0..foreign.len() {
         foreign.model(index)?;
     }
-    let registry = plugins::registry(&PluginArgs { plugin: Vec::new() });
-    let text = text(args, name, &facts, &epochs, &registry, &mut notes)?;
-    let plan = spec::parse(&text, Path::new("spec.toml"), &[], &registry)?;
+    let indices = args
+        .train_indices
+        .as_deref()
+        .map(read_indices)
+        .transpose()?;
+    let given = indices.map(given).transpose()?;
+    let parts = match (&given, &facts.split) {
+        (Some(Given::Train(train)), _) => Parts::Train(train),
+        (Some(Given::Both(both)), _) => Parts::Both(both),
+        (None, Some(split)) => Parts::Both(split),
+        (None, None) => Parts::OfSeeds,
+    };
+    if given.is_some() && facts.split.is_some() {
+        notes.push("the file has a split; that of --train-indices is taken".to_owned());
+    }
+    let registry = plugins::registry(&PluginArgs::default());
+    let last = epochs.last().copied().unwrap_or(0);
+    let variants = variants(args, &facts, &mut notes)?;
+    let told = Told::new(args, &facts, &parts, last, &mut notes)?;
+    let request = Request {
+        args,
+        facts: &facts,
+        told: &told,
+        parts,
+        name,
+        epochs: &epochs,
+        registry: &registry,
+    };
+    let Choice {
+        variant,
+        conventions,
+        checked,
+        warning,
+    } = request.choose(&variants, &mut notes)?;
+    if args.normalization.is_none() && !facts.no_norm {
+        notes.push("the file does not tell whether there is layer norm: none, as published; tensors of a model with LNPre look the same (--normalization none)".to_owned());
+    }
+    let factor = variant.scale.of_queries(facts.d_head);
+    if variant.scale != Scale::Root {
+        notes.push(format!(
+            "attention scores are divided by {} in the file's model and by √d_head here: W_Q is multiplied by {factor}, which comes to the same",
+            Shown(variant.scale)
+        ));
+    }
+    if variant.heads != facts.heads {
+        foreign = open(args, Some(variant.heads))?;
+    }
+
+    let (text, plan) = request.plan(&variant)?;
     let survey = Survey::new(&plan)?;
     let history = facts.history.clone().unwrap_or_default().columns;
     let origin = json!({
         "file": args.file.file_name().map(|name| name.to_string_lossy()),
         "layout": facts.layout,
         "outputs": facts.outputs,
+        "recipe": if told.recipe_known { "known" } else { "not known" },
+        "history": facts.history.is_some().then(|| conventions.to_json()),
         "notes": notes,
     });
-    let adoption = Adoption::new(&plan, &survey, facts.split.as_ref(), &history, origin)?;
-    if facts.split.is_some() && !adoption.is_split_of_seeds()? {
-        notes.push("the split is the file's own, not that of the spec's data seed".to_owned());
+    let adoption = Adoption::new(&plan, &survey, parts, &history, origin)?;
+    if !matches!(parts, Parts::OfSeeds) && !adoption.is_split_of_seeds()? {
+        notes.push(format!(
+            "the split is {}, not that of the spec's data seed",
+            match given.is_some() {
+                true => "that of --train-indices",
+                false => "the file's own",
+            }
+        ));
     }
     for note in &notes {
         say(format!("note: {note}"));
     }
 
-    let fingerprint = format!("import {:08x} {}", foreign.checksum()?, plan.fingerprint());
+    let mut fingerprint = format!("import {:08x} {}", foreign.checksum()?, plan.fingerprint());
+    if variant.scale != Scale::Root {
+        fingerprint.push_str(&format!(" queries {factor}"));
+    }
+    if let Some(given) = &given {
+        fingerprint.push_str(&format!(" split {:016x}", given.checksum()));
+    }
     let access = match args.force {
         true => Access::Force,
         false => Access::Continue,
     };
     let resolved = plan.resolved_toml();
-    let run = RunDir::open(out, name, &text, &resolved, &fingerprint, access)?;
-    let read = |index: usize| -> Result<Vec<Tensor>, Failure> { Ok(foreign.model(index)?.tensors) };
+    let run = RunDir::open(out, name, &text, &resolved, &fingerprint, access)
+        .map_err(|error| Failure::of_place(error, ANOTHER_PLACE))?;
+    let read = |index: usize| -> Result<Vec<Tensor>, Failure> {
+        Ok(read(&mut foreign, index, &variant)?.tensors)
+    };
     let adopted = adopt(&adoption, &run, &epochs, read)?;
     report::write_ended(run.path());
     let cell = &plan.cells[0];
-    if adopted.train_accuracy < 0.5 {
+    // A model that is not trained yet is no wrong one where its losses are those that were
+    // recorded.
+    if adopted.train_accuracy < 0.5 && !checked {
         say(format!(
-            "warning: the last checkpoint is right on {:.1} % of the train pairs of {} mod {}; is it another --operation, or another split (--fraction, --data-seed, --stream)?",
+            "warning: the last checkpoint is right on {:.1} % of the train pairs of {} mod {}; is it another --operation, or another split (--fraction, --data-seed, --stream, --train-indices)?",
             100.0 * adopted.train_accuracy,
             cell.operation.notation(),
             cell.modulus
         ));
+    }
+    if let Some(warning) = warning {
+        say(format!("warning: {warning}"));
     }
     print(&format!(
         "{}: {} of {} mod {}; the last one has train loss {:.2e}, test loss {:.2e}, and is right on {:.1} % and {:.1} % of the pairs\n{}\n",
@@ -90,17 +166,168 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The folder of runs, and the run's name in it.
-fn place(into: &Path) -> Result<(&Path, &str), Failure> {
-    let name = into.file_name().and_then(|name| name.to_str());
-    let Some(name) = name else {
+/// How this command is told another run directory.
+const ANOTHER_PLACE: &str = "--into names another folder";
+
+/// Opens what is to be imported: a file, or a folder of checkpoints.
+fn open(args: &ImportArgs, heads: Option<usize>) -> Result<Foreign, Failure> {
+    let pattern = args.pattern.as_deref().map(Pattern::new).transpose()?;
+    if args.file.is_dir() {
+        return Ok(Foreign::open_folder(&args.file, pattern.as_ref(), heads)?);
+    }
+    if pattern.is_some() {
         return Err(Failure::request(format!(
-            "--into {} names no folder; expected the run's, runs/theirs for instance",
-            into.display()
+            "--pattern is for a folder of checkpoints; {} is none",
+            args.file.display()
         )));
-    };
-    let out = into.parent().filter(|parent| *parent != Path::new(""));
-    Ok((out.unwrap_or(Path::new(".")), name))
+    }
+    Ok(Foreign::open(&args.file, heads)?)
+}
+
+/// A checkpoint, its queries scaled as the variant has it.
+fn read(foreign: &mut Foreign, index: usize, variant: &Variant) -> Result<Model, Failure> {
+    let mut model = foreign.model(index)?;
+    if variant.scale != Scale::Root {
+        model.scale_queries(variant.scale.of_queries(foreign.facts().d_head));
+    }
+    Ok(model)
+}
+
+/// A split that was given in a file of its own.
+enum Given {
+    Train(Vec<i64>),
+    Both([Vec<i64>; 2]),
+}
+
+fn given(indices: Indices) -> Result<Given, Failure> {
+    if indices.train.is_empty() {
+        return Err(Failure::request(
+            "the file of --train-indices has no places; expected those of the pairs trained on",
+        ));
+    }
+    Ok(match indices.test {
+        Some(test) => Given::Both([indices.train, test]),
+        None => Given::Train(indices.train),
+    })
+}
+
+impl Given {
+    /// Tells the split from another one (FNV-1a).
+    fn checksum(&self) -> u64 {
+        let places: Vec<&i64> = match self {
+            Given::Train(train) => train.iter().collect(),
+            Given::Both([train, test]) => train.iter().chain(&[-1]).chain(test).collect(),
+        };
+        let bytes = places.into_iter().flat_map(|place| place.to_le_bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}
+
+/// How a file is read, and what speaks for it.
+struct Choice {
+    variant: Variant,
+    conventions: Conventions,
+    /// whether the recorded losses are those of the model
+    checked: bool,
+    /// said if they are not
+    warning: Option<String>,
+}
+
+/// All that a run is made of but the way in which the tensors are read.
+struct Request<'a> {
+    args: &'a ImportArgs,
+    facts: &'a Facts,
+    told: &'a Told,
+    parts: Parts<'a>,
+    name: &'a str,
+    epochs: &'a [u64],
+    registry: &'a Registry,
+}
+
+impl Request<'_> {
+    /// The run's spec, as text and as it is meant.
+    fn plan(&self, variant: &Variant) -> Result<(String, Plan), Failure> {
+        let text = self
+            .told
+            .spec(self.name, self.facts, variant, self.epochs, self.registry);
+        let plan = spec::parse(&text, Path::new("spec.toml"), &[], self.registry)?;
+        Ok((text, plan))
+    }
+
+    /// Chooses among the ways of reading the file that fit it, and says what speaks for it.
+    fn choose(&self, variants: &[Variant], notes: &mut Vec<String>) -> Result<Choice, Failure> {
+        let records = Records::new(self.facts, self.epochs);
+        let samples: Vec<usize> = records.samples.iter().map(|s| s.checkpoint).collect();
+        let words: Vec<String> = variants.iter().map(|one| one.words(variants)).collect();
+        let compute = |checkpoints: &[usize]| -> Result<Vec<Vec<Computed>>, Failure> {
+            let each = variants.iter().map(|one| self.compute(one, checkpoints));
+            each.collect()
+        };
+        if !samples.is_empty()
+            && let Some(found) = records.compare(&compute(&samples)?, &words)
+        {
+            let chosen = &variants[found.variant];
+            if variants.len() > 1 && !found.sure {
+                notes.push(chosen.taken(variants, "as published"));
+            }
+            notes.extend(found.notes);
+            return Ok(Choice {
+                variant: chosen.clone(),
+                conventions: found.conventions,
+                checked: found.warning.is_none(),
+                warning: found.warning,
+            });
+        }
+        let unchecked = |variant: &Variant| Choice {
+            variant: variant.clone(),
+            conventions: self.facts.conventions,
+            checked: false,
+            warning: None,
+        };
+        let [only] = variants else {
+            let last = compute(&[self.epochs.len().saturating_sub(1)])?;
+            let last: Vec<Adopted> = last.iter().flatten().map(|(plain, _)| *plain).collect();
+            let chosen = by_training(&last);
+            let mut order: Vec<usize> = (0..last.len()).filter(|at| *at != chosen).collect();
+            order.sort_by(|a, b| last[*a].train_loss.total_cmp(&last[*b].train_loss));
+            let losses = match order.first() {
+                None => String::new(),
+                Some(next) => format!(
+                    ": its train loss is {:.3e}, and {:.3e} with {}",
+                    last[chosen].train_loss, last[*next].train_loss, words[*next]
+                ),
+            };
+            let why = match chosen {
+                0 => "as published",
+                _ => "because it fits the train pairs best",
+            };
+            let variant = &variants[chosen];
+            notes.push(variant.taken(variants, &format!("{why}{losses}")));
+            return Ok(unchecked(variant));
+        };
+        Ok(unchecked(only))
+    }
+
+    /// How good some checkpoints are when the file is read in one way.
+    fn compute(&self, variant: &Variant, checkpoints: &[usize]) -> Result<Vec<Computed>, Failure> {
+        let (_, plan) = self.plan(variant)?;
+        let survey = Survey::new(&plan)?;
+        let none = Default::default();
+        let adoption = Adoption::new(&plan, &survey, self.parts, &none, json!(null))?;
+        let mut foreign = open(self.args, Some(variant.heads))?;
+        let one = |checkpoint: &usize| {
+            let model = read(&mut foreign, *checkpoint, variant)?;
+            let plain = adoption.evaluate(&model.tensors)?;
+            let more = match &model.separator {
+                None => None,
+                output => Some(adoption.evaluate_with(&model.tensors, output.as_deref())?),
+            };
+            Ok((plain, more))
+        };
+        checkpoints.iter().map(one).collect()
+    }
 }
 
 /// Steps taken at each checkpoint.
@@ -110,159 +337,26 @@ fn epochs(
     count: usize,
     notes: &mut Vec<String>,
 ) -> Result<Vec<u64>, Failure> {
-    match (told, facts.epochs.len()) {
-        (Some(epoch), _) if count == 1 => Ok(vec![epoch]),
+    match (told, facts.epochs.as_slice()) {
+        (Some(epoch), known) if count == 1 => {
+            if let [known] = known
+                && *known != epoch
+            {
+                notes.push(format!(
+                    "the file tells epoch {known}; {epoch} is taken (--epoch)"
+                ));
+            }
+            Ok(vec![epoch])
+        }
         (Some(_), _) => Err(Failure::request(format!(
             "--epoch is for a file of one model; this one has {count} checkpoints"
         ))),
-        (None, 0) => {
+        (None, []) => {
             notes.push(format!(
                 "the file does not tell after how many epochs its model was saved: {PUBLISHED_EPOCHS}, as published, are assumed (--epoch N)"
             ));
             Ok(vec![PUBLISHED_EPOCHS])
         }
-        (None, _) => Ok(facts.epochs.clone()),
-    }
-}
-
-/// The spec of the run.
-fn text(
-    args: &ImportArgs,
-    name: &str,
-    facts: &Facts,
-    epochs: &[u64],
-    registry: &Registry,
-    notes: &mut Vec<String>,
-) -> Result<String, Failure> {
-    if let Some(modulus) = args.modulus
-        && modulus != facts.modulus
-    {
-        return Err(Failure::request(format!(
-            "--modulus {modulus} does not fit the file: its W_E has {} rows; expected --modulus {}, or none",
-            facts.modulus + 1,
-            facts.modulus
-        )));
-    }
-    let paper = facts.kind == Kind::FullRun;
-    let mut assume = |what: &str, value: String, flag: &str| {
-        notes.push(format!(
-            "the file does not tell {what}: {value}, as published ({flag})"
-        ));
-        value
-    };
-    let told = facts.task.clone();
-    let operation = args
-        .operation
-        .clone()
-        .or(told.operation)
-        .unwrap_or_else(|| {
-            assume(
-                "the operation",
-                if paper { "add" } else { "mul" }.to_owned(),
-                "--operation NAME",
-            )
-        });
-    let fraction = match (args.fraction.or(told.fraction), &facts.split) {
-        (Some(fraction), _) => fraction.to_string(),
-        (None, Some([train, test])) => share(train.len(), train.len() + test.len()),
-        (None, None) => assume("the fraction", "0.3".to_owned(), "--fraction F"),
-    };
-    let stream = args
-        .stream
-        .clone()
-        .or(told.stream)
-        .unwrap_or_else(|| if paper { "python" } else { "torch" }.to_owned());
-    let data_seed = args
-        .data_seed
-        .or(told.data_seed)
-        .map(|seed| seed.to_string())
-        .unwrap_or_else(|| {
-            let published = if paper { "0" } else { "598" }.to_owned();
-            match facts.split {
-                Some(_) => published,
-                None => assume(
-                    "the data seed",
-                    published,
-                    &format!("--data-seed N, --stream {stream}"),
-                ),
-            }
-        });
-    let activation = facts
-        .activation
-        .clone()
-        .unwrap_or_else(|| "relu".to_owned());
-    let last = epochs.last().copied().unwrap_or(0).max(1);
-    let step = epochs.iter().fold(0, |step, epoch| gcd(step, *epoch));
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-
-    let mut out = String::from(
-        "# Written by `grokrun import`. These weights were not trained here: what the file did not\n# tell is as published, and the [train] settings are not known.\n",
-    );
-    let _infallible = write!(
-        out,
-        "name = {}\noperation = {}\nmodulus = {}\nfraction = {fraction}\nseeds = {{ data = {data_seed}, model = {}, stream = {} }}\n\n\
-         [model]\nheads = {}\nd_model = {}\nd_head = {}\nd_mlp = {}\nactivation = {}\nbiases = {}\ninit = {}\n\n\
-         [train]\nepochs = {last}\nwarmup = {}\n\n[checkpoints]\nevery = {step}\n",
-        quoted(name),
-        quoted(&operation),
-        facts.modulus,
-        facts.model_seed.unwrap_or(if paper { 0 } else { 999 }),
-        quoted(&stream),
-        facts.heads,
-        facts.d_model,
-        facts.d_head,
-        facts.d_mlp,
-        quoted(&activation),
-        quoted(if facts.trained_biases {
-            "trained"
-        } else {
-            "frozen"
-        }),
-        quoted(if paper { "paper" } else { "transformer-lens" }),
-        if paper { 10 } else { 0 },
-    );
-    // Those that every later `grokrun analyze` has too.
-    let linked = registry
-        .all()
-        .iter()
-        .filter(|found| matches!(found.origin(), Origin::Linked));
-    for found in linked {
-        let _infallible = write!(
-            out,
-            "\n[analysis.{}]\nevery = {step}\n",
-            quoted(found.name())
-        );
-    }
-    Ok(out)
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// The shortest decimal fraction of which the round-down share of `all` is `part`.
-fn share(part: usize, all: usize) -> String {
-    let exact = part as f64 / all.max(1) as f64;
-    for digits in 1..17 {
-        for up in [0.0, 1.0] {
-            let scale = 10f64.powi(digits);
-            let short = ((exact * scale).floor() + up) / scale;
-            if short > 0.0 && short < 1.0 && (all as f64 * short) as usize == part {
-                return short.to_string();
-            }
-        }
-    }
-    exact.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::share;
-
-    #[test]
-    fn the_fraction_is_the_shortest_that_gives_the_split() {
-        assert_eq!(share(3830, 12769), "0.3");
-        assert_eq!(share(1740, 3481), "0.5");
-        assert_eq!(share(1, 3), "0.4");
+        (None, known) => Ok(known.to_vec()),
     }
 }

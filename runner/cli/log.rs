@@ -1,11 +1,12 @@
 //! Where tracing events go: all of them, with their spans' fields, to the run's `log.jsonl`, and
 //! warnings (more with `-v`) to the console, above the progress bars.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
+use grokrun_store::open_with;
 use indicatif::MultiProgress;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
@@ -13,12 +14,14 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::visible::coloured;
+
 /// Starts logging for the rest of the process. `console` is the level on standard error.
 ///
 /// # Errors
 /// When the log file cannot be opened for appending.
 pub(crate) fn start(file: &Path, console: LevelFilter, bars: &MultiProgress) -> io::Result<()> {
-    let file: File = OpenOptions::new().create(true).append(true).open(file)?;
+    let file = open_with(OpenOptions::new().create(true).append(true), file)?;
     let json = tracing_subscriber::fmt::layer()
         .json()
         .with_current_span(false)
@@ -67,7 +70,11 @@ impl<'a> MakeWriter<'a> for AboveBars {
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(bytes))
+        // The formatter's own colours are in it.
+        let text = String::from_utf8_lossy(bytes);
+        let text = coloured(&text);
+        self.0.suspend(|| io::stderr().write_all(text.as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

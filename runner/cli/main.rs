@@ -7,21 +7,25 @@ mod args;
 mod check;
 mod devices;
 mod export;
+mod extend;
 mod import;
 mod linked;
 mod log;
 mod new_plugin;
 mod output;
+mod place;
 mod plugins;
 mod progress;
 mod report;
 mod run;
 mod shard;
 mod show;
+mod signals;
 mod spec;
 mod spread;
 mod submit;
 mod sweep;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -33,12 +37,14 @@ const INTERRUPTED: u8 = 130;
 const ANALYSIS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    let _ending = grokrun_host::Ending::new();
     let done = match Cli::read().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Analyze(args) => analyze::analyze(&args),
         Command::Report(args) => report::report(&args),
         Command::Compare(args) => report::compare(&args),
+        Command::Extend(args) => extend::extend(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
         Command::Show(args) => show::show(&args),
@@ -50,6 +56,7 @@ fn main() -> ExitCode {
         },
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
+        Command::PluginProcess(args) => plugins::process(&args),
         Command::Devices => devices::devices(),
     };
     match done {

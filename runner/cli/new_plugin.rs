@@ -1,5 +1,7 @@
 //! `grokrun new-plugin NAME`: a plugin that builds, tests itself and is found.
 
+mod names;
+
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,11 +34,17 @@ pub(crate) fn new_plugin(args: &NewPluginArgs) -> Result<ExitCode, Failure> {
             "there is no folder plugins/ here; expected to be called in the checkout of grokrun",
         ));
     }
+    let checkout = Path::new(".");
     let folder = plugins.join(name);
     if folder.exists() {
         return Err(Failure::request(format!(
             "{} is there already; expected another name",
             folder.display()
+        )));
+    }
+    if let Some(why) = names::taken(name, checkout) {
+        return Err(Failure::request(format!(
+            "{name} cannot be the name of a plugin: {why}; expected another, my-{name} for instance"
         )));
     }
     write(&folder, name).map_err(|error| {
@@ -57,10 +65,13 @@ fn write(folder: &Path, name: &str) -> std::io::Result<()> {
         fs::remove_dir_all(&aside)?;
     }
     fs::create_dir_all(aside.join("src"))?;
-    let camel: String = name
-        .split('-')
+    let words = name.split('-');
+    let camel: String = words
         .map(|word| word[..1].to_uppercase() + &word[1..])
         .collect();
+    // With a word more it is none of the names that the source uses, be the plugin's Task or
+    // Config.
+    let camel = camel + "Analysis";
     let fill = |text: &str| text.replace("NAME", name).replace("TYPE", &camel);
     fs::write(aside.join("Cargo.toml"), fill(MANIFEST))?;
     fs::write(aside.join("src/lib.rs"), fill(SOURCE))?;

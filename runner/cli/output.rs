@@ -1,10 +1,15 @@
 //! What is printed: results on standard output, errors on standard error, and exit statuses.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use grokrun_session::SessionError;
+use grokrun_store::{ErrorKind, StoreError, is_stream};
+
+use crate::visible::{coloured, in_line, visible};
 
 /// Why a command did not do what it was asked to.
 pub(crate) struct Failure {
@@ -12,6 +17,8 @@ pub(crate) struct Failure {
     status: u8,
     /// for the person who asked; may have several lines
     message: String,
+    /// whether our own renderer has put colours into it
+    coloured: bool,
 }
 
 impl Failure {
@@ -20,6 +27,7 @@ impl Failure {
         Failure {
             status: 2,
             message: message.to_string(),
+            coloured: false,
         }
     }
 
@@ -28,16 +36,42 @@ impl Failure {
         Failure {
             status: 1,
             message: message.to_string(),
+            coloured: false,
         }
+    }
+
+    /// The request was wrong: diagnostics, rendered for a terminal.
+    pub(crate) fn diagnosed(rendered: String) -> Failure {
+        Failure {
+            coloured: true,
+            ..Failure::request(rendered)
+        }
+    }
+
+    /// A run directory that cannot be taken, with how this command is told another one.
+    pub(crate) fn of_place(error: StoreError, another: &str) -> Failure {
+        let occupied = matches!(
+            error.kind(),
+            ErrorKind::Busy | ErrorKind::NotARun | ErrorKind::OtherSpec | ErrorKind::NewerFormat
+        );
+        let mut failure = Failure::from(error);
+        if occupied {
+            failure.message = format!("{}; {another}", failure.message);
+        }
+        failure
     }
 
     /// Prints the message; the status to exit with.
     pub(crate) fn report(self) -> ExitCode {
         // Diagnostics of a spec come rendered, each with its own "error:".
-        let rendered = self.message.starts_with("error") || self.message.starts_with('\u{1b}');
+        let rendered = self.coloured || self.message.starts_with("error");
         let prefix = if rendered { "" } else { "error: " };
+        let message = match self.coloured {
+            true => coloured(&self.message),
+            false => visible(&self.message),
+        };
         // Where standard error is closed there is nobody left to tell.
-        let _ = writeln!(io::stderr(), "{prefix}{}", self.message.trim_end());
+        let _ = writeln!(io::stderr(), "{prefix}{}", message.trim_end());
         ExitCode::from(self.status)
     }
 }
@@ -52,9 +86,25 @@ impl From<SessionError> for Failure {
     }
 }
 
-/// Says a line on standard error, while a run goes on. Where nobody can hear it, the run goes on too.
+/// Says a line on standard error, while a run goes on. Where nobody can hear it, the run goes on
+/// too.
 pub(crate) fn say(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(&line.to_string()));
+}
+
+/// Says which files of a run are damaged, or another's; the status of a command that shows the
+/// rest.
+///
+/// # Errors
+/// None: it is what a command that shows a run ends with.
+pub(crate) fn whole(flaws: &[String]) -> Result<ExitCode, Failure> {
+    for flaw in flaws {
+        say(format!("error: {flaw}"));
+    }
+    Ok(match flaws.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// Prints a result. A reader that has gone away (`| head`) is not an error.
@@ -62,7 +112,7 @@ pub(crate) fn say(line: impl Display) {
 /// # Errors
 /// When standard output cannot be written, a full disk for instance.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
+    match io::stdout().write_all(visible(text).as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::running(format!(
             "standard output cannot be written: {error}"
         ))),
@@ -70,8 +120,25 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints the path of a file that was written. What went into the standard output, or a pipe, is
+/// not followed by anything: the line is said instead.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn written(path: &Path) -> Result<(), Failure> {
+    match is_stream(path) {
+        true => say(format!("written to {}", path.display())),
+        false => print(&format!("{}\n", path.display()))?,
+    }
+    Ok(())
+}
+
 /// Columns, each as wide as its widest entry, the first row a heading.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<Cow<'_, str>>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| in_line(cell)).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -82,7 +149,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(&format!("{cell:width$}  "));
@@ -91,4 +158,16 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_of_a_table_stays_on_its_line_and_in_its_column() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let text = table(&[row(["run", "verdict"]), row(["a\nb", "\u{1b}[2Jgrokked"])]);
+        assert_eq!(text, "run   verdict\na\\nb  \\u{1b}[2Jgrokked\n");
+    }
 }

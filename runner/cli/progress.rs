@@ -175,6 +175,24 @@ impl Watch for Progress {
                 }
                 self.say(&format!("analysing {}", label(cells)));
             }
+            Event::Waiting {
+                analysis,
+                cell,
+                epoch,
+                most,
+            } => {
+                let work = match epoch {
+                    Some(epoch) => format!("looks at epoch {epoch} of {cell}"),
+                    None => format!("concludes on {cell}"),
+                };
+                self.say(&format!(
+                    "waiting for {analysis}, which {work}, {} s at most; another Ctrl-C ends at once",
+                    most.as_secs()
+                ));
+            }
+            Event::GaveUp { analysis } => self.say(&format!(
+                "{analysis} is left where it is; it looks again when the run goes on"
+            )),
             Event::BatchEnds => {
                 if let Some(batch) = self.batch.take() {
                     batch.bar.finish_and_clear();

@@ -6,10 +6,11 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use grokrun_report::ReportError;
+use grokrun_report::{Made, ReportError};
+use grokrun_store::Output;
 
 use crate::args::{CompareArgs, ReportArgs};
-use crate::output::{Failure, print, say};
+use crate::output::{Failure, print, say, whole, written};
 
 /// How often the report of a run is made again while it goes on.
 const EVERY: Duration = Duration::from_secs(30);
@@ -20,22 +21,22 @@ const EVERY: Duration = Duration::from_secs(30);
 /// When the folder holds no run, or cannot be read or written.
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let Some(folder) = &args.svg else {
-        let path = grokrun_report::write(&args.run).map_err(failure)?;
-        print(&format!("{}\n", path.display()))?;
-        return Ok(ExitCode::SUCCESS);
+        let made = grokrun_report::write(&args.run).map_err(failure)?;
+        print(&format!("{}\n", made.what.display()))?;
+        return whole(&made.flaws);
     };
-    let (files, left_out) = grokrun_report::pictures(&args.run, folder).map_err(failure)?;
-    for name in left_out {
+    let made = grokrun_report::pictures(&args.run, folder).map_err(failure)?;
+    for name in made.what.left_out {
         say(format!(
             "warning: {name} has nothing that can be drawn; it is left out"
         ));
     }
     print(&format!(
         "{} pictures in {}\n",
-        files.len(),
+        made.what.files.len(),
         folder.display()
     ))?;
-    Ok(ExitCode::SUCCESS)
+    whole(&made.flaws)
 }
 
 /// Runs `grokrun compare`.
@@ -43,12 +44,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
 /// # Errors
 /// When a folder holds no run, or the page cannot be written.
 pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
-    let page = grokrun_report::compare(&args.runs).map_err(failure)?;
-    let shown = args.output.display();
-    std::fs::write(&args.output, page)
-        .map_err(|error| Failure::request(format!("{shown} cannot be written: {error}")))?;
-    print(&format!("{shown}\n"))?;
-    Ok(ExitCode::SUCCESS)
+    let made = grokrun_report::compare(&args.runs).map_err(failure)?;
+    Output::write(&args.output, made.what.as_bytes())?;
+    written(&args.output)?;
+    whole(&made.flaws)
 }
 
 fn failure(error: ReportError) -> Failure {
@@ -101,9 +100,13 @@ pub(crate) fn write_ended(run: &Path) {
     tell(grokrun_report::write_ended(run));
 }
 
-/// A report that cannot be written is no reason to end a run.
-fn tell(written: Result<PathBuf, ReportError>) {
-    if let Err(error) = written {
-        tracing::warn!(%error, "no report");
+/// A report that cannot be written, or lacks something, is no reason to end a run.
+fn tell(written: Result<Made<PathBuf>, ReportError>) {
+    match written {
+        Ok(made) => made
+            .flaws
+            .iter()
+            .for_each(|flaw| tracing::warn!("not in the report: {flaw}")),
+        Err(error) => tracing::warn!(%error, "no report"),
     }
 }

@@ -1,9 +1,9 @@
 //! `grokrun SPEC`: trains what is not trained yet and prints what became of it.
 
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use grokrun_host::{CallNotes, Registry};
 use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Shard, Survey};
 use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
@@ -13,11 +13,18 @@ use crate::args::RunArgs;
 use crate::output::{Failure, print, say};
 use crate::progress::{Mode, Progress};
 use crate::report::{self, Refresher};
+use crate::spec::{self, Spec};
 use crate::spread::spread;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, spec};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, signals};
 
 /// At most so many cells are listed at the end.
 const LISTED: usize = 40;
+/// So much is printed of why an analysis failed, in bytes: a plugin's text has no bound of its own.
+const LONGEST_REASON: usize = 2000;
+
+/// How this command is told another run directory.
+pub(crate) const ANOTHER_PLACE: &str =
+    "--set name=NAME gives this run another name, --out DIR another folder";
 
 /// Runs the command.
 ///
@@ -26,20 +33,36 @@ const LISTED: usize = 40;
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
+    train(args, &registry, &spec, &spec.plan.name, Some(ANOTHER_PLACE))
+}
+
+/// Trains a spec that is read already, into the folder of this name. `another` says how the command
+/// is told another place, if it can be.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn train(
+    args: &RunArgs,
+    registry: &Registry,
+    spec: &Spec,
+    name: &str,
+    another: Option<&str>,
+) -> Result<ExitCode, Failure> {
+    let interrupt = signals::listen()?;
     let plan = &spec.plan;
-    let analyses = Analyses::new(&registry, &plan.analyses);
+    let analyses = Analyses::new(registry, &plan.analyses);
     let survey = Survey::new(plan)?;
     let choice = spec::choice(&args.spec)?;
     let shard = args.shard.map(shard::settle).transpose()?;
-    let run = RunDir::open(
-        &args.out,
-        &plan.name,
-        &spec.text,
-        &plan.resolved_toml(),
-        &plan.fingerprint(),
-        access(args),
-    )
-    .map_err(SessionError::from)?;
+    // A plugin may change the working directory: the run's place does not depend on it.
+    let out = std::path::absolute(&args.out)
+        .map_err(|error| Failure::request(format!("--out {}: {error}", args.out.display())))?;
+    let run = spec
+        .open(&out, name, access(args))
+        .map_err(|error| match another {
+            Some(another) => Failure::of_place(error, another),
+            None => Failure::from(error),
+        })?;
 
     let bars = MultiProgress::new();
     let part = shard.map(Shard::file_name);
@@ -60,7 +83,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         "run starts"
     );
 
-    let interrupted = stop_on_ctrl_c()?;
+    plugins::tell_of_calls_left(run.path());
+    let _calls = CallNotes::keep_in(run.path());
     let cells = shard.map_or(plan.cells.len(), |shard| shard.cells(&survey).len());
     let mut progress = Progress::new(Mode::choose(args.quiet), bars, cells);
     let session = Session {
@@ -70,7 +94,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         choice: &choice,
         analyses: &analyses,
         shard,
-        interrupted: &interrupted,
+        interrupt: &interrupt,
     };
     // Shards leave the report to their end: each would make all of it.
     let refresher = match shard {
@@ -115,26 +139,18 @@ fn console_level(args: &RunArgs) -> LevelFilter {
     }
 }
 
-/// The first Ctrl-C, or SIGTERM, asks the session to save and end, the second one ends the process.
-pub(crate) fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            say("stopped at once; what was trained since the last saved state is lost");
-            std::process::exit(1);
-        }
-    })
-    .map_err(|error| Failure::running(format!("Ctrl-C cannot be caught: {error}")))?;
-    Ok(interrupted)
-}
-
 fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Failure> {
     tracing::info!(ending = ?report.ending, failed = report.failed.len(), "run ends");
+    let interrupted = report.ending == Ending::Interrupted;
     if !args.quiet {
-        print(&results(run, report)?)?;
+        let shown = args.out.join(run.path().file_name().unwrap_or_default());
+        match print(&results(run, &shown, report)?) {
+            // The terminal whose end interrupted the run cannot be written to.
+            Err(_) if interrupted => {}
+            printed => printed?,
+        }
     }
-    if report.ending == Ending::Interrupted {
+    if interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     if let Some(failure) = training_failures(&report.failed) {
@@ -159,19 +175,28 @@ fn training_failures(failed: &[[String; 2]]) -> Option<Failure> {
 /// Says on standard error which analyses failed and why; training is not touched by that.
 pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     for [cell, analysis, why] in failed {
-        say(format!("error: analysis {analysis} failed in {cell} {why}"));
+        let end = why.floor_char_boundary(LONGEST_REASON);
+        let cut = match end < why.len() {
+            true => "… (cut here; the whole is in findings.json of the analysis)",
+            false => "",
+        };
+        say(format!(
+            "error: analysis {analysis} failed in {cell} {}{cut}",
+            &why[..end]
+        ));
     }
 }
 
-/// A line a cell, small curves of a few, and where the report is.
-fn results(run: &RunDir, report: &Report) -> Result<String, Failure> {
+/// A line a cell, small curves of a few, and where the report is, in the folder as it was asked
+/// for.
+fn results(run: &RunDir, shown: &Path, report: &Report) -> Result<String, Failure> {
     let note = match report.ending {
         Ending::Done => "",
         Ending::NothingToDo => "nothing left to do; --fresh starts over\n",
         Ending::Interrupted => "interrupted, state saved; the same command continues\n",
     };
     let view = RunView::open(run.path()).map_err(SessionError::from)?;
-    let page = run.path().join("report.html");
+    let page = shown.join("report.html");
     let mut listed = report.summary.clone();
     listed.cells.truncate(LISTED);
     let more = match report.summary.cells.len() - listed.cells.len() {
@@ -182,7 +207,8 @@ fn results(run: &RunDir, report: &Report) -> Result<String, Failure> {
         "{}{more}{}{}{note}{}\n",
         show::cells(&listed),
         spread(&report.summary),
-        show::curves(&view)?,
+        // What cannot be read has been told of by the session.
+        show::curves(&view, &mut Vec::new())?,
         page.display()
     ))
 }

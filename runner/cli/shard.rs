@@ -56,8 +56,12 @@ pub(crate) fn settle(arg: ShardArg) -> Result<Shard, Failure> {
     }
 }
 
-/// Slurm counts array tasks from `SLURM_ARRAY_TASK_MIN` in steps of `SLURM_ARRAY_TASK_STEP`,
-/// Kubernetes the pods of an indexed job from 0, and does not tell how many there are.
+/// The shard by the variables that a task finds in its environment.
+///
+/// With `auto/N` the number of a Slurm task is its shard, whatever part of the array was submitted:
+/// that is how `grokrun submit` numbers them. `auto` alone has only the array to go by, so that has
+/// to be a whole one, from 0 or 1 on without a gap. Kubernetes numbers the pods of an indexed job
+/// from 0, and does not tell how many there are.
 fn from_environment(
     of: Option<usize>,
     variable: impl Fn(&str) -> Option<String>,
@@ -71,30 +75,84 @@ fn from_environment(
             .map(Some)
             .map_err(|_| format!("{name} is {text:?}; expected a number"))
     };
-    let (place, count) = if let Some(id) = number("SLURM_ARRAY_TASK_ID")? {
-        let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(1);
-        let step = number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);
-        let place = id.checked_sub(first).map(|above| above / step);
-        (place, number("SLURM_ARRAY_TASK_COUNT")?)
-    } else if let Some(index) = number("JOB_COMPLETION_INDEX")? {
-        (Some(index), None)
-    } else {
+    if let Some(id) = number("SLURM_ARRAY_TASK_ID")? {
+        let array = Array {
+            id,
+            first: number("SLURM_ARRAY_TASK_MIN")?,
+            last: number("SLURM_ARRAY_TASK_MAX")?,
+            count: number("SLURM_ARRAY_TASK_COUNT")?,
+        };
+        return match of {
+            Some(of) => array.numbered(of),
+            None => array.whole(),
+        };
+    }
+    let Some(index) = number("JOB_COMPLETION_INDEX")? else {
         return Err(
             "--shard auto: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set; expected to run as a task of a Slurm array or of an indexed Kubernetes job, or --shard I/N"
                 .to_owned(),
         );
     };
-    let of = of.or(count).ok_or(
+    let of = of.ok_or(
         "--shard auto: the environment does not tell how many shards there are; expected --shard auto/N",
     )?;
-    place
-        .and_then(|place| Shard::new(place + 1, of))
-        .ok_or_else(|| {
-            let place = place.map_or("before the first".to_owned(), |place| {
-                (place + 1).to_string()
-            });
-            format!("--shard auto: this is task {place} of {of}; expected one of 1 to {of}")
+    let shard = index.checked_add(1).and_then(|place| Shard::new(place, of));
+    shard.ok_or_else(|| {
+        format!(
+            "--shard auto/{of}: JOB_COMPLETION_INDEX is {index}; expected 0 to {}",
+            of - 1
+        )
+    })
+}
+
+/// A task of a Slurm array, as its environment tells of it.
+struct Array {
+    /// this task's number
+    id: usize,
+    /// the smallest and the largest number of all tasks that were submitted with it
+    first: Option<usize>,
+    last: Option<usize>,
+    /// how many they are
+    count: Option<usize>,
+}
+
+impl Array {
+    /// The shard where tasks are numbered by shards. Refuses an array of which any task has another
+    /// number: a part of it, submitted again, would train other cells than it did before.
+    fn numbered(&self, of: usize) -> Result<Shard, String> {
+        let first = self.first.unwrap_or(self.id).min(self.id);
+        let last = self.last.unwrap_or(self.id).max(self.id);
+        let shard = Shard::new(self.id, of).filter(|_| first >= 1 && last <= of);
+        shard.ok_or_else(|| {
+            format!(
+                "--shard auto/{of}: task {} is of an array numbered {first} to {last}; expected --array=1-{of} or a part of it, since a task's number is its shard, or --shard I/{of}",
+                self.id
+            )
         })
+    }
+
+    /// The shard where the array is all there is.
+    fn whole(&self) -> Result<Shard, String> {
+        let count = self
+            .count
+            .ok_or("--shard auto: SLURM_ARRAY_TASK_COUNT is not set; expected --shard auto/N")?;
+        let first = self.first.unwrap_or(1);
+        let last = self
+            .last
+            .unwrap_or(first.saturating_add(count).saturating_sub(1));
+        let unbroken = last.checked_sub(first).map(|above| above.saturating_add(1)) == Some(count);
+        let place = self
+            .id
+            .checked_sub(first)
+            .map_or(0, |above| above.saturating_add(1));
+        let shard = Shard::new(place, count).filter(|_| first <= 1 && unbroken && count > 1);
+        shard.ok_or_else(|| {
+            format!(
+                "--shard auto: task {} is of an array of {count}, numbered {first} to {last}, which may be a part of a longer one; expected --shard auto/N with tasks numbered 1 to N, or --shard I/N",
+                self.id
+            )
+        })
+    }
 }
 
 #[cfg(test)]
@@ -122,30 +180,85 @@ mod tests {
         }
     }
 
+    /// What Slurm tells a task of an array.
+    fn slurm(of: Option<usize>, id: &str, array: [&str; 3]) -> Result<String, String> {
+        let [count, first, last] = array;
+        let told = [
+            ("SLURM_ARRAY_TASK_ID", id),
+            ("SLURM_ARRAY_TASK_COUNT", count),
+            ("SLURM_ARRAY_TASK_MIN", first),
+            ("SLURM_ARRAY_TASK_MAX", last),
+        ];
+        auto(of, &told)
+    }
+
     #[test]
     fn engines_tell_which_shard_this_is() {
-        let slurm = [
+        let from_zero = [
             ("SLURM_ARRAY_TASK_ID", "3"),
             ("SLURM_ARRAY_TASK_COUNT", "4"),
             ("SLURM_ARRAY_TASK_MIN", "0"),
         ];
-        assert_eq!(auto(None, &slurm), Ok("4/4".into()));
-        let stepped = [
-            ("SLURM_ARRAY_TASK_ID", "14"),
-            ("SLURM_ARRAY_TASK_COUNT", "3"),
-            ("SLURM_ARRAY_TASK_MIN", "10"),
-            ("SLURM_ARRAY_TASK_STEP", "2"),
-        ];
-        assert_eq!(auto(None, &stepped), Ok("3/3".into()));
+        assert_eq!(auto(None, &from_zero), Ok("4/4".into()));
+        assert_eq!(slurm(None, "3", ["4", "0", "3"]), Ok("4/4".into()));
+        assert_eq!(slurm(None, "3", ["4", "1", "4"]), Ok("3/4".into()));
         let kubernetes = [("JOB_COMPLETION_INDEX", "0")];
         assert_eq!(auto(Some(8), &kubernetes), Ok("1/8".into()));
         assert!(auto(None, &kubernetes).unwrap_err().contains("auto/N"));
         assert!(auto(None, &[]).unwrap_err().contains("SLURM_ARRAY_TASK_ID"));
-        assert!(auto(Some(2), &[("JOB_COMPLETION_INDEX", "2")]).is_err());
+        let beyond = auto(Some(2), &[("JOB_COMPLETION_INDEX", "2")]);
+        assert!(beyond.unwrap_err().contains("expected 0 to 1"));
+        let most = usize::MAX.to_string();
+        assert!(auto(Some(2), &[("JOB_COMPLETION_INDEX", &most)]).is_err());
         assert!(
             auto(None, &[("SLURM_ARRAY_TASK_ID", "x")])
                 .unwrap_err()
                 .contains("number")
         );
+    }
+
+    #[test]
+    fn a_part_of_an_array_trains_its_own_shards() {
+        let four = |id, array| slurm(Some(4), id, array);
+        assert_eq!(four("3", ["4", "1", "4"]), Ok("3/4".into()), "all of it");
+        assert_eq!(four("3", ["1", "3", "3"]), Ok("3/4".into()), "one again");
+        assert_eq!(four("4", ["2", "2", "4"]), Ok("4/4".into()), "2,4");
+        assert_eq!(four("3", ["2", "1", "3"]), Ok("3/4".into()), "1-4:2");
+        assert_eq!(
+            auto(Some(4), &[("SLURM_ARRAY_TASK_ID", "2")]),
+            Ok("2/4".into())
+        );
+    }
+
+    #[test]
+    fn an_array_that_does_not_tell_the_shards_is_refused() {
+        // Numbered otherwise than the shards: each task, also those whose number is one of a shard.
+        for (id, array) in [
+            ("0", ["4", "0", "3"]),
+            ("3", ["4", "0", "3"]),
+            ("14", ["3", "10", "14"]),
+            ("1", ["4", "1", "7"]),
+            ("5", ["1", "5", "5"]),
+        ] {
+            let why = slurm(Some(4), id, array).unwrap_err();
+            assert!(why.contains("expected --array=1-4"), "{id}: {why}");
+        }
+        // Perhaps not all of the array.
+        let most = usize::MAX.to_string();
+        for (id, array) in [
+            ("3", ["1", "3", "3"]),
+            ("1", ["1", "1", "1"]),
+            ("2", ["2", "2", "4"]),
+            ("14", ["3", "10", "14"]),
+            ("3", ["2", "1", "3"]),
+            ("3", ["2", "3", "4"]),
+            ("0", ["2", "1", "2"]),
+            (&most, ["2", "1", "2"]),
+            ("1", ["0", "1", "0"]),
+            ("1", [&most, "0", &most]),
+        ] {
+            let why = slurm(None, id, array).unwrap_err();
+            assert!(why.contains("expected --shard auto/N"), "{id}: {why}");
+        }
     }
 }

@@ -5,10 +5,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use grokrun_store::{CellSummary, Metrics, RunView, StoreError, Summary};
+use grokrun_session::{Standing, standings};
+use grokrun_spec::load_training;
+use grokrun_store::{
+    Crossing, ErrorKind, HOLD, Metrics, Milestone, RunView, Spread, StoreError, Summary,
+};
 
 use crate::args::{ListArgs, ShowArgs};
-use crate::output::{Failure, print, table};
+use crate::output::{Failure, print, table, whole};
+use crate::plugins;
 
 /// Columns of a curve.
 const WIDTH: usize = 60;
@@ -21,18 +26,26 @@ const MOST_CURVES: usize = 4;
 /// When the folder holds no run, or cannot be read.
 pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run).map_err(failure)?;
+    plugins::note_calls_left(view.path());
     let page = args.run.join("report.html");
+    let mut flaws = Vec::new();
+    let summary = match view.summary() {
+        Ok(summary) => cells(&summary),
+        Err(error) => {
+            flaws.push(error.to_string());
+            String::new()
+        }
+    };
     print(&format!(
-        "{}{}{}\n",
-        cells(&view.summary()),
-        curves(&view)?,
+        "{summary}{}{}\n",
+        curves(&view, &mut flaws)?,
         if page.exists() {
             page.display()
         } else {
             args.run.display()
         }
     ))?;
-    Ok(ExitCode::SUCCESS)
+    whole(&flaws)
 }
 
 fn failure(error: StoreError) -> Failure {
@@ -43,7 +56,10 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-/// A line a cell, no wider than a terminal of 80 columns.
+/// Behind an epoch at which an accuracy was reached, and not yet held long enough.
+const NOT_YET: &str = " *";
+
+/// A line a cell, no wider than a terminal of 80 columns, and what an epoch's mark means.
 pub(crate) fn cells(summary: &Summary) -> String {
     let heading = [
         "cell",
@@ -66,43 +82,52 @@ pub(crate) fn cells(summary: &Summary) -> String {
             x.filter(known)
                 .map_or("-".to_owned(), |x| format!("{:.1} %", 100.0 * x))
         };
-        let epoch = |x: Option<u64>, accuracy: Option<f64>| match (x, accuracy.filter(known)) {
-            (Some(epoch), _) => epoch.to_string(),
-            (None, Some(_)) => "no".to_owned(),
-            (None, None) => "-".to_owned(),
+        let epoch = |milestone: Milestone, accuracy: Option<f64>| match (
+            cell.crossing(milestone),
+            accuracy.filter(known),
+        ) {
+            (Crossing::Held { epoch }, _) => epoch.to_string(),
+            (Crossing::Open { epoch, .. }, _) => format!("{epoch}{NOT_YET}"),
+            (Crossing::Not, Some(_)) => "no".to_owned(),
+            (Crossing::Not, None) => "-".to_owned(),
         };
         rows.push(vec![
             cell.cell.clone(),
             loss(last(|r| r.train_loss)),
             loss(last(|r| r.test_loss)),
             share(last(|r| r.test_accuracy)),
-            epoch(cell.train_accuracy_epoch, last(|r| r.train_accuracy)),
-            epoch(cell.test_accuracy_epoch, last(|r| r.test_accuracy)),
+            epoch(Milestone::Memorised, last(|r| r.train_accuracy)),
+            epoch(Milestone::Grokked, last(|r| r.test_accuracy)),
         ]);
     }
-    table(&rows)
+    let mut out = table(&rows);
+    if rows.iter().flatten().any(|text| text.ends_with(NOT_YET)) {
+        out.push_str(&format!(
+            "* at 99 % from this epoch to the end, which is not yet {HOLD} epochs\n"
+        ));
+    }
+    out
 }
 
-/// Small curves of the first cells: losses on a logarithmic scale, and the test accuracy.
+/// Small curves of the first cells: losses on a logarithmic scale, and the test accuracy. A state
+/// that cannot be read is added to the flaws.
 ///
 /// # Errors
 /// When the run cannot be read.
-pub(crate) fn curves(view: &RunView) -> Result<String, Failure> {
+pub(crate) fn curves(view: &RunView, flaws: &mut Vec<String>) -> Result<String, Failure> {
     let mut out = String::new();
     let all = view.cells().map_err(failure)?;
     if all.len() > MOST_CURVES {
         return Ok(out);
     }
     for (name, dir) in &all {
-        // A state that cannot be read is told of when the run goes on.
-        let Some(state) = dir.read_state().ok().flatten() else {
-            continue;
-        };
-        if state.metrics.is_empty() {
+        let (metrics, flaw) = dir.read_history();
+        flaws.extend(flaw);
+        if metrics.is_empty() {
             continue;
         }
-        out.push_str(&format!("\n{name}, {} epochs\n", state.metrics.len()));
-        out.push_str(&of_metrics(&state.metrics));
+        out.push_str(&format!("\n{name}, {} epochs\n", metrics.len()));
+        out.push_str(&of_metrics(&metrics));
     }
     if !out.is_empty() {
         out.push('\n');
@@ -158,19 +183,29 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
             folder.display()
         ))
     })?;
+    let mut flaws = Vec::new();
     let mut runs: Vec<(SystemTime, Vec<String>)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let view = RunView::open(&path).ok()?;
+            let view = match RunView::open(&path) {
+                Ok(view) => view,
+                // Other folders may be there too.
+                Err(error) if error.kind() == ErrorKind::NotARun => return None,
+                Err(error) => {
+                    flaws.push(error.to_string());
+                    return None;
+                }
+            };
             let touched = touched(&path);
-            let summary = view.summary();
+            let (state, verdict) = match view.summary() {
+                Ok(summary) => (state(&view), verdict(&summary)),
+                Err(error) => {
+                    flaws.push(error.to_string());
+                    ("damaged".to_owned(), "-".to_owned())
+                }
+            };
             let name = path.file_name()?.to_string_lossy().into_owned();
-            let row = vec![
-                name,
-                state(&view, &summary),
-                verdict(&summary),
-                age(touched),
-            ];
+            let row = vec![name, state, verdict, age(touched)];
             Some((touched, row))
         })
         .collect();
@@ -178,7 +213,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     runs.sort_by_key(|(touched, _)| std::cmp::Reverse(*touched));
     if runs.is_empty() {
         print(&format!("there are no runs in {}\n", folder.display()))?;
-        return Ok(ExitCode::SUCCESS);
+        return whole(&flaws);
     }
     let heading = ["run", "state", "verdict", "age"]
         .map(str::to_owned)
@@ -187,32 +222,51 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
         .chain(runs.into_iter().map(|(_, row)| row))
         .collect();
     print(&table(&rows))?;
-    Ok(ExitCode::SUCCESS)
+    whole(&flaws)
 }
 
-fn state(view: &RunView, summary: &Summary) -> String {
-    let count = |status: &str| summary.cells.iter().filter(|c| c.status == status).count();
+/// Where a run stands, by its directory, as `grokrun status` counts it.
+fn state(view: &RunView) -> String {
     if view.is_busy() {
-        "running".to_owned()
-    } else if count("failed") > 0 {
-        format!("{} failed", count("failed"))
-    } else if summary.cells.is_empty() || count("interrupted") > 0 {
-        "interrupted".to_owned()
-    } else {
-        "done".to_owned()
+        return "running".to_owned();
+    }
+    let resolved = view.spec().map(|[_, resolved]| resolved);
+    let plan = resolved.ok().and_then(|resolved| {
+        // What is trained is all that counts here: its analyses may not be at hand.
+        load_training(&resolved, Path::new("resolved.toml")).ok()
+    });
+    let Some(plan) = plan else {
+        return "its resolved.toml cannot be read".to_owned();
+    };
+    let standings = match standings(&plan, view) {
+        Ok(standings) => standings,
+        Err(error) => return error.to_string(),
+    };
+    let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
+    let failed = count(|s| matches!(s, Standing::Failed(_)));
+    let done = count(|s| matches!(s, Standing::Done(_)));
+    match standings.len() {
+        _ if failed > 0 => format!("{failed} failed"),
+        all if done == all => "done".to_owned(),
+        1 => "interrupted".to_owned(),
+        all => format!("{done} of {all} done"),
     }
 }
 
 fn verdict(summary: &Summary) -> String {
-    let grokked = |cell: &&CellSummary| cell.test_accuracy_epoch.is_some();
     match summary.cells.as_slice() {
         [] => "-".to_owned(),
         [one] => one.verdict.clone(),
-        many => format!(
-            "{} of {} grokked",
-            many.iter().filter(grokked).count(),
-            many.len()
-        ),
+        many => {
+            let spread = Spread::of(many, Milestone::Grokked);
+            let mut words = format!("{} of {} grokked", spread.reached, spread.cells);
+            for (count, what) in [(spread.not_yet, "not yet held"), (spread.failed, "failed")] {
+                if count > 0 {
+                    words.push_str(&format!(", {count} {what}"));
+                }
+            }
+            words
+        }
     }
 }
 
@@ -242,6 +296,34 @@ pub(crate) fn age_in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_epoch_that_is_not_yet_held_is_given_with_a_mark() {
+        let mut metrics = Metrics::default();
+        for epoch in 0..40 {
+            let accuracy = if epoch < 30 { 0.1 } else { 1.0 };
+            metrics.push(grokrun_store::Row {
+                epoch,
+                train_loss: 0.1,
+                test_loss: 0.1,
+                train_accuracy: accuracy,
+                test_accuracy: accuracy,
+            });
+        }
+        let cell = |status| grokrun_store::CellSummary::new("c", status, &metrics);
+        let one = |status| Summary {
+            cells: vec![cell(status)],
+        };
+        let shown = cells(&one("stopped early"));
+        assert!(shown.contains("30 *") && !shown.contains(" no "), "{shown}");
+        assert!(shown.contains("not yet 500 epochs"), "{shown}");
+        assert!(verdict(&one("finished")).contains("at epoch 30, not yet held"));
+        let many = Summary {
+            cells: vec![cell("finished"), cell("failed"), cell("interrupted")],
+        };
+        assert_eq!(verdict(&many), "0 of 2 grokked, 2 not yet held, 1 failed");
+        assert!(!cells(&Summary::default()).contains('*'));
+    }
 
     #[test]
     fn lines_go_from_the_lowest_to_the_highest_block() {

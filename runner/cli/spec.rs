@@ -6,7 +6,9 @@ use std::path::Path;
 
 use grokrun_engine::{Choice, choose_backend};
 use grokrun_host::Registry;
-use grokrun_spec::Plan;
+use grokrun_session::lengthens;
+use grokrun_spec::{Catalog, Plan};
+use grokrun_store::{Access, RunDir, RunView, SpecText, StoreError};
 
 use crate::args::SpecArgs;
 use crate::output::Failure;
@@ -19,6 +21,29 @@ const LONGEST: u64 = 1_000_000;
 pub(crate) struct Spec {
     pub(crate) text: String,
     pub(crate) plan: Plan,
+}
+
+impl Spec {
+    /// Opens the run of this spec in the folder `out/name`. A run of a spec that is only shorter
+    /// goes on as a run of this one.
+    ///
+    /// # Errors
+    /// When the folder holds a run that cannot go on so, or it cannot be written.
+    pub(crate) fn open(
+        &self,
+        out: &Path,
+        name: &str,
+        access: Access,
+    ) -> Result<RunDir, StoreError> {
+        let (resolved, fingerprint) = (self.plan.resolved_toml(), self.plan.fingerprint());
+        let spec = SpecText {
+            given: &self.text,
+            resolved: &resolved,
+            fingerprint: &fingerprint,
+        };
+        let judge = |run: &RunView| lengthens(&self.plan, run);
+        RunDir::open_judged(out, name, spec, access, &judge)
+    }
 }
 
 /// Reads and checks the spec.
@@ -41,8 +66,20 @@ pub(crate) fn parse(
     set: &[String],
     registry: &Registry,
 ) -> Result<Plan, Failure> {
-    grokrun_spec::load(text, path, set, &plugins::catalog(registry)).map_err(|diagnostics| {
-        Failure::request(diagnostics.render(console::colors_enabled_stderr()))
+    parse_by(text, path, set, &plugins::catalog(registry))
+}
+
+/// Checks the resolved spec of a run, which may ask for analyses that are not in the catalog.
+///
+/// # Errors
+/// When it is wrong: everything that is wrong with it.
+pub(crate) fn parse_resolved(text: &str, catalog: Catalog) -> Result<Plan, Failure> {
+    parse_by(text, Path::new("resolved.toml"), &[], &catalog.and_others())
+}
+
+fn parse_by(text: &str, path: &Path, set: &[String], catalog: &Catalog) -> Result<Plan, Failure> {
+    grokrun_spec::load(text, path, set, catalog).map_err(|diagnostics| {
+        Failure::diagnosed(diagnostics.render(console::colors_enabled_stderr()))
     })
 }
 

@@ -4,15 +4,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use grokrun_session::{SessionError, Shard, Survey};
-use grokrun_store::{Access, RunDir};
+use grokrun_session::{Shard, Survey};
+use grokrun_store::Access;
+use serde_json::Value;
 
 use crate::args::SubmitArgs;
 use crate::output::{Failure, print};
+use crate::run::ANOTHER_PLACE;
 use crate::{plugins, spec};
-
-/// Where the script goes, in the run's folder.
-const SCRIPT: &str = "slurm.sh";
 
 /// Runs the command.
 ///
@@ -24,24 +23,15 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<ExitCode, Failure> {
     let survey = Survey::new(plan)?;
     let shards = settle_shards(args.shards, survey.cells.len())?;
     let run = args.out.join(&plan.name);
-    let script = script(args, &plan.name, &absolute(&run)?, shards)?;
+    let script = script(args, &read, &absolute(&run)?, shards)?;
     if args.dry_run {
         print(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let run = RunDir::open(
-        &args.out,
-        &plan.name,
-        &read.text,
-        &plan.resolved_toml(),
-        &plan.fingerprint(),
-        Access::Share,
-    )
-    .map_err(SessionError::from)?;
-    let path = run.path().join(SCRIPT);
-    std::fs::write(&path, script).map_err(|error| {
-        Failure::running(format!("{} cannot be written: {error}", path.display()))
-    })?;
+    let run = read
+        .open(&args.out, &plan.name, Access::Share)
+        .map_err(|error| Failure::of_place(error, ANOTHER_PLACE))?;
+    let path = run.write_script(&script)?;
     // The tasks open the run themselves.
     drop(run);
     let job = sbatch(&path)?;
@@ -88,9 +78,18 @@ fn sbatch(script: &Path) -> Result<String, Failure> {
     Ok(said.trim().split(';').next().unwrap_or_default().to_owned())
 }
 
-/// The array's script. What a task does when it is told to end: the program saves and exits with 130,
-/// and the task goes back into the queue unless somebody has cancelled it.
-fn script(args: &SubmitArgs, name: &str, run: &Path, shards: usize) -> Result<String, Failure> {
+/// The array's script. The spec stands in it, as it was read: whatever becomes of its file, a task
+/// trains what was submitted, as often as it is started.
+///
+/// A task that is told to end passes that on once, waits until the program has saved and is gone,
+/// however often it is told again, and goes back into the queue unless somebody has cancelled it.
+fn script(
+    args: &SubmitArgs,
+    spec: &spec::Spec,
+    run: &Path,
+    shards: usize,
+) -> Result<String, Failure> {
+    let name = &spec.plan.name;
     let mut options = vec![
         format!("--job-name=grokrun-{name}"),
         format!("--array=1-{shards}"),
@@ -113,10 +112,15 @@ fn script(args: &SubmitArgs, name: &str, run: &Path, shards: usize) -> Result<St
     let program = std::env::current_exe()
         .map_err(|error| Failure::running(format!("this program's path is unknown: {error}")))?;
     let mut command = vec![program.display().to_string(), "run".to_owned()];
-    command.push(absolute(&args.spec.spec)?.display().to_string());
+    command.push("/dev/stdin".to_owned());
     for set in &args.spec.set {
         command.extend(["--set".to_owned(), set.clone()]);
     }
+    // Without it the name would be the file's.
+    command.extend([
+        "--set".to_owned(),
+        format!("name={}", Value::from(name.as_str())),
+    ]);
     command.extend([
         "--out".to_owned(),
         absolute(&args.out)?.display().to_string(),
@@ -131,10 +135,21 @@ fn script(args: &SubmitArgs, name: &str, run: &Path, shards: usize) -> Result<St
             absolute(plugin)?.display().to_string(),
         ]);
     }
-    command.extend(["--shard".to_owned(), "auto".to_owned()]);
+    let plugins = &args.spec.plugins;
+    if plugins.isolate {
+        command.push("--isolate".to_owned());
+    }
+    for (option, value) in [
+        ("--isolate-seconds", plugins.isolate_seconds),
+        ("--isolate-memory", plugins.isolate_memory),
+    ] {
+        command.extend(value.map(|value| format!("{option}={value}")));
+    }
+    command.extend(["--shard".to_owned(), format!("auto/{shards}")]);
 
+    let fingerprint = spec.plan.fingerprint();
     let mut script = format!(
-        "#!/bin/bash\n# {shards} shards of {name}, by grokrun {}.\n",
+        "#!/bin/bash\n# {shards} shards of {name:?}, by grokrun {}; the spec's fingerprint is {fingerprint}.\n",
         env!("CARGO_PKG_VERSION")
     );
     for option in options {
@@ -146,24 +161,42 @@ fn script(args: &SubmitArgs, name: &str, run: &Path, shards: usize) -> Result<St
         let _ = writeln!(script, "#SBATCH {}", quoted(&option));
     }
     let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+    // A line that no spec has: it is no TOML, and in a text the hash would be another.
+    let end = format!("end of spec {fingerprint}");
+    let newline = if spec.text.ends_with('\n') { "" } else { "\n" };
     let _ = write!(
         script,
         r#"
 task="${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
+child=
 told=
-trap 'told=1; kill -TERM "$child"' TERM INT
-{} &
+again=
+stop() {{
+    again=1
+    if [ -z "$told" ] && [ -n "$child" ]; then kill -TERM "$child"; fi
+    told=1
+}}
+trap stop TERM INT HUP USR1 USR2
+{} <<'{end}' &
+{}{newline}{end}
 child=$!
-wait "$child"; status=$?
-# The signal interrupts the first wait; the program saves and ends.
-if [ -n "$told" ]; then wait "$child"; status=$?; fi
-# 130: interrupted, state saved. A task that was cancelled is not running any more.
-if [ "$status" -eq 130 ] && [ "$(squeue -h -j "$task" -o %T)" = RUNNING ]; then
-    scontrol requeue "$task"
+# Told before there was a child to tell.
+if [ -n "$told" ]; then kill -TERM "$child"; fi
+# A signal ends a wait, not the child.
+while
+    again=
+    wait "$child"; status=$?
+    [ -n "$again" ]
+do :; done
+# 130: interrupted, state saved. Above 128 after a signal: it ended before it could take it. A task
+# that was cancelled is not running any more.
+if [ "$status" -eq 130 ] || {{ [ -n "$told" ] && [ "$status" -gt 128 ]; }}; then
+    if [ "$(squeue -h -j "$task" -o %T)" = RUNNING ]; then scontrol requeue "$task"; fi
 fi
 exit "$status"
 "#,
-        words.join(" ")
+        words.join(" "),
+        spec.text,
     );
     Ok(script)
 }

@@ -1,15 +1,14 @@
 //! `grokrun status RUN` and `grokrun merge RUN… --into RUN`: sweeps that several processes trained.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use grokrun_session::{SessionError, Standing, standings};
-use grokrun_spec::Plan;
+use grokrun_session::{SessionError, Standing, differences, missing_checkpoints, standings};
+use grokrun_spec::{Catalog, Plan};
 use grokrun_store::{Access, RunDir, RunView};
 
-use crate::args::{MergeArgs, PluginArgs, StatusArgs};
-use crate::output::{Failure, print, table};
-use crate::{plugins, report, spec};
+use crate::args::{MergeArgs, StatusArgs};
+use crate::output::{Failure, print, table, whole};
+use crate::{place, plugins, report, spec};
 
 /// At most so many cells that are not done are listed.
 const LISTED: usize = 20;
@@ -20,8 +19,10 @@ const LISTED: usize = 20;
 /// When the folder holds no run, or its spec cannot be read.
 pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let run = RunView::open(&args.run).map_err(SessionError::from)?;
-    let plan = plan(&run, &args.plugins)?;
-    let standings = standings(&plan, &run);
+    let plan = plan(&run)?;
+    plugins::note_calls_left(run.path());
+    let standings = standings(&plan, &run)?;
+    let gaps = missing_checkpoints(&plan, &run)?;
     let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
     let mut rows = vec![
         ["done", "running", "waiting", "interrupted", "failed", "of"]
@@ -65,15 +66,21 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     if lines.len() > LISTED {
         out.push_str(&format!("… and {} more\n", lines.len() - LISTED));
     }
+    for (index, words) in gaps.iter().take(LISTED) {
+        out.push_str(&format!("\n{}: {words}\n", plan.cells[*index].id));
+    }
+    if gaps.len() > LISTED {
+        let more = gaps.len() - LISTED;
+        out.push_str(&format!("… and checkpoints of {more} more cells\n"));
+    }
     print(&out)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan of a run, by its resolved spec.
-fn plan(run: &RunView, plugins: &PluginArgs) -> Result<Plan, Failure> {
+/// The plan of a run, by its resolved spec; what its analyses are does not matter here.
+fn plan(run: &RunView) -> Result<Plan, Failure> {
     let [_, resolved] = run.spec().map_err(SessionError::from)?;
-    let registry = plugins::registry(plugins);
-    spec::parse(&resolved, Path::new("resolved.toml"), &[], &registry)
+    spec::parse_resolved(&resolved, Catalog::empty())
 }
 
 /// Runs `grokrun merge`.
@@ -90,33 +97,20 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
             "there is no run to merge; expected one or more",
         ));
     };
-    let plan = plan(first, &args.plugins)?;
+    let plan = plan(first)?;
     let [text, resolved] = first.spec().map_err(SessionError::from)?;
     // Before the folder is opened: whoever merges has no spec that could be renamed.
     if let Ok(known) = RunView::open(&args.into)
         && known.fingerprint() != first.fingerprint()
     {
         return Err(Failure::request(format!(
-            "{} and {} are runs of different specs, see resolved.toml in each; expected runs of one spec",
+            "{0} and {1} are runs of different specs ({0} is there, {1} here): {2}\nexpected runs of one spec",
+            args.into.display(),
             first.path().display(),
-            args.into.display()
+            differences(&known, first)
         )));
     }
-    let unusable = || {
-        Failure::request(format!(
-            "{} cannot be the folder of a run; expected runs/NAME, for instance",
-            args.into.display()
-        ))
-    };
-    let name = args
-        .into
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(unusable)?;
-    let out = match args.into.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let (out, name) = place::of(&args.into)?;
     let into = RunDir::open(
         out,
         name,
@@ -125,16 +119,21 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         first.fingerprint(),
         Access::Continue,
     )
-    .map_err(SessionError::from)?;
+    .map_err(|error| Failure::of_place(error, "--into names another folder"))?;
     let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
-    let mut lines = Vec::new();
+    let (mut lines, mut flaws) = (Vec::new(), Vec::new());
     for run in &runs {
         let merged = into.merge(run, &ids).map_err(SessionError::from)?;
-        lines.push(vec![
+        let mut line = vec![
             run.path().display().to_string(),
             format!("{} cells taken", merged.taken),
             format!("{} kept", merged.kept),
-        ]);
+        ];
+        if merged.left > 0 {
+            line.push(format!("{} damaged, not taken", merged.left));
+        }
+        lines.push(line);
+        flaws.extend(merged.damaged);
     }
     report::write_ended(into.path());
     print(&format!(
@@ -142,5 +141,5 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         table(&lines),
         into.path().join("report.html").display()
     ))?;
-    Ok(ExitCode::SUCCESS)
+    whole(&flaws)
 }

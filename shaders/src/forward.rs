@@ -16,8 +16,9 @@ pub struct ForwardSizes {
 }
 
 impl ForwardSizes {
-    /// The sizes for `p` classes: at most `groups` groups of eight pairs, fewer where the memory of a
-    /// workgroup has no room for the attention of so many pairs. `None` where it has none for eight.
+    /// The sizes for `p` classes: at most `groups` groups of eight pairs, fewer where the memory of
+    /// a workgroup has no room for the attention of so many pairs. `None` where it has none for
+    /// eight.
     pub fn new(p: usize, heads: usize, groups: u32) -> Option<ForwardSizes> {
         let lanes = (p.div_ceil(4) as u32).next_power_of_two().clamp(8, 64);
         let sizes = |groups| ForwardSizes {
@@ -36,7 +37,8 @@ impl ForwardSizes {
 
     fn fits(&self) -> bool {
         let pairs = u64::from(self.pairs());
-        // Per pair: a row of the tile, three weights a head, rows and label, own logit, three numbers.
+        // Per pair: a row of the tile, three weights a head, rows and label, own logit, three
+        // numbers.
         let each = u64::from(self.depth) * 16 + 12 * u64::from(self.heads) + 16 + 12;
         self.lanes * self.groups <= MAX_INVOCATIONS && pairs * each <= WORKGROUP_BYTES
     }

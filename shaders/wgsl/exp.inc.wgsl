@@ -1,9 +1,9 @@
 // e^x for x <= 0, four at a time, taken for 0 below -60, within 2 ulp; log1p(s) for s >= 0, within
 // 3 ulp.
 //
-// Drivers rewrite float algebra (feasibility section 4): they merge the two steps of the range
-// reduction unless each is clamped, and simplify (1 + s) - 1. Both forms here are accurate term by
-// term. Not a number stays what it is.
+// Drivers rewrite float algebra (doc/model.md#what-drivers-do-to-float-algebra): they merge the two
+// steps of the range reduction unless each is clamped, and simplify (1 + s) - 1. Both forms here
+// are accurate term by term. Not a number stays what it is.
 
 fn exp_accurate(x: vec4f) -> vec4f {
     // Below -60 the result is not used, and the bits of 2^n would not be a number's.

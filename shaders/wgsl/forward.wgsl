@@ -1,28 +1,30 @@
-// Everything that happens to a pair, for a tile of PAIRS pairs at once: attention, neurons, logits and
-// loss; and, where LEARN is set, the gradients of the logits, the neurons and the scores.
+// Everything that happens to a pair, for a tile of PAIRS pairs at once: attention, neurons, logits
+// and loss; and, where LEARN is set, the gradients of the logits, the neurons and the scores.
 //
 // A = softmax over the scores of a, b and '=' of each head;
 // pre = c + sum over heads of A0 U'[a] + A1 U'[b];
 // logits = act(pre) M + d + sum over heads of A0 D'[a] + A1 D'[b].
 // m = max l; S = sum over j != y of e^(l_j - m); Z = S + e^(l_y - m). The loss is log1p(S) where
-//   l_y = m, else (m - l_y) + log(Z); g = -S/Z at y and e^(l_j - m)/Z elsewhere, times scale. The label's
-//   class is left out of the sum, so nothing cancels however small the loss (science 1.8). The answer
-//   is the first class of the largest logit, as torch's argmax.
-// dpre = (g M^T) act'(pre). dA0 = U'[a].dpre + D'[a].g, dA1 the same with b; mean = A0 dA0 + A1 dA1;
-//   ds_a = A0 (dA0 - mean), ds_b = A1 (dA1 - mean), ds_= = -A2 mean.
+//   l_y = m, else (m - l_y) + log(Z); g = -S/Z at y and e^(l_j - m)/Z elsewhere, times scale. The
+//   label's class is left out of the sum, so nothing cancels however small the loss
+//   (doc/model.md#loss). The answer is the first class of the largest logit, as torch's argmax.
+// dpre = (g M^T) act'(pre). dA0 = U'[a].dpre + D'[a].g, dA1 the same with b; mean = A0 dA0 + A1
+//   dA1; ds_a = A0 (dA0 - mean), ds_b = A1 (dA1 - mean), ds_= = -A2 mean. Why:
+//   doc/model.md#the-gradient-of-the-scores-dscore.
 //
-// data: from `samples` on (replicas, total, 3): a, b, label. arena (replicas, stride), in fours; rows
-// are padded with 0 to whole fours (p4 fours of classes, f4 of neurons, h4 of heads, n4 of pairs):
-// scores (2p + 1, h4); U' (2p, heads, f4); D' (2p, heads, p4); c (f4); d (p4); M (f, p4), and its
-// transpose (p, f4); losses and right answers (n4) each; and for LEARN attention to a and b (total, 2,
-// h4), act(pre) and dpre (total, f4), g (total, p4), ds (heads, 3, n4).
+// data: from `samples` on (replicas, total, 3): a, b, label. arena (replicas, stride), in fours;
+// rows are padded with 0 to whole fours (p4 fours of classes, f4 of neurons, h4 of heads, n4 of
+// pairs): scores (2p + 1, h4); U' (2p, heads, f4); D' (2p, heads, p4); c (f4); d (p4); M (f, p4),
+// and its transpose (p, f4); losses and right answers (n4) each; and for LEARN attention to a and b
+// (total, 2, h4), act(pre) and dpre (total, f4), g (total, p4), ds (heads, 3, n4).
 //
-// Grid: a workgroup PAIRS = 8 GROUPS pairs, x and y over the pairs from `first` (a multiple of 8) on, z
-// over replicas: LANES invocations along columns, four columns each, by GROUPS, eight pairs each. DEPTH fours of k pass through workgroup memory
-// at once; TILE = PAIRS DEPTH, WEIGHTS = 3 PAIRS heads, QUADS = PAIRS / 4. DEPTH >= LANES / 2.
-// Numerics: f32. The base comes last in pre, so that near zero, where a ReLU decides, it cancels exactly.
-// Each logit is one running sum over ascending k; sums over columns go over the four of an invocation,
-// then over invocations in order, so GROUPS and DEPTH change no bit.
+// Grid: a workgroup PAIRS = 8 GROUPS pairs, x and y over the pairs from `first` (a multiple of 8)
+// on, z over replicas: LANES invocations along columns, four columns each, by GROUPS, eight pairs
+// each. DEPTH fours of k pass through workgroup memory at once; TILE = PAIRS DEPTH, WEIGHTS = 3
+// PAIRS heads, QUADS = PAIRS / 4. DEPTH >= LANES / 2.
+// Numerics: f32. The base comes last in pre, so that near zero, where a ReLU decides, it cancels
+// exactly. Each logit is one running sum over ascending k; sums over columns go over the four of an
+// invocation, then over invocations in order, so GROUPS and DEPTH change no bit.
 
 override LANES: u32 = 32u;
 override GROUPS: u32 = 1u;

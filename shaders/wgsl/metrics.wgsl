@@ -1,13 +1,14 @@
 // Sums of losses and right answers of an epoch into the ring that the host reads; clock += 1.
 //
-// arena (replicas, stride), in fours, with the losses and right answers of the training pairs (train)
-// and of the test pairs (test), four pairs each and 0 beyond the last, at their places;
+// arena (replicas, stride), in fours, with the losses and right answers of the training pairs
+// (train) and of the test pairs (test), four pairs each and 0 beyond the last, at their places;
 // clock (replicas): the epoch's number in this window;
-// ring (window, replicas, 2 parts, 33): 32 partial sums of losses, then the number of right answers.
+// ring (window, replicas, 2 parts, 33): 32 partial sums of losses, then the number of right
+// answers.
 //
-// Grid: one workgroup a replica (x). Numerics: each lane sums every 256th four, its four numbers are
-// added, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum would
-// round the loss to 6e-8. At most 65,535 fours a lane.
+// Grid: one workgroup a replica (x). Numerics: each lane sums every 256th four, its four numbers
+// are added, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum
+// would round the loss to 6e-8. At most 65,535 fours a lane.
 
 struct Part { losses: u32, rights: u32, fours: u32, unused: u32 }
 struct Params { train: Part, test: Part, stride: u32, replicas: u32 }

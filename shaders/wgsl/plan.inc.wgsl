@@ -1,4 +1,5 @@
-// What both product kernels share besides the sums: the plan's words, and blocks to and from the arena.
+// What both product kernels share besides the sums: the plan's words, and blocks to and from the
+// arena.
 
 struct Params { tiles: u32, count: u32, stride: u32 }
 
@@ -6,8 +7,8 @@ struct Params { tiles: u32, count: u32, stride: u32 }
 @group(0) @binding(1) var<storage, read> plan: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> arena: array<vec4f>;
 
-// Four rows of four numbers, from row `row` and the `four`-th four of a row on; rows from `limit` on
-// are 0.
+// Four rows of four numbers, from row `row` and the `four`-th four of a row on; rows from `limit`
+// on are 0.
 fn load(base: u32, stride: u32, row: u32, limit: u32, four: u32) -> Block {
     let last = limit - 1u;
     let at = base + four;

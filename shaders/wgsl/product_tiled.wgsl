@@ -1,9 +1,9 @@
 // C = alpha (A1 B1 + A2 B2 + ...): product's plan, arena and sums, through workgroup memory.
 //
 // Grid: as product's, with tiles of 64 rows by 64 columns: 8 x 16 invocations, each 8 rows by 4
-// columns in registers. Tiles of A (64, 32) and B (32, 64) pass through workgroup memory, 16 KiB, in
-// which every invocation puts one 4 x 4 block of each; neighbours read neighbouring fours. For GPUs,
-// where memory is far and barriers are cheap.
+// columns in registers. Tiles of A (64, 32) and B (32, 64) pass through workgroup memory, 16 KiB,
+// in which every invocation puts one 4 x 4 block of each; neighbours read neighbouring fours. For
+// GPUs, where memory is far and barriers are cheap.
 // Numerics: as product's, to the bit. At most 65,535 fours of k in all.
 
 //#include block
@@ -13,8 +13,8 @@
 var<workgroup> a_tile: array<vec4f, 512>;
 var<workgroup> b_tile: array<vec4f, 512>;
 
-// The block at `row` of the m or n rows or columns, and at `at` of k; 0 beyond either. `k_rows`: whether
-// the stored rows are k.
+// The block at `row` of the m or n rows or columns, and at `at` of k; 0 beyond either. `k_rows`:
+// whether the stored rows are k.
 fn fetch(place: u32, step: u32, row: u32, limit: u32, at: u32, k: u32, k_rows: bool, flip: bool) -> Block {
     if at >= k || row >= limit {
         return Block();
@@ -50,7 +50,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let k = stored.x;
         let a_flip = stored.y != 0u;
         let b_flip = stored.z != 0u;
-        // This invocation's blocks: in fours of rows or columns, and of k, the stored order fastest.
+        // This invocation's blocks: in fours of rows or columns, and of k, the stored order
+        // fastest.
         let a_row4 = select(lane / 8u, lane % 16u, a_flip);
         let a_k4 = select(lane % 8u, lane / 16u, a_flip);
         let b_col4 = select(lane % 16u, lane / 8u, b_flip);

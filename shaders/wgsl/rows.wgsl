@@ -4,7 +4,8 @@
 // x (2p + 1, d4) at `x`, xd (2p, d4) at `xd`; d4 fours a row. Rows t < p are token t at position 0,
 // p <= t < 2p token t - p at position 1, row 2p is '=' at position 2.
 //
-// Grid: x and y over (2p + 1) d4 in groups of 64, z over replicas. Numerics: f32, one rounding each.
+// Grid: x and y over (2p + 1) d4 in groups of 64, z over replicas. Numerics: f32, one rounding
+// each.
 
 struct Params { p: u32, d4: u32, stride: u32, embed: u32, pos: u32, x: u32, xd: u32 }
 

@@ -1,15 +1,15 @@
 // Every long sum that is no product: parts of split sums, and sums over the samples of a token.
 //
 // Kind 0: out[j] = sum over i < count of values[i, j]: the parts of a sum, in their order.
-// Kind 1: out[t, h, j] = sum over the samples s of token row t of weights[s, position, h] values[s, j]:
-//   the gradients of U' and D' from those of the neurons and the logits.
+// Kind 1: out[t, h, j] = sum over the samples s of token row t of weights[s, position, h] values[s,
+//   j]: the gradients of U' and D' from those of the neurons and the logits.
 // Kind 2: out[t, h] = sum over the samples s of t of values[h, position, s]: those of the scores.
 //
-// arena (replicas, stride), in fours: values (count, width), weights (pairs, 2, h4), out (2p, heads,
-// width), and for kind 2 values (heads, 3, pairs / 4), out (2p, h4). data: from `starts` on (replicas,
-// 2p + 1), from `lists` on (replicas, 2 pairs): the samples of each row, ascending. plan: for each
-// workgroup a tile (job, first j or item, t, h / 4); at `job` (kind, values, fours from row to row,
-// width), (out, count, weights, 0).
+// arena (replicas, stride), in fours: values (count, width), weights (pairs, 2, h4), out (2p,
+// heads, width), and for kind 2 values (heads, 3, pairs / 4), out (2p, h4). data: from `starts` on
+// (replicas, 2p + 1), from `lists` on (replicas, 2 pairs): the samples of each row, ascending.
+// plan: for each workgroup a tile (job, first j or item, t, h / 4); at `job` (kind, values, fours
+// from row to row, width), (out, count, weights, 0).
 //
 // Grid: x and y over the `count` tiles from `tiles` on, 64 fours each, z over replicas.
 // Numerics: f32, running sums in the order of the list, which has at most p samples.

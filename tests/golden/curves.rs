@@ -43,10 +43,11 @@ fn follows(golden: &Golden, executor: &mut dyn Executor, table: &[(usize, f64)])
 }
 
 const SMALL: &[(usize, f64)] = &[(10, 1e-6), (20, 1e-6), (50, 1e-6), (100, 1e-3)];
-/// At the fifth epoch one input of a ReLU lies 8e-9 from 0: which side it is on depends on the order of
-/// sums, and so on the width of vectors. On torch's side losses stay within 6e-9 over ten epochs; on the
-/// other they are 7e-8 apart at once and 3.4e-6 at the tenth. Both are right, so the first four epochs are
-/// held to half of what the golden README suggests, and those from there on have room for it.
+/// At the fifth epoch one input of a ReLU lies 8e-9 from 0: which side it is on depends on the
+/// order of sums, and so on the width of vectors. On torch's side losses stay within 6e-9 over ten
+/// epochs; on the other they are 7e-8 apart at once and 3.4e-6 at the tenth. Both are right, so the
+/// first four epochs are held to half of what the golden README suggests, and those from there on
+/// have room for it.
 const PUBLISHED: &[(usize, f64)] = &[(4, 5e-8), (10, 1e-5), (20, 5e-5), (50, 2e-3)];
 
 #[test]

@@ -34,8 +34,8 @@ fn agrees(golden: &Golden, executor: &mut dyn Executor, steps: &[(u64, f64)]) {
 /// Adam's first step is lr · g/|g|: where g is near 0, rounding decides, so weights are compared
 /// with a share of a step (1e-3 of weights up to 0.3).
 const SMALL: &[(u64, f64)] = &[(1, 1e-4), (10, 2e-4), (100, 2e-3)];
-/// After ten steps of the published setting, room for the ReLU that `curves` tells of: 2.7e-3 where it
-/// is on the other side than torch's.
+/// After ten steps of the published setting, room for the ReLU that `curves` tells of: 2.7e-3 where
+/// it is on the other side than torch's.
 const PUBLISHED: &[(u64, f64)] = &[(1, 1e-4), (10, 5e-3)];
 
 #[test]

@@ -4,7 +4,7 @@
 
 Reads RUN/cells/CELL: config.json (operation and p), split.safetensors, the checkpoint, and the series
 of each analysis that is there. Everything is computed from the weights in f64 by the formulas of
-science.md (sections 1.8, 2.4, 3.1 to 3.6, 5.2), one plain step after the other, and knows nothing of
+doc/definitions.md and doc/model.md, one plain step after the other, and knows nothing of
 how grokrun computes. Key frequencies are found again too, by the rule "norm in W_L above a quarter of
 the largest". Parameters of the analyses are their defaults.
 
@@ -23,7 +23,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 
-# ---- the task: labels, the group, its basis (3.1, 5.2, 5.3) ----
+# ---- the task: labels, the group, its basis ----
 
 
 class Task:
@@ -93,7 +93,7 @@ class Task:
         return (self.signs[0] * a - self.signs[1] * b) % self.n
 
 
-# ---- the model (2.4) ----
+# ---- the model ----
 
 
 class Model:
@@ -145,7 +145,7 @@ class Model:
 
 
 def cross_entropy(logits, labels):
-    """Each row's −log softmax at its label; the label stays out of the sum (1.8)."""
+    """Each row's −log softmax at its label; the label stays out of the sum."""
     own = np.take_along_axis(logits, labels[:, None], 1)
     above = logits - own
     np.put_along_axis(above, labels[:, None], -np.inf, 1)

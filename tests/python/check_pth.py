@@ -12,8 +12,8 @@ import sys
 import zipfile
 
 TYPES = {"FloatStorage": ("f", 4), "LongStorage": ("q", 8), "BoolStorage": ("?", 1)}
-KEYS = ["model", "config", "checkpoints", "checkpoint_epochs", "train_losses", "test_losses",
-        "train_accs", "test_accs", "train_indices", "test_indices"]
+KEYS = ["model", "config", "grokrun_config", "checkpoints", "checkpoint_epochs", "train_losses",
+        "test_losses", "train_accs", "test_accs", "train_indices", "test_indices"]
 
 
 class Tensor:
@@ -82,6 +82,15 @@ def main(path, p, checkpoints, epochs):
         assert want.items() <= config.items(), config
         assert {type(value) for value in config.values()} <= {int, str, bool, type(None)}
 
+        def plain(value):
+            parts = value.values() if type(value) is dict else value if type(value) is list else []
+            return type(value) in (dict, list, int, float, str, bool, type(None)) and all(map(plain, parts))
+
+        own = root["grokrun_config"]
+        assert plain(own), own
+        assert own["task"]["modulus"] == p and own["seeds"]["data"] is not None, own
+        assert own["train"]["epochs"] >= epochs, own["train"]
+
         used = []
 
         def numbers(tensor):
@@ -109,7 +118,7 @@ def main(path, p, checkpoints, epochs):
         assert len(models) == 1 or models[0] != last
         steps = root["checkpoint_epochs"]
         assert len(steps) == checkpoints and steps == sorted(set(steps)) and steps[-1] == epochs
-        for name in KEYS[4:8]:
+        for name in ("train_losses", "test_losses", "train_accs", "test_accs"):
             assert len(root[name]) == epochs and all(type(x) is float for x in root[name]), name
         split = [numbers(root[name]) for name in ("train_indices", "test_indices")]
         together = split[0] + split[1]

@@ -94,14 +94,20 @@ def load(path, logits_path, a, b):
 
 def save(folder, path):
     checkpoint = torch.load(path, map_location="cpu")
+    # Others do not write it.
+    del checkpoint["grokrun_config"]
     state, p = checkpoint["model"], checkpoint["config"]["d_vocab_out"]
     torch.save(state, f"{folder}/plain.pth")
+    torch.save({f"_orig_mod.module.{name}": x for name, x in state.items()}, f"{folder}/wrapped.pth")
     # As the demo writes it: OrderedDicts of parameters, numpy numbers among the losses, a config object.
     from collections import OrderedDict
     demo = dict(checkpoint)
     demo["model"] = OrderedDict((k, torch.nn.Parameter(v, v.is_floating_point()) if "W_" in k else v)
                                 for k, v in state.items())
     demo["train_losses"] = [np.float64(x) for x in checkpoint["train_losses"]]
+    demo["test_losses"] = np.array(checkpoint["test_losses"])
+    demo["train_accs"] = torch.tensor(checkpoint["train_accs"], dtype=torch.float64)
+    demo["checkpoint_epochs"] = np.array(checkpoint["checkpoint_epochs"])
     if int(version().split(".")[0]) < 4:
         from transformer_lens import HookedTransformerConfig
         demo["config"] = HookedTransformerConfig(**checkpoint["config"])

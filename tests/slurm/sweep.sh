@@ -59,9 +59,15 @@ echo "== in four shards"
 "$grokrun" submit sweep.toml --engine slurm --shards 4 --time 10:00 --backend cpu | tee submitted
 job=$(sed -n 's/^job \([0-9]*\):.*/\1/p' submitted)
 
+mkdir original
+mv sweep.toml original/
+echo "== the spec is another one by now: tasks train what was submitted"
+echo 'operation = "add"' >sweep.toml
+
 past mul-p23-f0.5-d1-m0 500
-echo "== shard 1 is told to end, as before a preemption: its script puts it back into the queue"
+echo "== shard 1 is told to end, as before a preemption, twice: its script puts it back into the queue"
 # Beside, since scancel waits for an answer of a task that is back in the queue by then.
+timeout 5 scancel --signal=TERM --batch "${job}_1" || true &
 timeout 5 scancel --signal=TERM --batch "${job}_1" || true &
 echo "== shard 2 is killed"
 past mul-p23-f0.5-d1-m2 500
@@ -82,15 +88,17 @@ gone "$job"
 grep -q Interrupted "$run/log.1-of-4.jsonl" || fail "shard 1 was not interrupted"
 "$grokrun" status "$run" | awk 'NR == 2 && $4 == 0 { exit 1 }' || fail "nothing of shard 2 is left to do"
 
-echo "== what was killed is submitted again: it takes up what is left"
+echo "== what was killed is submitted again, alone: it takes up what is left of its own share"
 again=$(sbatch --parsable --array=2 "$run/slurm.sh")
 gone "$again"
 "$grokrun" status "$run"
 
 echo "== the same in one process"
-"$grokrun" sweep.toml --out whole --backend cpu --quiet
+"$grokrun" original/sweep.toml --out whole --backend cpu --quiet
 rm -f "$run"/cells/*/.lock
 diff -r whole/sweep/cells "$run/cells" || fail "the sweeps differ"
+cmp original/sweep.toml "$run/spec.toml" || fail "the spec in the run is not the one that was given"
+ls "$run"/log.*.jsonl | grep -qv -- '-of-4' && fail "a task took itself for another share"
 cmp whole/sweep/resolved.toml "$run/resolved.toml"
 "$grokrun" status "$run" | awk 'NR == 2 && ($1 != 8 || $6 != 8) { exit 1 }' || fail "not all is done"
 echo "byte for byte the same: $(find "$run/cells" -type f | wc -l) files of 8 cells"

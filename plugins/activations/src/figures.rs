@@ -206,8 +206,8 @@ impl Past {
         }
     }
 
-    /// The mean squared spectrum at the basis functions that have most of it at the last snapshot, few
-    /// enough for their names to be read.
+    /// The mean squared spectrum at the basis functions that have most of it at the last snapshot,
+    /// few enough for their names to be read.
     fn draw_largest(
         &self,
         last: &Maps,

@@ -1,28 +1,32 @@
-//! The analysis `activations`: attention patterns and neurons as maps over the pairs, and their spectra.
+//! The analysis `activations`: attention patterns and neurons as maps over the pairs, and their
+//! spectra.
 //!
-//! - **Maps** `(p, p)`, a down and b across: attention from '=' to a of each head (that to b is what is
-//!   left, up to '='), and the outputs of the neurons that `neurons` selects. For multiplication tokens
-//!   stand in the order of their logarithm, 0 first, so that a wave looks like one.
-//! - **Spectra** F X Fᵀ `(p, p)` in the operation's basis (science §3.1, fft2d), without the constant
-//!   term; for a head or neuron the frequency whose own terms explain most, and the fraction; and
-//!   `one wave`, the largest share that functions of one operand have at a single frequency (the
-//!   originals' "row and column 0" of an attention pattern).
-//! - **Mean squared spectrum**: mean over *all* neurons of the squared coefficients, constant term 0
-//!   (science §3.2, "Mean squared neuron spectrum"). The paper centres over the whole grid; here, over
-//!   the group, which is the same for addition, and for multiplication keeps the zero element, whose
-//!   terms have rows of their own, out of it.
-//! - Of spectra, the **shares** of the energy in the group's block that are in functions of one operand
-//!   (`linear`), in products of a frequency with itself (`same frequency`) and in products of two
-//!   different ones (`two frequencies`): 1 together. And the **effective number of terms**
+//! - **Maps** `(p, p)`, a down and b across: attention from '=' to a of each head (that to b is
+//!   what is left, up to '='), and the outputs of the neurons that `neurons` selects. For
+//!   multiplication tokens stand in the order of their logarithm, 0 first, so that a wave looks
+//!   like one.
+//! - **Spectra** F X Fᵀ `(p, p)` in the operation's basis (doc/definitions.md#bases), without the
+//!   constant term; for a head or neuron the frequency whose own terms explain most, and the
+//!   fraction; and `one wave`, the largest share that functions of one operand have at a single
+//!   frequency (the originals' "row and column 0" of an attention pattern).
+//! - **Mean squared spectrum**: mean over *all* neurons of the squared coefficients, constant term
+//!   0 (doc/definitions.md#activations). The paper centres over the whole grid; here, over
+//!   the group, which is the same for addition, and for multiplication keeps the zero element,
+//!   whose terms have rows of their own, out of it.
+//! - Of spectra, the **shares** of the energy in the group's block that are in functions of one
+//!   operand (`linear`), in products of a frequency with itself (`same frequency`) and in products
+//!   of two different ones (`two frequencies`): 1 together. And the **effective number of terms**
 //!   (Σs)²/Σs² of the mean squared spectrum s.
 //!
-//! **Control**: the spectrum of Gaussian noise of the same shape, whose shares are those of the numbers
-//! of terms.
+//! **Control**: the spectrum of Gaussian noise of the same shape, whose shares are those of the
+//! numbers of terms.
 //!
-//! For an operation whose operands have no angle the maps and spectra are in the additive basis, where
-//! they need not be sparse, and the fraction is that along the directions of the label; a note says so.
+//! For an operation whose operands have no angle the maps and spectra are in the additive basis,
+//! where they need not be sparse, and the fraction is that along the directions of the label; a
+//! note says so.
 //!
-//! Maps are kept in at most `frames` snapshots, evenly spread; tensors of them are those of the last.
+//! Maps are kept in at most `frames` snapshots, evenly spread; tensors of them are those of the
+//! last.
 
 mod figures;
 mod spectrum;

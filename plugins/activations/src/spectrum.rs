@@ -10,8 +10,8 @@ const COLUMNS: usize = 64;
 
 /// Mean of squared coefficients over the columns of a table `(p², width)`, `(p, p)`: entry (i, j)
 /// belongs to the basis's row i of a times its row j of b. The constant term is 0: that is centring
-/// (over the group). As matrix products of f32, since p is too small and too prime for an FFT over this
-/// many columns to be faster.
+/// (over the group). As matrix products of f32, since p is too small and too prime for an FFT over
+/// this many columns to be faster.
 pub(crate) fn mean_squared(basis: &Basis, matrix: &[f32], table: &[f32]) -> Vec<f64> {
     let p = basis.modulus();
     let width = table.len() / (p * p).max(1);
@@ -125,7 +125,8 @@ impl Shares {
     }
 }
 
-/// (Σs)² / Σs² of the squared coefficients s of the group's block: how many terms there are, in effect.
+/// (Σs)² / Σs² of the squared coefficients s of the group's block: how many terms there are, in
+/// effect.
 pub(crate) fn effective_terms(basis: &Basis, squares: &[f64]) -> f64 {
     let (p, first) = (basis.modulus(), basis.constant());
     let block = |at: &usize| at / p >= first && at % p >= first;
@@ -143,8 +144,8 @@ pub(crate) fn effective_terms(basis: &Basis, squares: &[f64]) -> f64 {
     }
 }
 
-/// Σ of the squared coefficients of each frequency's own terms, {const, cos k, sin k} of a times those
-/// of b without the constant, `(frequencies)`.
+/// Σ of the squared coefficients of each frequency's own terms, {const, cos k, sin k} of a times
+/// those of b without the constant, `(frequencies)`.
 pub(crate) fn blocks(basis: &Basis, squares: &[f64]) -> Vec<f64> {
     let p = basis.modulus();
     let of = |k: usize| {

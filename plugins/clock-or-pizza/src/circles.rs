@@ -10,9 +10,9 @@ use crate::places::Places;
 /// More steps than an eigenvalue of a symmetric matrix ever takes.
 const MOST_STEPS: usize = 100_000;
 
-/// Circularity of the first `count` principal components of points `(n, d)` in the order of the group:
-/// for each, at length 1, the largest 2 |DFT_k|² / n over k = 1 … n/2, 1 at most; the mean. None if a
-/// number is not finite, or there is no component.
+/// Circularity of the first `count` principal components of points `(n, d)` in the order of the
+/// group: for each, at length 1, the largest 2 |DFT_k|² / n over k = 1 … n/2, 1 at most; the mean.
+/// None if a number is not finite, or there is no component.
 pub(crate) fn circularity(points: &[f32], d: usize, count: usize) -> Option<f64> {
     if d == 0 || points.is_empty() || points.iter().any(|x| !x.is_finite()) {
         return None;
@@ -68,8 +68,8 @@ fn roundness(along: &[f64]) -> f64 {
     (1..=n / 2).map(share).fold(0.0, f64::max).min(1.0)
 }
 
-/// W_E with one circle left: in the group the mean and frequency k, of rank 2; what is outside stays,
-/// and '=' with it. `(p + 1, d_model)` in and out.
+/// W_E with one circle left: in the group the mean and frequency k, of rank 2; what is outside
+/// stays, and '=' with it. `(p + 1, d_model)` in and out.
 pub(crate) fn isolated(basis: &Basis, k: usize, w_e: &[f32], d: usize) -> Vec<f32> {
     let p = basis.modulus();
     let mut coefficients = basis.forward(&w_e[..p * d]);
@@ -87,8 +87,8 @@ pub(crate) fn isolated(basis: &Basis, k: usize, w_e: &[f32], d: usize) -> Vec<f3
 
 /// The share of the logits' variance that one multiple of the clock's logits
 /// cos(2πk (f − c)/n) explains, and of the pizza's |cos(πk Δ/n)| cos(2πk (f − c)/n), where Δ is the
-/// pair's distance. Over pairs and classes of the group; the mean over classes of each pair, which a
-/// softmax does not see, is taken off first.
+/// pair's distance. Over pairs and classes of the group; the mean over classes of each pair, which
+/// a softmax does not see, is taken off first.
 pub(crate) fn fits(places: &Places, logits: &[f32], p: usize, k: usize) -> [f64; 2] {
     let n = places.n;
     let angle = |place: usize| TAU * ((k * place) % n) as f64 / n as f64;

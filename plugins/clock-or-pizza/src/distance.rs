@@ -3,8 +3,9 @@
 use crate::places::Places;
 
 /// Mean over distances of the standard deviation of the correct logit among the pairs of that
-/// distance, over its standard deviation among all pairs: 0 where the distance says it all, 1 where it
-/// says nothing. Population deviations, as numpy's; NaN where all correct logits are one number.
+/// distance, over its standard deviation among all pairs of the group: 0 where the distance says it
+/// all, 1 where it says nothing. Population deviations, as numpy's; NaN where all correct logits
+/// are one number.
 pub(crate) fn irrelevance(places: &Places, logits: &[f32], p: usize) -> f64 {
     let mut by_distance: Vec<Vec<f64>> = vec![Vec::new(); places.n];
     let mut all = Vec::with_capacity(places.pairs.len());

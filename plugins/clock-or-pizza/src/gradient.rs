@@ -5,7 +5,8 @@ use grokrun_measures::{Forward, Model};
 /// What is asked: a pair, as a·p + b, and a class.
 pub(crate) type Question = (usize, usize);
 
-/// `count` questions, drawn with SplitMix64: a pair by `next mod pairs`, then a class by `next mod p`.
+/// `count` questions, drawn with SplitMix64: a pair by `next mod pairs`, then a class by `next mod
+/// p`.
 pub(crate) fn questions(seed: u64, count: usize, pairs: &[usize], p: usize) -> Vec<Question> {
     let mut state = seed;
     let mut next = |bound: usize| {
@@ -23,7 +24,8 @@ pub(crate) fn questions(seed: u64, count: usize, pairs: &[usize], p: usize) -> V
         .collect()
 }
 
-/// cos(∂Q/∂E_a, ∂Q/∂E_b) at each question, where Q is the logit of the class; NaN where a gradient is 0.
+/// cos(∂Q/∂E_a, ∂Q/∂E_b) at each question, where Q is the logit of the class; NaN where a gradient
+/// is 0.
 pub(crate) fn cosines(forward: &Forward<'_>, questions: &[Question]) -> Vec<f64> {
     let model = forward.model();
     let directions: Vec<Vec<f64>> = (0..model.heads).map(|h| model.score_direction(h)).collect();
@@ -33,6 +35,16 @@ pub(crate) fn cosines(forward: &Forward<'_>, questions: &[Question]) -> Vec<f64>
         dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
     };
     questions.iter().map(cosine).collect()
+}
+
+/// The mean of cosines at questions that were drawn, and its standard error: the deviation of one
+/// over the root of their number. NaN where there are too few.
+pub(crate) fn mean(cosines: &[f64]) -> [f64; 2] {
+    let count = cosines.len() as f64;
+    let mean = cosines.iter().sum::<f64>() / count;
+    let squares: f64 = cosines.iter().map(|c| (c - mean).powi(2)).sum();
+    // 0/0 of one, and of none, is no number.
+    [mean, (squares / (count - 1.0) / count).sqrt()]
 }
 
 /// ∂Q/∂E_a and ∂Q/∂E_b, `(d_model)` each, through the values and through the attention. E_a is the

@@ -4,8 +4,8 @@ use grokrun_api::Task;
 use grokrun_basis::{Basis, BasisKind};
 
 /// An operation whose operands have a place in a group of n, so that the label's is
-/// ±place(a) ± place(b) + constant: addition, subtraction, and through logarithms multiplication and
-/// division.
+/// ±place(a) ± place(b) + constant: addition, subtraction, and through logarithms multiplication
+/// and division.
 pub(crate) struct Places {
     /// n
     pub(crate) n: usize,
@@ -24,8 +24,8 @@ pub(crate) struct Pair {
     pub(crate) at: usize,
     /// the correct class
     pub(crate) label: usize,
-    /// the place of the first, with the sign that it has in the label, minus that of the second: a − b
-    /// for addition, a + b for subtraction
+    /// the place of the first, with the sign that it has in the label, minus that of the second:
+    /// a − b for addition, a + b for subtraction
     pub(crate) distance: usize,
 }
 

@@ -29,9 +29,10 @@ fn weight(data: &mut SnapshotData, name: &str, shape: &[usize], numbers: Vec<f32
     data.add(format!("weight.{name}"), shape, Numbers::F32(numbers));
 }
 
-/// The pizza of the paper made of weights: attention ⅓ to both and to '=', which says nothing, so that the neurons see
-/// cos(θ_a + φ) + cos(θ_b + φ) = 2 cos((θ_a − θ_b)/2) cos((θ_a + θ_b)/2 + φ); a ReLU of it, times
-/// cos(θ_c + 2φ), summed over φ, is |cos((θ_a − θ_b)/2)| cos(θ_a + θ_b − θ_c) up to a factor.
+/// The pizza of the paper made of weights: attention ⅓ to both and to '=', which says nothing, so
+/// that the neurons see cos(θ_a + φ) + cos(θ_b + φ) = 2 cos((θ_a − θ_b)/2) cos((θ_a + θ_b)/2 + φ);
+/// a ReLU of it, times cos(θ_c + 2φ), summed over φ, is |cos((θ_a − θ_b)/2)| cos(θ_a + θ_b − θ_c)
+/// up to a factor.
 fn pizza(places: &Places, task: &mut Task, k: usize) -> SnapshotData {
     let (p, d, f) = (task.modulus, 6, 48);
     task.model.d_model = d;
@@ -89,8 +90,8 @@ fn pizza(places: &Places, task: &mut Task, k: usize) -> SnapshotData {
     data
 }
 
-/// What a clock's logits explain of a pizza's: (mean |cos|)² / mean cos² over distances, 8/π² = 0.81
-/// where there are many.
+/// What a clock's logits explain of a pizza's: (mean |cos|)² / mean cos² over distances,
+/// 8/π² = 0.81 where there are many.
 fn overlap(n: usize, k: usize) -> f64 {
     let strength = |d: usize| (TAU * (k * d) as f64 / (2 * n) as f64).cos().abs();
     let sum: f64 = (0..n).map(strength).sum();
@@ -112,6 +113,7 @@ fn a_pizza_made_of_weights_is_one() {
         let found = analyse(&task, data);
         let last = |name: &str| found.last(name).unwrap();
         assert!((last("gradient symmetricity") - 1.0).abs() < 1e-6);
+        assert!(last("gradient symmetricity, standard error") < 1e-6);
         let q = last("distance irrelevance");
         assert!(q < 0.02, "{} {q}", task.operation);
         assert!((last("circularity") - 1.0).abs() < 1e-6);
@@ -144,8 +146,8 @@ fn planted_logits_have_their_distance_irrelevance_and_fits() {
         assert!((as_clock - 1.0).abs() < 1e-6 && (as_pizza - overlap(places.n, 2)).abs() < 1e-6);
         let [as_clock, as_pizza] = fits(&pizza);
         assert!((as_pizza - 1.0).abs() < 1e-6 && (as_clock - overlap(places.n, 2)).abs() < 1e-6);
-        // The pizza's correct logits depend on the distance alone, the others here on the label alone,
-        // which takes every value once at each distance of an odd group.
+        // The pizza's correct logits depend on the distance alone, the others here on the label
+        // alone, which takes every value once at each distance of an odd group.
         let q = |logits: &[f32]| distance::irrelevance(&places, logits, P);
         assert!(q(&pizza) < 1e-6, "{}", task.operation);
         if places.n % 2 == 1 {
@@ -199,8 +201,8 @@ fn gradients_are_those_of_differences() {
     }
 }
 
-/// A random model with small weights, and something added to one entry of W_pos, which at the positions
-/// of a and b is the same as to the embedding there.
+/// A random model with small weights, and something added to one entry of W_pos, which at the
+/// positions of a and b is the same as to the embedding there.
 fn scaled(task: &Task) -> impl Fn(Option<(usize, f32)>) -> SnapshotData + use<> {
     let mut all: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
     random(task, 0, 11).show(
@@ -236,6 +238,36 @@ fn random_models_are_neither() {
     assert!((last("distance irrelevance") - 1.0).abs() < 0.15);
     assert!(last("clock explained") < 0.1 && last("pizza explained") < 0.1);
     assert!(last("circularity") < 0.8);
+}
+
+#[test]
+fn the_standard_error_is_that_of_the_draws() {
+    // Values −1, 0 and 1 in turn: a deviation of √(2/3), with n − 1 in the place of n.
+    let drawn: Vec<f64> = (0..90).map(|i| f64::from(i % 3 - 1)).collect();
+    let [mean, error] = gradient::mean(&drawn);
+    assert!(mean.abs() < 1e-12 && (error - (60.0f64 / 89.0 / 90.0).sqrt()).abs() < 1e-12);
+    assert!(gradient::mean(&[0.5])[1].is_nan() && gradient::mean(&[])[0].is_nan());
+    // Means of other draws of the same model lie as far from each other as it says.
+    let task = add();
+    let means: Vec<[f64; 2]> = (0..20)
+        .map(|seed| {
+            let config = Config {
+                seed,
+                circles: 0,
+                ..Config::default()
+            };
+            let mut analysis = ClockOrPizza::new(config, &task).unwrap();
+            let found = run(&mut analysis, &[random(&task, 0, 4)]).unwrap();
+            let names = [
+                "gradient symmetricity",
+                "gradient symmetricity, standard error",
+            ];
+            names.map(|name| found.last(name).unwrap())
+        })
+        .collect();
+    let spread = gradient::mean(&means.iter().map(|m| m[0]).collect::<Vec<f64>>())[1];
+    let (spread, told) = (spread * 20f64.sqrt(), means[0][1]);
+    assert!((0.5..2.0).contains(&(spread / told)), "{spread} {told}");
 }
 
 #[test]
@@ -278,8 +310,9 @@ fn parameters_are_judged() {
     ClockOrPizza::check(&Config::default()).unwrap();
 }
 
-/// Two heads, each looking at one position alone and reading another dimension of the embedding: what a
-/// logit asks of E_a is orthogonal to what it asks of E_b, and so the cosine is 0 at every question.
+/// Two heads, each looking at one position alone and reading another dimension of the embedding:
+/// what a logit asks of E_a is orthogonal to what it asks of E_b, and so the cosine is 0 at every
+/// question.
 #[test]
 fn gradients_of_parts_that_share_nothing_are_orthogonal() {
     let mut task = add();

@@ -3,21 +3,22 @@
 //! Measured at each snapshot, over the pairs whose label is defined in both orders (the diagonal
 //! among them; a pair that is undefined in one order is left out in both):
 //!
-//! - **attention difference** of a head: mean attention to a minus mean attention to b (science §3.2,
-//!   "Commutativity over time"); the **absolute** one is the mean of its size at each pair, which
-//!   need not vanish in a model that commutes, where attention may follow tokens;
-//! - **neuron asymmetry** ‖N − Nᵀ‖² / ‖N‖² over (a, b, neuron), where the transpose swaps a and b, and
-//!   the same for logits (science §5.5). 0 is symmetric, 4 antisymmetric. Its **control** is the mean
+//! - **attention difference** of a head: mean attention to a minus mean attention to b
+//!   (doc/definitions.md#commutativity); the **absolute** one is the mean of its size at each pair,
+//!   which need not vanish in a model that commutes, where attention may follow tokens;
+//! - **neuron asymmetry** ‖N − Nᵀ‖² / ‖N‖² over (a, b, neuron), where the transpose swaps a and b,
+//!   and the same for logits. 0 is symmetric, 4 antisymmetric. Its **control** is the mean
 //!   for the same numbers with entries paired at random within their column, in closed form: 2 for
 //!   noise of mean zero, as E (x − x')² = 2σ² (times 1 − 1/p, since the diagonal is in the norm
 //!   only), and 2 − 2/π = 1.36 for that noise after a ReLU, which has a mean;
-//! - d and the cosine of the first two rows of W_pos, which say how alike the positions are, and are
-//!   **not** a test of commutativity (science §5.5): a model can undo a difference later.
+//! - d and the cosine of the first two rows of W_pos, which say how alike the positions are, and
+//!   are **not** a test of commutativity: a model can undo a difference later.
 //!
-//! It **emerges** at the first snapshot from which, until the last, every head's attention difference
-//! and the neuron asymmetry stay below their thresholds, if that is `hold` snapshots or more. If that
-//! is the very first snapshot nothing was learnt: an untrained model is symmetric (2e-6 on mul mod 59),
-//! since its attention is uniform, where the positions drop out, and its neurons are far from noise.
+//! It **emerges** at the first snapshot from which, until the last, every head's attention
+//! difference and the neuron asymmetry stay below their thresholds, if that is `hold` snapshots or
+//! more. If that is the very first snapshot nothing was learnt: an untrained model is symmetric
+//! (2e-6 on mul mod 59), since its attention is uniform, where the positions drop out, and its
+//! neurons are far from noise.
 //!
 //! For an operation that does not commute the same numbers are given with what should be expected
 //! instead; for one with f(b, a) = −f(a, b), the logits are also compared with L[b, a, −c].
@@ -60,8 +61,10 @@ impl Default for Config {
 /// The running analysis.
 pub struct Commutativity {
     config: Config,
-    mirror: Mirror,
-    symmetry: Symmetry,
+    /// none where no pair can be compared with its mirror image, which a note then says
+    compared: Option<(Mirror, Symmetry)>,
+    /// the operation and its modulus, in words
+    operation: String,
     course: Vec<Seen>,
     /// asymmetry of each neuron in the last snapshot
     by_neuron: Vec<f64>,
@@ -103,10 +106,13 @@ impl Analysis for Commutativity {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let mirror = Mirror::new(task)?;
+        let compared = Mirror::new(task).map(|mirror| {
+            let symmetry = Symmetry::of(task, &mirror);
+            (mirror, symmetry)
+        });
         Ok(Commutativity {
-            symmetry: Symmetry::of(task, &mirror),
-            mirror,
+            compared,
+            operation: format!("{} modulo {}", task.operation, task.modulus),
             config,
             course: Vec::new(),
             by_neuron: Vec::new(),
@@ -114,16 +120,19 @@ impl Analysis for Commutativity {
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let neurons = self.mirror.contrast("post", snapshot.post()?)?;
-        let logits = self.mirror.contrast("logits", snapshot.logits()?)?;
-        let opposite = match self.symmetry.kind {
-            Kind::Antisymmetric => Some(self.mirror.opposite(snapshot.logits()?)?.asymmetry()),
+        let Some((mirror, symmetry)) = &self.compared else {
+            return Ok(());
+        };
+        let neurons = mirror.contrast("post", snapshot.post()?)?;
+        let logits = mirror.contrast("logits", snapshot.logits()?)?;
+        let opposite = match symmetry.kind {
+            Kind::Antisymmetric => Some(mirror.opposite(snapshot.logits()?)?.asymmetry()),
             Kind::Commutative | Kind::Other => None,
         };
         let w_pos = positions(snapshot.weight("pos_embed.W_pos")?)?;
         let seen = Seen {
             epoch: snapshot.epoch(),
-            heads: self.mirror.heads(snapshot.attention()?)?,
+            heads: mirror.heads(snapshot.attention()?)?,
             neurons: [neurons.asymmetry(), neurons.control()],
             logits: [logits.asymmetry(), logits.control()],
             opposite,
@@ -135,6 +144,13 @@ impl Analysis for Commutativity {
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        let Some((_, symmetry)) = &self.compared else {
+            out.note(format!(
+                "{} is defined for no pair (a, b), a ≠ b, in both orders: there is nothing to compare, and whether the model commutes has no meaning",
+                self.operation
+            ));
+            return Ok(());
+        };
         let emergence = Emergence::of(&self.course, &self.config);
         out.table(
             "emergence",
@@ -147,7 +163,6 @@ impl Analysis for Commutativity {
                 json!(emergence.held()),
             ]],
         );
-        let symmetry = &self.symmetry;
         out.table(
             "operation",
             &["symmetry", "pairs", "equal", "opposite"],

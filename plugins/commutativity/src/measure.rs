@@ -36,30 +36,23 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Mean attention to a minus mean attention to b: science §3.2, "Commutativity over time".
+    /// Mean attention to a minus mean attention to b.
     pub(crate) fn difference(&self) -> f64 {
         self.mean[0] - self.mean[1]
     }
 }
 
 impl Mirror {
-    /// # Errors
-    /// When the operation is defined for no two different operands in both orders.
-    pub(crate) fn new(task: &Task) -> Result<Mirror, Failure> {
+    /// None where the operation is defined for no two different operands in both orders.
+    pub(crate) fn new(task: &Task) -> Option<Mirror> {
         let p = task.modulus;
         let defined = |pair: &usize| task.labels.get(*pair).is_some_and(Option::is_some);
         let pairs: Vec<(usize, usize)> = (0..p)
             .flat_map(|a| (a + 1..p).map(move |b| (a * p + b, b * p + a)))
             .filter(|(here, there)| defined(here) && defined(there))
             .collect();
-        if pairs.is_empty() {
-            return Err(Failure::new(format!(
-                "{} modulo {p} is defined for no pair (a, b), a ≠ b, in both orders; commutativity has nothing to compare",
-                task.operation
-            )));
-        }
         let diagonal = (0..p).map(|a| a * p + a).filter(defined).collect();
-        Ok(Mirror { p, pairs, diagonal })
+        (!pairs.is_empty()).then_some(Mirror { p, pairs, diagonal })
     }
 
     /// The pairs with a < b that are compared with their mirror images.
@@ -67,7 +60,7 @@ impl Mirror {
         &self.pairs
     }
 
-    /// Attention of each head, from `(p², heads, 3)`: science §3.2, "Mean attention".
+    /// Attention of each head, from `(p², heads, 3)`.
     ///
     /// # Errors
     /// When the tensor has another shape.
@@ -95,8 +88,8 @@ impl Mirror {
         Ok(sums.into_iter().map(head).collect())
     }
 
-    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`: science §3.2, "Commutativity of
-    /// neurons", in the form ‖N − Nᵀ‖² / ‖N‖² of §5.5.
+    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`, in the form ‖N − Nᵀ‖² / ‖N‖²
+    /// (doc/definitions.md#commutativity).
     ///
     /// # Errors
     /// When the table has another shape.
@@ -217,8 +210,8 @@ fn share(part: f64, norm: f64) -> f64 {
     if norm == 0.0 { 0.0 } else { part / norm }
 }
 
-/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`: science §3.2,
-/// "Positional symmetry". NaN where one of them is 0.
+/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`. NaN where one
+/// of them is 0.
 ///
 /// # Errors
 /// When there are not two rows.

@@ -213,17 +213,22 @@ fn pairs_undefined_in_one_order_do_not_count() {
         (&operation["symmetry"], &operation["pairs"]),
         (&json!("neither"), &json!(45))
     );
-    // a/b = b/a where b = −a: 5 of the 45 pairs; a/b = −b/a would need a root of −1, and 11 has none.
+    // a/b = b/a where b = −a: 5 of the 45 pairs; a/b = −b/a would need a root of −1, and 11 has
+    // none.
     assert_eq!(operation["equal"], json!(5.0 / 45.0));
     assert_eq!(operation["opposite"], json!(0.0));
     assert!(notes(&found).contains("f(a, b) for 11.1 % of the pairs"));
 }
 
 #[test]
-fn nothing_to_compare_is_a_failure() {
-    let task = task("one row", 5, |a, b| (a == 0).then_some(b));
-    let error = Commutativity::new(Config::default(), &task).err().unwrap();
-    assert!(error.to_string().contains("nothing to compare"), "{error}");
+fn nothing_to_compare_is_a_note_and_no_failure() {
+    let row = task("one row", 5, |a, b| (a == 0).then_some(b));
+    let div = task("div", 2, |a, b| (b != 0).then_some(a));
+    for task in [row, div] {
+        let found = found(&task, &[random(&task, 0, 5)]);
+        assert!(notes(&found).contains("nothing to compare"));
+        assert!(found.last("neuron asymmetry").is_none() && found.table("emergence").is_none());
+    }
 }
 
 #[test]

@@ -7,21 +7,24 @@
 //! | W_attn | (W_E\[=\] + W_pos\[2\]) W_Q W_Kᵀ W_Eᵀ / √d_head of a head: the token's part of its score | `(p)` |
 //! | W_L | W_out W_U, as a function of the class | `(d_mlp, p)` |
 //!
-//! (science §3.2.) The paper and the course write W_attn **without** the division by √d_head, which the
-//! model does; it is here, so that the numbers are the scores that the softmax is given. Each matrix is
-//! taken in the operation's basis along its token (or class) axis. For multiplication the token is its
-//! logarithm to the smallest primitive root, and 0, which has none, stays outside of all shares. For an
-//! operation whose operands have no angle W_E, and all that starts with it, is taken in the additive
-//! basis, where it need not be periodic; a note says so.
+//! The paper writes W_attn **without** the division by √d_head, which the model does; ARENA
+//! divides, and so does this: the numbers are the scores that the softmax is given. Each matrix is
+//! taken in the operation's basis along its token (or class) axis. For multiplication the token is
+//! its logarithm to the smallest primitive root, and 0, which has none, stays outside of all
+//! shares. For an operation whose operands have no angle W_E, and all that starts with it, is taken
+//! in the additive basis, where it need not be periodic; a note says so.
 //!
-//! - **Frequency and fraction explained** of W_attn by head: the frequency with the largest share of the
-//!   sum of squares over the group, without the mean, and this share (the paper's FVE of Figure 8). The
+//! - **Frequency and fraction explained** of W_attn by head: the frequency with the largest share
+//!   of the sum of squares over the group, without the mean, and this share (the paper's FVE of
+//!   Figure 8). For multiplication token and class 0 are outside of the group and do not count. The
 //!   same of W_neur and W_E W_OV by head, and of W_L, over all columns together.
-//! - **In keys**: the share that the key frequencies of the snapshot have together. Its control is the
-//!   same of Gaussian noise in the shape of W_neur; that of the fraction, of noise in the shape of W_attn.
-//! - **Attention** of each head from '=', from the scores and their softmax in f64, over all pairs that
-//!   have a label: its mean to a, to b and to '=', and that to a as a function of a (mean over b), whose
-//!   own frequency and fraction are given too: a softmax makes harmonics, which W_attn has not.
+//! - **In keys**: the share that the key frequencies of the snapshot have together. Its control is
+//!   the same of Gaussian noise in the shape of W_neur; that of the fraction, of noise in the shape
+//!   of W_attn.
+//! - **Attention** of each head from '=', from the scores and their softmax in f64, over all pairs
+//!   that have a label: its mean to a, to b and to '=', and that to a as a function of a (mean over
+//!   b), whose own frequency and fraction are given too: a softmax makes harmonics, which W_attn
+//!   has not.
 //!
 //! Needs weights alone: attention follows from them exactly.
 
@@ -80,7 +83,7 @@ impl Analysis for EffectiveWeights {
         "W_OV, W_neur, W_attn and W_L in the basis; attention as a function of the token",
     )
     .definition(
-        "W_neur = W_E W_V W_O W_in; W_attn = (W_E[=] + W_pos[2]) W_Q W_K^T W_E^T / sqrt(d_head), where Nanda et al. (2023) and ARENA omit the division; W_L = W_out W_U. Fraction explained: share of a frequency, cosine and sine, in the sum of squares over the group without the mean. Attention: softmax of the scores in f64, over all pairs that have a label.",
+        "W_neur = W_E W_V W_O W_in; W_attn = (W_E[=] + W_pos[2]) W_Q W_K^T W_E^T / sqrt(d_head), where Nanda et al. (2023) omit the division and ARENA does not; W_L = W_out W_U. Fraction explained: share of a frequency, cosine and sine, in the sum of squares over the group without the mean; what is outside of the group, token and class 0 of a multiplication, does not count, where the residual of logit-directions counts class 0. Attention: softmax of the scores in f64, over all pairs that have a label.",
     )
     .needs(&[Need::Weights]);
 

@@ -38,8 +38,8 @@ impl Scores {
 impl Maps {
     /// Of a snapshot with classes and tokens for the modulus p.
     ///
-    /// b_K adds the same to all three scores of a query, and drops out of the softmax; b_Q is added to
-    /// the query where there is one. Both are 0 in every recipe that grokrun trains.
+    /// b_K adds the same to all three scores of a query, and drops out of the softmax; b_Q is added
+    /// to the query where there is one. Both are 0 in every recipe that grokrun trains.
     ///
     /// # Errors
     /// When a weight is missing or not of the shape that the others ask for.

@@ -34,8 +34,8 @@ impl Power {
         self.frequencies.iter().sum()
     }
 
-    /// The frequency with most, and its share of the energy over the group without the mean; 0 and 0
-    /// where nothing varies.
+    /// The frequency with most, and its share of the energy over the group without the mean; 0 and
+    /// 0 where nothing varies.
     pub(crate) fn best(&self) -> (usize, f64) {
         let total = self.total();
         if total.is_nan() || total <= 0.0 {

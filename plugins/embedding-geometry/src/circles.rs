@@ -5,15 +5,15 @@ use grokrun_basis::Basis;
 /// Tokens in the planes of all frequencies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Circles {
-    /// two coordinates for each frequency, `(p, frequencies, 2)`: along the cosine's direction in W_E,
-    /// and along what the sine's has at right angles to it; the mean over the group is at 0
+    /// two coordinates for each frequency, `(p, frequencies, 2)`: along the cosine's direction in
+    /// W_E, and along what the sine's has at right angles to it; the mean over the group is at 0
     pub(crate) points: Vec<f32>,
     /// share of W_E's variance over the group that the frequency has, `(frequencies)`
     pub(crate) share: Vec<f64>,
     /// the shorter by the longer axis of the ellipse, `(frequencies)`: 1 is a circle, 0 a line
     pub(crate) roundness: Vec<f64>,
-    /// share of the points' variance in the plane that the frequency explains, `(frequencies)`: 1 if
-    /// the tokens are on the ellipse and evenly spread
+    /// share of the points' variance in the plane that the frequency explains, `(frequencies)`: 1
+    /// if the tokens are on the ellipse and evenly spread
     pub(crate) fit: Vec<f64>,
 }
 

@@ -1,27 +1,30 @@
 //! The analysis `embedding-geometry`: how the tokens lie in the embedding W_E.
 //!
-//! - **Principal components** of the p tokens' rows, centred: each one's share of the variance, and the
-//!   frequency that explains most of the tokens' coordinates along it, with its fraction. Drawn coloured
-//!   by residue and, where p is prime, by discrete logarithm to the smallest primitive root: what is a
-//!   tangle in one can be a circle in the other. Control: Gaussian noise of the same shape.
-//! - **Circles**: for each frequency k the tokens in the plane that the rows cos k and sin k of F W_E
-//!   span, with the share of W_E's variance over the group that the frequency has, the **roundness**
-//!   (shorter by longer axis of the ellipse) and the **fit**, the share of the points' variance in that
-//!   plane that the frequency explains. Drawn for the key frequencies of the last snapshot, coloured by
-//!   the angle. Noise has a fit well above 0 too, since a plane is fitted to it: the control's is given.
-//! - **Residue probe**: whether the Legendre symbol of a token, whether it is a square modulo p, can be
-//!   read from its row by a linear function (science §3.6). `held out` is the accuracy over ten folds,
-//!   balanced in the symbol, of a ridge regression on the rows that are left; `in sample` that of one
-//!   fitted to all rows, next to unregularised. The published number (0.99 at p = 97, d_model 128) is
-//!   linear separability, **in sample**: but p − 1 points in general position in d_model dimensions are
-//!   separable by *any* labels as long as p ≤ d_model + 2, as the shuffled labels show here beside it.
-//!   Only what is held out says something of the embedding. It may be *below* one half: a model that
-//!   multiplies lays tokens out smoothly in their logarithm, where neighbours have opposite symbols
-//!   (0.28 on mul mod 59 after grokking). Everything is deterministic.
+//! - **Principal components** of the p tokens' rows, centred: each one's share of the variance, and
+//!   the frequency that explains most of the tokens' coordinates along it, with its fraction. Drawn
+//!   coloured by residue and, where p is prime, by discrete logarithm to the smallest primitive
+//!   root: what is a tangle in one can be a circle in the other. Control: Gaussian noise of the
+//!   same shape.
+//! - **Circles**: for each frequency k the tokens in the plane that the rows cos k and sin k of F
+//!   W_E span, with the share of W_E's variance over the group that the frequency has, the
+//!   **roundness** (shorter by longer axis of the ellipse) and the **fit**, the share of the
+//!   points' variance in that plane that the frequency explains. Drawn for the key frequencies of
+//!   the last snapshot, coloured by the angle. Noise has a fit well above 0 too, since a plane is
+//!   fitted to it: the control's is given.
+//! - **Residue probe**: whether the Legendre symbol of a token, whether it is a square modulo p,
+//!   can be read from its row by a linear function (doc/definitions.md#embedding-geometry). `held
+//!   out` is the accuracy over ten folds, balanced in the symbol, of a ridge regression on the rows
+//!   that are left; `in sample` that of one fitted to all rows, next to unregularised. The
+//!   published number (0.99 at p = 97, d_model 128) is linear separability, **in sample**: but
+//!   p − 1 points in general position in d_model dimensions are separable by *any* labels as long
+//!   as p ≤ d_model + 2, as the shuffled labels show here beside it. Only what is held out says
+//!   something of the embedding. It may be *below* one half: a model that multiplies lays tokens
+//!   out smoothly in their logarithm, where neighbours have opposite symbols (0.28 on mul mod 59
+//!   after grokking). Everything is deterministic.
 //!
 //! Where p is not prime there is no logarithm and no symbol; where the operation's operands have no
-//! angle there are no circles; for other operations than multiplication and squares nothing ties the
-//! symbol to the task. The notes say which of these holds.
+//! angle there are no circles; for other operations than multiplication and squares nothing ties
+//! the symbol to the task. The notes say which of these holds.
 
 mod circles;
 mod figures;

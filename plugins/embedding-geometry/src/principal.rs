@@ -16,8 +16,9 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// Of points `(points, d)`, centred; with the coordinates along the first `count` components. Their
-    /// signs are such that the largest weight of each is positive. None if a number is not finite.
+    /// Of points `(points, d)`, centred; with the coordinates along the first `count` components.
+    /// Their signs are such that the largest weight of each is positive. None if a number is not
+    /// finite.
     pub(crate) fn new(points: &[f32], d: usize, count: usize) -> Option<Principal> {
         if d == 0 || points.iter().any(|x| !x.is_finite()) {
             return None;

@@ -57,8 +57,8 @@ impl Probe {
         (of(&self.labels), self.shuffled.iter().map(of).collect())
     }
 
-    /// Each fold has as many residues as non-residues, and so has what is left: the mean of the labels
-    /// says nothing of those held out.
+    /// Each fold has as many residues as non-residues, and so has what is left: the mean of the
+    /// labels says nothing of those held out.
     fn held_out(&self, products: &DMatrix<f64>, labels: &[f64]) -> f64 {
         let mut fold = vec![0; labels.len()];
         let mut count = [0, 0];
@@ -82,8 +82,9 @@ impl Probe {
     }
 }
 
-/// How many of `test` a ridge regression of the labels on the centred points of `train` gets right, in
-/// its dual form: f(x) = Σ α_i k(x, x_i), (K + λ)α = y, where λ is `ridge` times K's mean diagonal.
+/// How many of `test` a ridge regression of the labels on the centred points of `train` gets right,
+/// in its dual form: f(x) = Σ α_i k(x, x_i), (K + λ)α = y, where λ is `ridge` times K's mean
+/// diagonal.
 fn fit(
     products: &DMatrix<f64>,
     labels: &[f64],

@@ -1,12 +1,13 @@
 //! The analysis `fourier-sparsity`: on how few frequencies the model sits.
 //!
 //! Of W_E, W_U and the neuron-logit map W_L = W_out W_U it takes the norm of each frequency in the
-//! operation's basis (cosine and sine merged, not squared; science §3.2), of the logits the share of
-//! their variance along the label's directions cos and sin of w_k f(a, b), of the neurons each one's
-//! best frequency. From the norms: the Gini coefficient, the inverse participation ratio and the
-//! effective number of frequencies (science §3.3).
+//! operation's basis (cosine and sine merged, not squared; doc/definitions.md#norms-by-frequency),
+//! of the logits the share of their variance along the label's directions cos and sin of w_k f(a,
+//! b), of the neurons each one's best frequency. From the norms: the Gini coefficient, the inverse
+//! participation ratio and the effective number of frequencies (doc/definitions.md#sparsity).
 //!
-//! **Key frequencies** by each published rule, which can differ (science §5.5):
+//! **Key frequencies** by each published rule, which can differ
+//! (doc/definitions.md#key-frequencies):
 //!
 //! | rule | frequencies |
 //! |---|---|
@@ -15,9 +16,12 @@
 //! | `neurons` | that are some neuron's best, before any threshold (rule B, the paper and ARENA) |
 //! | `W_L` | of the neuron-logit map, above a quarter of the largest: rule C names no threshold |
 //!
-//! For multiplication the frequencies are those of characters, numbered by logarithms to the smallest
-//! primitive root, and have an order (p − 1)/gcd(k, p − 1). Beside the right basis stand the wrong
-//! one and Gaussian noise of the same shape: a measure of sparsity says little alone.
+//! For multiplication the frequencies are those of characters, numbered by logarithms to the
+//! smallest primitive root, and have an order (p − 1)/gcd(k, p − 1). Beside the right basis stand
+//! the wrong one and Gaussian noise of the same shape: a measure of sparsity says little alone. For
+//! multiplication the wrong one is the additive basis, of period p over all residues. The published
+//! comparison (Nguyen 2026, The Discrete Log Clock) takes waves of period p − 1 over the residues 1
+//! to p − 1 instead, so that its figures for the wrong basis are of other numbers than these.
 
 mod figures;
 
@@ -68,7 +72,7 @@ impl Analysis for FourierSparsity {
         "on how few frequencies embedding, unembedding, neuron-logit map and logits sit",
     )
     .definition(
-        "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U.",
+        "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U. The wrong basis has its own period, p of the additive one over all residues; that of Nguyen (2026, The Discrete Log Clock) has period p - 1 over the residues without 0.",
     )
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits]);
 

@@ -47,8 +47,8 @@ impl<'a> Bench<'a> {
         sum(self.neurons.clone(), &self.direct)
     }
 
-    /// The logits after an intervention, `(p², p)`, each with its name: several where it is done to one
-    /// head at a time.
+    /// The logits after an intervention, `(p², p)`, each with its name: several where it is done to
+    /// one head at a time.
     pub(crate) fn logits(&self, kind: Kind, mut take: impl FnMut(&str, Vec<f32>)) {
         let pairs = self.forward.model().p.pow(2);
         // b_U, and b_O and b_out through W_U: they stay where a path is cut.
@@ -141,8 +141,8 @@ fn mean_attention(forward: &Forward<'_>, head: usize, all: &Rows) -> [f32; 2] {
     sums.map(|sum| (sum / all.len().max(1) as f64) as f32)
 }
 
-/// Mean over pairs of what a head adds beyond its rest: each token's row with the attention that it has
-/// on average.
+/// Mean over pairs of what a head adds beyond its rest: each token's row with the attention that it
+/// has on average.
 fn head_mean(forward: &Forward<'_>, head: usize, all: &Rows) -> Flow {
     let model = forward.model();
     let (p, f) = (model.p, model.d_mlp);

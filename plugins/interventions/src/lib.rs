@@ -9,21 +9,23 @@
 //! | `skip-attention-zero`, `skip-attention-mean` | `skip attention zero`, … | the residual stream before attention, W_E\[=\] + W_pos\[2\], is not added to attention's output; attention still asks with it. It is the same for all pairs, so that its mean is itself and nothing changes |
 //! | `skip-mlp-zero`, `skip-mlp-mean` | `skip mlp zero`, … | the residual stream after attention is not added to the MLP's output, or its mean is; the MLP still reads it |
 //!
-//! Means are over all pairs that have a label, as in Nanda et al. (2023), and not over the train pairs.
-//! b_O, b_out and b_U stay; b_V belongs to its head. Losses are mean cross-entropies, over the train
-//! and the test pairs, without bias correction: series `train loss, head 0 zero`,
-//! `test accuracy, mlp mean`, … and `train loss, none` for the model itself.
+//! Means are over all pairs that have a label, as in Nanda et al. (2023), and not over the train
+//! pairs. b_O, b_out and b_U stay; b_V belongs to its head. Losses are mean cross-entropies, over
+//! the train and the test pairs, without bias correction (doc/definitions.md#interventions): series
+//! `train loss, head 0 zero`, `test accuracy, mlp mean`, … and `train loss, none` for the model
+//! itself.
 //!
-//! The paper's figures for its p = 113 model, over all pairs: 2.41e-7 as it is, skip path around the
-//! MLP zero 9.12e-7 and mean 7.25e-7, heads zeroed 24.3, skip around attention 19.1 (science §3.2, second
+//! The paper's figures for its p = 113 model, over all pairs: 2.41e-7 as it is, skip path around
+//! the MLP zero 9.12e-7 and mean 7.25e-7, heads zeroed 24.3, skip around attention 19.1 (second
 //! hand, and whether "skip around attention" means its output too is not said there).
 //!
-//! The forward pass is computed here from the weights, and compared with the snapshot's logits at each
-//! call: series `forward difference`, the largest difference over the largest logit. Above
+//! The forward pass is computed here from the weights, and compared with the snapshot's logits at
+//! each call: series `forward difference`, the largest difference over the largest logit. Above
 //! 0.001 the analysis fails, since nothing else that it says would hold.
 //!
 //! Each head, and three more, cost a forward pass over the whole grid: 0.3 core-seconds at
-//! p = 113 with all interventions and 4 heads. So it is called each 1000 epochs unless a spec says otherwise.
+//! p = 113 with all interventions and 4 heads. So it is called each 1000 epochs unless a spec says
+//! otherwise.
 
 mod ablate;
 mod figures;
@@ -157,8 +159,8 @@ fn kinds(config: &Config) -> Result<Vec<Kind>, Failure> {
     Ok(in_order.filter(|kind| wanted.contains(kind)).collect())
 }
 
-/// max |x − y| / max |y| over all pairs and classes; 0 where both are only zeros, NaN where a number
-/// is none.
+/// max |x − y| / max |y| over all pairs and classes; 0 where both are only zeros, NaN where a
+/// number is none.
 fn difference(own: &[f32], theirs: Tensor<'_>) -> Result<f64, Failure> {
     let theirs = theirs.data();
     if theirs.len() != own.len() {

@@ -3,13 +3,14 @@ use grokrun_api::{Numbers, SnapshotData};
 
 use super::*;
 
-/// A model made by hand: p = 5, addition. Head 0 looks at a and b with ½ each, its output goes past the
-/// MLP only; the MLP adds what makes the label's logit the largest.
+/// A model made by hand: p = 5, addition. Head 0 looks at a and b with ½ each, its output goes past
+/// the MLP only; the MLP adds what makes the label's logit the largest.
 ///
-/// Tokens are one-hot in dimensions 0 to 4; W_V W_O of head 0 doubles them into dimensions 5 to 9, so
-/// that the residual stream there holds x = e_a + e_b. Neuron (i, j) is relu(x_i + x_j − 1) for i < j, and
-/// relu(2 x_i − 2) for i = j: where a ≠ b one neuron fires, and gives 4 to the label; where a = b all of
-/// a's fire 1, and its own 2, so that the label's logit is 4 above the others again. Head 1 does nothing.
+/// Tokens are one-hot in dimensions 0 to 4; W_V W_O of head 0 doubles them into dimensions 5 to 9,
+/// so that the residual stream there holds x = e_a + e_b. Neuron (i, j) is relu(x_i + x_j − 1) for
+/// i < j, and relu(2 x_i − 2) for i = j: where a ≠ b one neuron fires, and gives 4 to the label;
+/// where a = b all of a's fire 1, and its own 2, so that the label's logit is 4 above the others
+/// again. Head 1 does nothing.
 fn planted() -> (Task, SnapshotData) {
     let p = 5;
     let mut task = task("add", p, |a, b| Some((a + b) % 5));

@@ -43,8 +43,8 @@ impl Explained {
     }
 }
 
-/// Columns of a table `(N, width)`: the mean over columns of the share that the directions of the best
-/// frequency explain.
+/// Columns of a table `(N, width)`: the mean over columns of the share that the directions of the
+/// best frequency explain.
 pub(crate) fn best_explained(pairs: &Pairs, table: &[f32], width: usize) -> f64 {
     let (sums, totals) = sums(pairs, table, width);
     let mut best = vec![0.0f64; width];

@@ -1,17 +1,20 @@
 //! The analysis `logit-directions`: the few directions through which neurons speak to the logits.
 //!
-//! W_L = W_out W_U in the basis of the class is W_L ≈ Σ_k u_k cos_k + v_k sin_k over the key frequencies:
-//! u_k and v_k are directions of the neurons, `(d_mlp)`, columns of W_L Fᵀ (science §3.2, "W_L in
-//! Fourier", "u_k, v_k"). Sent through them, the neurons' outputs are functions of the pair.
+//! W_L = W_out W_U in the basis of the class is W_L ≈ Σ_k u_k cos_k + v_k sin_k over the key
+//! frequencies: u_k and v_k are directions of the neurons, `(d_mlp)`, columns of W_L Fᵀ
+//! (doc/definitions.md#logit-directions). Sent through them, the neurons' outputs are functions of
+//! the pair.
 //!
-//! - **Explained**: the share of the centred variance of u_k · MLP(a, b) that lies along the cosine of k
-//!   times the label's angle, and of v_k · MLP(a, b) along the sine: for addition cos and sin of
-//!   w_k(a + b), as in the paper. By both directions of the frequency too, which forgives a phase. The
-//!   control: Gaussian directions of the neurons, each by the two directions that explain most of it.
+//! - **Explained**: the share of the centred variance of u_k · MLP(a, b) that lies along the cosine
+//!   of k times the label's angle, and of v_k · MLP(a, b) along the sine: for addition cos and sin
+//!   of w_k(a + b), as in the paper. By both directions of the frequency too, which forgives a
+//!   phase. The control: Gaussian directions of the neurons, each by the two directions that
+//!   explain most of it.
 //! - **2-D spectra** of u_k and v_k over the pairs, of the last snapshot.
-//! - **Residual**: ‖W_L − its key rows‖ / ‖W_L‖, Frobenius norms.
-//! - **Projection ablations**, each with its loss over train and test pairs together (series) and apart
-//!   (table of the last snapshot):
+//! - **Residual**: ‖W_L − its key rows‖ / ‖W_L‖, Frobenius norms over all classes: the mean and, of
+//!   multiplication, class 0 count as rest. `effective-weights` leaves both out of "W_L in keys".
+//! - **Projection ablations**, each with its loss over train and test pairs together (series) and
+//!   apart (table of the last snapshot):
 //!
 //! | series | logits |
 //! |---|---|
@@ -23,14 +26,15 @@
 //! | null space | the neurons without that span |
 //! | keep random directions, null space of random | the same with as many Gaussian directions: the control |
 //!
-//! The mean by class stays in the first four, which is the papers' bias correction; the last four change
-//! it, as in the paper, where nothing is corrected. Only pairs that count are used: for multiplication
-//! those without 0, which has no angle (science §5.2), so that the losses differ from those of all
-//! pairs. For an operation whose operands have no angle the directions are those of the label, there
-//! are no other terms, and the spectra, in the additive basis, need not be sparse; a note says so.
+//! The mean by class stays in the first four, which is the papers' bias correction; the last four
+//! change it, as in the paper, where nothing is corrected. Only pairs that count are used: for
+//! multiplication those without 0, which has no angle (doc/definitions.md#the-pairs-that-count), so
+//! that the losses differ from those of all pairs. For an operation whose operands have no angle
+//! the directions are those of the label, there are no other terms, and the spectra, in the
+//! additive basis, need not be sparse; a note says so.
 //!
-//! By default each 500 epochs, and at both ends: nine losses, over all key frequencies while there are
-//! many, cost a tenth of the training between two checkpoints at p = 113.
+//! By default each 500 epochs, and at both ends: nine losses, over all key frequencies while there
+//! are many, cost a tenth of the training between two checkpoints at p = 113.
 
 mod ablations;
 mod directions;
@@ -92,7 +96,7 @@ impl Analysis for LogitDirections {
         "u_k and v_k of W_L, what cos and sin of the label explain of them, projection ablations",
     )
     .definition(
-        "u_k, v_k: columns of W_L F^T for cos k and sin k of the class (Nanda et al. 2023). Explained: share of the centred variance of u_k . MLP(a, b) along cos k of the label, of v_k along sin k. Ablations of the logits keep their mean by class (ARENA's trig loss); those of the neurons project on the span of all u_k and v_k, or on its null space, without bias correction. Over pairs whose operands are in the group.",
+        "u_k, v_k: columns of W_L F^T for cos k and sin k of the class (Nanda et al. 2023). Explained: share of the centred variance of u_k . MLP(a, b) along cos k of the label, of v_k along sin k. Ablations of the logits keep their mean by class (ARENA's trig loss); those of the neurons project on the span of all u_k and v_k, or on its null space, without bias correction. Over pairs whose operands are in the group. Residual: norm of W_L without its key rows over that of W_L, all classes: the mean and class 0 of a multiplication count as rest, which the shares of effective-weights leave out.",
     )
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits])
     .cadence(Cadence::Every(500));

@@ -106,8 +106,8 @@ impl Pairs {
             .collect()
     }
 
-    /// The constant, and then the terms of each key frequency: products of {const, cos, sin} of a and
-    /// of b, `(1 + 8·keys, N)`; for an operation whose operands have no angle, the directions.
+    /// The constant, and then the terms of each key frequency: products of {const, cos, sin} of a
+    /// and of b, `(1 + 8·keys, N)`; for an operation whose operands have no angle, the directions.
     pub(crate) fn terms(&self, keys: &[usize]) -> Vec<f32> {
         let one = 1.0 / (self.count().max(1) as f64).sqrt();
         let mut terms = vec![one as f32; self.count()];

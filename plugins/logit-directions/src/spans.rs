@@ -25,9 +25,9 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Of the neurons' outputs `(N, d_mlp)`, W_L `(d_mlp, p)`, the same in the basis of the class, and
-    /// `random` directions for a control, where 0 is none. One product for all: the neurons' outputs
-    /// are read once.
+    /// Of the neurons' outputs `(N, d_mlp)`, W_L `(d_mlp, p)`, the same in the basis of the class,
+    /// and `random` directions for a control, where 0 is none. One product for all: the neurons'
+    /// outputs are read once.
     pub(crate) fn new(
         pairs: &Pairs,
         post: &[f32],

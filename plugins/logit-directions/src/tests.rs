@@ -22,8 +22,8 @@ fn cases() -> [(Task, Expert); 3] {
     ]
 }
 
-/// Every number of the expert's is known: its u_k and v_k are the label's cosine and sine and nothing
-/// else, in four coefficients of equal size.
+/// Every number of the expert's is known: its u_k and v_k are the label's cosine and sine and
+/// nothing else, in four coefficients of equal size.
 #[test]
 fn planted_directions_are_the_labels() {
     for (task, expert) in cases() {
@@ -145,7 +145,8 @@ fn operations_without_angles_use_the_label() {
     );
     let found = analyse::<LogitDirections>(Config::default(), &task, &[planted]);
     assert_eq!(found.last("keys"), Some(1.0));
-    // Labels are not balanced, but the first frequency comes first in QR: it is itself but for its mean.
+    // Labels are not balanced, but the first frequency comes first in QR: it is itself but for its
+    // mean.
     for name in ["u explained", "v explained"] {
         let share = found.last(name).unwrap();
         assert!((share - 1.0).abs() < 1e-5, "{name}: {share}");

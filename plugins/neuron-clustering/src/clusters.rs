@@ -16,8 +16,8 @@ pub(crate) struct Clusters {
 }
 
 impl Clusters {
-    /// Centre each neuron, give it to the frequency that explains most of its variance, and to none if
-    /// that is less than `threshold` (science §3.2, "Neuron clustering").
+    /// Centre each neuron, give it to the frequency that explains most of its variance, and to none
+    /// if that is less than `threshold` (doc/definitions.md#neuron-clustering).
     pub(crate) fn new(energies: &Energies, threshold: f64) -> Clusters {
         let best = energies.best();
         let mut clusters = Clusters::default();

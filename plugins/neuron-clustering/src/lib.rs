@@ -1,17 +1,18 @@
 //! The analysis `neuron-clustering`: which neurons compute which frequency.
 //!
-//! Each neuron's output over the grid of pairs is centred and taken in the operation's basis; E_k is
-//! the energy of the products of {const, cos, sin} of frequency k on a with those on b, without the
-//! constant. A neuron belongs to the frequency with the largest E_k if that is at least `threshold`
-//! of all its energy, and else to the group that the paper calls "always firing" (science §3.2,
-//! "Neuron clustering"; the paper drops the constant, the demo zeroes it, and both are this). For
-//! multiplication only pairs without 0 count; for an operation whose operands have no angle, the two
-//! directions of the label take the place of the products (science §5.2, §5.3).
+//! Each neuron's output over the grid of pairs is centred and taken in the operation's basis; E_k
+//! is the energy of the products of {const, cos, sin} of frequency k on a with those on b, without
+//! the constant. A neuron belongs to the frequency with the largest E_k if that is at least
+//! `threshold` of all its energy, and else to the group that the paper calls "always firing"
+//! (doc/definitions.md#energies-and-fractions; the paper drops the constant, the demo zeroes it,
+//! and both are this). For multiplication only pairs without 0 count; for an operation whose
+//! operands have no angle, the two directions of the label take the place of the products
+//! (doc/definitions.md#directions-of-the-label).
 //!
 //! Losses: of neurons reduced to the terms of their cluster, and of those without each cluster
-//! (science §3.2, "Clean-neuron loss", "Cluster ablation"), over all pairs that count, with bias
-//! correction. Phases, by rule: the first snapshot with a tenth, half, and nine tenths of the neurons
-//! that are in clusters at the last.
+//! (doc/definitions.md#neuron-clustering), over the pairs that count, with bias
+//! correction. Phases, by rule: the first snapshot with a tenth, half, and nine tenths of the
+//! neurons that are in clusters at the last.
 
 mod clusters;
 mod figures;
@@ -39,7 +40,7 @@ pub struct Config {
     pub smallest: usize,
     /// also cluster Gaussian noise of the neurons' shape, once
     pub control: bool,
-    /// also cluster in the other basis of the operands
+    /// also cluster in the other basis of the operands, with its own period: p of the additive one
     pub wrong_basis: bool,
 }
 
@@ -74,7 +75,7 @@ impl Analysis for NeuronClustering {
         "which neurons compute which frequency, and what each cluster is good for",
     )
     .definition(
-        "A neuron belongs to the frequency whose products of {1, cos, sin} of a and of b explain most of its variance over the pairs, if that is at least the threshold (Nanda et al. 2023; ARENA). Clean-neuron loss: neurons reduced to those terms, through W_out W_U alone, with bias correction, over all pairs.",
+        "A neuron belongs to the frequency whose products of {1, cos, sin} of a and of b explain most of its variance over the pairs that count, if that is at least the threshold (Nanda et al. 2023; ARENA). Those are the pairs whose operands are in the group: all of an addition, those without a 0 of a multiplication, train and test together. Clean-neuron loss: neurons reduced to those terms, through W_out W_U alone, with bias correction, over the same pairs.",
     )
     .needs(&[
         Need::Weights,

@@ -33,14 +33,14 @@ pub(crate) struct Losses {
     pub(crate) without: BTreeMap<usize, f64>,
 }
 
-/// Clean-neuron loss and cluster ablations (science §3.2): the activations of each cluster are
-/// projected on the terms of its frequency and sent through W_L; the neurons of no cluster are taken
-/// as they are. Then L ← L + mean over pairs of (original − L), since what does not come from
-/// neurons is left out, and the loss over all pairs that count. Clusters of fewer than `smallest`
-/// neurons are in the sum, but not ablated.
+/// Clean-neuron loss and cluster ablations (doc/definitions.md#neuron-clustering): the activations
+/// of each cluster are projected on the terms of its frequency and sent through W_L; the neurons of
+/// no cluster are taken as they are. Then L ← L + mean over pairs of (original − L), since what
+/// does not come from neurons is left out, and the loss over the pairs that count. Clusters of
+/// fewer than `smallest` neurons are in the sum, but not ablated.
 ///
-/// A cluster's part is made again row by row where it is taken away, which is less than a loss costs:
-/// so one table `(pairs, p)` is kept, whatever the number of clusters.
+/// A cluster's part is made again row by row where it is taken away, which is less than a loss
+/// costs: so one table `(pairs, p)` is kept, whatever the number of clusters.
 pub(crate) fn losses(
     space: &Space,
     clusters: &Clusters,
@@ -79,8 +79,8 @@ pub(crate) fn losses(
     }
 }
 
-/// What a cluster adds to the logits, each of its neurons projected on the terms of frequency k: a few
-/// operations a pair.
+/// What a cluster adds to the logits, each of its neurons projected on the terms of frequency k: a
+/// few operations a pair.
 struct Part {
     /// over the pairs that count, `(terms)` of `(pairs)`
     terms: Vec<Vec<f32>>,

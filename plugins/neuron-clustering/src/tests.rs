@@ -47,8 +47,8 @@ fn planted_clusters_are_found_whole() {
 
 #[test]
 fn each_cluster_is_worth_its_loss() {
-    // Noise in the neurons is what cleaning takes away; logits are made of all neurons, so that only
-    // cleaning, and no bias correction, is between the two losses.
+    // Noise in the neurons is what cleaning takes away; logits are made of all neurons, so that
+    // only cleaning, and no bias correction, is between the two losses.
     let task = add(23);
     let expert = Expert {
         noise: 0.3,

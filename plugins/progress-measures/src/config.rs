@@ -14,13 +14,15 @@ pub(crate) const MOST_KEPT: usize = 512;
 pub struct Config {
     /// auto (the one that suits the operation), additive, multiplicative or labels
     pub basis: String,
-    /// final (of the last checkpoint; the series have those of each) or each (found at each checkpoint)
+    /// final (of the last checkpoint; the series have those of each) or each (found at each
+    /// checkpoint)
     pub keys: String,
     /// how key frequencies are found: W_L or W_E, norm above a quarter of the largest
     pub rule: String,
     /// these key frequencies instead, at all checkpoints
     pub frequencies: Vec<usize>,
-    /// with keys = "final": at how many checkpoints, and the last, the excluded losses are in the table, for each of which the train pairs' logits wait on the disk
+    /// with keys = "final": at how many checkpoints, and the last, the excluded losses are in the
+    /// table, for each of which the train pairs' logits wait on the disk
     pub checkpoints: usize,
     /// phases: train accuracy of a model that has memorised
     pub memorised: f64,

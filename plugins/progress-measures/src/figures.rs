@@ -33,8 +33,8 @@ impl Past {
         self.seen.push(seen);
     }
 
-    /// Tables and figures; `frozen` are the measures with the last snapshot's `keys`, where these are
-    /// wanted at all checkpoints.
+    /// Tables and figures; `frozen` are the measures with the last snapshot's `keys`, where these
+    /// are wanted at all checkpoints.
     pub(crate) fn tell(&self, keys: &[usize], frozen: Option<&[Point]>, out: &mut dyn Sink) {
         let Some(last) = self.seen.last() else { return };
         if let Some(points) = frozen {

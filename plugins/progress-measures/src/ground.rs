@@ -18,8 +18,9 @@ pub(crate) struct Direction {
     pub(crate) by_class: Option<Vec<f64>>,
 }
 
-/// The ground that measures stand on. The **block** is the pairs whose operands and label are in the
-/// group: all pairs of addition, those without a 0 of multiplication (science §5.2).
+/// The ground that measures stand on. The **block** is the pairs whose operands and label are in
+/// the group: all pairs of addition, those without a 0 of multiplication
+/// (doc/definitions.md#the-pairs-that-count).
 pub(crate) struct Ground {
     pub(crate) p: usize,
     pub(crate) kind: BasisKind,

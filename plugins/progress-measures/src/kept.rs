@@ -1,5 +1,5 @@
-//! What is kept of checkpoints until the last one's key frequencies are known: few numbers of each in
-//! memory, logits on the host's disk.
+//! What is kept of checkpoints until the last one's key frequencies are known: few numbers of each
+//! in memory, logits on the host's disk.
 
 use grokrun_api::prelude::*;
 use grokrun_measures::Frames;

@@ -1,9 +1,9 @@
-//! The analysis `progress-measures`: the measures of Nanda et al. (2023) that show what a model learns
-//! before its test loss does, and the phases of training.
+//! The analysis `progress-measures`: the measures of Nanda et al. (2023) that show what a model
+//! learns before its test loss does, and the phases of training.
 //!
-//! With u_k, v_k the directions cos and sin of w_k f(a, b), orthonormal over the **block** (the pairs
-//! whose operands and label are in the group: for multiplication those without a 0, which are
-//! reported apart), and K the key frequencies (science §3.2, §5.2, §5.3):
+//! With u_k, v_k the directions cos and sin of w_k f(a, b), orthonormal over the **block** (the
+//! pairs whose operands and label are in the group: for multiplication those without a 0, which are
+//! reported apart), and K the key frequencies (doc/definitions.md#progress-measures):
 //!
 //! | series | definition | pairs |
 //! |---|---|---|
@@ -17,25 +17,27 @@
 //! | `trig ratio, …` | Σ_K projections² / Σ (x − mean)², mean over neurons' inputs, outputs, logits; dead ones left out | the block |
 //! | `logits explained` | the same for logits and all frequencies, all classes together | the block |
 //! | `squared weights`, by parameter | Σθ² | |
-//! | `gini, W_E`, `gini, W_L` | of the norms by frequency, not squared (science §3.3) | |
+//! | `gini, W_E`, `gini, W_L` | of the norms by frequency, not squared | |
 //!
-//! **Key frequencies.** A snapshot can only be measured with frequencies known by then. So the series
-//! have those found at that checkpoint, or those that `frequencies` names. With `keys = "final"` there
-//! is beside them the table `frozen`: the same measures at each checkpoint with the key frequencies of
-//! the last one, exact, from what is kept of each on the disk: the parts of logits and neurons along all
-//! directions, 2 p² f32, of 512 checkpoints evenly spread at the most; and for the excluded losses, which
-//! need the logits themselves, those of the train pairs of `checkpoints` evenly spread ones. At p = 113 that
-//! is at most 52 MB and, with 32 checkpoints, 56 MB a cell.
+//! **Key frequencies.** A snapshot can only be measured with frequencies known by then. So the
+//! series have those found at that checkpoint, or those that `frequencies` names. With
+//! `keys = "final"` there is beside them the table `frozen`: the same measures at each checkpoint
+//! with the key frequencies of the last one, exact, from what is kept of each on the disk: the
+//! parts of logits and neurons along all directions, 2 p² f32, of 512 checkpoints evenly spread at
+//! the most; and for the excluded losses, which need the logits themselves, those of the train
+//! pairs of `checkpoints` evenly spread ones. At p = 113 that is at most 52 MB and, with 32
+//! checkpoints, 56 MB a cell.
 //!
 //! **Phases** are found by the rule of [`Config`]'s last four parameters from the history alone and
 //! are in the table `phases`.
 //!
-//! `check/measures.py`, beside this folder, computes most of the above again with numpy from a cell's
-//! last checkpoint and compares.
+//! `check/measures.py`, beside this folder, computes most of the above again with numpy from a
+//! cell's last checkpoint and compares.
 //!
-//! Differences from the originals (science §3.5): the demo's one-off excluded logits leave the residual
-//! stream out, here it is in; the paper's text and code disagree on restricted loss, both are here under
-//! the names above; losses are aligned with epochs, the demo's are 99 off.
+//! Differences from the originals (doc/published.md#errors-in-the-originals): the demo's one-off
+//! excluded logits leave the residual stream out, here it is in; the paper's text and code disagree
+//! on restricted loss, both are here under the names above; losses are aligned with epochs, the
+//! demo's are 99 off.
 
 mod config;
 mod figures;
@@ -81,7 +83,7 @@ impl Analysis for ProgressMeasures {
         "restricted and excluded loss, logit cubes, trig ratio, weights, Gini, and the phases of training",
     )
     .definition(
-        "Nanda et al. (2023), with directions cos and sin of w_k f(a, b) over the pairs in the group. Trig loss: logits projected on the key directions, plus mean logits, all pairs (the paper's code, ARENA). Restricted loss: neurons projected, plus mean logits, test pairs (TransformerLens demo). Excluded loss: logits without the key directions, no bias correction, train pairs (paper, ARENA); from neurons, with the residual stream (demo). Cubes: cosine of the uncentred logits with cos w_k(f(a, b) - c). Trig ratio: share of variance on the key directions, mean over units. Gini of norms by frequency, not squared. Phases, which the papers drew by hand: circuit formation begins at the later of train accuracy 0.99 and the largest test loss; cleanup when the test loss is at most an eighth of that; stable when it is at most ten train losses and 0.01; each held for 100 epochs (defaults).",
+        "Nanda et al. (2023), with directions cos and sin of w_k f(a, b) over the pairs in the group. Trig loss: logits projected on the key directions, plus mean logits, all pairs in the group, train and test (the paper's code, ARENA). Restricted loss: neurons projected, plus mean logits, test pairs (TransformerLens demo). Excluded loss: logits without the key directions, no bias correction, train pairs (paper, ARENA); from neurons, with the residual stream (demo). Cubes: cosine of the uncentred logits with cos w_k(f(a, b) - c). Trig ratio: share of variance on the key directions, mean over units. Gini of norms by frequency, not squared. Phases, which the papers drew by hand: circuit formation begins at the later of train accuracy 0.99 and the largest test loss; cleanup when the test loss is at most an eighth of that; stable when it is at most ten train losses and 0.01; each held for 100 epochs (defaults).",
     )
     .needs(&[
         Need::Weights,
@@ -212,8 +214,8 @@ impl ProgressMeasures {
         self.config.keys == "final" && self.config.frequencies.is_empty()
     }
 
-    /// Says the model's own losses, by part of the grid; those of the block's train and test pairs come
-    /// back.
+    /// Says the model's own losses, by part of the grid; those of the block's train and test pairs
+    /// come back.
     fn own_losses(&self, logits: &[f32], out: &mut dyn Sink) -> [f64; 2] {
         let ground = &self.ground;
         let own = Own::of(ground, logits);

@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use crate::ground::{Ground, Pairs};
 
-/// −log softmax(row)_label, and whether the label's logit is the largest (the first of equals, as in
-/// torch). The label stays out of the sum, so that small losses are accurate (science §1.8).
+/// −log softmax(row)_label, and whether the label's logit is the largest (the first of equals, as
+/// in torch). The label stays out of the sum, so that small losses are accurate
+/// (doc/model.md#loss).
 fn cross_entropy(row: &[f64], label: usize) -> (f64, bool) {
     let own = row[label];
     let (mut largest, mut correct) = (f64::NEG_INFINITY, true);
@@ -76,8 +77,8 @@ fn count(parts: &[&Pairs]) -> f64 {
     parts.iter().map(|pairs| pairs.len()).sum::<usize>() as f64
 }
 
-/// Mean loss of logits that depend on the label alone, `(p, p)`, with `shift` `(p)` added to each row;
-/// `counts` `(p)` pairs have each label. NaN of no pairs.
+/// Mean loss of logits that depend on the label alone, `(p, p)`, with `shift` `(p)` added to each
+/// row; `counts` `(p)` pairs have each label. NaN of no pairs.
 pub(crate) fn of_labels(table: &[f64], shift: &[f64], counts: &[f64]) -> f64 {
     let p = counts.len();
     let mut row = vec![0.0; p];
@@ -107,8 +108,8 @@ pub(crate) fn train_rows(ground: &Ground, logits: &[f32]) -> Vec<f32> {
 /// Excluded losses: for each of `projections`, `(p, p)` by label and class, the mean loss of
 /// logits − projection over the pairs of the block that are trained on. No bias correction.
 ///
-/// exp(l_c − P_c) = exp(l_c) exp(−P_c), and P depends on the label alone: so all frequencies together
-/// cost one exponential a logit and one product a logit and frequency.
+/// exp(l_c − P_c) = exp(l_c) exp(−P_c), and P depends on the label alone: so all frequencies
+/// together cost one exponential a logit and one product a logit and frequency.
 pub(crate) fn excluded(ground: &Ground, rows: &[f32], projections: &[Vec<f64>]) -> Vec<f64> {
     let (p, n) = (ground.p, projections.len());
     // The pairs of a label lie side by side, and their rows with them.

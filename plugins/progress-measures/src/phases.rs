@@ -1,15 +1,15 @@
 //! The phases of training, found by a rule from the losses and accuracies of all epochs.
 //!
-//! The papers drew the lines by hand (science §3.4). On the log of the demo's run (science §1.1) this
-//! rule, with its default parameters, puts the first two within 100 epochs of the hand's 1,500 and
-//! 13,300; the third, 16,600 by hand, falls between two entries of the log, 15,999 and 19,999. It asks
-//! for nothing but the history, so that it depends on no choice of key frequencies; the measures are
-//! there to be compared with it.
+//! The papers drew the lines by hand (doc/published.md#phases-of-the-published-runs). On the log of
+//! the demo's run (doc/published.md#the-demo) this rule, with its default parameters, puts the
+//! first two within 100 epochs of the hand's 1,500 and 13,300; the third, 16,600 by hand, falls
+//! between two entries of the log, 15,999 and 19,999. It asks for nothing but the history, so that
+//! it depends on no choice of key frequencies; the measures are there to be compared with it.
 
 use grokrun_api::prelude::*;
 
-/// The first epoch (steps taken) from `from` on from which on, for `hold` epochs, `is` holds of train
-/// loss, train accuracy and test loss of one and the same model.
+/// The first epoch (steps taken) from `from` on from which on, for `hold` epochs, `is` holds of
+/// train loss, train accuracy and test loss of one and the same model.
 fn first(
     history: &History<'_>,
     from: usize,
@@ -62,7 +62,7 @@ pub(crate) struct Rule {
     pub(crate) hold: usize,
 }
 
-/// The test loss of a stable model is at most this (science §7, decision 8).
+/// The test loss of a stable model is at most this (doc/definitions.md#phases).
 const LOW: f64 = 0.01;
 /// Circuits form without cleanup, so far, if the test loss fell to this share of its peak.
 const FALLEN: f64 = 0.9;

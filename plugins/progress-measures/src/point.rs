@@ -25,7 +25,8 @@ pub(crate) struct Point {
     pub(crate) trig_train: f64,
     /// over the block's test pairs
     pub(crate) restricted: f64,
-    /// over the block's train pairs, from logits and from neurons; none where the logits are not kept
+    /// over the block's train pairs, from logits and from neurons; none where the logits are not
+    /// kept
     pub(crate) excluded: Option<[f64; 2]>,
     /// test loss by trig loss and by restricted loss
     pub(crate) ratios: [f64; 2],

@@ -1,8 +1,8 @@
 //! Tables over pairs, reduced to their parts along the directions of the label.
 //!
-//! What projects on functions of the label is itself a function of the label, so that p rows stand for
-//! p² pairs. The parts along **all** directions are kept, `(directions, classes)`: from them the
-//! projection on any choice of frequencies is made later, without the table.
+//! What projects on functions of the label is itself a function of the label, so that p rows stand
+//! for p² pairs. The parts along **all** directions are kept, `(directions, classes)`: from them
+//! the projection on any choice of frequencies is made later, without the table.
 
 use grokrun_basis::vectorized;
 
@@ -86,8 +86,8 @@ impl Parts {
     }
 
     /// For each frequency the mean over columns of its share of the column's variance,
-    /// `(frequencies)`: Σ projections² / Σ (x − mean)². Columns without variance (dead neurons) do not
-    /// count; NaN if there is no other. Their sum over the key frequencies is the trig ratio.
+    /// `(frequencies)`: Σ projections² / Σ (x − mean)². Columns without variance (dead neurons) do
+    /// not count; NaN if there is no other. Their sum over the key frequencies is the trig ratio.
     pub(crate) fn shares(&self, ground: &Ground) -> Vec<f64> {
         let variance = self.variance(ground);
         let units = variance.iter().filter(|v| **v != 0.0).count() as f64;
@@ -114,8 +114,8 @@ pub(crate) struct Logits {
     pub(crate) neurons: Vec<f32>,
 }
 
-/// The projection on the directions of these frequencies as a function of the label, `(p, p)`: row a
-/// label, column a class; from coefficients `(directions, p)`.
+/// The projection on the directions of these frequencies as a function of the label, `(p, p)`: row
+/// a label, column a class; from coefficients `(directions, p)`.
 pub(crate) fn projection(ground: &Ground, along: &[f32], keys: &[usize]) -> Vec<f64> {
     let p = ground.p;
     let mut table = vec![0.0; p * p];
@@ -139,7 +139,7 @@ fn add_outer(table: &mut [f64], column: &[f64], row: &[f32]) {
 }
 
 /// The cubes C_k(a, b, c) = cos w_k(f(a, b) − c), of length 1 over block and group, and what of the
-/// logits lies along each (science §3.2, "Logit cubes").
+/// logits lies along each (doc/definitions.md#progress-measures).
 pub(crate) struct Cubes {
     /// α_k = ⟨L, C_k⟩, `(frequencies)`
     pub(crate) coefficients: Vec<f64>,

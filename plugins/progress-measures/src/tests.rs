@@ -33,8 +33,8 @@ fn given(frequencies: &[usize]) -> Config {
     }
 }
 
-/// The loss of logits Σ_k 16 cos(2πk c/n) over a group of n, the label at c = 0, and `other` classes
-/// outside it whose logit is 0: those of the expert.
+/// The loss of logits Σ_k 16 cos(2πk c/n) over a group of n, the label at c = 0, and `other`
+/// classes outside it whose logit is 0: those of the expert.
 fn closed_form(frequencies: &[usize], n: usize, other: usize) -> f64 {
     let logit = |c: usize| -> f64 {
         let wave = |k: &usize| 16.0 * (TAU * (k * c) as f64 / n as f64).cos();

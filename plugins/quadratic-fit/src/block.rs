@@ -16,8 +16,8 @@ pub(crate) struct Block {
     rows: Rows,
 }
 
-/// The terms of a frequency, orthonormal functions of a pair, `(t, N)`: the constant, then those of a
-/// alone and of b alone, then their products.
+/// The terms of a frequency, orthonormal functions of a pair, `(t, N)`: the constant, then those of
+/// a alone and of b alone, then their products.
 pub(crate) struct Terms {
     pub(crate) functions: Vec<f32>,
     /// how many are not products: 5, or 3 of an alternating row

@@ -2,8 +2,8 @@
 
 use grokrun_basis::Basis;
 
-/// The fit of ReLU(offset/√n + cos_k(a) + cos_k(b)), rows of the basis at length 1, over the pairs of a
-/// group of n elements, by 1, cos a, cos b and cos a · cos b, each a term of length 1.
+/// The fit of ReLU(offset/√n + cos_k(a) + cos_k(b)), rows of the basis at length 1, over the pairs
+/// of a group of n elements, by 1, cos a, cos b and cos a · cos b, each a term of length 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Course {
     pub(crate) constant: f64,

@@ -109,8 +109,8 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Fits neurons of one frequency, and says what they would add to the logits beyond their polynomials,
-    /// `(N, p)`.
+    /// Fits neurons of one frequency, and says what they would add to the logits beyond their
+    /// polynomials, `(N, p)`.
     fn fit(
         self,
         block: &Block,
@@ -136,7 +136,8 @@ impl Group<'_> {
         let of_own = product(&terms.functions, &own, count);
         let own = shares(&own, &of_own, members.len(), terms.linear);
 
-        // A wave of length 1 over n² pairs with an alternating row has an amplitude of 1/n, others √2/n.
+        // A wave of length 1 over n² pairs with an alternating row has an amplitude of 1/n, others
+        // √2/n.
         let n = (count as f64).sqrt();
         let unit = if terms.of_a == 1 { 1.0 } else { 2f64.sqrt() } / n;
         for (at, neuron) in members.iter().enumerate() {
@@ -166,8 +167,8 @@ impl Group<'_> {
     }
 }
 
-/// Of each column of a table `(N, width)`, the share of its centred variance along all terms but the
-/// constant, and along the first `linear` of them, from its coefficients `(t, width)`.
+/// Of each column of a table `(N, width)`, the share of its centred variance along all terms but
+/// the constant, and along the first `linear` of them, from its coefficients `(t, width)`.
 fn shares(table: &[f32], coefficients: &[f32], width: usize, linear: usize) -> Vec<[f64; 2]> {
     let (mut sums, mut squares) = (vec![0.0; width], vec![0.0; width]);
     for row in table.chunks_exact(width) {

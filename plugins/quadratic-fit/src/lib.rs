@@ -1,33 +1,34 @@
 //! The analysis `quadratic-fit`: how far a neuron is a polynomial of degree 2 in cosines and sines.
 //!
-//! A neuron that adds a wave of a and a wave of b and applies ReLU has, besides, their product, and with
-//! it cos and sin of the sum of the angles: the step from two numbers to their sum. How much of a
-//! neuron that polynomial is:
+//! A neuron that adds a wave of a and a wave of b and applies ReLU has, besides, their product, and
+//! with it cos and sin of the sum of the angles: the step from two numbers to their sum. How much
+//! of a neuron that polynomial is:
 //!
-//! - **The course's regression** (science §3.2, "ReLU quadratic fit"; table `course`): ReLU(offset/√n +
-//!   cos_k(a) + cos_k(b)), rows of the basis at length 1 and offset 1/2, on 1, cos a, cos b and
-//!   cos a cos b, terms of length 1. For p = 113 and k = 42 that is 9.190, 6.807, 6.807 and 3.566 with
-//!   r² 0.966, and 0.849 without the product, as published. For a prime modulus no frequency is
-//!   different from another; for the multiplicative basis its order counts.
-//! - **r2**: the share of the centred variance of a neuron's output that the products of {1, cos, sin} of
-//!   a with those of b explain, at the frequency where this is most: the fraction of
-//!   `neuron-clustering`, as the paper's code and ARENA have it. The paper's text says "polynomial of
-//!   degree 2", to which cos 2k and sin 2k of a and of b would belong; its code leaves them out, and so
-//!   does this. **r2 without quadratic**: by cos and sin of a and of b alone.
-//! - **r2 of waves**: the same of ReLU of the neuron's own two waves: the mean, and the waves of a and
-//!   of b at that frequency, of its input: its own amplitudes and phases in the place of the course's.
-//!   **input in waves** says how much of the variance of its input they are.
-//! - **loss of polynomials**: every neuron replaced by its polynomial, all else as it is (the skip path
-//!   too); **loss of explained polynomials**: only the neurons that reach the `threshold`, as the paper
-//!   (which reports 3 % more than the model's loss for these). A polynomial keeps the neuron's mean, so
-//!   that there is nothing to correct for a bias. All losses over the pairs that have a label and whose
-//!   operands are in the group: for multiplication those without 0.
+//! - **The course's regression** (doc/definitions.md#quadratic-fit; table `course`):
+//!   ReLU(offset/√n + cos_k(a) + cos_k(b)), rows of the basis at length 1 and offset 1/2, on 1, cos
+//!   a, cos b and cos a cos b, terms of length 1. For p = 113 and k = 42 that is 9.190, 6.807,
+//!   6.807 and 3.566 with r² 0.966, and 0.849 without the product, as published. For a prime
+//!   modulus no frequency is different from another; for the multiplicative basis its order counts.
+//! - **r2**: the share of the centred variance of a neuron's output that the products of {1, cos,
+//!   sin} of a with those of b explain, at the frequency where this is most: the fraction of
+//!   `neuron-clustering`, as the paper's code and ARENA have it. The paper's text says "polynomial
+//!   of degree 2", to which cos 2k and sin 2k of a and of b would belong; its code leaves them out,
+//!   and so does this. **r2 without quadratic**: by cos and sin of a and of b alone.
+//! - **r2 of waves**: the same of ReLU of the neuron's own two waves: the mean, and the waves of a
+//!   and of b at that frequency, of its input: its own amplitudes and phases in the place of the
+//!   course's. **input in waves** says how much of the variance of its input they are.
+//! - **loss of polynomials**: every neuron replaced by its polynomial, all else as it is (the skip
+//!   path too); **loss of explained polynomials**: only the neurons that reach the `threshold`, as
+//!   the paper (which reports 3 % more than the model's loss for these). A polynomial keeps the
+//!   neuron's mean, so that there is nothing to correct for a bias. All losses over the pairs that
+//!   have a label and whose operands are in the group: for multiplication those without 0.
 //!
 //! Means are over the neurons that are not constant. The control, once: columns of Gaussian noise.
 //! For an operation whose operands have no angle nothing here has a meaning; a note says so.
 //!
-//! By default each 1,000 epochs, and at both ends: a look at the inputs and outputs of all neurons over
-//! all pairs, and their losses, costs a tenth of the training between two checkpoints at p = 113.
+//! By default each 1,000 epochs, and at both ends: a look at the inputs and outputs of all neurons
+//! over all pairs, and their losses, costs a tenth of the training between two checkpoints at
+//! p = 113.
 
 mod block;
 mod course;

@@ -18,8 +18,8 @@ fn add() -> Task {
     task("add", 23, |a, b| Some((a + b) % 23))
 }
 
-/// A noisy model with these inputs and outputs of the neurons, from the angles of frequency 1 of a and
-/// of b, and the neuron's number.
+/// A noisy model with these inputs and outputs of the neurons, from the angles of frequency 1 of a
+/// and of b, and the neuron's number.
 fn planted(
     task: &Task,
     pre: impl Fn(f64, f64, usize) -> f64,
@@ -104,8 +104,8 @@ fn planted_polynomials_are_their_own_fit() {
     }
 }
 
-/// Neurons that are the course's: ReLU of the two cosines, whatever the frequency; the regression on
-/// nine terms is that on four, as the function is even.
+/// Neurons that are the course's: ReLU of the two cosines, whatever the frequency; the regression
+/// on nine terms is that on four, as the function is even.
 #[test]
 fn neurons_of_two_cosines_are_the_courses() {
     let task = add();
@@ -131,8 +131,8 @@ fn neurons_of_two_cosines_are_the_courses() {
     assert_eq!(rows[1]["cos a cos b"], json!(course.product));
 }
 
-/// Half of the neurons are polynomials and half have a part beyond: the logits without it, made by hand,
-/// have the loss of polynomials.
+/// Half of the neurons are polynomials and half have a part beyond: the logits without it, made by
+/// hand, have the loss of polynomials.
 #[test]
 fn what_is_beyond_the_polynomial_is_taken_from_the_logits() {
     let task = add();

@@ -8,23 +8,25 @@
 //! | W_OV = W_V W_O of each head | `(d_model, d_model)`, of rank d_head |
 //! | W_L = W_out W_U | `(d_mlp, p)` |
 //!
-//! - **Singular values** of each, descending, by nalgebra in f64, as tensors over training and a figure
-//!   that moves (science §3.2, "Embedding SVD": two values a key frequency remain of W_E).
+//! - **Singular values** of each, descending, by nalgebra in f64, as tensors over training and a
+//!   figure that moves (doc/definitions.md#singular-values: two values a key frequency remain of
+//!   W_E).
 //! - **Effective rank**: exp of the entropy of σ/Σσ (Roy and Vetterli 2007), as a series, and the
-//!   participation number (Σσ²)²/Σσ⁴ in the table: definitions differ by a factor, so both are named.
-//! - **Control**: a Gaussian matrix of the same shape and the same sum of squares as the last one, with
-//!   its effective rank; W_OV's is a product of two such, since its rank is at most d_head.
+//!   participation number (Σσ²)²/Σσ⁴ in the table: definitions differ by a factor, so both are
+//!   named.
+//! - **Control**: a Gaussian matrix of the same shape and the same sum of squares as the last one,
+//!   with its effective rank; W_OV's is a product of two such, since its rank is at most d_head.
 //! - **Fourier components of W_E**: the two rows of frequency k of F W_E, `(2, d_model)`, have two
-//!   singular values. A key frequency that is a circle in the residual stream has two that are equal,
-//!   one that is a line has a second of 0: "circle" is the smaller over the larger, for the largest
-//!   frequency. Frequencies by the operation's basis.
+//!   singular values. A key frequency that is a circle in the residual stream has two that are
+//!   equal, one that is a line has a second of 0: "circle" is the smaller over the larger, for the
+//!   largest frequency. Frequencies by the operation's basis.
 //! - **Left singular vectors of W_E** are functions of the residue: the share of each in its best
-//!   frequency, for the first values of the last snapshot (the course's "principal components on the
-//!   input"), with that of Gaussian noise.
+//!   frequency, for the first values of the last snapshot (the course's "principal components on
+//!   the input"), with that of Gaussian noise.
 //!
-//! ARENA's `embed_SVD` takes W_E\[:, :-1\], which drops the last column of d_model and keeps the row of
-//! '=', where its text, and this, drop that row (science §3.5.1); the first two values in its unit test,
-//! 4.1993327 and 4.0926037, are of that other matrix.
+//! ARENA's `embed_SVD` takes W_E\[:, :-1\], which drops the last column of d_model and keeps the
+//! row of '=', where its text, and this, drop that row (doc/published.md#errors-in-the-originals);
+//! the first two values in its unit test, 4.1993327 and 4.0926037, are of that other matrix.
 
 mod figures;
 mod matrices;
@@ -45,7 +47,8 @@ const VECTORS: usize = 20;
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
 pub struct Config {
-    /// of W_E's components: auto (the one that suits the operation), additive, multiplicative or labels
+    /// of W_E's components: auto (the one that suits the operation), additive, multiplicative or
+    /// labels
     pub basis: String,
     /// also take Gaussian matrices of the same shapes, once
     pub control: bool,
@@ -201,7 +204,8 @@ impl Analysis for SingularValues {
     }
 }
 
-/// The frequency with the largest share of a function of a residue, and the share; 0 and 0 of nothing.
+/// The frequency with the largest share of a function of a residue, and the share; 0 and 0 of
+/// nothing.
 fn best(basis: &Basis, vector: &[f64]) -> (usize, f64) {
     let norms = basis.norms(&basis.forward_wide(vector));
     let total: f64 = vector.iter().map(|x| x * x).sum();

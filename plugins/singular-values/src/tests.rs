@@ -74,8 +74,8 @@ fn effective_ranks_are_the_formulas() {
     );
 }
 
-/// The expert's W_E is a circle for each of three frequencies: six equal values of √(p/2), and nothing
-/// else, for addition and, with 22 residues in the group, for multiplication.
+/// The expert's W_E is a circle for each of three frequencies: six equal values of √(p/2), and
+/// nothing else, for addition and, with 22 residues in the group, for multiplication.
 #[test]
 fn circles_are_two_equal_values_each() {
     let mul = task("mul", 23, |a, b| Some(a * b % 23));
@@ -100,8 +100,8 @@ fn circles_are_two_equal_values_each() {
             let planted = expert.frequencies.contains(&k);
             assert_eq!(f64::from(pair[1]) > 0.99 * want, planted, "{k}: {pair:?}");
         }
-        // Six singular vectors, each within a key frequency or a mix of several of equal size: all that
-        // is certain is that nothing of them is in another.
+        // Six singular vectors, each within a key frequency or a mix of several of equal size: all
+        // that is certain is that nothing of them is in another.
         let vectors = found.table("W_E-vectors").unwrap();
         for row in &vectors[..6] {
             let k = row["frequency"].as_u64().unwrap() as usize;

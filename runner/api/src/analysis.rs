@@ -36,8 +36,9 @@ pub trait Analysis: Sized + Send + 'static {
     /// Takes a snapshot and says what it finds.
     ///
     /// What `self` holds grows at its own cost: scalars are fine, tables of each snapshot belong in
-    /// `out`, as findings or, where they are wanted again, by [`Sink::keep`]. A long look may be shared through rayon: a linked analysis
-    /// is called in a pool of the host's, of all cores where there are many, and none of them trains.
+    /// `out`, as findings or, where they are wanted again, by [`Sink::keep`]. A long look may be
+    /// shared through rayon: a linked analysis is called in a pool of the host's, of all cores
+    /// where there are many, and none of them trains.
     ///
     /// # Errors
     /// When it cannot go on. It is not called again, and the run goes on without it.
@@ -82,7 +83,8 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// As a spec's `every`: epochs, 0 for the first and last only, none for that of the checkpoints.
+    /// As a spec's `every`: epochs, 0 for the first and last only, none for that of the
+    /// checkpoints.
     pub fn every(self) -> Option<u64> {
         match self {
             Cadence::Checkpoints => None,

@@ -48,12 +48,12 @@ pub trait Sink {
     /// Takes a finding. Says nothing back: what the host cannot take fails the analysis afterwards.
     fn push(&mut self, finding: Finding);
 
-    /// Keeps numbers for a later call of this instance, on the disk, in the place of those under this
-    /// name; no numbers let go of those. They are no finding, and are gone with the instance.
+    /// Keeps numbers for a later call of this instance, on the disk, in the place of those under
+    /// this name; no numbers let go of those. They are no finding, and are gone with the instance.
     ///
     /// # Errors
-    /// When there is no room for them, or the host is older than this (ABI 1.0). The analysis has then
-    /// failed, whatever it makes of it.
+    /// When there is no room for them, or the host is older than this (ABI 1.0). The analysis has
+    /// then failed, whatever it makes of it.
     fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure>;
 
     /// The numbers that are kept under this name, none if there are none.

@@ -2,8 +2,8 @@
 //!
 //! A plugin is a crate with one or more types that implement [`Analysis`], and one line
 //! [`export_plugin!`](crate::export_plugin). The same source is linked into grokrun (through
-//! `inventory`) or loaded from a shared library (through the C ABI in [`abi`], which an author never
-//! sees).
+//! `inventory`) or loaded from a shared library (through the C ABI in [`abi`], which an author
+//! never sees).
 //!
 //! ```
 //! use grokrun_api::prelude::*;
@@ -64,8 +64,8 @@ pub use serde;
 pub use serde_json;
 pub use tracing;
 
-/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Linked into grokrun they are
-/// found through `inventory`; in a shared library through the one static that this exports.
+/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Linked into grokrun they
+/// are found through `inventory`; in a shared library through the one static that this exports.
 #[macro_export]
 macro_rules! export_plugin {
     ($($analysis:ty),+ $(,)?) => {
@@ -74,9 +74,11 @@ macro_rules! export_plugin {
                 $($crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))),+
             ];
 
-            struct Exported;
+            // No analysis can have this name: the macro's names and the caller's share this block.
+            #[allow(non_camel_case_types, reason = "see above")]
+            struct __exported;
 
-            impl $crate::abi::Exported for Exported {
+            impl $crate::abi::Exported for __exported {
                 const PACKAGE: &'static str = env!("CARGO_PKG_NAME");
                 fn all() -> &'static [$crate::Registration] {
                     ALL
@@ -84,7 +86,7 @@ macro_rules! export_plugin {
             }
 
             #[unsafe(export_name = concat!("grokrun_plugin_entry_", env!("CARGO_CRATE_NAME")))]
-            static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<Exported>();
+            static ENTRY: $crate::abi::Entry = $crate::abi::Entry::of::<__exported>();
         };
         $(
             $crate::inventory::submit! {

@@ -17,6 +17,15 @@ pub trait Instance: Send {
     /// # Errors
     /// As [`Analysis::finish`].
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure>;
+
+    /// Ends it: as dropping it, which says nothing back.
+    ///
+    /// # Errors
+    /// When its end went wrong, where that is known. A panic of its destructor comes through.
+    fn close(self: Box<Self>) -> Result<(), Failure> {
+        drop(self);
+        Ok(())
+    }
 }
 
 impl<A: Analysis> Instance for A {

@@ -34,10 +34,10 @@ impl Row {
 /// An orthonormal basis of R^p whose rows are functions of a residue.
 ///
 /// The residues of a cyclic group of n elements come first in the sense of an angle
-/// 2π·(place in the group)/n; residues outside have a row each. Additive: n = p, all residues. Rows:
-/// constant, cos 1, sin 1, cos 2, … (science §3.1). Multiplicative, for a prime p: n = p − 1, the place
-/// is the logarithm to the smallest primitive root, and 0 is outside. Rows: zero, constant, cos 1,
-/// sin 1, …, Legendre (science §5.2).
+/// 2π·(place in the group)/n; residues outside have a row each. Additive: n = p, all residues.
+/// Rows: constant, cos 1, sin 1, cos 2, … (doc/definitions.md#bases). Multiplicative, for a prime
+/// p: n = p − 1, the place is the logarithm to the smallest primitive root, and 0 is outside. Rows:
+/// zero, constant, cos 1, sin 1, …, Legendre.
 #[derive(Clone)]
 pub struct Basis {
     kind: BasisKind,
@@ -156,8 +156,8 @@ impl Basis {
         self.outside.len()
     }
 
-    /// The indices of the rows of frequency k: cosine and sine, or one alternating row; none if there is
-    /// no such frequency.
+    /// The indices of the rows of frequency k: cosine and sine, or one alternating row; none if
+    /// there is no such frequency.
     pub fn rows_of(&self, k: usize) -> std::ops::Range<usize> {
         if k == 0 || k > self.frequencies() {
             return 0..0;
@@ -211,7 +211,7 @@ impl Basis {
 
     /// Norm of the coefficients of each frequency, `(frequencies)`, from coefficients `(p, width)`:
     /// √ of the sum of squares over its rows and all columns, so that cosine and sine are merged
-    /// (science §3.2, "Embedding norms", the paper's form).
+    /// (doc/definitions.md#norms-by-frequency).
     pub fn norms(&self, coefficients: &[f64]) -> Vec<f64> {
         let width = coefficients.len() / self.p.max(1);
         (1..=self.frequencies())

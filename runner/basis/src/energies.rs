@@ -28,9 +28,9 @@ pub(crate) struct Best {
 
 impl Energies {
     /// Of tables `(p², width)` in a basis of the operands: frequency k has the terms
-    /// {const, cos k, sin k} of a times those of b, without the constant (science §3.1, "Frequency-k
-    /// subspace"). Pairs with a residue outside the group do not count; the mean is that of the
-    /// group's block (science §5.2).
+    /// {const, cos k, sin k} of a times those of b, without the constant
+    /// (doc/definitions.md#terms-of-a-frequency). Pairs with a residue outside the group do not
+    /// count; the mean is that of the group's block (doc/definitions.md#the-pairs-that-count).
     ///
     /// Columns are taken without their mean, which has no frequency, so that f32 does for the
     /// transform along a: it is right to 1e-6 of what varies.
@@ -148,9 +148,9 @@ impl Energies {
     }
 }
 
-/// Runs loops as the widest vectors of the processor. Nothing is contracted or reordered, so that the
-/// result is the same to the bit. What is called inside gains from it only where it is inlined: short
-/// closures are, longer loops are a [`WithSimd`] whose method is `#[inline(always)]`.
+/// Runs loops as the widest vectors of the processor. Nothing is contracted or reordered, so that
+/// the result is the same to the bit. What is called inside gains from it only where it is inlined:
+/// short closures are, longer loops are a [`WithSimd`] whose method is `#[inline(always)]`.
 #[inline(always)]
 pub fn vectorized<L: WithSimd>(loops: L) -> L::Output {
     Arch::new().dispatch(loops)

@@ -8,8 +8,8 @@ pub fn is_prime(p: usize) -> bool {
             .all(|d| !p.is_multiple_of(d))
 }
 
-/// The smallest primitive root of a prime p: the generator whose logarithms number the characters, so
-/// that frequencies have the same names for everybody (science §5.2).
+/// The smallest primitive root of a prime p: the generator whose logarithms number the characters,
+/// so that frequencies have the same names for everybody (doc/definitions.md#bases).
 pub fn primitive_root(p: usize) -> Option<usize> {
     if p == 2 {
         return Some(1);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn logarithms_are_those_of_science() {
+    fn logarithms_are_the_published_ones() {
         let powers = powers(3, 113);
         let log = |a: usize| powers.iter().position(|power| *power == a);
         assert_eq!([7, 15, 105].map(log), [Some(8), Some(84), Some(92)]);

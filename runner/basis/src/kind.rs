@@ -31,7 +31,8 @@ impl BasisKind {
     /// What [`BasisKind::choose`] knows.
     pub const CHOICES: [&str; 4] = ["auto", "additive", "multiplicative", "labels"];
 
-    /// The basis that a user asks for: a kind's name, or `auto` for the one that suits the operation.
+    /// The basis that a user asks for: a kind's name, or `auto` for the one that suits the
+    /// operation.
     ///
     /// # Errors
     /// When it is neither, or p is not prime where it must be.
@@ -51,8 +52,9 @@ impl BasisKind {
     ///
     /// Additive if f(a, b) = ±a ± b + c for all pairs; multiplicative if p is prime and
     /// f(a, b) = c a^±1 b^±1 for all pairs without 0; labels for everything else: there frequency k
-    /// of a model need not show at frequency k of an operand (science §5.3). So too for multiplication
-    /// modulo a composite number: its units need not be cyclic.
+    /// of a model need not show at frequency k of an operand
+    /// (doc/definitions.md#directions-of-the-label). So too for multiplication modulo a composite
+    /// number: its units need not be cyclic.
     pub fn of(labels: &[Option<u32>], p: usize) -> BasisKind {
         if p * p != labels.len() || p < 2 {
             return BasisKind::Labels;

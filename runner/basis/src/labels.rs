@@ -5,11 +5,11 @@ use crate::kind::{BasisError, BasisKind};
 
 /// For each frequency k the functions cos and sin of 2πk f(a, b)/p on the pairs, orthonormal over
 /// those where f is defined, and orthogonal to the constant: modified Gram–Schmidt, twice, in the
-/// order of the frequencies (QR, science §5.3). With multiplicative angles, 2πk log f(a, b)/(p − 1)
-/// instead, over the pairs whose label has a logarithm.
+/// order of the frequencies (doc/definitions.md#directions-of-the-label). With multiplicative
+/// angles, 2πk log f(a, b)/(p − 1) instead, over the pairs whose label has a logarithm.
 ///
-/// They depend on the label alone, so that everything is done on functions of the p labels, weighted
-/// with how many pairs have each.
+/// They depend on the label alone, so that everything is done on functions of the p labels,
+/// weighted with how many pairs have each.
 pub struct LabelBasis {
     /// label of each pair of the grid, none where it does not count
     labels: Vec<Option<u32>>,
@@ -20,8 +20,8 @@ pub struct LabelBasis {
 }
 
 impl LabelBasis {
-    /// From labels `(p²)`, a-major, none where the operation is undefined; a label of p or more does
-    /// not count either.
+    /// From labels `(p²)`, a-major, none where the operation is undefined; a label of p or more
+    /// does not count either.
     ///
     /// # Errors
     /// When `angles` is multiplicative and p is not prime.
@@ -77,15 +77,15 @@ impl LabelBasis {
         &self.labels
     }
 
-    /// The directions of frequency k as functions of the label, each `(p)`: cosine, sine; none if there
-    /// is no such frequency.
+    /// The directions of frequency k as functions of the label, each `(p)`: cosine, sine; none if
+    /// there is no such frequency.
     pub fn directions(&self, k: usize) -> impl Iterator<Item = &[f64]> {
         let of_k = k.checked_sub(1).and_then(|k| self.directions.get(k));
         of_k.into_iter().flatten().flatten().map(Vec::as_slice)
     }
 
-    /// Coefficients of tables `(p², width)` along the directions of frequency k, one row `(width)` a
-    /// direction, from [`LabelBasis::sums`].
+    /// Coefficients of tables `(p², width)` along the directions of frequency k, one row `(width)`
+    /// a direction, from [`LabelBasis::sums`].
     pub fn coefficients(&self, k: usize, sums: &[f64]) -> Vec<Vec<f64>> {
         let width = sums.len() / self.p;
         self.directions(k)
@@ -115,8 +115,8 @@ impl LabelBasis {
     }
 }
 
-/// What of a function is orthogonal to all that are done, at length 1 in the weighted sense; none if
-/// nothing is left.
+/// What of a function is orthogonal to all that are done, at length 1 in the weighted sense; none
+/// if nothing is left.
 fn normalize(function: &[f64], weights: &[f64], done: &mut Vec<Vec<f64>>) -> Option<Vec<f64>> {
     let dot = |f: &[f64], g: &[f64]| -> f64 {
         f.iter()
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn for_addition_they_are_the_trig_sum_directions() {
-        // science §3.1: cos(w_k (a + b)) = (cc − ss)/√2 in the 2-D basis.
+        // doc/definitions.md#directions-of-the-label: cos(w_k (a + b)) = (cc − ss)/√2 in the 2-D
+        // basis.
         let (p, k) = (11usize, 3);
         let labels = labels(11, |a, b| Some((a + b) % 11));
         let directions = LabelBasis::new(&labels, p, BasisKind::Additive).unwrap();

@@ -1,4 +1,5 @@
-//! Orthonormal bases of functions on residues: what a Fourier analysis of a grokked model is taken in.
+//! Orthonormal bases of functions on residues: what a Fourier analysis of a grokked model is taken
+//! in.
 //!
 //! - [`Basis`]: additive for Z/p, multiplicative characters for a prime p; rows with names and
 //!   frequencies, 1-D and 2-D transforms.
@@ -12,7 +13,7 @@
 //! - [`gaussian`]: the control that every sparse-looking figure should be compared with.
 //!
 //! [`BasisKind::of`] chooses by what the operation does, not by its name. Knows no models and no
-//! files. Definitions: science §3.1, §3.3, §5.1–5.4.
+//! files. Definitions: doc/definitions.md#bases.
 
 mod basis;
 mod energies;

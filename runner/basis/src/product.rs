@@ -1,10 +1,10 @@
-//! Matrix products of f32, by `matrixmultiply`: row-major and contiguous. Large ones are shared among the
-//! threads of the pool that the caller is in, with the same result to the bit.
+//! Matrix products of f32, by `matrixmultiply`: row-major and contiguous. Large ones are shared
+//! among the threads of the pool that the caller is in, with the same result to the bit.
 
 use rayon::prelude::*;
 
-/// a `(m, k)` · b `(k, n)` = `(m, n)`. m is what is left of `a` by k, n of `b` by k; an empty result
-/// where k is 0.
+/// a `(m, k)` · b `(k, n)` = `(m, n)`. m is what is left of `a` by k, n of `b` by k; an empty
+/// result where k is 0.
 pub fn product(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
     let (m, n) = (a.len() / k.max(1), b.len() / k.max(1));
     multiply([m, k, n], (a, k, 1), (b, n, 1))
@@ -63,8 +63,8 @@ fn multiply_into(out: &mut [f32], k: usize, a: Strided<'_>, b: Strided<'_>, n: u
     assert!(m > 0 && k > 0 && out.len() == m * n);
     assert!(reach((a.1, a.2), m, k) < a.0.len() && reach((b.1, b.2), k, n) < b.0.len());
     let stride = |x: usize| x.cast_signed();
-    // SAFETY: the last number that each of a `(m, k)` and b `(k, n)` reaches with its strides is there;
-    // out has m·n and is not shared.
+    // SAFETY: the last number that each of a `(m, k)` and b `(k, n)` reaches with its strides is
+    // there; out has m·n and is not shared.
     unsafe {
         matrixmultiply::sgemm(
             m,

@@ -50,7 +50,8 @@ impl Space {
         self.kind
     }
 
-    /// Of the operands; the additive one, of no meaning for the operation, where the kind is labels.
+    /// Of the operands; the additive one, of no meaning for the operation, where the kind is
+    /// labels.
     pub fn basis(&self) -> &Basis {
         &self.basis
     }

@@ -1,10 +1,10 @@
-//! How few numbers carry a signal, and the noise to compare with (science §3.3).
+//! How few numbers carry a signal, and the noise to compare with (doc/definitions.md#sparsity).
 
 use grokrun_task::torch::Generator;
 
 /// The Gini coefficient of numbers that are not negative (Hurley and Rickard 2009): 0 if all are
-/// equal, 1 − 1/N if one has everything; 0 for none or only zeros, NaN if one is. Squaring the numbers first gives
-/// another, larger value: say whether they are norms or squared norms.
+/// equal, 1 − 1/N if one has everything; 0 for none or only zeros, NaN if one is. Squaring the
+/// numbers first gives another, larger value: say whether they are norms or squared norms.
 pub fn gini(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -70,8 +70,8 @@ mod tests {
         );
     }
 
-    /// Four planted frequencies and noise: science §5.2's controls give 0.62–0.63 in the right basis,
-    /// 0.03 in the wrong one, and 0.024 for noise alone.
+    /// Four planted frequencies and noise: the published controls give 0.62–0.63 in the right
+    /// basis, 0.03 in the wrong one, and 0.024 for noise alone.
     #[test]
     fn planted_frequencies_are_sparse_in_their_basis_only() {
         let (p, d) = (113, 128);

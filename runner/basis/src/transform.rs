@@ -1,5 +1,5 @@
-//! Transforms along the first axis: rustfft over the group where it is long enough, the exact matrix
-//! where it is short.
+//! Transforms along the first axis: rustfft over the group where it is long enough, the exact
+//! matrix where it is short.
 
 use std::sync::Arc;
 
@@ -64,7 +64,8 @@ impl Cycle {
         let (one, two) = ((1.0 / n as f64).sqrt(), (2.0 / n as f64).sqrt());
         out(0, [one * work[0].re, one * work[0].im]);
         for k in 1..n.div_ceil(2) {
-            // The spectrum of the first sequence is (w_k + w̄_−k)/2, of the second (w_k − w̄_−k)/2i.
+            // The spectrum of the first sequence is (w_k + w̄_−k)/2, of the second
+            // (w_k − w̄_−k)/2i.
             let (here, there) = (work[k], work[n - k].conj());
             let (first, second) = ((here + there) / 2.0, (here - there) / 2.0);
             out(2 * k - 1, [two * first.re, two * second.im]);
@@ -78,8 +79,8 @@ impl Cycle {
 }
 
 impl Basis {
-    /// Coefficients of functions of a residue, `(p, width)` row-major in and out: row i of the result
-    /// is the basis's row i times the table. F X, in the words of science §3.1.
+    /// Coefficients of functions of a residue, `(p, width)` row-major in and out: row i of the
+    /// result is the basis's row i times the table. F X, in the words of doc/definitions.md#bases.
     pub fn forward(&self, table: &[f32]) -> Vec<f64> {
         let wide: Vec<f64> = table.iter().map(|x| f64::from(*x)).collect();
         self.forward_wide(&wide)

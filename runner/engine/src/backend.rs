@@ -99,8 +99,8 @@ impl Choice {
         }
     }
 
-    /// What a CPU's threads share of one of so many cells that train together, each with these numbers of
-    /// training and test pairs; none on a GPU.
+    /// What a CPU's threads share of one of so many cells that train together, each with these
+    /// numbers of training and test pairs; none on a GPU.
     pub fn sharing(&self, shape: &Shape, pairs: [usize; 2], cells: usize) -> Option<Sharing> {
         match &self.processor {
             Processor::Cpu => Some(sharing(shape, pairs, cells, threads())),

@@ -1,5 +1,5 @@
-//! The user's cache folder: compiled kernels here, and what others measured of a device. Files in it
-//! only save time; without the folder everything works as well.
+//! The user's cache folder: compiled kernels here, and what others measured of a device. Files in
+//! it only save time; without the folder everything works as well.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

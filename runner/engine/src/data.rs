@@ -15,8 +15,8 @@ pub struct Sample {
     pub label: u32,
 }
 
-/// The train and test parts of one cell, each sorted by square blocks of `SIDE` tokens, and by (a, b)
-/// in a block.
+/// The train and test parts of one cell, each sorted by square blocks of `SIDE` tokens, and by (a,
+/// b) in a block.
 ///
 /// Training is full batch, so the order only moves rounding: sorting makes it the same for every
 /// stream, and pairs that follow each other share the rows of a few tokens, which stay in cache.
@@ -38,10 +38,10 @@ pub struct TokenLists {
     pub samples: Vec<u32>,
 }
 
-/// Tokens along a block. Anything from 8 to 25 is as fast: a tile of the CPU's 48 pairs then shares the
-/// rows of some 30 tokens. Of these, 21 is one with which both executors follow torch's golden curve of
-/// the published setting for twenty epochs: where an input of a ReLU lies 8e-9 from 0, the order of
-/// sums decides, and most orders on the CPU come out on the other side.
+/// Tokens along a block. Anything from 8 to 25 is as fast: a tile of the CPU's 48 pairs then shares
+/// the rows of some 30 tokens. Of these, 21 is one with which both executors follow torch's golden
+/// curve of the published setting for twenty epochs: where an input of a ReLU lies 8e-9 from 0, the
+/// order of sums decides, and most orders on the CPU come out on the other side.
 const SIDE: u32 = 21;
 
 fn by_block(s: &Sample) -> [u32; 4] {

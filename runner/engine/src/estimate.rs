@@ -10,8 +10,8 @@ use crate::shape::Shape;
 pub struct Estimate {
     /// trained numbers of one replica
     pub parameters: u64,
-    /// memory on the host for all replicas, in bytes, when they train on the CPU, with room for four
-    /// threads a replica; each more takes less than 1 MB
+    /// memory on the host for all replicas, in bytes, when they train on the CPU, with room for
+    /// four threads a replica; each more takes less than 1 MB
     pub host_bytes: u64,
     /// memory on the device for all replicas, in bytes, when they train on a GPU
     pub device_bytes: u64,

@@ -10,13 +10,13 @@ use crate::shape::{Parameter, Shape};
 pub enum InitScheme {
     /// As TransformerLens 1.13 to 3.9 after `torch.manual_seed(seed)`, bit for bit: every weight
     /// normal with deviation 0.8 / √d_model, in `named_parameters` order, where W_O comes before
-    /// W_K (science §1.1)
+    /// W_K (doc/published.md#the-demo)
     TransformerLens,
     /// As TransformerLens before 1.13: the same deviation, W_Q, W_K, W_V, W_O
     TransformerLensLegacy,
-    /// As the code of the paper (Nanda et al. 2023; science §1.3): standard normals divided by
-    /// √d_model, W_U by the root of its vocabulary, p + 1; drawn in the order and in the layout of that
-    /// code. It set no seed, so no run of it can be reproduced.
+    /// As the code of the paper (Nanda et al. 2023; doc/published.md#the-paper): standard normals
+    /// divided by √d_model, W_U by the root of its vocabulary, p + 1; drawn in the order and in the
+    /// layout of that code. It set no seed, so no run of it can be reproduced.
     Paper,
 }
 

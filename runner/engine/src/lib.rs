@@ -1,6 +1,6 @@
 //! The engine: a recorded program and its executors, which turn cells (data, recipe, weights) into
-//! rows of metrics and states. All wgpu is here; no files but those of the cache folder, no TOML, no
-//! plugins.
+//! rows of metrics and states. All wgpu is here; no files but those of the cache folder, no TOML,
+//! no plugins.
 
 mod backend;
 mod cache;
@@ -26,6 +26,7 @@ pub mod bench {
 
 pub use backend::{Backend, Choice, DeviceLine, choose_backend, describe_devices, open};
 pub use cache::{CACHE_FOLDER, cache_folder, keep_file};
+pub use cpu::tiled::{PartScore, ProgramCell, TiledExecutor};
 pub use cpu::{Activations, CpuExecutor, GridPass, Sharing, Wanted, train_gradient};
 pub use data::{Pairs, Sample, TokenLists};
 pub use error::EngineError;

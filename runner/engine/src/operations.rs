@@ -3,7 +3,7 @@
 use crate::shape::Shape;
 
 /// The operations of one epoch of one cell, train step and test evaluation, by what they cost on a
-/// processor. Formulas: DESIGN.md, "The model, exactly".
+/// processor. Formulas: doc/model.md#cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Operations {
     /// multiply-adds of relu(pre) M: pairs × neurons × classes, over all pairs

@@ -7,12 +7,13 @@
 use crate::shape::Shape;
 
 /// A unit of work that both executors share: the GPU lowers it to kernels, the CPU to one tiled
-/// function. Formulas: DESIGN.md "The model, exactly".
+/// function. Formulas: doc/model.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// parameters → scores, U′, D′, c, d, M
     Fold,
-    /// forward, loss and backward on the training pairs → dU′, dD′, dc, dd, dM, d(score), train loss
+    /// forward, loss and backward on the training pairs → dU′, dD′, dc, dd, dM, d(score), train
+    /// loss
     Learn,
     /// gradients of the folded tables → gradients of the real tensors
     Unfold,

@@ -44,7 +44,7 @@ pub struct StepCoefficients {
 }
 
 impl Recipe {
-    /// That of the published experiment (science §1.1), which a spec has by default.
+    /// That of the published experiment (doc/published.md#the-demo), which a spec has by default.
     pub const PUBLISHED: Recipe = Recipe {
         learning_rate: 1e-3,
         weight_decay: 1.0,

@@ -131,7 +131,8 @@ impl Parameter {
 }
 
 impl Shape {
-    /// 2p + 1: the distinct (token, position) rows: a at 0, b at 1 (from row p on), '=' at 2 (row 2p).
+    /// 2p + 1: the distinct (token, position) rows: a at 0, b at 1 (from row p on), '=' at 2 (row
+    /// 2p).
     pub fn rows(&self) -> usize {
         2 * self.modulus + 1
     }

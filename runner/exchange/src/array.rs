@@ -84,7 +84,7 @@ impl Numbers {
 }
 
 /// The keys of `HookedTransformer.state_dict()` for one layer without layer norm, in its order
-/// (TransformerLens 1.13 to 3.9; see transformerlens_files.md).
+/// (TransformerLens 1.13 to 3.9).
 const ORDER: [&str; 18] = [
     "embed.W_E",
     "pos_embed.W_pos",
@@ -106,9 +106,9 @@ const ORDER: [&str; 18] = [
     "unembed.b_U",
 ];
 
-/// The `state_dict` of a checkpoint's sixteen float tensors: in TransformerLens' order, with the two
-/// buffers that strict loading wants. The mask is the `(3, 3)` lower triangle and IGNORE a scalar
-/// minus infinity, which every version from 1.19 to 3.9 takes.
+/// The `state_dict` of a checkpoint's sixteen float tensors: in TransformerLens' order, with the
+/// two buffers that strict loading wants. The mask is the `(3, 3)` lower triangle and IGNORE a
+/// scalar minus infinity, which every version from 1.19 to 3.9 takes.
 pub fn state_dict(checkpoint: Vec<Tensor>) -> Vec<Array> {
     let mut arrays: Vec<Array> = checkpoint.into_iter().map(Array::from).collect();
     let lower = |i: usize| i % 3 <= i / 3;

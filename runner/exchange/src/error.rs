@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use grokrun_store::StoreError;
+
 /// An error of a foreign file: one sentence with what, where, what was expected and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -33,6 +35,14 @@ impl ExchangeError {
         ExchangeError {
             message: format!("{what} {}: {error}", path.display()),
             request,
+        }
+    }
+
+    /// The store could not write.
+    pub(crate) fn of_store(error: &StoreError) -> ExchangeError {
+        ExchangeError {
+            message: error.to_string(),
+            request: error.is_request(),
         }
     }
 

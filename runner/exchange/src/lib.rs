@@ -7,9 +7,9 @@
 //!
 //! - [`write_pth`], [`write_npz`], [`write_safetensors`]: whole or not at all, one checkpoint in
 //!   memory at a time.
-//! - [`Foreign`]: a file from elsewhere. Nothing in it is executed: its pickle is read by a machine
-//!   that knows a fixed list of names (`pickle::global`), and everything that is made of it is bounded
-//!   by the length of the file.
+//! - [`Foreign`]: a file from elsewhere, or a folder of them; [`read_indices`]: a split alone.
+//!   Nothing in it is executed: its pickle is read by a machine that knows a fixed list of names
+//!   (`pickle::global`), and everything that is made of it is bounded by the length of the file.
 
 #![forbid(unsafe_code)]
 
@@ -17,17 +17,26 @@ mod archive;
 mod array;
 mod error;
 mod foreign;
+mod indices;
 mod layout;
+mod names;
 mod npz;
+mod numpy;
 mod output;
 mod pickle;
 mod pth;
 mod safe;
+mod shown;
+mod sniff;
 mod torch;
 
 pub use array::{Array, Numbers, state_dict};
 pub use error::ExchangeError;
-pub use foreign::{Facts, Foreign, History, Kind, Model, Task};
+pub use foreign::{
+    Conventions, Facts, Foreign, History, Kind, Model, OWN_CONFIG, Pattern, Recipe, Scale, Stop,
+    Task,
+};
+pub use indices::{Indices, read_indices};
 pub use npz::write_npz;
 pub use pth::{Experiment, write_pth};
 pub use safe::write_safetensors;

@@ -1,11 +1,53 @@
 //! `.npz`: arrays that `numpy.load` opens, without pickles (numpy's NEP 1, format 1.0).
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 use crate::ExchangeError;
-use crate::archive::Writer;
+use crate::archive::{Archive, Writer};
 use crate::array::{Array, Numbers};
+use crate::error::refuse;
+use crate::numpy::{self, Npy};
 use crate::output::replace;
+use crate::shown::shown;
+
+/// The longest file that is read, in bytes: one model, a thousand times the published one.
+const LONGEST: u64 = 1 << 30;
+
+/// The arrays of a file by their names.
+///
+/// # Errors
+/// It cannot be read, is damaged, or has something that is no array of numbers and no text.
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Npy>, ExchangeError> {
+    let failed = |error| ExchangeError::io("cannot read", path, &error);
+    let file = File::open(path).map_err(failed)?;
+    let len = file.metadata().map_err(failed)?.len();
+    let read = || {
+        if len > LONGEST {
+            return refuse(format!(
+                "it has more than {LONGEST} bytes; expected one model"
+            ));
+        }
+        let mut archive = Archive::open(file)?;
+        let names: Vec<String> = archive.names().map(str::to_owned).collect();
+        let mut arrays = BTreeMap::new();
+        for entry in names {
+            let Some(name) = entry.strip_suffix(".npy") else {
+                return refuse(format!(
+                    "it is an archive with {} in it; expected a file of torch.save, which has a data.pkl, or of numpy.savez, which has arrays alone",
+                    shown(&entry)
+                ));
+            };
+            let array = numpy::parse(&archive.read(&entry, LONGEST)?).map_err(|error| {
+                ExchangeError::refused(format!("its array {}: {error}", shown(name)))
+            })?;
+            arrays.insert(name.to_owned(), array);
+        }
+        Ok(arrays)
+    };
+    read().map_err(|error| error.of(path))
+}
 
 /// Writes arrays and texts; a text is a scalar of type `<U`.
 ///

@@ -1,7 +1,8 @@
 //! The published dictionary: `mod_mult_grokking.pth` and its like.
 //!
-//! Keys and their types (science.md §1.1, §1.2): `model` (a `state_dict`), `config` (a plain
-//! dictionary, so that `torch.load` takes it with `weights_only=True`), `checkpoints` (a list of
+//! Keys and their types: `model` (a `state_dict`), `config` (a plain dictionary, so that
+//! `torch.load` takes it with `weights_only=True`), `grokrun_config` (another one: the task, the
+//! seeds and the recipe, with which the file can be imported again), `checkpoints` (a list of
 //! `state_dict`s), `checkpoint_epochs` (a list of integers: steps taken), `train_losses`,
 //! `test_losses`, `train_accs`, `test_accs` (lists of floats, one an epoch), `train_indices` and
 //! `test_indices` (int64 tensors, places in the a-major list of all pairs).
@@ -14,6 +15,7 @@ use serde_json::Value as Json;
 use crate::ExchangeError;
 use crate::archive::Writer;
 use crate::array::{Array, Numbers, state_dict};
+use crate::foreign::OWN_CONFIG;
 use crate::output::replace;
 use crate::pickle::Pickler;
 
@@ -22,6 +24,8 @@ use crate::pickle::Pickler;
 pub struct Experiment<'a> {
     /// TransformerLens' names for the model's settings.
     pub config: &'a Json,
+    /// What grokrun itself knows of the cell: task, seeds, recipe.
+    pub own: &'a Json,
     /// Train losses, test losses, train accuracies, test accuracies, each `(epochs)`.
     pub history: [&'a [f64]; 4],
     /// Places of the pairs trained on.
@@ -100,6 +104,8 @@ fn pickled(experiment: &Experiment<'_>, model: &[Array], split: &[Array; 2]) -> 
         tensors(p);
         p.text("config");
         p.json(experiment.config);
+        p.text(OWN_CONFIG);
+        p.json(experiment.own);
         p.text("checkpoints");
         p.list(|p| experiment.epochs.iter().for_each(|_| tensors(p)));
         p.text("checkpoint_epochs");

@@ -14,13 +14,14 @@ use crate::array::{Array, Numbers};
 use crate::error::refuse;
 use crate::output::replace;
 use crate::pickle::global::Dtype as Stored;
+use crate::shown::shown;
 use crate::torch::decode;
 
 /// The longest file that is read, in bytes: one model, a thousand times the published one.
 const LONGEST: u64 = 1 << 30;
 
-/// Writes arrays with texts as metadata, all in a fixed order: widest numbers first, so that each is
-/// aligned, and then by name.
+/// Writes arrays with texts as metadata, all in a fixed order: widest numbers first, so that each
+/// is aligned, and then by name.
 ///
 /// # Errors
 /// The disk is full or cannot be written.
@@ -65,26 +66,63 @@ pub fn write_safetensors(
 
 /// The tensors of a file as float32, and its metadata.
 pub(crate) fn read(path: &Path) -> Result<(Vec<Tensor>, BTreeMap<String, String>), ExchangeError> {
-    let failed = |error| ExchangeError::io("cannot read", path, &error);
+    let read = || {
+        let bytes = bytes(path)?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(odd)?;
+        let metadata = header.metadata().iter().flatten();
+        let metadata = metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
+        let mut tensors = Vec::new();
+        for found in numbers(&bytes)? {
+            tensors.push(Tensor {
+                name: found.name,
+                shape: found.shape,
+                data: found.numbers.into_iter().map(|x| x as f32).collect(),
+            });
+        }
+        Ok((tensors, metadata))
+    };
+    read().map_err(|error: ExchangeError| error.of(path))
+}
+
+/// The numbers of each tensor of a file by its name.
+pub(crate) fn vectors(path: &Path) -> Result<BTreeMap<String, Vec<f64>>, ExchangeError> {
+    let read = || {
+        let tensors = numbers(&bytes(path)?)?.into_iter();
+        Ok(tensors.map(|found| (found.name, found.numbers)).collect())
+    };
+    read().map_err(|error: ExchangeError| error.of(path))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, ExchangeError> {
+    let failed =
+        |error: std::io::Error| ExchangeError::refused(format!("it cannot be read: {error}"));
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    if bytes.len() as u64 > LONGEST {
-        return refuse(format!(
+    match bytes.len() as u64 > LONGEST {
+        true => refuse(format!(
             "it has more than {LONGEST} bytes; expected one model"
-        ))
-        .map_err(|error: ExchangeError| error.of(path));
+        )),
+        false => Ok(bytes),
     }
-    parse(&bytes).map_err(|error| error.of(path))
 }
 
-fn parse(bytes: &[u8]) -> Result<(Vec<Tensor>, BTreeMap<String, String>), ExchangeError> {
-    let odd = |error| ExchangeError::refused(format!("it is no safetensors file: {error}"));
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(odd)?;
-    let metadata = header.metadata().iter().flatten();
-    let metadata = metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
+fn odd(error: safetensors::SafeTensorError) -> ExchangeError {
+    let error = error.to_string();
+    ExchangeError::refused(format!("it is no safetensors file: {}", shown(&error)))
+}
+
+/// A tensor of a file.
+struct Found {
+    name: String,
+    shape: Vec<usize>,
+    numbers: Vec<f64>,
+}
+
+/// The tensors of a file, in order of their names.
+fn numbers(bytes: &[u8]) -> Result<Vec<Found>, ExchangeError> {
     let file = SafeTensors::deserialize(bytes).map_err(odd)?;
     let mut tensors = Vec::new();
     for (name, view) in file.iter() {
@@ -94,21 +132,28 @@ fn parse(bytes: &[u8]) -> Result<(Vec<Tensor>, BTreeMap<String, String>), Exchan
             Dtype::F16 => Stored::F16,
             Dtype::BF16 => Stored::BF16,
             Dtype::I64 => Stored::I64,
+            Dtype::I32 => Stored::I32,
+            Dtype::I16 => Stored::I16,
+            Dtype::I8 => Stored::I8,
+            Dtype::U64 => Stored::U64,
+            Dtype::U32 => Stored::U32,
+            Dtype::U16 => Stored::U16,
             Dtype::U8 => Stored::U8,
             Dtype::BOOL => Stored::Bool,
             other => {
                 return refuse(format!(
-                    "its tensor {name} is of type {other:?}; expected F32"
+                    "its tensor {} is of type {other:?}; expected F32",
+                    shown(name)
                 ));
             }
         };
         let numbers = view.data().chunks_exact(dtype.width());
-        tensors.push(Tensor {
+        tensors.push(Found {
             name: name.to_owned(),
             shape: view.shape().to_vec(),
-            data: numbers.map(|b| decode(dtype, b) as f32).collect(),
+            numbers: numbers.map(|b| decode(dtype, b)).collect(),
         });
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((tensors, metadata))
+    Ok(tensors)
 }

@@ -9,7 +9,7 @@ use crate::archive::{Archive, Writer};
 use crate::*;
 
 /// p = 3, d = 4, H = 2, E = 1, M = 5.
-fn checkpoint(seed: u32) -> Vec<Tensor> {
+pub(crate) fn checkpoint(seed: u32) -> Vec<Tensor> {
     let shapes: [(&str, &[usize]); 16] = [
         ("embed.W_E", &[4, 4]),
         ("pos_embed.W_pos", &[3, 4]),
@@ -62,6 +62,7 @@ impl Bench {
         let column: Vec<f64> = (0..200).map(|i| 1.0 / f64::from(i + 1)).collect();
         let experiment = Experiment {
             config: &config,
+            own: &json!({}),
             history: [&column, &column, &column, &column],
             train: &[0, 4, 8],
             test: &[1, 2, 3, 5, 6, 7],
@@ -147,6 +148,7 @@ fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
     let old = std::fs::read(&path).unwrap();
     let experiment = Experiment {
         config: &json!({}),
+        own: &json!({}),
         history: [&[], &[], &[], &[]],
         train: &[0],
         test: &[1],
@@ -295,8 +297,9 @@ fn what_is_no_file_of_torch_is_told_apart() {
     let missing = Foreign::open(&path, None).unwrap_err();
     assert!(missing.is_request());
     for (bytes, says) in [
-        (&b"hello"[..], "no end of a zip archive"),
-        (b"", "no end of a zip archive"),
+        (&b"hello"[..], "a text that begins with \"hello\""),
+        (b"", "it is empty"),
+        (b"PK\x03\x04 and then nothing", "no end of a zip archive"),
         (
             b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
             "before torch 1.6",

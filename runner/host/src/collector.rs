@@ -1,6 +1,6 @@
-//! What an analysis said of one cell, kept within bounds: tensors, tables and figures as the bytes that
-//! they will be on disk, in a [`Scratch`], so that they take no more memory the longer a cell trains; and
-//! the numbers that it puts aside for its later calls.
+//! What an analysis said of one cell, kept within bounds: tensors, tables and figures as the bytes
+//! that they will be on disk, in a [`Scratch`], so that they take no more memory the longer a cell
+//! trains; and the numbers that it puts aside for its later calls.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -259,8 +259,8 @@ impl Sink for Collector {
     }
 }
 
-/// Names of series and tensors become columns and keys, those of kept numbers only have to be told: any
-/// line of text.
+/// Names of series and tensors become columns and keys, those of kept numbers only have to be told:
+/// any line of text.
 fn check_line(name: &str) -> Result<(), String> {
     let fits = !name.trim().is_empty() && name.len() <= LONGEST_NAME;
     if fits && !name.chars().any(char::is_control) {

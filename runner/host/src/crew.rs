@@ -1,9 +1,9 @@
 //! The analyses of one cell, each on a thread of its own.
 //!
-//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far ahead
-//! of the slowest as snapshots may be in memory, which the log then says. Training never waits:
-//! snapshots are made from checkpoints on disk. They compute at [desks](at_a_desk), of which there are
-//! as many as cores.
+//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far
+//! ahead of the slowest as snapshots may be in memory, which the log then says. Training never
+//! waits: snapshots are made from checkpoints on disk. They compute at [desks](at_a_desk), of which
+//! there are as many as cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use crate::collector::Findings;
 use crate::desk::at_a_desk;
 use crate::member::{Member, due};
 use crate::shown::Shown;
+use crate::watched::{Watched, Work};
 
 /// Snapshots that may wait for an analysis. With the one it looks at that is as many as a session
 /// allows, so that the slowest never waits for the next to be made.
@@ -44,6 +45,7 @@ pub struct Crew {
 
 struct Worker {
     name: String,
+    watched: Watched,
     version: String,
     every: u64,
     needs: Needs,
@@ -69,8 +71,13 @@ impl Crew {
         Ok(Crew { workers })
     }
 
-    /// What a snapshot of this epoch has to show: the union of what is needed by those that are due;
-    /// none if nobody is.
+    /// A view on each analysis.
+    pub fn watched(&self) -> impl Iterator<Item = Watched> {
+        self.workers.iter().map(|worker| worker.watched.clone())
+    }
+
+    /// What a snapshot of this epoch has to show: the union of what is needed by those that are
+    /// due; none if nobody is.
     pub fn needs(&self, epoch: u64, last: bool) -> Option<Needs> {
         let due = self.workers.iter().filter(|w| due(w.every, epoch, last));
         due.map(|worker| worker.needs).reduce(Needs::union)
@@ -96,13 +103,13 @@ impl Crew {
             tracing::warn!(
                 analysis = worker.name,
                 epoch,
-                "analysis is slower than the others, which now wait for it; training goes on"
+                "analysis is slower than the others, which now wait for it"
             );
         }
     }
 
-    /// Lets one after the other conclude, as they are asked for: what each found, figures above all,
-    /// need not be in memory together.
+    /// Lets one after the other conclude, as they are asked for: what each found, figures above
+    /// all, need not be in memory together.
     pub fn finish(self) -> impl Iterator<Item = Outcome> {
         self.workers.into_iter().map(|worker| {
             drop(worker.queue);
@@ -126,6 +133,8 @@ impl Worker {
         let (every, needs) = member.demand();
         let done = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&done);
+        let watched = Watched::new(&name);
+        let telling = watched.clone();
         let thread = std::thread::Builder::new()
             .name(format!("analysis {name}"))
             .spawn(move || {
@@ -135,7 +144,8 @@ impl Worker {
                 for snapshot in snapshots {
                     at_a_desk(|| {
                         let _in_analysis = span.enter();
-                        member.observe(&snapshot.data);
+                        let work = Work::Look(snapshot.data.epoch);
+                        telling.during(work, || member.observe(&snapshot.data));
                     });
                     drop(snapshot);
                     seen.fetch_add(1, Ordering::Relaxed);
@@ -143,11 +153,12 @@ impl Worker {
                 // Where it looked, its memory is; a thread's own would be new.
                 at_a_desk(|| {
                     let _in_analysis = span.enter();
-                    member.finish()
+                    telling.during(Work::Conclusion, || member.finish())
                 })
             })?;
         Ok(Worker {
             name,
+            watched,
             version,
             every,
             needs,

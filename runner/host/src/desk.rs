@@ -1,13 +1,15 @@
-//! Where analyses compute: on as many threads as there are cores, over all cells, none of which trains.
+//! Where analyses compute: on as many threads as there are cores, over all cells, none of which
+//! trains.
 //!
-//! More at a time would not be faster, and each would need its room: they are threads of their own, not
-//! a limit on the analyses' threads, because the system's allocator keeps for each thread what it has
-//! once used, and tens of megabytes for twelve analyses each are more than all that is alive.
+//! More at a time would not be faster, and each would need its room: they are threads of their own,
+//! not a limit on the analyses' threads, because the system's allocator keeps for each thread what
+//! it has once used, and tens of megabytes for twelve analyses each are more than all that is
+//! alive.
 //!
-//! What an analysis that is linked shares through rayon, it shares among the desks of its pool. On many
-//! cores they are one pool: where training takes ten seconds, no single thread may have thirty to do. On
-//! few cores each is a pool of its own, since whole analyses fill them, and pieces of several in turn
-//! push each other out of the cache (6 % on two cores).
+//! What an analysis that is linked shares through rayon, it shares among the desks of its pool. On
+//! many cores they are one pool: where training takes ten seconds, no single thread may have thirty
+//! to do. On few cores each is a pool of its own, since whole analyses fill them, and pieces of
+//! several in turn push each other out of the cache (6 % on two cores).
 
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::thread::available_parallelism;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::collector::Collector;
 use crate::crew::Outcome;
-use crate::registry::Found;
+use crate::loaded::{Call, begin_in_memory};
+use crate::registry::{Found, Origin};
 use crate::scratch::Scratch;
 
 /// An analysis that was started on a cell, what it said so far, and whether it can go on.
@@ -18,6 +19,8 @@ pub struct Member {
     version: String,
     needs: Needs,
     every: u64,
+    /// the cell, of a linked analysis: loaded ones say themselves when they are called
+    linked_in: Option<String>,
     instance: Option<Box<dyn Instance>>,
     collector: Collector,
     failure: Option<String>,
@@ -25,8 +28,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last), and
-    /// what it says waits in `scratch`. If it cannot start, it is a member that has failed.
+    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last),
+    /// and what it says waits in `scratch`. If it cannot start, it is a member that has failed.
     pub fn start(
         found: &Found,
         parameters: &Map<String, Value>,
@@ -39,16 +42,27 @@ impl Member {
             version: found.version().to_owned(),
             needs: found.needs().iter().copied().collect(),
             every,
+            linked_in: (*found.origin() == Origin::Linked).then(|| task.cell.clone()),
             instance: None,
             collector: Collector::new(scratch),
             failure: None,
             busy: Duration::ZERO,
         };
-        match caught(|| found.create(parameters, task)) {
+        let call = member.call("the start of");
+        let started = caught(|| found.create(parameters, task));
+        drop(call);
+        match started {
             Ok(instance) => member.instance = Some(instance),
             Err(why) => member.fail(&why),
         }
         member
+    }
+
+    /// Puts down that a linked analysis is called from here on.
+    fn call(&self, what: &str) -> Option<Call> {
+        let cell = self.linked_in.as_ref()?;
+        let words = format!("{what} linked analysis {}, in cell {cell}", self.name);
+        Some(begin_in_memory(&words))
     }
 
     /// Its name.
@@ -71,6 +85,7 @@ impl Member {
 
     /// Shows it a snapshot, as far as its needs go.
     pub(crate) fn observe(&mut self, snapshot: &SnapshotData) {
+        let _call = self.call(&format!("epoch {} of", snapshot.epoch));
         let Some(instance) = &mut self.instance else {
             return;
         };
@@ -89,6 +104,7 @@ impl Member {
 
     /// Lets it conclude.
     pub(crate) fn finish(mut self) -> Outcome {
+        let _call = self.call("the conclusion of");
         if let Some(instance) = &mut self.instance {
             let collector = &mut self.collector;
             collector.at(None);
@@ -96,11 +112,9 @@ impl Member {
             self.settle(done, "while finishing");
         }
         // A destructor may panic too.
-        let instance = self.instance.take();
-        if let Err(why) = caught(|| {
-            drop(instance);
-            Ok(())
-        }) {
+        if let Some(instance) = self.instance.take()
+            && let Err(why) = caught(|| instance.close())
+        {
             self.fail(&format!("while closing: {why}"));
         }
         Outcome {
@@ -124,7 +138,7 @@ impl Member {
             tracing::error!(
                 analysis = self.name,
                 why,
-                "analysis failed; training goes on"
+                "analysis failed; nothing else is touched by that"
             );
             self.failure = Some(why.to_owned());
         }
@@ -154,5 +168,57 @@ pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
         (Some(text), _) => text,
         (_, Some(text)) => text,
         _ => "without a message",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grokrun_api::Registration;
+    use grokrun_api::prelude::*;
+    use grokrun_api::testing::{add, random};
+
+    use super::*;
+    use crate::loaded::each_call;
+
+    #[derive(Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(crate = "grokrun_api::serde", default)]
+    #[schemars(crate = "grokrun_api::schemars")]
+    struct Config {}
+
+    /// Notes which calls are in progress, and panics when it is closed.
+    struct Listens;
+
+    impl Analysis for Listens {
+        type Config = Config;
+        const MANIFEST: Manifest = Manifest::new("listens", "0.1.0", "says where it is");
+        fn new(_: Config, _: &Task) -> Result<Self, Failure> {
+            Ok(Listens)
+        }
+        fn observe(&mut self, _: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+            each_call(|words| out.note(String::from_utf8_lossy(words)));
+            Ok(())
+        }
+    }
+
+    impl Drop for Listens {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_linked_analysis_is_named_while_it_is_called_and_its_close_can_fail() {
+        let found = Found::linked(&Registration::of::<Listens>("here"));
+        let (task, scratch) = (add(5), Scratch::new(&std::env::temp_dir()));
+        let mut member = Member::start(&found, &Map::new(), 1, &task, &scratch);
+        member.observe(&random(&task, 20, 1));
+        let outcome = member.finish();
+        let want = format!("epoch 20 of linked analysis listens, in cell {}", task.cell);
+        assert_eq!(outcome.findings.notes, [want]);
+        let why = outcome.failure.unwrap();
+        assert!(
+            why.contains("while closing: it panicked: on purpose"),
+            "{why}"
+        );
     }
 }

@@ -11,6 +11,10 @@ use grokrun_api::abi::ENTRY_PREFIX;
 use grokrun_api::{Failure, Instance, Need, Registration, Task};
 use serde_json::{Map, Value};
 
+use crate::described::Described;
+#[cfg(unix)]
+use crate::isolated::IsolatedAnalysis;
+use crate::isolation::Isolation;
 use crate::loaded::{self, LoadedAnalysis};
 use crate::member::words;
 
@@ -35,14 +39,7 @@ impl fmt::Display for Origin {
 /// An analysis that was found.
 #[derive(Clone)]
 pub struct Found {
-    name: String,
-    version: String,
-    summary: String,
-    definition: String,
-    package: String,
-    needs: Vec<Need>,
-    every: Option<u64>,
-    schema: Value,
+    about: Described,
     origin: Origin,
     source: Source,
 }
@@ -51,20 +48,14 @@ pub struct Found {
 enum Source {
     Linked(Registration),
     Loaded(LoadedAnalysis),
+    #[cfg(unix)]
+    Isolated(IsolatedAnalysis),
 }
 
 impl Found {
-    fn linked(registration: &Registration) -> Found {
-        let manifest = registration.manifest();
+    pub(crate) fn linked(registration: &Registration) -> Found {
         Found {
-            name: manifest.name.to_owned(),
-            version: manifest.version.to_owned(),
-            summary: manifest.summary.to_owned(),
-            definition: manifest.definition.to_owned(),
-            package: registration.package().to_owned(),
-            needs: manifest.needs.to_vec(),
-            every: manifest.cadence.every(),
-            schema: registration.schema(),
+            about: Described::linked(registration),
             origin: Origin::Linked,
             source: Source::Linked(*registration),
         }
@@ -72,57 +63,59 @@ impl Found {
 
     fn loaded(analysis: LoadedAnalysis, path: &Path) -> Found {
         Found {
-            name: analysis.name.clone(),
-            version: analysis.version.clone(),
-            summary: analysis.summary.clone(),
-            definition: analysis.definition.clone(),
-            package: analysis.package.clone(),
-            needs: analysis.needs.clone(),
-            every: analysis.every,
-            schema: analysis.schema.clone(),
+            about: analysis.about.clone(),
             origin: Origin::Loaded(path.to_owned()),
             source: Source::Loaded(analysis),
         }
     }
 
+    #[cfg(unix)]
+    fn isolated(analysis: IsolatedAnalysis, path: &Path) -> Found {
+        Found {
+            about: analysis.about.clone(),
+            origin: Origin::Loaded(path.to_owned()),
+            source: Source::Isolated(analysis),
+        }
+    }
+
     /// In kebab-case: the name of its table in a spec.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.about.name
     }
 
     /// Of the analysis.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.about.version
     }
 
     /// One line.
     pub fn summary(&self) -> &str {
-        &self.summary
+        &self.about.summary
     }
 
     /// Which definitions it uses, and their source; may be empty.
     pub fn definition(&self) -> &str {
-        &self.definition
+        &self.about.definition
     }
 
     /// The crate it is from.
     pub fn package(&self) -> &str {
-        &self.package
+        &self.about.package
     }
 
     /// What it has to be shown.
     pub fn needs(&self) -> &[Need] {
-        &self.needs
+        &self.about.needs
     }
 
     /// Its own cadence, in epochs (0: first and last only); none for that of the checkpoints.
     pub fn every(&self) -> Option<u64> {
-        self.every
+        self.about.every
     }
 
     /// The JSON schema of its parameters.
     pub fn schema(&self) -> &Value {
-        &self.schema
+        &self.about.schema
     }
 
     /// How it came to be here.
@@ -138,6 +131,8 @@ impl Found {
         caught(|| match &self.source {
             Source::Linked(registration) => registration.check(parameters),
             Source::Loaded(analysis) => analysis.check(parameters),
+            #[cfg(unix)]
+            Source::Isolated(analysis) => analysis.check(parameters),
         })
     }
 
@@ -153,6 +148,8 @@ impl Found {
         caught(|| match &self.source {
             Source::Linked(registration) => registration.create(parameters, task),
             Source::Loaded(analysis) => analysis.create(parameters, task),
+            #[cfg(unix)]
+            Source::Isolated(analysis) => analysis.create(parameters, task),
         })
     }
 }
@@ -163,6 +160,8 @@ pub struct Registry {
     found: Vec<Found>,
     warnings: Vec<String>,
     failures: Vec<String>,
+    /// where the analyses of libraries are called in processes of their own: how
+    isolation: Option<Isolation>,
 }
 
 impl Registry {
@@ -177,12 +176,17 @@ impl Registry {
 
     /// Those that are linked, then those in shared libraries.
     pub fn discover(search: &Search) -> Registry {
+        // From here on an analysis may end this process.
+        loaded::watch();
         let mut registry = Registry::linked();
+        registry.isolation = search.isolation.clone();
         for file in &search.files {
             match loaded::exports(file) {
-                Ok(symbols) if symbols.is_empty() => registry
-                    .failures
-                    .push(format!("{}: is no plugin of grokrun", file.display())),
+                Ok(symbols) if symbols.is_empty() => registry.failures.push(format!(
+                    "{}: is no plugin of grokrun: {}",
+                    file.display(),
+                    loaded::why_no_plugin(file)
+                )),
                 _ => registry.load(file),
             }
         }
@@ -204,7 +208,7 @@ impl Registry {
 
     /// The analysis of that name.
     pub fn find(&self, name: &str) -> Option<&Found> {
-        self.found.iter().find(|found| found.name == name)
+        self.found.iter().find(|found| found.name() == name)
     }
 
     /// Sentences on what was left out and why.
@@ -218,6 +222,10 @@ impl Registry {
     }
 
     fn load(&mut self, file: &Path) {
+        if let Some(isolation) = self.isolation.clone() {
+            return self.load_isolated(&isolation, file);
+        }
+        loaded::expect_libraries();
         match loaded::open(file) {
             Ok(analyses) => {
                 for analysis in analyses {
@@ -228,9 +236,29 @@ impl Registry {
         }
     }
 
+    #[cfg(unix)]
+    fn load_isolated(&mut self, isolation: &Isolation, file: &Path) {
+        match isolation.open(file) {
+            Ok(analyses) => {
+                for analysis in analyses {
+                    self.add(Found::isolated(analysis, file));
+                }
+            }
+            Err(why) => self.failures.push(format!("{}: {why}", file.display())),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn load_isolated(&mut self, _: &Isolation, file: &Path) {
+        self.failures.push(format!(
+            "{}: is not loaded: there are no processes of their own for plugins on this system; expected no --isolate",
+            file.display()
+        ));
+    }
+
     /// The libraries beside the executable: those of the crates in `plugins/`, where that is known.
     fn beside(&mut self, beside: &Beside) {
-        let linked: Vec<String> = self.found.iter().map(|f| crate_name(&f.package)).collect();
+        let linked: Vec<String> = self.found.iter().map(|f| crate_name(f.package())).collect();
         let sources = beside.sources.as_deref().map(packages);
         let mut built = Vec::new();
         for file in self.libraries(&beside.folder) {
@@ -286,24 +314,32 @@ impl Registry {
     /// Of two with one name the linked one stays, then the one that came first.
     fn add(&mut self, found: Found) {
         let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !found.name.starts_with(|c: char| c.is_ascii_lowercase())
-            || !found.name.chars().all(kebab)
+        if !found.name().starts_with(|c: char| c.is_ascii_lowercase())
+            || !found.name().chars().all(kebab)
         {
             self.failures.push(format!(
                 "analysis {:?} of {} ({}) has no name in kebab-case",
-                found.name, found.package, found.origin
+                found.name(),
+                found.package(),
+                found.origin
             ));
             return;
         }
-        match self.find(&found.name) {
+        match self.find(found.name()) {
             None => {
-                let at = self.found.partition_point(|other| other.name < found.name);
+                let at = self
+                    .found
+                    .partition_point(|other| other.name() < found.name());
                 self.found.insert(at, found);
             }
             Some(kept) => {
                 let warning = format!(
                     "analysis {} is in {} ({}) and in {} ({}); the first is used",
-                    found.name, kept.package, kept.origin, found.package, found.origin
+                    found.name(),
+                    kept.package(),
+                    kept.origin,
+                    found.package(),
+                    found.origin
                 );
                 self.warnings.push(warning);
             }
@@ -320,6 +356,8 @@ pub struct Search {
     pub folders: Vec<PathBuf>,
     /// those of the executable
     pub beside: Option<Beside>,
+    /// to call them in processes of their own: how
+    pub isolation: Option<Isolation>,
 }
 
 /// Where cargo puts the libraries of `plugins/`.
@@ -332,7 +370,7 @@ pub struct Beside {
 }
 
 /// The packages in the folders of `plugins/`.
-fn packages(folder: &Path) -> Vec<String> {
+pub fn packages(folder: &Path) -> Vec<String> {
     let name = |manifest: PathBuf| -> Option<String> {
         let text = fs::read_to_string(manifest).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("name"))?;
@@ -348,7 +386,7 @@ fn packages(folder: &Path) -> Vec<String> {
 }
 
 /// A package as Rust names its crate.
-fn crate_name(package: &str) -> String {
+pub fn crate_name(package: &str) -> String {
     package.replace('-', "_")
 }
 

@@ -1,5 +1,5 @@
-//! Bytes that wait on the disk: those that grow with training and are wanted at its end ([`Kept`], of which
-//! the last few are in memory), and those that an analysis puts aside ([`Parcel`]).
+//! Bytes that wait on the disk: those that grow with training and are wanted at its end ([`Kept`],
+//! of which the last few are in memory), and those that an analysis puts aside ([`Parcel`]).
 //!
 //! All analyses of a batch of cells share one file, which has no name: no killed process leaves it
 //! behind. It is made when the first page is full, and room in it is used again.

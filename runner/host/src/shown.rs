@@ -1,4 +1,5 @@
-//! Snapshots in memory, of which there are only so many at a time, each in the place of an earlier one.
+//! Snapshots in memory, of which there are only so many at a time, each in the place of an earlier
+//! one.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -19,8 +20,8 @@ struct Room {
 #[derive(Debug)]
 pub struct Shown {
     room: Arc<Room>,
-    /// its numbers; until they are made those of the snapshot that was there before, which may be taken
-    /// apart: new memory for tables of megabytes costs page faults, and leaves holes
+    /// its numbers; until they are made those of the snapshot that was there before, which may be
+    /// taken apart: new memory for tables of megabytes costs page faults, and leaves holes
     pub data: SnapshotData,
 }
 

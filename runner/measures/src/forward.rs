@@ -1,16 +1,18 @@
 //! The forward pass from the weights, folded so that a changed model is cheap.
 //!
-//! Attention weights sum to 1, so that what a head adds to the neurons' inputs is that of looking at
-//! '=' alone, plus A_a times a row of the token a, plus A_b times one of the token b; the same for what
-//! it adds to the logits past the MLP. These rows, `(p, d_mlp)` and `(p, p)` a head and position, are
-//! made once; a pair then costs 2 rows a head and its share of one product with W_out W_U.
+//! Attention weights sum to 1, so that what a head adds to the neurons' inputs is that of looking
+//! at '=' alone, plus A_a times a row of the token a, plus A_b times one of the token b; the same
+//! for what it adds to the logits past the MLP. These rows, `(p, d_mlp)` and `(p, p)` a head and
+//! position, are made once; a pair then costs 2 rows a head and its share of one product with W_out
+//! W_U.
 
 use grokrun_basis::{product, vectorized};
 use rayon::prelude::*;
 
 use crate::model::Model;
 
-/// Two rows that go together: to the neurons' inputs `(d_mlp)`, and to the logits past the MLP `(p)`.
+/// Two rows that go together: to the neurons' inputs `(d_mlp)`, and to the logits past the MLP
+/// `(p)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     /// `(d_mlp)`
@@ -125,8 +127,8 @@ impl<'a> Forward<'a> {
         logits
     }
 
-    /// What reaches the logits past the MLP, `(p², p)`: `base`, and what these heads add beyond their
-    /// rest.
+    /// What reaches the logits past the MLP, `(p², p)`: `base`, and what these heads add beyond
+    /// their rest.
     pub fn direct(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
         let p = self.model.p;
         let mut out = base.direct.repeat(p * p);

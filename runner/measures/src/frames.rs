@@ -1,5 +1,5 @@
-//! What analyses keep of a training to its end, above all for figures that move: some snapshots, in bounded
-//! memory, in few digits.
+//! What analyses keep of a training to its end, above all for figures that move: some snapshots, in
+//! bounded memory, in few digits.
 
 /// Some of the values that came, evenly spread over all of them, and the last one.
 ///
@@ -65,8 +65,8 @@ impl<T> Frames<T> {
     }
 }
 
-/// To a thousandth of the largest power of ten among the sizes: as many digits as a colour shows, so
-/// that a figure's file stays small. NaN and infinities stay.
+/// To a thousandth of the largest power of ten among the sizes: as many digits as a colour shows,
+/// so that a figure's file stays small. NaN and infinities stay.
 pub fn rounded(values: &[f64]) -> Vec<f64> {
     let sizes = values.iter().map(|x| x.abs()).filter(|x| x.is_finite());
     let largest = sizes.fold(0.0, f64::max);

@@ -35,14 +35,14 @@ impl Spectrum {
         participation(&self.norms)
     }
 
-    /// Frequencies whose norm is above a quarter of the largest: the newer demo's rule (science §3.2,
-    /// rule A).
+    /// Frequencies whose norm is above a quarter of the largest: the newer demo's rule
+    /// (doc/definitions.md#key-frequencies).
     pub fn above_quarter(&self) -> Vec<usize> {
         let largest = self.norms.iter().copied().fold(0.0, f64::max);
         self.above(largest / 4.0)
     }
 
-    /// Frequencies whose norm is above five times the median (science §5.2).
+    /// Frequencies whose norm is above five times the median.
     pub fn above_medians(&self) -> Vec<usize> {
         let mut sorted = self.norms.clone();
         sorted.sort_by(f64::total_cmp);
@@ -81,8 +81,8 @@ pub fn check_basis(parameter: &str, word: &str) -> Result<(), Failure> {
 /// Which frequencies are key: what a spec may write, and how it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRule {
-    /// `W_L`: above a quarter of the largest norm of W_L = W_out W_U, the paper's text (science §3.2,
-    /// rule C); the one that suits an operation whose operands have no angle too
+    /// `W_L`: above a quarter of the largest norm of W_L = W_out W_U, the paper's text (rule C);
+    /// the one that suits an operation whose operands have no angle too
     NeuronLogitMap,
     /// `W_E`: above a quarter of the largest norm of W_E, the TransformerLens demo's (rule A)
     Embedding,
@@ -122,8 +122,8 @@ impl KeyRule {
         Ok(spectrum.above_quarter())
     }
 
-    /// The frequencies that are some neuron's best, before any threshold (rule B: the paper's code and
-    /// ARENA), from the neurons' energies.
+    /// The frequencies that are some neuron's best, before any threshold (rule B: the paper's code
+    /// and ARENA), from the neurons' energies.
     pub fn of_neurons(energies: &Energies) -> Vec<usize> {
         let mut keys: Vec<usize> = energies.best().iter().map(|(k, _)| *k).collect();
         keys.retain(|k| *k > 0);

@@ -5,11 +5,12 @@
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]); [`check_basis`], for the parameter that most analyses have.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
-//! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for models
-//!   that an analysis changes.
-//! - [`neuron_logit_map`], W_L; [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
+//! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for
+//!   models that an analysis changes.
+//! - [`neuron_logit_map`], W_L; [`product()`], [`product_at`], [`product_bt`]: matrix products of
+//!   f32.
 //!
-//! Knows neither files nor figures. Definitions: science §1.8, §3.1–3.3.
+//! Knows neither files nor figures. Definitions: doc/definitions.md.
 
 mod forward;
 mod frames;

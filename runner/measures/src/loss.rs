@@ -4,8 +4,8 @@ use grokrun_api::Task;
 use grokrun_basis::{Simd, WithSimd, vectorized};
 use rayon::prelude::*;
 
-/// Rows whose losses are summed before those of others are: a fixed number, so that no sum depends on
-/// who computes it.
+/// Rows whose losses are summed before those of others are: a fixed number, so that no sum depends
+/// on who computes it.
 const BLOCK: usize = 512;
 
 /// Rows of a table over pairs `(p², …)` with the label of each.
@@ -124,7 +124,7 @@ pub struct Score {
 }
 
 /// What is added to each class before the loss: the bias correction L ← L + mean(L_orig − L) of the
-/// papers (science §3.1).
+/// papers (doc/definitions.md#losses-of-changed-logits).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shift {
     /// `(p)`
@@ -167,11 +167,11 @@ impl Shift {
     }
 }
 
-/// −log softmax(l + shift)_y of one row of logits `(p)`, and whether the largest is the label's. The
-/// label's class stays out of the sum, so that small losses are accurate (science §1.8); an f32 holds
-/// e^x to 1e-7 of itself, which is all that the loss needs. `above`, `(p)`, is room. Plain loops over it,
-/// so that they compile to vectors: it is most of the time of analyses that try many variants of the
-/// logits.
+/// −log softmax(l + shift)_y of one row of logits `(p)`, and whether the largest is the label's.
+/// The label's class stays out of the sum, so that small losses are accurate (doc/model.md#loss);
+/// an f32 holds e^x to 1e-7 of itself, which is all that the loss needs. `above`, `(p)`, is room.
+/// Plain loops over it, so that they compile to vectors: it is most of the time of analyses that
+/// try many variants of the logits.
 pub fn loss_of_row(row: &[f32], label: usize, shift: &[f64], above: &mut [f64]) -> (f64, bool) {
     vectorized(One {
         row,

@@ -3,8 +3,9 @@
 use grokrun_api::{Failure, Snapshot};
 use grokrun_basis::product;
 
-/// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`: [`Snapshot::neuron_logit_map`],
-/// which is for plugins that need nothing but the API, by the library's products.
+/// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`:
+/// [`Snapshot::neuron_logit_map`], which is for plugins that need nothing but the API, by the
+/// library's products.
 ///
 /// # Errors
 /// When the snapshot has no weights, or their shapes do not fit.

@@ -1,7 +1,7 @@
 //! The parameters of a snapshot's model by name, with checked shapes, and its attention from '='.
 //!
-//! Owns names and shapes (science §2.1) and the softmax; the rest of the forward pass is
-//! [`Forward`](crate::Forward)'s.
+//! Owns names and shapes (doc/published.md#transformerlenss-files) and the softmax; the rest of the
+//! forward pass is [`Forward`](crate::Forward)'s.
 
 use grokrun_api::{Failure, Snapshot, Task, Tensor};
 
@@ -109,7 +109,8 @@ impl<'a> Model<'a> {
         &weight[head * size..(head + 1) * size]
     }
 
-    /// What each dimension of an input adds to a head's score from '=': W_K q / √d_head, `(d_model)`.
+    /// What each dimension of an input adds to a head's score from '=': W_K q / √d_head,
+    /// `(d_model)`.
     pub fn score_direction(&self, head: usize) -> Vec<f64> {
         let e = self.d_head;
         let mut query = match self.b_q {
@@ -126,8 +127,8 @@ impl<'a> Model<'a> {
         rows.map(|row| dot(row, &query) / scale).collect()
     }
 
-    /// Attention of a head from '=' to a, b and '=' at each pair, `(p², 3)`. b_K adds the same to all
-    /// three scores, and drops out.
+    /// Attention of a head from '=' to a, b and '=' at each pair, `(p², 3)`. b_K adds the same to
+    /// all three scores, and drops out.
     pub fn attention(&self, head: usize) -> Vec<[f64; 3]> {
         let (p, direction) = (self.p, self.score_direction(head));
         let score = |token, position| dot(&self.input(token, position), &direction);

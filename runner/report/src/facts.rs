@@ -122,13 +122,13 @@ fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {
                 let model = &c["model"];
                 let size = |key: &str| model[key].as_u64();
                 Some(format!(
-                    "1 layer, {} of {}, d_model {}, {} {} neurons, {} parameters",
+                    "1 layer, {} of {}, d_model {}, {} {} neurons, {} trained parameters",
                     plural(size("heads")?, "head"),
                     size("d_head")?,
                     size("d_model")?,
                     size("d_mlp")?,
                     model["activation"].as_str()?,
-                    grouped(size("parameters")?),
+                    grouped(size("trained_parameters")?),
                 ))
             }),
         ),
@@ -158,7 +158,7 @@ mod tests {
         let config = |seed: u64| {
             json!({ "task": { "fraction": 0.5, "notation": "a × b", "modulus": 59, "train_pairs": 1740, "test_pairs": 1741 },
                 "seeds": { "data": 1, "model": seed },
-                "model": { "heads": 4, "d_head": 32, "d_model": 128, "d_mlp": 512, "activation": "relu", "parameters": 212_864 } })
+                "model": { "heads": 4, "d_head": 32, "d_model": 128, "d_mlp": 512, "activation": "relu", "trained_parameters": 212_864 } })
         };
         let configs: Vec<Value> = [9, 10, 2, 1, 5].map(config).into();
         let all: Vec<&Value> = configs.iter().collect();
@@ -169,7 +169,9 @@ mod tests {
         assert_eq!(fact("model seed"), Some("1, …, 10 (5 values)"));
         assert_eq!(
             fact("model"),
-            Some("1 layer, 4 heads of 32, d_model 128, 512 relu neurons, 212,864 parameters")
+            Some(
+                "1 layer, 4 heads of 32, d_model 128, 512 relu neurons, 212,864 trained parameters"
+            )
         );
         assert_eq!(heading_of("run", &all), "a × b mod 59");
         let other = json!({ "task": { "notation": "a + b", "modulus": 59 } });

@@ -1,7 +1,7 @@
 //! What is read of runs: cells with their settings, histories and findings.
 
 use grokrun_store::{
-    ACCURACY, CellDir, CellSummary, Crossing, FoundFiles, HOLD, Metrics, Row, RunView,
+    CellDir, CellSummary, Crossing, FoundFiles, HOLD, Metrics, Milestone, Row, RunView, StoreError,
 };
 use serde_json::Value;
 
@@ -9,6 +9,30 @@ use crate::ReportError;
 
 /// The most cells whose histories are read; those of more would fill a screen with grey.
 const MOST_CURVES: usize = 64;
+
+/// What becomes of a cell is not known without the summary.
+const NOT_KNOWN: &str = "not known";
+
+/// What could not be read, or is not what was written: each with its file and what to do.
+#[derive(Debug, Default)]
+pub(crate) struct Flaws(pub(crate) Vec<String>);
+
+impl Flaws {
+    /// What was read, or nothing and a word on it.
+    fn unless<T: Default>(&mut self, read: Result<T, StoreError>) -> T {
+        read.unwrap_or_else(|error| {
+            self.add(error.to_string());
+            T::default()
+        })
+    }
+
+    /// Notes a flaw, once.
+    pub(crate) fn add(&mut self, flaw: String) {
+        if !self.0.contains(&flaw) {
+            self.0.push(flaw);
+        }
+    }
+}
 
 /// A cell as it is gathered.
 pub(crate) struct Gathered {
@@ -29,19 +53,26 @@ pub(crate) struct Gathered {
     order: Vec<String>,
 }
 
-/// The cells of runs; `ended` if no process trains them, whatever their locks say.
+/// The cells of runs; `ended` if no process trains them, whatever their locks say. Of a file that
+/// cannot be used there is a flaw, and the rest is gathered.
 ///
 /// # Errors
 /// When a folder cannot be read.
-pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, ReportError> {
+pub(crate) fn gather(
+    views: &[RunView],
+    ended: bool,
+    flaws: &mut Flaws,
+) -> Result<Vec<Gathered>, ReportError> {
     let mut all = Vec::new();
     for (view, label) in views.iter().zip(labels(views)) {
-        let (summary, order) = (view.summary(), view.analyses());
-        let training = !ended && view.is_busy();
+        let summary = view.summary();
+        let unknown = summary.is_err();
+        let summary = flaws.unless(summary);
+        let order = flaws.unless(view.analyses());
         for (cell, dir) in view.cells()? {
             // Of many cells the summary is enough: a history is some megabytes to read.
             let metrics = match all.len() < MOST_CURVES {
-                true => history(&dir),
+                true => history(&dir, flaws),
                 false => Metrics::default(),
             };
             let told = match summary.cell(&cell) {
@@ -49,6 +80,7 @@ pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, Re
                 Some(told) if metrics.is_empty() || told.epochs == metrics.len() as u64 => {
                     told.clone()
                 }
+                _ if unknown => CellSummary::new(&cell, NOT_KNOWN, &metrics),
                 _ => CellSummary::new(&cell, "interrupted", &metrics),
             };
             all.push(Gathered {
@@ -57,9 +89,9 @@ pub(crate) fn gather(views: &[RunView], ended: bool) -> Result<Vec<Gathered>, Re
                     1 => cell,
                     _ => format!("{label} / {cell}"),
                 },
-                config: dir.read_config(),
+                config: flaws.unless(dir.read_config()).unwrap_or_default(),
                 order: order.clone(),
-                training,
+                training: !ended && dir.is_claimed(),
                 dir,
                 metrics,
                 told,
@@ -79,16 +111,21 @@ pub(crate) fn labels(views: &[RunView]) -> Vec<String> {
     views.iter().map(label).collect()
 }
 
-/// The history of the last saved state; empty if there is none that can be read.
-fn history(dir: &CellDir) -> Metrics {
-    let state = dir.read_state().ok().flatten();
-    state.map(|state| state.metrics).unwrap_or_default()
+/// The history of the last saved state, or what there is of it; empty if there is none that can be
+/// read.
+fn history(dir: &CellDir, flaws: &mut Flaws) -> Metrics {
+    let (metrics, flaw) = dir.read_history();
+    flaw.into_iter().for_each(|flaw| flaws.add(flaw));
+    metrics
 }
 
 impl Gathered {
     /// What each analysis found: those of the spec in its order, then others.
-    pub(crate) fn analyses(&self) -> Vec<FoundFiles> {
-        let mut all = self.dir.read_analyses();
+    pub(crate) fn analyses(&self, flaws: &mut Flaws) -> Vec<FoundFiles> {
+        let (mut all, damaged) = self.dir.read_analyses();
+        damaged
+            .iter()
+            .for_each(|error| flaws.add(error.to_string()));
         let place = |found: &FoundFiles| {
             let name = found.index["analysis"].as_str();
             self.order
@@ -102,15 +139,14 @@ impl Gathered {
 
     /// A row of the table of cells.
     pub(crate) fn row(&self) -> Vec<String> {
-        let epoch = |epoch: Option<u64>, accuracies: &[f64]| match epoch {
-            Some(epoch) => epoch.to_string(),
-            None => match Crossing::find(accuracies, ACCURACY, HOLD) {
-                Crossing::Open { epoch, held } => format!("not yet: {epoch}, held for {held}"),
-                _ => "never".to_owned(),
-            },
-        };
-        let [_, _, train, test] = self.metrics.columns();
         let told = &self.told;
+        let epoch = |milestone| match told.crossing(milestone) {
+            Crossing::Held { epoch } => epoch.to_string(),
+            Crossing::Open { epoch, held } => {
+                format!("{epoch}, not yet held: {held} of {HOLD} epochs")
+            }
+            Crossing::Not => "never".to_owned(),
+        };
         let last = |pick: fn(&Row) -> f64| told.last.as_ref().map_or(f64::NAN, pick);
         let state = match (told.status.as_str(), self.training) {
             ("interrupted", true) => "training",
@@ -123,8 +159,8 @@ impl Gathered {
             format!("{:.2e}", last(|r| r.train_loss)),
             format!("{:.2e}", last(|r| r.test_loss)),
             format!("{:.1} %", 100.0 * last(|r| r.test_accuracy)),
-            epoch(told.train_accuracy_epoch, train),
-            epoch(told.test_accuracy_epoch, test),
+            epoch(Milestone::Memorised),
+            epoch(Milestone::Grokked),
         ]
     }
 }

@@ -1,6 +1,6 @@
 //! Runs of many cells: those that differ in nothing but their seeds, together.
 
-use grokrun_store::{CellSummary, Metrics};
+use grokrun_store::{CellSummary, Crossing, Metrics, Milestone, Spread};
 use serde_json::{Value, json};
 
 use crate::curves::{TEST, accuracy_axis, drawn, loss_axis};
@@ -88,72 +88,70 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     low + (high - low) * at.fract()
 }
 
-/// First quartile, median and third quartile; none of nothing.
+/// First quartile, median and third quartile of a metric at one epoch; none of nothing. When cells
+/// grokked is not told by this, but by [`Spread`].
 fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.retain(|x| x.is_finite());
     values.sort_unstable_by(f64::total_cmp);
     (!values.is_empty()).then(|| [0.25, 0.5, 0.75].map(|share| quantile(&values, share)))
 }
 
+/// An epoch by which a share of cells got somewhere, in words.
+fn by(epoch: Option<u64>) -> String {
+    epoch.map_or("not reached".to_owned(), |epoch| epoch.to_string())
+}
+
 impl Group<'_> {
-    /// Quartiles of the epochs at which its cells grokked; those that never did are not in them.
-    fn grokked(&self) -> Option<[f64; 3]> {
-        let epochs = self
-            .cells
-            .iter()
-            .filter_map(|cell| cell.told.test_accuracy_epoch);
-        quartiles(epochs.map(|epoch| epoch as f64).collect())
+    /// When its cells got there.
+    fn spread(&self, milestone: Milestone) -> Spread {
+        Spread::of(self.cells.iter().map(|cell| cell.told), milestone)
     }
 
-    fn memorised(&self) -> Option<[f64; 3]> {
-        let epochs = self
-            .cells
-            .iter()
-            .filter_map(|cell| cell.told.train_accuracy_epoch);
-        quartiles(epochs.map(|epoch| epoch as f64).collect())
-    }
-
-    fn count(&self) -> usize {
-        let grokked = |cell: &&Member| cell.told.test_accuracy_epoch.is_some();
-        self.cells.iter().filter(grokked).count()
-    }
-
-    /// How many cells grokked, and when: median and quartiles.
+    /// How many cells grokked, and when: median and quartiles. Failed ones are told apart.
     pub(crate) fn verdict(&self) -> String {
-        let total = self.cells.len() as u64;
-        match self.grokked() {
-            None => format!("none of {} grokked", plural(total, "cell")),
-            Some([_, epoch, _]) if self.count() == 1 => {
+        let spread = self.spread(Milestone::Grokked);
+        let total = plural(spread.cells, "cell");
+        let mut words = match (spread.reached, spread.first) {
+            (0, _) | (_, None) => format!("none of {total} grokked"),
+            (1, Some(epoch)) => format!("1 of {total} grokked, at epoch {epoch}"),
+            (count, Some(_)) => {
+                let [low, median, high] = spread.quartiles.map(by);
                 format!(
-                    "1 of {} grokked, at epoch {epoch:.0}",
-                    plural(total, "cell")
+                    "{count} of {total} grokked; the median epoch is {median} (quartiles {low} – {high}), those that did not counted as later"
                 )
             }
-            Some([low, median, high]) => format!(
-                "{} of {} grokked; of those the median epoch is {median:.0} (quartiles {low:.0} – {high:.0})",
-                self.count(),
-                plural(total, "cell"),
-            ),
+        };
+        if spread.not_yet > 0 {
+            words.push_str(&format!("; {} not yet held", spread.not_yet));
         }
+        if spread.failed > 0 {
+            words.push_str(&format!("; {} failed", plural(spread.failed, "cell")));
+        }
+        words
     }
 
     /// A row of the table of groups.
     pub(crate) fn row(&self) -> Vec<String> {
-        let shown = |epochs: Option<[f64; 3]>| match epochs {
-            Some([low, median, high]) => [format!("{median:.0}"), format!("{low:.0} – {high:.0}")],
-            None => ["–".to_owned(), "–".to_owned()],
+        let shown = |spread: &Spread| {
+            let [low, median, high] = spread.quartiles.map(by);
+            [median, format!("{low} – {high}")]
         };
+        let memorised = self.spread(Milestone::Memorised);
+        let grokked = self.spread(Milestone::Grokked);
         let mut row = vec![
             self.name.clone(),
-            self.cells.len().to_string(),
-            self.count().to_string(),
+            grokked.cells.to_string(),
+            grokked.reached.to_string(),
+            grokked.not_yet.to_string(),
+            grokked.failed.to_string(),
         ];
-        row.extend(shown(self.memorised()));
-        row.extend(shown(self.grokked()));
+        row.extend(shown(&memorised));
+        row.extend(shown(&grokked));
         row
     }
 
-    /// Test accuracies and test losses of its cells over each other, with their median and quartiles.
+    /// Test accuracies and test losses of its cells over each other, with their median and
+    /// quartiles.
     pub(crate) fn curves(&self) -> [Value; 2] {
         let name = |what: &str| match self.name.as_str() {
             "" => what.to_owned(),
@@ -248,8 +246,50 @@ fn seeds(cell: &Member) -> String {
     format!("data {}, model {}", seed("data"), seed("model"))
 }
 
-/// The epoch at which each cell grokked, by seed; those that never did stand at their last epoch, as
-/// crosses.
+/// What became of a cell, as the figure by seed shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Grokked,
+    NotYetHeld,
+    DidNot,
+    Failed,
+}
+
+impl Fate {
+    const ALL: [Fate; 4] = [Fate::Grokked, Fate::NotYetHeld, Fate::DidNot, Fate::Failed];
+
+    /// With the epoch that it has to do with: the one at which it got there, else its last.
+    fn of(told: &CellSummary) -> (Fate, u64) {
+        match told.crossing(Milestone::Grokked) {
+            _ if told.has_failed() => (Fate::Failed, told.epochs),
+            Crossing::Held { epoch } => (Fate::Grokked, epoch),
+            Crossing::Open { epoch, .. } => (Fate::NotYetHeld, epoch),
+            Crossing::Not => (Fate::DidNot, told.epochs),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Fate::Grokked => "grokked",
+            Fate::NotYetHeld => "reached, not yet held",
+            Fate::DidNot => "did not, until",
+            Fate::Failed => "failed at",
+        }
+    }
+
+    /// The marker, where this is the group's.
+    fn symbol(self, of_group: &str) -> String {
+        match self {
+            Fate::Grokked => of_group.to_owned(),
+            Fate::NotYetHeld => format!("{of_group}-open"),
+            Fate::DidNot => "x".to_owned(),
+            Fate::Failed => "cross".to_owned(),
+        }
+    }
+}
+
+/// The epoch at which each cell grokked, by seed; those that never did stand at their last epoch,
+/// as crosses.
 pub(crate) fn by_seed(groups: &[Group]) -> Value {
     let all = || groups.iter().flat_map(|group| &group.cells);
     let first = all().next();
@@ -261,34 +301,36 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
         false => seeds(cell),
     };
     let mut data = Vec::new();
-    for did in [true, false] {
+    for fate in Fate::ALL {
         for (i, group) in groups.iter().enumerate() {
-            let cells = group
-                .cells
-                .iter()
-                .filter(|c| c.told.test_accuracy_epoch.is_some() == did);
-            let (x, y): (Vec<String>, Vec<u64>) = cells
-                .map(|c| {
-                    (
-                        place(c),
-                        c.told.test_accuracy_epoch.unwrap_or(c.told.epochs),
-                    )
-                })
-                .unzip();
+            let cells = group.cells.iter().filter_map(|cell| {
+                let (own, epoch) = Fate::of(cell.told);
+                (own == fate).then(|| (place(cell), epoch))
+            });
+            let (x, y): (Vec<String>, Vec<u64>) = cells.unzip();
             if x.is_empty() {
                 continue;
             }
             let (color, symbol) = LOOKS[i % LOOKS.len()];
             // One entry of the legend a group, or what the symbols say where there is one group.
-            let name = match (group.name.as_str(), did) {
-                ("", true) => "grokked",
-                ("", false) => "did not, until",
-                (name, _) => name,
+            let name = match group.name.as_str() {
+                "" => fate.words(),
+                name => name,
             };
-            let listed = did || groups.len() == 1 || group.count() == 0;
-            let symbol = if did { symbol } else { "x" };
-            data.push(json!({ "type": "scatter", "mode": "markers", "name": name, "x": x, "y": y,
-                "offsetgroup": i.to_string(), "showlegend": listed, "marker": { "symbol": symbol, "color": if did || groups.len() > 1 { color } else { TEST }, "size": 9 } }));
+            let grokked = fate == Fate::Grokked;
+            let first = !data
+                .iter()
+                .any(|trace: &Value| trace["offsetgroup"].as_str() == Some(&i.to_string()));
+            let color = if grokked || groups.len() > 1 {
+                color
+            } else {
+                TEST
+            };
+            data.push(
+                json!({ "type": "scatter", "mode": "markers", "name": name, "x": x, "y": y,
+                "offsetgroup": i.to_string(), "showlegend": first || groups.len() == 1,
+                "marker": { "symbol": fate.symbol(symbol), "color": color, "size": 9 } }),
+            );
         }
     }
     let x = if same_data { "model seed" } else { "seeds" };
@@ -301,39 +343,40 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
     seeds.sort_by_key(|cell| (number(cell, "data"), number(cell, "model")));
     let mut order: Vec<String> = seeds.into_iter().map(place).collect();
     order.dedup();
-    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed; a cross did not get there until its last epoch" },
+    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed; × did not get there until its last epoch, hollow: not yet held, + failed" },
         "scattermode": "group", "scattergap": 0.5,
         "xaxis": { "type": "category", "title": { "text": x }, "categoryorder": "array", "categoryarray": order },
         "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } });
-    if let [one] = groups
-        && let Some([low, median, high]) = one.grokked()
-    {
-        let across = |y0: f64, y1: f64, more: Value| {
-            let mut shape = json!({ "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": y0, "y1": y1, "layer": "below" });
-            if let (Value::Object(shape), Value::Object(more)) = (&mut shape, more) {
-                shape.extend(more);
-            }
-            shape
-        };
-        layout["shapes"] = json!([
-            across(
-                low,
-                high,
-                json!({ "type": "rect", "fillcolor": "#009e73", "opacity": 0.15, "line": { "width": 0 } })
-            ),
-            across(
-                median,
-                median,
-                json!({ "type": "line", "line": { "color": "#009e73", "width": 1.5, "dash": "dot" },
-                "label": { "text": format!("median {median:.0}"), "textposition": "end", "font": { "size": 11 } } })
-            ),
-        ]);
+    if let [one] = groups {
+        layout["shapes"] = json!(across(one.spread(Milestone::Grokked).quartiles));
     }
     json!({ "data": data, "layout": layout })
 }
 
-/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes; none where
-/// there is one group, or nothing grokked.
+/// Quartiles as a band and the median as a line across the figure, as far as they were reached.
+fn across([low, median, high]: [Option<u64>; 3]) -> Vec<Value> {
+    let shape = |y0: u64, y1: u64, more: Value| {
+        let mut shape = json!({ "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": y0, "y1": y1, "layer": "below" });
+        if let (Value::Object(shape), Value::Object(more)) = (&mut shape, more) {
+            shape.extend(more);
+        }
+        shape
+    };
+    let band = low.zip(high).map(|(low, high)| {
+        let look = json!({ "type": "rect", "fillcolor": "#009e73", "opacity": 0.15, "line": { "width": 0 } });
+        shape(low, high, look)
+    });
+    let line = median.map(|median| {
+        let look = json!({ "type": "line", "line": { "color": "#009e73", "width": 1.5, "dash": "dot" },
+            "label": { "text": format!("median {median}"), "textposition": "end", "font": { "size": 11 } } });
+        shape(median, median, look)
+    });
+    band.into_iter().chain(line).collect()
+}
+
+/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes; a group
+/// of which fewer than three quarters did has none. None at all where there is one group, or no
+/// box.
 pub(crate) fn boxes(groups: &[Group]) -> Option<Value> {
     if groups.len() < 2 {
         return None;
@@ -342,16 +385,12 @@ pub(crate) fn boxes(groups: &[Group]) -> Option<Value> {
         .iter()
         .enumerate()
         .filter_map(|(i, group)| {
-            let [low, median, high] = group.grokked()?;
-            let epochs = group
-                .cells
-                .iter()
-                .filter_map(|c| c.told.test_accuracy_epoch);
-            let (first, last) = (epochs.clone().min()?, epochs.max()?);
+            let spread = group.spread(Milestone::Grokked);
+            let [low, median, high] = spread.quartiles;
             Some(
                 json!({ "type": "box", "name": group.name, "x": [group.name],
-                "q1": [low], "median": [median], "q3": [high],
-                "lowerfence": [first], "upperfence": [last],
+                "q1": [low?], "median": [median?], "q3": [high?],
+                "lowerfence": [spread.first?], "upperfence": [spread.last?],
                 "marker": { "color": LOOKS[i % LOOKS.len()].0 }, "showlegend": false }),
             )
         })
@@ -359,8 +398,15 @@ pub(crate) fn boxes(groups: &[Group]) -> Option<Value> {
     if data.is_empty() {
         return None;
     }
+    let left_out = match groups.len() - data.len() {
+        0 => String::new(),
+        few => format!(
+            "; {few} of {} groups: fewer than three quarters grokked",
+            groups.len()
+        ),
+    };
     Some(
-        json!({ "data": data, "layout": { "title": { "text": "Epoch of 99 % test accuracy: median, quartiles, ends, of those that grokked" },
+        json!({ "data": data, "layout": { "title": { "text": format!("Epoch of 99 % test accuracy: median, quartiles, first and last{left_out}") },
         "xaxis": { "type": "category" },
         "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } } }),
     )

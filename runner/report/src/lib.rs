@@ -1,10 +1,12 @@
 //! `report.html` of a run directory: one file that opens offline, in which to see whether and how a
 //! model grokked.
 //!
-//! Reads what the store keeps and nothing else: it needs no device and no plugin. Figures are Plotly's
-//! JSON, drawn by Plotly's own bundle (vendored, MIT); text is escaped by the template, and data stands
-//! in a script of type JSON in which no `<` is left, so that nothing a spec, a plugin or a note says
-//! becomes markup.
+//! Reads what the store keeps and nothing else: it needs no device and no plugin. Figures are
+//! Plotly's JSON, drawn by Plotly's own bundle (vendored, MIT); text is escaped by the template,
+//! and data stands in a script of type JSON in which no `<` is left, so that nothing a spec, a
+//! plugin or a note says becomes markup.
+//!
+//! A file that is damaged or another's is left out: the page says so, and so does what is returned.
 
 mod curves;
 mod facts;
@@ -16,11 +18,14 @@ mod page;
 mod phases;
 mod picture;
 mod story;
+mod texts;
 
 use std::path::{Path, PathBuf};
 
 use askama::Template;
-use grokrun_store::{RunView, StoreError};
+use grokrun_store::{Output, RunView, StoreError};
+
+use crate::gather::Flaws;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -37,65 +42,90 @@ pub enum ReportError {
     Template(#[from] askama::Error),
 }
 
-/// Writes the report of the run in this folder, whatever state it is in; returns where it is. While a
-/// process writes the run, the report says that training goes on.
+/// What was made, and what of the runs is damaged, or another's, and so not in it: each with its
+/// file and what to do.
+#[derive(Debug)]
+pub struct Made<T> {
+    /// the report, or where it is
+    pub what: T,
+    /// in words
+    pub flaws: Vec<String>,
+}
+
+/// The figures of a run as pictures.
+#[derive(Debug)]
+pub struct Pictures {
+    /// the files
+    pub files: Vec<PathBuf>,
+    /// figures that could not be drawn
+    pub left_out: Vec<String>,
+}
+
+/// Writes the report of the run in this folder, whatever state it is in; returns where it is. While
+/// a process writes the run, the report says that training goes on.
 ///
 /// # Errors
 /// When the folder holds no run, or cannot be read or written.
-pub fn write(run: &Path) -> Result<PathBuf, ReportError> {
+pub fn write(run: &Path) -> Result<Made<PathBuf>, ReportError> {
     written(run, false)
 }
 
-/// The same at the end of a session, for the process that still holds the run's lock: nothing goes on.
+/// The same at the end of a session, for the process that still holds the run's lock: nothing goes
+/// on.
 ///
 /// # Errors
 /// When the folder holds no run, or cannot be read or written.
-pub fn write_ended(run: &Path) -> Result<PathBuf, ReportError> {
+pub fn write_ended(run: &Path) -> Result<Made<PathBuf>, ReportError> {
     written(run, true)
 }
 
-fn written(run: &Path, ended: bool) -> Result<PathBuf, ReportError> {
+fn written(run: &Path, ended: bool) -> Result<Made<PathBuf>, ReportError> {
     let view = RunView::open(run)?;
-    let page = page(std::slice::from_ref(&view), ended)?;
-    Ok(view.write_report(&page)?)
+    let Made { what, flaws } = page(std::slice::from_ref(&view), ended)?;
+    let what = view.write_report(&what)?;
+    Ok(Made { what, flaws })
 }
 
-fn page(views: &[RunView], ended: bool) -> Result<String, ReportError> {
+fn page(views: &[RunView], ended: bool) -> Result<Made<String>, ReportError> {
     let names = gather::labels(views);
-    let gathered = gather::gather(views, ended)?;
-    Ok(page::Page::of(&names, &gathered).render()?)
+    let mut flaws = Flaws::default();
+    let gathered = gather::gather(views, ended, &mut flaws)?;
+    let what = page::Page::of(&names, &gathered, &mut flaws).render()?;
+    let Flaws(flaws) = flaws;
+    Ok(Made { what, flaws })
 }
 
 /// Writes every figure of the run in this folder to `folder` as SVG: the curves of each cell, and
-/// those of its analyses as they stand at the end. Returns the files, and the figures that could not
-/// be drawn.
+/// those of its analyses as they stand at the end.
 ///
 /// # Errors
 /// When the folder holds no run or cannot be read, or a file cannot be written.
-pub fn pictures(run: &Path, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), ReportError> {
+pub fn pictures(run: &Path, folder: &Path) -> Result<Made<Pictures>, ReportError> {
     let view = RunView::open(run)?;
-    let (mut files, mut left_out) = (Vec::new(), Vec::new());
-    let gathered = gather::gather(std::slice::from_ref(&view), false)?;
-    for (name, figure) in page::figures(&gathered) {
+    let (mut files, mut left_out, mut flaws) = (Vec::new(), Vec::new(), Flaws::default());
+    let gathered = gather::gather(std::slice::from_ref(&view), false, &mut flaws)?;
+    for (name, figure) in page::figures(&gathered, &mut flaws) {
         let Some(svg) = picture::svg(&figure) else {
             left_out.push(name);
             continue;
         };
         let path = folder.join(format!("{name}.svg"));
-        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        written
-            .and_then(|()| std::fs::write(&path, svg))
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
             .map_err(|error| ReportError::Picture(path.clone(), error))?;
+        Output::write(&path, svg.as_bytes())?;
         files.push(path);
     }
-    Ok((files, left_out))
+    let Flaws(flaws) = flaws;
+    let what = Pictures { files, left_out };
+    Ok(Made { what, flaws })
 }
 
 /// One page of the cells of several runs.
 ///
 /// # Errors
 /// When a folder holds no run, or cannot be read.
-pub fn compare(runs: &[PathBuf]) -> Result<String, ReportError> {
+pub fn compare(runs: &[PathBuf]) -> Result<Made<String>, ReportError> {
     let views = runs
         .iter()
         .map(|run| RunView::open(run))

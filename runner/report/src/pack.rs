@@ -14,6 +14,8 @@ const MOST_FRAMES: usize = 401;
 pub(crate) const BUDGET: usize = 7_000_000;
 /// What one figure may weigh without its frames.
 const MOST_STATIC: usize = 1_500_000;
+/// The longest title of a figure that is left out, in bytes.
+const LONGEST_TITLE: usize = 200;
 /// The most points of a line, and cells along a side of a heatmap: more than there are pixels.
 const MOST_POINTS: usize = 2400;
 const MOST_SIDE: usize = 512;
@@ -57,13 +59,29 @@ impl Packed {
         }
         let mut layout = figure["layout"].take();
         numbers::rounded(&mut layout);
-        let mut figure = json!({ "data": data, "layout": layout });
+        let figure = json!({ "data": data, "layout": layout });
         let size = figure.to_string().len();
-        if size > MOST_STATIC {
-            figure = json!({ "data": [], "layout": { "title": figure["layout"]["title"] },
-                "too_large": size });
+        let packed = Packed { figure, frames };
+        match size > MOST_STATIC {
+            true => packed.left_out(),
+            false => packed,
         }
-        Packed { figure, frames }
+    }
+
+    /// What stands on the page where there is no room for it: its title, and its size.
+    pub(crate) fn left_out(self) -> Packed {
+        let mut title = title_of(&self.figure).to_owned();
+        title.truncate(title.floor_char_boundary(LONGEST_TITLE));
+        Packed {
+            figure: json!({ "data": [], "layout": { "title": { "text": title } },
+                "too_large": self.size() }),
+            frames: Vec::new(),
+        }
+    }
+
+    /// Its title; empty if it has none.
+    pub(crate) fn title(&self) -> &str {
+        title_of(&self.figure)
     }
 
     /// Its size without frames.
@@ -96,7 +114,16 @@ impl Packed {
     }
 }
 
-/// The JSON of each figure, all of them together no larger than the budget where frames can help it.
+fn title_of(figure: &Value) -> &str {
+    let title = &figure["layout"]["title"];
+    title["text"]
+        .as_str()
+        .or(title.as_str())
+        .unwrap_or_default()
+}
+
+/// The JSON of each figure, all of them together no larger than the budget where frames can help
+/// it.
 pub(crate) fn within(figures: &[Packed], budget: usize) -> Vec<String> {
     let fixed: usize = figures.iter().map(Packed::size).sum();
     let most = cap(
@@ -297,8 +324,8 @@ fn thin_line(trace: &mut Map<String, Value>) {
     trace.insert("y".to_owned(), y);
 }
 
-/// Means of blocks, where a heatmap has more cells along a side than a screen shows; a block has the
-/// labels of its first row and column.
+/// Means of blocks, where a heatmap has more cells along a side than a screen shows; a block has
+/// the labels of its first row and column.
 fn thin_map(trace: &mut Map<String, Value>) {
     let Some(rows) = trace.get("z").and_then(Value::as_array) else {
         return;

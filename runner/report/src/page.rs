@@ -1,21 +1,24 @@
 //! The page: what is shown, in order.
 
 use askama::Template;
-use grokrun_store::{FigureFile, FoundFiles};
+use grokrun_store::FoundFiles;
 use serde_json::Value;
 
 use crate::facts::{facts, heading};
-use crate::gather::Gathered;
+use crate::gather::{Flaws, Gathered};
 use crate::groups::{self, Group, Member};
 use crate::pack::{self, Packed};
 use crate::phases::{Phase, Phases};
 use crate::story::Formula;
+use crate::texts::Texts;
 use crate::{curves, numbers, story};
 
 /// The most cells whose analyses are shown.
 const MOST_CELLS: usize = 6;
 /// What the figures of cells may weigh without their frames before further cells are left out.
 const MOST_STATIC: usize = pack::BUDGET / 2;
+/// The most flaws that are listed.
+const MOST_FLAWS: usize = 20;
 /// The most groups of cells that have curves of their own.
 const MOST_GROUPS: usize = 12;
 
@@ -27,6 +30,10 @@ pub(crate) struct Page {
     version: &'static str,
     heading: String,
     facts: Vec<(String, String)>,
+    /// what is damaged and so not shown, the first of it
+    flaws: Vec<String>,
+    /// how much more of that there is
+    more_flaws: usize,
     /// what became of the cells, where there are several: group and verdict
     verdicts: Vec<(String, String)>,
     cells: Vec<Cell>,
@@ -68,8 +75,14 @@ struct Cell {
     analyses: Vec<Section>,
 }
 
-/// A table: its name, columns, rows.
-type Table = (String, Vec<String>, Vec<Vec<String>>);
+/// A table of findings.
+struct Table {
+    name: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    /// the rows that are left out, and the file that has them
+    more: Option<String>,
+}
 
 /// What an analysis found.
 struct Section {
@@ -96,18 +109,16 @@ struct Figures {
 
 impl Figures {
     fn add(&mut self, figure: Value, class: &'static str) -> Place {
-        let title = &figure["layout"]["title"];
-        let title = title["text"]
-            .as_str()
-            .or(title.as_str())
-            .unwrap_or_default()
-            .to_owned();
         let class = if is_tall(&figure) {
             "figure tall"
         } else {
             class
         };
-        let packed = Packed::of(figure);
+        let mut packed = Packed::of(figure);
+        if self.size + packed.size() > pack::BUDGET {
+            packed = packed.left_out();
+        }
+        let title = packed.title().to_owned();
         self.size += packed.size();
         self.all.push(packed);
         Place {
@@ -126,8 +137,9 @@ fn is_tall(figure: &Value) -> bool {
 }
 
 impl Page {
-    /// Puts together what was gathered of runs with these names.
-    pub(crate) fn of(names: &[String], gathered: &[Gathered]) -> Page {
+    /// Puts together what was gathered of runs with these names; adds to the flaws what cannot be
+    /// used.
+    pub(crate) fn of(names: &[String], gathered: &[Gathered], flaws: &mut Flaws) -> Page {
         let name = names.join(", ");
         let mut figures = Figures::default();
         let several = gathered.len() > 1;
@@ -155,18 +167,21 @@ impl Page {
             multiples.extend(curves.map(|figure| figures.add(figure, class)));
         }
         let mut cells: Vec<Cell> = Vec::new();
+        let mut texts = Texts::new();
         for cell in gathered.iter().take(MOST_CELLS) {
             if !cells.is_empty() && figures.size > MOST_STATIC {
                 break;
             }
             let number = cells.len();
-            cells.push(Cell::of(cell, number, &mut figures));
+            cells.push(Cell::of(cell, number, &mut figures, &mut texts, flaws));
         }
         let verdicts = groups.iter().map(|g| (g.name.clone(), g.verdict()));
         Page {
             version: env!("CARGO_PKG_VERSION"),
             heading: heading(&name, gathered),
             facts: facts(gathered),
+            flaws: flaws.0.iter().take(MOST_FLAWS).cloned().collect(),
+            more_flaws: flaws.0.len().saturating_sub(MOST_FLAWS),
             verdicts: verdicts.collect(),
             table: gathered
                 .iter()
@@ -196,20 +211,24 @@ impl Page {
 
 /// Every figure of these cells, each with its name as a path: cell, then curve or analysis and
 /// figure.
-pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
+pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for cell in gathered {
-        let (name, analyses) = (&cell.name, cell.analyses());
+        let (name, analyses) = (&cell.name, cell.analyses(flaws));
         let phases = Phases::of(&analyses, &cell.told);
         let [loss, accuracy] = curves::of_cell(&cell.metrics, &phases);
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
         for found in analyses {
             let analysis = found.index["analysis"].as_str().unwrap_or_default();
-            let read = |(name, file): (String, FigureFile)| Some((name, file.read()?));
-            for (figure, mut json) in found.figures.into_iter().filter_map(read) {
-                phases.shade_if_over_epochs(&mut json);
-                all.push((format!("{name}/{analysis}-{figure}"), json));
+            for (figure, file) in found.figures {
+                match file.read() {
+                    Ok(mut json) => {
+                        phases.shade_if_over_epochs(&mut json);
+                        all.push((format!("{name}/{analysis}-{figure}"), json));
+                    }
+                    Err(error) => flaws.add(error.to_string()),
+                }
             }
         }
     }
@@ -217,16 +236,20 @@ pub(crate) fn figures(gathered: &[Gathered]) -> Vec<(String, Value)> {
 }
 
 impl Cell {
-    fn of(cell: &Gathered, number: usize, figures: &mut Figures) -> Cell {
-        let analyses = cell.analyses();
-        let epochs = cell.config["train"]["epochs"].as_u64();
-        let epochs = epochs.unwrap_or(cell.told.epochs);
-        let (verdict, class) = story::verdict(&cell.told, cell.training, epochs);
+    fn of(
+        cell: &Gathered,
+        number: usize,
+        figures: &mut Figures,
+        texts: &mut Texts,
+        flaws: &mut Flaws,
+    ) -> Cell {
+        let analyses = cell.analyses(flaws);
+        let (verdict, class) = story::verdict(&cell.told, cell.training, &cell.config);
         let phases = Phases::of(&analyses, &cell.told);
         let curves = curves::of_cell(&cell.metrics, &phases);
         Cell {
             name: cell.name.clone(),
-            verdict,
+            verdict: texts.take(&verdict, "summary.json"),
             class,
             formula: story::formula(&analyses, &cell.config, &cell.told),
             curves: curves.map(|figure| figures.add(figure, "figure")),
@@ -241,7 +264,7 @@ impl Cell {
                 .enumerate()
                 .map(|(i, found)| {
                     let anchor = format!("cell-{number}-analysis-{i}");
-                    Section::of(found, anchor, &phases, figures)
+                    Section::of(found, anchor, &phases, figures, texts, flaws)
                 })
                 .collect(),
             phases: phases.all,
@@ -250,30 +273,61 @@ impl Cell {
 }
 
 impl Section {
-    fn of(found: FoundFiles, anchor: String, phases: &Phases, figures: &mut Figures) -> Section {
-        let text = |key: &str| found.index[key].as_str().map(str::to_owned);
+    fn of(
+        found: FoundFiles,
+        anchor: String,
+        phases: &Phases,
+        figures: &mut Figures,
+        texts: &mut Texts,
+        flaws: &mut Flaws,
+    ) -> Section {
+        let whole = "findings.json of this analysis";
+        let told = |key: &str| found.index[key].as_str().unwrap_or_default();
+        let mut text = |key: &str| texts.take(told(key), whole);
+        let [name, version, summary, definition] =
+            ["analysis", "version", "summary", "definition"].map(&mut text);
+        let failure = found.index["failure"].is_string().then(|| text("failure"));
         let notes = found.index["notes"].as_array().into_iter().flatten();
-        let rows = |(name, table): &(String, Value)| {
+        let notes: Vec<&str> = notes.filter_map(Value::as_str).collect();
+        let notes = texts.all(&notes, whole);
+        let parameters = story::parameters(&found.index["parameters"]).into_iter();
+        let parameters = parameters
+            .map(|(key, value)| (texts.take(&key, whole), texts.take(&value, whole)))
+            .collect();
+        let mut tables = Vec::new();
+        for (name, table) in &found.tables {
             let (columns, rows) = story::table(table);
-            (!rows.is_empty()).then(|| (name.clone(), columns, rows))
-        };
+            if rows.is_empty() {
+                continue;
+            }
+            let file = format!("{name}.table.json of this analysis");
+            let columns = columns.iter().map(|column| texts.take(column, &file));
+            let columns = columns.collect();
+            let (rows, left_out) = texts.rows(rows, &file);
+            let more = (left_out > 0).then(|| format!("… and {left_out} more rows in {file}"));
+            tables.push(Table {
+                name: name.clone(),
+                columns,
+                rows,
+                more,
+            });
+        }
         Section {
             anchor,
-            name: text("analysis").unwrap_or_default(),
-            version: text("version").unwrap_or_default(),
-            summary: text("summary").unwrap_or_default(),
-            definition: text("definition").unwrap_or_default(),
-            failure: text("failure"),
-            notes: notes
-                .filter_map(|n| n.as_str().map(str::to_owned))
-                .collect(),
-            tables: found.tables.iter().filter_map(rows).collect(),
-            parameters: story::parameters(&found.index["parameters"]),
+            name,
+            version,
+            summary,
+            definition,
+            failure,
+            notes,
+            tables,
+            parameters,
             figures: found
                 .figures
                 .into_iter()
                 .filter_map(|(_, file)| {
-                    let mut figure = file.read()?;
+                    let read = file.read().map_err(|error| flaws.add(error.to_string()));
+                    let mut figure = read.ok()?;
                     phases.shade_if_over_epochs(&mut figure);
                     Some(figures.add(figure, "figure"))
                 })
@@ -298,7 +352,8 @@ mod tests {
 
     #[test]
     fn a_page_of_nothing_is_a_page() {
-        let page = Page::of(&["run".to_owned()], &[]).render().unwrap();
+        let page = Page::of(&["run".to_owned()], &[], &mut Flaws::default());
+        let page = page.render().unwrap();
         assert!(page.contains("nothing was trained yet") && page.contains("<h1>run</h1>"));
     }
 

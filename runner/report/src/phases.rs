@@ -1,5 +1,5 @@
-//! The phases of a cell: those that an analysis measured, else those of the summary; and the shading
-//! of figures over epochs.
+//! The phases of a cell: those that an analysis measured, else those of the summary; and the
+//! shading of figures over epochs.
 
 use grokrun_store::{ACCURACY, CellSummary, FoundFiles, HOLD};
 use serde_json::{Value, json};
@@ -75,8 +75,8 @@ impl Phases {
         }
     }
 
-    /// Puts the phases behind what is drawn, no further than it reaches; names them if `named`, where
-    /// there is room.
+    /// Puts the phases behind what is drawn, no further than it reaches; names them if `named`,
+    /// where there is room.
     pub(crate) fn shade(&self, figure: &mut Value, named: bool) {
         let Some((low, high)) = reach(figure) else {
             return;

@@ -1,27 +1,36 @@
 //! What became of a cell, in words, and the formula that was found.
 
-use grokrun_store::{CellSummary, FoundFiles};
+use grokrun_store::{CellSummary, Crossing, FAILED, FoundFiles, HOLD, Milestone};
 use serde_json::Value;
 
 /// The most key frequencies of a formula: more of them are none.
 const MOST_KEYS: u64 = 12;
 
-/// Headline and class of the verdict: `good`, `open` or `bad`. `training` if a process is at it now;
-/// `epochs` are those of the spec.
-pub(crate) fn verdict(told: &CellSummary, training: bool, epochs: u64) -> (String, &'static str) {
-    let class = match (told.status.as_str(), told.test_accuracy_epoch) {
-        ("failed", _) => "bad",
-        (_, Some(_)) => "good",
+/// Headline and class of the verdict: `good`, `open` or `bad`. `training` if a process is at it
+/// now; `config` is the cell's `config.json`.
+pub(crate) fn verdict(
+    told: &CellSummary,
+    training: bool,
+    config: &Value,
+) -> (String, &'static str) {
+    let grokked = told.crossing(Milestone::Grokked);
+    let class = match grokked {
+        _ if told.has_failed() => "bad",
+        Crossing::Held { .. } => "good",
         _ => "open",
     };
-    let mut text = match told.train_accuracy_epoch {
-        Some(epoch) => format!("memorised at epoch {epoch}, "),
-        None => String::new(),
+    let mut text = match told.crossing(Milestone::Memorised) {
+        Crossing::Held { epoch } => format!("memorised at epoch {epoch}, "),
+        Crossing::Open { epoch, .. } => {
+            format!("99 % train accuracy since epoch {epoch}, not yet held for {HOLD} epochs; ")
+        }
+        Crossing::Not => String::new(),
     };
-    text.push_str(&match (told.status.as_str(), told.test_accuracy_epoch) {
-        ("interrupted", None) => format!("not grokked by epoch {}", told.epochs),
+    text.push_str(&match (told.status.as_str(), grokked) {
+        ("interrupted", Crossing::Not) => format!("not grokked by epoch {}", told.epochs),
         _ => told.verdict.clone(),
     });
+    let epochs = config["train"]["epochs"].as_u64().unwrap_or(told.epochs);
     match told.status.as_str() {
         "interrupted" if training => text.push_str(&format!(
             "; training goes on, {} of {epochs} epochs are done",
@@ -31,13 +40,38 @@ pub(crate) fn verdict(told: &CellSummary, training: bool, epochs: u64) -> (Strin
             "; interrupted after {} of {epochs} epochs: the same command goes on from the last saved state",
             told.epochs
         )),
-        "failed" => text.push_str(
-            ". What was trained until then is kept. A smaller train.learning_rate or a longer train.warmup may help; --fresh starts over",
-        ),
+        FAILED => text.push_str(&format!(
+            ". What was trained until then is kept. {}; --fresh starts over",
+            advice(config)
+        )),
         "stopped early" => text.push_str(&format!("; stopped early after {} epochs", told.epochs)),
         _ => {}
     }
     (text, class)
+}
+
+/// What may keep a training from losing its numbers, by its recipe.
+fn advice(config: &Value) -> String {
+    let recipe = |key: &str| config["train"][key].as_f64();
+    match recipe("learning_rate").zip(recipe("weight_decay")) {
+        // A step multiplies every weight by 1 − rate·decay, before Adam adds anything.
+        Some((rate, decay)) if rate * decay > 2.0 => format!(
+            "With train.learning_rate {} and train.weight_decay {} a step multiplies every weight by {}, so that all of them grow whatever is learned: expected a train.weight_decay below {}",
+            short(rate),
+            short(decay),
+            short(1.0 - rate * decay),
+            short(1.0 / rate)
+        ),
+        _ => "A smaller train.learning_rate or a longer train.warmup may help".to_owned(),
+    }
+}
+
+/// A number in few digits.
+fn short(x: f64) -> String {
+    match (1e-3..1e6).contains(&x.abs()) {
+        true => format!("{x}"),
+        false => format!("{x:e}"),
+    }
 }
 
 /// What the logits are a sum of.
@@ -212,28 +246,49 @@ mod tests {
 
     #[test]
     fn verdicts_say_what_happened_and_how_to_go_on() {
+        let config = json!({ "train": { "epochs": 10 } });
         let mut told = CellSummary::new("c", "interrupted", &Default::default());
-        assert_eq!(verdict(&told, false, 10).1, "open");
-        assert!(
-            verdict(&told, false, 10)
-                .0
-                .contains("the same command goes on")
-        );
-        let going = verdict(&told, true, 10).0;
+        let verdict = |told: &CellSummary, training| verdict(told, training, &config);
+        assert_eq!(verdict(&told, false).1, "open");
+        assert!(verdict(&told, false).0.contains("the same command goes on"));
+        let going = verdict(&told, true).0;
         assert!(going.contains("training goes on, 0 of 10") && !going.contains("interrupted"));
         told.status = "failed".to_owned();
-        assert!(verdict(&told, false, 10).0.contains("--fresh starts over"));
+        assert!(verdict(&told, false).0.contains("--fresh starts over"));
         (
             told.status,
             told.train_accuracy_epoch,
             told.test_accuracy_epoch,
         ) = ("finished".to_owned(), Some(12), Some(90));
-        assert_eq!(verdict(&told, false, 10).1, "good");
+        assert_eq!(verdict(&told, false).1, "good");
+        assert!(verdict(&told, false).0.starts_with("memorised at epoch 12"));
+    }
+
+    #[test]
+    fn what_is_reached_and_not_yet_held_is_said_with_its_epoch() {
+        let mut told = CellSummary::new("c", "interrupted", &Default::default());
+        (told.epochs, told.test_accuracy_since) = (300, Some(200));
+        told.verdict = "reached 0.99 test accuracy at epoch 200, not yet held".to_owned();
+        told.train_accuracy_since = Some(90);
+        let (text, class) = verdict(&told, false, &Value::Null);
+        assert_eq!(class, "open");
+        assert!(text.starts_with("99 % train accuracy since epoch 90, not yet held"));
         assert!(
-            verdict(&told, false, 10)
-                .0
-                .starts_with("memorised at epoch 12")
+            text.contains("at epoch 200, not yet held; interrupted"),
+            "{text}"
         );
+    }
+
+    #[test]
+    fn advice_fits_the_recipe_that_failed() {
+        let of = |rate: f64, decay: f64| {
+            advice(&json!({ "train": { "learning_rate": rate, "weight_decay": decay } }))
+        };
+        assert!(of(1e-3, 1e10).contains("by -9.999999e6") && of(1e-3, 1e10).contains("below 1000"));
+        assert!(!of(1e-3, 1e10).contains("smaller train.learning_rate"));
+        for usual in [of(1e-3, 1.0), of(5.0, 0.0), advice(&Value::Null)] {
+            assert!(usual.contains("smaller train.learning_rate"), "{usual}");
+        }
     }
 
     #[test]

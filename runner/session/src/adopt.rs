@@ -1,19 +1,20 @@
-//! A run of weights that were trained elsewhere: everything that a finished cell has on disk, so that
-//! analyses, reports and lists work on it. Knows no file format of others: it is handed tensors with
-//! TransformerLens' names.
+//! A run of weights that were trained elsewhere: everything that a finished cell has on disk, so
+//! that analyses, reports and lists work on it. Knows no file format of others: it is handed
+//! tensors with TransformerLens' names.
 
-use grokrun_engine::{GridPass, ModelState, Sample, Shape, Wanted};
+use grokrun_engine::{GridPass, ModelState, Parameter, Sample, Shape, Wanted};
 use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
 use serde_json::Value;
 
+use crate::folder::folder;
 use crate::material::Material;
 use crate::status::Status;
 use crate::survey::Survey;
 use crate::{SessionError, describe, weights};
 
-/// What becomes a run of one cell. Made with [`Adoption::new`], which refuses what does not fit before
-/// anything is written.
+/// What becomes a run of one cell. Made with [`Adoption::new`], which refuses what does not fit
+/// before anything is written.
 pub struct Adoption<'a> {
     plan: &'a Plan,
     shape: Shape,
@@ -21,6 +22,17 @@ pub struct Adoption<'a> {
     metrics: Metrics,
     /// said in `config.json`, under `imported`
     origin: Value,
+}
+
+/// Which pairs a model was trained on, as places in the a-major list.
+#[derive(Clone, Copy, Debug)]
+pub enum Parts<'a> {
+    /// those of the plan's seeds
+    OfSeeds,
+    /// these; the others are tested on
+    Train(&'a [i64]),
+    /// `[train, test]`
+    Both(&'a [Vec<i64>; 2]),
 }
 
 /// How good a model is on its pairs, by our own forward pass: losses in nats, accuracies 0 to 1.
@@ -37,24 +49,25 @@ pub struct Adopted {
 }
 
 impl<'a> Adoption<'a> {
-    /// Checks a plan of one cell, its split (`[train, test]`, places in the a-major list; none for that
-    /// of its seeds) and its history (columns as in `metrics.parquet`, of equal lengths).
+    /// Checks a plan of one cell, its split and its history (columns as in `metrics.parquet`, of
+    /// equal lengths).
     ///
     /// # Errors
     /// They do not fit each other.
     pub fn new(
         plan: &'a Plan,
         survey: &Survey,
-        split: Option<&[Vec<i64>; 2]>,
+        parts: Parts<'_>,
         history: &[Vec<f64>; 4],
         origin: Value,
     ) -> Result<Adoption<'a>, SessionError> {
         let (Some(cell), Some(size)) = (plan.cells.first(), survey.cells.first()) else {
             return Err(SessionError::Request("a plan without a cell".to_owned()));
         };
-        let material = match split {
-            Some(parts) => Material::with_split(cell, parts)?,
-            None => Material::new(cell)?,
+        let material = match parts {
+            Parts::OfSeeds => Material::new(cell)?,
+            Parts::Train(train) => Material::with_train(cell, train)?,
+            Parts::Both(parts) => Material::with_split(cell, parts)?,
         };
         let mut metrics = Metrics::default();
         let [train_loss, test_loss, train_accuracy, test_accuracy] = history;
@@ -101,15 +114,48 @@ impl<'a> Adoption<'a> {
     /// # Errors
     /// They are not those of the plan's model.
     pub fn evaluate(&self, tensors: &[Tensor]) -> Result<Adopted, SessionError> {
+        self.evaluate_with(tensors, None)
+    }
+
+    /// As [`Adoption::evaluate`], with one class more than the plan's model has: `output` is its
+    /// column of W_U, `(d_model)`. No pair has it for a label.
+    ///
+    /// # Errors
+    /// The tensors or the column are not those of the plan's model.
+    pub fn evaluate_with(
+        &self,
+        tensors: &[Tensor],
+        output: Option<&[f32]>,
+    ) -> Result<Adopted, SessionError> {
         let parameters = self.flat(tensors)?;
+        let mut pass = GridPass::new(self.shape);
         let wanted = Wanted {
             logits: true,
             ..Wanted::default()
         };
-        let logits = GridPass::new(self.shape).run(&parameters, wanted)?.logits;
+        let logits = pass.run(&parameters, wanted)?.logits;
+        let more = match output {
+            None => None,
+            Some(output) => {
+                // The same model, whose first class is the further one.
+                let mut parameters = parameters;
+                let unembed = &mut parameters[Parameter::Unembed.range(&self.shape)];
+                let rows = unembed.chunks_exact_mut(self.shape.modulus);
+                if output.len() != rows.len() {
+                    return Err(SessionError::Request(format!(
+                        "an output of {} numbers does not fit a model of width {}",
+                        output.len(),
+                        rows.len()
+                    )));
+                }
+                rows.zip(output).for_each(|(row, x)| row[0] = *x);
+                Some(pass.run(&parameters, wanted)?.logits)
+            }
+        };
         let pairs = &self.material.pairs;
-        let [train_loss, train_accuracy] = self.judge(&logits, pairs.train());
-        let [test_loss, test_accuracy] = self.judge(&logits, pairs.test());
+        let judge = |samples| self.judge(&logits, more.as_deref(), samples);
+        let [train_loss, train_accuracy] = judge(pairs.train());
+        let [test_loss, test_accuracy] = judge(pairs.test());
         Ok(Adopted {
             train_loss,
             test_loss,
@@ -118,9 +164,10 @@ impl<'a> Adoption<'a> {
         })
     }
 
-    /// Mean loss and accuracy; the label's class is left out of the sum, as in training (science
-    /// §1.8).
-    fn judge(&self, logits: &[f32], samples: &[Sample]) -> [f64; 2] {
+    /// Mean loss and accuracy; the label's class is left out of the sum, as in training, so that
+    /// the loss of a certain answer is no rounding error of 1. `more` has a further class as its
+    /// first one.
+    fn judge(&self, logits: &[f32], more: Option<&[f32]>, samples: &[Sample]) -> [f64; 2] {
         let p = self.shape.modulus;
         let (mut loss, mut right) = (0.0, 0);
         for sample in samples {
@@ -134,6 +181,7 @@ impl<'a> Adoption<'a> {
                 (0..p)
                     .filter(|c| *c != label)
                     .map(|c| f64::from(row[c]) - own)
+                    .chain(more.map(|more| f64::from(more[at * p]) - own))
             };
             let most = others().fold(f64::NEG_INFINITY, f64::max);
             loss += match most > 0.0 {
@@ -155,9 +203,9 @@ impl<'a> Adoption<'a> {
     }
 }
 
-/// Writes the cell: `read` gives the tensors of each of `epochs` (steps taken, ascending), one after
-/// the other. The summary comes last: a run without one was not imported to its end, and importing it
-/// again goes over it.
+/// Writes the cell: `read` gives the tensors of each of `epochs` (steps taken, ascending), one
+/// after the other. The summary comes last: a run without one was not imported to its end, and
+/// importing it again goes over it.
 ///
 /// # Errors
 /// Those of `read`, tensors that do not fit, or the disk.
@@ -176,7 +224,7 @@ pub fn adopt<E: From<SessionError>>(
         origin,
     } = adoption;
     let cell = &plan.cells[0];
-    let dir = run.cell(&cell.id).map_err(failed)?;
+    let dir = folder(run, plan, cell).map_err(failed)?;
     let counts = [material.pairs.train().len(), material.pairs.test().len()];
     let mut config = describe::config(plan, cell, shape, counts);
     config["imported"] = origin.clone();
@@ -206,7 +254,7 @@ pub fn adopt<E: From<SessionError>>(
         epoch,
         tensors: weights::state(shape, &ModelState::initial(parameters)),
         metrics: metrics.clone(),
-        extra: Status::Finished.to_json(),
+        extra: Status::Finished.to_json(None),
     })
     .map_err(failed)?;
     let summary = Summary {
@@ -216,8 +264,8 @@ pub fn adopt<E: From<SessionError>>(
     Ok(adopted)
 }
 
-/// What became of the cell: by its own history where it has accuracies, else by our evaluation of its
-/// last checkpoint.
+/// What became of the cell: by its own history where it has accuracies, else by our evaluation of
+/// its last checkpoint.
 fn summary(id: &str, epoch: u64, metrics: &Metrics, adopted: &Adopted) -> CellSummary {
     let mut summary = CellSummary::new(id, "imported", metrics);
     let [_, _, _, accuracies] = metrics.columns();
@@ -238,4 +286,50 @@ fn summary(id: &str, epoch: u64, metrics: &Metrics, adopted: &Adopted) -> CellSu
         test_accuracy: or(last.map(|row| row.test_accuracy), adopted.test_accuracy),
     });
     summary
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use grokrun_spec::Catalog;
+
+    use super::*;
+    use crate::weights::checkpoint;
+
+    #[test]
+    fn a_further_output_counts_as_a_class() {
+        let spec = "operation = \"add\"\nmodulus = 5\nfraction = 0.5\nseeds = { data = 1, model = 2 }\n[model]\nheads = 1\nd_model = 4\nd_head = 4\nd_mlp = 4\n";
+        let plan = grokrun_spec::load(spec, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
+        let survey = Survey::new(&plan).unwrap();
+        let history = Default::default();
+        let adoption =
+            Adoption::new(&plan, &survey, Parts::OfSeeds, &history, Value::Null).unwrap();
+        let shape = survey.cells[0].shape;
+        // All logits are 0: ln 5 in nats, and ln 6 with an output that is 0 as well.
+        let tensors = checkpoint(&shape, &vec![0.0; shape.parameters()]);
+        let plain = adoption.evaluate(&tensors).unwrap();
+        assert!((plain.train_loss - 5f64.ln()).abs() < 1e-12, "{plain:?}");
+        let more = adoption.evaluate_with(&tensors, Some(&[0.0; 4])).unwrap();
+        assert!((more.test_loss - 6f64.ln()).abs() < 1e-12, "{more:?}");
+        assert!(adoption.evaluate_with(&tensors, Some(&[0.0; 3])).is_err());
+    }
+
+    #[test]
+    fn pairs_that_are_not_trained_on_are_tested_on() {
+        let spec =
+            "operation = \"div\"\nmodulus = 5\nfraction = 0.5\nseeds = { data = 1, model = 2 }\n";
+        let plan = grokrun_spec::load(spec, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
+        let material = Material::with_train(&plan.cells[0], &[1, 6, 23]).unwrap();
+        assert_eq!(material.split.train, [1, 6, 23]);
+        // 20 pairs have a quotient; 0 and its like do not.
+        assert_eq!(material.split.test.len(), 17);
+        assert!(!material.split.test.contains(&6) && !material.split.test.contains(&0));
+        for places in [&[0][..], &[25], &[-1], &[1, 1]] {
+            assert!(
+                Material::with_train(&plan.cells[0], places).is_err(),
+                "{places:?}"
+            );
+        }
+    }
 }

@@ -16,16 +16,22 @@ pub struct Batch {
 pub fn batches(sizes: &[CellSize], pending: &[(usize, u64)], largest: usize) -> Vec<Batch> {
     let alike = |i: usize, j: usize| sizes[i].trains_with(&sizes[j]);
     let mut batches: Vec<Batch> = Vec::new();
+    // Those that have room: of a hundred thousand cells one of each kind, and not every batch.
+    let mut open: Vec<usize> = Vec::new();
     for &(cell, from) in pending {
-        let open = batches.iter_mut().find(|batch| {
-            batch.from == from && batch.cells.len() < largest.max(1) && alike(batch.cells[0], cell)
-        });
-        match open {
-            Some(batch) => batch.cells.push(cell),
-            None => batches.push(Batch {
+        let fits = |at: &usize| batches[*at].from == from && alike(batches[*at].cells[0], cell);
+        let place = open.iter().position(fits).unwrap_or_else(|| {
+            open.push(batches.len());
+            batches.push(Batch {
                 from,
-                cells: vec![cell],
-            }),
+                cells: Vec::new(),
+            });
+            open.len() - 1
+        });
+        let batch = &mut batches[open[place]];
+        batch.cells.push(cell);
+        if batch.cells.len() >= largest {
+            open.remove(place);
         }
     }
     batches

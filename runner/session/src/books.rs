@@ -73,8 +73,8 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// The summary in the plan's order, and the cells that failed with the reason: those put down, and
-    /// those whose loss was no number.
+    /// The summary in the plan's order, and the cells that failed with the reason: those put down,
+    /// and those whose loss was no number.
     pub(crate) fn close(self) -> (Summary, Vec<[String; 2]>) {
         let diverged: Vec<[String; 2]> = self
             .summary

@@ -37,7 +37,6 @@ pub(crate) fn config(plan: &Plan, cell: &Cell, shape: &Shape, pairs: [usize; 2])
                 Init::TransformerLens => "transformer-lens",
                 Init::Paper => "paper",
             },
-            "parameters": shape.parameters(),
             "trained_parameters": shape.trained(),
         },
         "train": {
@@ -67,8 +66,8 @@ pub(crate) fn config(plan: &Plan, cell: &Cell, shape: &Shape, pairs: [usize; 2])
             "seed": cell.model_seed,
         },
     });
-    // Said where checkpoints are not what everybody expects: the trained weights as they are, in plain
-    // files. `state.safetensors` always has them so.
+    // Said where checkpoints are not what everybody expects: the trained weights as they are, in
+    // plain files. `state.safetensors` always has them so.
     let kept = keeping(plan);
     if kept != Keeping::default() {
         config["checkpoints"] = json!({

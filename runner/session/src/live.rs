@@ -10,9 +10,10 @@ use grokrun_task::Split;
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
+use crate::cadence::Cadence;
 use crate::history::History;
 use crate::material::Material;
-use crate::status::Status;
+use crate::status::{Status, saved_device};
 use crate::stop::Holding;
 use crate::survey::{CellSize, recipe};
 use crate::{describe, weights};
@@ -32,6 +33,10 @@ pub(crate) struct Live<'a> {
     pub(crate) history: History,
     holding: Holding,
     pub(crate) status: Status,
+    /// the kind of device that the saved state was trained on, if it is known
+    pub(crate) device: Option<String>,
+    /// when checkpoints are due
+    cadence: Cadence,
     /// its place among the cells that analyses follow
     pub(crate) place: usize,
 }
@@ -52,12 +57,18 @@ impl<'a> Live<'a> {
         dir.write_config(&describe::config(plan, cell, &size.shape, counts))?;
         let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
         dir.write_split(&indices(&split.train), &indices(&split.test))?;
-        let (state, metrics, status) = match dir.read_state()? {
+        let every = plan.checkpoints.every;
+        let mut cadence = Cadence::new(every);
+        let mut device = None;
+        let (state, metrics, saved_as) = match dir.read_state()? {
             Some(saved) => {
                 let state = weights::read_state(&size.shape, saved.epoch, &saved.tensors)
                     .map_err(|why| dir.foreign_state(&why))?;
                 let status =
                     Status::from_json(&saved.extra).map_err(|why| dir.foreign_state(&why))?;
+                cadence =
+                    Cadence::saved(&saved.extra, every).map_err(|why| dir.foreign_state(&why))?;
+                device = saved_device(&saved.extra);
                 (state, saved.metrics, status)
             }
             None => {
@@ -67,6 +78,7 @@ impl<'a> Live<'a> {
         };
         let accuracies = metrics.rows().map(|row| row.test_accuracy);
         let holding = Holding::replay(plan.train.stop.clone(), accuracies);
+        let status = saved_as.by(plan, state.epoch, &holding);
         let mut live = Live {
             checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
             plan,
@@ -80,13 +92,59 @@ impl<'a> Live<'a> {
             history: History::new(metrics),
             holding,
             status,
+            device,
+            cadence,
             place: 0,
         };
-        match live.state.epoch {
-            0 => live.write_checkpoint()?,
-            _ => live.check_checkpoints()?,
-        }
+        live.take_up(saved_as)?;
         Ok(live)
+    }
+
+    /// Makes the folder that of a cell which was trained by this plan from the start and has come
+    /// to where it is. It may have been trained by a shorter one, or further than its saved state
+    /// tells.
+    fn take_up(&mut self, saved_as: Status) -> Result<(), SessionError> {
+        let goes_on = saved_as.ends() && !self.status.ends();
+        let epoch = self.state.epoch;
+        self.cadence.go_on(epoch, self.plan.checkpoints.every);
+        for kept in self.dir.checkpoints()? {
+            // The last of a shorter training, or what comes again if it is due.
+            let beyond = kept > epoch || (kept == epoch && goes_on);
+            if beyond && !self.is_due(kept) {
+                self.dir.remove_checkpoint(kept)?;
+            }
+        }
+        match epoch {
+            0 => self.write_checkpoint()?,
+            _ => self.check_checkpoints()?,
+        }
+        if goes_on {
+            // They are of the shorter training, and are made again at the end of this.
+            self.dir.discard_findings()?;
+        }
+        match saved_as == self.status {
+            true => Ok(()),
+            false if self.status.ends() => self.conclude(),
+            // From here on it is a cell like any other that was interrupted.
+            false => self.save(),
+        }
+    }
+
+    /// Writes what a cell has at its end.
+    fn conclude(&mut self) -> Result<(), SessionError> {
+        if self.status != Status::Failed {
+            self.write_checkpoint()?;
+        }
+        self.save()?;
+        self.write_metrics()
+    }
+
+    /// Whether a checkpoint is due after so many steps, for its own sake or for an analysis.
+    fn is_due(&self, epoch: u64) -> bool {
+        let looked_at = |every: u64| every != 0 && epoch.is_multiple_of(every);
+        let asked = self.plan.analyses.iter().map(|request| request.every);
+        let now = std::iter::once(self.plan.checkpoints.every).chain(asked);
+        self.cadence.is_due(epoch) || now.into_iter().any(looked_at)
     }
 
     /// What the executor needs.
@@ -119,14 +177,10 @@ impl<'a> Live<'a> {
     /// be worth much without.
     ///
     /// # Errors
-    /// The first that is missing, cut off or altered.
+    /// The first that is missing, cut off, altered or another's.
     fn check_checkpoints(&self) -> Result<(), SessionError> {
-        let every = self.plan.checkpoints.every;
-        let due = |epoch: &u64| match every {
-            0 => *epoch == 0,
-            every => epoch.is_multiple_of(every),
-        };
         let mut reader = self.dir.checkpoint_reader();
+        let due = |epoch: &u64| self.cadence.is_due(*epoch);
         for epoch in (0..=self.state.epoch).filter(due) {
             reader.read(epoch)?;
         }
@@ -186,11 +240,13 @@ impl<'a> Live<'a> {
     pub(crate) fn save(&self) -> Result<(), SessionError> {
         tracing::debug!(cell = self.cell.id, epoch = self.state.epoch, "state saved");
         let metrics = self.history.read();
+        let mut extra = self.status.to_json(self.device.as_deref());
+        self.cadence.save(&mut extra);
         Ok(self.dir.write_state(&State {
             epoch: self.state.epoch,
             tensors: weights::state(&self.size.shape, &self.state),
             metrics: &*metrics,
-            extra: self.status.to_json(),
+            extra,
         })?)
     }
 

@@ -1,5 +1,7 @@
 //! A cell's data and first weights, made from its seeds alone.
 
+use std::collections::HashSet;
+
 use grokrun_engine::{ModelState, Pairs, Sample, Shape, initial_parameters};
 use grokrun_spec::{Cell, Plan};
 use grokrun_store::CellDir;
@@ -70,6 +72,18 @@ impl Material {
             test: part("test", &parts[1])?,
         };
         Material::of(cell, &data, split)
+    }
+
+    /// The data of a cell, of which these pairs are trained on and all others tested on.
+    ///
+    /// # Errors
+    /// As [`Material::with_split`].
+    pub(crate) fn with_train(cell: &Cell, train: &[i64]) -> Result<Material, SessionError> {
+        let of_train: HashSet<i64> = train.iter().copied().collect();
+        let data = dataset(cell)?;
+        let all = data.pairs().iter().map(|pair| i64::from(*pair));
+        let test = all.filter(|pair| !of_train.contains(pair)).collect();
+        Material::with_split(cell, &[train.to_vec(), test])
     }
 
     fn of(cell: &Cell, data: &Dataset, split: Split) -> Result<Material, SessionError> {

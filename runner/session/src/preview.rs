@@ -2,25 +2,29 @@
 //!
 //! The time is predicted from what there is to compute, by costs that are measured once on a device
 //! and kept (`kept`): of an epoch's operations (`cost`, `probe`), of a look of each analysis
-//! (`looks`), of a file (`files`). `total` adds them up. Nothing is written but what is kept.
+//! (`looks`, within a budget: `measure`; carried on by powers: `growth`), of a file (`files`).
+//! `total` adds them up, `sizes` does for disk and memory. Nothing is written but what is kept.
 
 mod clock;
 mod cost;
 mod files;
+mod growth;
 mod kept;
 mod looks;
+mod measure;
 mod probe;
+mod sizes;
 mod total;
 
 use std::path::PathBuf;
 
-use grokrun_engine::Choice;
+use grokrun_engine::{Choice, Estimate};
 use grokrun_spec::Plan;
 
 use crate::SessionError;
-use crate::analyses::{Analyses, snapshot_bytes};
+use crate::analyses::Analyses;
 use crate::batch::{Batch, batches};
-use crate::survey::{CellSize, Survey};
+use crate::survey::{self, CellSize, Survey};
 use kept::{Calibration, Kept};
 pub use total::Time;
 
@@ -36,17 +40,17 @@ fn cores() -> usize {
 pub struct Preview {
     /// which cells train together
     pub batches: Vec<Batch>,
-    /// the most memory that the batches take on the host, one at a time
+    /// the most memory that the run takes on the host: a batch, and analyses and report beside it
     pub host_bytes: u64,
     /// the most memory on the device, where it has its own
     pub device_bytes: u64,
-    /// files of the whole run, before compression
+    /// files of the whole run, findings and report too, before compression
     pub disk_bytes: u64,
     /// of the whole run, without early stops, on a machine that does nothing else
     pub time: Time,
     /// seconds since the costs were measured that the time is predicted by; none if just now
     pub calibrated: Option<u64>,
-    /// the file that keeps them, if there is one
+    /// the file that keeps them, where it could be written
     pub kept: Option<PathBuf>,
     /// what is not in the time, and what could not be kept or read, in words
     pub notes: Vec<String>,
@@ -81,11 +85,18 @@ impl Preview {
             Some(found) => (found, false),
             None => (measure(choice, key, &kept)?, true),
         };
-        changed |= look_at_missing(&mut calibration, plan, analyses)?;
+        let mut notes = Vec::new();
+        changed |= look_at_missing(&mut calibration, plan, analyses, &mut notes)?;
         if changed {
             kept.keep(calibration.clone());
         }
-        let mut notes = std::mem::take(&mut kept.notes);
+        notes.append(&mut kept.notes);
+        if survey.estimated {
+            notes.push(
+                "pairs are counted on a part of the table: this operation is not defined for all of them, and to try each would take too long here"
+                    .to_owned(),
+            );
+        }
         if let Some(load) = calibration
             .load
             .filter(|load| *load > BUSY * cores() as f64)
@@ -106,27 +117,18 @@ impl Preview {
             let of_batch = |b: &Batch| b.cells.iter().map(|&i| pick(&survey.cells[i])).sum();
             batches.iter().map(of_batch).max().unwrap_or(0)
         };
-        let on_disk = |size: &CellSize| disk_bytes(plan, size);
-        let snapshots = match plan.analyses.is_empty() {
-            true => 0,
-            false => survey
-                .cells
-                .iter()
-                .map(|size| snapshot_bytes(&size.shape))
-                .max()
-                .unwrap_or(0),
-        };
         Ok(Preview {
-            host_bytes: total(|size| size.estimate().host_bytes) + snapshots,
+            host_bytes: total(|size| size.estimate().host_bytes)
+                .saturating_add(sizes::beside_training(survey, analyses, cores())),
             device_bytes: if choice.is_cpu() {
                 0
             } else {
                 total(|size| size.estimate().device_bytes)
             },
-            disk_bytes: survey.cells.iter().map(on_disk).sum(),
+            disk_bytes: sizes::disk(plan, survey, analyses, &calibration),
             time,
             calibrated,
-            kept: kept.path(),
+            kept: kept.written(),
             notes,
             batches,
         })
@@ -135,31 +137,14 @@ impl Preview {
 
 /// On a GPU as many cells as fit; on a CPU one a core, which needs no synchronisation.
 pub(crate) fn largest_batch(survey: &Survey, choice: &Choice) -> usize {
-    let largest = |size: &CellSize| choice.largest_batch(&size.estimate());
-    survey.cells.iter().map(largest).min().unwrap_or(1)
-}
-
-/// Checkpoints, state, split and 40 bytes of metrics an epoch.
-fn disk_bytes(plan: &Plan, size: &CellSize) -> u64 {
-    let estimate = size.estimate();
-    let epochs = plan.train.epochs;
-    // Where cadences meet a checkpoint is counted once for each: this is the most there can be.
-    let of_cadence = |every: u64| match every {
-        0 => 0,
-        every => epochs / every,
-    };
-    let mut cadences: Vec<u64> = plan
-        .analyses
-        .iter()
-        .map(|analysis| analysis.every)
-        .collect();
-    cadences.push(plan.checkpoints.every);
-    cadences.sort_unstable();
-    cadences.dedup();
-    let checkpoints = 2 + cadences.into_iter().map(of_cadence).sum::<u64>();
-    let history = 2 * 40 * epochs;
-    let split = 8 * (size.train + size.test) as u64;
-    checkpoints * estimate.checkpoint_bytes + estimate.state_bytes + history + split
+    // One question for all: what is free is told by files of the system, and cells may be many.
+    let estimates = survey.cells.iter().map(CellSize::estimate);
+    let most = estimates.reduce(|one, other| Estimate {
+        host_bytes: one.host_bytes.max(other.host_bytes),
+        largest_buffer: one.largest_buffer.max(other.largest_buffer),
+        ..one
+    });
+    most.map_or(1, |most| choice.largest_batch(&most))
 }
 
 /// What costs hold for: this build of the program, and this device in this machine.
@@ -203,26 +188,61 @@ fn measure(choice: &Choice, key: String, kept: &Kept) -> Result<Calibration, Ses
     })
 }
 
-/// Measures the looks that a plan has and a calibration does not; whether there were any. A plan whose
-/// small models cannot be made has none.
+/// Measures the looks that a plan has and a calibration does not, within a budget; whether there
+/// were any. What is not known of them, or only estimated, is told to `notes`.
 fn look_at_missing(
     calibration: &mut Calibration,
     plan: &Plan,
     analyses: &Analyses<'_>,
+    notes: &mut Vec<String>,
 ) -> Result<bool, SessionError> {
-    let mut missing = looks::wanted(plan, analyses);
+    let wanted = looks::wanted(plan, analyses);
+    let mut missing = wanted.clone();
     missing.retain(|(name, _)| calibration.look(name).is_none());
-    if missing.is_empty() {
-        return Ok(false);
+    // Two tables may ask for the same.
+    missing.dedup_by(|one, other| one.0 == other.0);
+    let mut found = measure::Measured::default();
+    if !missing.is_empty() {
+        let cell = &plan.cells[0];
+        found = measure::measure(survey::shape(plan, cell), &cell.operation, missing)?;
     }
-    let Ok(mut models) = looks::Models::new(plan) else {
-        return Ok(false);
-    };
-    let before = calibration.looks.len();
-    for (name, looker) in missing {
-        if let Some(look) = models.look(&looker)? {
-            calibration.looks.push((name, look));
+    let changed = !found.looks.is_empty();
+    calibration.looks.append(&mut found.looks);
+    let mut say = |names: Vec<&str>, what: &str| {
+        if !names.is_empty() {
+            notes.push(format!("{what}: {}", names.join(", ")));
         }
+    };
+    let gave_up = found.given_up.as_ref().map(|(name, _)| name.as_str());
+    let failed = wanted.iter().filter(|(name, looker)| {
+        calibration.look(name).is_none()
+            && gave_up != Some(looker.name())
+            && !found
+                .left_out
+                .iter()
+                .any(|left_out| left_out == looker.name())
+    });
+    say(
+        failed.map(|(_, looker)| looker.name()).collect(),
+        "not in time and disk, since a look at a small model failed",
+    );
+    if let Some((name, why)) = &found.given_up {
+        say(
+            vec![name],
+            &format!("not in time and disk, since a look at a small model took {why}"),
+        );
     }
-    Ok(calibration.looks.len() > before)
+    say(
+        found.left_out.iter().map(String::as_str).collect(),
+        "not in time and disk, since no time was left to look at small models, or they do not have the operation",
+    );
+    let estimated = wanted.iter().filter(|(name, _)| {
+        let look = calibration.look(name);
+        look.is_some_and(|look| look.estimated)
+    });
+    say(
+        estimated.map(|(_, looker)| looker.name()).collect(),
+        "only estimated, from one small model, since more would take too long to measure",
+    );
+    Ok(changed)
 }

@@ -7,9 +7,9 @@ use crate::survey::{CellSize, Survey};
 
 /// One of several equal parts of a plan's cells.
 ///
-/// The cells are put in order by shape, so that those that can train together stay together, and cut
-/// into as many ranges as there are shards, of about the same number of operations. The cut depends
-/// on the plan alone, not on a device: every process finds the same.
+/// The cells are put in order by shape, so that those that can train together stay together, and
+/// cut into as many ranges as there are shards, of about the same number of operations. The cut
+/// depends on the plan alone, not on a device: every process finds the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// from 1
@@ -32,8 +32,8 @@ impl Shard {
         format!("{}-of-{}", self.index, self.of)
     }
 
-    /// Its cells, by their number in the plan, ascending. Some shards have none where there are more
-    /// shards than cells.
+    /// Its cells, by their number in the plan, ascending. Some shards have none where there are
+    /// more shards than cells.
     pub fn cells(self, survey: &Survey) -> Vec<usize> {
         let order = together(&survey.cells);
         let work: Vec<f64> = order
@@ -71,7 +71,8 @@ impl fmt::Display for Shard {
     }
 }
 
-/// The cells' numbers, those of one shape and size one after the other, in the plan's order otherwise.
+/// The cells' numbers, those of one shape and size one after the other, in the plan's order
+/// otherwise.
 fn together(cells: &[CellSize]) -> Vec<usize> {
     let mut kinds: Vec<&CellSize> = Vec::new();
     let mut keyed: Vec<(usize, usize)> = Vec::with_capacity(cells.len());
@@ -110,6 +111,7 @@ mod tests {
         };
         Survey {
             cells: moduli.iter().map(cell).collect(),
+            estimated: false,
         }
     }
 

@@ -1,8 +1,10 @@
-//! Where each cell of a run stands, by its directory alone: what a look from another machine can see.
+//! Where each cell of a run stands, by its directory alone: what a look from another machine can
+//! see.
 
 use grokrun_spec::Plan;
-use grokrun_store::{RunView, Writer};
+use grokrun_store::{CellSummary, RunView};
 
+use crate::SessionError;
 use crate::status::Status;
 
 /// Where a cell stands.
@@ -20,10 +22,13 @@ pub enum Standing {
     Failed(String),
 }
 
-/// Where every cell of the plan stands, in its order. Opens the summary, and lists the checkpoints of
-/// what is neither done nor waiting.
-pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
-    let (writer, mut summary) = (run.writer(), run.summary());
+/// Where every cell of the plan stands, in its order. Opens the summary, and lists the checkpoints
+/// of what is neither done nor waiting.
+///
+/// # Errors
+/// When the summary is damaged: what is done could not be told from what was interrupted.
+pub fn standings(plan: &Plan, run: &RunView) -> Result<Vec<Standing>, SessionError> {
+    let mut summary = run.summary()?;
     summary
         .cells
         .sort_by(|one, other| one.cell.cmp(&other.cell));
@@ -33,7 +38,12 @@ pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
             .binary_search_by(|told| told.cell.as_str().cmp(id))
             .ok()
             .map(|at| &summary.cells[at]);
-        if let Some(told) = told.filter(|told| Status::is_end(&told.status)) {
+        // Told before the run was made longer, it was another end.
+        let to_the_end = |told: &&CellSummary| {
+            told.status != Status::Finished.word() || told.epochs >= plan.train.epochs
+        };
+        let told = told.filter(|told| Status::is_end(&told.status));
+        if let Some(told) = told.filter(to_the_end) {
             return match told.status == Status::Failed.word() {
                 true => Standing::Failed(told.verdict.clone()),
                 false => Standing::Done(told.verdict.clone()),
@@ -46,15 +56,10 @@ pub fn standings(plan: &Plan, run: &RunView) -> Vec<Standing> {
         let Some(&epoch) = cell.checkpoints().unwrap_or_default().last() else {
             return Standing::Waiting;
         };
-        let running = match writer {
-            Writer::Nobody => false,
-            Writer::One => true,
-            Writer::Shards => cell.is_claimed(),
-        };
-        match running {
+        match cell.is_claimed() {
             true => Standing::Running(epoch),
             false => Standing::Interrupted(epoch),
         }
     };
-    plan.cells.iter().map(|cell| one(&cell.id)).collect()
+    Ok(plan.cells.iter().map(|cell| one(&cell.id)).collect())
 }

@@ -1,7 +1,10 @@
 //! What has become of a cell, as it is saved in its state and told in the summary.
 
-use grokrun_store::{CellSummary, Metrics};
+use grokrun_spec::Plan;
+use grokrun_store::{CellSummary, FAILED, Metrics};
 use serde_json::{Value, json};
+
+use crate::stop::Holding;
 
 /// Where a cell's training stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +33,13 @@ impl Status {
             Status::Training => "interrupted",
             Status::Finished => "finished",
             Status::StoppedEarly => "stopped early",
-            Status::Failed => "failed",
+            Status::Failed => FAILED,
         }
+    }
+
+    /// What a word of the summary says; none where it is another's, of an import for instance.
+    pub(crate) fn of_word(word: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.word() == word)
     }
 
     /// Whether a word of the summary says that nothing of the cell is left to train.
@@ -39,26 +47,62 @@ impl Status {
         word != Status::Training.word()
     }
 
-    /// As it is saved.
-    pub(crate) fn to_json(self) -> Value {
-        json!({ "status": self.word() })
+    /// Whether nothing is left to train.
+    pub(crate) fn ends(self) -> bool {
+        self != Status::Training
+    }
+
+    /// What has become, by this plan, of a cell that was saved as `self`: its spec may be longer
+    /// than the one that it was trained by until now. `holding` has seen all of its history.
+    pub(crate) fn by(self, plan: &Plan, epoch: u64, holding: &Holding) -> Status {
+        if self == Status::Failed {
+            Status::Failed
+        } else if holding.epochs_left() == Some(0) {
+            Status::StoppedEarly
+        } else if epoch >= plan.train.epochs {
+            Status::Finished
+        } else {
+            Status::Training
+        }
+    }
+
+    /// As it is saved, with what the cell was trained on, if that is known. Anything that differs
+    /// from run to run has no place here: states of one run are byte for byte the same.
+    pub(crate) fn to_json(self, device: Option<&str>) -> Value {
+        match device {
+            None => json!({ "status": self.word() }),
+            Some(device) => json!({ "status": self.word(), "device": device }),
+        }
     }
 
     /// What was saved; the state's checksum has been verified, so an unknown word comes from
     /// another program.
     pub(crate) fn from_json(saved: &Value) -> Result<Status, String> {
         let word = saved["status"].as_str().unwrap_or_default();
-        let known = Status::ALL.into_iter().find(|status| status.word() == word);
-        known.ok_or_else(|| format!("its status is {}", saved["status"]))
+        Status::of_word(word).ok_or_else(|| format!("its status is {}", saved["status"]))
     }
 }
 
-/// Sums up a cell.
+/// What a saved cell was trained on, if its state says so.
+pub(crate) fn saved_device(saved: &Value) -> Option<String> {
+    saved["device"].as_str().map(str::to_owned)
+}
+
+/// The kind of a device: its name without its number of threads, on which no result depends.
+pub(crate) fn kind(device: &str) -> &str {
+    match device.rsplit_once(", ") {
+        Some((kind, threads)) if threads.ends_with("thread") || threads.ends_with("threads") => {
+            kind
+        }
+        _ => device,
+    }
+}
+
+/// Sums up a cell; its pace is left to the caller.
 pub(crate) fn summarize(
     id: &str,
     status: Status,
     metrics: &Metrics,
-    seconds: Option<f64>,
     device: Option<String>,
 ) -> CellSummary {
     let mut summary = CellSummary::new(id, status.word(), metrics);
@@ -66,11 +110,7 @@ pub(crate) fn summarize(
         let last = metrics.len().saturating_sub(1);
         summary.verdict = format!("failed: the loss of epoch {last} is not a finite number");
     }
-    CellSummary {
-        seconds,
-        device,
-        ..summary
-    }
+    CellSummary { device, ..summary }
 }
 
 #[cfg(test)]
@@ -80,7 +120,11 @@ mod tests {
     #[test]
     fn a_status_comes_back_and_an_unknown_one_is_refused() {
         for status in Status::ALL {
-            assert_eq!(Status::from_json(&status.to_json()), Ok(status));
+            for device in [None, Some("CPU")] {
+                let saved = status.to_json(device);
+                assert_eq!(Status::from_json(&saved), Ok(status));
+                assert_eq!(saved_device(&saved).as_deref(), device);
+            }
         }
         assert!(
             Status::from_json(&json!({ "status": "asleep" }))
@@ -88,5 +132,12 @@ mod tests {
                 .contains("asleep")
         );
         assert!(Status::from_json(&Value::Null).is_err());
+    }
+
+    #[test]
+    fn a_kind_of_device_is_its_name_without_threads() {
+        assert_eq!(kind("CPU, 2 threads"), kind("CPU, 1 thread"));
+        let gpu = "A GPU (vulkan, discrete GPU)";
+        assert_eq!(kind(gpu), gpu);
     }
 }

@@ -8,6 +8,10 @@ pub(crate) struct Holding {
     rule: Option<Stop>,
     /// epochs in a row, up to the last one seen, at or above the threshold
     held: u64,
+    /// epochs seen
+    seen: u64,
+    /// after how many epochs the rule was met first
+    met: Option<u64>,
 }
 
 impl Holding {
@@ -16,20 +20,34 @@ impl Holding {
         rule: Option<Stop>,
         test_accuracies: impl Iterator<Item = f64>,
     ) -> Holding {
-        let mut holding = Holding { rule, held: 0 };
+        let mut holding = Holding {
+            rule,
+            held: 0,
+            seen: 0,
+            met: None,
+        };
         test_accuracies.for_each(|accuracy| holding.see(accuracy));
         holding
     }
 
     /// Takes the next epoch's test accuracy.
     pub(crate) fn see(&mut self, test_accuracy: f64) {
+        self.seen += 1;
         if let Some(rule) = &self.rule {
             self.held = if test_accuracy >= rule.test_accuracy {
                 self.held + 1
             } else {
                 0
             };
+            if self.held >= rule.patience {
+                self.met.get_or_insert(self.seen);
+            }
         }
+    }
+
+    /// After how many epochs the rule was met first, if it was.
+    pub(crate) fn met(&self) -> Option<u64> {
+        self.met
     }
 
     /// The fewest epochs after which training may have to stop; 0 means now. A window of epochs
@@ -56,8 +74,12 @@ mod tests {
         assert_eq!(holding.epochs_left(), Some(2));
         holding.see(1.0);
         assert_eq!(holding.epochs_left(), Some(1));
+        assert_eq!(holding.met(), None);
         holding.see(1.0);
         assert_eq!(holding.epochs_left(), Some(0));
+        assert_eq!(holding.met(), Some(6));
+        holding.see(0.0);
+        assert_eq!(holding.met(), Some(6), "the first time counts");
     }
 
     #[test]

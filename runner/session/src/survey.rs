@@ -1,12 +1,12 @@
 //! What a plan needs, found out before anything large is made: each cell's shape, data sizes,
 //! memory and disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use grokrun_engine::{Activation, Estimate, InitScheme, Recipe, Shape};
 use grokrun_spec::{Biases, Cell, Init, Plan};
 use grokrun_store::Keeping;
-use grokrun_task::{Dataset, Stream};
+use grokrun_task::{Count, Dataset, OperationError, Stream};
 
 use crate::SessionError;
 use crate::describe::keeping;
@@ -63,7 +63,14 @@ impl CellSize {
 pub struct Survey {
     /// one for each cell
     pub cells: Vec<CellSize>,
+    /// whether pairs were counted on a part of some table
+    pub estimated: bool,
 }
+
+/// Pairs that are tried for a quick survey, all operations and moduli together, and for one at
+/// least.
+const QUICK: u64 = 1 << 25;
+const LEAST: u64 = 1 << 16;
 
 impl Survey {
     /// Finds the sizes of all cells.
@@ -71,22 +78,49 @@ impl Survey {
     /// # Errors
     /// When a cell would not fit the machine's memory, or a part of its pairs is empty.
     pub fn new(plan: &Plan) -> Result<Survey, SessionError> {
-        let mut counts = HashMap::new();
+        Survey::within(plan, u64::MAX)
+    }
+
+    /// The same in a second or so, whatever the moduli: for a look at what a plan would cost. Large
+    /// tables are counted in part, which `estimated` then says.
+    ///
+    /// # Errors
+    /// As [`Survey::new`].
+    pub fn quick(plan: &Plan) -> Result<Survey, SessionError> {
+        let keys: HashSet<_> = plan
+            .cells
+            .iter()
+            .map(|cell| (&cell.operation, cell.modulus))
+            .collect();
+        Survey::within(plan, (QUICK / keys.len().max(1) as u64).max(LEAST))
+    }
+
+    /// Trying so many pairs of each table at most.
+    fn within(plan: &Plan, most: u64) -> Result<Survey, SessionError> {
+        let mut counts: HashMap<_, Count> = HashMap::new();
         let mut cells = Vec::with_capacity(plan.cells.len());
+        let have = grokrun_engine::available_memory();
         for cell in &plan.cells {
             let shape = shape(plan, cell);
-            refuse_above_memory(cell, &shape, plan.train.epochs)?;
-            let key = (cell.operation.slug(), cell.modulus);
-            let pairs = match counts.get(&key) {
-                Some(pairs) => *pairs,
-                None => *counts.entry(key).or_insert(dataset(cell)?.pairs().len()),
+            refuse_above_memory(cell, &shape, plan.train.epochs, have)?;
+            let key = (&cell.operation, cell.modulus);
+            let count = match counts.get(&key) {
+                Some(count) => *count,
+                None => {
+                    let count = cell.operation.count(cell.modulus, most);
+                    *counts
+                        .entry(key)
+                        .or_insert(count.map_err(|e| undefined(cell, &e))?)
+                }
             };
+            let pairs = count.pairs as usize;
             let train = (pairs as f64 * cell.fraction) as usize;
             if train == 0 || train == pairs {
                 return Err(SessionError::Request(format!(
-                    "cell {}: a fraction of {} of {pairs} pairs leaves the {} part empty; expected at least one pair in each",
+                    "cell {}: a fraction of {} of {pairs} pair{} leaves the {} part empty; expected at least one pair in each",
                     cell.id,
                     cell.fraction,
+                    if pairs == 1 { "" } else { "s" },
                     if train == 0 { "train" } else { "test" },
                 )));
             }
@@ -98,12 +132,18 @@ impl Survey {
                 keeping: keeping(plan),
             });
         }
-        Ok(Survey { cells })
+        let estimated = counts.values().any(|count| !count.exact);
+        Ok(Survey { cells, estimated })
     }
 }
 
 /// Both parts of the pairs are held whatever the fraction, so p² bounds the memory.
-fn refuse_above_memory(cell: &Cell, shape: &Shape, epochs: u64) -> Result<(), SessionError> {
+fn refuse_above_memory(
+    cell: &Cell,
+    shape: &Shape,
+    epochs: u64,
+    have: Option<u64>,
+) -> Result<(), SessionError> {
     let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
     let train = (pairs as f64 * cell.fraction) as u64;
     let model = Estimate::new(shape, train as usize, (pairs - train) as usize, 1);
@@ -111,7 +151,6 @@ fn refuse_above_memory(cell: &Cell, shape: &Shape, epochs: u64) -> Result<(), Se
         .host_bytes
         .saturating_add(pairs.saturating_mul(BYTES_A_PAIR))
         .saturating_add(history_bytes(epochs));
-    let have = grokrun_engine::available_memory();
     if have.is_some_and(|have| need > have) {
         return Err(SessionError::Request(format!(
             "cell {}: modulus {} has {pairs} pairs; training on them for {epochs} epochs needs about {}, and {} are available; \
@@ -137,8 +176,11 @@ pub fn size_in_words(count: u64) -> String {
 }
 
 pub(crate) fn dataset(cell: &Cell) -> Result<Dataset, SessionError> {
-    Dataset::new(&cell.operation, cell.modulus)
-        .map_err(|e| SessionError::Request(format!("cell {}: {}", cell.id, e.message)))
+    Dataset::new(&cell.operation, cell.modulus).map_err(|e| undefined(cell, &e))
+}
+
+fn undefined(cell: &Cell, error: &OperationError) -> SessionError {
+    SessionError::Request(format!("cell {}: {}", cell.id, error.message))
 }
 
 /// The engine's shape of a cell's model.

@@ -1,6 +1,5 @@
 //! Cells that train together: windows of epochs, and the checkpoints and saved states between them.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use grokrun_engine::{Executor, Program};
@@ -10,16 +9,28 @@ use crate::SessionError;
 use crate::analyses::Follower;
 use crate::batch::Batch;
 use crate::books::Books;
+use crate::journal;
 use crate::live::Live;
-use crate::status::{Status, summarize};
+use crate::status::{Status, kind, summarize};
 use crate::train::{Ending, Event, Session, Watch};
 
 /// The least time between two saved states: what a killed process loses at most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 
-/// A device without its number of threads, on which no result depends.
-fn kind(device: &str) -> &str {
-    device.split(',').next().unwrap_or(device)
+/// Warns where a cell goes on elsewhere than it began. The summary is asked of a state that does
+/// not say.
+fn tell_of_another_device(live: &Live<'_>, device: &str, books: &Books<'_>) {
+    let id = &live.cell.id;
+    let told = || books.summary.cell(id).and_then(|told| told.device.clone());
+    let before = live.device.clone().or_else(told);
+    if let Some(other) = before.filter(|_| live.state.epoch > 0)
+        && kind(&other) != kind(device)
+    {
+        tracing::warn!(
+            cell = id,
+            "continues on {device} what began on {other}: the result is close to, not byte for byte, that of one device"
+        );
+    }
 }
 
 impl Session<'_> {
@@ -51,21 +62,14 @@ impl Session<'_> {
         // A cell that ends leaves the batch; the others go on without it, with the same results.
         while !lives.is_empty() {
             let mut executor = self.open(&lives)?;
+            let device = executor.device();
             if !std::mem::replace(&mut announced, true) {
-                let ids: Vec<&str> = lives.iter().map(|live| live.cell.id.as_str()).collect();
-                let device = executor.device();
-                tracing::info!(cells = ids.len(), from = batch.from, device, "batch starts");
-                for id in &ids {
-                    let told = books.summary.cell(id).filter(|_| batch.from > 0);
-                    if let Some(other) = told.and_then(|t| t.device.as_ref())
-                        && kind(other) != kind(&device)
-                    {
-                        tracing::warn!(
-                            cell = id,
-                            "continues on {device} what began on {other}: the result is close to, not byte for byte, that of one device"
-                        );
-                    }
+                for live in &mut lives {
+                    tell_of_another_device(live, &device, books);
+                    live.device = Some(kind(&device).to_owned());
                 }
+                let ids: Vec<&str> = lives.iter().map(|live| live.cell.id.as_str()).collect();
+                tracing::info!(cells = ids.len(), from = batch.from, device, "batch starts");
                 let epochs = self.plan.train.epochs;
                 watch.event(Event::Batch {
                     cells: &ids,
@@ -78,25 +82,33 @@ impl Session<'_> {
                 self.train_until_one_ends(&mut *executor, &mut lives, follower.as_ref(), watch)?;
             let seconds = started.elapsed().as_secs_f64();
             for live in &lives {
-                live.save()?;
-                live.write_metrics()?;
-                let device = Some(executor.device());
                 let mut told = summarize(
                     &live.cell.id,
                     live.status,
                     &live.history.read(),
-                    Some(seconds),
-                    device,
+                    Some(device.clone()),
                 );
                 let trained = told.epochs.saturating_sub(batch.from);
-                told.epochs_per_second = Some(trained as f64 / seconds.max(1e-9));
-                if live.status != Status::Training {
+                let epochs_per_second = trained as f64 / seconds.max(1e-9);
+                told.seconds = Some(seconds);
+                told.epochs_per_second = Some(epochs_per_second);
+                let ends = live.status != Status::Training;
+                if ends {
+                    // Before the state: a kill between it and the summary loses nothing that way.
                     tracing::info!(
                         cell = live.cell.id,
                         epoch = live.state.epoch,
                         verdict = told.verdict,
-                        "cell ends"
+                        device,
+                        seconds,
+                        epochs_per_second,
+                        "{}",
+                        journal::ENDS
                     );
+                }
+                live.save()?;
+                live.write_metrics()?;
+                if ends {
                     watch.event(Event::Cell {
                         id: &live.cell.id,
                         verdict: &told.verdict,
@@ -107,10 +119,14 @@ impl Session<'_> {
                 }
                 books.summary.set(told);
             }
+            self.interrupt.saved();
             if ending == Ending::Interrupted {
                 tracing::info!("interrupted, state saved");
                 // What the analyses saw so far is shown to them again when the run goes on.
-                return follower.map_or(Ok(ending), |f| f.join(|| true).map(|()| ending));
+                return match follower {
+                    None => Ok(ending),
+                    Some(follower) => follower.join(self.interrupt, watch).map(|()| ending),
+                };
             }
             lives.retain(|live| live.status == Status::Training);
         }
@@ -123,8 +139,8 @@ impl Session<'_> {
             .map(|i| self.plan.cells[*i].id.as_str())
             .collect();
         watch.event(Event::Analysing { cells: &cells });
-        follower.join(|| self.interrupted.load(Ordering::Relaxed))?;
-        Ok(match self.interrupted.load(Ordering::Relaxed) {
+        follower.join(self.interrupt, watch)?;
+        Ok(match self.interrupt.is_asked() {
             true => Ending::Interrupted,
             false => Ending::Done,
         })
@@ -174,6 +190,7 @@ impl Session<'_> {
         let mut saved = Instant::now();
         loop {
             let window = self.window(epoch, executor.epochs_per_call(), lives);
+            self.interrupt.trains();
             let rows = executor.run(window)?;
             epoch += window;
             for row in &rows {
@@ -186,7 +203,7 @@ impl Session<'_> {
             }
 
             let ended = lives.iter().any(|live| live.status != Status::Training);
-            let interrupted = self.interrupted.load(Ordering::Relaxed);
+            let interrupted = self.interrupt.is_asked();
             let checkpoint = self.is_checkpoint(epoch);
             let save = saved.elapsed() >= SAVE_EVERY;
             if checkpoint || save || ended || interrupted {

@@ -1,22 +1,27 @@
 //! A session: which cells are left, batch after batch of them, and what became of each.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use grokrun_engine::{Choice, EpochRow};
 use grokrun_spec::Plan;
-use grokrun_store::{CellDir, RunDir, State, Summary};
+use grokrun_store::{CellDir, CellSummary, RunDir, State, Summary};
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
 use crate::books::Books;
+use crate::folder::{folder, gaps};
+use crate::interrupt::Interrupt;
+use crate::journal::Journal;
 use crate::live::Live;
 use crate::preview::largest_batch;
 use crate::shard::Shard;
-use crate::status::{Status, summarize};
+use crate::status::{Status, saved_device, summarize};
+use crate::stop::Holding;
 use crate::survey::Survey;
-use crate::weights;
+use crate::{describe, weights};
 
 /// What a session tells as it goes.
 #[derive(Debug)]
@@ -50,6 +55,22 @@ pub enum Event<'a> {
     Analysing {
         /// their ids
         cells: &'a [&'a str],
+    },
+    /// The session was asked to end, and waits for the rest of a look that cannot be broken off.
+    Waiting {
+        /// the analysis
+        analysis: &'a str,
+        /// the cell it looks at
+        cell: &'a str,
+        /// the epoch it looks at; none while it concludes
+        epoch: Option<u64>,
+        /// for how long the session waits at most
+        most: Duration,
+    },
+    /// The session does not wait any longer; the look is made again when the run goes on.
+    GaveUp {
+        /// the analysis
+        analysis: &'a str,
     },
     /// The batch is done.
     BatchEnds,
@@ -99,8 +120,8 @@ pub struct Session<'a> {
     pub analyses: &'a Analyses<'a>,
     /// the part of the plan's cells that it trains; all of them where there is none
     pub shard: Option<Shard>,
-    /// set from outside to end the session early, with everything saved
-    pub interrupted: &'a AtomicBool,
+    /// asked from outside to end the session early, with everything saved
+    pub interrupt: &'a Interrupt,
 }
 
 impl Session<'_> {
@@ -135,7 +156,10 @@ impl Session<'_> {
                 }
                 Ok(_) => {}
                 Err(error) if error.is_request() => return Err(error),
-                Err(error) => self.give_up(&batch, &error.to_string(), &mut books),
+                Err(error) => {
+                    self.interrupt.saved();
+                    self.give_up(&batch, &error.to_string(), &mut books);
+                }
             }
             books.write_now_and_then()?;
         }
@@ -147,7 +171,7 @@ impl Session<'_> {
                 survey: self.survey,
                 run: self.run,
                 analyses: self.analyses,
-                interrupted: self.interrupted,
+                interrupt: self.interrupt,
             };
             ending = stored.analyze(&left, watch)?;
         }
@@ -186,7 +210,8 @@ impl Session<'_> {
             let id = &self.plan.cells[index].id;
             let told = books.summary.cell(id);
             let trained = told.is_some_and(|told| Status::is_end(&told.status));
-            if trained && !books.has_failed(id) && !self.analyses.concluded(&self.run.cell(id)?)? {
+            let dir = folder(self.run, self.plan, &self.plan.cells[index])?;
+            if trained && !books.has_failed(id) && !self.analyses.concluded(&dir)? {
                 left.push(index);
             }
         }
@@ -194,15 +219,18 @@ impl Session<'_> {
     }
 
     /// The cells that are not done, with the epochs they have; cells that are done but missing
-    /// in the summary (it is written last) are added to it. What cannot be read is put down as failed.
+    /// in the summary (it is written last) are added to it. What cannot be read is put down as
+    /// failed.
     fn pending(
         &self,
         mine: &[usize],
         books: &mut Books,
     ) -> Result<Vec<(usize, u64)>, SessionError> {
         let mut pending = Vec::new();
+        // Read for the first cell that the summary lacks.
+        let journal = OnceCell::new();
         for &index in mine {
-            match self.look(index, &mut books.summary) {
+            match self.look(index, &mut books.summary, &journal) {
                 Ok(None) => {}
                 Ok(Some(from)) => pending.push((index, from)),
                 Err(error) if error.is_request() => return Err(error),
@@ -213,37 +241,90 @@ impl Session<'_> {
     }
 
     /// The epoch from which a cell goes on; none where it is done.
-    fn look(&self, index: usize, summary: &mut Summary) -> Result<Option<u64>, SessionError> {
+    fn look(
+        &self,
+        index: usize,
+        summary: &mut Summary,
+        journal: &OnceCell<Journal>,
+    ) -> Result<Option<u64>, SessionError> {
         let id = &self.plan.cells[index].id;
-        let dir = self.run.cell(id)?;
+        let dir = folder(self.run, self.plan, &self.plan.cells[index])?;
         let Some(state) = dir.read_state()? else {
             return Ok(Some(0));
         };
-        let status = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
+        let saved_as = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
+        let status = self.by_plan(saved_as, &state);
         if status == Status::Training {
+            // Told finished, by the spec before this one.
+            let told = summary
+                .cell(id)
+                .filter(|told| told.status == saved_as.word());
+            if let Some(told) = told.filter(|_| saved_as.ends()) {
+                summary.set(CellSummary {
+                    status: status.word().to_owned(),
+                    ..told.clone()
+                });
+            }
             return Ok(Some(state.epoch));
         }
+        if status != saved_as {
+            // Opened, it comes to the end that it has by this plan.
+            Live::open(self.plan, index, &self.survey.cells[index], dir.clone())?;
+        }
         self.mend(index, &dir, &state)?;
+        if let Some(gaps) = gaps(self.plan, &dir, status, state.epoch)? {
+            tracing::warn!(cell = id, "{gaps}");
+        }
         if summary
             .cell(id)
             .is_none_or(|told| told.status != status.word())
         {
-            summary.set(summarize(id, status, &state.metrics, None, None));
+            let device = saved_device(&state.extra);
+            let mut told = summarize(id, status, &state.metrics, device);
+            let journal = journal.get_or_init(|| Journal::read(self.run));
+            journal.fill(state.epoch, &mut told);
+            summary.set(told);
         }
         Ok(None)
     }
 
+    /// What has become of a saved cell by this plan.
+    fn by_plan(&self, saved_as: Status, state: &State) -> Status {
+        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
+        let holding = Holding::replay(self.plan.train.stop.clone(), accuracies);
+        saved_as.by(self.plan, state.epoch, &holding)
+    }
+
     /// Makes sure that the checkpoints of a cell that is done have their lengths, and writes what
-    /// describes the cell if it is missing.
+    /// describes the cell again if something of it is missing or damaged.
     fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
         let size = &self.survey.cells[index];
         weights::read_state(&size.shape, saved.epoch, &saved.tensors)
             .map_err(|why| dir.foreign_state(&why))?;
         dir.check_lengths()?;
-        if !dir.is_described() {
+        self.describe_anew(index, dir)?;
+        let flaws = dir.undescribed()?;
+        if !flaws.is_empty() {
+            let why = flaws.join("; ");
+            tracing::warn!(cell = self.plan.cells[index].id, "made again: {why}");
             Live::open(self.plan, index, size, dir.clone())?.write_metrics()?;
         }
         Ok(())
+    }
+
+    /// Writes `config.json` of a cell that is done where it tells of a shorter run, one that this
+    /// cell stopped before. Its analyses were told so too: what they found is made again.
+    fn describe_anew(&self, index: usize, dir: &CellDir) -> Result<(), SessionError> {
+        // One that is missing or damaged is written again in any case.
+        let config = dir.read_config().ok().flatten();
+        let told = config.and_then(|config| config["train"]["epochs"].as_u64());
+        if told.is_none_or(|epochs| epochs == self.plan.train.epochs) {
+            return Ok(());
+        }
+        let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
+        dir.discard_findings()?;
+        let pairs = [size.train, size.test];
+        Ok(dir.write_config(&describe::config(self.plan, cell, &size.shape, pairs))?)
     }
 
     /// A cell of a batch that starts from that epoch, with all it needs to train.
@@ -253,7 +334,7 @@ impl Session<'_> {
             self.plan,
             index,
             &self.survey.cells[index],
-            self.run.cell(id)?,
+            folder(self.run, self.plan, &self.plan.cells[index])?,
         )?;
         let moved = live.status != Status::Training || live.state.epoch != from;
         match moved {
@@ -285,7 +366,7 @@ impl Session<'_> {
         Ok(Report {
             ending,
             failed,
-            failed_analyses: self.analyses.failed_in(cells, self.run)?,
+            failed_analyses: self.analyses.failed_in(self.plan, cells, self.run)?,
             summary,
         })
     }

@@ -51,7 +51,8 @@ pub(crate) fn read_state(
     })
 }
 
-/// The flat parameters of a checkpoint; the error says which tensor is missing or has another shape.
+/// The flat parameters of a checkpoint; the error says which tensor is missing or has another
+/// shape.
 pub(crate) fn of_checkpoint(shape: &Shape, tensors: &[Tensor]) -> Result<Vec<f32>, String> {
     flat("", shape, tensors)
 }

@@ -18,6 +18,8 @@ use crate::suggest;
 #[derive(Debug, Default)]
 pub struct Catalog {
     kinds: Vec<AnalysisKind>,
+    /// whether a spec may ask for others too
+    others: bool,
 }
 
 impl Catalog {
@@ -25,6 +27,17 @@ impl Catalog {
     pub fn new(kinds: impl IntoIterator<Item = AnalysisKind>) -> Self {
         Self {
             kinds: kinds.into_iter().collect(),
+            others: false,
+        }
+    }
+
+    /// Takes any other analysis as it is written down: for the resolved spec of a run, where every
+    /// analysis was judged before and its parameters are complete, and the build may lack it.
+    #[must_use]
+    pub fn and_others(self) -> Self {
+        Self {
+            others: true,
+            ..self
         }
     }
 
@@ -81,6 +94,18 @@ impl AnalysisKind {
     #[must_use]
     pub fn with_every(self, every: Option<u64>) -> Self {
         Self { every, ..self }
+    }
+
+    /// One of which nothing is known but what is written down.
+    fn as_written(entry: &Entry) -> Self {
+        let written = match &entry.node.value {
+            Value::Table(parameters) => parameters.as_slice(),
+            _ => &[],
+        };
+        let property = |parameter: &Entry| (parameter.key.clone(), Json::Null);
+        let properties: Map<String, Json> = written.iter().map(property).collect();
+        let schema = json!({ "properties": properties });
+        Self::new(entry.key.clone(), &schema, |_| Ok(()))
     }
 
     fn parameters(&self) -> impl Iterator<Item = &str> {
@@ -151,9 +176,17 @@ fn read_one(
     reader: &mut Reader<'_>,
 ) -> Option<AnalysisRequest> {
     let name = excerpt(&entry.key);
-    let Some(kind) = catalog.find(&entry.key) else {
-        unknown_analysis(entry, catalog, reader);
-        return None;
+    let other;
+    let kind = match catalog.find(&entry.key) {
+        Some(kind) => kind,
+        None if catalog.others => {
+            other = AnalysisKind::as_written(entry);
+            &other
+        }
+        None => {
+            unknown_analysis(entry, catalog, reader);
+            return None;
+        }
     };
     let Value::Table(entries) = &entry.node.value else {
         wrong_type(

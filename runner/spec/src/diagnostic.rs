@@ -193,8 +193,8 @@ impl Diagnostics {
     }
 
     /// The report for a person: every mistake with its file, line and column, the text
-    /// underlined, and what to do. With `color`, ANSI escapes are used; without, there are none. At most
-    /// 50 mistakes are shown, the rest is counted. Ends with a newline.
+    /// underlined, and what to do. With `color`, ANSI escapes are used; without, there are none. At
+    /// most 50 mistakes are shown, the rest is counted. Ends with a newline.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()

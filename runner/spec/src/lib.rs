@@ -37,6 +37,7 @@
 
 mod analysis;
 mod axis;
+mod changes;
 mod diagnostic;
 mod document;
 mod field;
@@ -60,6 +61,7 @@ mod tests;
 use std::path::Path;
 
 pub use analysis::{AnalysisKind, Catalog, ParameterError};
+pub use changes::Change;
 pub use diagnostic::{Diagnostics, Mistake};
 pub use plan::{
     Activation, AnalysisRequest, Biases, Cell, Checkpoints, Compression, Init, Model, Plan,
@@ -68,7 +70,7 @@ pub use plan::{
 pub use schema::json_schema;
 
 use diagnostic::Report;
-use field::Reader;
+use field::{Field as _, Reader};
 use source::Sources;
 use spec::Spec;
 
@@ -85,6 +87,25 @@ pub fn load(
     overrides: &[String],
     catalog: &Catalog,
 ) -> Result<Plan, Diagnostics> {
+    read(text, path, overrides, Some(catalog))
+}
+
+/// Reads the spec `text` as [`load`] does, but for the analyses it asks for, which the plan has
+/// not: for whoever needs to know what is trained, and may not have every analysis at hand.
+///
+/// # Errors
+/// The spec has mistakes: all that could be found.
+pub fn load_training(text: &str, path: &Path) -> Result<Plan, Diagnostics> {
+    read(text, path, &[], None)
+}
+
+/// Without a catalog, the analyses are left out.
+fn read(
+    text: &str,
+    path: &Path,
+    overrides: &[String],
+    catalog: Option<&Catalog>,
+) -> Result<Plan, Diagnostics> {
     let mut sources = Sources::new(&path.display().to_string(), text);
     let numbers: Vec<usize> = overrides
         .iter()
@@ -98,6 +119,11 @@ pub fn load(
         let given = overrides::read(number, &sources, &mut report);
         overrides::graft(&mut entries, given);
     }
+    let none = Catalog::empty();
+    let catalog = catalog.unwrap_or_else(|| {
+        entries.retain(|entry| entry.key != keys::ANALYSIS.key());
+        &none
+    });
 
     let mut reader = Reader {
         sources: &sources,

@@ -1,4 +1,4 @@
-//! Writing a plan down: as a spec with every key, and as a fingerprint.
+//! Writing a plan down: as a spec with every key, and as fingerprints of it and of its cells.
 //!
 //! Both list the values of an axis as they occur in the cells, of which the plan holds the full
 //! cross product.
@@ -11,11 +11,13 @@ use serde_json::Value as Json;
 
 use crate::axis::Point;
 use crate::field::{Choice, Field};
-use crate::keys;
 use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
+use crate::{changes, keys};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
+/// The same of a cell.
+const CANONICAL_CELL: &str = "grokrun cell 1\n";
 
 /// What is written down.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,95 +29,135 @@ enum Form {
     Canonical,
 }
 
+/// What was written down so far.
+#[derive(Default)]
+struct Written {
+    /// as TOML
+    text: String,
+    /// each key's path and value, in the order of the text
+    values: Vec<(&'static str, String)>,
+}
+
 impl Plan {
     /// The spec with every key and its value, as TOML. Reading it gives this plan again.
     pub fn resolved_toml(&self) -> String {
-        let mut out = String::new();
-        line(&mut out, &keys::NAME, &quoted(&self.name));
+        let mut out = Written::default();
+        out.line(&keys::NAME, &quoted(&self.name));
         self.write_rest(&mut out, &Axes::of(&self.cells), Form::Resolved);
-        out
+        out.text
     }
 
     /// A hash, as 64 hexadecimal digits, of everything in the spec that decides about results:
     /// all of it but the name, the order in which an axis lists its values, and the analyses, which
     /// change nothing that is trained: they can be added to a run that is there.
     pub fn fingerprint(&self) -> String {
-        let mut plan = self.clone();
-        plan.analyses.clear();
+        let canonical = CANONICAL.to_owned() + &self.decisive(&self.cells, Form::Canonical).text;
+        blake3::hash(canonical.as_bytes()).to_hex().to_string()
+    }
+
+    /// The keys that decide about results, by path, with their values; an axis in order of its
+    /// values.
+    pub(crate) fn decisive_values(&self) -> Vec<(&'static str, String)> {
+        self.decisive(&self.cells, Form::Resolved).values
+    }
+
+    /// Everything but the name and the analyses, each axis in order of its values.
+    fn decisive(&self, cells: &[Cell], form: Form) -> Written {
+        let plan = Plan {
+            name: String::new(),
+            cells: cells.to_vec(),
+            analyses: Vec::new(),
+            model: self.model.clone(),
+            train: self.train.clone(),
+            checkpoints: self.checkpoints.clone(),
+        };
         let mut axes = Axes::of(&plan.cells);
         axes.sort();
-        let mut canonical = CANONICAL.to_owned();
-        plan.write_rest(&mut canonical, &axes, Form::Canonical);
+        let mut out = Written::default();
+        plan.write_rest(&mut out, &axes, form);
+        out
+    }
+
+    /// A hash, as 64 hexadecimal digits, of everything that decides about the weights of this cell
+    /// after any number of epochs. How many are trained, when weights are kept and in which format
+    /// is left out: a cell that is trained for longer is the same cell, alone or in a sweep.
+    pub fn cell_fingerprint(&self, cell: &Cell) -> String {
+        let mut canonical = CANONICAL_CELL.to_owned();
+        let cells = std::slice::from_ref(cell);
+        for (key, value) in self.decisive(cells, Form::Canonical).values {
+            if !changes::is_of_length(key) && !key.starts_with("checkpoints.") {
+                let _infallible = writeln!(canonical, "{key} = {value}");
+            }
+        }
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
     /// Everything but the name.
-    fn write_rest(&self, out: &mut String, axes: &Axes<'_>, form: Form) {
-        line(out, &keys::OPERATION, &list(&axes.operation));
-        line(out, &keys::MODULUS, &list(&axes.modulus));
-        line(out, &keys::FRACTION, &list(&axes.fraction));
+    fn write_rest(&self, out: &mut Written, axes: &Axes<'_>, form: Form) {
+        out.line(&keys::OPERATION, &list(&axes.operation));
+        out.line(&keys::MODULUS, &list(&axes.modulus));
+        out.line(&keys::FRACTION, &list(&axes.fraction));
 
-        header(out, &keys::SEEDS);
-        line(out, &keys::SEEDS_DATA, &seeds(&axes.data_seed));
-        line(out, &keys::SEEDS_MODEL, &seeds(&axes.model_seed));
+        out.header(&keys::SEEDS);
+        out.line(&keys::SEEDS_DATA, &seeds(&axes.data_seed));
+        out.line(&keys::SEEDS_MODEL, &seeds(&axes.model_seed));
         // A plan has at least one cell, and all of them have one stream.
         let stream = self
             .cells
             .first()
             .map(|cell| cell.stream)
             .unwrap_or_default();
-        line(out, &keys::SEEDS_STREAM, &word(&keys::SEEDS_STREAM, stream));
+        out.line(&keys::SEEDS_STREAM, &word(&keys::SEEDS_STREAM, stream));
 
         let model = &self.model;
-        header(out, &keys::MODEL);
-        line(out, &keys::HEADS, &model.heads.to_string());
-        line(out, &keys::D_MODEL, &model.d_model.to_string());
-        line(out, &keys::D_HEAD, &model.d_head.to_string());
-        line(out, &keys::D_MLP, &model.d_mlp.to_string());
-        line(
-            out,
+        out.header(&keys::MODEL);
+        out.line(&keys::HEADS, &model.heads.to_string());
+        out.line(&keys::D_MODEL, &model.d_model.to_string());
+        out.line(&keys::D_HEAD, &model.d_head.to_string());
+        out.line(&keys::D_MLP, &model.d_mlp.to_string());
+        out.line(
             &keys::ACTIVATION,
             &word(&keys::ACTIVATION, model.activation),
         );
-        line(out, &keys::BIASES, &word(&keys::BIASES, model.biases));
-        line(out, &keys::INIT, &word(&keys::INIT, model.init));
+        out.line(&keys::BIASES, &word(&keys::BIASES, model.biases));
+        out.line(&keys::INIT, &word(&keys::INIT, model.init));
 
         let train = &self.train;
-        header(out, &keys::TRAIN);
-        line(out, &keys::EPOCHS, &train.epochs.to_string());
-        line(out, &keys::LEARNING_RATE, &list(&axes.learning_rate));
-        line(out, &keys::WEIGHT_DECAY, &list(&axes.weight_decay));
-        line(
-            out,
+        out.header(&keys::TRAIN);
+        out.line(&keys::EPOCHS, &train.epochs.to_string());
+        out.line(&keys::LEARNING_RATE, &list(&axes.learning_rate));
+        out.line(&keys::WEIGHT_DECAY, &list(&axes.weight_decay));
+        out.line(
             &keys::BETAS,
             &format!("[{}, {}]", train.betas[0].toml(), train.betas[1].toml()),
         );
-        line(out, &keys::EPSILON, &train.epsilon.toml());
-        line(out, &keys::WARMUP, &train.warmup.to_string());
+        out.line(&keys::EPSILON, &train.epsilon.toml());
+        out.line(&keys::WARMUP, &train.warmup.to_string());
         match &train.stop {
-            None => out.push_str("# stop is not set: all epochs are trained\n"),
+            None => out
+                .text
+                .push_str("# stop is not set: all epochs are trained\n"),
             Some(stop) => {
-                header(out, &keys::STOP);
-                line(out, &keys::TEST_ACCURACY, &stop.test_accuracy.toml());
-                line(out, &keys::PATIENCE, &stop.patience.to_string());
+                out.header(&keys::STOP);
+                out.line(&keys::TEST_ACCURACY, &stop.test_accuracy.toml());
+                out.line(&keys::PATIENCE, &stop.patience.to_string());
             }
         }
 
-        header(out, &keys::CHECKPOINTS);
-        line(out, &keys::EVERY, &self.checkpoints.every.to_string());
-        line(
-            out,
+        out.header(&keys::CHECKPOINTS);
+        out.line(&keys::EVERY, &self.checkpoints.every.to_string());
+        out.line(
             &keys::PRECISION,
             &word(&keys::PRECISION, self.checkpoints.precision),
         );
         let compression = self.checkpoints.compression;
         if form == Form::Resolved || compression != Compression::None {
             let word = word(&keys::COMPRESSION, compression);
-            line(out, &keys::COMPRESSION, &word);
+            out.line(&keys::COMPRESSION, &word);
         }
 
         for analysis in &self.analyses {
-            write_analysis(out, analysis);
+            write_analysis(&mut out.text, analysis);
         }
     }
 }
@@ -189,12 +231,15 @@ fn distinct<T: Clone + Eq + std::hash::Hash>(values: impl Iterator<Item = T>) ->
     values.filter(|value| seen.insert(value.clone())).collect()
 }
 
-fn header(out: &mut String, table: &dyn Field) {
-    let _infallible = write!(out, "\n[{}]\n", table.path());
-}
+impl Written {
+    fn header(&mut self, table: &dyn Field) {
+        let _infallible = write!(self.text, "\n[{}]\n", table.path());
+    }
 
-fn line(out: &mut String, field: &dyn Field, value: &str) {
-    let _infallible = writeln!(out, "{} = {value}", field.key());
+    fn line(&mut self, field: &dyn Field, value: &str) {
+        let _infallible = writeln!(self.text, "{} = {value}", field.key());
+        self.values.push((field.path(), value.to_owned()));
+    }
 }
 
 fn quoted(text: &str) -> String {

@@ -1,21 +1,16 @@
-//! The one way in which this crate writes a file: aside, synced, renamed.
+//! The one way in which this crate writes a file of a run: aside, synced, put into its place.
 //!
-//! A reader sees the old file or the new one. A process that is killed on the way leaves a file of
-//! the form `.grokrun-*.tmp` beside it, which [`sweep`] removes the next time the run is opened.
+//! A reader sees the old file or the new one. What a process that is killed on the way may leave
+//! beside it ([`crate::aside`]) goes the next time the run is opened.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use tempfile::Builder;
+pub(crate) use crate::aside::{is_leftover, sync_folder};
 
 use crate::StoreError;
-
-const PREFIX: &str = ".grokrun-";
-const SUFFIX: &str = ".tmp";
-/// Permissions of a new file, before the process's mask.
-const FILE: u32 = 0o666;
+use crate::aside::{self, Aside};
 
 /// Makes `bytes` the content of the file.
 ///
@@ -25,59 +20,36 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     fill(path, |file| file.write_all(bytes))
 }
 
-/// Makes what `fill` writes the content of the file.
+/// Makes what `fill` writes the content of the file; returns what it returns.
 ///
 /// # Errors
 /// As [`write()`], or what `fill` says.
-pub(crate) fn fill(
+pub(crate) fn fill<T>(
     path: &Path,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), StoreError> {
+    fill: impl FnOnce(&mut File) -> io::Result<T>,
+) -> Result<T, StoreError> {
     replace(path, fill).map_err(|error| StoreError::io("cannot write", path, &error))
 }
 
 /// Puts what `fill` writes in the place of the file, once it is on the disk.
-fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut aside = builder(FILE).tempfile_in(folder)?;
-    fill(aside.as_file_mut())?;
-    aside.as_file().sync_all()?;
-    aside.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder)
-}
-
-/// Temporary files as they are named here, with the permissions any new file would get; the
-/// default of `tempfile`, for the owner only, would stay on the final file.
-#[cfg_attr(not(unix), allow(unused_variables))]
-fn builder(mode: u32) -> Builder<'static, 'static> {
-    let mut builder = Builder::new();
-    builder.prefix(PREFIX).suffix(SUFFIX);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    builder
-}
-
-/// Makes what was created, renamed or removed in a folder outlive a loss of power. Windows has no
-/// such call.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
+fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    let mut aside = Aside::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    let filled = fill(aside.file())?;
+    aside.persist(path)?;
+    Ok(filled)
 }
 
 /// Finds out whether files can be created in a folder, before an hour was spent on one.
 pub(crate) fn probe(folder: &Path) -> io::Result<()> {
-    builder(FILE).tempfile_in(folder)?.close()
+    Aside::new_in(folder).map(|_| ())
 }
 
-/// Makes a folder with all files below `from`, but for those named `except`, appear as `to` whole, in
-/// the place of what is there.
+/// Makes a folder with all files below `from`, but for those named `except`, appear as `to` whole,
+/// in the place of what is there.
 pub(crate) fn copy_folder(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
     let parent = to.parent().unwrap_or(Path::new("."));
     let failed = |error| StoreError::io("cannot write", to, &error);
-    let aside = builder(0o777).tempdir_in(parent).map_err(failed)?;
+    let aside = aside::builder(0o777).tempdir_in(parent).map_err(failed)?;
     copy_into(from, aside.path(), except)?;
     if to.exists() {
         fs::remove_dir_all(to).map_err(failed)?;
@@ -109,13 +81,8 @@ fn copy_into(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
     sync_folder(to).map_err(|error| StoreError::io("cannot write", to, &error))
 }
 
-/// Whether a file is one that [`write()`] left behind.
-pub(crate) fn is_leftover(name: &OsStr) -> bool {
-    name.to_str()
-        .is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
-}
-
-/// Removes what killed processes left behind in a folder and below it. Links are not followed.
+/// Removes what killed processes left behind in a folder and below it. Links are not followed; a
+/// file that another process is writing (a report needs no lock of the run) stays.
 pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("cannot read the folder", folder, &error);
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -129,7 +96,7 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
                 false => sweep(&path)?,
             }
         } else if leftover {
-            fs::remove_file(&path)
+            aside::remove_unless_written(&path)
                 .map_err(|error| StoreError::io("cannot remove", &path, &error))?;
         }
     }
@@ -155,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         write(&path, b"old").unwrap();
-        let error = replace(&path, |file| {
+        let error = replace(&path, |file| -> io::Result<()> {
             file.write_all(b"ne")?;
             Err(io::ErrorKind::StorageFull.into())
         })
@@ -194,26 +161,13 @@ mod tests {
         for name in keep {
             fs::write(deep.join(name), b"").unwrap();
         }
-        let (_, killed) = builder(FILE).tempfile_in(&deep).unwrap().keep().unwrap();
+        let (_, killed) = aside::builder(0o666)
+            .tempfile_in(&deep)
+            .unwrap()
+            .keep()
+            .unwrap();
         assert!(killed.exists());
         sweep(folder.path()).unwrap();
         assert_eq!(names(&deep), [".grokrun-notes", "state", "x.tmp"]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn files_are_as_readable_as_any_other() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let mode = |name: &str| {
-            fs::metadata(folder.path().join(name))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777
-        };
-        write(&folder.path().join("ours"), b"").unwrap();
-        fs::write(folder.path().join("plain"), b"").unwrap();
-        assert_eq!(mode("ours"), mode("plain"));
     }
 }

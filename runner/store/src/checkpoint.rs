@@ -1,5 +1,5 @@
-//! How checkpoints are kept: plain float32, rounded to float16, packed. Owns the choice, the writing
-//! and the reading of many in a row; what a packed file looks like is in [`crate::packed`].
+//! How checkpoints are kept: plain float32, rounded to float16, packed. Owns the choice, the
+//! writing and the reading of many in a row; what a packed file looks like is in [`crate::packed`].
 
 use std::fs;
 use std::io;
@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use half::f16;
 
+use crate::cell::check_owner;
 use crate::error::START_OVER;
+use crate::owner::Owner;
 use crate::tensors::{self, Contents, Entries, Entry};
 use crate::{CellDir, ErrorKind, StoreError, Tensor, atomic, packed};
 
@@ -30,15 +32,18 @@ const NORMAL_F16: f32 = 6.103_515_6e-5;
 const PLAIN: &str = "safetensors";
 const PACKED: &str = "packed";
 
-/// The bytes of a plain file, and of how many bytes its numbers are.
-fn image(tensors: &[Tensor], halves: bool) -> Result<(Vec<u8>, usize), String> {
+/// Notes in the header of a file.
+type Notes = Vec<(&'static str, String)>;
+
+/// The bytes of a plain file, and of how many bytes its numbers are; `notes` say whose it is.
+fn image(tensors: &[Tensor], halves: bool, mut notes: Notes) -> Result<(Vec<u8>, usize), String> {
     if !halves {
-        return Ok((tensors::encode(tensors::entries(tensors), &[])?, 4));
+        return Ok((tensors::encode(tensors::entries(tensors), &notes)?, 4));
     }
     let all = || tensors.iter().flat_map(|tensor| &tensor.data);
     if all().any(|x| x.is_finite() && x.abs() >= BEYOND_F16) {
         let why = "float32: a weight is beyond float16's range".to_owned();
-        let notes = [("precision", why)];
+        notes.push(("precision", why));
         return Ok((tensors::encode(tensors::entries(tensors), &notes)?, 4));
     }
     let rounded: Vec<Vec<f16>> = tensors
@@ -56,7 +61,7 @@ fn image(tensors: &[Tensor], halves: bool) -> Result<(Vec<u8>, usize), String> {
             relative = relative.max(error / f64::from(x.abs()));
         }
     }
-    let notes = [
+    notes.extend([
         (
             "precision",
             "float16: rounded from float32, lossy".to_owned(),
@@ -67,7 +72,7 @@ fn image(tensors: &[Tensor], halves: bool) -> Result<(Vec<u8>, usize), String> {
         ),
         ("largest_error", format!("{largest:e}")),
         ("largest_relative_error", format!("{relative:e}")),
-    ];
+    ]);
     let entries: Entries<'_> = tensors
         .iter()
         .zip(&rounded)
@@ -87,6 +92,8 @@ pub struct CheckpointWriter {
 #[derive(Debug)]
 pub struct CheckpointReader {
     dir: CellDir,
+    /// whose the files are
+    expected: Owner,
     /// the latest two that were read or written, the latest last
     recent: Vec<(u64, Arc<Contents>)>,
 }
@@ -103,7 +110,8 @@ impl CheckpointWriter {
         let extension = if self.keeping.packed { PACKED } else { PLAIN };
         let path = path(dir, epoch, extension);
         let refused = |why: String| tensors::unstorable(&path, why);
-        let (image, width) = image(tensors, self.keeping.halves).map_err(refused)?;
+        let notes = dir.owner().at(epoch).notes();
+        let (image, width) = image(tensors, self.keeping.halves, notes.clone()).map_err(refused)?;
         if !self.keeping.packed {
             return atomic::write(&path, &image);
         }
@@ -116,7 +124,7 @@ impl CheckpointWriter {
         }
         let before: Vec<(u64, &Contents)> = before.iter().map(|(e, c)| (*e, &**c)).collect();
         let image = tensors::check(image).map_err(refused)?;
-        let file = packed::pack(&image, width, &before).map_err(refused)?;
+        let file = packed::pack(&image, width, &before, &notes).map_err(refused)?;
         atomic::write(&path, &file)?;
         self.reader.remember(epoch, Arc::new(image));
         Ok(())
@@ -127,8 +135,8 @@ impl CheckpointReader {
     /// Reads a checkpoint as float32; its tensors come in order of their names.
     ///
     /// # Errors
-    /// There is no such checkpoint, it or one that it is packed by is truncated or altered, or it
-    /// cannot be read.
+    /// There is no such checkpoint, it or one that it is packed by is truncated, altered, or one of
+    /// another cell or epoch, or it cannot be read.
     pub fn read(&mut self, epoch: u64) -> Result<Vec<Tensor>, StoreError> {
         let contents = self.contents(epoch)?;
         let weights = contents.parse().and_then(|parsed| parsed.weights());
@@ -155,6 +163,8 @@ impl CheckpointReader {
             _ => StoreError::io("cannot read", &path, &error),
         })?;
         let contents = contents.map_err(damaged)?;
+        let wanted = self.expected.at(epoch);
+        check_owner(&path, &contents.notes(), &wanted, START_OVER)?;
         if !is_packed {
             return Ok(Arc::new(contents));
         }
@@ -210,6 +220,11 @@ fn epoch_of(name: &str) -> Option<(u64, bool)> {
     ours.then_some((epoch, extension == PACKED))
 }
 
+/// Whether a name is that of a checkpoint's file.
+pub(crate) fn is_name(name: &str) -> bool {
+    epoch_of(name).is_some()
+}
+
 impl CellDir {
     /// What writes checkpoints in this way.
     pub fn checkpoint_writer(&self, keeping: Keeping) -> CheckpointWriter {
@@ -221,6 +236,7 @@ impl CellDir {
     pub fn checkpoint_reader(&self) -> CheckpointReader {
         CheckpointReader {
             dir: self.clone(),
+            expected: self.expected(),
             recent: Vec::new(),
         }
     }
@@ -259,6 +275,24 @@ impl CellDir {
         Ok(epochs)
     }
 
+    /// Removes a checkpoint, however it is kept. Those that are packed by it cannot be read any
+    /// more.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn remove_checkpoint(&self, epoch: u64) -> Result<(), StoreError> {
+        for extension in [PLAIN, PACKED] {
+            let path = path(self, epoch, extension);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("cannot remove", &path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Makes sure that no checkpoint was cut off or has grown: each has the length that its header
     /// says. Nothing else is read; a digest is verified when a checkpoint is.
     ///
@@ -280,7 +314,7 @@ impl CellDir {
             Ok([first, .., last]) => format!("there are some from epoch {first} to {last}"),
             Err(error) => error.to_string(),
         };
-        let message = format!("no checkpoint {}; {there}", path.display());
+        let message = format!("no checkpoint {}; {there}; {START_OVER}", path.display());
         StoreError::new(ErrorKind::Missing, &path, message)
     }
 }

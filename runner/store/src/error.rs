@@ -32,7 +32,7 @@ pub enum ErrorKind {
     Busy,
     /// A file is truncated, altered, or belongs to something else.
     Altered,
-    /// A checkpoint that does not exist was asked for.
+    /// A checkpoint, or a file of findings, that does not exist was asked for.
     Missing,
     /// What was to be written cannot be written in this format.
     Unstorable,
@@ -40,9 +40,15 @@ pub enum ErrorKind {
     Io,
 }
 
-/// Where an altered state or checkpoint comes from is unknown, so nothing is deleted unasked.
-pub(crate) const START_OVER: &str =
-    "restore the file, or start the run over with --fresh (this deletes what it has trained)";
+/// Where an altered or missing checkpoint comes from is unknown, so nothing is deleted unasked.
+pub(crate) const START_OVER: &str = "restore it from a copy, or delete the cell's state.safetensors to train that cell again from the \
+     start, or start the whole run over with --fresh (an imported run: import it again with --force)";
+/// The same of a state.
+pub(crate) const TRAIN_AGAIN: &str = "restore it from a copy, or delete the file to train this cell again \
+     from the start, or start the whole run over with --fresh (an imported run: import it again with --force)";
+/// Of what describes a cell.
+pub(crate) const WRITTEN_AGAIN: &str =
+    "`grokrun SPEC` writes it again (an imported run: import it again with --force)";
 
 impl StoreError {
     pub(crate) fn new(kind: ErrorKind, path: &Path, message: impl Into<String>) -> Self {
@@ -92,6 +98,15 @@ impl StoreError {
     /// A file is not what was written.
     pub(crate) fn altered(path: &Path, why: impl Display, remedy: &str) -> Self {
         let message = format!("{} is damaged: {why}; {remedy}", path.display());
+        Self::new(ErrorKind::Altered, path, message)
+    }
+
+    /// A file is whole, but another's than the one of its place.
+    pub(crate) fn misplaced(path: &Path, why: impl Display, remedy: &str) -> Self {
+        let message = format!(
+            "{} is not where it belongs: {why}; {remedy}",
+            path.display()
+        );
         Self::new(ErrorKind::Altered, path, message)
     }
 

@@ -1,8 +1,10 @@
 //! What an analysis found in a cell: `analysis/<name>/` in the cell's folder.
 //!
 //! ```text
-//! findings.json           what the analysis is, with which parameters, its notes, and why it failed
-//!                         if it did; written last, so that without it nothing else counts
+//! findings.json           what the analysis is, with which parameters, its notes, and why it
+//!                         failed if it did; whose it is; the digest of each of the other
+//!                         files, whole, but of tensors.safetensors the one in it; written last,
+//!                         so that without it nothing else counts
 //! series.parquet          epoch, and a column a series
 //! tensors.safetensors     a tensor a name, `(epochs, …)` where there are `<name>.epochs`
 //! <name>.table.json       {"columns": […], "rows": […]}
@@ -15,13 +17,19 @@ use std::fs;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::cell::{read_json, write_json};
+use crate::seal::Hashed;
 use crate::table::{self, Column};
 use crate::tensors::{self, Entry};
 use crate::{CellDir, StoreError, atomic};
 
-const INDEX: &str = "findings.json";
+pub(crate) const INDEX: &str = "findings.json";
+const SERIES: &str = "series.parquet";
+const TENSORS: &str = "tensors.safetensors";
+/// The digests of the other files, by name, in the index.
+pub(crate) const FILES: &str = "files";
 
 /// Bytes on their way into a file, of which not all need be in memory.
 pub struct Content {
@@ -87,33 +95,66 @@ impl CellDir {
         let folder = self.analysis(name);
         clear(&folder)
             .map_err(|error| StoreError::io("cannot empty the folder", &folder, &error))?;
+        let mut digests = Map::new();
+        let mut put = |file: &str, digest: String| digests.insert(file.to_owned(), digest.into());
         if !files.series.is_empty() {
-            write_series(&folder.join("series.parquet"), &files)?;
+            put(SERIES, write_series(&folder.join(SERIES), &files)?);
         }
         if !files.tensors.is_empty() {
-            write_tensors(&folder.join("tensors.safetensors"), files.tensors)?;
+            put(
+                TENSORS,
+                write_tensors(&folder.join(TENSORS), files.tensors)?,
+            );
         }
         for (file, mut content) in files.json {
-            atomic::fill(&folder.join(file), |out| {
-                io::copy(&mut content.from, out).map(|_| ())
+            let digest = atomic::fill(&folder.join(&file), |out| {
+                let mut hashed = Hashed::new(out);
+                io::copy(&mut content.from, &mut hashed)?;
+                Ok(hashed.digest())
             })?;
+            put(&file, digest);
         }
-        let index = format!("{:#}\n", files.index);
-        atomic::write(&folder.join(INDEX), index.as_bytes())
+        let mut index = files.index;
+        self.owner().put_into(&mut index);
+        if let Value::Object(index) = &mut index {
+            index.insert(FILES.to_owned(), digests.into());
+        }
+        write_json(&folder.join(INDEX), &index)
     }
 
-    /// What `findings.json` of an analysis holds; none if it did not conclude, or the file is not
-    /// readable as JSON (the findings are then made again).
+    /// What `findings.json` of an analysis holds; none if it did not conclude.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file is truncated, altered or another cell's, or cannot be read.
     pub fn read_findings(&self, name: &str) -> Result<Option<Value>, StoreError> {
         let path = self.analysis(name).join(INDEX);
-        match fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::io("cannot read", &path, &error)),
+        read_json(&path, &self.expected(), &made_again(name))
+    }
+
+    /// Gives up what all analyses have found: the cell is trained on, and they are of less than
+    /// that.
+    ///
+    /// # Errors
+    /// A folder cannot be read, or a file removed.
+    pub fn discard_findings(&self) -> Result<(), StoreError> {
+        let all = self.path().join("analysis");
+        let failed = |error: &io::Error| StoreError::io("cannot empty the folder", &all, error);
+        let entries = match fs::read_dir(&all) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(&error)),
+        };
+        for entry in entries {
+            let folder = entry.map_err(|e| failed(&e))?.path();
+            if !folder.join(INDEX).exists() {
+                continue;
+            }
+            clear(&folder).map_err(|e| failed(&e))?;
+            // What somebody else put there keeps the folder.
+            let _not_empty = fs::remove_dir(&folder);
         }
+        let _not_empty = fs::remove_dir(&all);
+        Ok(())
     }
 
     fn analysis(&self, name: &str) -> PathBuf {
@@ -121,7 +162,12 @@ impl CellDir {
     }
 }
 
-/// Makes the folder, or removes the files in it, the index first.
+/// What to do about findings that cannot be used.
+pub(crate) fn made_again(analysis: &str) -> String {
+    format!("`grokrun analyze RUN --only {analysis}` makes it again")
+}
+
+/// Makes the folder, or removes the findings in it, the index first. Other files are not ours.
 fn clear(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     match fs::remove_file(folder.join(INDEX)) {
@@ -130,14 +176,21 @@ fn clear(folder: &Path) -> io::Result<()> {
     }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_file() {
+        if entry.file_type()?.is_file() && entry.file_name().to_str().is_some_and(is_name) {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
-fn write_series(path: &Path, files: &FindingFiles) -> Result<(), StoreError> {
+/// Whether a name is that of a file of findings.
+pub(crate) fn is_name(name: &str) -> bool {
+    [INDEX, SERIES, TENSORS].contains(&name)
+        || name.ends_with(".table.json")
+        || name.ends_with(".figure.json")
+}
+
+fn write_series(path: &Path, files: &FindingFiles) -> Result<String, StoreError> {
     let epochs = &files.epochs;
     if let Some((name, _)) = files.series.iter().find(|(_, v)| v.len() != epochs.len()) {
         let why = format!("series {name} is not as long as its epochs");
@@ -154,11 +207,13 @@ fn write_series(path: &Path, files: &FindingFiles) -> Result<(), StoreError> {
         .collect();
     atomic::fill(path, |file| {
         let epoch = |row: usize| epochs[row].cast_signed();
-        table::write(file, epochs.len(), epoch, &columns)
+        let mut hashed = Hashed::new(file);
+        table::write(&mut hashed, epochs.len(), epoch, &columns, Vec::new())?;
+        Ok(hashed.digest())
     })
 }
 
-fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<(), StoreError> {
+fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<String, StoreError> {
     let mut entries = Vec::new();
     for tensor in found {
         if let Some(epochs) = &tensor.epochs {
@@ -169,7 +224,7 @@ fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<(), StoreError>
         let entry = Entry::f32_from(tensor.shape, tensor.data);
         entries.push((Cow::from(tensor.name), entry));
     }
-    tensors::write(path, entries)
+    tensors::write(path, entries, &[])
 }
 
 #[cfg(test)]
@@ -220,11 +275,32 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_no_json_does_not_count() {
+    fn discarded_findings_leave_what_is_somebody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let cell = CellDir::create(folder.path().join("cell")).unwrap();
+        cell.discard_findings().unwrap();
+        for name in ["sparsity", "norms"] {
+            cell.write_findings(name, files(0.25)).unwrap();
+        }
+        let mine = cell.path().join("analysis/norms/plot.png");
+        fs::write(&mine, "mine").unwrap();
+        cell.write_findings("norms", files(0.75)).unwrap();
+        assert!(mine.exists());
+        cell.discard_findings().unwrap();
+        assert_eq!(cell.read_findings("norms").unwrap(), None);
+        assert!(!cell.path().join("analysis/sparsity").exists());
+        let left = fs::read_dir(cell.path().join("analysis/norms")).unwrap();
+        assert!(left.map(|entry| entry.unwrap().path()).eq([mine]));
+    }
+
+    #[test]
+    fn an_index_that_is_no_json_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let cell = CellDir::create(folder.path().join("cell")).unwrap();
         cell.write_findings("sparsity", files(0.25)).unwrap();
         fs::write(cell.path().join("analysis/sparsity/findings.json"), "{").unwrap();
-        assert_eq!(cell.read_findings("sparsity").unwrap(), None);
+        let error = cell.read_findings("sparsity").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Altered);
+        assert!(error.to_string().contains("--only sparsity"), "{error}");
     }
 }

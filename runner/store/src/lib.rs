@@ -21,21 +21,36 @@
 //!     analysis/<name>/       what an analysis found
 //! ```
 //!
-//! Every file appears whole or not at all, and the same content gives the same bytes. Tensor files
-//! are safetensors with a BLAKE3 digest of the whole file in their metadata: a truncated or altered
-//! one is an error that names it, and is never used.
+//! Every file appears whole or not at all, and the same content gives the same bytes. Each carries
+//! a BLAKE3 digest of the whole file, which is verified when it is read: a truncated or altered one
+//! is an error that names it, and is never used. The digest is inside the file (`seal` says where),
+//! so that it cannot lag behind it whenever a process is killed, and in a form that other programs
+//! read over; of the files of an analysis it is in the `findings.json` that is written after them.
+//! Not so `log.jsonl` and `report.html`, which nothing here reads. States, checkpoints, splits,
+//! histories, findings and `config.json` also say whose they are ([`CellDir::of`]): one that was
+//! put into another's place is refused. A run of an older grokrun, whose files have no digests or
+//! do not say whose they are, is read as it is.
 
 #![forbid(unsafe_code)]
 
+mod aside;
 mod atomic;
 mod cell;
 mod checkpoint;
+#[cfg(test)]
+mod damage;
 mod error;
 mod findings;
+mod found;
 mod merge;
 mod metrics;
+mod output;
+mod owner;
 mod packed;
+mod regular;
 mod run;
+mod seal;
+mod spread;
 mod state;
 mod summary;
 mod table;
@@ -47,14 +62,18 @@ pub use cell::CellDir;
 pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
 pub use error::{ErrorKind, StoreError};
 pub use findings::{Content, FindingFiles, FoundTensor};
+pub use found::{FigureFile, FoundFiles};
 pub use merge::Merged;
 pub use metrics::{Metrics, Row};
-pub use run::{Access, Claim, RunDir};
+pub use output::{Output, is_stream};
+pub use regular::{open_file, open_with};
+pub use run::{Access, Claim, Judge, RunDir, SpecText};
+pub use spread::{Milestone, Spread};
 pub use state::State;
-pub use summary::{Best, CellSummary, Summary};
+pub use summary::{Best, CellSummary, FAILED, Summary};
 pub use tensors::Tensor;
-pub use verdict::{ACCURACY, Crossing, HOLD, Verdict, first_held};
-pub use view::{FigureFile, FoundFiles, RunView, Writer};
+pub use verdict::{ACCURACY, Crossing, HOLD, Verdict};
+pub use view::RunView;
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,21 +4,27 @@ use crate::run::lock;
 use crate::{ErrorKind, RunDir, RunView, State, StoreError, Summary, atomic};
 
 /// What was done with the cells of a run that was merged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
     /// copied, since they were missing or less far
     pub taken: usize,
     /// left as they were, since they were as far or further
     pub kept: usize,
+    /// what is damaged in the other run, each with its file: cells with such files were not copied
+    pub damaged: Vec<String>,
+    /// the cells that were not copied for that
+    pub left: usize,
 }
 
 impl RunDir {
     /// Takes from another run of the same spec every cell that is further there, and its summary.
+    /// All files of a cell are verified before it is copied; one with damaged or foreign files is
+    /// left where it is.
     ///
     /// # Errors
-    /// With [`StoreError::is_request`], and nothing changed: the other run is of another spec, or is
-    /// being written. Otherwise: a state is damaged, two histories of a cell differ, or a file
-    /// cannot be read or written.
+    /// With [`StoreError::is_request`], and nothing changed: the other run is of another spec, or
+    /// is being written. Otherwise: a state of this run is damaged, two histories of a cell differ,
+    /// or a file cannot be read or written.
     pub fn merge(&self, other: &RunView, ids: &[&str]) -> Result<Merged, StoreError> {
         let own = RunView::open(self.path())?;
         if other.fingerprint() != own.fingerprint() {
@@ -36,11 +42,25 @@ impl RunDir {
             );
             return Err(StoreError::new(ErrorKind::Busy, other.path(), message));
         }
-        let (mut merged, mut summary) = (Merged::default(), own.summary());
-        let told = other.summary();
+        let mut merged = Merged::default();
+        // A summary says nothing that the cells do not, but for times and devices.
+        let mut known = |summary: Result<Summary, StoreError>| {
+            summary.unwrap_or_else(|error| {
+                merged.damaged.push(error.to_string());
+                Summary::default()
+            })
+        };
+        let (mut summary, told) = (known(own.summary()), known(other.summary()));
         for (id, theirs) in other.cells()? {
-            let Some(state) = theirs.read_state()? else {
-                continue;
+            let state = match theirs.read_state() {
+                Ok(Some(state)) => state,
+                Ok(None) => continue,
+                Err(error) if error.kind() == ErrorKind::Altered => {
+                    merged.damaged.push(error.to_string());
+                    merged.left += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let ours = self.cell(&id)?;
             let known = ours.read_state()?;
@@ -50,6 +70,12 @@ impl RunDir {
             let further = known.is_none_or(|known| state.epoch > known.epoch);
             if !further {
                 merged.kept += 1;
+                continue;
+            }
+            let flaws = theirs.verify();
+            if !flaws.is_empty() {
+                merged.damaged.extend(flaws.iter().map(ToString::to_string));
+                merged.left += 1;
                 continue;
             }
             atomic::copy_folder(theirs.path(), ours.path(), lock::NAME)?;

@@ -1,22 +1,24 @@
 //! A tensor file made smaller without loss, by the checkpoints before it.
 //!
 //! Weights hardly change from one checkpoint to the next, and go on as they went. So each number is
-//! predicted from the two checkpoints before, in whole numbers: a float's bits, negative ones turned
-//! around, are an integer that grows with the float; of integers the straight line is exact on every
-//! machine. What is left is small, and its bytes, sorted by significance, are deflated. Each
-//! [`GROUP`]-th file is whole in itself, so that a damaged one takes no more than that with it.
+//! predicted from the two checkpoints before, in whole numbers: a float's bits, negative ones
+//! turned around, are an integer that grows with the float; of integers the straight line is exact
+//! on every machine. What is left is small, and its bytes, sorted by significance, are deflated.
+//! Each [`GROUP`]-th file is whole in itself, so that a damaged one takes no more than that with
+//! it.
 //!
 //! ```text
-//! 00000300.packed            itself a tensor file, with a digest
+//! 00000300.packed            itself a tensor file, with a digest, and whose it is in its header
 //!   header   (h)             uint8: the first bytes of the file that was packed, up to its numbers
 //!   from     (0 to 2)        int64: the epochs it is predicted from, the latest first
 //!   plane.0 … plane.W-1      uint8: zlib of byte i of all residuals (N); N bytes are not deflated
 //! ```
 //!
-//! W is 4 for float32 and 2 for float16. With o(x) = x ^ ((x >> 8W-1) & (2^(8W-1) - 1)) of a number's
-//! bits x as a signed integer, r = o(x) - 2 o(x₁) + o(x₂) (one before: o(x) - o(x₁); none: o(x)),
-//! modulo 2^8W, and the residual is r's zigzag code (r << 1) ^ (r >> 8W-1). `from` alone says which
-//! ones; unpacked, the file's own digest must fit, so a wrong or altered one before it is noticed.
+//! W is 4 for float32 and 2 for float16. With o(x) = x ^ ((x >> 8W-1) & (2^(8W-1) - 1)) of a
+//! number's bits x as a signed integer, r = o(x) - 2 o(x₁) + o(x₂) (one before: o(x) - o(x₁); none:
+//! o(x)), modulo 2^8W, and the residual is r's zigzag code (r << 1) ^ (r >> 8W-1). `from` alone
+//! says which ones; unpacked, the file's own digest must fit, so a wrong or altered one before it
+//! is noticed.
 
 use miniz_oxide::deflate::core::{
     CompressionStrategy, CompressorOxide, TDEFLFlush, TDEFLStatus, compress,
@@ -41,7 +43,8 @@ fn plane(byte: usize) -> String {
 }
 
 /// Packs a tensor file (`image`) whose numbers are of `width` bytes. `before` are the epochs and
-/// numbers it is predicted from, the latest first; those that do not fit are left out.
+/// numbers it is predicted from, the latest first; those that do not fit are left out. `notes` go
+/// into its header.
 ///
 /// # Errors
 /// What the format cannot hold.
@@ -49,6 +52,7 @@ pub(crate) fn pack(
     image: &Contents,
     width: usize,
     before: &[(u64, &Contents)],
+    notes: &[(&str, String)],
 ) -> Result<Vec<u8>, String> {
     let data = image.data();
     let fits = |(_, contents): &&(u64, &Contents)| contents.data().len() == data.len();
@@ -69,10 +73,11 @@ pub(crate) fn pack(
     for (byte, bytes) in residuals.into_iter().enumerate() {
         entries.push((plane(byte).into(), Entry::u8(deflate(bytes))));
     }
-    tensors::encode(entries, &[])
+    tensors::encode(entries, notes)
 }
 
-/// The epochs that a packed file is predicted from, the latest first: at most two, all before its own.
+/// The epochs that a packed file is predicted from, the latest first: at most two, all before its
+/// own.
 pub(crate) fn from(packed: &Contents, epoch: u64) -> Result<Vec<u64>, String> {
     let from = packed.parse()?.i64(FROM)?;
     let earlier = |e: &i64| u64::try_from(*e).ok().filter(|e| *e < epoch);

@@ -31,7 +31,8 @@ pub struct State<M = Metrics> {
 }
 
 impl<M: Borrow<Metrics>> State<M> {
-    pub(crate) fn write(&self, path: &Path) -> Result<(), StoreError> {
+    /// Writes it with these notes in its header.
+    pub(crate) fn write(&self, path: &Path, notes: &[(&str, String)]) -> Result<(), StoreError> {
         let unstorable = |why: String| tensors::unstorable(path, why);
         if let Some(tensor) = self.tensors.iter().find(|t| t.name.starts_with(RESERVED)) {
             return Err(unstorable(format!("the name {} is reserved", tensor.name)));
@@ -44,7 +45,7 @@ impl<M: Borrow<Metrics>> State<M> {
         }
         entries.push((EPOCH.into(), Entry::i64(&[epoch])));
         entries.push((EXTRA.into(), Entry::u8(self.extra.to_string().into_bytes())));
-        tensors::write(path, entries)
+        tensors::write(path, entries, notes).map(drop)
     }
 }
 

@@ -8,8 +8,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::number_or_null;
-use crate::verdict::{ACCURACY, HOLD, Verdict, first_held};
+use crate::spread::Milestone;
+use crate::verdict::{ACCURACY, Crossing, HOLD, Verdict};
 use crate::{Metrics, Row, VERSION};
+
+/// The status of a cell whose training failed.
+pub const FAILED: &str = "failed";
 
 /// All cells that have been started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +80,13 @@ pub struct CellSummary {
     pub train_accuracy_epoch: Option<u64>,
     /// The same for the test accuracy: the epoch at which the cell grokked.
     pub test_accuracy_epoch: Option<u64>,
+    /// The epoch since which the train accuracy has been [`ACCURACY`] or more, where the history
+    /// ends before it was held.
+    #[serde(default)]
+    pub train_accuracy_since: Option<u64>,
+    /// The same for the test accuracy: reached, and not yet held.
+    #[serde(default)]
+    pub test_accuracy_since: Option<u64>,
     /// The last epoch's metrics.
     pub last: Option<Row>,
     /// The best of each metric over all epochs.
@@ -113,19 +124,44 @@ impl CellSummary {
     /// Reads a summary off a cell's history; `seconds` and `device` are left to the caller.
     pub fn new(cell: &str, status: &str, metrics: &Metrics) -> CellSummary {
         let [_, _, train_accuracy, test_accuracy] = metrics.columns();
+        let [train, test] = [train_accuracy, test_accuracy]
+            .map(|accuracies| Crossing::find(accuracies, ACCURACY, HOLD));
         CellSummary {
             cell: cell.to_owned(),
             status: status.to_owned(),
             verdict: Verdict::new(test_accuracy).to_string(),
             epochs: metrics.len() as u64,
-            train_accuracy_epoch: first_held(train_accuracy, ACCURACY, HOLD),
-            test_accuracy_epoch: first_held(test_accuracy, ACCURACY, HOLD),
+            train_accuracy_epoch: train.held(),
+            test_accuracy_epoch: test.held(),
+            train_accuracy_since: train.open(),
+            test_accuracy_since: test.open(),
             last: metrics.last(),
             best: Best::of(metrics),
             seconds: None,
             epochs_per_second: None,
             device: None,
             grokrun: VERSION.to_owned(),
+        }
+    }
+
+    /// Whether its training failed.
+    pub fn has_failed(&self) -> bool {
+        self.status == FAILED
+    }
+
+    /// How far it got with a milestone.
+    pub fn crossing(&self, milestone: Milestone) -> Crossing {
+        let (held, since) = match milestone {
+            Milestone::Memorised => (self.train_accuracy_epoch, self.train_accuracy_since),
+            Milestone::Grokked => (self.test_accuracy_epoch, self.test_accuracy_since),
+        };
+        match (held, since) {
+            (Some(epoch), _) => Crossing::Held { epoch },
+            (None, Some(epoch)) => Crossing::Open {
+                epoch,
+                held: self.epochs.saturating_sub(1).saturating_sub(epoch),
+            },
+            (None, None) => Crossing::Not,
         }
     }
 }
@@ -175,11 +211,42 @@ mod tests {
         );
         assert_eq!(cell.verdict, "grokked at epoch 3");
         assert_eq!(cell.last.map(|row| row.test_loss), Some(1.0));
+        assert_eq!(
+            cell.crossing(Milestone::Grokked),
+            Crossing::Held { epoch: 3 }
+        );
         let best = cell.best.unwrap();
         assert_eq!(
             (best.train_loss, best.test_loss, best.test_accuracy),
             (0.5, 0.25, 0.995)
         );
+    }
+
+    #[test]
+    fn a_history_that_ends_before_an_accuracy_is_held_says_since_when_it_was_there() {
+        let mut test = vec![(9.0, 0.1); 20];
+        test.extend([(0.1, 1.0); 500]);
+        let cell = CellSummary::new("c", "stopped early", &metrics(&test));
+        assert_eq!(
+            (cell.test_accuracy_epoch, cell.test_accuracy_since),
+            (None, Some(20))
+        );
+        assert_eq!(
+            cell.crossing(Milestone::Grokked),
+            Crossing::Open {
+                epoch: 20,
+                held: 499
+            }
+        );
+        assert_eq!(
+            cell.crossing(Milestone::Memorised),
+            Crossing::Held { epoch: 0 }
+        );
+        // One of an earlier version tells less, and is read.
+        let mut json = serde_json::to_value(&cell).unwrap();
+        json.as_object_mut().unwrap().remove("test_accuracy_since");
+        let earlier: CellSummary = serde_json::from_value(json).unwrap();
+        assert_eq!(earlier.crossing(Milestone::Grokked), Crossing::Not);
     }
 
     #[test]

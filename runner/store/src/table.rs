@@ -1,20 +1,26 @@
-//! `metrics.parquet` and `series.parquet`: numbers over epochs as pandas, polars and DuckDB read them.
+//! `metrics.parquet` and `series.parquet`: numbers over epochs as pandas, polars and DuckDB read
+//! them.
 //!
-//! Columns `epoch` (int64) and the metrics or series (double), none nullable. Losses hardly repeat, so
-//! they are stored plain; accuracies do, and get a dictionary; epochs are differences. The bytes
-//! depend on the history alone: no time, no version.
+//! Columns `epoch` (int64) and the metrics or series (double), none nullable. Losses hardly repeat,
+//! so they are stored plain; accuracies do, and get a dictionary; epochs are differences. The bytes
+//! depend on the history and on whose it is alone: no time, no version.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding, Repetition, Type as Physical};
+use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::{DataType, DoubleType, Int64Type};
 use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use crate::Metrics;
+use crate::seal::{self, Hashed};
 
 /// Rows that are stored together; DuckDB's own group, so that one thread there reads one of ours.
 const GROUP: usize = 122_880;
@@ -28,11 +34,15 @@ pub(crate) struct Column<'a> {
     pub(crate) repeats: bool,
 }
 
-/// Writes `metrics.parquet`.
+/// Writes `metrics.parquet`, with notes and a digest in its footer.
 ///
 /// # Errors
 /// As [`write()`].
-pub(crate) fn history(out: impl Write + Send, metrics: &Metrics) -> io::Result<()> {
+pub(crate) fn history(
+    out: &mut (impl Read + Write + Seek + Send),
+    metrics: &Metrics,
+    mut notes: Vec<(&str, String)>,
+) -> io::Result<()> {
     let columns: Vec<Column<'_>> = Metrics::COLUMNS
         .iter()
         .zip(metrics.columns())
@@ -42,10 +52,65 @@ pub(crate) fn history(out: impl Write + Send, metrics: &Metrics) -> io::Result<(
             repeats: name.ends_with("accuracy"),
         })
         .collect();
-    write(out, metrics.len(), |epoch| epoch as i64, &columns)
+    notes.push((seal::KEY, seal::ZEROS.to_owned()));
+    let mut hashed = Hashed::new(&mut *out);
+    write(
+        &mut hashed,
+        metrics.len(),
+        |epoch| epoch as i64,
+        &columns,
+        notes,
+    )?;
+    let digest = hashed.digest();
+    seal::seal_parquet(out, &digest)
 }
 
-/// Writes a file with a column `epoch`, of so many rows, and columns of doubles.
+/// The history in a `metrics.parquet` that fits its digest, and the notes in its footer.
+///
+/// # Errors
+/// In what it is none.
+pub(crate) fn read_history(
+    file: File,
+) -> std::result::Result<(Metrics, Vec<(String, String)>), String> {
+    let failed = |error: ParquetError| error.to_string();
+    let reader = SerializedFileReader::new(file).map_err(failed)?;
+    let about = reader.metadata().file_metadata();
+    let notes = about.key_value_metadata().into_iter().flatten();
+    let notes = notes
+        .filter_map(|note| Some((note.key.clone(), note.value.clone()?)))
+        .collect();
+    let column = |name: &str| {
+        let columns = about.schema_descr().columns();
+        let index = columns
+            .iter()
+            .position(|c| c.name() == name && c.physical_type() == Physical::DOUBLE)
+            .ok_or_else(|| format!("it has no column {name} of doubles"))?;
+        let mut values = Vec::new();
+        for group in 0..reader.num_row_groups() {
+            let group = reader.get_row_group(group).map_err(failed)?;
+            let column = group.get_column_reader(index).map_err(failed)?;
+            get_typed_column_reader::<DoubleType>(column)
+                .read_records(usize::MAX, None, None, &mut values)
+                .map_err(failed)?;
+        }
+        Ok::<_, String>(values)
+    };
+    let [train_loss, test_loss, train_accuracy, test_accuracy] = Metrics::COLUMNS;
+    let columns = [
+        column(train_loss)?,
+        column(test_loss)?,
+        column(train_accuracy)?,
+        column(test_accuracy)?,
+    ];
+    let metrics = Metrics::from_columns(columns);
+    Ok((
+        metrics.ok_or("its columns are of different lengths")?,
+        notes,
+    ))
+}
+
+/// Writes a file with a column `epoch`, of so many rows, and columns of doubles; notes in its
+/// footer.
 ///
 /// # Errors
 /// The system's, or the library's, none of which these columns can cause.
@@ -54,8 +119,9 @@ pub(crate) fn write(
     rows: usize,
     epoch: impl Fn(usize) -> i64,
     columns: &[Column<'_>],
+    notes: Vec<(&str, String)>,
 ) -> io::Result<()> {
-    write_groups(out, rows, epoch, columns).map_err(|error| match error {
+    write_groups(out, rows, epoch, columns, notes).map_err(|error| match error {
         ParquetError::External(error) => match error.downcast::<io::Error>() {
             Ok(error) => *error,
             Err(error) => io::Error::other(error),
@@ -70,8 +136,12 @@ fn write_groups(
     rows: usize,
     epoch: impl Fn(usize) -> i64,
     columns: &[Column<'_>],
+    notes: Vec<(&str, String)>,
 ) -> Result<()> {
     let mut writer = SerializedFileWriter::new(out, schema(columns)?, properties(columns))?;
+    for (key, text) in notes {
+        writer.append_key_value_metadata(KeyValue::new(key.to_owned(), text));
+    }
     for start in (0..rows).step_by(GROUP) {
         let rows = start..rows.min(start + GROUP);
         let epochs: Vec<i64> = rows.clone().map(&epoch).collect();
@@ -132,16 +202,13 @@ fn properties(columns: &[Column<'_>]) -> WriterPropertiesPtr {
 
 #[cfg(test)]
 mod tests {
-    use parquet::column::reader::get_typed_column_reader;
-    use parquet::file::reader::{FileReader, SerializedFileReader};
-
     use super::*;
     use crate::metrics::tests::history as made_up;
 
     fn of(metrics: &Metrics) -> Vec<u8> {
-        let mut file = Vec::new();
-        history(&mut file, metrics).unwrap();
-        file
+        let mut file = io::Cursor::new(Vec::new());
+        history(&mut file, metrics, vec![("cell", "c".to_owned())]).unwrap();
+        file.into_inner()
     }
 
     /// Reads a column over all row groups with the library's own reader.
@@ -204,6 +271,34 @@ mod tests {
     }
 
     #[test]
+    fn a_history_is_read_back_with_its_notes() {
+        for epochs in [0, 1, 1500, GROUP as u64 + 1] {
+            let metrics = made_up(epochs);
+            let file = of(&metrics);
+            assert_eq!(seal::check_parquet(&file), Ok(true));
+            let (found, notes) = read_history(bytes(&file)).unwrap();
+            assert_eq!(found, metrics);
+            assert_eq!(notes[0], ("cell".to_owned(), "c".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed_or_leaves_no_digest() {
+        let file = of(&made_up(40));
+        let mut unsealed = 0;
+        for at in 0..file.len() {
+            for change in [1, 0x20, 0xff] {
+                let mut changed = file.clone();
+                changed[at] ^= change;
+                unsealed += usize::from(seal::check_parquet(&changed) == Ok(false));
+                assert_ne!(seal::check_parquet(&changed), Ok(true), "byte {at}");
+            }
+        }
+        // The pair of the digest itself, without its 64 characters.
+        assert_eq!(unsealed, 3 * 11);
+    }
+
+    #[test]
     fn no_epochs_are_a_table_without_rows() {
         let file = of(&Metrics::default());
         assert!(read::<Int64Type>(&file, "epoch").is_empty());
@@ -220,7 +315,17 @@ mod tests {
                 Ok(())
             }
         }
-        let error = history(Full, &made_up(2000)).unwrap_err();
+        impl Read for Full {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Ok(0)
+            }
+        }
+        impl Seek for Full {
+            fn seek(&mut self, _: io::SeekFrom) -> io::Result<u64> {
+                Ok(0)
+            }
+        }
+        let error = history(&mut Full, &made_up(2000), vec![]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 

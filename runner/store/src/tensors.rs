@@ -1,13 +1,13 @@
 //! Tensor files: safetensors with a digest over every byte.
 //!
-//! The header's metadata begins with the key `blake3`: the BLAKE3 digest, in hexadecimal, of the file
-//! with those 64 characters written as zeros. So names, shapes and padding are covered like the
-//! numbers, and other programs read the file as any safetensors file. Tensors lie in the library's
-//! order, by type and then by name; the same tensors give the same bytes.
+//! The header's metadata begins with the key `blake3`: the digest of the file as [`crate::seal`]
+//! has it. So names, shapes and padding are covered like the numbers, and other programs read the
+//! file as any safetensors file. Tensors lie in the library's order, by type and then by name; the
+//! same tensors give the same bytes.
 
 mod encode;
 
-use std::fs;
+use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
@@ -17,7 +17,11 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 
+use crate::regular;
+
 pub(crate) use encode::{Entries, Entry, encode, entries, unstorable, write};
+
+use crate::seal;
 
 /// A named array of numbers in row-major order; `data` is as long as the product of `shape`.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +34,6 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
-const KEY: &str = "blake3";
 /// What stands before the digest in the header; the library writes the metadata first.
 const BEFORE_DIGEST: &[u8] = br#"{"__metadata__":{"blake3":""#;
 /// The header's length comes first, eight bytes.
@@ -38,7 +41,7 @@ const LENGTH: usize = 8;
 /// The library's own limit.
 const LONGEST_HEADER: u64 = 100_000_000;
 const DIGEST: Range<usize> =
-    LENGTH + BEFORE_DIGEST.len()..LENGTH + BEFORE_DIGEST.len() + 2 * blake3::OUT_LEN;
+    LENGTH + BEFORE_DIGEST.len()..LENGTH + BEFORE_DIGEST.len() + seal::DIGITS;
 
 /// Where the numbers begin in a file that was encoded here.
 fn data_start(file: &[u8]) -> usize {
@@ -51,8 +54,8 @@ fn data_start(file: &[u8]) -> usize {
         .min(file.len())
 }
 
-/// How many bytes of numbers should follow a header, given with its length in front. The library reads
-/// headers of whole files only.
+/// How many bytes of numbers should follow a header, given with its length in front. The library
+/// reads headers of whole files only.
 pub(crate) fn data_length(head: &[u8]) -> Result<u64, String> {
     let json = head.get(LENGTH..data_start(head)).unwrap_or_default();
     let header: Map<String, Value> =
@@ -69,7 +72,7 @@ pub(crate) fn data_length(head: &[u8]) -> Result<u64, String> {
 /// The system's, or, inside, why it has no header.
 pub(crate) fn length_by_header(path: &Path) -> io::Result<Result<u64, String>> {
     let mut start = [0; LENGTH];
-    let mut file = fs::File::open(path)?;
+    let mut file = regular::open_file(path)?;
     let mut head = Vec::new();
     file.read_exact(&mut start)?;
     file.take(u64::from_le_bytes(start).min(LONGEST_HEADER))
@@ -89,11 +92,11 @@ pub(crate) struct Contents {
 /// # Errors
 /// The system's, `NotFound` among them, or, inside, why the file is not as it was written.
 pub(crate) fn read(path: &Path) -> io::Result<Result<Contents, String>> {
-    Ok(check(fs::read(path)?))
+    Ok(check(regular::read(path)?))
 }
 
 /// The contents of a file of these bytes, if they fit their digest.
-pub(crate) fn check(mut file: Vec<u8>) -> Result<Contents, String> {
+pub(crate) fn check(file: Vec<u8>) -> Result<Contents, String> {
     let known = file
         .get(LENGTH..DIGEST.start)
         .is_some_and(|bytes| bytes == BEFORE_DIGEST);
@@ -103,24 +106,28 @@ pub(crate) fn check(mut file: Vec<u8>) -> Result<Contents, String> {
             file.len()
         ));
     }
-    let stored = file[DIGEST].to_vec();
-    file[DIGEST].fill(b'0');
-    if blake3::hash(&file).to_hex().as_bytes() != stored {
-        return Err(format!(
-            "its {} bytes do not fit the digest in its header: it was cut off or changed",
-            file.len()
-        ));
-    }
+    seal::fits(&file, &DIGEST)?;
     Ok(Contents { file })
 }
 
 impl Contents {
     /// The file up to its numbers, as it was written.
     pub(crate) fn header(&self) -> Vec<u8> {
-        let mut header = self.file[..data_start(&self.file)].to_vec();
-        let digest = blake3::hash(&self.file).to_hex();
-        header[DIGEST].copy_from_slice(digest.as_bytes());
-        header
+        self.file[..data_start(&self.file)].to_vec()
+    }
+
+    /// The digest of the file.
+    pub(crate) fn digest(&self) -> String {
+        String::from_utf8_lossy(&self.file[DIGEST]).into_owned()
+    }
+
+    /// The texts in its header.
+    pub(crate) fn notes(&self) -> HashMap<String, String> {
+        let header = SafeTensors::read_metadata(&self.file);
+        let notes = header
+            .ok()
+            .and_then(|(_, header)| header.metadata().clone());
+        notes.unwrap_or_default()
     }
 
     /// The numbers of all tensors, one after the other.

@@ -4,11 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use crate::run::lock::Hold;
-use crate::run::{Manifest, lock};
-use crate::{CellDir, ErrorKind, StoreError, Summary, atomic};
+use crate::run::{Manifest, RESOLVED, SPEC, lock, read_spec, read_summary};
+use crate::{CellDir, ErrorKind, StoreError, Summary, aside, atomic};
 
 /// A run directory that is only read, but for its report.
 #[derive(Clone, Debug)]
@@ -16,39 +13,7 @@ pub struct RunView {
     path: PathBuf,
     name: String,
     fingerprint: String,
-}
-
-/// Who writes a run at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
-    /// nobody
-    Nobody,
-    /// one process, all of it
-    One,
-    /// one or more that share it
-    Shards,
-}
-
-/// What an analysis left in a cell.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FoundFiles {
-    /// `findings.json`
-    pub index: Value,
-    /// name and content of each table, by name
-    pub tables: Vec<(String, Value)>,
-    /// name of each figure and where its Plotly JSON is, by name: they are large, and read one by one
-    pub figures: Vec<(String, FigureFile)>,
-}
-
-/// The file of a figure.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FigureFile(PathBuf);
-
-impl FigureFile {
-    /// The figure; none if the file is missing or no JSON.
-    pub fn read(&self) -> Option<Value> {
-        json(&self.0)
-    }
+    lengthening: bool,
 }
 
 impl RunView {
@@ -67,6 +32,7 @@ impl RunView {
                 path: path.to_owned(),
                 name: manifest.name().to_owned(),
                 fingerprint: manifest.fingerprint().to_owned(),
+                lengthening: manifest.is_lengthening(),
             }),
             None => {
                 let message = format!(
@@ -88,18 +54,9 @@ impl RunView {
         &self.name
     }
 
-    /// Whether another process writes the run now.
+    /// Whether another process writes the run now, alone or with others.
     pub fn is_busy(&self) -> bool {
-        self.writer() != Writer::Nobody
-    }
-
-    /// Who writes the run now.
-    pub fn writer(&self) -> Writer {
-        match lock::holder(&self.path) {
-            None => Writer::Nobody,
-            Some(Hold::Alone) => Writer::One,
-            Some(Hold::Shared) => Writer::Shards,
-        }
+        lock::holder(&self.path).is_some()
     }
 
     /// Of the spec's meaning: equal for two runs of the same cells.
@@ -107,16 +64,21 @@ impl RunView {
         &self.fingerprint
     }
 
+    /// Whether a process was about to make the run longer when it ended: the spec in the folder may
+    /// be the shorter one, of another fingerprint.
+    pub fn is_lengthening(&self) -> bool {
+        self.lengthening
+    }
+
     /// The spec as it was given, and with every default written out.
     ///
     /// # Errors
-    /// A file cannot be read.
+    /// A file is truncated or altered, or cannot be read.
     pub fn spec(&self) -> Result<[String; 2], StoreError> {
-        let read = |name: &str| {
-            let path = self.path.join(name);
-            fs::read_to_string(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
-        };
-        Ok([read("spec.toml")?, read("resolved.toml")?])
+        Ok([
+            read_spec(&self.path, SPEC)?,
+            read_spec(&self.path, RESOLVED)?,
+        ])
     }
 
     /// A cell that was begun; none where it was not.
@@ -125,21 +87,25 @@ impl RunView {
         path.is_dir().then(|| CellDir::at(path))
     }
 
-    /// The summary; empty if there is none yet, or it cannot be read.
-    pub fn summary(&self) -> Summary {
-        let text = fs::read(self.path.join("summary.json"));
-        let parsed = text.ok().and_then(|t| serde_json::from_slice(&t).ok());
-        parsed.unwrap_or_default()
+    /// The summary; empty if there is none yet.
+    ///
+    /// # Errors
+    /// It is truncated or altered, or cannot be read.
+    pub fn summary(&self) -> Result<Summary, StoreError> {
+        Ok(read_summary(&self.path)?.unwrap_or_default())
     }
 
-    /// The names of the analyses of the resolved spec, in its order; none if it cannot be read.
-    pub fn analyses(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.path.join("resolved.toml")).unwrap_or_default();
+    /// The names of the analyses of the resolved spec, in its order.
+    ///
+    /// # Errors
+    /// It is truncated or altered, or cannot be read.
+    pub fn analyses(&self) -> Result<Vec<String>, StoreError> {
+        let text = read_spec(&self.path, RESOLVED)?;
         let header = |line: &str| {
             let name = line.trim().strip_prefix("[analysis.")?.strip_suffix(']')?;
             Some(name.trim_matches('"').to_owned())
         };
-        text.lines().filter_map(header).collect()
+        Ok(text.lines().filter_map(header).collect())
     }
 
     /// The cells that were begun, by name.
@@ -160,7 +126,9 @@ impl RunView {
             if atomic::is_leftover(&entry.file_name()) {
                 continue;
             }
-            if let (true, Ok(name)) = (entry.path().is_dir(), entry.file_name().into_string()) {
+            // A folder without checkpoints is somebody's own, left when the run was started over.
+            let begun = entry.path().join("checkpoints").is_dir();
+            if let (true, Ok(name)) = (begun, entry.file_name().into_string()) {
                 cells.push((name, CellDir::at(entry.path())));
             }
         }
@@ -175,59 +143,16 @@ impl RunView {
     pub fn write_report(&self, html: &str) -> Result<PathBuf, StoreError> {
         let path = self.path.join("report.html");
         atomic::write(&path, html.as_bytes())?;
+        // Who writes a report alone holds no lock of the run, and opens nothing else of it.
+        aside::sweep(&self.path)
+            .map_err(|error| StoreError::io("cannot read the folder", &self.path, &error))?;
         Ok(path)
     }
 }
 
 impl CellDir {
-    /// Whether a process that shares the run has claimed the cell.
+    /// Whether a process trains the cell now.
     pub fn is_claimed(&self) -> bool {
         lock::holder(self.path()).is_some()
     }
-
-    /// `config.json`; null if it is missing or no JSON.
-    pub fn read_config(&self) -> Value {
-        json(&self.path().join("config.json")).unwrap_or_default()
-    }
-
-    /// What each analysis left, by name; those that did not conclude are not there.
-    pub fn read_analyses(&self) -> Vec<FoundFiles> {
-        let folder = self.path().join("analysis");
-        let mut folders: Vec<PathBuf> = fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .collect();
-        folders.sort();
-        folders
-            .iter()
-            .filter_map(|folder| {
-                let index = json(&folder.join("findings.json"))?;
-                let all = |key: &str, suffix: &str| -> Vec<(String, PathBuf)> {
-                    let names = index[key].as_array().into_iter().flatten();
-                    let file = |name: &Value| {
-                        let name = name.as_str()?;
-                        let file = folder.join(format!("{name}.{suffix}.json"));
-                        Some((name.to_owned(), file))
-                    };
-                    names.filter_map(file).collect()
-                };
-                let tables = all("tables", "table").into_iter();
-                let figures = all("figures", "figure").into_iter();
-                Some(FoundFiles {
-                    tables: tables
-                        .filter_map(|(name, file)| Some((name, json(&file)?)))
-                        .collect(),
-                    figures: figures
-                        .map(|(name, file)| (name, FigureFile(file)))
-                        .collect(),
-                    index,
-                })
-            })
-            .collect()
-    }
-}
-
-fn json(path: &Path) -> Option<Value> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }

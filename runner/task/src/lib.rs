@@ -4,8 +4,8 @@
 //! - [`Dataset`]: every pair of the domain with its label, in the published order (`a` slow, `b`
 //!   fast); [`Dataset::split`] cuts it as the published code does.
 //! - [`Stream`]: which published code that is.
-//! - [`torch::Generator`] and [`python::Random`]: the random numbers of torch and of Python, bit for
-//!   bit and on every machine.
+//! - [`torch::Generator`] and [`python::Random`]: the random numbers of torch and of Python, bit
+//!   for bit and on every machine.
 //!
 //! This crate knows numbers only: no files, no devices, no model. Which tensor is initialised in
 //! which order is the engine's.
@@ -21,6 +21,6 @@ mod stream;
 pub mod torch;
 
 pub use dataset::Dataset;
-pub use operation::{Evaluator, MAX_MODULUS, Operation, OperationError};
+pub use operation::{Count, Evaluator, MAX_MODULUS, Operation, OperationError};
 pub use split::{Split, SplitError};
 pub use stream::Stream;

@@ -29,8 +29,9 @@ pub fn sums_of_parts(parts: &[f64], width: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Kinds 1 and 2 of `sums` (2: values 1 and width 1): `rows[t]` lists the samples of token row t; `weights (n, 3, heads)`, `values (n, width)` →
-/// `(rows, heads, width)`. Row t is at position 0 in the first half of the rows, at 1 in the second.
+/// Kinds 1 and 2 of `sums` (2: values 1 and width 1): `rows[t]` lists the samples of token row t;
+/// `weights (n, 3, heads)`, `values (n, width)` → `(rows, heads, width)`. Row t is at position 0 in
+/// the first half of the rows, at 1 in the second.
 pub fn sums_of_rows(
     rows: &[Vec<u32>],
     heads: usize,

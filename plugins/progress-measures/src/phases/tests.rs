@@ -30,8 +30,8 @@ impl Curves {
     }
 }
 
-/// Losses through these points (epoch, train, test), straight in the logarithm, and a train accuracy
-/// of 1 from `memorised` on.
+/// Losses through these points (epoch, train, test), straight in the logarithm, and a train
+/// accuracy of 1 from `memorised` on.
 fn curves(points: &[(usize, f64, f64)], memorised: usize) -> Curves {
     let mut curves = Curves::default();
     for pair in points.windows(2) {
@@ -48,7 +48,7 @@ fn curves(points: &[(usize, f64, f64)], memorised: usize) -> Curves {
     curves
 }
 
-/// The recorded log of the demo's run (science §1.1), memorised by epoch 150.
+/// The recorded log of the demo's run (doc/published.md#the-demo), memorised by epoch 150.
 const DEMO: [(usize, f64, f64); 17] = [
     (0, 4.735, 4.7333),
     (99, 2.94785, 7.55455),

@@ -20,8 +20,8 @@ struct Line(Option<RawHost>);
 // that made the line and cuts it.
 unsafe impl Send for Line {}
 
-/// Runs a call whose events go to the host: those of this thread, since the host takes one call at a
-/// time. After the call the line is cut.
+/// Runs a call whose events go to the host: those of this thread, since the host takes one call at
+/// a time. After the call the line is cut.
 pub(super) fn forwarded<R>(host: RawHost, call: impl FnOnce() -> R) -> R {
     let level = host.level;
     let line = Arc::new(Mutex::new(Line(Some(host))));

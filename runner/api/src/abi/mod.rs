@@ -3,12 +3,12 @@
 //! A library exports one [`Entry`] a crate, a static named `grokrun_plugin_entry_<crate>`. The host
 //! reads its head (magic, major, minor, size) before it calls anything. Rules:
 //!
-//! - **Major** must be equal. **Minor** may be lower or higher on either side: a later minor only adds
-//!   fields at the end of structs. Each struct begins with (or is handed over with) its own `size`,
-//!   and whoever reads it treats fields beyond that size as absent. All fields of minor 0 are
-//!   required.
-//! - Nothing that was allocated on one side is freed on the other: results are pushed into the host,
-//!   which copies them during the call; an instance is made and destroyed by the plugin.
+//! - **Major** must be equal. **Minor** may be lower or higher on either side: a later minor only
+//!   adds fields at the end of structs. Each struct begins with (or is handed over with) its own
+//!   `size`, and whoever reads it treats fields beyond that size as absent. All fields of minor 0
+//!   are required.
+//! - Nothing that was allocated on one side is freed on the other: results are pushed into the
+//!   host, which copies them during the call; an instance is made and destroyed by the plugin.
 //! - Nothing unwinds across: each function catches panics and reports them as a status.
 //! - An instance is used by one thread at a time, not always the same.
 //! - Log events are those of the thread of the call; threads that a plugin starts are not heard.
@@ -112,8 +112,8 @@ pub type Recall = unsafe extern "C" fn(*mut c_void, Str, Receive, *mut c_void) -
 /// [`Entry::observe`].
 pub type Observe = unsafe extern "C" fn(*mut c_void, *const RawSnapshot, *const RawHost) -> i32;
 
-/// Copies a struct that says its size, as far as both sides know it; the rest is absent: zero, null,
-/// none. None if it is null or shorter than `least`, its size in the first minor version.
+/// Copies a struct that says its size, as far as both sides know it; the rest is absent: zero,
+/// null, none. None if it is null or shorter than `least`, its size in the first minor version.
 ///
 /// # Safety
 /// `from` is null or points to `size` bytes; all zeros are a `T`.

@@ -280,7 +280,8 @@ impl Sink for Host {
         let kept = self.0.kept.ok_or_else(too_old)?;
         let mut numbers: Vec<f32> = Vec::new();
         let into = (&raw mut numbers).cast();
-        // SAFETY: the call lasts; the name and the place for the numbers live until the function returns.
+        // SAFETY: the call lasts; the name and the place for the numbers live until the function
+        // returns.
         match unsafe { kept(self.0.context, Str::of(name), receive, into) } {
             DONE => Ok(numbers),
             _ => Err(Failure::new(format!("the host cannot read {name} again"))),

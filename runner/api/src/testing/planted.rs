@@ -4,11 +4,11 @@ use std::f64::consts::TAU;
 
 use crate::{Numbers, SnapshotData, Task};
 
-/// A model that solves the task by construction, in the shapes of this one: neuron j has a frequency
-/// k and a phase φ, its output is 2 + 2 cos(kθ(a) + φ) cos(kθ(b) + φ), and its row of W_L is
-/// cos(kθ(c) + 2φ), so that the logits are a sum of cos k(θ(a) + θ(b) − θ(c)). It is the network of
-/// Gromov (2023) and Doshi et al. (2024) with one phase for both operands, which makes every neuron
-/// symmetric, and only the cross term of its square.
+/// A model that solves the task by construction, in the shapes of this one: neuron j has a
+/// frequency k and a phase φ, its output is 2 + 2 cos(kθ(a) + φ) cos(kθ(b) + φ), and its row of W_L
+/// is cos(kθ(c) + 2φ), so that the logits are a sum of cos k(θ(a) + θ(b) − θ(c)). It is the network
+/// of Gromov (2023) and Doshi et al. (2024) with one phase for both operands, which makes every
+/// neuron symmetric, and only the cross term of its square.
 ///
 /// With θ(a) = 2πa/p it adds; with θ(a) = 2π log a / (p − 1), and none for 0, it multiplies.
 #[derive(Clone, Debug)]
@@ -174,7 +174,8 @@ fn product(a: &[f64], b: &[f64], [m, k, n]: [usize; 3]) -> Vec<f64> {
     out
 }
 
-/// Normal numbers from a small generator (SplitMix64 and Box–Muller): for tests, where any would do.
+/// Normal numbers from a small generator (SplitMix64 and Box–Muller): for tests, where any would
+/// do.
 struct Noise(u64);
 
 impl Noise {

@@ -1,6 +1,6 @@
-//! The kernels of the CPU executor one by one, for `cargo bench`: each at the size that an epoch gives it,
-//! but on one tile again and again, which stays in the caches as an epoch's tiles do not. Trains nothing,
-//! and no test depends on a time.
+//! The kernels of the CPU executor one by one, for `cargo bench`: each at the size that an epoch
+//! gives it, but on one tile again and again, which stays in the caches as an epoch's tiles do not.
+//! Trains nothing, and no test depends on a time.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::TILE;
 use super::buffer::Buffer;
 use super::dims::{Dims, Tensors};
 use super::fold::fold;
-use super::loss::{score, score_and_gradients};
+use super::loss::{labels, score, score_and_gradients};
 use super::pass::Tile;
 use super::product::{Mode, Right, View};
 use super::rows::{dots, sum_by_head};
@@ -22,7 +22,8 @@ use crate::executor::CellInput;
 use crate::schedule::StepCoefficients;
 use crate::shape::Shape;
 
-/// A kernel: what it does to one tile of 48 training pairs (fewer, if there are), unless it says otherwise.
+/// A kernel: what it does to one tile of 48 training pairs (fewer, if there are), unless it says
+/// otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuKernel {
     /// the softmax over a pair's three scores, by exponentials
@@ -243,10 +244,10 @@ impl CpuKernels {
                 t.m_right.multiply(simd, post, count, logits, cp, Mode::Add);
             }
             CpuKernel::Loss => {
-                std::hint::black_box(score(logits, cp, samples));
+                std::hint::black_box(score(logits, cp, labels(samples)));
             }
             CpuKernel::LossGradients => {
-                let found = score_and_gradients(logits, cp, samples, 1.0, gradients);
+                let found = score_and_gradients(logits, cp, labels(samples), 1.0, gradients);
                 std::hint::black_box(found);
             }
             CpuKernel::NeuronLogit => {

@@ -1,10 +1,11 @@
 //! Work that a second thread does beside the first: in an epoch, the test pairs, while the training
 //! thread unfolds and steps.
 //!
-//! One piece is on offer at a time. The thread that serves it does not sleep between pieces but takes
-//! part in whatever rayon has to share: waking a thread takes longer than a small model's stage. The
-//! thread that offers never waits for one that has not begun, so any number of threads will do. But one
-//! pool runs one [`Beside`] at a time: who waits helps, and two of them could come to wait for each other.
+//! One piece is on offer at a time. The thread that serves it does not sleep between pieces but
+//! takes part in whatever rayon has to share: waking a thread takes longer than a small model's
+//! stage. The thread that offers never waits for one that has not begun, so any number of threads
+//! will do. But one pool runs one [`Beside`] at a time: who waits helps, and two of them could come
+//! to wait for each other.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -43,9 +44,10 @@ impl Beside {
                 first();
             },
             || {
-                // On this thread it would never end. On others it does not disturb, as rayon's thieves
-                // take the oldest task of a thread, which this one is: nobody has it who was sent for
-                // a part of `first`, and only then would wait for what he keeps from going on.
+                // On this thread it would never end. On others it does not disturb, as rayon's
+                // thieves take the oldest task of a thread, which this one is: nobody has it who
+                // was sent for a part of `first`, and only then would wait for what he keeps from
+                // going on.
                 if rayon::current_thread_index() != here {
                     self.serve(piece);
                 }

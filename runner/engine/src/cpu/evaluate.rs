@@ -4,7 +4,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::dims::Dims;
-use super::loss::score;
+use super::loss::{labels, score};
 use super::sharing::Sharing;
 use super::tables::Tables;
 use super::workspace::Workspaces;
@@ -46,7 +46,7 @@ impl Evaluator {
                     *total = Score::default();
                     for samples in samples.chunks(TILE) {
                         tile.forward(simd, dims, t, samples);
-                        *total += score(&tile.logits, dims.cp, samples);
+                        *total += score(&tile.logits, dims.cp, labels(samples));
                     }
                 });
             });

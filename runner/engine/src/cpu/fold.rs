@@ -1,4 +1,4 @@
-//! The fold stage: parameters → scores, U′, D′, c, d, M (DESIGN.md, "The model, exactly").
+//! The fold stage: parameters → scores, U′, D′, c, d, M (doc/model.md#the-fold).
 
 use pulp::Simd;
 use rayon::prelude::*;
@@ -75,8 +75,8 @@ fn queries(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
 }
 
 /// v_eq, r, c and d: what every pair has in common. In f64, because an error here moves the inputs
-/// of a neuron for all pairs at once, and where one of them is near zero its ReLU (feasibility §3
-/// saw single flips change a gradient by 7e-3).
+/// of a neuron for all pairs at once, and where one of them is near zero its ReLU
+/// (doc/model.md#a-relu-that-changes-sides: one change moved a gradient by 7e-3).
 #[inline(always)]
 fn bases(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
     let Dims {

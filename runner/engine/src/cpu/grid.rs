@@ -115,8 +115,8 @@ impl GridPass {
             samples,
         } = self;
         let room = |part: &mut Vec<f32>, is: bool, width: usize| {
-            // What is there is written over. Memory that is too small is not worth keeping: its numbers
-            // would be moved.
+            // What is there is written over. Memory that is too small is not worth keeping: its
+            // numbers would be moved.
             let len = if is { samples.len() * width } else { 0 };
             match len > part.capacity() {
                 true => *part = vec![0.0; len],

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::dims::Dims;
-use super::loss::score_and_gradients;
+use super::loss::{labels, score_and_gradients};
 use super::math::through_activation;
 use super::pass::Tile;
 use super::product::{Mode, View};
@@ -244,8 +244,9 @@ impl Chunk {
         }
     }
 
-    /// Learns from the samples of some tiles, of which the first is number `first` of the chunk, kernel
-    /// by kernel: what one kernel uses of the tables stays in the L2 cache from tile to tile.
+    /// Learns from the samples of some tiles, of which the first is number `first` of the chunk,
+    /// kernel by kernel: what one kernel uses of the tables stays in the L2 cache from tile to
+    /// tile.
     #[inline(always)]
     fn learn_group<S: Simd>(
         &mut self,
@@ -267,7 +268,7 @@ impl Chunk {
         for (tile, (first, samples)) in tiles.iter_mut().zip(parts()) {
             tile.forward(simd, dims, t, samples);
             let gradients = &mut left.logits[first * cp..];
-            self.score += score_and_gradients(&tile.logits, cp, samples, scale, gradients);
+            self.score += score_and_gradients(&tile.logits, cp, labels(samples), scale, gradients);
         }
         // dM += postᵀ g, g the tile's dlogits.
         for (tile, (first, samples)) in tiles.iter().zip(parts()) {
@@ -298,7 +299,8 @@ impl Chunk {
     /// chunk, `in_tile` of the tile.
     ///
     /// `dA0 = U′[a]·dpre + D′[a]·g`, dA1 the same with b; with S = A0 dA0 + A1 dA1:
-    /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S.
+    /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S. Why:
+    /// doc/model.md#the-gradient-of-the-scores-dscore.
     #[inline(always)]
     fn backward_sample<S: Simd>(
         &mut self,

@@ -1,5 +1,5 @@
-//! The losses of a tile of pairs and their gradients, as accurate as float64's (science §1.8): the
-//! label's class is left out of the sum, so nothing cancels however small the loss.
+//! The losses of a tile of pairs and their gradients, as accurate as float64's (doc/model.md#loss):
+//! the label's class is left out of the sum, so nothing cancels however small the loss.
 
 use super::buffer::LINE;
 use super::math::{exp, ln_1p};
@@ -7,14 +7,20 @@ use super::vector::fold_lanes;
 use super::{Score, TILE};
 use crate::data::Sample;
 
-/// The losses, −log softmax(l)_y, and the right answers of at most [`TILE`] samples with their rows of
-/// logits (`(padded p)`, −∞ beyond p). An answer is right if y is the first of the largest logits, as
-/// torch's argmax.
+/// The labels of samples, in their order.
 #[inline(always)]
-pub(crate) fn score(logits: &[f32], width: usize, samples: &[Sample]) -> Score {
+pub(crate) fn labels(samples: &[Sample]) -> impl Iterator<Item = usize> {
+    samples.iter().map(|s| s.label as usize)
+}
+
+/// The losses, −log softmax(l)_y, and the right answers of at most [`TILE`] samples with their rows
+/// of logits (`(padded p)`, −∞ beyond p). An answer is right if y is the first of the largest
+/// logits, as torch's argmax.
+#[inline(always)]
+pub(crate) fn score(logits: &[f32], width: usize, labels: impl Iterator<Item = usize>) -> Score {
     let mut found = Found::default();
-    for (row, s) in logits.chunks_exact(width).zip(samples) {
-        found.push(row, s.label as usize, |_| ());
+    for (row, label) in logits.chunks_exact(width).zip(labels) {
+        found.push(row, label, |_| ());
     }
     found.score()
 }
@@ -24,14 +30,13 @@ pub(crate) fn score(logits: &[f32], width: usize, samples: &[Sample]) -> Score {
 pub(crate) fn score_and_gradients(
     logits: &[f32],
     width: usize,
-    samples: &[Sample],
+    labels: impl Iterator<Item = usize>,
     scale: f32,
     gradients: &mut [f32],
 ) -> Score {
     let mut found = Found::default();
-    let rows = logits.chunks_exact(width).zip(samples);
-    for ((row, s), gradients) in rows.zip(gradients.chunks_exact_mut(width)) {
-        let label = s.label as usize;
+    let rows = logits.chunks_exact(width).zip(labels);
+    for ((row, label), gradients) in rows.zip(gradients.chunks_exact_mut(width)) {
         let mut lines = gradients.as_chunks_mut::<LINE>().0.iter_mut();
         let sums = found.push(row, label, |line| {
             if let Some(out) = lines.next() {
@@ -81,10 +86,12 @@ fn larger(a: f32, b: f32) -> f32 {
 }
 
 impl Found {
-    /// Adds a row. `see` is shown e^{l_j − m} of one line of classes after the other, 0 at the label.
+    /// Adds a row. `see` is shown e^{l_j − m} of one line of classes after the other, 0 at the
+    /// label.
     ///
-    /// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is (m − l_y) + log1p(Z − 1),
-    /// where Z − 1 is S itself if l_y = m; the gradient is −S/Z at y and e^{l_j − m}/Z elsewhere.
+    /// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is
+    /// (m − l_y) + log1p(Z − 1), where Z − 1 is S itself if l_y = m; the gradient is −S/Z at y and
+    /// e^{l_j − m}/Z elsewhere.
     #[inline(always)]
     fn push(&mut self, row: &[f32], label: usize, mut see: impl FnMut(&[f32; LINE])) -> Sums {
         let lines = row.as_chunks::<LINE>().0;
@@ -152,14 +159,9 @@ mod tests {
     /// The loss of one row, whether it is right, and its gradient.
     fn one(logits: &[f32], label: usize) -> (Score, Vec<f32>) {
         let row = padded(logits);
-        let sample = Sample {
-            a: 0,
-            b: 0,
-            label: label as u32,
-        };
         let mut gradient = vec![9.0; row.len()];
-        let with = score_and_gradients(&row, row.len(), &[sample], 1.0, &mut gradient);
-        let without = score(&row, row.len(), &[sample]);
+        let with = score_and_gradients(&row, row.len(), std::iter::once(label), 1.0, &mut gradient);
+        let without = score(&row, row.len(), std::iter::once(label));
         assert_eq!(with.loss.to_bits(), without.loss.to_bits());
         assert_eq!(with.correct, without.correct);
         (with, gradient)
@@ -223,12 +225,7 @@ mod tests {
         for logits in [[f32::NAN; 3], [0.0, f32::NAN, 0.0], [f32::NAN, 0.0, 0.0]] {
             let losses = [&logits[..], &[f32::INFINITY, 0.0, 0.0]].map(|row| {
                 let row = padded(row);
-                let sample = Sample {
-                    a: 0,
-                    b: 0,
-                    label: 1,
-                };
-                score(&row, row.len(), &[sample]).loss
+                score(&row, row.len(), std::iter::once(1)).loss
             });
             assert!(losses.iter().all(|loss| !loss.is_finite()), "{losses:?}");
         }

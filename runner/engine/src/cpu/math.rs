@@ -20,8 +20,8 @@ const ROUND: f32 = 12_582_912.0;
 /// processors are a hundred times slower.
 const SMALLEST: f32 = -60.0;
 
-/// e^x for x ≤ 0; 0 below −60; not a number for what is none. Error below 2 ulp (range reduction by ln 2 and Cephes' degree-6
-/// polynomial).
+/// e^x for x ≤ 0; 0 below −60; not a number for what is none. Error below 2 ulp (range reduction by
+/// ln 2 and Cephes' degree-6 polynomial).
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let clamped = if x <= SMALLEST { SMALLEST } else { x };
@@ -39,8 +39,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x <= SMALLEST { 0.0 } else { y * power }
 }
 
-/// log(1 + x) for x ≥ 0, error below 1 ulp; not a number for infinity and what is none. The method and
-/// the coefficients are fdlibm's `log1p`: 1 + x = 2^k (1 + f), log(1 + f) from s = f / (2 + f).
+/// log(1 + x) for x ≥ 0, error below 1 ulp; not a number for infinity and what is none. The method
+/// and the coefficients are fdlibm's `log1p`: 1 + x = 2^k (1 + f), log(1 + f) from s = f / (2 + f).
 #[inline(always)]
 pub(crate) fn ln_1p(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238_164_90e-01;
@@ -105,8 +105,8 @@ fn relu(x: f32) -> f32 {
     if x > 0.0 { x } else { 0.0 }
 }
 
-/// From the inputs of neurons to their outputs. The kind is asked once a row: inside the loop compilers
-/// work out both and pick one.
+/// From the inputs of neurons to their outputs. The kind is asked once a row: inside the loop
+/// compilers work out both and pick one.
 #[inline(always)]
 pub(crate) fn activate(kind: Activation, neurons: &mut [f32]) {
     match kind {

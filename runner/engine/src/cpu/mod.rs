@@ -1,6 +1,7 @@
 //! The CPU executor: the folded program as tiled functions over padded tables, vectorised through
-//! pulp for AVX-512, AVX2 or NEON as the processor has them, on rayon's threads; one more than the one
-//! that trains stays awake during a call (`beside`), the others sleep when there is nothing to do.
+//! pulp for AVX-512, AVX2 or NEON as the processor has them, on rayon's threads; one more than the
+//! one that trains stays awake during a call (`beside`), the others sleep when there is nothing to
+//! do.
 //!
 //! Work is split by the number of pairs alone and every sum has a fixed order, so results are the
 //! same for any number of threads. Owns no files and no schedule beyond one window of epochs.
@@ -41,6 +42,7 @@ mod rows;
 mod sharing;
 mod step;
 mod tables;
+pub(crate) mod tiled;
 mod unfold;
 mod vector;
 mod workspace;
@@ -65,8 +67,8 @@ use workspace::Workspaces;
 
 /// Samples in a tile: a multiple of the micro-kernel's rows, few enough for the L2 cache.
 const TILE: usize = 48;
-/// Tiles of training samples that go through one kernel after the other together, at most, and the bytes
-/// that their neurons may take: half of a usual L2 cache.
+/// Tiles of training samples that go through one kernel after the other together, at most, and the
+/// bytes that their neurons may take: half of a usual L2 cache.
 const GROUP: usize = 5;
 const GROUP_BYTES: usize = 512 << 10;
 /// Rows of a matrix that one task of the fold and unfold stages makes.
@@ -76,8 +78,8 @@ const CHUNKS: usize = 16;
 /// How long one call of `run` should take, for prompt progress and Ctrl-C.
 const CALL_SECONDS: f64 = 0.25;
 
-/// `RAYON_NUM_THREADS`, if it is a sensible number: at most four a core, since more only cost memory.
-/// Else one a core.
+/// `RAYON_NUM_THREADS`, if it is a sensible number: at most four a core, since more only cost
+/// memory. Else one a core.
 pub(crate) fn default_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let asked = std::env::var("RAYON_NUM_THREADS");

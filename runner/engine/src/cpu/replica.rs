@@ -150,10 +150,11 @@ impl Replica {
     }
 
     /// Runs `count` epochs of the folded program: its stages in the order of
-    /// [`Program::folded`](crate::program::Program::folded), but that the last overlaps with the next epoch.
+    /// [`Program::folded`](crate::program::Program::folded), but that the last overlaps with the
+    /// next epoch.
     ///
-    /// The test pairs of one epoch are evaluated beside the training of the next, which reads the same
-    /// tables: once its pairs are learned from, one thread unfolds and steps, another tests.
+    /// The test pairs of one epoch are evaluated beside the training of the next, which reads the
+    /// same tables: once its pairs are learned from, one thread unfolds and steps, another tests.
     pub(crate) fn epochs<S: Simd>(&mut self, simd: S, count: u64, share: Sharing) -> Vec<EpochRow> {
         let Replica {
             given,

@@ -13,13 +13,13 @@ pub(crate) type Term = (f32, usize);
 pub(crate) type Rows<'a> = (&'a [f32], usize);
 
 /// Row i of `out` becomes `finish(base + (low + Σ weight · table[row]))` over the i-th run of `per`
-/// of the `terms`. `out` has its rows as far apart as its second number says; widths are multiples of
-/// the lanes.
+/// of the `terms`. `out` has its rows as far apart as its second number says; widths are multiples
+/// of the lanes.
 ///
-/// Columns go outside and pairs inside, so that the few columns of the rows which the pairs of a tile
-/// share stay in the L1 cache. The first half of a pair's rows is a's and so follows from the first:
-/// pairs in a row with the same a, up to four, read them once. What is summed for a pair, and in which
-/// order, is as if it were alone.
+/// Columns go outside and pairs inside, so that the few columns of the rows which the pairs of a
+/// tile share stay in the L1 cache. The first half of a pair's rows is a's and so follows from the
+/// first: pairs in a row with the same a, up to four, read them once. What is summed for a pair,
+/// and in which order, is as if it were alone.
 #[inline(always)]
 pub(crate) fn weighted_sums<S: Simd>(
     simd: S,
@@ -76,8 +76,8 @@ fn some_pairs<S: Simd, const VECTORS: usize>(
     }
 }
 
-/// The first `VECTORS` vectors of `PAIRS` rows of [`weighted_sums`], from column `from` on; the first
-/// half of each pair's terms is of the same rows.
+/// The first `VECTORS` vectors of `PAIRS` rows of [`weighted_sums`], from column `from` on; the
+/// first half of each pair's terms is of the same rows.
 #[inline(always)]
 fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     simd: S,
@@ -125,8 +125,8 @@ fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     }
 }
 
-/// `out[j] = Σ row_j · x` over the tables, each with its x, for the rows of `terms`; x as long as the
-/// row, a multiple of the lanes.
+/// `out[j] = Σ row_j · x` over the tables, each with its x, for the rows of `terms`; x as long as
+/// the row, a multiple of the lanes.
 #[inline(always)]
 pub(crate) fn dots<S: Simd>(
     simd: S,
@@ -332,7 +332,7 @@ mod tests {
                                 let s = *s as usize;
                                 weights[(2 * s + 1) * heads + h] * table[s * width + v]
                             };
-                            assert_eq!(out[h * width + v], samples.iter().map(term).sum());
+                            assert_eq!(out[h * width + v], samples.iter().map(term).sum::<f32>());
                         }
                     }
                 }

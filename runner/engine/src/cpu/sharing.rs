@@ -17,8 +17,8 @@ pub enum Sharing {
 }
 
 impl Sharing {
-    /// For epochs of so many multiply-adds of each of `cells` that train together on `threads`. Where
-    /// a thread a cell leaves less than half of them idle, that is faster.
+    /// For epochs of so many multiply-adds of each of `cells` that train together on `threads`.
+    /// Where a thread a cell leaves less than half of them idle, that is faster.
     pub(crate) fn of(work: usize, cells: usize, threads: usize) -> Sharing {
         match work {
             _ if 2 * cells > threads => Sharing::Nothing,

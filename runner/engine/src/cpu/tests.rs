@@ -1,5 +1,5 @@
-//! Neither the number of threads, nor how they share a cell, nor how epochs are grouped into calls changes
-//! a bit.
+//! Neither the number of threads, nor how they share a cell, nor how epochs are grouped into calls
+//! changes a bit.
 
 use super::*;
 use crate::executor::ModelState;

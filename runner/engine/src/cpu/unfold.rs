@@ -1,5 +1,5 @@
 //! The unfold stage: gradients of the folded tables → gradients of the parameters, by the chain
-//! rule (DESIGN.md, "The model, exactly"; written out at each step).
+//! rule (doc/model.md#from-the-tables-to-the-parameters; written out at each step).
 
 use pulp::Simd;
 use rayon::prelude::*;

@@ -1,5 +1,5 @@
-//! Room for the tiles that a thread works on, one for each thread whatever its cell, so that what some leave in
-//! its caches the next ones overwrite there.
+//! Room for the tiles that a thread works on, one for each thread whatever its cell, so that what
+//! some leave in its caches the next ones overwrite there.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -23,8 +23,8 @@ pub(crate) struct Workspace {
     pub(crate) sum: Buffer,
 }
 
-/// The threads' workspaces. What one holds is written before it is read, so that it does not matter which
-/// one a thread gets.
+/// The threads' workspaces. What one holds is written before it is read, so that it does not matter
+/// which one a thread gets.
 pub(crate) struct Workspaces(Vec<Mutex<Workspace>>);
 
 impl Workspaces {
@@ -45,8 +45,8 @@ impl Workspaces {
         Workspaces((0..threads.max(1)).map(workspace).collect())
     }
 
-    /// This thread's. While it is held, nothing may be shared with rayon: a task that the thread then took
-    /// would ask for it again.
+    /// This thread's. While it is held, nothing may be shared with rayon: a task that the thread
+    /// then took would ask for it again.
     pub(crate) fn mine(&self) -> MutexGuard<'_, Workspace> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         guarded(self.0[thread % self.0.len()].lock())

@@ -1,8 +1,9 @@
 //! The adapters of this machine: what they are, and which one to take.
 
-use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor, Limits};
+use wgpu::{DeviceType, Limits};
 
 use super::arena::SLACK;
+use super::instance;
 use crate::EngineError;
 
 /// What sort of processor an adapter is.
@@ -85,15 +86,11 @@ impl Adapter {
     }
 }
 
-/// All adapters, the best first: discrete, integrated, virtual, others, software. None where there is no
-/// driver.
+/// All adapters, the best first: discrete, integrated, virtual, others, software. None where there
+/// is no driver.
 pub(crate) fn adapters() -> Vec<Adapter> {
-    let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
-    let instance = Instance::new(InstanceDescriptor {
-        backends,
-        ..InstanceDescriptor::new_without_display_handle()
-    });
-    let found = pollster::block_on(instance.enumerate_adapters(backends));
+    let instance = instance::open();
+    let found = pollster::block_on(instance.enumerate_adapters(instance::BACKENDS));
     let mut adapters: Vec<Adapter> = found.into_iter().map(Adapter::new).collect();
     adapters.sort_by_key(|adapter| adapter.kind);
     adapters

@@ -42,8 +42,8 @@ impl GpuKernels {
         in_stages.chain(last).collect()
     }
 
-    /// Runs one of [`GpuKernels::names`] so many times in one submission, and waits for it; a number that
-    /// none has submits nothing to do, which is what a submission costs by itself.
+    /// Runs one of [`GpuKernels::names`] so many times in one submission, and waits for it; a
+    /// number that none has submits nothing to do, which is what a submission costs by itself.
     ///
     /// # Errors
     /// When the device fails or does not answer in time.

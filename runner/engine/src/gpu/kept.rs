@@ -25,8 +25,8 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// What `folder` holds for an adapter; nothing is kept without a folder, or where the device was
-    /// opened without the feature.
+    /// What `folder` holds for an adapter; nothing is kept without a folder, or where the device
+    /// was opened without the feature.
     pub(crate) fn open(device: &Device, info: &AdapterInfo, folder: Option<&Path>) -> Kept {
         let able = device.features().contains(Features::PIPELINE_CACHE);
         let name = wgpu::util::pipeline_cache_key(info).filter(|_| able);

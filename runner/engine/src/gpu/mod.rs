@@ -11,6 +11,7 @@ mod arena;
 pub(crate) mod bench;
 mod buffers;
 mod context;
+mod instance;
 mod kept;
 mod lower;
 mod metrics;

@@ -1,6 +1,6 @@
-//! The oracle: the model as it is written down (science §2.4), unfolded, in plain loops, in f32 or
-//! f64. Slow, short, and meant to be read beside the formulas; the other executors are tested
-//! against it.
+//! The oracle: the model as it is written down (doc/model.md#the-published-model), unfolded, in
+//! plain loops, in f32 or f64. Slow, short, and meant to be read beside the formulas; the other
+//! executors are tested against it.
 
 mod model;
 mod real;

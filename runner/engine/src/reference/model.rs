@@ -1,7 +1,7 @@
 //! Forward and backward of the one-layer transformer on [a, b, '='], read at the last position.
 //!
-//! Formulas: science §2.4. Only keys and values are not computed pair by pair: they depend on
-//! (token, position) alone, so each of the 2p + 1 rows has them once.
+//! Formulas: doc/model.md#the-published-model. Only keys and values are not computed pair by pair:
+//! they depend on (token, position) alone, so each of the 2p + 1 rows has them once.
 
 use crate::data::Sample;
 use crate::shape::{Activation, Parameter, Shape};
@@ -378,7 +378,7 @@ impl Scores {
 }
 
 /// Counts one pair and returns ∂loss/∂logits. In f64, the label's class left out of the sum
-/// (science §1.8).
+/// (doc/model.md#loss).
 fn score<T: Real>(logits: &[T], label: usize, scores: &mut Scores) -> Vec<T> {
     let own = logits[label].to_f64();
     let ratios: Vec<f64> = logits.iter().map(|l| (l.to_f64() - own).exp()).collect();

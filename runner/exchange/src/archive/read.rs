@@ -11,6 +11,7 @@ use super::{
 };
 use crate::ExchangeError;
 use crate::error::refuse;
+use crate::shown::shown;
 
 /// The longest directory that is read, in bytes: some 900,000 entries.
 const LONGEST_DIRECTORY: u64 = 64 << 20;
@@ -107,23 +108,26 @@ impl<R: Read + Seek> Archive<R> {
             return refuse("an entry of the archive has a name that is not UTF-8");
         };
         if flags & 1 != 0 {
-            return refuse(format!("its entry {name} is encrypted"));
+            return refuse(format!("its entry {} is encrypted", shown(name)));
         }
         if method != 0 {
             return refuse(format!(
-                "its entry {name} is compressed (method {method}); expected stored entries, as torch.save writes them"
+                "its entry {} is compressed (method {method}); expected stored entries: save it again with torch.save or numpy.savez",
+                shown(name)
             ));
         }
         zip64(extra, [&mut len, &mut packed, &mut header])?;
         if packed != len {
             return refuse(format!(
-                "its entry {name} is stored in {packed} bytes and should have {len}"
+                "its entry {} is stored in {packed} bytes and should have {len}",
+                shown(name)
             ));
         }
         let start = self.local(header, name)?;
         if start.checked_add(len).is_none_or(|stop| stop > end) {
             return refuse(format!(
-                "its entry {name} of {len} bytes does not fit the file: it was cut off, or changed"
+                "its entry {} of {len} bytes does not fit the file: it was cut off, or changed",
+                shown(name)
             ));
         }
         let entry = Entry {
@@ -133,7 +137,7 @@ impl<R: Read + Seek> Archive<R> {
             crc,
         };
         if self.entries.insert(name.to_owned(), entry).is_some() {
-            return refuse(format!("two of its entries are named {name}"));
+            return refuse(format!("two of its entries are named {}", shown(name)));
         }
         Ok(rest)
     }
@@ -146,7 +150,8 @@ impl<R: Read + Seek> Archive<R> {
         let mut own = vec![0; usize::from(name_len)];
         let differs = || {
             refuse(format!(
-                "its entry {name} is not where the directory of the archive says"
+                "its entry {} is not where the directory of the archive says",
+                shown(name)
             ))
         };
         if u32_at(&bytes, 0)? != LOCAL || usize::from(name_len) != name.len() {
@@ -169,7 +174,8 @@ impl<R: Read + Seek> Archive<R> {
         match places.windows(2).find(|pair| pair[0].1 > pair[1].0) {
             Some(pair) => refuse(format!(
                 "its entries {} and {} lie over each other",
-                pair[0].2, pair[1].2
+                shown(pair[0].2),
+                shown(pair[1].2)
             )),
             None => Ok(()),
         }
@@ -188,11 +194,12 @@ impl<R: Read + Seek> Archive<R> {
     /// The bytes of an entry of at most `most`, whose check sum is right.
     pub(crate) fn read(&mut self, name: &str, most: u64) -> Result<Vec<u8>, ExchangeError> {
         let Some(entry) = self.entries.get(name).copied() else {
-            return refuse(format!("it has no entry {name}"));
+            return refuse(format!("it has no entry {}", shown(name)));
         };
         if entry.len > most {
             return refuse(format!(
-                "its entry {name} has {} bytes; expected at most {most}",
+                "its entry {} has {} bytes; expected at most {most}",
+                shown(name),
                 entry.len
             ));
         }
@@ -200,7 +207,8 @@ impl<R: Read + Seek> Archive<R> {
         read_at(&mut self.file, entry.start, &mut bytes)?;
         if crc32fast::hash(&bytes) != entry.crc {
             return refuse(format!(
-                "its entry {name} does not fit its check sum: the file was changed"
+                "its entry {} does not fit its check sum: the file was changed",
+                shown(name)
             ));
         }
         Ok(bytes)
@@ -233,9 +241,7 @@ fn directory(file: &mut (impl Read + Seek), len: u64) -> Result<(u64, u64, u64),
         .rev()
         .find(is_end)
     else {
-        return refuse(
-            "it has no end of a zip archive: it was cut off, or is no file of torch.save since 1.6",
-        );
+        return refuse("it has no end of a zip archive: it was cut off; copy or download it again");
     };
     let mut end = tail_start + at as u64;
     let short = [u16_at(&tail, at + 8)?, u16_at(&tail, at + 10)?].map(u64::from);

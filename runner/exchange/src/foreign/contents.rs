@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::beside::{Config, history, read_config, split};
-use super::{History, Kind};
+use super::beside::{number, numbers, split, whole, wholes};
+use super::history::history;
+use super::own::{self, Own};
+use super::settings::Settings;
+use super::{Kind, Told};
 use crate::ExchangeError;
 use crate::error::refuse;
-use crate::layout;
 use crate::pickle::{TensorRef, Value};
+use crate::shown::shown;
 use crate::torch::TorchFile;
 
 /// How many times the file's length its checkpoints may take: tensors may share their numbers, but
@@ -22,11 +25,7 @@ const MOST_TENSORS: usize = 64;
 pub(super) struct Contents {
     pub(super) kind: Kind,
     pub(super) models: Vec<BTreeMap<String, TensorRef>>,
-    pub(super) config: Config,
-    pub(super) epochs: Vec<u64>,
-    pub(super) notes: Vec<String>,
-    pub(super) history: Option<History>,
-    pub(super) split: Option<[Vec<i64>; 2]>,
+    pub(super) told: Told,
 }
 
 pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> {
@@ -41,53 +40,78 @@ pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> 
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
     let get = |keys: &[&str]| keys.iter().find_map(|key| entries.get(*key).copied());
-    let mut notes = Vec::new();
-    let config = match entries.get("config") {
-        Some(config) => read_config(file, *config)?,
-        None => Config::default(),
-    };
-    if let Some(list) = get(&["state_dicts"]) {
-        let models = models(file, list)?;
-        let epochs = match get(&["epochs"]).and_then(|value| whole(file, value)) {
-            Some(epochs) if epochs.len() == models.len() => epochs,
-            _ => {
-                notes.push("the file has no epoch for each model: 0, 100, 200, … are assumed, as in the paper".to_owned());
-                (0..models.len() as u64).map(|i| 100 * i).collect()
-            }
-        };
-        let epochs = steps(epochs, &mut notes)?;
-        return Ok(Contents {
-            kind: Kind::FullRun,
-            history: history(file, &entries, &mut notes)?,
-            split: split(file, &entries)?,
-            models,
-            config,
-            epochs,
-            notes,
-        });
-    }
-    let Some(one) = get(&["model", "state_dict", "model_state_dict"]) else {
+    let mut told = Told::default();
+    let one = get(&["model", "state_dict", "model_state_dict"]);
+    let list = get(&["state_dicts"]);
+    if one.is_none() && list.is_none() {
         return Ok(Contents {
             kind: Kind::StateDict,
             models: vec![model(file, root)?],
-            config,
-            epochs: Vec::new(),
-            notes,
-            history: None,
-            split: None,
+            told,
         });
+    }
+    if let Some(config) = get(&["config"]) {
+        told.settings = Settings::read(&file.pickle.json(config)?)?;
+    }
+    if let Some(config) = get(&[own::KEY]) {
+        told.own = Own::read(&file.pickle.json(config)?)?;
+    }
+    told.split = split(file, &entries)?;
+    told.history = history(
+        |name| match entries.get(name) {
+            None => Ok(None),
+            Some(value) => match numbers(file, *value)? {
+                Some(column) => Ok(Some(column)),
+                None => refuse(format!("its {name} are no list of numbers")),
+            },
+        },
+        &mut told.notes,
+    )?;
+    if let Some(list) = list {
+        let models = models(file, list)?;
+        let epochs = match get(&["epochs"]) {
+            Some(value) => wholes(file, value)?,
+            None => None,
+        };
+        let epochs = match epochs {
+            Some(epochs) if epochs.len() == models.len() => epochs,
+            _ => {
+                told.notes.push("the file has no epoch for each model: 0, 100, 200, … are assumed, as in the paper".to_owned());
+                (0..models.len() as u64).map(|i| 100 * i).collect()
+            }
+        };
+        told.epochs = steps(epochs, told.own.is, &mut told.notes)?;
+        return Ok(Contents {
+            kind: Kind::FullRun,
+            models,
+            told,
+        });
+    }
+    let last = match one {
+        Some(one) => model(file, one)?,
+        None => return refuse("it has no model"),
     };
-    let last = model(file, one)?;
-    let history = history(file, &entries, &mut notes)?;
-    let split = split(file, &entries)?;
-    let (mut models, mut epochs) = (Vec::new(), Vec::new());
+    let mut scalar = |key: &str| match entries.get(key) {
+        Some(value) => number(file, *value),
+        None => Ok(None),
+    };
+    // A history says more than the losses of one epoch.
+    if told.history.is_none() {
+        told.record = [scalar("train_loss")?, scalar("test_loss")?];
+    }
+    let epoch = scalar("epoch")?.and_then(whole);
+    let mut models = Vec::new();
     // The list may be empty: the model alone then.
     let empty = |list: &Value| file.pickle.items(*list).is_some_and(<[Value]>::is_empty);
     if let Some(list) = get(&["checkpoints"]).filter(|list| !empty(list)) {
         models = self::models(file, list)?;
-        let told = get(&["checkpoint_epochs"]).and_then(|value| whole(file, value));
-        epochs = match told {
-            Some(epochs) if epochs.len() == models.len() => steps(epochs, &mut notes)?,
+        let Some(value) = get(&["checkpoint_epochs"]) else {
+            return refuse("it has checkpoints without checkpoint_epochs");
+        };
+        told.epochs = match wholes(file, value)? {
+            Some(epochs) if epochs.len() == models.len() => {
+                steps(epochs, told.own.is, &mut told.notes)?
+            }
             Some(epochs) => {
                 return refuse(format!(
                     "it has {} checkpoints and {} checkpoint_epochs; expected as many",
@@ -95,20 +119,19 @@ pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> 
                     epochs.len()
                 ));
             }
-            None => return refuse("it has checkpoints without checkpoint_epochs"),
+            None => {
+                return refuse(
+                    "its checkpoint_epochs are no list of epochs; expected whole numbers from 0 on",
+                );
+            }
         };
     }
-    let told = get(&["epoch"]).and_then(whole_number);
-    let trained = history.as_ref().map(|h| h.columns[0].len() as u64).or(told);
-    place_last(file, last, trained, &mut models, &mut epochs, &mut notes)?;
+    let trained = told.history.as_ref().map(|h| h.columns[0].len() as u64);
+    place_last(file, last, trained.or(epoch), &mut models, &mut told)?;
     Ok(Contents {
         kind: Kind::Published,
         models,
-        config,
-        epochs,
-        notes,
-        history,
-        split,
+        told,
     })
 }
 
@@ -118,9 +141,9 @@ fn place_last(
     last: BTreeMap<String, TensorRef>,
     trained: Option<u64>,
     models: &mut Vec<BTreeMap<String, TensorRef>>,
-    epochs: &mut Vec<u64>,
-    notes: &mut Vec<String>,
+    told: &mut Told,
 ) -> Result<(), ExchangeError> {
+    let Told { epochs, notes, .. } = told;
     let Some((before, epoch)) = models.last().zip(epochs.last().copied()) else {
         epochs.extend(trained);
         models.push(last);
@@ -173,7 +196,7 @@ fn model(file: &TorchFile, value: Value) -> Result<BTreeMap<String, TensorRef>, 
         let Value::Tensor(place) = value else {
             return refuse(format!(
                 "its entry {} is no tensor; expected a state_dict, or a dictionary with model or state_dicts",
-                layout::shortened(name)
+                shown(name)
             ));
         };
         tensors.insert(name.to_owned(), file.pickle.tensors[place as usize].clone());
@@ -220,24 +243,14 @@ fn models(
     Ok(models)
 }
 
-pub(super) fn whole_number(value: Value) -> Option<u64> {
-    match value {
-        Value::Int(x) => u64::try_from(x).ok(),
-        _ => None,
-    }
-}
-
-pub(super) fn whole(file: &TorchFile, value: Value) -> Option<Vec<u64>> {
-    file.pickle
-        .items(value)?
-        .iter()
-        .map(|v| whole_number(*v))
-        .collect()
-}
-
-/// Steps taken at each checkpoint. The demo names a checkpoint after the epoch whose step it was taken
-/// after (99, 199, …): one less than the steps.
-fn steps(mut epochs: Vec<u64>, notes: &mut Vec<String>) -> Result<Vec<u64>, ExchangeError> {
+/// Steps taken at each checkpoint. The demo names a checkpoint after the epoch whose step it was
+/// taken after (99, 199, …): one less than the steps.
+/// A file of grokrun's own has steps, whatever they are.
+pub(super) fn steps(
+    mut epochs: Vec<u64>,
+    ours: bool,
+    notes: &mut Vec<String>,
+) -> Result<Vec<u64>, ExchangeError> {
     if let Some(pair) = epochs.windows(2).find(|pair| pair[0] >= pair[1]) {
         return refuse(format!(
             "its checkpoints are of epoch {} and then {}; expected ascending epochs",
@@ -248,7 +261,7 @@ fn steps(mut epochs: Vec<u64>, notes: &mut Vec<String>) -> Result<Vec<u64>, Exch
         return refuse("it has a checkpoint above epoch 10,000,000,000");
     }
     let gcd = |plus: u64| epochs.iter().fold(0, |g, e| gcd(g, e + plus));
-    if epochs.len() > 1 && gcd(0) == 1 && gcd(1) > 1 {
+    if !ours && epochs.len() > 1 && gcd(0) == 1 && gcd(1) > 1 {
         notes.push(format!(
             "checkpoints named {}, {}, … were taken after one step more, and are named after their steps: {}, {}, …",
             epochs[0],

@@ -1,104 +1,54 @@
 //! A file from elsewhere as an experiment: checkpoints in TransformerLens' layout, and whatever the
 //! file tells of its history, split and settings.
 //!
-//! Recognised (science.md §1.1 to §1.4): a plain `state_dict`; the published dictionary (`model`,
-//! `checkpoints`, `checkpoint_epochs`, losses, accuracies, indices); the paper's `full_run_data`
-//! (`state_dicts`, `epochs`, losses); a `.safetensors` of one model.
+//! Recognised: a plain `state_dict`; the published dictionary (`model`, `checkpoints`,
+//! `checkpoint_epochs`, losses, accuracies, indices); the paper's `full_run_data` (`state_dicts`,
+//! `epochs`, losses); a `.safetensors` or an `.npz` of one model; a folder of such files.
 
 mod beside;
 mod contents;
+mod facts;
+mod folder;
+mod history;
+mod own;
+mod settings;
+mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use grokrun_store::Tensor;
-use serde_json::Value as Json;
 
-use self::beside::Config;
 use self::contents::{Contents, contents};
+use self::own::Own;
+use self::settings::Settings;
+use self::whole::Whole;
 use crate::ExchangeError;
+use crate::error::refuse;
 use crate::layout::{self, Dims, Layout, Shapes};
 use crate::pickle::TensorRef;
-use crate::safe;
+use crate::sniff::{self, Found};
 use crate::torch::TorchFile;
+use crate::{archive, names};
 
-/// What kind of file it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// One model.
-    StateDict,
-    /// The dictionary of the TransformerLens demo and its successors.
-    Published,
-    /// The paper's `full_run_data`.
-    FullRun,
-    /// One model as `.safetensors`.
-    Safetensors,
-}
+pub use facts::{Facts, History, Kind, Model};
+pub use folder::Pattern;
+pub use own::KEY as OWN_CONFIG;
+pub use own::{Conventions, Recipe, Stop, Task};
+pub use settings::Scale;
 
-/// Losses and accuracies, one an epoch, of equal lengths; NaN where the file has none.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
-    /// Train losses, test losses, train accuracies, test accuracies, each `(epochs)`.
-    pub columns: [Vec<f64>; 4],
-}
-
-/// What a file tells.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// What it is.
-    pub kind: Kind,
-    /// Its layout, in words.
-    pub layout: &'static str,
-    /// p
-    pub modulus: usize,
-    /// p or p + 1; the last column is not among the checkpoints' tensors then.
-    pub outputs: usize,
-    /// Width of the residual stream.
-    pub d_model: usize,
-    /// Attention heads.
-    pub heads: usize,
-    /// Width of a head.
-    pub d_head: usize,
-    /// Neurons.
-    pub d_mlp: usize,
-    /// `relu` or `gelu`, if it is told.
-    pub activation: Option<String>,
-    /// The seed of the weights, if it is told.
-    pub model_seed: Option<i64>,
-    /// Whether b_in or b_out is not zero in a checkpoint.
-    pub trained_biases: bool,
-    /// Steps taken at each checkpoint, ascending; empty if the file has one model and no epoch.
-    pub epochs: Vec<u64>,
-    /// Losses and accuracies, if there are any.
-    pub history: Option<History>,
-    /// Places of train and test pairs in the a-major list, as they are in the file.
-    pub split: Option<[Vec<i64>; 2]>,
-    /// The task, if grokrun itself wrote the file.
-    pub task: Task,
-    /// What was assumed or left out, one sentence each.
-    pub notes: Vec<String>,
-}
-
-/// What grokrun's own `.safetensors` tell of the task.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Task {
-    /// as in a spec
-    pub operation: Option<String>,
-    /// of all pairs
-    pub fraction: Option<f64>,
-    /// of the split
-    pub data_seed: Option<i64>,
-    /// whose random numbers
-    pub stream: Option<String>,
-}
-
-/// A model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Model {
-    /// The eleven tensors that can be trained, under TransformerLens' names and in its layout.
-    pub tensors: Vec<Tensor>,
+/// What a file tells beside its models.
+#[derive(Debug, Default)]
+struct Told {
+    settings: Settings,
+    own: Own,
+    epochs: Vec<u64>,
+    history: Option<History>,
+    record: [Option<f64>; 2],
+    split: Option<[Vec<i64>; 2]>,
+    notes: Vec<String>,
 }
 
 /// An open file.
@@ -117,25 +67,49 @@ enum Source {
         file: Box<TorchFile>,
         models: Vec<BTreeMap<String, TensorRef>>,
     },
-    Safe(Vec<Tensor>),
+    Whole(Vec<Tensor>),
+    /// one model a file
+    Folder(Vec<PathBuf>),
 }
 
 impl Foreign {
-    /// Reads and recognises a file; `heads` is for those that do not tell.
+    /// Reads and recognises a file, by what is in it rather than by its name; `heads` is the user's
+    /// word for the number of heads.
     ///
     /// # Errors
     /// It cannot be read, is damaged, or is not what was expected: what was found instead.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Foreign, ExchangeError> {
-        let is_safe = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
-        if is_safe {
-            let (tensors, metadata) = safe::read(path)?;
-            return Foreign::of_safetensors(path, tensors, &metadata, heads)
-                .map_err(|error| error.of(path));
-        }
-        let file = TorchFile::open(path)?;
-        Foreign::of_torch(path, file, heads).map_err(|error| error.of(path))
+        let whole = |whole: Whole| {
+            let Whole {
+                kind,
+                tensors,
+                told,
+            } = whole;
+            (kind, Source::Whole(tensors), told)
+        };
+        let found = sniff::sniff(path)?;
+        let (kind, source, told) = match found {
+            Found::Safetensors => whole(whole::safetensors(path)?),
+            Found::Zip if !is_torch(path)? => whole(whole::npz(path)?),
+            Found::Zip => {
+                let mut file = TorchFile::open(path)?;
+                let found = contents(&mut file).map_err(|error| error.of(path))?;
+                let Contents { kind, models, told } = found;
+                let file = Box::new(file);
+                (kind, Source::Torch { file, models }, told)
+            }
+            Found::Npy => {
+                return refuse(
+                    "it is one array of numpy; expected a .pth, .safetensors or .npz file with all tensors of a model",
+                )
+                .map_err(|error: ExchangeError| error.of(path));
+            }
+            Found::Text => return Err(ExchangeError::refused(sniff::text_in_words(path)).of(path)),
+        };
+        let mut foreign =
+            Foreign::assemble(path, kind, source, told, heads).map_err(|error| error.of(path))?;
+        foreign.facts.notes.extend(misnamed(path, kind));
+        Ok(foreign)
     }
 
     /// What the file tells.
@@ -143,29 +117,33 @@ impl Foreign {
         &self.facts
     }
 
-    /// A check sum of the whole file, which tells it from another.
+    /// A check sum of the whole file, or of all files of a folder, which tells it from another.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn checksum(&self) -> Result<u32, ExchangeError> {
-        let failed = |error| ExchangeError::io("cannot read", &self.path, &error);
-        let mut file = File::open(&self.path).map_err(failed)?;
         let mut hasher = crc32fast::Hasher::new();
         let mut part = vec![0; 1 << 20];
-        loop {
-            match file.read(&mut part).map_err(failed)? {
-                0 => return Ok(hasher.finalize()),
-                len => hasher.update(&part[..len]),
+        let files = match &self.source {
+            Source::Folder(files) => files.as_slice(),
+            _ => std::slice::from_ref(&self.path),
+        };
+        for path in files {
+            let failed = |error| ExchangeError::io("cannot read", path, &error);
+            let mut file = File::open(path).map_err(failed)?;
+            loop {
+                match file.read(&mut part).map_err(failed)? {
+                    0 => break,
+                    len => hasher.update(&part[..len]),
+                }
             }
         }
+        Ok(hasher.finalize())
     }
 
     /// The number of checkpoints.
     pub fn len(&self) -> usize {
-        match &self.source {
-            Source::Torch { models, .. } => models.len(),
-            Source::Safe(_) => 1,
-        }
+        self.source.len()
     }
 
     /// Never: a file without a model is refused.
@@ -178,114 +156,67 @@ impl Foreign {
     /// # Errors
     /// Its numbers are damaged or not finite, or it has biases that the model here does not have.
     pub fn model(&mut self, index: usize) -> Result<Model, ExchangeError> {
+        if let Source::Folder(files) = &self.source {
+            return match files.get(index) {
+                Some(file) => Foreign::open(file, Some(self.dims.heads))?.model(0),
+                None => refuse("it has no such file"),
+            };
+        }
         let read = |foreign: &mut Foreign| {
             let shapes = foreign.source.shapes(index);
             let (layout, dims) = (foreign.layout, foreign.dims);
             let source = &mut foreign.source;
-            let tensors =
+            let weights =
                 layout::canonical(&shapes, layout, &dims, |name| source.read(index, name))?;
-            let tensors = tensors.into_iter().map(|t| Tensor {
+            let tensors = weights.tensors.into_iter().map(|t| Tensor {
                 name: t.name.to_owned(),
                 shape: t.shape,
                 data: t.data,
             });
             Ok(Model {
                 tensors: tensors.collect(),
+                separator: weights.separator,
             })
         };
         read(self).map_err(|error: ExchangeError| error.of(&self.path))
     }
 
-    fn of_safetensors(
-        path: &Path,
-        tensors: Vec<Tensor>,
-        metadata: &BTreeMap<String, String>,
-        heads: Option<usize>,
-    ) -> Result<Foreign, ExchangeError> {
-        let mut config = Config::default();
-        let json = |key: &str| match metadata.get(key) {
-            Some(text) => serde_json::from_str::<Json>(text)
-                .map(Some)
-                .map_err(|error| ExchangeError::refused(format!("its {key} is no JSON: {error}"))),
-            None => Ok(None),
-        };
-        let task = match json("grokrun_config")? {
-            Some(own) => Task {
-                operation: own["task"]["operation"].as_str().map(str::to_owned),
-                fraction: own["task"]["fraction"].as_f64(),
-                data_seed: own["seeds"]["data"].as_i64(),
-                stream: own["seeds"]["stream"].as_str().map(str::to_owned),
-            },
-            None => Task::default(),
-        };
-        if let Some(json) = json("hooked_transformer_config")? {
-            config.activation = json["act_fn"].as_str().map(str::to_owned);
-            config.heads = json["n_heads"]
-                .as_u64()
-                .and_then(|h| usize::try_from(h).ok());
-            config.seed = json["seed"].as_i64();
-        }
-        let epoch = metadata.get("epoch").and_then(|epoch| epoch.parse().ok());
-        let source = Source::Safe(tensors);
-        Foreign::assemble(
-            path,
-            Kind::Safetensors,
-            source,
-            &config,
-            heads,
-            |facts, _| {
-                facts.epochs = epoch.into_iter().collect();
-                facts.task = task;
-                Ok(())
-            },
-        )
-    }
-
-    fn of_torch(
-        path: &Path,
-        mut file: TorchFile,
-        heads: Option<usize>,
-    ) -> Result<Foreign, ExchangeError> {
-        let found = contents(&mut file)?;
-        let Contents {
-            kind,
-            models,
-            config,
-            epochs,
-            notes,
-            history,
-            split,
-        } = found;
-        let source = Source::Torch {
-            file: Box::new(file),
-            models,
-        };
-        Foreign::assemble(path, kind, source, &config, heads, |facts, _| {
-            facts.epochs = epochs;
-            facts.history = history;
-            facts.split = split;
-            facts.notes.extend(notes);
-            Ok(())
-        })
-    }
-
     fn assemble(
         path: &Path,
         kind: Kind,
-        source: Source,
-        config: &Config,
+        mut source: Source,
+        told: Told,
         heads: Option<usize>,
-        fill: impl FnOnce(&mut Facts, &Source) -> Result<(), ExchangeError>,
     ) -> Result<Foreign, ExchangeError> {
+        let Told {
+            settings,
+            own,
+            epochs,
+            history,
+            record,
+            split,
+            mut notes,
+        } = told;
+        let mut prefixes = BTreeSet::new();
+        source.unwrap_names(&mut prefixes)?;
+        notes.extend(names::note(&prefixes));
         let first = source.shapes(0);
-        let (layout, dims) = layout::recognise(&first, config.heads.or(heads))?;
+        let (layout, dims) = layout::recognise(&first, settings.heads.or(heads))?;
+        if let Some(heads) = heads.filter(|heads| *heads != dims.heads) {
+            return refuse(format!(
+                "--heads {heads} does not fit: {} {}; expected --heads {1}, or none",
+                match layout {
+                    Layout::Native => "its config says",
+                    _ => "the first dimension of its W_Q is",
+                },
+                dims.heads
+            ));
+        }
+        settings.check_sizes(&dims)?;
+        own.check_modulus(dims.modulus)?;
         for index in 1..source.len() {
             layout::check(&source.shapes(index), layout, &dims)
                 .map_err(|error| ExchangeError::refused(format!("checkpoint {index}: {error}")))?;
-        }
-        let mut notes = Vec::new();
-        if layout == Layout::Native && config.heads.or(heads).is_none() {
-            notes.push("the file does not tell the number of heads: 4 are assumed".to_owned());
         }
         if dims.outputs > dims.modulus {
             notes.push(format!(
@@ -293,25 +224,37 @@ impl Foreign {
                 dims.outputs
             ));
         }
-        let mut facts = Facts {
+        let conventions = own.conventions.unwrap_or(Conventions {
+            test_before_step: kind == Kind::FullRun,
+            counts_separator: dims.outputs > dims.modulus,
+        });
+        if history.is_some() {
+            notes.extend(conventions.notes());
+        }
+        let facts = Facts {
             kind,
             layout: layout.words(),
             modulus: dims.modulus,
             outputs: dims.outputs,
             d_model: dims.d_model,
             heads: dims.heads,
+            heads_told: layout != Layout::Native || settings.heads.or(heads).is_some(),
+            no_norm: settings.no_norm,
+            scale: settings.scale(dims.d_head),
             d_head: dims.d_head,
             d_mlp: dims.d_mlp,
-            activation: config.activation.clone(),
-            model_seed: config.seed,
+            activation: settings.activation,
+            model_seed: own.task.model_seed.or(settings.seed),
             trained_biases: false,
-            epochs: Vec::new(),
-            history: None,
-            split: None,
-            task: Task::default(),
+            epochs,
+            history,
+            split,
+            conventions,
+            record,
+            ours: own.is,
+            task: own.task,
             notes,
         };
-        fill(&mut facts, &source)?;
         let mut foreign = Foreign {
             path: path.to_owned(),
             facts,
@@ -342,8 +285,30 @@ impl Source {
     fn len(&self) -> usize {
         match self {
             Source::Torch { models, .. } => models.len(),
-            Source::Safe(_) => 1,
+            Source::Whole(_) => 1,
+            Source::Folder(files) => files.len(),
         }
+    }
+
+    /// Gives every tensor the name that it has in the model itself.
+    fn unwrap_names(&mut self, prefixes: &mut BTreeSet<String>) -> Result<(), ExchangeError> {
+        match self {
+            Source::Torch { models, .. } => {
+                for model in models {
+                    let bare = names::unwrap(model.keys().map(String::as_str), prefixes)?;
+                    let tensors = std::mem::take(model).into_values();
+                    *model = bare.into_iter().zip(tensors).collect();
+                }
+            }
+            Source::Whole(tensors) => {
+                let bare = names::unwrap(tensors.iter().map(|t| t.name.as_str()), prefixes)?;
+                for (tensor, bare) in tensors.iter_mut().zip(bare) {
+                    tensor.name = bare;
+                }
+            }
+            Source::Folder(_) => {}
+        }
+        Ok(())
     }
 
     fn shapes(&self, index: usize) -> Shapes {
@@ -354,7 +319,8 @@ impl Source {
                 .flatten()
                 .map(|(name, tensor)| (name.clone(), tensor.shape.clone()))
                 .collect(),
-            Source::Safe(tensors) => tensors
+            Source::Folder(_) => Shapes::new(),
+            Source::Whole(tensors) => tensors
                 .iter()
                 .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
                 .collect(),
@@ -373,10 +339,45 @@ impl Source {
                     None => Ok(Vec::new()),
                 }
             }
-            Source::Safe(tensors) => {
+            Source::Folder(_) => Ok(Vec::new()),
+            Source::Whole(tensors) => {
                 let tensor = tensors.iter().find(|tensor| tensor.name == name);
                 Ok(tensor.map(|tensor| tensor.data.clone()).unwrap_or_default())
             }
         }
     }
 }
+
+/// Whether an archive is of `torch.save`, rather than of `numpy.savez`.
+fn is_torch(path: &Path) -> Result<bool, ExchangeError> {
+    let file = File::open(path).map_err(|error| ExchangeError::io("cannot read", path, &error))?;
+    let archive = archive::Archive::open(file).map_err(|error| error.of(path))?;
+    Ok(archive.names().any(|name| name.ends_with("data.pkl")))
+}
+
+/// What is said of a file whose name ends as those of another kind do.
+fn misnamed(path: &Path, kind: Kind) -> Option<String> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    let (endings, what): (&[&str], &str) = match kind {
+        Kind::Safetensors => (&["safetensors"], "a safetensors file"),
+        Kind::Npz => (&["npz"], "an archive of numpy.savez"),
+        _ => (&["pth", "pt", "bin", "ckpt", "pkl"], "a file of torch.save"),
+    };
+    let known = [
+        "safetensors",
+        "npz",
+        "npy",
+        "pth",
+        "pt",
+        "bin",
+        "ckpt",
+        "pkl",
+    ];
+    let misleads = known.contains(&ending.as_str()) && !endings.contains(&ending.as_str());
+    misleads.then(|| format!("its name ends in .{ending}, but it is {what}, and is read as one"))
+}
+
+#[cfg(test)]
+mod broken;
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,14 @@
 //! | layout | W_E | W_pos | W_Q, W_K, W_V | W_O | W_in | W_out | W_U |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | TransformerLens 1 to 3 | (p+1, d) | (3, d) | (H, d, E) | (H, E, d) | (d, M) | (M, d) | (d, C) |
-//! | paper (science.md §1.3) | (d, p+1) | (3, d) | (H, E, d) | (d, H·E) | (M, d) | (d, M) | (d, C) |
-//! | TransformerLens 4, `….weight` (§2.3) | (p+1, d) | (3, d) | (H·E, d) | (d, H·E) | (M, d) | (d, M) | (C, d) |
+//! | paper | (d, p+1) | (3, d) | (H, E, d) | (d, H·E) | (M, d) | (d, M) | (d, C) |
+//! | TransformerLens 4, `….weight` | (p+1, d) | (3, d) | (H·E, d) | (d, H·E) | (M, d) | (d, M) | (C, d) |
 
 use std::collections::BTreeMap;
 
 use crate::ExchangeError;
 use crate::error::refuse;
+use crate::shown::{shown, some};
 
 /// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +158,8 @@ fn parts(layout: Layout, dims: &Dims) -> Vec<Part> {
 /// Names and shapes of the tensors of a model.
 pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Finds out which layout it is and which sizes it has. `heads` is wanted by the layout that does not
-/// tell them.
+/// Finds out which layout it is and which sizes it has. `heads` is wanted by the layout that does
+/// not tell them.
 ///
 /// # Errors
 /// None of the layouts fits: what was expected and what was found.
@@ -169,12 +170,13 @@ pub(crate) fn recognise(
     let layout = if shapes.contains_key("embed.weight") {
         Layout::Native
     } else if !shapes.contains_key("embed.W_E") {
-        let found: Vec<&str> = shapes.keys().take(6).map(String::as_str).collect();
+        let found = some(shapes.keys().map(String::as_str));
         return refuse(format!(
             "it has no tensor embed.W_E (TransformerLens) or embed.weight; it has {}",
-            match found.is_empty() {
-                true => "none at all".to_owned(),
-                false => shortened(&found.join(", ")),
+            if found.is_empty() {
+                "none at all"
+            } else {
+                &found
             }
         ));
     } else if shapes
@@ -283,7 +285,7 @@ pub(crate) fn check(shapes: &Shapes, layout: Layout, dims: &Dims) -> Result<(), 
     match shapes.keys().find(|name| !known(name)) {
         Some(name) => refuse(format!(
             "it has a tensor {}; expected one layer without layer norm, and only the tensors of {} layout",
-            shortened(name),
+            shown(name),
             layout.words()
         )),
         None => Ok(()),
@@ -305,19 +307,27 @@ pub(crate) struct Canonical {
     pub(crate) data: Vec<f32>,
 }
 
-/// All eleven tensors that are trained, in TransformerLens' layout, without the output for '='; `read`
-/// gives the numbers of a tensor of the file, row-major.
+/// A model in TransformerLens' layout.
+pub(crate) struct Weights {
+    /// All eleven tensors that are trained, without the output for '='.
+    pub(crate) tensors: Vec<Canonical>,
+    /// The column of W_U for '=', if the file has one.
+    pub(crate) separator: Option<Vec<f32>>,
+}
+
+/// Turns a model into TransformerLens' layout; `read` gives the numbers of a tensor of the file,
+/// row-major.
 ///
 /// # Errors
-/// Those of `read`, a number that is not finite, or a bias of attention or of the outputs that is not
-/// zero: the model here has none.
+/// Those of `read`, a number that is not finite, or a bias of attention or of the outputs that is
+/// not zero: the model here has none.
 pub(crate) fn canonical(
     shapes: &Shapes,
     layout: Layout,
     dims: &Dims,
     mut read: impl FnMut(&str) -> Result<Vec<f32>, ExchangeError>,
-) -> Result<Vec<Canonical>, ExchangeError> {
-    let mut tensors = Vec::new();
+) -> Result<Weights, ExchangeError> {
+    let (mut tensors, mut separator) = (Vec::new(), None);
     for part in parts(layout, dims) {
         let Some(name) = part.canonical else {
             if shapes.contains_key(part.name) {
@@ -338,12 +348,27 @@ pub(crate) fn canonical(
                 part.name
             ));
         }
-        tensors.push(turn(name, part, dims, numbers));
+        let mut tensor = turn(name, part, dims, numbers);
+        if name == "unembed.W_U" && dims.outputs > dims.modulus {
+            separator = Some(tensor.cut_column(dims.modulus));
+        }
+        tensors.push(tensor);
     }
     if shapes.contains_key("blocks.0.attn.mask") {
         check_mask(&shapes["blocks.0.attn.mask"], &read("blocks.0.attn.mask")?)?;
     }
-    Ok(tensors)
+    Ok(Weights { tensors, separator })
+}
+
+impl Canonical {
+    /// Takes off the last column, which stands at `at`, of a matrix.
+    fn cut_column(&mut self, at: usize) -> Vec<f32> {
+        let rows = self.data.chunks_exact(at + 1);
+        let column = rows.clone().map(|row| row[at]).collect();
+        self.data = rows.flat_map(|row| &row[..at]).copied().collect();
+        self.shape[1] = at;
+        column
+    }
 }
 
 fn check_zero(name: &str, numbers: &[f32]) -> Result<(), ExchangeError> {
@@ -367,7 +392,7 @@ fn check_mask(shape: &[usize], numbers: &[f32]) -> Result<(), ExchangeError> {
 }
 
 fn turn(name: &'static str, part: Part, dims: &Dims, numbers: Vec<f32>) -> Canonical {
-    let (mut shape, mut data) = match part.turn {
+    let (mut shape, data) = match part.turn {
         Turn::Keep => (part.shape, numbers),
         Turn::Transpose => {
             let (rows, columns) = (part.shape[0], part.shape[1]);
@@ -383,11 +408,6 @@ fn turn(name: &'static str, part: Part, dims: &Dims, numbers: Vec<f32>) -> Canon
     if name == "blocks.0.attn.W_O" {
         shape = vec![dims.heads, dims.d_head, dims.d_model];
     }
-    if name == "unembed.W_U" && dims.outputs > dims.modulus {
-        let rows = data.chunks_exact(dims.outputs);
-        data = rows.flat_map(|row| &row[..dims.modulus]).copied().collect();
-        shape = vec![dims.d_model, dims.modulus];
-    }
     Canonical { name, shape, data }
 }
 
@@ -399,9 +419,5 @@ fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     out
 }
 
-/// A text from a file, short enough for a message.
-pub(crate) fn shortened(text: &str) -> String {
-    text.chars().take(200).collect()
-}
 #[cfg(test)]
 mod tests;

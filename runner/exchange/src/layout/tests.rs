@@ -84,7 +84,8 @@ fn the_layouts_are_turned_into_one() {
                 () => fill(shape, &|i| code(3, 0, i[0], i[1])),
             })
         };
-        let tensors = canonical(&all, layout, &dims, read).unwrap();
+        let Weights { tensors, separator } = canonical(&all, layout, &dims, read).unwrap();
+        assert_eq!(separator.unwrap().len(), d);
         results.push(
             tensors
                 .into_iter()

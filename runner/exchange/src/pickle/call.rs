@@ -25,11 +25,14 @@ impl Machine {
                 _ => return refuse("it has a parameter without a tensor"),
             },
             Global::NumpyScalar
+            | Global::NumpyArray
+            | Global::NumpyBuffer
             | Global::NumpyDtype
+            | Global::Range
             | Global::Encode
             | Global::Config
             | Global::Inert => self.object(global, arguments),
-            Global::OrderedDict | Global::Storage(_) => {
+            Global::OrderedDict | Global::Storage(_) | Global::NumpyClass => {
                 return refuse(format!(
                     "it calls {global:?} with arguments that are not its"
                 ));

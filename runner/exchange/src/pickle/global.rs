@@ -1,5 +1,7 @@
 //! The names that a file may refer to: all others are refused by name, and none is ever called.
 
+use crate::shown::shown;
+
 /// A name that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Global {
@@ -13,10 +15,18 @@ pub(crate) enum Global {
     Storage(Dtype),
     /// a numpy scalar
     NumpyScalar,
+    /// numpy's `_reconstruct`: an array whose numbers come as its state
+    NumpyArray,
+    /// numpy's `_frombuffer`: an array whose numbers are its argument
+    NumpyBuffer,
+    /// `numpy.ndarray`
+    NumpyClass,
     /// `numpy.dtype`
     NumpyDtype,
     /// `_codecs.encode`, with which Python 2's protocol writes bytes
     Encode,
+    /// Python's `range`
+    Range,
     /// a TransformerLens configuration: its fields are kept
     Config,
     /// `torch.device`, and `torch.float32` and the like: nothing depends on them
@@ -34,6 +44,10 @@ pub(crate) enum Dtype {
     I32,
     I16,
     I8,
+    /// unsigned ones of more than a byte are numpy's and safetensors' alone
+    U64,
+    U32,
+    U16,
     U8,
     Bool,
 }
@@ -42,9 +56,9 @@ impl Dtype {
     /// Bytes of one number.
     pub(crate) fn width(self) -> usize {
         match self {
-            Dtype::F64 | Dtype::I64 => 8,
-            Dtype::F32 | Dtype::I32 => 4,
-            Dtype::F16 | Dtype::BF16 | Dtype::I16 => 2,
+            Dtype::F64 | Dtype::I64 | Dtype::U64 => 8,
+            Dtype::F32 | Dtype::I32 | Dtype::U32 => 4,
+            Dtype::F16 | Dtype::BF16 | Dtype::I16 | Dtype::U16 => 2,
             Dtype::I8 | Dtype::U8 | Dtype::Bool => 1,
         }
     }
@@ -78,7 +92,11 @@ pub(crate) fn find(module: &str, name: &str) -> Option<Global> {
             Global::Storage(STORAGES.iter().find(|(known, _)| *known == name)?.1)
         }
         ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Global::NumpyScalar,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Global::NumpyArray,
+        ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Global::NumpyBuffer,
+        ("numpy", "ndarray") => Global::NumpyClass,
         ("numpy", "dtype") => Global::NumpyDtype,
+        ("builtins", "range") | ("__builtin__", "xrange") => Global::Range,
         ("_codecs", "encode") => Global::Encode,
         (module, "HookedTransformerConfig" | "EasyTransformerConfig")
             if ["transformer_lens", "easy_transformer"]
@@ -92,11 +110,10 @@ pub(crate) fn find(module: &str, name: &str) -> Option<Global> {
 
 /// What is said of a name that is not on the list.
 pub(crate) fn unknown(module: &str, name: &str) -> String {
-    let short = |text: &str| text.chars().take(80).collect::<String>();
     format!(
         "it refers to {}.{}; expected tensors, numbers, texts, lists and dictionaries only, and \
          nothing that would have to be executed: save the state_dict() alone with torch.save",
-        short(module),
-        short(name)
+        shown(module),
+        shown(name)
     )
 }

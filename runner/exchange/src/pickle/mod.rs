@@ -2,11 +2,13 @@
 //!
 //! The reader is a stack machine over a fixed list of opcodes and of names ([`global`]). What it
 //! makes are plain values in one arena: a name becomes a number, calling it makes a record of the
-//! call. Lists and dictionaries refer to each other by index, so that a file that refers to itself or
-//! nests a million deep costs no more than its length.
+//! call. Lists and dictionaries refer to each other by index, so that a file that refers to itself
+//! or nests a million deep costs no more than its length.
 
+mod array;
 mod call;
 pub(crate) mod global;
+mod json;
 mod read;
 mod value;
 mod write;
@@ -34,6 +36,8 @@ mod op {
     pub(super) const SHORT_BINUNICODE: u8 = 0x8c;
     pub(super) const BINBYTES: u8 = b'B';
     pub(super) const SHORT_BINBYTES: u8 = b'C';
+    pub(super) const BINBYTES8: u8 = 0x8e;
+    pub(super) const BYTEARRAY8: u8 = 0x96;
     pub(super) const APPEND: u8 = b'a';
     pub(super) const BUILD: u8 = b'b';
     pub(super) const GLOBAL: u8 = b'c';
@@ -62,5 +66,7 @@ mod op {
     pub(super) const LONG1: u8 = 0x8a;
 }
 
+#[cfg(test)]
+mod array_tests;
 #[cfg(test)]
 mod tests;

@@ -198,6 +198,11 @@ impl Machine {
                 let (start, len) = self.skip(len as usize)?;
                 Value::Bytes(start, len)
             }
+            op::BINBYTES8 | op::BYTEARRAY8 => {
+                let len = u64::from_le_bytes(self.take()?);
+                let (start, len) = self.skip(usize::try_from(len).unwrap_or(usize::MAX))?;
+                Value::Bytes(start, len)
+            }
             op::SHORT_BINBYTES => {
                 let [len] = self.take()?;
                 let (start, len) = self.skip(usize::from(len))?;

@@ -81,7 +81,8 @@ fn names_that_are_not_on_the_list_are_refused_by_name() {
     assert!(error.contains("_load_from_bytes"), "{error}");
     let error = refused(b"\x80\x02cevil.transformer_lens\nHookedTransformerConfig\n.");
     assert!(error.contains("evil"), "{error}");
-    // Opcodes that would import or call by other ways: INST, OBJ, EXT1, NEWOBJ_EX, REDUCE of a list.
+    // Opcodes that would import or call by other ways: INST, OBJ, EXT1, NEWOBJ_EX, REDUCE of a
+    // list.
     for code in [
         &b"ios\nsystem\n."[..],
         b"(o.",

@@ -4,6 +4,7 @@ use super::Global;
 use super::global::Dtype;
 use crate::ExchangeError;
 use crate::error::refuse;
+use crate::shown::shown;
 
 /// A value; numbers in it are places in the [`Pickle`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,57 +125,8 @@ impl Pickle {
         let mut keys: Vec<&str> = entries.iter().map(|(key, _)| *key).collect();
         keys.sort_unstable();
         if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-            let key: String = pair[0].chars().take(80).collect();
-            return refuse(format!("it has {key} twice in one dictionary"));
+            return refuse(format!("it has {} twice in one dictionary", shown(pair[0])));
         }
         Ok(Some(entries))
-    }
-
-    /// A number, a numpy scalar among them.
-    pub(crate) fn number(&self, value: Value) -> Option<f64> {
-        match value {
-            Value::Int(i) => Some(i as f64),
-            Value::Float(x) => Some(x),
-            Value::Object(i) => {
-                let Object {
-                    global: Global::NumpyScalar,
-                    arguments,
-                    ..
-                } = self.objects[i as usize]
-                else {
-                    return None;
-                };
-                let &[dtype, bytes] = self.items(arguments)? else {
-                    return None;
-                };
-                self.numpy(dtype, bytes)
-            }
-            _ => None,
-        }
-    }
-
-    /// A little-endian float of numpy.
-    fn numpy(&self, dtype: Value, bytes: Value) -> Option<f64> {
-        let object = |value: Value, global: Global| match value {
-            Value::Object(i) if self.objects[i as usize].global == global => {
-                self.items(self.objects[i as usize].arguments)
-            }
-            _ => None,
-        };
-        let name = self.text(*object(dtype, Global::NumpyDtype)?.first()?)?;
-        let bytes: Vec<u8> = match bytes {
-            Value::Bytes(start, len) => self.raw(start, len).to_vec(),
-            // Protocol 2 has no bytes: they are a text in Latin-1.
-            other => {
-                let text = self.text(*object(other, Global::Encode)?.first()?)?;
-                let byte = |c: char| u8::try_from(u32::from(c)).ok();
-                text.chars().take(9).map(byte).collect::<Option<_>>()?
-            }
-        };
-        match name {
-            "f8" => Some(f64::from_le_bytes(*bytes.first_chunk()?)),
-            "f4" => Some(f64::from(f32::from_le_bytes(*bytes.first_chunk()?))),
-            _ => None,
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! A file of `torch.save`: an archive, the pickle in it, and numbers that are read when asked for.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use crate::archive::Archive;
 use crate::error::refuse;
 use crate::pickle::global::Dtype;
 use crate::pickle::{Pickle, TensorRef, parse};
+use crate::shown::shown;
 
 /// The longest pickle that is read, in bytes: some million epochs of losses and accuracies.
 const LONGEST_PICKLE: u64 = 64 << 20;
@@ -23,48 +25,33 @@ pub(crate) struct TorchFile {
     pub(crate) len: u64,
 }
 
-/// What a file begins with that `torch.save` wrote before version 1.6.
-const LEGACY: [u8; 4] = [0x80, 2, 0x8a, 0x0a];
-
 impl TorchFile {
     /// Reads the pickle of a file.
     pub(crate) fn open(path: &Path) -> Result<TorchFile, ExchangeError> {
         let failed = |error| ExchangeError::io("cannot read", path, &error);
-        let mut file = File::open(path).map_err(failed)?;
-        let meta = file.metadata().map_err(failed)?;
-        if !meta.is_file() {
-            return Err(ExchangeError::refused(format!(
-                "{} is no file; expected a .pth or .safetensors file",
-                path.display()
-            )));
-        }
-        let mut start = [0; 4];
-        let legacy = std::io::Read::read_exact(&mut file, &mut start).is_ok() && start == LEGACY;
-        let read = || {
-            if legacy {
-                return refuse(
-                    "it is of the format before torch 1.6; load it there and torch.save it again",
-                );
-            }
-            let mut archive = Archive::open(file)?;
-            let prefix = prefix(&archive)?;
-            let order = format!("{prefix}byteorder");
-            if archive.len(&order).is_some() && archive.read(&order, 16)? != b"little" {
-                return refuse("its numbers are big-endian; expected little-endian ones");
-            }
-            let pickle = parse(archive.read(&format!("{prefix}data.pkl"), LONGEST_PICKLE)?)?;
-            Ok(TorchFile {
-                archive,
-                prefix,
-                pickle,
-                len: meta.len(),
-            })
-        };
-        read().map_err(|error| error.of(path))
+        let file = File::open(path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        TorchFile::read(file, len).map_err(|error| error.of(path))
     }
 
-    /// The numbers of a tensor in row-major order, as float64: exact for all types but large
-    /// integers, which [`TorchFile::integers`] reads.
+    fn read(file: File, len: u64) -> Result<TorchFile, ExchangeError> {
+        let mut archive = Archive::open(file)?;
+        let prefix = prefix(&archive)?;
+        let order = format!("{prefix}byteorder");
+        if archive.len(&order).is_some() && archive.read(&order, 16)? != b"little" {
+            return refuse("its numbers are big-endian; expected little-endian ones");
+        }
+        let pickle = parse(archive.read(&format!("{prefix}data.pkl"), LONGEST_PICKLE)?)?;
+        Ok(TorchFile {
+            archive,
+            prefix,
+            pickle,
+            len,
+        })
+    }
+
+    /// The numbers of a tensor in row-major order, as float64: exact for all types but
+    /// integers above 2⁵³.
     pub(crate) fn numbers(&mut self, tensor: &TensorRef) -> Result<Vec<f64>, ExchangeError> {
         let bytes = self.storage(tensor)?;
         let width = tensor.storage.dtype.width();
@@ -74,34 +61,58 @@ impl TorchFile {
                 .get(at..at + width)
                 .map(|b| decode(tensor.storage.dtype, b))
         };
-        Ok(places(tensor).into_iter().filter_map(read).collect())
+        Ok(places_of(tensor).into_iter().filter_map(read).collect())
     }
 
-    /// The numbers of a tensor of integers.
-    pub(crate) fn integers(&mut self, tensor: &TensorRef) -> Result<Vec<i64>, ExchangeError> {
-        if tensor.storage.dtype != Dtype::I64 {
-            let numbers = self.numbers(tensor)?;
-            return Ok(numbers.into_iter().map(|x| x as i64).collect());
+    /// The numbers of many tensors of one number each. Each storage is read once, however many of
+    /// them are views of it.
+    pub(crate) fn single_numbers(
+        &mut self,
+        tensors: &[TensorRef],
+    ) -> Result<Vec<f64>, ExchangeError> {
+        let mut read: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut numbers = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            let name = self.entry(tensor);
+            let bytes = match read.get(&name) {
+                Some(bytes) => bytes,
+                None => {
+                    let bytes = self.storage(tensor)?;
+                    read.entry(name).or_insert(bytes)
+                }
+            };
+            let width = tensor.storage.dtype.width();
+            let at = usize::try_from(tensor.offset).unwrap_or(usize::MAX);
+            let one = at
+                .checked_mul(width)
+                .and_then(|at| bytes.get(at..at + width));
+            numbers.extend(one.map(|bytes| decode(tensor.storage.dtype, bytes)));
         }
-        let bytes = self.storage(tensor)?;
-        let (numbers, _) = bytes.as_chunks::<8>();
-        let read = |at: u64| numbers.get(at as usize).map(|b| i64::from_le_bytes(*b));
-        Ok(places(tensor).into_iter().filter_map(read).collect())
+        match numbers.len() == tensors.len() {
+            true => Ok(numbers),
+            false => refuse("it has a tensor outside of its storage"),
+        }
+    }
+
+    fn key(&self, tensor: &TensorRef) -> &str {
+        let (start, len) = tensor.storage.key;
+        self.pickle.slice(start, len).unwrap_or("")
+    }
+
+    /// The name of the entry that holds a tensor's storage.
+    fn entry(&self, tensor: &TensorRef) -> String {
+        format!("{}data/{}", self.prefix, self.key(tensor))
     }
 
     fn storage(&mut self, tensor: &TensorRef) -> Result<Vec<u8>, ExchangeError> {
         let storage = tensor.storage;
-        let key = self
-            .pickle
-            .slice(storage.key.0, storage.key.1)
-            .unwrap_or("");
-        let name = format!("{}data/{key}", self.prefix);
+        let name = self.entry(tensor);
         let want = storage.len.checked_mul(storage.dtype.width() as u64);
         let found = self.archive.len(&name);
         if found.is_none() || found != want {
-            let key: String = key.chars().take(40).collect();
             return refuse(format!(
-                "its storage {key} of {} numbers {}",
+                "its storage {} of {} numbers {}",
+                shown(self.key(tensor)),
                 storage.len,
                 match found {
                     Some(found) => format!("has {found} bytes"),
@@ -125,22 +136,27 @@ fn prefix(archive: &Archive<File>) -> Result<String, ExchangeError> {
     }
 }
 
-/// Where the numbers of a view are in its storage.
-fn places(tensor: &TensorRef) -> Vec<u64> {
-    let mut places = Vec::with_capacity(tensor.len());
-    let mut index = vec![0usize; tensor.shape.len()];
-    for _ in 0..tensor.len() {
-        let ahead = index.iter().zip(&tensor.strides);
-        places.push(tensor.offset + ahead.map(|(i, s)| *i as u64 * s).sum::<u64>());
+/// Where the numbers of a view are in its storage, in row-major order.
+pub(crate) fn places(offset: u64, shape: &[usize], strides: &[u64]) -> Vec<u64> {
+    let len = shape.iter().product();
+    let mut places = Vec::with_capacity(len);
+    let mut index = vec![0usize; shape.len()];
+    for _ in 0..len {
+        let ahead = index.iter().zip(strides);
+        places.push(offset + ahead.map(|(i, s)| *i as u64 * s).sum::<u64>());
         for axis in (0..index.len()).rev() {
             index[axis] += 1;
-            if index[axis] < tensor.shape[axis] {
+            if index[axis] < shape[axis] {
                 break;
             }
             index[axis] = 0;
         }
     }
     places
+}
+
+fn places_of(tensor: &TensorRef) -> Vec<u64> {
+    places(tensor.offset, &tensor.shape, &tensor.strides)
 }
 
 /// One number of as many bytes as its type has.
@@ -157,6 +173,9 @@ pub(crate) fn decode(dtype: Dtype, bytes: &[u8]) -> f64 {
         Dtype::I32 => i32::from_le_bytes(of(bytes)).into(),
         Dtype::I16 => i16::from_le_bytes(of(bytes)).into(),
         Dtype::I8 => i8::from_le_bytes(of(bytes)).into(),
+        Dtype::U64 => u64::from_le_bytes(of(bytes)) as f64,
+        Dtype::U32 => u32::from_le_bytes(of(bytes)).into(),
+        Dtype::U16 => u16::from_le_bytes(of(bytes)).into(),
         Dtype::U8 | Dtype::Bool => u8::from_le_bytes(of(bytes)).into(),
     }
 }

@@ -10,8 +10,8 @@ use super::CheckedEntry;
 /// What does not fit, and what to do.
 ///
 /// # Safety
-/// `entry` is null or points to a static of at least the size of a head (24 bytes) and, if its magic
-/// and major are right, of the size it says.
+/// `entry` is null or points to a static of at least the size of a head (24 bytes) and, if its
+/// magic and major are right, of the size it says.
 pub(super) unsafe fn check(entry: *const Entry) -> Result<CheckedEntry, String> {
     if entry.is_null() || !entry.is_aligned() {
         return Err("its entry is not where it should be".to_owned());

@@ -42,3 +42,19 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
     names.dedup();
     Ok(names)
 }
+
+/// Why a file exports no entry, for whoever has named it.
+pub(crate) fn why_no_plugin(path: &Path) -> String {
+    let cache = fs::File::open(path).map(ReadCache::new);
+    let parsed = cache.as_ref().ok().map(object::File::parse);
+    match parsed {
+        Some(Err(error)) => format!("it cannot be read as a library ({error})"),
+        Some(Ok(file)) => match file.exports() {
+            Err(error) => format!("its symbols cannot be read ({error})"),
+            Ok(_) => format!(
+                "it exports no {ENTRY_PREFIX}…; expected a crate of type cdylib with grokrun_api::export_plugin!"
+            ),
+        },
+        None => "it cannot be read".to_owned(),
+    }
+}

@@ -1,5 +1,5 @@
-//! Analyses in shared libraries: what a file exports is looked up before it is opened, its entries are
-//! read and judged before anything in them is called, and it is never closed again.
+//! Analyses in shared libraries: what a file exports is looked up before it is opened, its entries
+//! are read and judged before anything in them is called, and it is never closed again.
 
 #![expect(
     unsafe_code,
@@ -7,19 +7,36 @@
 )]
 
 mod call;
+mod callbacks;
+mod calls;
+mod ends;
 mod entry;
 mod inspect;
 #[cfg(test)]
 mod tests;
 
 use std::env::consts::DLL_PREFIX;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use grokrun_api::abi::{ENTRY_PREFIX, Entry};
-use grokrun_api::{Failure, Instance, Need, Task};
+use grokrun_api::{Failure, Instance, Task};
 use serde_json::{Map, Value};
 
+pub(crate) use callbacks::{emit, listening, relay_log};
+pub(crate) use calls::{Call, begin_in_memory};
+pub use calls::{CallNotes, calls_left_in, take_calls_left_in};
+pub use ends::Ending;
+#[cfg(unix)]
+pub(crate) use ends::{empty_input, ignore_requests_to_end, leave};
+pub(crate) use ends::{expect_libraries, watch};
 pub use inspect::exports;
+pub(crate) use inspect::why_no_plugin;
+
+#[cfg(test)]
+pub(crate) use calls::each as each_call;
+
+use crate::described::Described;
 
 /// Why a file's analyses cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,22 +51,9 @@ pub struct LoadError {
 /// An analysis in a shared library.
 #[derive(Clone, Debug)]
 pub struct LoadedAnalysis {
-    /// in kebab-case
-    pub name: String,
-    /// of the analysis
-    pub version: String,
-    /// one line
-    pub summary: String,
-    /// which definitions it uses, and their source; may be empty
-    pub definition: String,
-    /// what it has to be shown
-    pub needs: Vec<Need>,
-    /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints
-    pub every: Option<u64>,
-    /// the JSON schema of its parameters
-    pub schema: Value,
-    /// the crate it is from
-    pub package: String,
+    /// what it says of itself
+    pub about: Described,
+    library: PathBuf,
     entry: CheckedEntry,
     index: u32,
 }
@@ -65,12 +69,17 @@ impl std::fmt::Debug for CheckedEntry {
 }
 
 impl LoadedAnalysis {
+    /// In words that name it and where it is from.
+    fn words(&self) -> String {
+        format!("analysis {} of {}", self.about.name, self.library.display())
+    }
+
     /// Judges parameters.
     ///
     /// # Errors
     /// The first that it refuses.
     pub fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
-        call::check(self.entry, self.index, &self.package, parameters)
+        call::check(self, parameters)
     }
 
     /// Starts it on a cell.
@@ -82,7 +91,7 @@ impl LoadedAnalysis {
         parameters: &Map<String, Value>,
         task: &Task,
     ) -> Result<Box<dyn Instance>, Failure> {
-        call::create(self.entry, self.index, &self.package, parameters, task)
+        call::create(self, parameters, task)
     }
 }
 
@@ -115,21 +124,39 @@ pub fn open(path: &Path) -> Result<Vec<LoadedAnalysis>, LoadError> {
         return Ok(Vec::new());
     }
     let absolute = std::path::absolute(path).map_err(|e| failed(e.to_string()))?;
-    // SAFETY: opening runs the library's constructors. It was found to export a plugin's entry; that
-    // its constructors are harmless is what whoever put it there vouches for.
+    let opening = calls::begin(&format!("the opening of {}", absolute.display()));
+    // SAFETY: opening runs the library's constructors. It was found to export a plugin's entry;
+    // that its constructors are harmless is what whoever put it there vouches for.
     let library = unsafe { libloading::Library::new(&absolute) }
-        .map_err(|error| failed(format!("cannot be opened: {error}")))?;
+        .map_err(|error| failed(format!("cannot be opened: {}", with_source(&error))))?;
+    drop(opening);
     // Never closed: threads and pointers of the plugin may outlive every use of it.
     let library: &'static libloading::Library = Box::leak(Box::new(library));
     let mut all = Vec::new();
     for symbol in own(symbols, path) {
         // SAFETY: the symbol is a static; only its address is taken here, and nothing is read.
-        let entry = unsafe { library.get::<*const Entry>(symbol.as_bytes()) }
-            .map_err(|error| failed(format!("has no {symbol} after all: {error}")))?;
+        let entry = unsafe { library.get::<*const Entry>(symbol.as_bytes()) }.map_err(|error| {
+            failed(format!(
+                "has no {symbol} after all: {}",
+                with_source(&error)
+            ))
+        })?;
         // SAFETY: the address is that of the static, in a library that stays open.
         let entry = unsafe { entry::check(entry.try_as_raw_ptr().unwrap_or_default().cast()) };
         let entry = entry.map_err(failed)?;
-        all.extend(call::describe_all(entry).map_err(failed)?);
+        all.extend(call::describe_all(entry, &absolute).map_err(failed)?);
     }
     Ok(all)
+}
+
+/// An error with those behind it: of a library that cannot be opened, the system's reason.
+fn with_source(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

@@ -1,5 +1,5 @@
-//! Entries that do not fit, plugins that misbehave, and files that are none. Everything runs in this
-//! process; real libraries are the integration tests' matter.
+//! Entries that do not fit, plugins that misbehave, and files that are none. Everything runs in
+//! this process; real libraries are the integration tests' matter.
 
 use std::ffi::c_void;
 use std::io::Write;
@@ -73,7 +73,10 @@ fn refused(change: impl FnOnce(&mut Entry)) -> String {
 }
 
 fn analyses(change: impl FnOnce(&mut Entry)) -> Result<Vec<LoadedAnalysis>, String> {
-    call::describe_all(unsafe { entry::check(entry(change)) }.unwrap())
+    call::describe_all(
+        unsafe { entry::check(entry(change)) }.unwrap(),
+        Path::new("libnorms.so"),
+    )
 }
 
 fn only() -> LoadedAnalysis {
@@ -105,9 +108,9 @@ fn a_plugin_does_across_the_border_what_it_does_here() {
     let analysis = only();
     assert_eq!(
         (
-            analysis.name.as_str(),
-            analysis.package.as_str(),
-            analysis.needs.as_slice()
+            analysis.about.name.as_str(),
+            analysis.about.package.as_str(),
+            analysis.about.needs.as_slice()
         ),
         ("norm", "norms", &[Need::Weights][..])
     );
@@ -146,7 +149,12 @@ fn another_minor_is_welcome() {
     newer.0.minor = 7;
     newer.0.size = size_of::<Longer>() as u32;
     let checked = unsafe { entry::check((&raw const newer).cast()) }.unwrap();
-    assert_eq!(call::describe_all(checked).unwrap().len(), 1);
+    assert_eq!(
+        call::describe_all(checked, Path::new("libnorms.so"))
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 /// Says what follows instead of observing.

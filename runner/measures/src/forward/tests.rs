@@ -43,7 +43,7 @@ fn small(task: &Task) -> SnapshotData {
     data
 }
 
-/// Logits of a pair as science §2.4 has them, one example at a time, in f64.
+/// Logits of a pair as doc/model.md#the-published-model has them, one example at a time, in f64.
 fn plain(m: &Model<'_>, pair: usize) -> Vec<f64> {
     let wide = |x: &[f32]| x.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
     let times = |x: &[f64], w: &[f32], n: usize| -> Vec<f64> {

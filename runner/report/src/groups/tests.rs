@@ -42,16 +42,16 @@ fn members(all: &[Kept]) -> Vec<Member<'_>> {
 }
 
 #[test]
-fn quartiles_are_numpys_and_count_those_that_never_did() {
+fn quartiles_count_those_that_never_did_as_later() {
     let cells = [(1, Some(100)), (2, None), (3, Some(300)), (4, Some(200))];
     let cells = cells.map(|(seed, grokked)| kept(59, seed, grokked));
     let groups = groups(members(&cells));
     assert_eq!(groups.len(), 1);
     assert_eq!(
         groups[0].verdict(),
-        "3 of 4 cells grokked; of those the median epoch is 200 (quartiles 150 – 250)"
+        "3 of 4 cells grokked; the median epoch is 200 (quartiles 100 – 300), those that did not counted as later"
     );
-    assert_eq!(groups[0].row()[1..3], ["4", "3"]);
+    assert_eq!(groups[0].row()[1..5], ["4", "3", "0", "0"]);
     assert_eq!(
         super::groups(members(&cells[..2]))[0].verdict(),
         "1 of 2 cells grokked, at epoch 100"
@@ -61,6 +61,56 @@ fn quartiles_are_numpys_and_count_those_that_never_did() {
         super::groups(members(&never))[0].verdict(),
         "none of 2 cells grokked"
     );
+    let few = [
+        (1, Some(100)),
+        (2, None),
+        (3, Some(300)),
+        (4, None),
+        (5, None),
+    ];
+    let few = few.map(|(seed, grokked)| kept(59, seed, grokked));
+    let group = &super::groups(members(&few))[0];
+    assert!(
+        group.verdict().contains("the median epoch is not reached"),
+        "{}",
+        group.verdict()
+    );
+    assert_eq!(group.row()[7..], ["not reached", "300 – not reached"]);
+    // A quartile that was not reached is drawn nowhere.
+    assert_eq!(
+        across(group.spread(Milestone::Grokked).quartiles),
+        Vec::<Value>::new()
+    );
+    assert_eq!(across([Some(1), Some(2), Some(3)]).len(), 2);
+}
+
+#[test]
+fn failed_cells_and_those_that_have_not_held_it_yet_are_told_apart() {
+    let mut cells = [(1, Some(100)), (2, None), (3, None), (4, None)]
+        .map(|(seed, grokked)| kept(59, seed, grokked));
+    cells[1].told.status = "failed".to_owned();
+    cells[2].told.test_accuracy_since = Some(700);
+    let groups = groups(members(&cells));
+    assert_eq!(
+        groups[0].verdict(),
+        "1 of 3 cells grokked, at epoch 100; 1 not yet held; 1 cell failed"
+    );
+    assert_eq!(groups[0].row()[1..5], ["3", "1", "1", "1"]);
+    let figure = by_seed(&groups);
+    let shown: Vec<[&Value; 2]> = figure["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|trace| [&trace["name"], &trace["y"][0]])
+        .collect();
+    let want = [
+        (json!("grokked"), json!(100)),
+        (json!("reached, not yet held"), json!(700)),
+        (json!("did not, until"), json!(900)),
+        (json!("failed at"), json!(900)),
+    ];
+    let want: Vec<[&Value; 2]> = want.iter().map(|(name, y)| [name, y]).collect();
+    assert_eq!(shown, want);
 }
 
 #[test]
@@ -83,7 +133,18 @@ fn cells_are_grouped_by_what_they_differ_in() {
         (&figure["data"][1]["x"], &figure["data"][1]["y"]),
         (&json!(["2"]), &json!([900]))
     );
-    assert_eq!(boxes(&groups).unwrap()["data"].as_array().unwrap().len(), 1);
+    // Of the first group half grokked: it has no third quartile, and no box.
+    assert_eq!(boxes(&groups), None);
+    let all = [
+        kept(59, 1, Some(100)),
+        kept(61, 1, None),
+        kept(59, 2, Some(300)),
+    ];
+    let drawn = boxes(&super::groups(members(&all))).unwrap();
+    assert_eq!(drawn["data"].as_array().unwrap().len(), 1);
+    assert_eq!(drawn["data"][0]["q3"], json!([300]));
+    let title = drawn["layout"]["title"]["text"].as_str().unwrap();
+    assert!(title.contains("1 of 2 groups"), "{title}");
     assert_eq!(boxes(&groups[1..]), None);
     assert_eq!(
         figure["layout"]["xaxis"]["categoryarray"],

@@ -178,3 +178,13 @@ fn a_figure_that_no_page_can_hold_says_so() {
     );
     assert!(figure["too_large"].as_u64().unwrap() > 1_500_000);
 }
+
+#[test]
+fn a_figure_that_is_left_out_keeps_no_more_than_the_start_of_its_title() {
+    let title = "é".repeat(4_000_000);
+    let packed = Packed::of(json!({ "data": [], "layout": { "title": { "text": title } } }));
+    assert!(packed.size() < 400, "{}", packed.size());
+    assert!(packed.title().starts_with("éé"));
+    let text = packed.json(1000);
+    assert!(text.contains("\"too_large\":"), "{text}");
+}

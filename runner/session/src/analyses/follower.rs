@@ -4,15 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grokrun_engine::{GridPass, Shape};
-use grokrun_host::{Crew, Member, Permits, at_a_desk};
+use grokrun_host::{Crew, Member, Permits, Watched, Work, at_a_desk};
 use grokrun_store::CheckpointReader;
 use serde_json::Value;
 
 use super::{Subject, files, snapshot};
 use crate::SessionError;
+use crate::interrupt::Interrupt;
+use crate::train::{Event, Watch};
+
+/// How long a session that was asked to end waits for a look that is going on. What it finds is not
+/// used: the wait only lets a plugin's code come to its end. Well below the half minute that
+/// clusters give.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A wait this short is not worth a word.
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// A cell that is followed.
 pub(crate) struct Followed {
@@ -43,6 +52,12 @@ impl Followed {
         })
     }
 
+    /// Its analyses, each after the cell's id.
+    fn watched(&self) -> Vec<(String, Watched)> {
+        let crew = self.crew.iter().flat_map(Crew::watched);
+        crew.map(|one| (self.subject.id.clone(), one)).collect()
+    }
+
     /// Shows a stored checkpoint to the analyses that are due.
     fn look(
         &mut self,
@@ -66,12 +81,16 @@ impl Followed {
         Ok(())
     }
 
-    /// Lets the analyses conclude and writes what they found.
-    fn conclude(&mut self) -> Result<(), SessionError> {
+    /// Lets the analyses conclude and writes what they found. One that concludes after `stop`
+    /// leaves nothing: by then nobody may be waiting, and the run may be another process's.
+    fn conclude(&mut self, stop: &AtomicBool) -> Result<(), SessionError> {
         let Some(crew) = self.crew.take() else {
             return Ok(());
         };
         for (outcome, identity) in crew.finish().zip(&self.identities) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let (name, busy) = (outcome.name.clone(), outcome.busy.as_secs_f64());
             tracing::info!(
                 cell = self.subject.id,
@@ -97,6 +116,8 @@ enum Message {
 pub(crate) struct Follower {
     messages: Sender<Message>,
     stop: Arc<AtomicBool>,
+    /// each analysis, after the cell it is of
+    watched: Vec<(String, Watched)>,
     thread: JoinHandle<Result<(), SessionError>>,
 }
 
@@ -110,6 +131,7 @@ impl Follower {
         let (messages, inbox) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let watched = cells.iter().flat_map(Followed::watched).collect();
         let mut pass = GridPass::new(shape);
         let span = tracing::Span::current();
         let thread = std::thread::Builder::new()
@@ -124,6 +146,7 @@ impl Follower {
         Ok(Follower {
             messages,
             stop,
+            watched,
             thread,
         })
     }
@@ -144,20 +167,43 @@ impl Follower {
     }
 
     /// Waits until every checkpoint was looked at and every cell that is done has its findings.
-    /// `interrupted` is asked now and then; once it says yes, what is left is not looked at.
+    /// Once `interrupt` is asked, what is left is not looked at, and a look that goes on is waited
+    /// for [`PATIENCE`] at most; `watch` is told for which.
     ///
     /// # Errors
     /// When a checkpoint cannot be read, or findings cannot be written.
-    pub(crate) fn join(self, interrupted: impl Fn() -> bool) -> Result<(), SessionError> {
+    pub(crate) fn join(
+        self,
+        interrupt: &Interrupt,
+        watch: &mut dyn Watch,
+    ) -> Result<(), SessionError> {
         let Follower {
             messages,
             stop,
+            watched,
             thread,
         } = self;
         drop(messages);
+        let mut asked: Option<Instant> = None;
+        let mut told = false;
         while !thread.is_finished() {
-            if interrupted() {
+            if interrupt.is_asked() {
                 stop.store(true, Ordering::Relaxed);
+                let waited = asked.get_or_insert_with(Instant::now).elapsed();
+                if waited >= PATIENCE {
+                    tell(&watched, watch, |_, analysis, _| Event::GaveUp { analysis });
+                    // The thread ends with the process, and so do those of the analyses.
+                    return Ok(());
+                }
+                if waited >= SILENCE && !told {
+                    told = true;
+                    tell(&watched, watch, |cell, analysis, epoch| Event::Waiting {
+                        analysis,
+                        cell,
+                        epoch,
+                        most: PATIENCE,
+                    });
+                }
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -166,6 +212,22 @@ impl Follower {
                 "the thread of the analyses panicked".to_owned(),
             ))
         })
+    }
+}
+
+/// Tells of each analysis that is at work; `event` is given the cell, the analysis and the epoch.
+fn tell(
+    watched: &[(String, Watched)],
+    watch: &mut dyn Watch,
+    event: impl for<'a> Fn(&'a str, &'a str, Option<u64>) -> Event<'a>,
+) {
+    for (cell, watched) in watched {
+        let epoch = match watched.work() {
+            None => continue,
+            Some(Work::Look(epoch)) => Some(epoch),
+            Some(Work::Conclusion) => None,
+        };
+        watch.event(event(cell, watched.name(), epoch));
     }
 }
 
@@ -184,7 +246,7 @@ fn follow(
             Message::Checkpoint { cell, epoch, last } => {
                 cells[cell].look(epoch, last, pass, permits)?;
             }
-            Message::Done(cell) => cells[cell].conclude()?,
+            Message::Done(cell) => cells[cell].conclude(stop)?,
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Analyses of a run's cells, beside training and afterwards.
 //!
-//! Both ways are one: a [`Follower`] goes through the checkpoints on disk, in order, from the first.
-//! While a cell trains it is told of each new checkpoint; afterwards it is told of all at once. So
-//! the findings are the same, training never waits, and nothing but epoch numbers is queued.
+//! Both ways are one: a [`Follower`] goes through the checkpoints on disk, in order, from the
+//! first. While a cell trains it is told of each new checkpoint; afterwards it is told of all at
+//! once. So the findings are the same, training never waits, and nothing but epoch numbers is
+//! queued.
 
 mod files;
 mod follower;
@@ -15,18 +16,19 @@ use std::sync::Arc;
 use grokrun_engine::{Pairs, Shape, available_memory};
 use grokrun_host::{Found, Member, Permits, Registry, Scratch};
 use grokrun_spec::{AnalysisRequest, Cell, Plan};
-use grokrun_store::{CellDir, RunDir};
+use grokrun_store::{CellDir, ErrorKind, RunDir};
 use serde_json::Value;
 
 pub(crate) use follower::{Followed, Follower};
 pub use stored::Stored;
 
 use crate::SessionError;
+use crate::folder::folder;
 use crate::history::History;
 
-/// Snapshots that may be in memory at a time, over all cells: while the slowest analysis looks at one,
-/// the next is made and waits for it.
-const MOST_SNAPSHOTS: u64 = 2;
+/// Snapshots that may be in memory at a time, over all cells: while the slowest analysis looks at
+/// one, the next is made and waits for it.
+pub(crate) const MOST_SNAPSHOTS: u64 = 2;
 
 /// The most bytes that the snapshots of cells of this shape take together.
 pub(crate) fn snapshot_bytes(shape: &Shape) -> u64 {
@@ -39,8 +41,8 @@ pub struct Analyses<'a> {
 }
 
 impl<'a> Analyses<'a> {
-    /// Those of `requests` that `registry` has; a plan that was checked against its catalog asks for
-    /// no others.
+    /// Those of `requests` that `registry` has; a plan that was checked against its catalog asks
+    /// for no others.
     pub fn new(registry: &'a Registry, requests: &'a [AnalysisRequest]) -> Analyses<'a> {
         let asked = requests
             .iter()
@@ -89,13 +91,20 @@ impl<'a> Analyses<'a> {
     }
 
     /// Whether all of them have concluded on this cell, with these versions and parameters.
+    /// Findings that are damaged or another cell's do not count: they are made again.
     ///
     /// # Errors
     /// When the findings cannot be read.
     pub(crate) fn concluded(&self, dir: &CellDir) -> Result<bool, SessionError> {
         for (found, request) in &self.asked {
-            let Some(index) = dir.read_findings(found.name())? else {
-                return Ok(false);
+            let index = match dir.read_findings(found.name()) {
+                Ok(Some(index)) => index,
+                Ok(None) => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Altered => {
+                    tracing::warn!(%error, "the findings are made again");
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
             };
             if !files::is_of(&index, found, request) {
                 return Ok(false);
@@ -110,12 +119,13 @@ impl<'a> Analyses<'a> {
     /// When the findings cannot be read.
     pub fn failed_in<'c>(
         &self,
+        plan: &Plan,
         cells: impl IntoIterator<Item = &'c Cell>,
         run: &RunDir,
     ) -> Result<Vec<[String; 3]>, SessionError> {
         let mut failed = Vec::new();
         for cell in cells.into_iter().filter(|_| !self.is_empty()) {
-            let dir = run.cell(&cell.id)?;
+            let dir = folder(run, plan, cell)?;
             for (found, _) in &self.asked {
                 let index = dir.read_findings(found.name())?;
                 if let Some(Value::String(why)) = index.map(|index| index["failure"].clone()) {

@@ -9,8 +9,8 @@ use crate::SessionError;
 use crate::history::History;
 use crate::weights;
 
-/// Makes `data` the snapshot of a checkpoint, in the memory of the one that it was; of `history` it shows
-/// the epochs before it.
+/// Makes `data` the snapshot of a checkpoint, in the memory of the one that it was; of `history` it
+/// shows the epochs before it.
 pub(crate) fn make(
     epoch: u64,
     needs: Needs,

@@ -1,7 +1,6 @@
 //! Analyses of cells that are trained already.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use grokrun_host::Scratch;
 use grokrun_spec::Plan;
@@ -9,7 +8,9 @@ use grokrun_store::{CellDir, RunDir, State};
 
 use super::{Analyses, Follower, Subject};
 use crate::SessionError;
+use crate::folder::{folder, gaps};
 use crate::history::History;
+use crate::interrupt::Interrupt;
 use crate::material::Material;
 use crate::status::Status;
 use crate::survey::Survey;
@@ -25,8 +26,8 @@ pub struct Stored<'a> {
     pub run: &'a RunDir,
     /// what is found out about it
     pub analyses: &'a Analyses<'a>,
-    /// set from outside to end early
-    pub interrupted: &'a AtomicBool,
+    /// asked from outside to end early
+    pub interrupt: &'a Interrupt,
 }
 
 impl Stored<'_> {
@@ -54,20 +55,20 @@ impl Stored<'_> {
             watch.event(Event::Analysing {
                 cells: &[&self.plan.cells[index].id],
             });
-            self.analyze_cell(index)?;
-            if self.interrupted.load(Ordering::Relaxed) {
+            self.analyze_cell(index, watch)?;
+            if self.interrupt.is_asked() {
                 return Ok(Ending::Interrupted);
             }
         }
         Ok(Ending::Done)
     }
 
-    fn analyze_cell(&self, index: usize) -> Result<(), SessionError> {
+    fn analyze_cell(&self, index: usize, watch: &mut dyn Watch) -> Result<(), SessionError> {
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
         let permits = self.analyses.check_memory(&size.shape)?;
-        let dir = self.run.cell(&cell.id)?;
+        let dir = folder(self.run, self.plan, cell)?;
         let saved = dir.read_state()?;
-        let (checkpoints, complete) = past(&dir, saved.as_ref())?;
+        let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
         let Material { split, pairs } = Material::stored(cell, &dir)?;
         let subject = Subject {
             id: cell.id.clone(),
@@ -87,18 +88,25 @@ impl Stored<'_> {
             follower.checkpoint(0, *epoch, last);
         }
         follower.done(0);
-        follower.join(|| self.interrupted.load(Ordering::Relaxed))
+        follower.join(self.interrupt, watch)
     }
 }
 
-/// The checkpoints that are the saved state's past, and whether the last of them concludes the cell:
-/// not so where training failed. What is not finished is analysed as far as it is.
-fn past(dir: &CellDir, saved: Option<&State>) -> Result<(Vec<u64>, bool), SessionError> {
+/// The checkpoints that are the saved state's past, and whether the last of them concludes the
+/// cell: not so where training failed. What is not finished is analysed as far as it is.
+fn past(
+    plan: &Plan,
+    dir: &CellDir,
+    saved: Option<&State>,
+) -> Result<(Vec<u64>, bool), SessionError> {
     let mut epochs = dir.checkpoints()?;
     let Some(state) = saved else {
         return Ok((epochs, true));
     };
     epochs.retain(|epoch| *epoch <= state.epoch);
     let status = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
+    if let Some(gaps) = gaps(plan, dir, status, state.epoch)? {
+        tracing::warn!(cell = %dir.path().display(), "{gaps}");
+    }
     Ok((epochs, status != Status::Failed))
 }

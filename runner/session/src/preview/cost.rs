@@ -43,8 +43,8 @@ impl Amounts {
         Amounts(amounts)
     }
 
-    /// The same on a CPU, whose vectors hold sixteen classes: up to four beyond are done one by one,
-    /// more take a whole vector.
+    /// The same on a CPU, whose vectors hold sixteen classes: up to four beyond are done one by
+    /// one, more take a whole vector.
     pub(super) fn in_vectors(shape: &Shape, train: usize, test: usize) -> Amounts {
         let modulus = match shape.modulus % 16 {
             0..=4 => shape.modulus,
@@ -81,7 +81,8 @@ impl Costs {
         let scale = largest.seconds / largest.amounts.usual();
         let units = USUAL.map(|usual| usual * scale);
 
-        // In units of the usual costs: minimise Σ (Σ_j x_ij u_j / t_i − 1)² + Σ_j PULL_j (u_j − 1)².
+        // In units of the usual costs: minimise Σ (Σ_j x_ij u_j / t_i − 1)² + Σ_j PULL_j
+        // (u_j − 1)².
         let mut matrix = [[0.0; KINDS]; KINDS];
         let mut right = [0.0; KINDS];
         for timing in timings.iter().filter(|t| t.seconds > 0.0) {

@@ -15,9 +15,10 @@ use super::probe::Speed;
 
 const FILE: &str = "calibration.json";
 /// Of the file; one of another is not read.
-const FORMAT: u32 = 1;
-/// So many machines and builds are kept, the latest.
+const FORMAT: u32 = 2;
+/// So many machines and builds are kept, the latest, and so many looks of each.
 const MOST: usize = 16;
+const MOST_LOOKS: usize = 300;
 
 /// What one build of this program measured on one device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +74,8 @@ struct Contents {
 pub(super) struct Kept {
     folder: Option<PathBuf>,
     calibrations: Vec<Calibration>,
+    /// whether the file could not be written
+    lost: bool,
     /// why something was not read or written, in words
     pub(super) notes: Vec<String>,
 }
@@ -85,6 +88,7 @@ impl Kept {
             None => Kept {
                 folder: None,
                 calibrations: Vec::new(),
+                lost: true,
                 notes: vec![format!(
                     "nothing is kept: there is no home folder; {CACHE_FOLDER} names another"
                 )],
@@ -97,6 +101,7 @@ impl Kept {
         let mut kept = Kept {
             folder: Some(folder.to_owned()),
             calibrations: Vec::new(),
+            lost: false,
             notes: Vec::new(),
         };
         let text = match std::fs::read_to_string(&path) {
@@ -123,8 +128,13 @@ impl Kept {
         kept
     }
 
+    /// The file, where all that was measured is in it.
+    pub(super) fn written(&self) -> Option<PathBuf> {
+        self.path().filter(|_| !self.lost)
+    }
+
     /// Where it is, or would be.
-    pub(super) fn path(&self) -> Option<PathBuf> {
+    fn path(&self) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.join(FILE))
     }
 
@@ -141,7 +151,9 @@ impl Kept {
     }
 
     /// Keeps it for the next time, in the place of another of its key.
-    pub(super) fn keep(&mut self, calibration: Calibration) {
+    pub(super) fn keep(&mut self, mut calibration: Calibration) {
+        let surplus = calibration.looks.len().saturating_sub(MOST_LOOKS);
+        calibration.looks.drain(..surplus);
         self.calibrations.retain(|c| c.key != calibration.key);
         self.calibrations.push(calibration);
         let surplus = self.calibrations.len().saturating_sub(MOST);
@@ -153,6 +165,7 @@ impl Kept {
         let Some(path) = self.path() else { return };
         if let Err(error) = write(&path, &contents) {
             let shown = path.display();
+            self.lost = true;
             self.notes.push(format!(
                 "the calibration is not kept: {shown} cannot be written: {error}"
             ));
@@ -172,12 +185,13 @@ mod tests {
     use serde_json::{Value, json};
 
     fn calibration(key: &str) -> Calibration {
+        let growth = json!({ "at_anchor": 8.0, "by_modulus": 3.0, "by_neurons": 0.5, "by_width": 1.0, "wider": 1.0 });
         let costs = json!([1e-11, 1e-11, 2e-11, 0.0, 3e-10, 1e-10, 2.5e-5]);
         let value = json!({
             "key": key, "made": now(), "load": 0.25,
             "speed": { "shared": costs, "alone": costs, "quiet": 0.75, "paired": 0.7 },
             "files": { "each": 0.001, "byte": 1e-9, "core": 5e-10 },
-            "looks": [["x 1.0 {}", { "seconds": 0.125, "by_modulus": 3.0, "by_neurons": 0.5 }]],
+            "looks": [["x 1.0 {}", { "seconds": growth, "numbers": growth, "frames": growth, "once": growth, "estimated": false }]],
         });
         serde_json::from_value(value).unwrap()
     }
@@ -191,6 +205,7 @@ mod tests {
         kept.keep(calibration("a"));
         kept.keep(calibration("b"));
         assert_eq!(kept.notes, Vec::<String>::new());
+        assert_eq!(kept.written(), Some(cache.join(FILE)));
 
         let again = Kept::read_in(&cache);
         assert_eq!(again.find("a").map(|c| c.key), Some("a".to_owned()));
@@ -207,8 +222,16 @@ mod tests {
         for i in 0..MOST + 3 {
             kept.keep(calibration(&i.to_string()));
         }
+        let mut wide = calibration("wide");
+        wide.looks = vec![wide.looks[0].clone(); MOST_LOOKS + 5];
+        wide.looks[4].0 = "old".to_owned();
+        wide.looks[MOST_LOOKS + 4].0 = "new".to_owned();
         let again = Kept::read_in(folder.path());
         assert_eq!(again.calibrations.len(), MOST);
+        kept.keep(wide);
+        let found = Kept::read_in(folder.path()).find("wide").unwrap();
+        assert_eq!(found.looks.len(), MOST_LOOKS);
+        assert!(found.look("old").is_none() && found.look("new").is_some());
         assert!(again.find("2").is_none() && again.find("3").is_some());
     }
 
@@ -227,7 +250,7 @@ mod tests {
             (String::new(), "damaged"),
             ("[1, 2]".to_owned(), "damaged"),
             (text.replace("quiet", "quite"), "damaged"),
-            (other.to_string(), "format 2; expected 1"),
+            (other.to_string(), "format 3; expected 2"),
         ] {
             std::fs::write(&path, bad).unwrap();
             let mut kept = Kept::read_in(folder.path());
@@ -254,5 +277,7 @@ mod tests {
             kept.notes
         );
         assert!(kept.find("a").is_some());
+        // What was measured holds for now, and nobody is told that it is kept.
+        assert_eq!(kept.written(), None);
     }
 }

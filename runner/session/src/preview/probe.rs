@@ -18,8 +18,8 @@ const BUDGET: f64 = 2.0;
 const EACH: f64 = 0.05;
 /// Seconds of epochs in one call: the fastest call counts, so that what disturbs one does not.
 const CALL: f64 = 0.01;
-/// Threads that have a core each wait for one another asleep no longer than this factor of the time that
-/// they compute or look for work: what is longer, other programs caused.
+/// Threads that have a core each wait for one another asleep no longer than this factor of the time
+/// that they compute or look for work: what is longer, other programs caused.
 const WAITING: f64 = 1.15;
 
 /// A cell to time: a × b mod p on some of the pairs, so that a large model is timed quickly.
@@ -133,7 +133,8 @@ impl Probe {
         let started = Instant::now();
         while started.elapsed().as_secs_f64() < EACH {
             let epochs = (CALL / best) as u64;
-            // Two at least: where threads share a cell, one's tests run beside the next one's training.
+            // Two at least: where threads share a cell, one's tests run beside the next one's
+            // training.
             let epochs = epochs.clamp(2, executor.epochs_per_call().max(2));
             best = best.min(timed(&mut *executor, epochs)?);
         }

@@ -1,5 +1,7 @@
 //! The time of a whole run: training, files, analyses beside it, report.
 
+use std::collections::HashMap;
+
 use grokrun_engine::Choice;
 use grokrun_spec::Plan;
 
@@ -43,7 +45,7 @@ pub struct Time {
 }
 
 /// How often something with this cadence happens from epoch 0 to the last, both included.
-fn times(every: u64, epochs: u64) -> u64 {
+pub(super) fn times(every: u64, epochs: u64) -> u64 {
     match every {
         0 => 2,
         every => 1 + epochs.div_ceil(every),
@@ -73,17 +75,6 @@ impl Time {
                 cost: costs.look(&looks::analysis_name(plan, found, request)),
             })
             .collect();
-        let unknown: Vec<&str> = analyses
-            .asked()
-            .zip(&looking)
-            .filter_map(|((found, _), looking)| looking.cost.is_none().then_some(found.name()))
-            .collect();
-        if !unknown.is_empty() {
-            notes.push(format!(
-                "not in the time: {} (a look at a small model failed)",
-                unknown.join(", ")
-            ));
-        }
         if costs.files.is_none() {
             notes.push("not in the time: files (none could be written to be timed)".to_owned());
         }
@@ -104,11 +95,16 @@ impl Time {
             waiting: 0.0,
             ends: PROCESS,
         };
+        let mut epochs_of = HashMap::new();
         for batch in batches {
             let size = &survey.cells[batch.cells[0]];
             let cells = batch.cells.len() as f64;
             let (shape, pairs) = (&size.shape, [size.train, size.test]);
-            let epoch = costs.speed.epoch(choice, shape, pairs, batch.cells.len());
+            // Of many batches most are alike, and how many cores there are is told by files of the
+            // system.
+            let epoch = *epochs_of
+                .entry((*shape, pairs, batch.cells.len()))
+                .or_insert_with(|| costs.speed.epoch(choice, shape, pairs, batch.cells.len()));
             let training = epoch.seconds * epochs as f64;
 
             let looks = |l: &Looking<'_>| {

@@ -138,3 +138,29 @@ fn values_are_judged_by_the_analysis() {
         );
     }
 }
+
+#[test]
+fn others_are_taken_as_they_are_written_where_that_is_meant() {
+    let text = format!(
+        "{SMALLEST}[analysis.mine]\nevery = 7\nwhen = \"drop\"\nlist = [1, 2.5]\n[analysis.neuron-clustering]\n"
+    );
+    let load_with = |catalog: Catalog| load(&text, Path::new("x.toml"), &[], &catalog);
+    assert!(load_with(catalog()).is_err());
+    let plan = good(load_with(catalog().and_others()));
+    let mine = json!({ "when": "drop", "list": [1, 2.5] });
+    assert_eq!(plan.analyses[0].name, "mine");
+    assert_eq!(plan.analyses[0].every, 7);
+    assert_eq!(Json::Object(plan.analyses[0].parameters.clone()), mine);
+    assert_eq!(plan.analyses[1].parameters["threshold"], 0.85);
+    let without = good(load_with(Catalog::empty().and_others()));
+    assert_eq!(without.fingerprint(), plan.fingerprint());
+    // What is written has to be a table all the same, and one that is known is judged.
+    for wrong in [
+        "analysis.mine = 3",
+        "[analysis.neuron-clustering]\nthreshold = 3.0",
+    ] {
+        let text = format!("{SMALLEST}{wrong}\n");
+        let found = load(&text, Path::new("x.toml"), &[], &catalog().and_others());
+        assert!(found.is_err(), "{wrong}");
+    }
+}

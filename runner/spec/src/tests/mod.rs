@@ -1,6 +1,7 @@
 //! Tests of the crate as its users see it: texts in, plans or reports out.
 
 mod catalog;
+mod changes;
 mod garbage;
 mod overrides;
 mod plans;

@@ -318,6 +318,63 @@ fn the_fingerprint_sees_what_changes_results_and_nothing_else() {
     }
 }
 
+/// Pinned: states and checkpoints hold it.
+#[test]
+fn the_fingerprint_of_a_cell_is_stable() {
+    let plan = plan_with(&[]);
+    assert_eq!(
+        plan.cell_fingerprint(&plan.cells[0]),
+        "98e617d1ddd53a59bf2d670f24073df6917ff583215ab488afa2a939ae6b3cf6"
+    );
+}
+
+#[test]
+fn the_fingerprint_of_a_cell_is_that_of_its_weights() {
+    let base = "seeds={ data = 1, model = [2, 3] }";
+    let fingerprints = |set: &str| {
+        let plan = plan_with(&[base, set]);
+        let of = |cell| plan.cell_fingerprint(cell);
+        plan.cells.iter().map(of).collect::<Vec<_>>()
+    };
+    let original = fingerprints("modulus=113");
+    assert_ne!(original[0], original[1]);
+    for same in [
+        "name=other",
+        "operation=a * b",
+        "train.epochs=39_999",
+        "train.stop={ test_accuracy = 0.9, patience = 5 }",
+        "checkpoints.every=99",
+        "checkpoints.precision=f16",
+        "checkpoints.compression=lossless",
+    ] {
+        assert_eq!(fingerprints(same), original, "{same}");
+    }
+    // Alone it is the cell that it is in a sweep.
+    assert_eq!(fingerprints("seeds.model=3"), original[1..]);
+    let mut seen: std::collections::HashSet<String> = original.into_iter().collect();
+    for change in [
+        "operation=add",
+        "modulus=59",
+        "fraction=0.31",
+        "seeds.data=2",
+        "seeds.stream=python",
+        "model.heads=2",
+        "model.d_model=64",
+        "model.activation=gelu",
+        "model.biases=trained",
+        "model.init=paper",
+        "train.learning_rate=0.002",
+        "train.weight_decay=0.5",
+        "train.betas=[0.9, 0.99]",
+        "train.epsilon=1e-7",
+        "train.warmup=1",
+    ] {
+        for fingerprint in fingerprints(change) {
+            assert!(seen.insert(fingerprint), "{change}");
+        }
+    }
+}
+
 #[test]
 fn files_of_other_systems_load() {
     let windows = format!("\u{feff}{}", SMALLEST.replace('\n', "\r\n"));

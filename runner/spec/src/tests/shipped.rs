@@ -3,8 +3,8 @@
 use super::*;
 use crate::AnalysisKind;
 
-/// The analyses that the program links, with the parameters that the specs here name; what those may
-/// be is the matter of the program's own tests.
+/// The analyses that the program links, with the parameters that the specs here name; what those
+/// may be is the matter of the program's own tests.
 fn linked() -> Catalog {
     let names = [
         "fourier-sparsity",

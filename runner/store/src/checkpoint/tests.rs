@@ -95,7 +95,8 @@ fn each_way_gives_the_weights_back_in_any_order() {
 fn the_default_is_the_plain_file() {
     let (_folder, cell) = cell();
     write(&cell, Keeping::default(), 0..1);
-    let plain = tensors::encode(tensors::entries(&weights(0)), &[]).unwrap();
+    let notes = cell.owner().at(0).notes();
+    let plain = tensors::encode(tensors::entries(&weights(0)), &notes).unwrap();
     assert!(files(&cell) == [("00000000.safetensors".to_owned(), plain)]);
 }
 
@@ -195,7 +196,9 @@ fn a_missing_or_damaged_file_is_told_with_those_that_need_it() {
     let error = cell.read_checkpoint(2).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Altered);
     assert!(
-        error.to_string().contains("a checkpoint before it"),
+        error
+            .to_string()
+            .contains("it is of epoch 0; expected one of epoch 1"),
         "{error}"
     );
 }

@@ -35,7 +35,7 @@ fn halves(n: usize, t: f32) -> Contents {
 
 /// Through the bytes of a file and back.
 fn round_trip(image: &Contents, width: usize, before: &[(u64, &Contents)]) -> (usize, Contents) {
-    let bytes = pack(image, width, before).unwrap();
+    let bytes = pack(image, width, before, &[]).unwrap();
     let len = bytes.len();
     let packed = check(bytes).unwrap();
     let from = from(&packed, 1000).unwrap();
@@ -101,7 +101,7 @@ fn integers_grow_with_their_floats() {
 #[test]
 fn a_file_of_another_size_is_not_predicted_from() {
     let (small, large) = (file(10, 0.0), file(11, 0.0));
-    let packed = check(pack(&small, 4, &[(5, &large)]).unwrap()).unwrap();
+    let packed = check(pack(&small, 4, &[(5, &large)], &[]).unwrap()).unwrap();
     assert_eq!(from(&packed, 9).unwrap(), Vec::<u64>::new());
     assert!(same(&unpack(&packed, &[]).unwrap(), &small));
 }
@@ -109,7 +109,7 @@ fn a_file_of_another_size_is_not_predicted_from() {
 #[test]
 fn what_it_is_predicted_from_must_be_what_it_was() {
     let [first, second, other] = [0.0, 0.01, 0.02].map(|t| file(100, t));
-    let packed = check(pack(&second, 4, &[(5, &first)]).unwrap()).unwrap();
+    let packed = check(pack(&second, 4, &[(5, &first)], &[]).unwrap()).unwrap();
     let error = unpack(&packed, &[&other]).unwrap_err();
     assert!(error.contains("a checkpoint before it"), "{error}");
     let error = unpack(&packed, &[&file(99, 0.0)]).unwrap_err();

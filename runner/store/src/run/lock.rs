@@ -8,13 +8,13 @@
 //!   its cells (shards).
 //! - `.opening`: held by whoever opens the run, while it makes or checks what belongs to no cell.
 //! - `.summary`: held while `summary.json` is read, changed and written.
-//! - `cells/<cell>/.lock`: held by the process that writes the cell of a shared run.
+//! - `cells/<cell>/.lock`: held by the process that trains the cell.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{ErrorKind, StoreError};
+use crate::{ErrorKind, StoreError, regular};
 
 /// Of the run, and of a cell in its folder.
 pub(crate) const NAME: &str = ".lock";
@@ -32,9 +32,10 @@ pub(crate) enum Hold {
     Shared,
 }
 
-/// How the lock of this run or cell is held, if it is. Nothing is created, and nothing stays locked.
+/// How the lock of this run or cell is held, if it is. Nothing is created, and nothing stays
+/// locked.
 pub(crate) fn holder(folder: &Path) -> Option<Hold> {
-    let file = File::options().write(true).open(folder.join(NAME)).ok()?;
+    let file = regular::open_with(File::options().write(true), &folder.join(NAME)).ok()?;
     let blocked = |tried| matches!(tried, Err(TryLockError::WouldBlock));
     if blocked(file.try_lock_shared()) {
         return Some(Hold::Alone);
@@ -47,8 +48,7 @@ pub(crate) fn holder(folder: &Path) -> Option<Hold> {
 pub(super) fn acquire(run: &Path, hold: Hold) -> Result<File, StoreError> {
     try_hold(&run.join(NAME), hold, || {
         let message = format!(
-            "another process writes the run {}; wait for it or stop it, or give this run another \
-             name (--set name=...)",
+            "another process writes the run {}; wait for it or stop it",
             run.display()
         );
         StoreError::new(ErrorKind::Busy, run, message)
@@ -66,8 +66,8 @@ pub(super) fn acquire_cell(cell: &Path) -> Result<File, StoreError> {
     })
 }
 
-/// Waits for one of the short locks of a run, [`OPENING`] or [`SUMMARY`], and holds it for as long as
-/// the file is open.
+/// Waits for one of the short locks of a run, [`OPENING`] or [`SUMMARY`], and holds it for as long
+/// as the file is open.
 pub(super) fn wait(run: &Path, name: &str) -> Result<File, StoreError> {
     let path = run.join(name);
     let file = open(&path)?;
@@ -75,7 +75,8 @@ pub(super) fn wait(run: &Path, name: &str) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// How often a lock is tried for, and the time between: whoever asks [`holder`] has it for a moment.
+/// How often a lock is tried for, and the time between: whoever asks [`holder`] has it for a
+/// moment.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(40);
 
@@ -101,12 +102,10 @@ fn try_hold(
 }
 
 fn open(path: &Path) -> Result<File, StoreError> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|error| StoreError::unwritable("cannot write", path, &error))
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    regular::open_with(&mut options, path)
+        .map_err(|error| StoreError::unwritable("cannot lock", path, &error))
 }
 
 fn cannot_lock(path: &Path, error: &std::io::Error) -> StoreError {
@@ -120,6 +119,5 @@ fn cannot_lock(path: &Path, error: &std::io::Error) -> StoreError {
 /// A cell that this process alone writes, until it is dropped.
 #[derive(Debug)]
 pub struct Claim {
-    /// none where the whole run is this process's
-    pub(super) _lock: Option<File>,
+    pub(super) _lock: File,
 }

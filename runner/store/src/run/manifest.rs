@@ -1,14 +1,13 @@
 //! `run.json`: what makes a folder a run, and whose run it is.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::write_json;
-use crate::{ErrorKind, StoreError, VERSION};
+use crate::cell::write_json;
+use crate::{ErrorKind, StoreError, VERSION, regular, seal};
 
 pub(super) const NAME: &str = "run.json";
 
@@ -31,6 +30,9 @@ pub(crate) struct Manifest {
     /// An older run's files are being deleted: whatever else is in the folder is not this run's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) clearing: bool,
+    /// The run is being made longer: the spec that lies in the folder may still be the shorter one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lengthening: bool,
 }
 
 impl Manifest {
@@ -41,6 +43,7 @@ impl Manifest {
             fingerprint: fingerprint.to_owned(),
             grokrun: VERSION.to_owned(),
             clearing: false,
+            lengthening: false,
         }
     }
 
@@ -62,24 +65,55 @@ impl Manifest {
         }
     }
 
+    /// The same while the run is made longer by the spec of this fingerprint; whose run it is, and
+    /// who created it, stays.
+    pub(super) fn lengthening(&self, fingerprint: &str) -> Manifest {
+        Manifest {
+            fingerprint: fingerprint.to_owned(),
+            lengthening: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same once it is longer.
+    pub(super) fn lengthened(&self) -> Manifest {
+        Manifest {
+            lengthening: false,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a process was about to make the run longer when it ended.
+    pub(crate) fn is_lengthening(&self) -> bool {
+        self.lengthening
+    }
+
     /// The manifest in a folder; `None` if the folder is not a run yet.
     pub(crate) fn read(run: &Path) -> Result<Option<Manifest>, StoreError> {
         let path = run.join(NAME);
-        let text = match fs::read(&path) {
+        let text = match regular::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
         };
-        let damaged = |error| {
+        let damaged = |why: String| {
             let remedy = "restore the file, or move the folder away";
-            StoreError::altered(&path, error, remedy)
+            StoreError::altered(&path, why, remedy)
         };
-        // The format first: a newer one may have other fields.
-        let json: Value = serde_json::from_slice(&text).map_err(damaged)?;
-        match json["format"].as_u64() {
-            Some(format) if format > FORMAT => Err(newer(&path, format, &json["grokrun"])),
-            _ => serde_json::from_value(json).map(Some).map_err(damaged),
+        // A newer format may have other fields, and its digest elsewhere.
+        let json = match seal::from_json(&text) {
+            Err(_) if !seal::is_sealed_json(&text) => serde_json::from_slice(&text).ok(),
+            read => read.ok(),
+        };
+        if let Some(json) = json
+            && let Some(format) = json["format"].as_u64().filter(|format| *format > FORMAT)
+        {
+            return Err(newer(&path, format, &json["grokrun"]));
         }
+        let json = seal::from_json(&text).map_err(damaged)?;
+        serde_json::from_value(json)
+            .map(Some)
+            .map_err(|error| damaged(error.to_string()))
     }
 
     pub(super) fn write(&self, run: &Path) -> Result<(), StoreError> {
@@ -91,7 +125,7 @@ fn newer(path: &Path, format: u64, version: &Value) -> StoreError {
     let version = version.as_str().unwrap_or("of an unknown version");
     let message = format!(
         "{} is of format {format}, written by a newer grokrun ({version}); grokrun {VERSION} knows \
-         formats up to {FORMAT}: use the newer one, or give the run another name (--set name=...)",
+         formats up to {FORMAT}: use the newer one",
         path.display()
     );
     StoreError::new(ErrorKind::NewerFormat, path, message)

@@ -1,6 +1,7 @@
 //! The run directory as a whole: who may open it, what happens to an earlier run in it, and the
 //! files that belong to no cell.
 
+pub(crate) mod contents;
 pub(crate) mod lock;
 mod manifest;
 
@@ -12,29 +13,25 @@ use std::path::{Component, Path, PathBuf};
 pub use self::lock::Claim;
 use self::lock::Hold;
 pub(crate) use self::manifest::Manifest;
-use crate::cell::CellDir;
-use crate::{ErrorKind, StoreError, Summary, atomic};
+use crate::cell::{CellDir, write_json};
+use crate::{ErrorKind, RunView, StoreError, Summary, atomic, regular, seal};
 
-const SPEC: &str = "spec.toml";
-const RESOLVED: &str = "resolved.toml";
+pub(crate) const SPEC: &str = "spec.toml";
+pub(crate) const RESOLVED: &str = "resolved.toml";
 const SUMMARY: &str = "summary.json";
 const LOG: &str = "log.jsonl";
 const LOG_STEM: &str = "log.";
 const LOG_EXTENSION: &str = ".jsonl";
 const CELLS: &str = "cells";
 
-/// What goes when a run starts over: all that grokrun writes beside `run.json`, and nothing that
-/// somebody else put there.
-const CONTENTS: [&str; 6] = [CELLS, SUMMARY, "report.html", SPEC, RESOLVED, LOG];
-
 /// What to do if the directory holds a run already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Continue it; refuse if it is another spec's.
     Continue,
-    /// `--force`: continue it; delete it and start over if it is another spec's.
+    /// `--force`: continue it; start over if it is another spec's.
     Force,
-    /// `--fresh`: delete it and start over; refuse if it is another spec's.
+    /// `--fresh`: start over; refuse if it is another spec's.
     Fresh,
     /// `--shard`: continue it beside other processes that do the same, each on cells of its own,
     /// which it claims ([`RunDir::claim`]); refuse if it is another spec's.
@@ -50,33 +47,47 @@ impl Access {
     }
 }
 
+/// The spec that a run is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct SpecText<'a> {
+    /// as it was given
+    pub given: &'a str,
+    /// with every default written out
+    pub resolved: &'a str,
+    /// of its meaning
+    pub fingerprint: &'a str,
+}
+
+/// Says why the run of another spec cannot go on as one of the spec that it is opened with. Where
+/// it can, the new spec makes it longer, and nothing of it is lost.
+pub type Judge<'a> = &'a dyn Fn(&RunView) -> Result<(), String>;
+
+/// What is done with what the folder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Create,
+    Continue,
+    Lengthen,
+    StartOver,
+}
+
 /// A run directory that this process may write, alone or with others that share it, until it is
 /// dropped.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    fingerprint: String,
     hold: Hold,
     /// Open, and so locked, as long as this lives; the system unlocks it even after a kill.
-    _lock: File,
+    lock: Option<File>,
 }
 
 impl RunDir {
-    /// Opens `out/name` for writing: creates it, continues it or starts it over as `access` says,
-    /// locks it, removes what killed processes left half written, and puts `spec.toml` (the spec as
-    /// given) and `resolved.toml` into it unless they are there with just this text.
-    ///
-    /// Two specs are the same if their fingerprints are. Whether a folder is a run is told by its
-    /// `run.json`; a folder with other things in it is never touched. Starting over replaces
-    /// `run.json` first, so that a disk that cannot be written costs nothing; from then on the old
-    /// run is given up, its cells, log, summary and report are deleted, and files that grokrun did
-    /// not write stay. A process killed between leaves a mark in `run.json`, and the next one
-    /// deletes the rest before it does anything else.
+    /// Opens `out/name` for writing, as [`RunDir::open_judged`] does, where a run of another spec
+    /// can in no case go on as one of this.
     ///
     /// # Errors
-    /// With [`StoreError::is_request`], and nothing changed: the name is not a folder's, something
-    /// else is at that place, the folder cannot be created or written, it holds another spec's run
-    /// or one of a newer format, or another process writes it. Otherwise: a damaged `run.json`, a
-    /// full disk, or a failure of the system.
+    /// As [`RunDir::open_judged`].
     pub fn open(
         out: &Path,
         name: &str,
@@ -85,26 +96,55 @@ impl RunDir {
         fingerprint: &str,
         access: Access,
     ) -> Result<RunDir, StoreError> {
+        let spec = SpecText {
+            given: spec,
+            resolved,
+            fingerprint,
+        };
+        RunDir::open_judged(out, name, spec, access, &|_| {
+            Err(format!("see {RESOLVED} there"))
+        })
+    }
+
+    /// Opens `out/name` for writing: creates it, continues it, makes it longer or starts it over as
+    /// `access` and `judge` say, locks it, removes what killed processes left half written, and
+    /// puts `spec.toml` (the spec as given, after a line with its digest) and `resolved.toml` into
+    /// it unless they are there with just this text.
+    ///
+    /// Two specs are the same if their fingerprints are. Whether a folder is a run is told by its
+    /// `run.json`; a folder with other things in it is never touched. Starting over replaces
+    /// `run.json` first, so that a disk that cannot be written costs nothing; from then on the old
+    /// run is given up, its cells, log, summary and report are deleted, and files that grokrun did
+    /// not write stay. A process killed between leaves a mark in `run.json`, and the next one
+    /// deletes the rest before it does anything else. So it is while a run is made longer.
+    ///
+    /// # Errors
+    /// With [`StoreError::is_request`], and nothing changed: the name is not a folder's, something
+    /// else is at that place, the folder cannot be created or written, it holds another spec's run
+    /// or one of a newer format, or another process writes it. Otherwise: a damaged `run.json`, a
+    /// full disk, or a failure of the system.
+    pub fn open_judged(
+        out: &Path,
+        name: &str,
+        spec: SpecText<'_>,
+        access: Access,
+        judge: Judge<'_>,
+    ) -> Result<RunDir, StoreError> {
         let path = out.join(folder_name(name, "run", out)?);
         create(out, &path)?;
-        let hold = access.hold();
-        let lock = lock::acquire(&path, hold)?;
+        // Held to the end: only who has it changes whose run this is.
         let _opening = lock::wait(&path, lock::OPENING)?;
-        atomic::probe(&path)
-            .map_err(|error| StoreError::unwritable("cannot write into", &path, &error))?;
-        let run = RunDir {
-            path,
-            hold,
-            _lock: lock,
-        };
-        run.settle(Manifest::new(name, fingerprint), access)?;
-        if hold == Hold::Alone {
-            // What a shared run has half written may be another process's, at work: each sweeps the
-            // cells it claims.
-            atomic::sweep(&run.path)?;
+        let mut run = RunDir::settle(path, name, spec, access, judge)?;
+        run.write_if_new(SPEC, spec.given)?;
+        run.write_if_new(RESOLVED, spec.resolved)?;
+        if let Some(found) = Manifest::read(&run.path)?.filter(Manifest::is_lengthening) {
+            found.lengthened().write(&run.path)?;
         }
-        run.write_if_new(SPEC, spec)?;
-        run.write_if_new(RESOLVED, resolved)?;
+        if run.hold != access.hold() {
+            drop(run.lock.take());
+            run.lock = Some(lock::acquire(&run.path, access.hold())?);
+            run.hold = access.hold();
+        }
         Ok(run)
     }
 
@@ -123,110 +163,123 @@ impl RunDir {
         if !path.is_dir() {
             return Err(missing());
         }
-        Manifest::read(path)?.ok_or_else(missing)?;
+        let manifest = Manifest::read(path)?.ok_or_else(missing)?;
         let hold = Hold::Alone;
         let lock = lock::acquire(path, hold)?;
         atomic::sweep(path)?;
         let path = path.to_owned();
         Ok(RunDir {
             path,
+            fingerprint: manifest.fingerprint,
             hold,
-            _lock: lock,
+            lock: Some(lock),
         })
     }
 
-    /// Makes a cell this process's own. Where the run is, so is every cell.
+    /// Makes a cell this process's own for as long as it trains it, so that whoever looks at the
+    /// run sees which cells are being trained ([`CellDir::is_claimed`]).
     ///
     /// # Errors
     /// Another process has claimed it, or it cannot be locked.
     pub fn claim(&self, id: &str) -> Result<Claim, StoreError> {
-        if self.hold == Hold::Alone {
-            return Ok(Claim { _lock: None });
-        }
         let cell = self.cell(id)?;
         let lock = lock::acquire_cell(cell.path())?;
-        atomic::sweep(cell.path())?;
-        Ok(Claim { _lock: Some(lock) })
+        if self.hold == Hold::Shared {
+            atomic::sweep(cell.path())?;
+        }
+        Ok(Claim { _lock: lock })
     }
 
     /// The spec with every default written out.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file is truncated or altered, or cannot be read.
     pub fn resolved(&self) -> Result<String, StoreError> {
-        let path = self.path.join(RESOLVED);
-        fs::read_to_string(&path).map_err(|error| StoreError::io("cannot read", &path, &error))
+        read_spec(&self.path, RESOLVED)
     }
 
-    /// Makes the folder a run with this manifest, without an older one's files.
-    fn settle(&self, ours: Manifest, access: Access) -> Result<(), StoreError> {
-        let start_over = match Manifest::read(&self.path)? {
-            None => return ours.write(&self.path),
-            Some(found) if found.fingerprint == ours.fingerprint => {
-                if found.clearing && self.hold == Hold::Shared {
-                    return Err(self.half_cleared());
-                }
-                access == Access::Fresh || found.clearing
-            }
-            Some(_) if access == Access::Force => true,
-            Some(_) => return Err(self.other_spec(access)),
+    /// Of the spec's meaning: equal for two runs of the same cells.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Makes the folder a run of this spec, without an older one's files; holds it alone where it
+    /// is not one already.
+    fn settle(
+        path: PathBuf,
+        name: &str,
+        spec: SpecText<'_>,
+        access: Access,
+        judge: Judge<'_>,
+    ) -> Result<RunDir, StoreError> {
+        let step = step(&path, spec, access, judge)?;
+        let hold = match step {
+            Step::Lengthen => Hold::Alone,
+            Step::Create | Step::Continue | Step::StartOver => access.hold(),
         };
-        if !start_over {
-            return Ok(());
-        }
-        ours.clearing().write(&self.path)?;
-        for name in CONTENTS {
-            remove(&self.path.join(name))?;
-        }
-        self.remove_logs()?;
-        // A loss of power must not bring the old files back under the new manifest.
-        atomic::sync_folder(&self.path)
-            .map_err(|error| StoreError::io("cannot write", &self.path, &error))?;
-        ours.write(&self.path)
-    }
-
-    /// The logs of processes that shared the run.
-    fn remove_logs(&self) -> Result<(), StoreError> {
-        let failed = |error| StoreError::io("cannot read the folder", &self.path, &error);
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let of_part = |name: &str| name.starts_with(LOG_STEM) && name.ends_with(LOG_EXTENSION);
-            if entry.file_name().to_str().is_some_and(of_part) {
-                remove(&entry.path())?;
+        let lock = Some(lock::acquire(&path, hold)?);
+        atomic::probe(&path)
+            .map_err(|error| StoreError::unwritable("cannot write into", &path, &error))?;
+        let run = RunDir {
+            path,
+            fingerprint: spec.fingerprint.to_owned(),
+            hold,
+            lock,
+        };
+        let ours = Manifest::new(name, spec.fingerprint);
+        match step {
+            Step::Create => ours.write(&run.path)?,
+            Step::Continue => {}
+            Step::Lengthen => {
+                // Who held the run until now may have gone on with it since it was looked at.
+                judge(&RunView::open(&run.path)?)
+                    .map_err(|why| other_spec(&run.path, access, &why))?;
+                let found = Manifest::read(&run.path)?.unwrap_or(ours);
+                found.lengthening(spec.fingerprint).write(&run.path)?;
+            }
+            Step::StartOver => {
+                ours.clearing().write(&run.path)?;
+                contents::clear(&run.path)?;
+                // A loss of power must not bring the old files back under the new manifest.
+                atomic::sync_folder(&run.path)
+                    .map_err(|error| StoreError::io("cannot write", &run.path, &error))?;
+                ours.write(&run.path)?;
             }
         }
-        Ok(())
+        if hold == Hold::Alone {
+            // What a shared run has half written may be another process's, at work: each sweeps the
+            // cells it claims.
+            atomic::sweep(&run.path)?;
+        }
+        Ok(run)
     }
 
-    fn half_cleared(&self) -> StoreError {
-        let message = format!(
-            "{} was being started over when that process ended; run the spec once without --shard, \
-             or with --fresh, before shards share it",
-            self.path.display()
-        );
-        StoreError::new(ErrorKind::Busy, &self.path, message)
+    /// The logs that there are: of one process after the other, and of those that shared the run.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn logs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        contents::logs(&self.path)
     }
 
-    fn other_spec(&self, access: Access) -> StoreError {
-        let hint = match access {
-            Access::Fresh => " (--fresh starts over only the same spec)",
-            Access::Continue | Access::Force | Access::Share => "",
-        };
-        let message = format!(
-            "{} holds the run of another spec, see {} there; give this one another name \
-             (--set name=...) or another folder (--out), or delete that run with --force{hint}",
-            self.path.display(),
-            RESOLVED,
-        );
-        StoreError::new(ErrorKind::OtherSpec, &self.path, message)
+    /// Puts the script of a cluster's engine into the folder; returns where it is.
+    ///
+    /// # Errors
+    /// The disk is full or cannot be written.
+    pub fn write_script(&self, text: &str) -> Result<PathBuf, StoreError> {
+        let path = self.path.join(contents::SCRIPT);
+        atomic::write(&path, text.as_bytes())?;
+        Ok(path)
     }
 
     fn write_if_new(&self, name: &str, text: &str) -> Result<(), StoreError> {
         let path = self.path.join(name);
-        if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+        let sealed = seal::to_toml(text);
+        // An older grokrun wrote it without a digest.
+        if regular::read(&path).is_ok_and(|old| old == sealed || old == text.as_bytes()) {
             return Ok(());
         }
-        atomic::write(&path, text.as_bytes())
+        atomic::write(&path, &sealed)
     }
 
     /// The folder.
@@ -234,8 +287,8 @@ impl RunDir {
         &self.path
     }
 
-    /// Where the logger appends: `log.jsonl`, or, of a process that shares the run, `log.<part>.jsonl`,
-    /// since lines of several machines would tear each other.
+    /// Where the logger appends: `log.jsonl`, or, of a process that shares the run,
+    /// `log.<part>.jsonl`, since lines of several machines would tear each other.
     pub fn log_path(&self, part: Option<&str>) -> PathBuf {
         match part {
             None => self.path.join(LOG),
@@ -255,26 +308,14 @@ impl RunDir {
     /// Reads `summary.json`; `None` if it was not written yet.
     ///
     /// # Errors
-    /// It cannot be read, or is not what this version writes.
+    /// It is truncated or altered, cannot be read, or is not what this version writes.
     pub fn read_summary(&self) -> Result<Option<Summary>, StoreError> {
-        let path = self.path.join(SUMMARY);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
-        };
-        serde_json::from_slice(&text).map(Some).map_err(|error| {
-            StoreError::altered(
-                &path,
-                error,
-                "delete the file: it is made again from the cells",
-            )
-        })
+        read_summary(&self.path)
     }
 
-    /// Puts these cells into `summary.json`, in the place of what it said of them; the rest of it, by
-    /// processes that share the run, stays. The cells come in the order of `ids`, others after them.
-    /// A summary that is damaged is made anew from these cells.
+    /// Puts these cells into `summary.json`, in the place of what it said of them; the rest of it,
+    /// by processes that share the run, stays. The cells come in the order of `ids`, others after
+    /// them. A summary that is damaged is made anew from these cells.
     ///
     /// # Errors
     /// The disk is full or cannot be written.
@@ -289,13 +330,84 @@ impl RunDir {
     }
 }
 
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), StoreError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| {
-        let message = format!("cannot write {}: {error}", path.display());
-        StoreError::new(ErrorKind::Unstorable, path, message)
-    })?;
-    text.push(b'\n');
-    atomic::write(path, &text)
+/// What is to be done with what the folder holds; nothing is changed yet.
+fn step(
+    path: &Path,
+    spec: SpecText<'_>,
+    access: Access,
+    judge: Judge<'_>,
+) -> Result<Step, StoreError> {
+    let Some(found) = Manifest::read(path)? else {
+        return Ok(Step::Create);
+    };
+    if found.fingerprint() == spec.fingerprint {
+        return match found.clearing {
+            true if access == Access::Share => Err(half_cleared(path)),
+            clearing if clearing || access == Access::Fresh => Ok(Step::StartOver),
+            _ => Ok(Step::Continue),
+        };
+    }
+    if found.clearing {
+        // What is left of the older run says nothing any more.
+        let why = "that run was being started over when its process ended".to_owned();
+        return match access {
+            Access::Force => Ok(Step::StartOver),
+            _ => Err(other_spec(path, access, &why)),
+        };
+    }
+    match (judge(&RunView::open(path)?), access) {
+        (Ok(()), Access::Fresh) | (Err(_), Access::Force) => Ok(Step::StartOver),
+        (Ok(()), _) => Ok(Step::Lengthen),
+        (Err(why), _) => Err(other_spec(path, access, &why)),
+    }
+}
+
+fn half_cleared(run: &Path) -> StoreError {
+    let message = format!(
+        "{} was being started over when that process ended; run the spec once without --shard, \
+         or with --fresh, before shards share it",
+        run.display()
+    );
+    StoreError::new(ErrorKind::Busy, run, message)
+}
+
+/// `why` are one or more lines.
+fn other_spec(run: &Path, access: Access, why: &str) -> StoreError {
+    let hint = match access {
+        Access::Fresh => " (--fresh starts over only the same spec)",
+        Access::Continue | Access::Force | Access::Share => "",
+    };
+    let message = format!(
+        "{} holds the run of another spec: {why}\n--force deletes that run{hint}",
+        run.display(),
+    );
+    StoreError::new(ErrorKind::OtherSpec, run, message)
+}
+
+/// The text of `spec.toml` or `resolved.toml` in a run's folder.
+pub(crate) fn read_spec(run: &Path, name: &str) -> Result<String, StoreError> {
+    let path = run.join(name);
+    let file =
+        regular::read(&path).map_err(|error| StoreError::io("cannot read", &path, &error))?;
+    let remedy = "`grokrun SPEC` writes it again (an imported run: import it again with --force)";
+    seal::from_toml(file).map_err(|why| StoreError::altered(&path, why, remedy))
+}
+
+/// The `summary.json` in a run's folder; `None` if it was not written yet.
+pub(crate) fn read_summary(run: &Path) -> Result<Option<Summary>, StoreError> {
+    let path = run.join(SUMMARY);
+    let text = match regular::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
+    };
+    let summary = seal::from_json(&text)
+        .and_then(|json| serde_json::from_value(json).map_err(|error| error.to_string()));
+    summary.map(Some).map_err(|why| {
+        let remedy = "`grokrun SPEC` makes it again from the cells (an imported run: import it again \
+                      with --force)";
+        StoreError::altered(&path, why, remedy)
+    })
 }
 
 /// Checks that a name is one folder's, so that no name leads out of the run.
@@ -339,11 +451,7 @@ fn create(out: &Path, run: &Path) -> Result<(), StoreError> {
 /// wrote the manifest leaves, may become one.
 fn check_is_run(path: &Path) -> Result<(), StoreError> {
     let not_a_run = |found: &str| {
-        let message = format!(
-            "{} {found}; nothing was changed: give the run another name (--set name=...) or \
-             another folder (--out)",
-            path.display()
-        );
+        let message = format!("{} {found}; nothing was changed", path.display());
         StoreError::new(ErrorKind::NotARun, path, message)
     };
     if !path.is_dir() {
@@ -364,21 +472,6 @@ fn check_is_run(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// Removes a file or a folder with all that is in it; links are removed, not followed.
-fn remove(path: &Path) -> Result<(), StoreError> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StoreError::io("cannot delete", path, &error))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

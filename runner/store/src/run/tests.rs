@@ -63,12 +63,12 @@ fn a_new_run_has_its_spec_and_a_manifest_without_times() {
     let run = RunDir::open(&deep, "r", SPEC_TEXT, "x", "one", Access::Continue).unwrap();
     assert_eq!(run.path(), deep.join("r"));
     let read = |name: &str| fs::read_to_string(run.path().join(name)).unwrap();
-    assert_eq!(
-        (read("spec.toml").as_str(), read("resolved.toml").as_str()),
-        (SPEC_TEXT, "x")
-    );
+    let view = crate::RunView::open(run.path()).unwrap();
+    assert_eq!(view.spec().unwrap(), [SPEC_TEXT, "x"]);
+    assert!(read("spec.toml").ends_with(&format!("\n{SPEC_TEXT}")));
+    let digest = &read("run.json")[15..79];
     let want = format!(
-        "{{\n  \"format\": 1,\n  \"name\": \"r\",\n  \"fingerprint\": \"one\",\n  \
+        "{{\n  \"blake3\": \"{digest}\",\n  \"format\": 1,\n  \"name\": \"r\",\n  \"fingerprint\": \"one\",\n  \
          \"grokrun\": \"{VERSION}\"\n}}\n",
         VERSION = crate::VERSION
     );
@@ -96,10 +96,8 @@ fn a_reworded_spec_replaces_the_text_of_the_old() {
         Access::Continue,
     )
     .unwrap();
-    assert_eq!(
-        fs::read_to_string(out.file("spec.toml")).unwrap(),
-        "modulus=5"
-    );
+    let text = fs::read_to_string(out.file("spec.toml")).unwrap();
+    assert!(text.ends_with("\nmodulus=5"), "{text}");
     assert!(out.kept());
 }
 
@@ -346,4 +344,164 @@ fn starting_over_takes_the_logs_of_shards_too() {
     out.open("one", Access::Fresh).unwrap();
     assert!(!out.file("log.1-of-2.jsonl").exists());
     assert!(out.file("notes.jsonl").exists());
+}
+
+/// Opens the run with the spec `fingerprint`, where a run of `shorter` can go on as one of it.
+fn lengthen(
+    out: &Out,
+    shorter: &str,
+    fingerprint: &str,
+    access: Access,
+) -> Result<RunDir, StoreError> {
+    let spec = SpecText {
+        given: "epochs = 9",
+        resolved: fingerprint,
+        fingerprint,
+    };
+    RunDir::open_judged(
+        out.0.path(),
+        "r",
+        spec,
+        access,
+        &|run| match run.fingerprint() == shorter {
+            true => Ok(()),
+            false => Err("p: 5 there, 7 here".to_owned()),
+        },
+    )
+}
+
+#[test]
+fn a_longer_spec_takes_over_the_run_and_nothing_is_lost() {
+    for access in [Access::Continue, Access::Force, Access::Share] {
+        let out = Out::with_run();
+        let run = lengthen(&out, "one", "two", access).unwrap();
+        assert!(out.kept());
+        assert_eq!(run.resolved().unwrap(), "two");
+        assert_eq!(
+            fs::read_to_string(out.file("spec.toml")).unwrap(),
+            "epochs = 9"
+        );
+        let manifest = Manifest::read(&out.file("")).unwrap();
+        assert_eq!(manifest, Some(Manifest::new("r", "two")));
+        assert_eq!(lock::holder(run.path()), Some(access.hold()));
+        drop(run);
+        // The other way it is no continuation.
+        refused(
+            lengthen(&out, "none", "one", Access::Continue),
+            ErrorKind::OtherSpec,
+            &["another spec", "5 there, 7 here", "--force"],
+        );
+    }
+    let out = Out::with_run();
+    lengthen(&out, "one", "two", Access::Fresh).unwrap();
+    assert!(!out.kept(), "--fresh starts over what could be continued");
+}
+
+#[test]
+fn shards_make_a_run_longer_together_but_not_under_each_other() {
+    let out = Out::with_run();
+    let short = out.open("one", Access::Share).unwrap();
+    refused(
+        lengthen(&out, "one", "two", Access::Share),
+        ErrorKind::Busy,
+        &["another process"],
+    );
+    drop(short);
+    let open = || lengthen(&out, "one", "two", Access::Share);
+    let (first, second) = (open().unwrap(), open().unwrap());
+    assert!(out.kept());
+    drop((first, second));
+}
+
+#[test]
+fn a_kill_while_a_run_is_made_longer_is_finished_by_the_next_process() {
+    let out = Out::with_run();
+    let found = Manifest::read(&out.file("")).unwrap().unwrap();
+    found.lengthening("two").write(&out.file("")).unwrap();
+    // The spec in the folder is still the shorter one.
+    assert!(RunView::open(&out.file("")).unwrap().is_lengthening());
+    let run = lengthen(&out, "none", "two", Access::Continue).unwrap();
+    assert!(out.kept());
+    assert_eq!(run.resolved().unwrap(), "two");
+    assert!(!RunView::open(run.path()).unwrap().is_lengthening());
+}
+
+#[test]
+fn starting_over_leaves_a_users_files_among_the_cells() {
+    let out = Out::with_run();
+    let mine = [
+        "cells/notes.txt",
+        "cells/c/best.pth",
+        "cells/c/checkpoints/best.safetensors",
+        "cells/c/analysis/a/plot.png",
+    ];
+    let ours = [
+        "cells/c/checkpoints/00000100.safetensors",
+        "cells/c/analysis/a/findings.json",
+        "cells/d/state.safetensors",
+        "report.html",
+    ];
+    for name in mine.iter().chain(&ours) {
+        fs::create_dir_all(out.file(name).parent().unwrap()).unwrap();
+        fs::write(out.file(name), "x").unwrap();
+    }
+    out.open("one", Access::Fresh).unwrap();
+    assert!(mine.iter().all(|name| out.file(name).exists()));
+    assert!(!ours.iter().any(|name| out.file(name).exists()));
+    assert!(!out.kept() && !out.file("cells/d").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for() {
+    let pipe = |path: &Path| {
+        let _none = fs::remove_file(path);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).unwrap();
+    };
+    for name in [".lock", ".opening"] {
+        let out = Out::with_run();
+        pipe(&out.file(name));
+        let error = out.open("one", Access::Continue).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("a pipe (FIFO)") && text.contains(name),
+            "{text}"
+        );
+        assert!(error.is_request());
+        assert!(!RunView::open(&out.file("")).unwrap().is_busy());
+    }
+    for name in ["run.json", "summary.json", "cells/c/state.safetensors"] {
+        let out = Out::with_run();
+        pipe(&out.file(name));
+        let told = match name {
+            "run.json" => RunView::open(&out.file("")).map(|_| ()),
+            "summary.json" => out
+                .open("one", Access::Continue)
+                .unwrap()
+                .read_summary()
+                .map(|_| ()),
+            _ => {
+                let run = out.open("one", Access::Continue).unwrap();
+                run.cell("c").unwrap().read_state().map(|_| ())
+            }
+        };
+        let text = told.unwrap_err().to_string();
+        assert!(
+            text.contains("a pipe (FIFO)") && text.contains(name),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_report_sweeps_what_a_killed_one_left_and_not_what_is_being_written() {
+    let out = Out::with_run();
+    fs::write(out.file(".grokrun-dead.tmp"), "half").unwrap();
+    let at_work = fs::File::create(out.file(".grokrun-busy.tmp")).unwrap();
+    at_work.lock().unwrap();
+    let view = RunView::open(&out.file("")).unwrap();
+    view.write_report("<html>").unwrap();
+    assert!(!out.file(".grokrun-dead.tmp").exists());
+    assert!(out.file(".grokrun-busy.tmp").exists());
 }

@@ -1,8 +1,8 @@
-//! Tensor files on their way to the disk: a header, the numbers of one tensor after the other, and the
-//! digest at last.
+//! Tensor files on their way to the disk: a header, the numbers of one tensor after the other, and
+//! the digest at last.
 //!
-//! Nothing is copied as a whole: numbers lie where they are, in memory or elsewhere, and go through a
-//! block at a time.
+//! Nothing is copied as a whole: numbers lie where they are, in memory or elsewhere, and go through
+//! a block at a time.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -15,7 +15,8 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::json;
 
-use super::{DIGEST, KEY, LENGTH, LONGEST_HEADER, Tensor};
+use super::{DIGEST, LENGTH, LONGEST_HEADER, Tensor};
+use crate::seal::{self, Hashed};
 use crate::{Content, ErrorKind, StoreError, atomic};
 
 /// Bytes that go to the disk at a time.
@@ -161,12 +162,16 @@ pub(crate) fn entries(tensors: &[Tensor]) -> Entries<'_> {
         .collect()
 }
 
-/// Writes a tensor file, whole or not at all.
+/// Writes a tensor file with notes in its metadata, whole or not at all; returns its digest.
 ///
 /// # Errors
 /// Two entries of one name, a shape that does not fit its data, or the disk.
-pub(crate) fn write(path: &Path, mut entries: Entries<'_>) -> Result<(), StoreError> {
-    let header = header(&mut entries, &[]).map_err(|why| unstorable(path, why))?;
+pub(crate) fn write(
+    path: &Path,
+    mut entries: Entries<'_>,
+    notes: &[(&str, String)],
+) -> Result<String, StoreError> {
+    let header = header(&mut entries, notes).map_err(|why| unstorable(path, why))?;
     atomic::fill(path, |file| put(file, header, entries))
 }
 
@@ -191,8 +196,8 @@ pub(crate) fn encode(
 /// Puts the entries into the library's order, and says what the file with them begins with: its
 /// header, a digest of zeros and the notes in it, with its length in front.
 ///
-/// The library writes several keys of the metadata in random order; here the notes follow the digest
-/// as they are given.
+/// The library writes several keys of the metadata in random order; here the notes follow the
+/// digest as they are given.
 fn header(entries: &mut Entries<'_>, notes: &[(&str, String)]) -> Result<Vec<u8>, String> {
     let mut names = HashSet::new();
     if let Some((name, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
@@ -211,8 +216,7 @@ fn header(entries: &mut Entries<'_>, notes: &[(&str, String)]) -> Result<Vec<u8>
         };
         (name.to_string(), info)
     });
-    let zeros = "0".repeat(2 * blake3::OUT_LEN);
-    let metadata = HashMap::from([(KEY.to_owned(), zeros)]);
+    let metadata = HashMap::from([(seal::KEY.to_owned(), seal::ZEROS.to_owned())]);
     let header = Metadata::new(Some(metadata), infos.collect()).map_err(|e| e.to_string())?;
     let json = serde_json::to_string(&header).map_err(|e| e.to_string())?;
     let (before, after) = json.split_at(DIGEST.end + 1 - LENGTH);
@@ -231,19 +235,19 @@ fn header(entries: &mut Entries<'_>, notes: &[(&str, String)]) -> Result<Vec<u8>
     Ok(header)
 }
 
-/// Writes a file: its header, its entries in that order, and the digest of it all into the header.
-fn put(out: &mut (impl Write + Seek), header: Vec<u8>, entries: Entries<'_>) -> io::Result<()> {
-    let mut digest = blake3::Hasher::new();
-    let mut add = |bytes: &[u8]| {
-        digest.update(bytes);
-        out.write_all(bytes)
-    };
-    add(&header)?;
+/// Writes a file: its header, its entries in that order, and the digest of it all, which it
+/// returns, into the header.
+fn put(out: &mut (impl Write + Seek), header: Vec<u8>, entries: Entries<'_>) -> io::Result<String> {
+    let mut hashed = Hashed::new(&mut *out);
+    hashed.write_all(&header)?;
     let mut block = Vec::with_capacity(BLOCK);
     for (_, entry) in entries {
-        entry.numbers.each(&mut block, &mut add)?;
+        entry
+            .numbers
+            .each(&mut block, |bytes| hashed.write_all(bytes))?;
     }
-    let digest = digest.finalize().to_hex();
+    let digest = hashed.digest();
     out.seek(SeekFrom::Start(DIGEST.start as u64))?;
-    out.write_all(digest.as_bytes())
+    out.write_all(digest.as_bytes())?;
+    Ok(digest)
 }

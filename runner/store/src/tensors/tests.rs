@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::Content;
 
@@ -71,7 +73,7 @@ fn a_file_is_laid_out_as_the_library_does_it() {
         .map(|(t, data)| (t.name.as_str(), view(Dtype::F32, &t.shape, data)))
         .collect();
     views.push(("epochs", view(Dtype::I64, &[2], &epochs)));
-    let metadata = [(KEY.to_owned(), "0".repeat(64))].into();
+    let metadata = [(seal::KEY.to_owned(), "0".repeat(64))].into();
     let want = safetensors::serialize(views, Some(metadata)).unwrap();
 
     let mut ours = entries(&model);
@@ -96,12 +98,15 @@ fn numbers_from_elsewhere_give_the_file_that_those_in_memory_give() {
         vec![("large".into(), Entry::f32_from(vec![3, 12_345], content))]
     };
     let length = 4 * large.data.len();
-    write(&path, from(length, length)).unwrap();
+    write(&path, from(length, length), &[]).unwrap();
     let want = encode(entries(std::slice::from_ref(&large)), &[]).unwrap();
     assert!(fs::read(&path).unwrap() == want);
 
     for (said, there) in [(length, length - 1), (length, length + 1), (8, 8)] {
-        assert!(write(&path, from(said, there)).is_err(), "{said} {there}");
+        assert!(
+            write(&path, from(said, there), &[]).is_err(),
+            "{said} {there}"
+        );
         assert!(fs::read(&path).unwrap() == want, "the old file stays");
     }
 }

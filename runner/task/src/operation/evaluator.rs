@@ -26,11 +26,61 @@ impl Operation {
         self.evaluator(modulus).map(|_| ())
     }
 
+    /// The same, trying at most so many pairs: what they do not tell is taken for granted, until
+    /// [`Operation::evaluator`] tries all of them.
+    ///
+    /// # Errors
+    /// Those of [`Operation::check`], as far as these pairs tell.
+    pub fn check_within(&self, modulus: u32, pairs: u64) -> Result<(), OperationError> {
+        self.prepared(modulus)?.check(pairs)
+    }
+
+    /// How many pairs it is defined on, trying at most `most` of them. Where that is not all, rows
+    /// of the table, spread evenly, stand for the rest.
+    ///
+    /// # Errors
+    /// Those of [`Operation::check`], as far as the pairs that are tried tell.
+    pub fn count(&self, modulus: u32, most: u64) -> Result<Count, OperationError> {
+        let evaluator = self.prepared(modulus)?;
+        let p = u64::from(modulus);
+        if evaluator.inverses.is_none() {
+            let side = match self.domain {
+                Domain::All => p,
+                Domain::Nonzero => p - 1,
+            };
+            return Ok(Count {
+                pairs: side * side,
+                exact: true,
+            });
+        }
+        evaluator.check(most)?;
+        let rows = (most / p).clamp(1, p);
+        let row = |i: u64| (i * p / rows) as u32;
+        let defined = |a: u32| {
+            (0..modulus)
+                .filter(|b| evaluator.apply(a, *b).is_some())
+                .count()
+        };
+        let found: u64 = (0..rows).map(|i| defined(row(i)) as u64).sum();
+        Ok(Count {
+            // Both factors are below 2^33: the product of the largest table fits.
+            pairs: found * p / rows,
+            exact: rows == p,
+        })
+    }
+
     /// The operation made ready for many evaluations modulo `modulus`.
     ///
     /// # Errors
     /// Those of [`Operation::check`].
     pub fn evaluator(&self, modulus: u32) -> Result<Evaluator<'_>, OperationError> {
+        let evaluator = self.prepared(modulus)?;
+        evaluator.check(u64::MAX)?;
+        Ok(evaluator)
+    }
+
+    /// With the inverses at hand, and nothing tried yet but the size of the modulus.
+    fn prepared(&self, modulus: u32) -> Result<Evaluator<'_>, OperationError> {
         if !(2..=MAX_MODULUS).contains(&modulus) {
             let message = format!("the modulus is {modulus}");
             let expected = format!("an integer from 2 to {MAX_MODULUS}");
@@ -41,14 +91,11 @@ impl Operation {
                 .map(|n| residues::inverse(n, modulus).unwrap_or(0))
                 .collect::<Vec<u32>>()
         });
-        let evaluator = Evaluator {
+        Ok(Evaluator {
             operation: self,
             modulus,
             inverses,
-        };
-        evaluator.every_divisor_has_an_inverse()?;
-        evaluator.some_pair_is_defined()?;
-        Ok(evaluator)
+        })
     }
 
     /// The value for one pair; `None` outside the domain, for operands that are not residues of the
@@ -92,6 +139,15 @@ impl Operation {
     }
 }
 
+/// How many pairs an operation is defined on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// the pairs
+    pub pairs: u64,
+    /// whether each was tried; else this is carried on from some
+    pub exact: bool,
+}
+
 /// An operation modulo a number for which it is defined, with the inverses at hand.
 #[derive(Clone, Debug)]
 pub struct Evaluator<'o> {
@@ -122,15 +178,26 @@ impl<'o> Evaluator<'o> {
         }
     }
 
-    fn every_divisor_has_an_inverse(&self) -> Result<(), OperationError> {
+    /// Whether the operation makes sense, by at most so many pairs.
+    fn check(&self, most: u64) -> Result<(), OperationError> {
+        self.every_divisor_has_an_inverse(most)?;
+        self.some_pair_is_defined(most)
+    }
+
+    fn every_divisor_has_an_inverse(&self, most: u64) -> Result<(), OperationError> {
         if self.inverses.is_none() || residues::is_prime(self.modulus) {
             return Ok(());
         }
         let expression = &self.operation.expression;
         let mentions = expression.mentioned_by_divisors();
         let all = |mentioned| if mentioned { 0..self.modulus } else { 0..1 };
+        let mut left = most;
         for a in all(mentions.a) {
             for b in all(mentions.b) {
+                if left == 0 {
+                    return Ok(());
+                }
+                left -= 1;
                 if let Err(undefined) = expression.value(self.at(a, b))
                     && undefined.value != 0
                 {
@@ -169,9 +236,11 @@ impl<'o> Evaluator<'o> {
         })
     }
 
-    fn some_pair_is_defined(&self) -> Result<(), OperationError> {
+    fn some_pair_is_defined(&self, most: u64) -> Result<(), OperationError> {
+        let p = u64::from(self.modulus);
+        let rows = most.div_ceil(p).min(p);
         let defined = |a| (0..self.modulus).any(|b| self.apply(a, b).is_some());
-        if (0..self.modulus).any(defined) {
+        if (0..rows as u32).any(defined) || rows < p {
             return Ok(());
         }
         let message = format!(

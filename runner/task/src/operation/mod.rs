@@ -12,7 +12,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub use error::OperationError;
-pub use evaluator::{Evaluator, MAX_MODULUS};
+pub use evaluator::{Count, Evaluator, MAX_MODULUS};
 
 use expression::Expression;
 use named::{Domain, NAMED};

@@ -560,3 +560,47 @@ fn random_texts() {
         slugs.len()
     );
 }
+
+#[test]
+fn pairs_are_counted_as_the_data_set_has_them() {
+    for (text, modulus) in [
+        ("mul", 12),
+        ("mul-nonzero", 13),
+        ("div", 2),
+        ("div", 113),
+        ("a / (a + b)", 31),
+        ("a / 2", 15),
+        ("a/b if b odd else a - b", 59),
+    ] {
+        let operation = Operation::parse(text).unwrap();
+        let pairs = crate::Dataset::new(&operation, modulus)
+            .unwrap()
+            .pairs()
+            .len();
+        let counted = operation.count(modulus, u64::MAX).unwrap();
+        let want = Count {
+            pairs: pairs as u64,
+            exact: true,
+        };
+        assert_eq!(counted, want, "{text}");
+        // Some rows are carried on, and said to be.
+        let some = operation.count(modulus, 10 * u64::from(modulus)).unwrap();
+        let share = some.pairs as f64 / pairs as f64;
+        assert!((0.85..1.15).contains(&share), "{text} {share}");
+        assert!(some.exact || (operation.expression.divides() && modulus > 10));
+    }
+}
+
+#[test]
+fn the_largest_tables_are_checked_and_counted_in_bounded_time() {
+    for (text, modulus) in [("a / (a - a)", 65_521), ("a / (1 + (a + b) * 0)", 65_535)] {
+        let operation = Operation::parse(text).unwrap();
+        // No answer within these pairs: the operation is taken to be defined, for now.
+        operation.check_within(modulus, 1 << 20).unwrap();
+        assert!(!operation.count(modulus, 1 << 20).unwrap().exact);
+    }
+    // What the first pairs tell is told.
+    let operation = Operation::parse("a / b").unwrap();
+    assert!(operation.check_within(65_535, 1 << 20).is_err());
+    assert!(operation.count(65_535, 1 << 20).is_err());
+}

@@ -1,15 +1,20 @@
-//! torch's CPU generator: `torch.manual_seed`, `randperm`, `rand`, `random_` and `normal_`.
+//! torch's CPU generator: `torch.manual_seed`, `randperm`, `rand`, `random_`, `normal_`,
+//! `uniform_`, `trunc_normal_` and `bernoulli_`, and the order of a shuffling `DataLoader`.
 //!
 //! Bit for bit what torch 2 gives on x86-64 with AVX2 or AVX-512, and the same bits on every
 //! machine: the vectorised kernel is arithmetic that IEEE 754 fixes (`vector.rs`), and the scalar
 //! draw takes its functions from a Rust library. Checked against vectors made with torch 2.15.
 
+mod init;
 mod vector;
 
 use std::num::NonZeroU64;
 
 use rand_mt::Mt;
 
+pub use init::{
+    kaiming_deviation, linear_bias_bound, linear_bound, xavier_bound, xavier_deviation,
+};
 use vector::BLOCK;
 
 /// `randperm` of this many elements and more draws 64-bit words and goes the other way round.

@@ -1,9 +1,10 @@
 //! The single-precision Box–Muller transform of sixteen uniforms, as torch's AVX2 kernel rounds it.
 //!
-//! torch (`aten/src/ATen/native/cpu/avx_mathfun.h`, after Pommier's vector form of Moshier's Cephes)
-//! approximates log, sin and cos by polynomials that gcc fuses into multiply-adds. The constants are
-//! Cephes's; which steps are fused is part of the definition, so each `mul_add` below stands where
-//! the kernel has one and nowhere else. Every operation here is one that IEEE 754 rounds exactly.
+//! torch (`aten/src/ATen/native/cpu/avx_mathfun.h`, after Pommier's vector form of Moshier's
+//! Cephes) approximates log, sin and cos by polynomials that gcc fuses into multiply-adds. The
+//! constants are Cephes's; which steps are fused is part of the definition, so each `mul_add` below
+//! stands where the kernel has one and nowhere else. Every operation here is one that IEEE 754
+//! rounds exactly.
 
 #![expect(
     clippy::excessive_precision,

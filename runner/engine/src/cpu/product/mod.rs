@@ -1,9 +1,9 @@
 //! Matrix products from one register-blocked micro-kernel, generic over the SIMD width.
 //!
 //! The right operand is packed into panels of two vectors (`[k][2 lanes]`), so that the inner loop
-//! has no strides; the left one stays where it is, in rows or in columns. Every output is a sum over
-//! k in an order that depends on k alone, never on the blocking of rows, so that a result does not
-//! depend on how rows are split among threads.
+//! has no strides; the left one stays where it is, in rows or in columns. Every output is a sum
+//! over k in an order that depends on k alone, never on the blocking of rows, so that a result does
+//! not depend on how rows are split among threads.
 //!
 //! Some moduli are one above a multiple of sixteen (17, 97, 113): up to [`TAIL`] columns beyond
 //! whole vectors are dot products of their own, since a vector for one column would cost a seventh
@@ -18,7 +18,8 @@ use pulp::{Simd, WithSimd};
 use super::buffer::{Buffer, LINE, padded};
 use kernel::multiply_panels;
 
-/// So many columns beyond whole lines are done as dot products: each costs about a fifth of a vector.
+/// So many columns beyond whole lines are done as dot products: each costs about a fifth of a
+/// vector.
 const TAIL: usize = 4;
 
 /// A matrix in place: element (i, j) is `data[i * row + j * col]`; `row` or `col` is 1.
@@ -99,6 +100,20 @@ impl Right {
         let mut right = Right::default();
         right.resize(k, n);
         right
+    }
+
+    /// n
+    pub(crate) fn columns(&self) -> usize {
+        self.n
+    }
+
+    /// Multiplies the packed operand by a factor.
+    #[inline(always)]
+    pub(crate) fn scale(&mut self, factor: f32) {
+        if factor != 1.0 {
+            let all = self.panels.iter_mut().chain(self.tail.iter_mut());
+            all.for_each(|x| *x *= factor);
+        }
     }
 
     fn resize(&mut self, k: usize, n: usize) {

@@ -1,4 +1,4 @@
-//! The fold: the tables of DESIGN.md, "The model, exactly", from the parameters.
+//! The fold: the tables of doc/model.md#the-fold, from the parameters.
 
 use grokrun_shaders::ROWS;
 

@@ -1,4 +1,4 @@
-//! The training pairs: forward, loss, and the gradients of the tables.
+//! The training pairs: forward, loss, and the gradients of the tables (doc/model.md#backward).
 
 use super::super::arena::SPLIT;
 use super::super::plan::{Matrix, Product, Sum};

@@ -1,5 +1,5 @@
 //! Lowers the stages of the folded program to dispatches. The formulas are those of the CPU's
-//! `fold`, `learn` and `unfold`, and of DESIGN.md, "The model, exactly".
+//! `fold`, `learn` and `unfold`, and of doc/model.md.
 //!
 //! A stage is cut into levels: what one level makes, only later ones read, and a level is one
 //! dispatch, however many products it has.

@@ -1,4 +1,5 @@
-//! The unfold: the gradients of the parameters from those of the tables.
+//! The unfold: the gradients of the parameters from those of the tables
+//! (doc/model.md#from-the-tables-to-the-parameters).
 
 use super::super::plan::{Matrix, Product};
 use super::Lowering;

@@ -19,8 +19,8 @@ struct Case {
     tables: [Vec<Vec<f64>>; 6],
 }
 
-/// What was left: per replica losses, answers, and if there are gradients attention, act(pre), dpre,
-/// g and ds.
+/// What was left: per replica losses, answers, and if there are gradients attention, act(pre),
+/// dpre, g and ds.
 type Left = [Vec<Vec<f64>>; 7];
 
 const SCALE: f32 = 0.25;
@@ -230,8 +230,8 @@ fn slices_make_no_difference() {
 #[test]
 fn a_pass_of_any_width() {
     let Some(probe) = Probe::open() else { return };
-    // Around 8, 16, 32 and 64 lanes of four classes, and one and two rounds of 64; of neurons around
-    // 16 and 32 fours of depth.
+    // Around 8, 16, 32 and 64 lanes of four classes, and one and two rounds of 64; of neurons
+    // around 16 and 32 fours of depth.
     for p in [2, 31, 32, 33, 64, 65, 113, 128, 129, 255, 256, 257] {
         for (heads, f) in [(1, 1), (4, 63), (5, 64), (2, 65), (1, 129)] {
             let case = Case::new([p, heads, f, 11], 1);

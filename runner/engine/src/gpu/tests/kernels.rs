@@ -1,5 +1,5 @@
-//! The small kernels against their twins in f64, at 1, one less than, just, and one more than what a
-//! workgroup takes, for two replicas with other numbers.
+//! The small kernels against their twins in f64, at 1, one less than, just, and one more than what
+//! a workgroup takes, for two replicas with other numbers.
 
 use grokrun_shaders::twins::{self, AdamW};
 use grokrun_shaders::{ADAMW, Binding, EXP, Kernel, METRICS, ROWS, SUMS};

@@ -1,9 +1,10 @@
 //! Kernels whose invocations have other numbers than the driver gave them.
 //!
-//! A software driver runs the invocations of a workgroup some at a time, always in the same order, from
-//! barrier to barrier. What one of them leaves in workgroup memory for a later one is then there even
-//! if a barrier is missing, and on a GPU only by chance. With the numbers in another order it is a
-//! later one that leaves it for an earlier one: results that do not change had the barrier.
+//! A software driver runs the invocations of a workgroup some at a time, always in the same order,
+//! from barrier to barrier. What one of them leaves in workgroup memory for a later one is then
+//! there even if a barrier is missing, and on a GPU only by chance. With the numbers in another
+//! order it is a later one that leaves it for an earlier one: results that do not change had the
+//! barrier.
 
 use std::borrow::Cow;
 

@@ -1,0 +1,40 @@
+//! `grokrun extend RUN --epochs N`: a run goes on for longer, by the spec that lies in its folder.
+
+use std::process::ExitCode;
+
+use grokrun_store::RunView;
+
+use crate::args::{ExtendArgs, RunArgs, SpecArgs};
+use crate::output::Failure;
+use crate::spec::{self, Spec};
+use crate::{place, plugins, run};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the folder holds no run or one that cannot be made so long, or something fails on the way.
+pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
+    let view = RunView::open(&args.run)?;
+    let (out, name) = place::of(&args.run)?;
+    let [text, resolved] = view.spec()?;
+    let registry = plugins::registry(&args.plugins);
+    let set = vec![format!("train.epochs={}", args.epochs)];
+    let path = args.run.join("resolved.toml");
+    let plan = spec::parse(&resolved, &path, &set, &registry)?;
+    let run_args = RunArgs {
+        spec: SpecArgs {
+            spec: path,
+            set,
+            backend: args.backend,
+            adapter: args.adapter.clone(),
+            plugins: args.plugins.clone(),
+        },
+        out: out.to_owned(),
+        force: false,
+        fresh: false,
+        shard: None,
+        quiet: args.quiet,
+        verbose: args.verbose,
+    };
+    run::train(&run_args, &registry, &Spec { text, plan }, name, None)
+}

@@ -1,0 +1,290 @@
+//! What the spec of an imported run says: told on the command line, told by the file, or assumed;
+//! and what was assumed, or is told twice, is said.
+
+use std::fmt::{Display, Write as _};
+
+use grokrun_exchange::{Facts, Kind, Recipe};
+use grokrun_host::{Origin, Registry};
+use grokrun_session::Parts;
+use grokrun_task::{Dataset, Operation};
+
+use super::variant::Variant;
+use crate::args::ImportArgs;
+use crate::output::Failure;
+
+/// The task of an imported run and how its model was trained, all of it decided.
+pub(super) struct Told {
+    operation: String,
+    fraction: String,
+    data_seed: String,
+    model_seed: i64,
+    stream: String,
+    recipe: Recipe,
+    /// whether the file or grokrun knows the recipe
+    pub(super) recipe_known: bool,
+}
+
+impl Told {
+    /// Decides; `last` is the epoch of the last checkpoint.
+    ///
+    /// # Errors
+    /// The command line contradicts the shapes.
+    pub(super) fn new(
+        args: &ImportArgs,
+        facts: &Facts,
+        parts: &Parts<'_>,
+        last: u64,
+        notes: &mut Vec<String>,
+    ) -> Result<Told, Failure> {
+        if let Some(modulus) = args.modulus
+            && modulus != facts.modulus
+        {
+            return Err(Failure::request(format!(
+                "--modulus {modulus} does not fit the file: its W_E has {} rows; expected --modulus {}, or none",
+                facts.modulus + 1,
+                facts.modulus
+            )));
+        }
+        let paper = facts.kind == Kind::FullRun;
+        let task = facts.task.clone();
+        let operation = either(
+            notes,
+            "the operation",
+            &args.operation,
+            &task.operation,
+            "--operation",
+        );
+        let operation = operation.unwrap_or_else(|| {
+            let published = if paper { "add" } else { "mul" };
+            assume(notes, "the operation", published, "--operation NAME")
+        });
+        let fraction = either(
+            notes,
+            "the fraction",
+            &args.fraction,
+            &task.fraction,
+            "--fraction",
+        );
+        let fraction = match (fraction, parts) {
+            (Some(fraction), _) => fraction.to_string(),
+            (None, Parts::Both([train, test])) => share(train.len(), train.len() + test.len()),
+            (None, Parts::Train(train)) => share(train.len(), pairs(&operation, facts.modulus)),
+            (None, Parts::OfSeeds) => assume(notes, "the fraction", "0.3", "--fraction F"),
+        };
+        // Of a split that is there, the seed says nothing but what to write into the spec.
+        let drawn = matches!(parts, Parts::OfSeeds);
+        let stream = either(notes, "the stream", &args.stream, &task.stream, "--stream");
+        let stream = stream.unwrap_or_else(|| {
+            let published = if paper { "python" } else { "torch" };
+            match drawn {
+                true => assume(
+                    notes,
+                    "whose random numbers drew the split",
+                    published,
+                    "--stream NAME",
+                ),
+                false => published.to_owned(),
+            }
+        });
+        let data_seed = either(
+            notes,
+            "the data seed",
+            &args.data_seed,
+            &task.data_seed,
+            "--data-seed",
+        );
+        let data_seed = match data_seed {
+            Some(seed) => seed.to_string(),
+            None => {
+                let published = if paper { "0" } else { "598" };
+                match drawn {
+                    true => assume(notes, "the data seed", published, "--data-seed N"),
+                    false => published.to_owned(),
+                }
+            }
+        };
+        let recipe_known = task.recipe.is_some();
+        if !recipe_known {
+            notes.push(format!(
+                "the file does not tell how its model was trained ({}init, learning rate, weight decay, betas, epsilon, warm-up): the spec says what is published, and nothing is trained with it",
+                match facts.model_seed {
+                    None => "seed of the weights, ",
+                    Some(_) => "",
+                }
+            ));
+        }
+        let mut recipe = task.recipe.unwrap_or_else(|| published(paper));
+        recipe.epochs = recipe.epochs.max(last).max(1);
+        Ok(Told {
+            operation,
+            fraction,
+            data_seed,
+            model_seed: facts.model_seed.unwrap_or(if paper { 0 } else { 999 }),
+            stream,
+            recipe,
+            recipe_known,
+        })
+    }
+
+    /// The text of the run's spec.
+    pub(super) fn spec(
+        &self,
+        name: &str,
+        facts: &Facts,
+        variant: &Variant,
+        epochs: &[u64],
+        registry: &Registry,
+    ) -> String {
+        let step = epochs.iter().fold(0, |step, epoch| gcd(step, *epoch));
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let recipe = &self.recipe;
+        let mut out =
+            String::from("# Written by `grokrun import`. These weights were not trained here");
+        out.push_str(match self.recipe_known {
+            true => ".\n",
+            false => ": what the file did not\n# tell is as published, and how the model was trained is not known.\n",
+        });
+        let _infallible = write!(
+            out,
+            "name = {}\noperation = {}\nmodulus = {}\nfraction = {}\nseeds = {{ data = {}, model = {}, stream = {} }}\n\n\
+             [model]\nheads = {}\nd_model = {}\nd_head = {}\nd_mlp = {}\nactivation = {}\nbiases = {}\ninit = {}\n\n\
+             [train]\nepochs = {}\nlearning_rate = {:?}\nweight_decay = {:?}\nbetas = {:?}\nepsilon = {:?}\nwarmup = {}\n",
+            quoted(name),
+            quoted(&self.operation),
+            facts.modulus,
+            self.fraction,
+            self.data_seed,
+            self.model_seed,
+            quoted(&self.stream),
+            variant.heads,
+            facts.d_model,
+            facts.heads * facts.d_head / variant.heads.max(1),
+            facts.d_mlp,
+            quoted(&variant.activation),
+            quoted(match facts.trained_biases {
+                true => "trained",
+                false => "frozen",
+            }),
+            quoted(&recipe.init),
+            recipe.epochs,
+            recipe.learning_rate,
+            recipe.weight_decay,
+            recipe.betas,
+            recipe.epsilon,
+            recipe.warmup,
+        );
+        if let Some(stop) = recipe.stop {
+            let _infallible = writeln!(
+                out,
+                "stop = {{ test_accuracy = {:?}, patience = {} }}",
+                stop.test_accuracy, stop.patience
+            );
+        }
+        let _infallible = write!(out, "\n[checkpoints]\nevery = {step}\n");
+        // Those that every later `grokrun analyze` has too.
+        let linked = registry
+            .all()
+            .iter()
+            .filter(|found| matches!(found.origin(), Origin::Linked));
+        for found in linked {
+            let name = quoted(found.name());
+            let _infallible = write!(out, "\n[analysis.{name}]\nevery = {step}\n");
+        }
+        out
+    }
+}
+
+/// The recipe of the published experiments.
+fn published(paper: bool) -> Recipe {
+    Recipe {
+        epochs: 0,
+        learning_rate: 1e-3,
+        weight_decay: 1.0,
+        betas: [0.9, 0.98],
+        epsilon: 1e-8,
+        warmup: if paper { 10 } else { 0 },
+        init: if paper { "paper" } else { "transformer-lens" }.to_owned(),
+        stop: None,
+    }
+}
+
+/// Takes what was published for what the file does not tell, and says so.
+fn assume(notes: &mut Vec<String>, what: &str, published: &str, flag: &str) -> String {
+    notes.push(format!(
+        "the file does not tell {what}: {published}, as published ({flag})"
+    ));
+    published.to_owned()
+}
+
+/// What the command line says, else the file; where they differ, that is said.
+pub(super) fn either<T: Clone + PartialEq + Display>(
+    notes: &mut Vec<String>,
+    what: &str,
+    asked: &Option<T>,
+    file: &Option<T>,
+    flag: &str,
+) -> Option<T> {
+    if let (Some(asked), Some(file)) = (asked, file)
+        && asked != file
+    {
+        notes.push(format!(
+            "the file tells {what} {file}; {asked} is taken ({flag})"
+        ));
+    }
+    asked.clone().or_else(|| file.clone())
+}
+
+/// The number of pairs on which an operation is defined; of one that is not understood, which the
+/// spec will say, all.
+fn pairs(operation: &str, modulus: usize) -> usize {
+    let parsed = Operation::parse(operation).ok();
+    let modulus = u32::try_from(modulus).unwrap_or(u32::MAX);
+    let data = parsed.and_then(|operation| Dataset::new(&operation, modulus).ok());
+    data.map_or((modulus as usize).saturating_pow(2), |data| {
+        data.pairs().len()
+    })
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The shortest decimal fraction of which the round-down share of `all` is `part`.
+fn share(part: usize, all: usize) -> String {
+    let exact = part as f64 / all.max(1) as f64;
+    for digits in 1..17 {
+        for up in [0.0, 1.0] {
+            let scale = 10f64.powi(digits);
+            let short = ((exact * scale).floor() + up) / scale;
+            if short > 0.0 && short < 1.0 && (all as f64 * short) as usize == part {
+                return short.to_string();
+            }
+        }
+    }
+    exact.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fraction_is_the_shortest_that_gives_the_split() {
+        assert_eq!(share(3830, 12769), "0.3");
+        assert_eq!(share(1740, 3481), "0.5");
+        assert_eq!(share(1, 3), "0.4");
+        assert_eq!(pairs("div", 7), 42);
+        assert_eq!(pairs("a + b", 7), 49);
+    }
+
+    #[test]
+    fn what_is_told_twice_is_said() {
+        let mut notes = Vec::new();
+        let told = |notes: &mut Vec<String>, asked, file| either(notes, "x", &asked, &file, "--x");
+        assert_eq!(told(&mut notes, None, Some(1)), Some(1));
+        assert_eq!(told(&mut notes, Some(2), Some(2)), Some(2));
+        assert!(notes.is_empty());
+        assert_eq!(told(&mut notes, Some(2), Some(1)), Some(2));
+        assert_eq!(notes, ["the file tells x 1; 2 is taken (--x)"]);
+    }
+}

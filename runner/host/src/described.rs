@@ -1,0 +1,83 @@
+//! What an analysis says of itself, however it was found.
+
+use grokrun_api::serde::{Deserialize, Serialize};
+use grokrun_api::{Need, Registration};
+use serde_json::Value;
+
+/// Who an analysis is and what it needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "grokrun_api::serde")]
+pub struct Described {
+    /// in kebab-case: the name of its table in a spec
+    pub name: String,
+    /// of the analysis
+    pub version: String,
+    /// one line
+    pub summary: String,
+    /// which definitions it uses, and their source; may be empty
+    pub definition: String,
+    /// the crate it is from
+    pub package: String,
+    /// what it has to be shown
+    pub needs: Vec<Need>,
+    /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints
+    pub every: Option<u64>,
+    /// the JSON schema of its parameters
+    pub schema: Value,
+}
+
+impl Described {
+    /// What a linked analysis says.
+    pub(crate) fn linked(registration: &Registration) -> Described {
+        let manifest = registration.manifest();
+        Described {
+            name: manifest.name.to_owned(),
+            version: manifest.version.to_owned(),
+            summary: manifest.summary.to_owned(),
+            definition: manifest.definition.to_owned(),
+            package: registration.package().to_owned(),
+            needs: manifest.needs.to_vec(),
+            every: manifest.cadence.every(),
+            schema: registration.schema(),
+        }
+    }
+
+    /// What the analysis of that index says across the plugin interface.
+    ///
+    /// # Errors
+    /// When something is missing, or it needs what this grokrun cannot show.
+    pub(crate) fn read(
+        description: &Value,
+        package: &str,
+        index: u32,
+    ) -> Result<Described, String> {
+        let text = |key: &str| match description[key].as_str() {
+            Some(text) if !text.is_empty() => Ok(text.to_owned()),
+            _ => Err(format!("analysis {index} of it has no {key}")),
+        };
+        let name = text("name")?;
+        let needs = description["needs"].as_array().map(Vec::as_slice);
+        let needs = needs
+            .unwrap_or_default()
+            .iter()
+            .map(|need| {
+                serde_json::from_value::<Need>(need.clone()).map_err(|_| {
+                    format!("its analysis {name} needs {need}, which this grokrun cannot show; use a newer one")
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Described {
+            version: text("version")?,
+            summary: text("summary")?,
+            definition: description["definition"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            package: package.to_owned(),
+            needs,
+            every: description["every"].as_u64(),
+            schema: description["schema"].clone(),
+            name,
+        })
+    }
+}

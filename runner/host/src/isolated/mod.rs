@@ -1,0 +1,139 @@
+//! Analyses of shared libraries in processes of their own, one for each analysis of each cell:
+//! whatever one does to its process, this one goes on, and says what became of it.
+//!
+//! A process is this program with the command [`COMMAND`](crate::isolation::COMMAND), and loads the
+//! library as this one would. A snapshot is copied to it, as far as its analysis needs it, and what
+//! it says comes back, so that the findings are those of a call in this process, byte for byte.
+
+mod process;
+mod serve;
+mod wire;
+
+use std::path::{Path, PathBuf};
+
+use grokrun_api::{Failure, Finding, Instance, Sink, Snapshot, Task};
+use serde_json::{Map, Value};
+
+use crate::described::Described;
+use crate::isolation::Isolation;
+use process::Process;
+pub use serve::serve;
+use wire::Request;
+
+/// An analysis in a shared library that is not opened here.
+#[derive(Clone, Debug)]
+pub(crate) struct IsolatedAnalysis {
+    /// what it says of itself
+    pub(crate) about: Described,
+    library: PathBuf,
+    index: u32,
+    isolation: Isolation,
+}
+
+impl Isolation {
+    /// The analyses of a library.
+    ///
+    /// # Errors
+    /// When it does not fit, or its process came to an end.
+    pub(crate) fn open(&self, library: &Path) -> Result<Vec<IsolatedAnalysis>, Failure> {
+        // A process may be in another folder by then.
+        let library = std::path::absolute(library).map_err(|e| Failure::new(e.to_string()))?;
+        let mut process = Process::start(self, &library)?;
+        let about = process.call(&Request::Describe, &[], &mut Nobody)?;
+        let analyses = about.into_iter().zip(0..).map(|(about, index)| {
+            let (library, isolation) = (library.clone(), self.clone());
+            IsolatedAnalysis {
+                about,
+                library,
+                index,
+                isolation,
+            }
+        });
+        Ok(analyses.collect())
+    }
+}
+
+impl IsolatedAnalysis {
+    /// Judges parameters.
+    ///
+    /// # Errors
+    /// The first that it refuses, or what became of its process.
+    pub(crate) fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
+        let request = Request::Check {
+            analysis: self.index,
+            parameters: parameters.clone(),
+        };
+        let mut process = Process::start(&self.isolation, &self.library)?;
+        process.call(&request, &[], &mut Nobody).map(|_| ())
+    }
+
+    /// Starts it on a cell.
+    ///
+    /// # Errors
+    /// When it refuses the parameters or the task, or what became of its process.
+    pub(crate) fn create(
+        &self,
+        parameters: &Map<String, Value>,
+        task: &Task,
+    ) -> Result<Box<dyn Instance>, Failure> {
+        let request = Request::Create {
+            analysis: self.index,
+            parameters: parameters.clone(),
+            task: task.clone(),
+        };
+        let mut process = Process::start(&self.isolation, &self.library)?;
+        process.call(&request, &[], &mut Nobody)?;
+        Ok(Box::new(IsolatedInstance(Some(process))))
+    }
+}
+
+/// A running analysis; no process once it has failed.
+struct IsolatedInstance(Option<Process>);
+
+impl IsolatedInstance {
+    fn call(
+        &mut self,
+        request: &Request,
+        numbers: &[&[u8]],
+        out: &mut dyn Sink,
+    ) -> Result<(), Failure> {
+        let process = self.0.as_mut();
+        let process = process.ok_or_else(|| Failure::new("its process was ended before"))?;
+        let done = process.call(request, numbers, out).map(|_| ());
+        if done.is_err() {
+            // It is not called again.
+            self.0 = None;
+        }
+        done
+    }
+}
+
+impl Instance for IsolatedInstance {
+    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
+        let (request, numbers) = wire::observe(snapshot);
+        self.call(&request, &numbers, out)
+    }
+
+    fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        self.call(&Request::Finish, &[], out)
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), Failure> {
+        self.call(&Request::Close, &[], &mut Nobody)
+    }
+}
+
+/// A sink where nothing is expected; the other process has its own that says so.
+struct Nobody;
+
+impl Sink for Nobody {
+    fn push(&mut self, _: Finding) {}
+
+    fn keep(&mut self, _: &str, _: &[f32]) -> Result<(), Failure> {
+        Err(Failure::new("nothing is kept in this call"))
+    }
+
+    fn kept(&mut self, _: &str) -> Result<Vec<f32>, Failure> {
+        Err(Failure::new("nothing is kept in this call"))
+    }
+}

@@ -1,0 +1,319 @@
+//! What the two processes say to each other: a length, a line of JSON, and after some messages the
+//! numbers that they announce, as they lie in memory. Both are one program on one machine.
+
+use std::io::{self, Read, Write};
+
+use bytemuck::Pod;
+use grokrun_api::serde::de::DeserializeOwned;
+use grokrun_api::serde::{Deserialize, Serialize};
+use grokrun_api::{Failure, Finding, Numbers, NumbersRef, Snapshot, SnapshotData, Task};
+use serde_json::{Map, Value};
+
+use crate::described::Described;
+
+/// The longest message or tensor, in bytes. All that an analysis may say of one cell is not more.
+const LONGEST: u64 = (1 << 30) + (1 << 20);
+/// Numbers that room is made for before they have come.
+const PIECE: usize = 1 << 18;
+
+/// What the run's process asks for, and answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(crate = "grokrun_api::serde")]
+pub(super) enum Request {
+    /// Say which analyses there are.
+    Describe,
+    /// Judge parameters.
+    Check {
+        analysis: u32,
+        parameters: Map<String, Value>,
+    },
+    /// Start an analysis on a cell.
+    Create {
+        analysis: u32,
+        parameters: Map<String, Value>,
+        task: Task,
+    },
+    /// Look at a snapshot, of which the numbers follow.
+    Observe { epoch: u64, views: Vec<Head> },
+    /// Conclude.
+    Finish,
+    /// End the analysis.
+    Close,
+    /// The answer to [`Reply::Keep`].
+    Kept(Option<Said>),
+    /// The answer to [`Reply::Recall`]: so many numbers, which follow.
+    Recalled(Result<usize, Said>),
+}
+
+/// A tensor of a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(crate = "grokrun_api::serde")]
+pub(super) struct Head {
+    name: String,
+    shape: Vec<usize>,
+    count: usize,
+    /// whether they are of 64 bits
+    double: bool,
+}
+
+/// What the process of an analysis says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(crate = "grokrun_api::serde")]
+pub(super) enum Reply {
+    Scalar {
+        series: String,
+        /// of a value that may be no number, for which JSON has no word
+        bits: u64,
+    },
+    /// The numbers follow.
+    Tensor {
+        name: String,
+        shape: Vec<usize>,
+        count: usize,
+    },
+    Table {
+        name: String,
+        columns: Vec<String>,
+        rows: Vec<Vec<Value>>,
+    },
+    Note(String),
+    Figure {
+        name: String,
+        figure: Value,
+    },
+    /// A log event: level, package, target, message, fields.
+    Log(u32, String, String, String, String),
+    /// Keep so many numbers, which follow.
+    Keep {
+        name: String,
+        count: usize,
+    },
+    /// Hand over what is kept.
+    Recall(String),
+    /// The call has ended; of [`Request::Describe`] with all analyses.
+    Done(Result<Vec<Described>, Said>),
+}
+
+/// A failure.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(crate = "grokrun_api::serde")]
+pub(super) struct Said {
+    parameter: Option<String>,
+    message: String,
+}
+
+impl From<Failure> for Said {
+    fn from(failure: Failure) -> Said {
+        match failure {
+            Failure::Parameter { parameter, message } => Said {
+                parameter: Some(parameter),
+                message,
+            },
+            Failure::Other(message) => Said {
+                parameter: None,
+                message,
+            },
+        }
+    }
+}
+
+impl From<Said> for Failure {
+    fn from(said: Said) -> Failure {
+        match said.parameter {
+            Some(parameter) => Failure::parameter(&parameter, said.message),
+            None => Failure::new(said.message),
+        }
+    }
+}
+
+/// Says a message.
+pub(super) fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut bytes = vec![0; size_of::<u64>()];
+    serde_json::to_writer(&mut bytes, message)?;
+    let length = (bytes.len() - size_of::<u64>()) as u64;
+    bytes[..size_of::<u64>()].copy_from_slice(&length.to_le_bytes());
+    to.write_all(&bytes)
+}
+
+/// Hears a message.
+pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
+    let mut length = [0; size_of::<u64>()];
+    from.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST {
+        return Err(too_long(length));
+    }
+    // No room is made for what does not come.
+    let mut bytes = Vec::new();
+    from.take(length).read_to_end(&mut bytes)?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Hears numbers, into the memory of others.
+pub(super) fn receive_numbers<T: Pod>(
+    from: &mut impl Read,
+    count: usize,
+    mut into: Vec<T>,
+) -> io::Result<Vec<T>> {
+    let length = (count as u64).saturating_mul(size_of::<T>() as u64);
+    if length > LONGEST.max(size_of_val(into.as_slice()) as u64) {
+        return Err(too_long(length));
+    }
+    into.truncate(count);
+    from.read_exact(bytemuck::cast_slice_mut(&mut into))?;
+    while into.len() < count {
+        let start = into.len();
+        into.resize(count.min(start + PIECE), T::zeroed());
+        from.read_exact(bytemuck::cast_slice_mut(&mut into[start..]))?;
+    }
+    Ok(into)
+}
+
+fn too_long(length: u64) -> io::Error {
+    io::Error::other(format!("it says something of {length} bytes"))
+}
+
+/// The request to look at a snapshot, and the numbers that follow it.
+pub(super) fn observe<'a>(snapshot: &Snapshot<'a>) -> (Request, Vec<&'a [u8]>) {
+    let views = snapshot.views().iter();
+    let heads = views.clone().map(|view| Head {
+        name: view.name.to_owned(),
+        shape: view.shape.to_vec(),
+        count: view.data.len(),
+        double: matches!(view.data, NumbersRef::F64(_)),
+    });
+    let request = Request::Observe {
+        epoch: snapshot.epoch(),
+        views: heads.collect(),
+    };
+    let numbers = views.map(|view| match view.data {
+        NumbersRef::F32(data) => bytemuck::cast_slice(data),
+        NumbersRef::F64(data) => bytemuck::cast_slice(data),
+    });
+    (request, numbers.collect())
+}
+
+/// Hears the numbers of a snapshot, into the memory of the one before.
+pub(super) fn receive_snapshot(
+    from: &mut impl Read,
+    epoch: u64,
+    views: Vec<Head>,
+    before: &mut SnapshotData,
+) -> io::Result<SnapshotData> {
+    let mut data = SnapshotData::new(epoch);
+    for head in views {
+        let numbers = match head.double {
+            false => Numbers::F32(receive_numbers(from, head.count, before.take(&head.name))?),
+            true => Numbers::F64(receive_numbers(
+                from,
+                head.count,
+                before.take_f64(&head.name),
+            )?),
+        };
+        data.add(head.name, &head.shape, numbers);
+    }
+    Ok(data)
+}
+
+/// Says a finding.
+pub(super) fn send_finding(to: &mut impl Write, finding: Finding) -> io::Result<()> {
+    match finding {
+        Finding::Scalar { series, value } => {
+            let bits = value.to_bits();
+            send(to, &Reply::Scalar { series, bits })
+        }
+        Finding::Tensor { name, shape, data } => {
+            let count = data.len();
+            send(to, &Reply::Tensor { name, shape, count })?;
+            to.write_all(bytemuck::cast_slice(&data))
+        }
+        Finding::Table {
+            name,
+            columns,
+            rows,
+        } => send(
+            to,
+            &Reply::Table {
+                name,
+                columns,
+                rows,
+            },
+        ),
+        Finding::Note(text) => send(to, &Reply::Note(text)),
+        Finding::Figure { name, figure } => send(to, &Reply::Figure { name, figure }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grokrun_api::testing::{add, random};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_comes_over_bit_by_bit_into_the_memory_of_the_last() {
+        let task = add(5);
+        let mut before = SnapshotData::default();
+        for epoch in [0, 100] {
+            let mut data = random(&task, epoch, 1 + epoch);
+            let history = vec![f64::NAN, -0.0, 0.1];
+            data.add("history.train_loss", &[3], Numbers::F64(history));
+            let mut bytes = Vec::new();
+            data.show(
+                |_| true,
+                |snapshot| {
+                    let (request, numbers) = observe(snapshot);
+                    send(&mut bytes, &request).unwrap();
+                    numbers.iter().for_each(|n| bytes.extend_from_slice(n));
+                },
+            );
+            let mut from = bytes.as_slice();
+            let Request::Observe { epoch, views } = receive(&mut from).unwrap() else {
+                panic!("a snapshot was sent");
+            };
+            let there = receive_snapshot(&mut from, epoch, views, &mut before).unwrap();
+            assert!(from.is_empty());
+            // No number is not itself, so the two are compared as text.
+            assert_eq!(format!("{there:?}"), format!("{data:?}"));
+            before = there;
+        }
+    }
+
+    #[test]
+    fn findings_come_over_as_they_are() {
+        let numbers = json!([0.1, 1e-300, -0.0, u64::MAX, i64::MIN, 1.0, null]);
+        let figure = Finding::Figure {
+            name: "f".to_owned(),
+            figure: json!({ "z": numbers, "a": "\u{1}" }),
+        };
+        let tensor = Finding::Tensor {
+            name: "t".to_owned(),
+            shape: vec![2],
+            data: vec![f32::MIN_POSITIVE, f32::INFINITY],
+        };
+        let mut bytes = Vec::new();
+        send_finding(&mut bytes, figure.clone()).unwrap();
+        send_finding(&mut bytes, tensor).unwrap();
+        let mut from = bytes.as_slice();
+        let Reply::Figure { name, figure: got } = receive(&mut from).unwrap() else {
+            panic!("a figure was sent");
+        };
+        assert_eq!(Finding::Figure { name, figure: got }, figure);
+        let Reply::Tensor { count, .. } = receive(&mut from).unwrap() else {
+            panic!("a tensor was sent");
+        };
+        let got: Vec<f32> = receive_numbers(&mut from, count, Vec::new()).unwrap();
+        assert_eq!(got, [f32::MIN_POSITIVE, f32::INFINITY]);
+    }
+
+    #[test]
+    fn lengths_that_are_lies_cost_no_memory() {
+        let long = u64::MAX.to_le_bytes();
+        assert!(receive::<Reply>(&mut long.as_slice()).is_err());
+        let short = [(1u64 << 30).to_le_bytes().as_slice(), b"\"x"].concat();
+        assert!(receive::<Reply>(&mut short.as_slice()).is_err());
+        assert!(receive_numbers::<f32>(&mut [0u8; 8].as_slice(), 1 << 28, vec![]).is_err());
+        assert!(receive_numbers::<f64>(&mut [0u8; 8].as_slice(), usize::MAX, vec![]).is_err());
+    }
+}

@@ -1,0 +1,388 @@
+//! The operations of a program: a small closed set, each a formula over views.
+//!
+//! Owns what an operation means and which views it reads and writes. How it is differentiated is
+//! `adjoint`'s, what it costs `cost`'s, and how it is computed an executor's.
+//!
+//! Two rules hold for all of them.
+//! - **Rows.** An operation runs over the rows of one extent E. A view of a smaller extent is read
+//!   at the row that row r of E belongs to: `Token(i)` at the token that sample r has at position
+//!   i, a single row always. This is how look-ups and broadcasts are written.
+//! - **Heads.** With `heads` h, a row of columns is h groups side by side, and a row of weights has
+//!   one number for each group; `v[r, h, j]` is column j of group h.
+
+use serde::{Deserialize, Serialize};
+
+use crate::architecture::Activation;
+use crate::loss::Loss;
+use crate::optimizer::{Filter, Settings, Sphere};
+use crate::table::{Extent, Part, TableId, View};
+
+/// Whether an operation replaces what its output holds, or adds to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Write {
+    /// Replaces it.
+    Set,
+    /// Adds to it.
+    Add,
+}
+
+/// A product of two matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Factors {
+    /// A, `(m, k)`.
+    pub left: View,
+    /// B, `(k, n)`.
+    pub right: View,
+}
+
+/// A summand of [`Op::Add`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// v, `(rows, heads · width)`.
+    pub values: View,
+    /// w, `(rows, heads)`; 1 where there is none.
+    pub weights: Option<View>,
+    /// The factor before both.
+    pub scale: f64,
+}
+
+/// What the optimizer needs of one parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The parameter.
+    pub parameter: TableId,
+    /// Its gradient.
+    pub gradient: TableId,
+    /// The tables that the rule keeps from step to step, in the rule's order.
+    pub slots: Vec<TableId>,
+    /// The parameter as a matrix, for rules that treat matrices in another way.
+    pub matrix: Option<crate::parameters::Matrix>,
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case")]
+pub enum Op {
+    /// `table ← 0`.
+    Clear {
+        /// The table.
+        table: TableId,
+    },
+    /// `C ← scale · Σ A B` over the terms; C `(m, n)`, A `(m, k)`, B `(k, n)`.
+    ///
+    /// m, k or n may be samples: activations times weights, and gradients of weights as sums over
+    /// samples, are the same operation.
+    Product {
+        /// C.
+        out: View,
+        /// Replaces or adds.
+        write: Write,
+        /// The factor before the sum.
+        scale: f64,
+        /// A and B of each term.
+        terms: Vec<Factors>,
+    },
+    /// `out[r, h, j] ← constant + Σ scale · w[r, h] · v[r, h, j]` over the terms, for every row of
+    /// out's extent. Terms of smaller extents are looked up: sums, embeddings, biases, and values
+    /// mixed by attention are all written so.
+    Add {
+        /// `(rows, heads · width)`.
+        out: View,
+        /// Replaces or adds.
+        write: Write,
+        /// The groups of columns.
+        heads: usize,
+        /// The summands.
+        terms: Vec<Term>,
+        /// What is added everywhere.
+        constant: f64,
+    },
+    /// `out[t, h, j] ← scale · Σ w[r, h] · v[r, h, j]` over the rows r of extent `over` that belong
+    /// to row t: the transposed look-up, by token lists, or by all rows where out has one.
+    Sum {
+        /// `(rows, heads · width)`, of a smaller extent than `over`.
+        out: View,
+        /// Replaces or adds.
+        write: Write,
+        /// The groups of columns.
+        heads: usize,
+        /// v, of `over` or looked up.
+        values: View,
+        /// w, of `over` or looked up.
+        weights: Option<View>,
+        /// The factor before the sum.
+        scale: f64,
+        /// The extent that is summed over.
+        over: Extent,
+    },
+    /// `out[r, h] ← scale · Σ_j a[r, h, j] · b[r, h, j]`: scores of queries and keys.
+    Dot {
+        /// `(rows, heads)`.
+        out: View,
+        /// Replaces or adds.
+        write: Write,
+        /// The groups of columns.
+        heads: usize,
+        /// a, `(rows, heads · width)`.
+        left: View,
+        /// b, `(rows, heads · width)`.
+        right: View,
+        /// The factor before the sum.
+        scale: f64,
+    },
+    /// `out[r, t, h] ← exp(s[r, t, h]) / Σ_t exp(s[r, t, h])`; column `t · heads + h` is key t of
+    /// head h.
+    Softmax {
+        /// `(rows, keys · heads)`.
+        out: View,
+        /// s, `(rows, keys · heads)`.
+        scores: View,
+        /// The number of heads.
+        heads: usize,
+    },
+    /// `ds[r, t, h] ← p[r, t, h] (dp[r, t, h] − Σ_t p[r, t, h] dp[r, t, h])`: the adjoint of
+    /// [`Op::Softmax`].
+    SoftmaxGradient {
+        /// ds.
+        out: View,
+        /// Replaces or adds.
+        write: Write,
+        /// p, what the softmax gave.
+        weights: View,
+        /// dp.
+        gradient: View,
+        /// The number of heads.
+        heads: usize,
+    },
+    /// `out ← act(x)`, element by element.
+    Activate {
+        /// `(rows, width)`.
+        out: View,
+        /// x, `(rows, width)`.
+        input: View,
+        /// act.
+        activation: Activation,
+    },
+    /// `dx ← act′(x) · dout`: the adjoint of [`Op::Activate`].
+    ActivateGradient {
+        /// dx.
+        out: View,
+        /// Replaces or adds.
+        write: Write,
+        /// x.
+        input: View,
+        /// dout.
+        gradient: View,
+        /// act.
+        activation: Activation,
+    },
+    /// `out[r, j] ← (x[r, j] − mean) · inverse[r]`, `inverse[r] ← 1 / √(variance + epsilon)`, with
+    /// mean and variance of row r: layer normalisation without its weight and bias.
+    Norm {
+        /// `(rows, width)`.
+        out: View,
+        /// `(rows, 1)`.
+        inverse: View,
+        /// x, `(rows, width)`.
+        input: View,
+        /// What is added to the variance.
+        epsilon: f64,
+    },
+    /// `dx[r] ← inverse[r] (dy[r] − mean(dy[r]) − y[r] · mean(dy[r] · y[r]))`: the adjoint of
+    /// [`Op::Norm`] with y what it gave.
+    NormGradient {
+        /// dx.
+        out: View,
+        /// Replaces or adds.
+        write: Write,
+        /// y.
+        normed: View,
+        /// The inverse deviations, `(rows, 1)`.
+        inverse: View,
+        /// dy.
+        gradient: View,
+    },
+    /// The mean loss and the accuracy of a part, reported and not stored; with `gradient`, also
+    /// `dlogits ← ∂(mean loss)/∂logits`. A sample is right when the first of its largest logits is
+    /// the label's.
+    Loss {
+        /// `(samples, classes)`.
+        logits: View,
+        /// The part whose labels are read.
+        part: Part,
+        /// The formula.
+        loss: Loss,
+        /// dlogits, `(samples, classes)`.
+        gradient: Option<View>,
+    },
+    /// Changes gradients before the update; see [`Filter`].
+    Filter {
+        /// How.
+        filter: Filter,
+        /// The gradients, with the parameters that they belong to.
+        moved: Vec<Moved>,
+    },
+    /// Moves parameters by a rule with one group's settings; see [`Settings`].
+    Update {
+        /// The rule and its numbers.
+        settings: Settings,
+        /// What is moved.
+        moved: Vec<Moved>,
+    },
+    /// Rescales parameters to a fixed norm after the update; see [`Sphere`].
+    Project {
+        /// The norm that is kept.
+        sphere: Sphere,
+        /// The parameters; the first slot of each holds the norm of the first weights.
+        moved: Vec<Moved>,
+    },
+}
+
+impl Op {
+    /// Returns the views that are read, with those that are added to.
+    pub fn reads(&self) -> Vec<View> {
+        let (out, write) = match self {
+            Op::Product { out, write, .. }
+            | Op::Add { out, write, .. }
+            | Op::Sum { out, write, .. }
+            | Op::Dot { out, write, .. }
+            | Op::SoftmaxGradient { out, write, .. }
+            | Op::ActivateGradient { out, write, .. }
+            | Op::NormGradient { out, write, .. } => (Some(*out), *write),
+            _ => (None, Write::Set),
+        };
+        let mut views = self.operands();
+        views.extend(out.filter(|_| write == Write::Add));
+        views
+    }
+
+    /// Returns the views that are read for what they hold, not because the output is added to.
+    pub fn operands(&self) -> Vec<View> {
+        match self {
+            Op::Clear { .. } | Op::Filter { .. } | Op::Update { .. } | Op::Project { .. } => {
+                Vec::new()
+            }
+            Op::Product { terms, .. } => terms.iter().flat_map(|t| [t.left, t.right]).collect(),
+            Op::Add { terms, .. } => terms
+                .iter()
+                .flat_map(|t| [Some(t.values), t.weights])
+                .flatten()
+                .collect(),
+            Op::Sum {
+                values, weights, ..
+            } => [Some(*values), *weights].into_iter().flatten().collect(),
+            Op::Dot { left, right, .. } => vec![*left, *right],
+            Op::Softmax { scores, .. } => vec![*scores],
+            Op::SoftmaxGradient {
+                weights, gradient, ..
+            } => vec![*weights, *gradient],
+            Op::Activate { input, .. } | Op::Norm { input, .. } => vec![*input],
+            Op::ActivateGradient {
+                input, gradient, ..
+            } => vec![*input, *gradient],
+            Op::NormGradient {
+                normed,
+                inverse,
+                gradient,
+                ..
+            } => vec![*normed, *inverse, *gradient],
+            Op::Loss { logits, .. } => vec![*logits],
+        }
+    }
+
+    /// Returns the views that are written.
+    pub fn writes(&self) -> Vec<View> {
+        match self {
+            Op::Product { out, .. }
+            | Op::Add { out, .. }
+            | Op::Sum { out, .. }
+            | Op::Dot { out, .. }
+            | Op::Softmax { out, .. }
+            | Op::SoftmaxGradient { out, .. }
+            | Op::Activate { out, .. }
+            | Op::ActivateGradient { out, .. }
+            | Op::NormGradient { out, .. } => vec![*out],
+            Op::Norm { out, inverse, .. } => vec![*out, *inverse],
+            Op::Loss { gradient, .. } => gradient.iter().copied().collect(),
+            Op::Clear { .. } | Op::Filter { .. } | Op::Update { .. } | Op::Project { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns the extent that the operation runs over, or `None` for one over whole tables.
+    ///
+    /// A product that sums over samples runs over samples.
+    pub fn extent(&self) -> Option<Extent> {
+        match self {
+            Op::Sum { over, .. } => Some(*over),
+            Op::Loss { part, .. } => Some(Extent::Sample(*part)),
+            Op::Product { out, terms, .. } => {
+                let inner = terms.iter().map(|t| t.left.width());
+                let mut all = inner.chain([out.height(), out.width()]);
+                let samples = all.clone().find(|extent| extent.is_sample());
+                let tokens = all.find(|extent| matches!(extent, Extent::Token(_)));
+                samples.or(tokens).or(Some(out.height()))
+            }
+            _ => self.writes().first().map(View::height),
+        }
+    }
+
+    /// Returns every view, to be changed.
+    pub(crate) fn views_mut(&mut self) -> Vec<&mut View> {
+        match self {
+            Op::Clear { .. } | Op::Filter { .. } | Op::Update { .. } | Op::Project { .. } => {
+                Vec::new()
+            }
+            Op::Product { out, terms, .. } => {
+                let factors = terms.iter_mut().flat_map(|t| [&mut t.left, &mut t.right]);
+                factors.chain([out]).collect()
+            }
+            Op::Add { out, terms, .. } => {
+                let terms = terms.iter_mut();
+                let views = terms.flat_map(|t| [Some(&mut t.values), t.weights.as_mut()]);
+                views.flatten().chain([out]).collect()
+            }
+            Op::Sum {
+                out,
+                values,
+                weights,
+                ..
+            } => weights.iter_mut().chain([out, values]).collect(),
+            Op::Dot {
+                out, left, right, ..
+            } => vec![out, left, right],
+            Op::Softmax { out, scores, .. } => vec![out, scores],
+            Op::Activate { out, input, .. } => vec![out, input],
+            Op::SoftmaxGradient {
+                out,
+                weights: other,
+                gradient,
+                ..
+            }
+            | Op::ActivateGradient {
+                out,
+                input: other,
+                gradient,
+                ..
+            } => vec![out, other, gradient],
+            Op::Norm {
+                out,
+                inverse,
+                input,
+                ..
+            } => vec![out, inverse, input],
+            Op::NormGradient {
+                out,
+                normed,
+                inverse,
+                gradient,
+                ..
+            } => vec![out, normed, inverse, gradient],
+            Op::Loss {
+                logits, gradient, ..
+            } => gradient.iter_mut().chain([logits]).collect(),
+        }
+    }
+}

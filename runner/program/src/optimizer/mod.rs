@@ -1,0 +1,168 @@
+//! How parameters are moved: rules, each in a file of its own, and what stands before and after
+//! them.
+//!
+//! A rule is its slots, its coefficients (worked out in f64 for a step) and an update of one
+//! number. Owns the formulas. Knows nothing of tables, apart from `record`, which adds an update
+//! stage to a program.
+
+mod adam;
+mod adamw;
+mod clip;
+mod grokfast;
+mod lion;
+mod muon;
+mod orthogonal;
+mod recipe;
+mod record;
+mod sgd;
+mod sphere;
+
+use serde::{Deserialize, Serialize};
+
+pub use adam::Adam;
+pub use adamw::AdamW;
+pub use clip::Clip;
+pub use grokfast::{GrokfastEma, GrokfastMa};
+pub use lion::Lion;
+pub use muon::{Muon, Others, move_matrix, newton_schulz};
+pub use orthogonal::orthogonal;
+pub use recipe::{Group, Recipe, RecipeError};
+pub use record::{TrainError, train};
+pub use sgd::Sgd;
+pub use sphere::Sphere;
+
+use crate::interpret::Real;
+
+/// The most slots that a rule keeps of each parameter.
+pub const MAX_SLOTS: usize = 2;
+
+/// The coefficients of one step of a rule; each rule says what stands where.
+pub type Coefficients<T> = [T; 8];
+
+/// A rule, with the numbers that it is used with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+pub enum Rule {
+    /// Adam with decoupled weight decay.
+    AdamW(AdamW),
+    /// Adam with weight decay in the gradient.
+    Adam(Adam),
+    /// Gradient descent with momentum.
+    Sgd(Sgd),
+    /// The sign of a moving average.
+    Lion(Lion),
+    /// The nearest orthogonal matrix to a moving average.
+    Muon(Muon),
+}
+
+/// A rule with the settings of one group of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The rule.
+    pub rule: Rule,
+    /// The learning rate after the warm-up.
+    pub learning_rate: f64,
+    /// The weight decay.
+    pub weight_decay: f64,
+    /// The steps over which the learning rate rises from 0: step t (from 0) has min(t / warmup, 1)
+    /// of it.
+    pub warmup: u64,
+}
+
+/// What is done to gradients before the update, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "filter", rename_all = "kebab-case")]
+pub enum Filter {
+    /// A moving average is added.
+    GrokfastEma(GrokfastEma),
+    /// The mean of a window is added.
+    GrokfastMa(GrokfastMa),
+    /// What points along the weights is taken out.
+    Orthogonal,
+    /// Long gradients are shortened.
+    Clip(Clip),
+}
+
+impl Rule {
+    /// Returns the names of what is kept of each parameter from step to step.
+    pub fn slots(&self) -> &'static [&'static str] {
+        match self {
+            Rule::AdamW(_) => AdamW::SLOTS,
+            Rule::Adam(_) => Adam::SLOTS,
+            Rule::Sgd(rule) => rule.slots(),
+            Rule::Lion(_) => Lion::SLOTS,
+            Rule::Muon(_) => Muon::SLOTS,
+        }
+    }
+
+    /// Returns the coefficients of the step numbered `step`, from 0.
+    pub fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
+        match self {
+            Rule::AdamW(rule) => rule.coefficients(rate, decay, step),
+            Rule::Adam(rule) => rule.coefficients(rate, decay, step),
+            Rule::Sgd(rule) => rule.coefficients(rate, decay, step),
+            Rule::Lion(rule) => rule.coefficients(rate, decay),
+            Rule::Muon(rule) => rule.coefficients(rate, decay),
+        }
+    }
+
+    /// Returns the weight after one step, and updates its slots. Of [`Muon`] it returns the
+    /// direction, which is a matrix's and not an element's.
+    pub fn update<T: Real>(
+        &self,
+        c: &Coefficients<T>,
+        weight: T,
+        gradient: T,
+        slots: &mut [T; MAX_SLOTS],
+    ) -> T {
+        match self {
+            Rule::AdamW(_) => AdamW::update(c, weight, gradient, slots),
+            Rule::Adam(_) => Adam::update(c, weight, gradient, slots),
+            Rule::Sgd(rule) => rule.update(c, weight, gradient, slots),
+            Rule::Lion(_) => Lion::update(c, weight, gradient, slots),
+            Rule::Muon(_) => Muon::direction(c, gradient, slots),
+        }
+    }
+
+    /// Returns the rule of the parameters that are no matrix, with learning rate and decay of their
+    /// own, if this rule has another for them.
+    pub fn others(&self) -> Option<Others> {
+        match self {
+            Rule::Muon(muon) => Some(muon.others),
+            _ => None,
+        }
+    }
+}
+
+impl Settings {
+    /// Returns the coefficients of the step numbered `step`, from 0.
+    pub fn coefficients(&self, step: u64) -> Coefficients<f64> {
+        let warm = if step < self.warmup {
+            step as f64 / self.warmup as f64
+        } else {
+            1.0
+        };
+        let rate = self.learning_rate * warm;
+        self.rule.coefficients(rate, self.weight_decay, step)
+    }
+}
+
+impl Filter {
+    /// Returns what is kept of each parameter: its name, and how many copies of the parameter it
+    /// has room for.
+    pub fn slot(&self) -> Option<(&'static str, usize)> {
+        match self {
+            Filter::GrokfastEma(_) => Some(("average", 1)),
+            Filter::GrokfastMa(filter) => Some(("window", filter.window)),
+            Filter::Orthogonal | Filter::Clip(_) => None,
+        }
+    }
+}
+
+/// 1 − β^(step + 1), what a moving average that started at 0 has seen after a step.
+fn seen(beta: f64, step: u64) -> f64 {
+    1.0 - libm::pow(beta, (step + 1) as f64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Muon: the nearest orthogonal matrix to a moving average (Jordan et al. 2024), for matrices;
+//! AdamW for everything else.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AdamW, Coefficients, MAX_SLOTS};
+use crate::interpret::Real;
+use crate::parameters::Matrix;
+
+/// `m ← μ m + (1 − μ) g; u = (1 − μ) g + μ m; O = NS(u);
+/// w ← (1 − η λ) w − η √max(1, outputs / inputs) O`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Muon {
+    /// μ.
+    pub momentum: f64,
+    /// What moves the parameters that are no matrix between the embedding and the unembedding.
+    pub others: Others,
+}
+
+/// How the parameters are moved that are no matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Others {
+    /// Their rule.
+    pub rule: AdamW,
+    /// Their learning rate.
+    pub learning_rate: f64,
+    /// Their weight decay.
+    pub weight_decay: f64,
+}
+
+/// The coefficients of the iteration, which need not converge to be useful.
+const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
+/// How often it is applied.
+const ITERATIONS: usize = 5;
+
+impl Muon {
+    /// m.
+    pub const SLOTS: &'static [&'static str] = &["momentum"];
+
+    /// Returns 1 − η λ, η, μ, 1 − μ.
+    pub(super) fn coefficients(&self, rate: f64, decay: f64) -> Coefficients<f64> {
+        let momentum = self.momentum;
+        let keep = 1.0 - rate * decay;
+        [keep, rate, momentum, 1.0 - momentum, 0.0, 0.0, 0.0, 0.0]
+    }
+
+    /// Returns an element of u.
+    pub(super) fn direction<T: Real>(
+        c: &Coefficients<T>,
+        gradient: T,
+        slots: &mut [T; MAX_SLOTS],
+    ) -> T {
+        let [_, _, momentum, fresh, ..] = *c;
+        slots[0] = momentum * slots[0] + fresh * gradient;
+        fresh * gradient + momentum * slots[0]
+    }
+}
+
+/// Returns NS(u) of a row-major matrix: five times `X ← a X + (b A + c A²) X` with `A = X Xᵀ`, from
+/// `X = u / (‖u‖ + 1e-7)`, on the transposed matrix where that has fewer rows.
+pub fn newton_schulz<T: Real>(u: &[T], rows: usize, cols: usize) -> Vec<T> {
+    if rows > cols {
+        let turned = newton_schulz(&transposed(u, rows, cols), cols, rows);
+        return transposed(&turned, cols, rows);
+    }
+    let squares = u.iter().fold(T::ZERO, |sum, x| sum + *x * *x);
+    let norm = squares.sqrt() + T::from_f64(1e-7);
+    let mut x: Vec<T> = u.iter().map(|x| *x / norm).collect();
+    let [a, b, c] = QUINTIC.map(T::from_f64);
+    for _ in 0..ITERATIONS {
+        let square = product(&x, &transposed(&x, rows, cols), [rows, cols, rows]);
+        let fourth = product(&square, &square, [rows; 3]);
+        let both: Vec<T> = square
+            .iter()
+            .zip(&fourth)
+            .map(|(s, f)| b * *s + c * *f)
+            .collect();
+        let moved = product(&both, &x, [rows, rows, cols]);
+        x.iter_mut().zip(moved).for_each(|(x, m)| *x = a * *x + m);
+    }
+    x
+}
+
+fn transposed<T: Real>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
+    let place = |i: usize| (i % rows) * cols + i / rows;
+    (0..rows * cols).map(|i| x[place(i)]).collect()
+}
+
+fn product<T: Real>(a: &[T], b: &[T], [m, k, n]: [usize; 3]) -> Vec<T> {
+    let mut out = vec![T::ZERO; m * n];
+    for (out, a) in out.chunks_exact_mut(n).zip(a.chunks_exact(k)) {
+        for (a, b) in a.iter().zip(b.chunks_exact(n)) {
+            out.iter_mut().zip(b).for_each(|(o, b)| *o += *a * *b);
+        }
+    }
+    out
+}
+
+/// Moves a matrix by the directions that [`Rule::update`](super::Rule::update) of a Muon has
+/// returned: `w ← (1 − η λ) w − η √max(1, outputs / inputs) NS(u)`.
+pub fn move_matrix<T: Real>(
+    c: &Coefficients<T>,
+    matrix: Matrix,
+    directions: &[T],
+    weights: &mut [T],
+) {
+    let [keep, rate, ..] = *c;
+    let wide = (matrix.heads * matrix.outputs) as f64 / matrix.inputs as f64;
+    let rate = rate * T::from_f64(wide.max(1.0).sqrt());
+    for (w, o) in weights.iter_mut().zip(orthogonalised(directions, matrix)) {
+        *w = keep * *w - rate * o;
+    }
+}
+
+/// Returns NS of a parameter whose heads lie one after the other, in the same layout.
+fn orthogonalised<T: Real>(u: &[T], matrix: Matrix) -> Vec<T> {
+    let Matrix {
+        heads,
+        inputs,
+        outputs,
+    } = matrix;
+    let cols = heads * outputs;
+    let mut joined = vec![T::ZERO; u.len()];
+    let place = |head: usize, row: usize, col: usize| (head * inputs + row) * outputs + col;
+    for row in 0..inputs {
+        for col in 0..cols {
+            joined[row * cols + col] = u[place(col / outputs, row, col % outputs)];
+        }
+    }
+    let orthogonal = newton_schulz(&joined, inputs, cols);
+    let mut apart = joined;
+    for row in 0..inputs {
+        for col in 0..cols {
+            apart[place(col / outputs, row, col % outputs)] = orthogonal[row * cols + col];
+        }
+    }
+    apart
+}

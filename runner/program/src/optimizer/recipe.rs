@@ -1,0 +1,243 @@
+//! What a model is trained with: the rule, its settings by group, and what stands around it.
+//!
+//! Owns the choice of settings for a parameter and the ranges of all numbers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AdamW, Filter, Rule, Settings, Sphere};
+use crate::parameters::{Parameter, Parameters};
+
+/// How a model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The rule.
+    pub rule: Rule,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The weight decay.
+    pub weight_decay: f64,
+    /// The steps of linear warm-up.
+    pub warmup: u64,
+    /// What is done to gradients first, in this order.
+    pub filters: Vec<Filter>,
+    /// The norm that is kept after each step.
+    pub sphere: Option<Sphere>,
+    /// Settings of some parameters; of several that match, the last one counts.
+    pub groups: Vec<Group>,
+}
+
+/// Settings of the parameters whose names match.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// A name, in which `*` stands for anything.
+    pub matching: String,
+    /// Their learning rate, if it is another.
+    pub learning_rate: Option<f64>,
+    /// Their weight decay, if it is another.
+    pub weight_decay: Option<f64>,
+    /// Whether they keep their first values.
+    pub frozen: bool,
+}
+
+/// Why nothing can be trained so.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RecipeError {
+    /// A number is out of its range.
+    #[error("{what} is {given}; expected {expected}")]
+    Number {
+        /// What the number is.
+        what: &'static str,
+        /// Its value.
+        given: f64,
+        /// The range it must be in.
+        expected: &'static str,
+    },
+    /// A group changes nothing.
+    #[error("no parameter is called {matching:?}; expected one of {names}")]
+    NoMatch {
+        /// The pattern.
+        matching: String,
+        /// The names of the parameters.
+        names: String,
+    },
+    /// Nothing is trained.
+    #[error("every parameter is frozen; expected at least one that is trained")]
+    Frozen,
+}
+
+impl Recipe {
+    /// The recipe of the published experiment.
+    pub fn published() -> Recipe {
+        Recipe {
+            rule: Rule::AdamW(AdamW::PUBLISHED),
+            learning_rate: 1e-3,
+            weight_decay: 1.0,
+            warmup: 0,
+            filters: Vec::new(),
+            sphere: None,
+            groups: Vec::new(),
+        }
+    }
+
+    /// Returns the settings of a parameter; none if it is frozen.
+    pub fn settings(&self, parameter: &Parameter) -> Option<Settings> {
+        let mut settings = Settings {
+            rule: self.rule,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            warmup: self.warmup,
+        };
+        if let Some(others) = self.rule.others()
+            && parameter.matrix().is_none()
+        {
+            settings.rule = Rule::AdamW(others.rule);
+            settings.learning_rate = others.learning_rate;
+            settings.weight_decay = others.weight_decay;
+        }
+        let group = self.groups.iter().rfind(|g| g.matches(&parameter.name));
+        if let Some(group) = group {
+            settings.learning_rate = group.learning_rate.unwrap_or(settings.learning_rate);
+            settings.weight_decay = group.weight_decay.unwrap_or(settings.weight_decay);
+        }
+        let frozen = !parameter.trained || group.is_some_and(|g| g.frozen);
+        (!frozen).then_some(settings)
+    }
+
+    /// Checks every number, and that every group has a parameter.
+    ///
+    /// # Errors
+    /// Returns the first thing that is wrong.
+    pub fn check(&self, parameters: &Parameters) -> Result<(), RecipeError> {
+        finite("the learning rate", self.learning_rate)?;
+        finite("the weight decay", self.weight_decay)?;
+        self.rule.check()?;
+        self.filters.iter().try_for_each(Filter::check)?;
+        if let Some(sphere) = &self.sphere {
+            positive("the multiple of the sphere", sphere.multiple)?;
+        }
+        for group in &self.groups {
+            finite(
+                "the learning rate of a group",
+                group.learning_rate.unwrap_or(0.0),
+            )?;
+            finite(
+                "the weight decay of a group",
+                group.weight_decay.unwrap_or(0.0),
+            )?;
+            if !parameters.iter().any(|p| group.matches(&p.name)) {
+                let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+                return Err(RecipeError::NoMatch {
+                    matching: group.matching.clone(),
+                    names: names.join(", "),
+                });
+            }
+        }
+        if parameters.iter().all(|p| self.settings(p).is_none()) {
+            return Err(RecipeError::Frozen);
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    /// Tells whether the group has settings for a parameter.
+    pub fn matches(&self, name: &str) -> bool {
+        matches(&self.matching, name)
+    }
+}
+
+/// Tells whether a name matches a pattern in which `*` stands for anything.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(name) = name.strip_prefix(start) else {
+        return false;
+    };
+    (0..=name.len()).any(|skip| name.is_char_boundary(skip) && matches(rest, &name[skip..]))
+}
+
+impl Rule {
+    /// Checks the rule's numbers.
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
+        let adam = |betas: [f64; 2], epsilon: f64| {
+            betas
+                .into_iter()
+                .try_for_each(|beta| share("a beta", beta))?;
+            let representable = epsilon as f32 > 0.0 && epsilon.is_finite();
+            check("epsilon", epsilon, representable, "at least 1e-45")
+        };
+        match self {
+            Rule::AdamW(rule) => adam(rule.betas, rule.epsilon),
+            Rule::Adam(rule) => adam(rule.betas, rule.epsilon),
+            Rule::Sgd(rule) => {
+                share("the momentum", rule.momentum)?;
+                let dampening = (0.0..=1.0).contains(&rule.dampening);
+                check("the dampening", rule.dampening, dampening, "0 to 1")?;
+                // As in torch: looking ahead needs a momentum that is not dampened.
+                let ahead = !rule.nesterov || (rule.momentum > 0.0 && rule.dampening == 0.0);
+                let expected = "more than 0, without dampening, for Nesterov's form";
+                check("the momentum", rule.momentum, ahead, expected)
+            }
+            Rule::Lion(rule) => rule.betas.into_iter().try_for_each(|b| share("a beta", b)),
+            Rule::Muon(rule) => {
+                share("the momentum", rule.momentum)?;
+                finite("the learning rate of the others", rule.others.learning_rate)?;
+                finite("the weight decay of the others", rule.others.weight_decay)?;
+                adam(rule.others.rule.betas, rule.others.rule.epsilon)
+            }
+        }
+    }
+}
+
+impl Filter {
+    /// Checks the filter's numbers.
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
+        match self {
+            Filter::GrokfastEma(filter) => {
+                share("Grokfast's alpha", filter.alpha)?;
+                finite("Grokfast's lambda", filter.lambda)
+            }
+            Filter::GrokfastMa(filter) => {
+                let window = filter.window as f64;
+                let fits = (1..=1000).contains(&filter.window);
+                check("Grokfast's window", window, fits, "1 to 1000")?;
+                finite("Grokfast's lambda", filter.lambda)
+            }
+            Filter::Orthogonal => Ok(()),
+            Filter::Clip(clip) => positive("the norm that gradients are clipped to", clip.most),
+        }
+    }
+}
+
+fn share(what: &'static str, given: f64) -> Result<(), RecipeError> {
+    let fits = (0.0..1.0).contains(&given);
+    check(what, given, fits, "at least 0 and less than 1")
+}
+
+fn finite(what: &'static str, given: f64) -> Result<(), RecipeError> {
+    let fits = given.is_finite() && given >= 0.0;
+    check(what, given, fits, "a finite number, at least 0")
+}
+
+fn positive(what: &'static str, given: f64) -> Result<(), RecipeError> {
+    let fits = given.is_finite() && given > 0.0;
+    check(what, given, fits, "a finite number greater than 0")
+}
+
+fn check(
+    what: &'static str,
+    given: f64,
+    fits: bool,
+    expected: &'static str,
+) -> Result<(), RecipeError> {
+    if fits {
+        Ok(())
+    } else {
+        Err(RecipeError::Number {
+            what,
+            given,
+            expected,
+        })
+    }
+}

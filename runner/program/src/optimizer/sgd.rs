@@ -1,0 +1,58 @@
+//! Gradient descent with momentum, as torch's `SGD` has it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Coefficients, MAX_SLOTS};
+use crate::interpret::Real;
+
+/// `d = g + λ w; m ← d in the first step, then μ m + (1 − damping) d; w ← w − η m`, with Nesterov
+/// `w ← w − η (d + μ m)`; without momentum `w ← w − η d`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sgd {
+    /// μ; 0 keeps no slot.
+    pub momentum: f64,
+    /// How much less of a new gradient goes into the momentum.
+    pub dampening: f64,
+    /// Whether the step looks ahead.
+    pub nesterov: bool,
+}
+
+impl Sgd {
+    pub(super) fn slots(&self) -> &'static [&'static str] {
+        if self.momentum == 0.0 {
+            &[]
+        } else {
+            &["momentum"]
+        }
+    }
+
+    /// Returns η, λ, the shares of m and of d in the new m, and μ.
+    pub(super) fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
+        let (old, fresh) = if step == 0 {
+            (0.0, 1.0)
+        } else {
+            (self.momentum, 1.0 - self.dampening)
+        };
+        [rate, decay, old, fresh, self.momentum, 0.0, 0.0, 0.0]
+    }
+
+    pub(super) fn update<T: Real>(
+        &self,
+        c: &Coefficients<T>,
+        weight: T,
+        gradient: T,
+        slots: &mut [T; MAX_SLOTS],
+    ) -> T {
+        let [rate, decay, old, fresh, momentum, ..] = *c;
+        let d = gradient + decay * weight;
+        if self.momentum == 0.0 {
+            return weight - rate * d;
+        }
+        slots[0] = old * slots[0] + fresh * d;
+        if self.nesterov {
+            weight - rate * (d + momentum * slots[0])
+        } else {
+            weight - rate * slots[0]
+        }
+    }
+}

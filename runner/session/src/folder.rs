@@ -1,0 +1,124 @@
+//! A cell's folder, with whose it is, and which checkpoints should be in it.
+
+use std::collections::BTreeMap;
+
+use grokrun_spec::{Cell, Plan};
+use grokrun_store::{CellDir, CellSummary, ErrorKind, RunDir, RunView, StoreError};
+
+use crate::SessionError;
+use crate::cadence::Cadence;
+use crate::status::Status;
+
+/// The folder of a cell, which refuses files of others.
+///
+/// # Errors
+/// When it cannot be created.
+pub(crate) fn folder(run: &RunDir, plan: &Plan, cell: &Cell) -> Result<CellDir, StoreError> {
+    let own = plan.cell_fingerprint(cell);
+    // The weights of an imported run are not those of its spec: where they come from stands before
+    // it.
+    let fingerprint = match run.fingerprint().rsplit_once(' ') {
+        Some((origin, _)) => format!("{origin} {own}"),
+        None => own,
+    };
+    Ok(run.cell(&cell.id)?.of(fingerprint))
+}
+
+/// The checkpoints that are due of a cell that has come so far, and that are not there. `last`, if
+/// that is where the training has ended: there is one of that epoch too.
+fn missing(
+    cadence: &Cadence,
+    dir: &CellDir,
+    epoch: u64,
+    last: bool,
+) -> Result<Vec<u64>, StoreError> {
+    let there = dir.checkpoints()?;
+    let wanted = (0..=epoch).filter(|e| cadence.is_due(*e) || (last && *e == epoch));
+    Ok(wanted
+        .filter(|epoch| there.binary_search(epoch).is_err())
+        .collect())
+}
+
+/// What is missing of the checkpoints of a cell whose training is over, in words; none if nothing
+/// is.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn gaps(
+    plan: &Plan,
+    dir: &CellDir,
+    status: Status,
+    epochs: u64,
+) -> Result<Option<String>, StoreError> {
+    // After a loss that is no number no checkpoint is written.
+    let last = matches!(status, Status::Finished | Status::StoppedEarly);
+    let every = plan.checkpoints.every;
+    if missing(&Cadence::new(every), dir, epochs, last)?.is_empty() || is_imported(dir) {
+        return Ok(None);
+    }
+    // Megabytes, so read only now: the spec may have had another cadence before the run was made
+    // longer.
+    let saved = dir
+        .read_state()?
+        .map(|state| Cadence::saved(&state.extra, every));
+    let gaps = match saved {
+        Some(Ok(cadence)) => missing(&cadence, dir, epochs, last)?,
+        Some(Err(_)) | None => missing(&Cadence::new(every), dir, epochs, last)?,
+    };
+    Ok((!gaps.is_empty()).then(|| in_words(&gaps, dir)))
+}
+
+/// An imported cell has the checkpoints that its file had. A `config.json` that cannot be used says
+/// that it was not imported: `grokrun SPEC` writes it again.
+fn is_imported(dir: &CellDir) -> bool {
+    let config = dir.read_config().ok().flatten();
+    config.is_some_and(|config| config.get("imported").is_some())
+}
+
+fn in_words(gaps: &[u64], dir: &CellDir) -> String {
+    let few: Vec<String> = gaps.iter().take(5).map(u64::to_string).collect();
+    let more = match gaps.len() - few.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let are = if gaps.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} of its checkpoints {are} gone: epoch {}{more}; analyses do without. To make them again, delete {} \
+         and run the spec: the cell is trained from the start",
+        gaps.len(),
+        few.join(", "),
+        dir.path().join("state.safetensors").display()
+    )
+}
+
+/// What is missing of the checkpoints of each cell that is done, by its number in the plan.
+///
+/// # Errors
+/// When the run cannot be read.
+pub fn missing_checkpoints(
+    plan: &Plan,
+    run: &RunView,
+) -> Result<Vec<(usize, String)>, SessionError> {
+    let summary = run.summary()?;
+    let told: BTreeMap<&str, &CellSummary> = summary
+        .cells
+        .iter()
+        .map(|told| (told.cell.as_str(), told))
+        .collect();
+    let mut all = Vec::new();
+    for (index, cell) in plan.cells.iter().enumerate() {
+        let (Some(told), Some(dir)) = (told.get(cell.id.as_str()), run.cell(&cell.id)) else {
+            continue;
+        };
+        let Some(status) = Status::of_word(&told.status).filter(|s| *s != Status::Training) else {
+            continue;
+        };
+        match gaps(plan, &dir, status, told.epochs) {
+            Ok(words) => all.extend(words.map(|words| (index, words))),
+            // What is not there has no checkpoints.
+            Err(error) if error.kind() == ErrorKind::Io => all.push((index, error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,89 @@
+//! Whether a run goes on as that of another spec: one that says only how much longer.
+//!
+//! Such a spec must give, from the start, just what the run has come to so far. Knows nothing of
+//! how a cell goes on; that is decided of each by its state ([`crate::status`]).
+
+use std::path::Path;
+
+use grokrun_spec::{Change, Plan, load_training};
+use grokrun_store::RunView;
+
+use crate::stop::Holding;
+
+/// At most so many keys that differ are told.
+const TOLD: usize = 12;
+
+/// Says why the run cannot go on as one of this plan, in lines for the person who asked.
+///
+/// # Errors
+/// It cannot.
+pub fn lengthens(plan: &Plan, run: &RunView) -> Result<(), String> {
+    let earlier = earlier(run)?;
+    let changes = plan.changes_from(&earlier);
+    if !changes.iter().all(|change| change.lengthens) {
+        return Err(told(&changes));
+    }
+    if plan.train.stop != earlier.train.stop {
+        check_stops(plan, run)?;
+    }
+    Ok(())
+}
+
+/// In which keys the specs of two runs differ, in lines; where one cannot be read, why.
+pub fn differences(run: &RunView, other: &RunView) -> String {
+    match (earlier(run), earlier(other)) {
+        (Ok(one), Ok(other)) => told(&other.changes_from(&one)),
+        (Err(why), _) | (_, Err(why)) => why,
+    }
+}
+
+/// The plan of a run, without its analyses.
+fn earlier(run: &RunView) -> Result<Plan, String> {
+    let [_, text] = run.spec().map_err(|error| error.to_string())?;
+    let plan = load_training(&text, Path::new("resolved.toml"))
+        .map_err(|error| format!("its resolved.toml is no spec: {error}"))?;
+    let fingerprint = run.fingerprint();
+    if fingerprint.starts_with("import ") {
+        return Err("it was imported, and what was trained elsewhere is not trained on".to_owned());
+    }
+    // A process that ended while it made the run longer has not come to the spec yet.
+    if plan.fingerprint() != fingerprint && !run.is_lengthening() {
+        return Err("its resolved.toml was changed since, and is not what was trained".to_owned());
+    }
+    Ok(plan)
+}
+
+fn told(changes: &[Change]) -> String {
+    let mut text = "these keys differ".to_owned();
+    for change in changes.iter().take(TOLD) {
+        text.push_str(&format!("\n  {change}"));
+        if change.key == "train.epochs" && !change.lengthens {
+            text.push_str(" (a run is only ever made longer)");
+        }
+    }
+    if changes.len() > TOLD {
+        text.push_str(&format!("\n  … and {} more", changes.len() - TOLD));
+    }
+    text
+}
+
+/// By the plan's rule for an early stop, no cell may have been trained for too long.
+fn check_stops(plan: &Plan, run: &RunView) -> Result<(), String> {
+    for cell in &plan.cells {
+        let Some(dir) = run.cell(&cell.id) else {
+            continue;
+        };
+        let Some(state) = dir.read_state().map_err(|error| error.to_string())? else {
+            continue;
+        };
+        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
+        let met = Holding::replay(plan.train.stop.clone(), accuracies).met();
+        if let Some(met) = met.filter(|met| *met < state.epoch) {
+            return Err(format!(
+                "by the rule train.stop here, {} would have stopped after {met} epochs, and it has {} there",
+                cell.id, state.epoch
+            ));
+        }
+    }
+    Ok(())
+}

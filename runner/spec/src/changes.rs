@@ -1,0 +1,63 @@
+//! In which keys two specs differ, and whether a run of the one can go on as a run of the other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::field::Field as _;
+use crate::keys;
+use crate::plan::Plan;
+
+/// A key in which a spec differs from an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// its path, as in `train.epochs`
+    pub key: &'static str,
+    /// its value in the earlier spec, as in TOML; none where it is not set
+    pub earlier: Option<String>,
+    /// its value in this one
+    pub now: Option<String>,
+    /// Whether the change makes a run longer and changes nothing that was trained. Of a rule for an
+    /// early stop, only the histories of the cells tell whether it would have stopped them before.
+    pub lengthens: bool,
+}
+
+/// Whether a key says only how long a run goes on, or how often its weights are kept.
+pub(crate) fn is_of_length(key: &str) -> bool {
+    let stop = [keys::TEST_ACCURACY.path(), keys::PATIENCE.path()];
+    key == keys::EPOCHS.path() || key == keys::EVERY.path() || stop.contains(&key)
+}
+
+impl Plan {
+    /// The keys in which this spec differs from an earlier one, in the order of a resolved spec:
+    /// those that decide about results, so neither the name nor the analyses.
+    pub fn changes_from(&self, earlier: &Plan) -> Vec<Change> {
+        let (before, now) = (earlier.decisive_values(), self.decisive_values());
+        let mut order: Vec<&'static str> = now.iter().map(|(key, _)| *key).collect();
+        for (key, _) in &before {
+            if !order.contains(key) {
+                order.push(key);
+            }
+        }
+        let (before, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (before.into_iter().collect(), now.into_iter().collect());
+        let longer = self.train.epochs > earlier.train.epochs;
+        order
+            .into_iter()
+            .filter(|key| before.get(key) != now.get(key))
+            .map(|key| Change {
+                key,
+                earlier: before.get(key).cloned(),
+                now: now.get(key).cloned(),
+                lengthens: is_of_length(key) && (key != keys::EPOCHS.path() || longer),
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = |value: &Option<String>| value.clone().unwrap_or("not set".to_owned());
+        let (earlier, now) = (word(&self.earlier), word(&self.now));
+        write!(f, "{}: {earlier} there, {now} here", self.key)
+    }
+}

@@ -1,0 +1,180 @@
+//! What analyses left in a cell, as a reader sees it: each file is compared with the digest that
+//! the `findings.json` beside it has of it, and is left out, with a word, where it does not fit.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::cell::read_json;
+use crate::findings::{FILES, INDEX, made_again};
+use crate::owner::Owner;
+use crate::{CellDir, ErrorKind, StoreError, regular, seal, tensors};
+
+/// What an analysis left in a cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundFiles {
+    /// `findings.json`
+    pub index: Value,
+    /// name and content of each table, by name
+    pub tables: Vec<(String, Value)>,
+    /// name of each figure and where its Plotly JSON is, by name: they are large, and read one by
+    /// one
+    pub figures: Vec<(String, FigureFile)>,
+}
+
+/// The file of a figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FigureFile(Listed);
+
+impl FigureFile {
+    /// The figure.
+    ///
+    /// # Errors
+    /// The file is missing, truncated or altered, or cannot be read.
+    pub fn read(&self) -> Result<Value, StoreError> {
+        self.0.json()
+    }
+}
+
+/// A file that a `findings.json` lists.
+#[derive(Clone, Debug, PartialEq)]
+struct Listed {
+    path: PathBuf,
+    /// none in findings of an older grokrun
+    digest: Option<String>,
+    analysis: String,
+}
+
+impl Listed {
+    fn new(folder: &Path, index: &Value, file: &str) -> Listed {
+        Listed {
+            path: folder.join(file),
+            digest: index[FILES][file].as_str().map(str::to_owned),
+            analysis: name(folder),
+        }
+    }
+
+    fn damaged(&self, why: String) -> StoreError {
+        StoreError::altered(&self.path, why, &made_again(&self.analysis))
+    }
+
+    /// The file's bytes, as they were written.
+    fn bytes(&self) -> Result<Vec<u8>, StoreError> {
+        let bytes = regular::read(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let remedy = made_again(&self.analysis);
+                let message = format!("{} is missing; {remedy}", self.path.display());
+                StoreError::new(ErrorKind::Missing, &self.path, message)
+            }
+            _ => StoreError::io("cannot read", &self.path, &error),
+        })?;
+        let Some(wanted) = &self.digest else {
+            return Ok(bytes);
+        };
+        let (bytes, found) = match self.path.extension().is_some_and(|e| e == "safetensors") {
+            true => {
+                let contents = tensors::check(bytes).map_err(|why| self.damaged(why))?;
+                (Vec::new(), contents.digest())
+            }
+            false => {
+                let digest = seal::digest(&bytes);
+                (bytes, digest)
+            }
+        };
+        match found == *wanted {
+            true => Ok(bytes),
+            false => Err(self.damaged(format!(
+                "it does not fit the digest that {INDEX} has of it: it was cut off or changed, or is another cell's"
+            ))),
+        }
+    }
+
+    fn json(&self) -> Result<Value, StoreError> {
+        serde_json::from_slice(&self.bytes()?)
+            .map_err(|error| self.damaged(format!("it is not JSON: {error}")))
+    }
+}
+
+/// The analysis of a folder.
+fn name(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+impl CellDir {
+    /// What each analysis left, by name; those that did not conclude are not there. What cannot be
+    /// used is left out, and told of.
+    pub fn read_analyses(&self) -> (Vec<FoundFiles>, Vec<StoreError>) {
+        let (expected, mut flaws) = (self.expected(), Vec::new());
+        let mut all = Vec::new();
+        for folder in self.analysis_folders() {
+            match index(&folder, &expected) {
+                Ok(Some(index)) => all.push(found(&folder, index, &mut flaws)),
+                Ok(None) => {}
+                Err(error) => flaws.push(error),
+            }
+        }
+        (all, flaws)
+    }
+
+    /// Every file of findings that is not as it was written.
+    pub(crate) fn verify_findings(&self) -> Vec<StoreError> {
+        let (expected, mut flaws) = (self.expected(), Vec::new());
+        for folder in self.analysis_folders() {
+            match index(&folder, &expected) {
+                Ok(Some(index)) => {
+                    let files = index[FILES].as_object().into_iter().flatten();
+                    let read =
+                        |(file, _): (&String, _)| Listed::new(&folder, &index, file).bytes().err();
+                    flaws.extend(files.filter_map(read));
+                }
+                Ok(None) => {}
+                Err(error) => flaws.push(error),
+            }
+        }
+        flaws
+    }
+
+    fn analysis_folders(&self) -> Vec<PathBuf> {
+        let mut folders: Vec<PathBuf> = fs::read_dir(self.path().join("analysis"))
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        folders.sort();
+        folders
+    }
+}
+
+fn index(folder: &Path, expected: &Owner) -> Result<Option<Value>, StoreError> {
+    read_json(&folder.join(INDEX), expected, &made_again(&name(folder)))
+}
+
+fn found(folder: &Path, index: Value, flaws: &mut Vec<StoreError>) -> FoundFiles {
+    let all = |key: &str, suffix: &str| -> Vec<(String, Listed)> {
+        let names = index[key].as_array().into_iter().flatten();
+        let file = |name: &Value| {
+            let name = name.as_str()?;
+            let file = Listed::new(folder, &index, &format!("{name}.{suffix}.json"));
+            Some((name.to_owned(), file))
+        };
+        names.filter_map(file).collect()
+    };
+    let mut tables = Vec::new();
+    for (name, file) in all("tables", "table") {
+        match file.json() {
+            Ok(table) => tables.push((name, table)),
+            Err(error) => flaws.push(error),
+        }
+    }
+    let figures = all("figures", "figure").into_iter();
+    FoundFiles {
+        tables,
+        figures: figures
+            .map(|(name, file)| (name, FigureFile(file)))
+            .collect(),
+        index,
+    }
+}
