@@ -124,7 +124,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// not followed by anything: the line is said instead.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn written(path: &Path) -> Result<(), Failure> {
     match is_stream(path) {
         true => say(format!("written to {}", path.display())),
