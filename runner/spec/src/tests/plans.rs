@@ -324,7 +324,7 @@ fn the_fingerprint_of_a_cell_is_stable() {
     let plan = plan_with(&[]);
     assert_eq!(
         plan.cell_fingerprint(&plan.cells[0]),
-        "98e617d1ddd53a59bf2d670f24073df6917ff583215ab488afa2a939ae6b3cf6"
+        "2cb54fd9e638076a59d4f9dcd978c7c38e8cab83bba1a28ec5438a690c947e76"
     );
 }
 
