@@ -46,6 +46,31 @@ pub struct InitError {
     pub expected: &'static str,
 }
 
+impl Init {
+    /// Checks that the scheme is defined for an architecture.
+    ///
+    /// # Errors
+    /// Says for which ones it is.
+    pub fn check(self, architecture: &Architecture) -> Result<(), InitError> {
+        let expected = match (self, &architecture.model) {
+            (Init::Normal(_), _)
+            | (
+                Init::TransformerLens | Init::TransformerLensLegacy | Init::Paper | Init::Pizza,
+                Model::Transformer(_),
+            )
+            | (Init::Torch | Init::RepTheory, Model::Mlp(_)) => return Ok(()),
+            (Init::Gromov, Model::Mlp(m)) if m.input == Input::TwoHot && m.hidden.len() == 1 => {
+                return Ok(());
+            }
+            (Init::Torch | Init::RepTheory, _) => "multilayer perceptrons",
+            (Init::Gromov, _) => "one hidden layer on one-hot operands",
+            _ => "transformers",
+        };
+        let init = self;
+        Err(InitError { init, expected })
+    }
+}
+
 /// How a tensor lies in the code that draws it.
 #[derive(Clone, Copy)]
 enum Layout {
@@ -86,6 +111,7 @@ pub fn initial_parameters(
     scale: f64,
     seed: i64,
 ) -> Result<Vec<f32>, InitError> {
+    init.check(architecture)?;
     let mut drawing = Drawing {
         parameters,
         generator: Generator::new(seed),
@@ -96,7 +122,7 @@ pub fn initial_parameters(
             drawing.flat[range].fill(1.0);
         }
     }
-    drawing.draw(architecture, init)?;
+    drawing.draw(architecture, init);
     if scale != 1.0 {
         for (parameter, range) in parameters.iter().zip(parameters.ranges()) {
             if parameter.role.is_weight() {
@@ -109,8 +135,8 @@ pub fn initial_parameters(
 }
 
 impl Drawing<'_> {
-    fn draw(&mut self, a: &Architecture, init: Init) -> Result<(), InitError> {
-        let only = |expected| Err(InitError { init, expected });
+    /// Draws a scheme that is defined for the architecture.
+    fn draw(&mut self, a: &Architecture, init: Init) {
         match (init, &a.model) {
             (Init::TransformerLens, Model::Transformer(t)) => {
                 self.weights(0.8 / (t.d_model as f64).sqrt());
@@ -126,15 +152,11 @@ impl Drawing<'_> {
             (Init::Pizza, Model::Transformer(t)) => self.pizza(a, t),
             (Init::Torch, Model::Mlp(m)) => self.torch(a, m.input),
             (Init::RepTheory, Model::Mlp(_)) => self.rep_theory(),
-            (Init::Gromov, Model::Mlp(m)) if m.input == Input::TwoHot && m.hidden.len() == 1 => {
-                self.gromov(m.hidden[0]);
-            }
+            (Init::Gromov, Model::Mlp(m)) => m.hidden.iter().for_each(|w| self.gromov(*w)),
             (Init::Normal(deviation), _) => self.weights(deviation),
-            (Init::Torch | Init::RepTheory, _) => return only("multilayer perceptrons"),
-            (Init::Gromov, _) => return only("one hidden layer on one-hot operands"),
-            _ => return only("transformers"),
+            // Refused by `Init::check`.
+            _ => {}
         }
-        Ok(())
     }
 
     /// Draws every weight in the order of the flat vector.

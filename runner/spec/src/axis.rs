@@ -98,10 +98,7 @@ impl Element for Number {
     }
 
     fn default(&self) -> Option<f64> {
-        match self.presence {
-            Presence::Required(_) => None,
-            Presence::Default(value) => Some(value),
-        }
+        self.presence.value()
     }
 }
 

@@ -58,19 +58,21 @@ pub(crate) enum Presence<T> {
     Required(&'static str),
     /// This is its value when it is not set.
     Default(T),
+    /// It has no value when it is not set.
+    Optional,
 }
 
 impl<T: Copy> Presence<T> {
     pub(crate) fn required(self) -> Option<&'static str> {
         match self {
             Self::Required(example) => Some(example),
-            Self::Default(_) => None,
+            Self::Default(_) | Self::Optional => None,
         }
     }
 
     pub(crate) fn value(self) -> Option<T> {
         match self {
-            Self::Required(_) => None,
+            Self::Required(_) | Self::Optional => None,
             Self::Default(value) => Some(value),
         }
     }
@@ -89,14 +91,45 @@ impl<T: Copy> Choice<T> {
     fn options(&self) -> impl Iterator<Item = (&'static str, T)> {
         std::iter::once(self.default).chain(self.others.iter().copied())
     }
+
+    /// The words, the default first.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.options().map(|(word, _)| word)
+    }
+
+    /// What one of the words stands for; another text is reported, with what was `expected`.
+    pub(crate) fn pick(
+        &self,
+        text: &str,
+        expected: &str,
+        node: &Node,
+        reader: &mut Reader<'_>,
+    ) -> Option<T> {
+        if let Some((_, value)) = self.options().find(|(word, _)| *word == text) {
+            return Some(value);
+        }
+        let diagnostic = reader
+            .report
+            .error(node.span, format!("`{}` must be {expected}", self.path));
+        diagnostic.label("unknown");
+        if let Some(word) = suggest::nearest(text, self.words()) {
+            diagnostic.add_help(format!("did you mean \"{word}\"?"));
+        }
+        None
+    }
 }
 
 impl<T: Copy + PartialEq> Choice<T> {
-    /// The word for `value`, for writing specs.
-    pub(crate) fn word(&self, value: T) -> &'static str {
+    /// The word for `value`, if one stands for it.
+    pub(crate) fn find(&self, value: T) -> Option<&'static str> {
         self.options()
             .find(|(_, option)| *option == value)
-            .map_or(self.default.0, |(word, _)| word)
+            .map(|(word, _)| word)
+    }
+
+    /// The word for `value`, for writing specs.
+    pub(crate) fn word(&self, value: T) -> &'static str {
+        self.find(value).unwrap_or(self.default.0)
     }
 }
 
@@ -108,7 +141,7 @@ impl<T: Copy + Sync> Field for Choice<T> {
     fn schema(&self) -> Json {
         json!({
             "description": self.about,
-            "enum": self.options().map(|(word, _)| word).collect::<Vec<_>>(),
+            "enum": self.words().collect::<Vec<_>>(),
             "default": self.default.0,
         })
     }
@@ -118,7 +151,7 @@ impl<T: Copy + Sync> Read for Choice<T> {
     type Out = T;
 
     fn read(&self, node: &Node, reader: &mut Reader<'_>) -> T {
-        let words: Vec<_> = self.options().map(|(word, _)| word).collect();
+        let words: Vec<_> = self.words().collect();
         let expected = match words.as_slice() {
             [only] => format!("{only:?}"),
             _ => suggest::alternatives(words.iter().copied()),
@@ -127,21 +160,49 @@ impl<T: Copy + Sync> Read for Choice<T> {
             wrong_type(self.path, Want::Other, &expected, node, reader);
             return self.default.1;
         };
-        if let Some((_, value)) = self.options().find(|(word, _)| word == text) {
-            return value;
-        }
-        let diagnostic = reader
-            .report
-            .error(node.span, format!("`{}` must be {expected}", self.path));
-        diagnostic.label("unknown");
-        if let Some(word) = suggest::nearest(text, words) {
-            diagnostic.add_help(format!("did you mean \"{word}\"?"));
-        }
-        self.default.1
+        self.pick(text, &expected, node, reader)
+            .unwrap_or(self.default.1)
     }
 
     fn absent(&self) -> T {
         self.default.1
+    }
+}
+
+/// Yes or no.
+#[derive(Debug)]
+pub(crate) struct Flag {
+    pub(crate) path: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) default: bool,
+}
+
+impl Field for Flag {
+    fn path(&self) -> &'static str {
+        self.path
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "description": self.about, "type": "boolean", "default": self.default })
+    }
+}
+
+impl Read for Flag {
+    type Out = bool;
+
+    fn read(&self, node: &Node, reader: &mut Reader<'_>) -> bool {
+        let Value::Boolean(value) = node.value else {
+            let diagnostic = wrong_type(self.path, Want::Other, "true or false", node, reader);
+            if matches!(&node.value, Value::String(text) if text == "true" || text == "false") {
+                diagnostic.add_help("write it without quotes");
+            }
+            return self.default;
+        };
+        value
+    }
+
+    fn absent(&self) -> bool {
+        self.default
     }
 }
 

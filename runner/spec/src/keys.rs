@@ -9,11 +9,19 @@ use crate::analysis::Analyses;
 use crate::axis::{Axis, Seed, SeedAxis};
 use crate::field::{Choice, Presence};
 use crate::name::FolderName;
-use crate::number::{End, Integer, Number, Pair, Width};
+use crate::number::{End, Integer, Number, Width};
 use crate::operation::OperationField;
-use crate::plan::{Activation, Biases, Compression, Init, Precision};
+use crate::plan::{Compression, Precision};
 use crate::suggest;
 use crate::table::Table;
+
+mod data;
+mod model;
+mod train;
+
+pub(crate) use data::*;
+pub(crate) use model::*;
+pub(crate) use train::*;
 
 /// The most cells that one spec may have.
 pub(crate) const MAX_CELLS: u64 = 100_000;
@@ -34,6 +42,7 @@ pub(crate) static TOP: Table = Table {
         &MODULUS,
         &FRACTION,
         &SEEDS,
+        &DATA,
         &MODEL,
         &TRAIN,
         &CHECKPOINTS,
@@ -151,160 +160,6 @@ pub(crate) static SEEDS_STREAM: Choice<Stream> = Choice {
     ],
 };
 
-pub(crate) static MODEL: Table = Table {
-    path: "model",
-    about: "The architecture: one layer, no layer norm.",
-    required: None,
-    fields: &[
-        &HEADS,
-        &D_MODEL,
-        &D_HEAD,
-        &D_MLP,
-        &ACTIVATION,
-        &BIASES,
-        &INIT,
-    ],
-};
-
-/// A width of the model.
-const fn width(path: &'static str, about: &'static str, max: u64, default: u64) -> Integer {
-    Integer {
-        path,
-        about,
-        min: 1,
-        max,
-        presence: Presence::Default(default),
-    }
-}
-
-pub(crate) static HEADS: Integer = width("model.heads", "Attention heads.", 1024, 4);
-
-pub(crate) static D_MODEL: Integer = width(
-    "model.d_model",
-    "The width of the residual stream.",
-    MAX_WIDTH,
-    128,
-);
-
-pub(crate) static D_HEAD: Integer = width("model.d_head", "The width of each head.", MAX_WIDTH, 32);
-
-pub(crate) static D_MLP: Integer = width("model.d_mlp", "The neurons of the MLP.", MAX_WIDTH, 512);
-
-pub(crate) static ACTIVATION: Choice<Activation> = Choice {
-    path: "model.activation",
-    about: "The MLP's activation function.",
-    default: ("relu", Activation::Relu),
-    others: &[("gelu", Activation::Gelu)],
-};
-
-pub(crate) static BIASES: Choice<Biases> = Choice {
-    path: "model.biases",
-    about: "frozen: all biases stay zero. trained: the MLP's biases are trained, as in the paper.",
-    default: ("frozen", Biases::Frozen),
-    others: &[("trained", Biases::Trained)],
-};
-
-pub(crate) static INIT: Choice<Init> = Choice {
-    path: "model.init",
-    about: "How wide the initial weights are spread: as in TransformerLens or as in the paper.",
-    default: ("transformer-lens", Init::TransformerLens),
-    others: &[("paper", Init::Paper)],
-};
-
-pub(crate) static TRAIN: Table = Table {
-    path: "train",
-    about: "The training: AdamW on the full batch.",
-    required: None,
-    fields: &[
-        &EPOCHS,
-        &LEARNING_RATE,
-        &WEIGHT_DECAY,
-        &BETAS,
-        &EPSILON,
-        &WARMUP,
-        &STOP,
-    ],
-};
-
-pub(crate) static EPOCHS: Integer = Integer {
-    path: "train.epochs",
-    about: "How many epochs; one epoch is one step on the full batch.",
-    min: 1,
-    max: MAX_EPOCHS,
-    presence: Presence::Default(40_000),
-};
-
-pub(crate) static LEARNING_RATE: Axis<Number> = Axis(Number {
-    path: "train.learning_rate",
-    about: "AdamW's learning rate. A list is an axis.",
-    low: End::Open(0.0),
-    high: End::None,
-    width: Width::Single,
-    presence: Presence::Default(1e-3),
-});
-
-pub(crate) static WEIGHT_DECAY: Axis<Number> = Axis(Number {
-    path: "train.weight_decay",
-    about: "AdamW's decoupled weight decay. A list is an axis.",
-    low: End::Closed(0.0),
-    high: End::None,
-    width: Width::Single,
-    presence: Presence::Default(1.0),
-});
-
-pub(crate) static BETAS: Pair = Pair {
-    each: Number {
-        path: "train.betas",
-        about: "AdamW's decay rates of the first and the second moment.",
-        low: End::Closed(0.0),
-        high: End::Open(1.0),
-        width: Width::Single,
-        presence: Presence::Default(0.9),
-    },
-    default: [0.9, 0.98],
-};
-
-pub(crate) static EPSILON: Number = Number {
-    path: "train.epsilon",
-    about: "What AdamW adds to the root of the second moment.",
-    low: End::Open(0.0),
-    high: End::None,
-    width: Width::Single,
-    presence: Presence::Default(1e-8),
-};
-
-pub(crate) static WARMUP: Integer = Integer {
-    path: "train.warmup",
-    about: "Over how many epochs the learning rate rises linearly from 0.",
-    min: 0,
-    max: MAX_EPOCHS,
-    presence: Presence::Default(0),
-};
-
-pub(crate) static STOP: Table = Table {
-    path: "train.stop",
-    about: "When to stop early. Default: never.",
-    required: None,
-    fields: &[&TEST_ACCURACY, &PATIENCE],
-};
-
-pub(crate) static TEST_ACCURACY: Number = Number {
-    path: "train.stop.test_accuracy",
-    about: "The share of the test part that has to be right.",
-    low: End::Open(0.0),
-    high: End::Closed(1.0),
-    width: Width::Double,
-    presence: Presence::Required("test_accuracy = 0.99"),
-};
-
-pub(crate) static PATIENCE: Integer = Integer {
-    path: "train.stop.patience",
-    about: "For how many epochs in a row.",
-    min: 1,
-    max: MAX_EPOCHS,
-    presence: Presence::Required("patience = 1000"),
-};
-
 pub(crate) static CHECKPOINTS: Table = Table {
     path: "checkpoints",
     about: "When the weights are kept.",
@@ -352,7 +207,7 @@ pub(crate) static ANALYSIS_EVERY: Integer = Integer {
 
 /// The table that has the key `word`, or one much like it, and that key.
 pub(crate) fn home(word: &str) -> Option<(&'static Table, &'static str)> {
-    let tables = [&TOP, &SEEDS, &MODEL, &TRAIN, &STOP, &CHECKPOINTS];
+    let tables = [&TOP, &SEEDS, &DATA, &MODEL, &TRAIN, &STOP, &CHECKPOINTS];
     let keys = |table: &'static Table| table.fields.iter().map(|field| field.key());
     let exactly = tables.into_iter().find_map(|table| {
         let key = keys(table).find(|key| *key == word)?;

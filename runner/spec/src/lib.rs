@@ -12,7 +12,8 @@
 //! [`json_schema`] describes specs to editors, from the same table of keys.
 //!
 //! This crate reads no file, knows no device and computes nothing; what an operation is, and
-//! where it is defined, is the task crate's.
+//! where it is defined, is the task crate's, and what a model and an optimizer are the program
+//! crate's.
 //!
 //! ```
 //! use std::path::Path;
@@ -41,7 +42,10 @@ mod changes;
 mod diagnostic;
 mod document;
 mod field;
+mod gradient;
+mod group;
 mod keys;
+mod model;
 mod name;
 mod number;
 mod operation;
@@ -52,11 +56,15 @@ mod resolved;
 mod schema;
 mod source;
 mod spec;
+mod sphere;
 mod suggest;
 mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
+mod train;
+mod widths;
+mod word_or_table;
 
 use std::path::Path;
 
@@ -64,8 +72,8 @@ pub use analysis::{AnalysisKind, Catalog, ParameterError};
 pub use changes::Change;
 pub use diagnostic::{Diagnostics, Mistake};
 pub use plan::{
-    Activation, AnalysisRequest, Biases, Cell, Checkpoints, Compression, Init, Model, Plan,
-    Precision, Stop, Train,
+    AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Plan, Precision, Stop,
+    Train,
 };
 pub use schema::json_schema;
 

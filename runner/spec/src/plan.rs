@@ -3,8 +3,14 @@
 //! A [`Plan`] is complete. Nothing after it looks anything up by name, and every value is in the
 //! range that the spec's reference gives for it.
 
+use grokrun_program::{Architecture, Init, Recipe};
 use grokrun_task::{Operation, Stream};
 use serde_json::{Map, Value as Json};
+
+pub use crate::model::{Biases, Model};
+pub(crate) use crate::model::{Embeddings, Input, Kind};
+pub(crate) use crate::train::Rule;
+pub use crate::train::Train;
 
 /// An experiment, resolved: every default filled in, every axis multiplied out.
 ///
@@ -18,7 +24,9 @@ pub struct Plan {
     /// The models to train: at least one, each with an id of its own. The operation varies
     /// slowest, then modulus, fraction, learning rate, weight decay, data seed and model seed.
     pub cells: Vec<Cell>,
-    /// The architecture of every cell.
+    /// How the samples of every cell reach its model.
+    pub batch: Batch,
+    /// The architecture of every cell, but for the sizes that its task gives.
     pub model: Model,
     /// The training of every cell.
     pub train: Train,
@@ -47,71 +55,54 @@ pub struct Cell {
     pub model_seed: i64,
     /// Whose random numbers split the data and draw the weights.
     pub stream: Stream,
-    /// AdamW's learning rate, above 0.
+    /// The learning rate, above 0.
     pub learning_rate: f64,
-    /// AdamW's decoupled weight decay, at least 0.
+    /// The weight decay, at least 0.
     pub weight_decay: f64,
 }
 
-/// A one-layer transformer without layer norm. All widths are at least 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
-    /// Attention heads.
-    pub heads: usize,
-    /// The width of the residual stream.
-    pub d_model: usize,
-    /// The width of each head.
-    pub d_head: usize,
-    /// The neurons of the MLP.
-    pub d_mlp: usize,
-    /// The MLP's activation function.
-    pub activation: Activation,
-    /// Whether there are biases.
-    pub biases: Biases,
-    /// How the initial weights are spread.
-    pub init: Init,
+impl Plan {
+    /// The model of a cell.
+    pub fn architecture(&self, cell: &Cell) -> Architecture {
+        self.model.architecture(cell.modulus as usize)
+    }
+
+    /// How the model of a cell is trained.
+    pub fn recipe(&self, cell: &Cell) -> Recipe {
+        let train = &self.train;
+        Recipe {
+            rule: train.rule,
+            learning_rate: cell.learning_rate,
+            weight_decay: cell.weight_decay,
+            warmup: train.warmup,
+            filters: train.filters.clone(),
+            sphere: train.sphere,
+            groups: train.groups.clone(),
+        }
+    }
+
+    /// How the weights of a cell are drawn: TransformerLens had another order before its version
+    /// 1.13, which is a stream of its own.
+    pub fn init(&self, cell: &Cell) -> Init {
+        match (self.model.init, cell.stream) {
+            (Init::TransformerLens, Stream::TorchLegacy) => Init::TransformerLensLegacy,
+            (init, _) => init,
+        }
+    }
 }
 
-/// The MLP's activation function.
+/// How the training samples reach the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// `relu`: max(x, 0).
-    Relu,
-    /// `gelu`: x Φ(x), with Φ the normal distribution function.
-    Gelu,
-}
-
-/// Which biases the model has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Biases {
-    /// `frozen`: all are zero and stay so.
-    Frozen,
-    /// `trained`: the MLP's are trained, as in the code of the paper (Nanda et al. 2023).
-    Trained,
-}
-
-/// The spread of the initial weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Init {
-    /// `transformer-lens`: every weight with TransformerLens's one standard deviation.
-    TransformerLens,
-    /// `paper`: each tensor with its own, as in the code of the paper (Nanda et al. 2023).
-    Paper,
-}
-
-/// AdamW on the full batch: one epoch is one step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Train {
-    /// How many epochs, at least 1.
-    pub epochs: u64,
-    /// The decay rates of the first and the second moment, each in [0, 1), also as `f32`.
-    pub betas: [f64; 2],
-    /// What is added to the root of the second moment; above 0, also as `f32`.
-    pub epsilon: f64,
-    /// Over how many epochs the learning rate rises linearly; 0 for none.
-    pub warmup: u64,
-    /// When to stop before the last epoch.
-    pub stop: Option<Stop>,
+pub enum Batch {
+    /// `full`: an epoch is one step on all of them.
+    Full,
+    /// An epoch is a step on each minibatch, in the order of torch's `DataLoader`.
+    Size {
+        /// The samples of a minibatch, at least 1; the last one of an epoch may be smaller.
+        size: usize,
+        /// The seed of the order.
+        seed: i64,
+    },
 }
 
 /// Stop once the test accuracy has been high enough for long enough.

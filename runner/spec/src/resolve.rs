@@ -8,7 +8,7 @@ use crate::axis::{Point, Points};
 use crate::field::Reader;
 use crate::keys::MAX_CELLS;
 use crate::number::grouped;
-use crate::plan::{Cell, Plan};
+use crate::plan::{Batch, Cell, Plan};
 use crate::source::Span;
 use crate::spec::Spec;
 
@@ -19,6 +19,7 @@ pub(crate) fn check(spec: &Spec, reader: &mut Reader<'_>) {
     if count_is_possible(spec, reader) {
         check_operations(spec, reader);
         check_parts(spec, reader);
+        check_batch(spec, reader);
     }
 }
 
@@ -28,6 +29,7 @@ pub(crate) fn plan(spec: Spec) -> Plan {
     Plan {
         cells: (0..count).map(|index| cell(&spec, index)).collect(),
         name: spec.name,
+        batch: spec.batch,
         model: spec.model,
         train: spec.train,
         checkpoints: spec.checkpoints,
@@ -180,6 +182,24 @@ fn check_operations(spec: &Spec, reader: &mut Reader<'_>) {
                 diagnostic.add_help(help);
             }
         }
+    }
+}
+
+/// A minibatch has at most as many samples as are trained on. Counted over all p² pairs, as the
+/// parts are.
+fn check_batch(spec: &Spec, reader: &mut Reader<'_>) {
+    let (Batch::Size { size, .. }, Some(span)) = (spec.batch, spec.batch_span) else {
+        return;
+    };
+    let counts = spec.modulus.points.iter().flat_map(|(modulus, _)| {
+        let pairs = f64::from(*modulus) * f64::from(*modulus);
+        let fractions = spec.fraction.points.iter();
+        fractions.map(move |(fraction, _)| (pairs * fraction) as usize)
+    });
+    if let Some(fewest) = counts.min().filter(|fewest| *fewest < size) {
+        let problem = format!("a minibatch of {size} samples, of {fewest} that are trained on");
+        let diagnostic = reader.report.error(span, problem);
+        diagnostic.label(format!("expected a size from 1 to {fewest}"));
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::axis::Point;
 use crate::field::{Choice, Field};
-use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
+use crate::plan::{AnalysisRequest, Batch, Cell, Compression, Plan};
 use crate::{changes, keys};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
@@ -20,8 +20,8 @@ const CANONICAL: &str = "grokrun spec 1\n";
 const CANONICAL_CELL: &str = "grokrun cell 1\n";
 
 /// What is written down.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
     /// every key
     Resolved,
     /// what is hashed: keys that came later are left out at their defaults, so that fingerprints of
@@ -30,8 +30,9 @@ enum Form {
 }
 
 /// What was written down so far.
-#[derive(Default)]
-struct Written {
+#[derive(Debug)]
+pub(crate) struct Written {
+    form: Form,
     /// as TOML
     text: String,
     /// each key's path and value, in the order of the text
@@ -41,9 +42,9 @@ struct Written {
 impl Plan {
     /// The spec with every key and its value, as TOML. Reading it gives this plan again.
     pub fn resolved_toml(&self) -> String {
-        let mut out = Written::default();
+        let mut out = Written::new(Form::Resolved);
         out.line(&keys::NAME, &quoted(&self.name));
-        self.write_rest(&mut out, &Axes::of(&self.cells), Form::Resolved);
+        self.write_rest(&mut out, &Axes::of(&self.cells));
         out.text
     }
 
@@ -67,14 +68,15 @@ impl Plan {
             name: String::new(),
             cells: cells.to_vec(),
             analyses: Vec::new(),
+            batch: self.batch,
             model: self.model.clone(),
             train: self.train.clone(),
             checkpoints: self.checkpoints.clone(),
         };
         let mut axes = Axes::of(&plan.cells);
         axes.sort();
-        let mut out = Written::default();
-        plan.write_rest(&mut out, &axes, form);
+        let mut out = Written::new(form);
+        plan.write_rest(&mut out, &axes);
         out
     }
 
@@ -93,7 +95,7 @@ impl Plan {
     }
 
     /// Everything but the name.
-    fn write_rest(&self, out: &mut Written, axes: &Axes<'_>, form: Form) {
+    fn write_rest(&self, out: &mut Written, axes: &Axes<'_>) {
         out.line(&keys::OPERATION, &list(&axes.operation));
         out.line(&keys::MODULUS, &list(&axes.modulus));
         out.line(&keys::FRACTION, &list(&axes.fraction));
@@ -109,30 +111,23 @@ impl Plan {
             .unwrap_or_default();
         out.line(&keys::SEEDS_STREAM, &word(&keys::SEEDS_STREAM, stream));
 
-        let model = &self.model;
+        if self.batch != Batch::Full || out.form == Form::Resolved {
+            out.header(&keys::DATA);
+            out.line(&keys::BATCH, &keys::BATCH.toml(self.batch));
+        }
+
         out.header(&keys::MODEL);
-        out.line(&keys::HEADS, &model.heads.to_string());
-        out.line(&keys::D_MODEL, &model.d_model.to_string());
-        out.line(&keys::D_HEAD, &model.d_head.to_string());
-        out.line(&keys::D_MLP, &model.d_mlp.to_string());
-        out.line(
-            &keys::ACTIVATION,
-            &word(&keys::ACTIVATION, model.activation),
-        );
-        out.line(&keys::BIASES, &word(&keys::BIASES, model.biases));
-        out.line(&keys::INIT, &word(&keys::INIT, model.init));
+        self.model.write(out);
 
         let train = &self.train;
         out.header(&keys::TRAIN);
         out.line(&keys::EPOCHS, &train.epochs.to_string());
+        train.write_optimizer(out);
         out.line(&keys::LEARNING_RATE, &list(&axes.learning_rate));
         out.line(&keys::WEIGHT_DECAY, &list(&axes.weight_decay));
-        out.line(
-            &keys::BETAS,
-            &format!("[{}, {}]", train.betas[0].toml(), train.betas[1].toml()),
-        );
-        out.line(&keys::EPSILON, &train.epsilon.toml());
+        train.write_rule(out);
         out.line(&keys::WARMUP, &train.warmup.to_string());
+        train.write_rest(out);
         match &train.stop {
             None => out
                 .text
@@ -151,10 +146,11 @@ impl Plan {
             &word(&keys::PRECISION, self.checkpoints.precision),
         );
         let compression = self.checkpoints.compression;
-        if form == Form::Resolved || compression != Compression::None {
-            let word = word(&keys::COMPRESSION, compression);
-            out.line(&keys::COMPRESSION, &word);
-        }
+        out.beyond(
+            &keys::COMPRESSION,
+            word(&keys::COMPRESSION, compression),
+            compression == Compression::None,
+        );
 
         for analysis in &self.analyses {
             write_analysis(&mut out.text, analysis);
@@ -232,11 +228,33 @@ fn distinct<T: Clone + Eq + std::hash::Hash>(values: impl Iterator<Item = T>) ->
 }
 
 impl Written {
+    fn new(form: Form) -> Written {
+        Written {
+            form,
+            text: String::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Writes a key that came after the first fingerprints: at its default it is left out of them.
+    pub(crate) fn beyond(&mut self, field: &dyn Field, value: String, is_default: bool) {
+        if self.form == Form::Resolved || !is_default {
+            self.line(field, &value);
+        }
+    }
+
+    /// Writes a comment on a key that is not set.
+    pub(crate) fn silent(&mut self, text: &str) {
+        if self.form == Form::Resolved {
+            let _infallible = writeln!(self.text, "# {text}");
+        }
+    }
+
     fn header(&mut self, table: &dyn Field) {
         let _infallible = write!(self.text, "\n[{}]\n", table.path());
     }
 
-    fn line(&mut self, field: &dyn Field, value: &str) {
+    pub(crate) fn line(&mut self, field: &dyn Field, value: &str) {
         let _infallible = writeln!(self.text, "{} = {value}", field.key());
         self.values.push((field.path(), value.to_owned()));
     }

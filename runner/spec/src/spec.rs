@@ -9,9 +9,11 @@ use crate::axis::Points;
 use crate::document::Entry;
 use crate::field::Reader;
 use crate::keys;
-use crate::plan::{AnalysisRequest, Checkpoints, Model, Stop, Train};
+use crate::model::Model;
+use crate::plan::{AnalysisRequest, Batch, Checkpoints};
 use crate::source::Span;
 use crate::table::Section;
+use crate::train::Train;
 
 /// What a spec says. After a mistake, fields hold what is good for finding more of them.
 #[derive(Debug)]
@@ -25,6 +27,9 @@ pub(crate) struct Spec {
     pub(crate) stream: Stream,
     pub(crate) learning_rate: Points<f64>,
     pub(crate) weight_decay: Points<f64>,
+    pub(crate) batch: Batch,
+    /// Where the batch stands, if it is not left to the default.
+    pub(crate) batch_span: Option<Span>,
     pub(crate) model: Model,
     pub(crate) train: Train,
     pub(crate) checkpoints: Checkpoints,
@@ -52,7 +57,10 @@ impl Spec {
             .filter_map(|p| u32::try_from(p).ok());
         let fraction = top.read(&keys::FRACTION, reader);
         let seeds = Section::open(&keys::SEEDS, top.node(&keys::SEEDS), reader);
+        let data = Section::open(&keys::DATA, top.node(&keys::DATA), reader);
         let model = Section::open(&keys::MODEL, top.node(&keys::MODEL), reader);
+        let model = Model::read(&model, reader);
+        let parameters = model.parameters();
         let train = Section::open(&keys::TRAIN, top.node(&keys::TRAIN), reader);
         let checkpoints = Section::open(&keys::CHECKPOINTS, top.node(&keys::CHECKPOINTS), reader);
         let checkpoints = Checkpoints {
@@ -71,40 +79,12 @@ impl Spec {
             stream: seeds.read(&keys::SEEDS_STREAM, reader),
             learning_rate: train.read(&keys::LEARNING_RATE, reader),
             weight_decay: train.read(&keys::WEIGHT_DECAY, reader),
-            model: read_model(&model, reader),
-            train: read_train(&train, reader),
+            batch: data.read(&keys::BATCH, reader),
+            batch_span: data.node(&keys::BATCH).map(|node| node.span),
+            train: Train::read(&train, parameters.as_ref(), reader),
+            model,
             analyses: keys::ANALYSIS.read(analysis, checkpoints.every, catalog, reader),
             checkpoints,
         }
-    }
-}
-
-fn read_model(section: &Section<'_>, reader: &mut Reader<'_>) -> Model {
-    // Every maximum is far below what a usize holds.
-    let mut width = |field| usize::try_from(section.read(field, reader)).unwrap_or(usize::MAX);
-    Model {
-        heads: width(&keys::HEADS),
-        d_model: width(&keys::D_MODEL),
-        d_head: width(&keys::D_HEAD),
-        d_mlp: width(&keys::D_MLP),
-        activation: section.read(&keys::ACTIVATION, reader),
-        biases: section.read(&keys::BIASES, reader),
-        init: section.read(&keys::INIT, reader),
-    }
-}
-
-fn read_train(section: &Section<'_>, reader: &mut Reader<'_>) -> Train {
-    Train {
-        epochs: section.read(&keys::EPOCHS, reader),
-        betas: section.read(&keys::BETAS, reader),
-        epsilon: section.read(&keys::EPSILON, reader),
-        warmup: section.read(&keys::WARMUP, reader),
-        stop: section.node(&keys::STOP).map(|node| {
-            let stop = Section::open(&keys::STOP, Some(node), reader);
-            Stop {
-                test_accuracy: stop.read(&keys::TEST_ACCURACY, reader),
-                patience: stop.read(&keys::PATIENCE, reader),
-            }
-        }),
     }
 }

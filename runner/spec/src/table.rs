@@ -126,6 +126,18 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// Reports each of `fields` that the file has: they say something of `other` alone, which is not
+    /// what was chosen.
+    pub(crate) fn refuse(&self, fields: &[&dyn Field], other: &str, reader: &mut Reader<'_>) {
+        for field in fields {
+            if let Some(node) = self.node(*field) {
+                let problem = format!("`{}` is a setting of {other}", field.path());
+                let diagnostic = reader.report.error(node.span, problem);
+                diagnostic.label("expected no such key: it would change nothing here");
+            }
+        }
+    }
+
     /// What the file has for `field`.
     pub(crate) fn node(&self, field: &dyn Field) -> Option<&'d Node> {
         self.entries

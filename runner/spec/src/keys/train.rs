@@ -1,0 +1,304 @@
+//! The keys of `[train]`: the optimizer, what stands around it, the loss, and when training ends.
+
+use grokrun_program::{Loss, LossKind, Precision};
+
+use super::MAX_EPOCHS;
+use crate::axis::Axis;
+use crate::field::{Choice, Flag, Presence};
+use crate::gradient::Gradient;
+use crate::group::Groups;
+use crate::number::{End, Integer, Number, Pair, Width};
+use crate::plan::Rule;
+use crate::sphere::SphereField;
+use crate::table::Table;
+use crate::word_or_table::WordOrTable;
+
+pub(crate) static TRAIN: Table = Table {
+    path: "train",
+    about: "The training: by default AdamW on the full batch.",
+    required: None,
+    fields: &[
+        &EPOCHS,
+        &OPTIMIZER,
+        &LEARNING_RATE,
+        &WEIGHT_DECAY,
+        &BETAS,
+        &EPSILON,
+        &MOMENTUM,
+        &NESTEROV,
+        &OTHERS,
+        &WARMUP,
+        &LOSS,
+        &GRADIENT,
+        &SPHERE,
+        &GROUP,
+        &STOP,
+    ],
+};
+
+pub(crate) static EPOCHS: Integer = Integer {
+    path: "train.epochs",
+    about: "How many epochs: an epoch is one step on the full batch, or one on each minibatch.",
+    min: 1,
+    max: MAX_EPOCHS,
+    presence: Presence::Default(40_000),
+};
+
+pub(crate) static OPTIMIZER: Choice<Rule> = Choice {
+    path: "train.optimizer",
+    about: "The rule that moves the weights. muon moves the matrices between embedding and \
+            unembedding; adamw moves the rest, with the settings of `others`.",
+    default: ("adamw", Rule::AdamW),
+    others: &[
+        ("adam", Rule::Adam),
+        ("sgd", Rule::Sgd),
+        ("lion", Rule::Lion),
+        ("muon", Rule::Muon),
+    ],
+};
+
+pub(crate) static LEARNING_RATE: Axis<Number> = Axis(Number {
+    path: "train.learning_rate",
+    about: "The learning rate. A list is an axis.",
+    low: End::Open(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1e-3),
+});
+
+pub(crate) static WEIGHT_DECAY: Axis<Number> = Axis(Number {
+    path: "train.weight_decay",
+    about: "The weight decay: decoupled with adamw, lion and muon, part of the gradient with adam \
+            and sgd. A list is an axis.",
+    low: End::Closed(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1.0),
+});
+
+pub(crate) static BETAS: Pair = Pair {
+    each: Number {
+        path: "train.betas",
+        about: "The decay rates of the first and the second moment (adamw, adam, muon's others), or \
+                of the direction and the moment (lion, for which they are [0.9, 0.99] where the \
+                spec is silent).",
+        low: End::Closed(0.0),
+        high: End::Open(1.0),
+        width: Width::Single,
+        presence: Presence::Default(0.9),
+    },
+    default: [0.9, 0.98],
+};
+
+pub(crate) static EPSILON: Number = Number {
+    path: "train.epsilon",
+    about: "What adamw, adam and muon's others add to the root of the second moment.",
+    low: End::Open(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1e-8),
+};
+
+pub(crate) static MOMENTUM: Number = Number {
+    path: "train.momentum",
+    about: "The momentum of sgd (0 where the spec is silent) and muon (0.95).",
+    low: End::Closed(0.0),
+    high: End::Open(1.0),
+    width: Width::Single,
+    presence: Presence::Default(0.0),
+};
+
+/// Muon's momentum where the spec is silent (Jordan et al. 2024).
+pub(crate) const MUON_MOMENTUM: f64 = 0.95;
+
+/// Lion's betas where the spec is silent (Chen et al. 2023).
+pub(crate) const LION_BETAS: [f64; 2] = [0.9, 0.99];
+
+pub(crate) static NESTEROV: Flag = Flag {
+    path: "train.nesterov",
+    about: "Whether sgd looks ahead; needs a momentum.",
+    default: false,
+};
+
+pub(crate) static OTHERS: Table = Table {
+    path: "train.others",
+    about: "The settings of adamw for what muon does not move: embeddings, positions, unembedding, \
+            vectors.",
+    required: Some("others = { learning_rate = 1e-3, weight_decay = 1.0 }"),
+    fields: &[&OTHERS_RATE, &OTHERS_DECAY],
+};
+
+pub(crate) static OTHERS_RATE: Number = Number {
+    path: "train.others.learning_rate",
+    about: "The learning rate.",
+    low: End::Open(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1e-3),
+};
+
+pub(crate) static OTHERS_DECAY: Number = Number {
+    path: "train.others.weight_decay",
+    about: "The weight decay.",
+    low: End::Closed(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1.0),
+};
+
+pub(crate) static WARMUP: Integer = Integer {
+    path: "train.warmup",
+    about: "Over how many epochs the learning rate rises linearly from 0.",
+    min: 0,
+    max: MAX_EPOCHS,
+    presence: Presence::Default(0),
+};
+
+pub(crate) static LOSS: WordOrTable<Loss> = WordOrTable {
+    word: Choice {
+        path: "train.loss",
+        about: "What is minimised. cross-entropy, mse (on one-hot labels) or stablemax (Prieto et \
+                al. 2025), each in the precision of 64-bit floats; a table sets precision and \
+                temperature.",
+        default: ("cross-entropy", Loss::PUBLISHED),
+        others: &[
+            ("mse", of_kind(LossKind::Mse)),
+            ("stablemax", of_kind(LossKind::Stablemax)),
+        ],
+    },
+    table: &Table {
+        path: "train.loss",
+        about: "A loss with its precision and temperature.",
+        required: Some("loss = { kind = \"cross-entropy\", precision = \"f32\" }"),
+        fields: &[&LOSS_KIND, &LOSS_PRECISION, &TEMPERATURE],
+    },
+    read: |section, reader| {
+        let loss = Loss {
+            kind: section.read(&LOSS_KIND, reader),
+            precision: section.read(&LOSS_PRECISION, reader),
+            temperature: section.read(&TEMPERATURE, reader),
+        };
+        if let (Err(error), Some(node)) = (loss.check(), section.node(&LOSS_PRECISION)) {
+            reader
+                .report
+                .error(node.span, format!("`train.loss.precision`: {error}"))
+                .label("not for this loss");
+        }
+        Some(loss)
+    },
+    write: |loss| {
+        format!(
+            "{{ kind = \"{}\", precision = \"{}\", temperature = {:?} }}",
+            LOSS_KIND.word(loss.kind),
+            LOSS_PRECISION.word(loss.precision),
+            loss.temperature
+        )
+    },
+};
+
+const fn of_kind(kind: LossKind) -> Loss {
+    Loss {
+        kind,
+        ..Loss::PUBLISHED
+    }
+}
+
+static LOSS_KIND: Choice<LossKind> = Choice {
+    path: "train.loss.kind",
+    about: "The formula.",
+    default: ("cross-entropy", LossKind::CrossEntropy),
+    others: &[("mse", LossKind::Mse), ("stablemax", LossKind::Stablemax)],
+};
+
+static LOSS_PRECISION: Choice<Precision> = Choice {
+    path: "train.loss.precision",
+    about: "The precision that logits are cast to before the loss, as torch rounds it; f16 and bf16 \
+            for the cross-entropy alone.",
+    default: ("f64", Precision::F64),
+    others: &[
+        ("f32", Precision::F32),
+        ("f16", Precision::F16),
+        ("bf16", Precision::Bf16),
+    ],
+};
+
+static TEMPERATURE: Number = Number {
+    path: "train.loss.temperature",
+    about: "What logits are divided by.",
+    low: End::Open(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Default(1.0),
+};
+
+pub(crate) static GRADIENT: Gradient = Gradient {
+    path: "train.gradient",
+    about: "What is done to gradients before the update: { grokfast = \"ema\", alpha = 0.98, lambda \
+            = 2.0 } or { grokfast = \"ma\", window = 100, lambda = 5.0 } (Lee et al. 2024), \
+            { orthogonal = true } (Prieto et al. 2025), { clip = 1.0 }; or a list of them, in this \
+            order. Default: nothing.",
+};
+
+pub(crate) static SPHERE: SphereField = SphereField {
+    multiple: Number {
+        path: "train.sphere",
+        about: "After each step the weights are rescaled to this multiple of their first norm, all \
+                of them together; { multiple = 0.8, each = true } rescales each tensor to its own \
+                (Liu et al. 2023). Default: they are not rescaled.",
+        low: End::Open(0.0),
+        high: End::None,
+        width: Width::Single,
+        presence: Presence::Required("multiple = 0.8"),
+    },
+    table: &Table {
+        path: "train.sphere",
+        about: "The norm that is kept.",
+        required: Some("sphere = { multiple = 0.8, each = true }"),
+        fields: &[&SPHERE_MULTIPLE, &SPHERE_EACH],
+    },
+};
+
+pub(crate) static SPHERE_MULTIPLE: Number = Number {
+    path: "train.sphere.multiple",
+    about: "The multiple of the first norm.",
+    low: End::Open(0.0),
+    high: End::None,
+    width: Width::Single,
+    presence: Presence::Required("multiple = 0.8"),
+};
+
+pub(crate) static SPHERE_EACH: Flag = Flag {
+    path: "train.sphere.each",
+    about: "Whether each tensor keeps its own norm.",
+    default: false,
+};
+
+pub(crate) static GROUP: Groups = Groups {
+    path: "train.group",
+    about: "Settings of some parameters, as [[train.group]]; of several that match the last one \
+            counts.",
+};
+
+pub(crate) static STOP: Table = Table {
+    path: "train.stop",
+    about: "When to stop early. Default: never.",
+    required: None,
+    fields: &[&TEST_ACCURACY, &PATIENCE],
+};
+
+pub(crate) static TEST_ACCURACY: Number = Number {
+    path: "train.stop.test_accuracy",
+    about: "The share of the test part that has to be right.",
+    low: End::Open(0.0),
+    high: End::Closed(1.0),
+    width: Width::Double,
+    presence: Presence::Required("test_accuracy = 0.99"),
+};
+
+pub(crate) static PATIENCE: Integer = Integer {
+    path: "train.stop.patience",
+    about: "For how many epochs in a row.",
+    min: 1,
+    max: MAX_EPOCHS,
+    presence: Presence::Required("patience = 1000"),
+};
