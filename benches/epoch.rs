@@ -12,8 +12,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use grokrun_engine::bench::{CpuKernel, CpuKernels, GpuKernels};
 use grokrun_engine::{
-    Activation, Backend, CellInput, Choice, Executor, InitScheme, ModelState, Operations, Pairs,
-    Program, Recipe, Sample, Shape, Stage, choose_backend, initial_parameters, open,
+    Activation, Backend, CellInput, Choice, Executor, InitScheme, Operations, Pairs, Program,
+    Recipe, Sample, Shape, Stage, choose_backend, initial_parameters, initial_state, open,
 };
 
 fn main() {
@@ -95,7 +95,7 @@ impl Size {
             pairs: Pairs::new(self.shape.modulus, samples(train), samples(test))
                 .expect("the pairs are below the modulus"),
             recipe: Recipe::PUBLISHED,
-            state: ModelState::initial(initial_parameters(
+            state: initial_state(initial_parameters(
                 &self.shape,
                 InitScheme::TransformerLens,
                 999,

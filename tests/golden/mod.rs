@@ -6,8 +6,8 @@ mod tensors;
 use std::path::Path;
 
 use grokrun_engine::{
-    Activation, CellInput, InitScheme, ModelState, Pairs, Parameter, Recipe, Sample, Shape,
-    initial_parameters,
+    Activation, CellInput, InitScheme, Pairs, Parameter, Recipe, Sample, Shape, initial_parameters,
+    initial_state,
 };
 use grokrun_task::{Dataset, Operation, Stream};
 use safetensors::SafeTensors;
@@ -103,7 +103,7 @@ impl Golden {
             pairs: Pairs::new(p as usize, samples(&split.train), samples(&split.test))
                 .expect("pairs"),
             recipe: Recipe::PUBLISHED,
-            state: ModelState::initial(parameters),
+            state: initial_state(parameters),
         }
     }
 

@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::EngineError;
+use crate::cpu::tiled::{ProgramExecutor, RecordedCell};
 use crate::cpu::{CpuExecutor, Sharing, default_threads, sharing};
 use crate::estimate::{Estimate, available_memory};
-use crate::executor::{CellInput, Executor};
+use crate::executor::{CellInput, Executor, Staged};
 use crate::gpu::{Adapter, GpuExecutor, Kind, adapters, choose};
 use crate::program::Program;
 use crate::shape::Shape;
@@ -53,6 +54,8 @@ impl std::fmt::Display for Backend {
 pub struct Choice {
     processor: Processor,
     reason: String,
+    /// whether it was asked for, so that no other may take its place
+    asked: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +68,28 @@ impl Choice {
     /// Why this one.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// Returns the processor that trains programs: this one, or the CPU where a GPU was picked
+    /// without being asked for. The GPU's kernels are those of the folded model.
+    ///
+    /// # Errors
+    /// When a GPU was asked for.
+    pub fn for_programs(&self) -> Result<Choice, EngineError> {
+        match &self.processor {
+            Processor::Cpu => Ok(self.clone()),
+            Processor::Gpu(adapter) if self.asked => Err(EngineError::Data(format!(
+                "{} cannot train this model: on a GPU, only one-layer transformers with '=', a \
+                 causal softmax, no norms, ReLU or GELU neurons and AdamW on the full batch are \
+                 trained; expected --backend cpu",
+                adapter.describe()
+            ))),
+            Processor::Gpu(_) => Ok(Choice {
+                processor: Processor::Cpu,
+                reason: "the GPU trains one-layer transformers with AdamW only".to_owned(),
+                asked: false,
+            }),
+        }
     }
 
     /// Whether it is the CPU.
@@ -211,13 +236,16 @@ const NO_GPU: &str = "there is no hardware GPU";
 /// # Errors
 /// When what was asked for is not there: which adapters are, and what to do.
 pub fn choose_backend(backend: Backend, adapter: Option<&str>) -> Result<Choice, EngineError> {
+    let asked = backend != Backend::Auto || adapter.is_some();
     let cpu = |reason: &str| Choice {
         processor: Processor::Cpu,
         reason: reason.to_owned(),
+        asked,
     };
     let gpu = |adapter, reason: &str| Choice {
         processor: Processor::Gpu(adapter),
         reason: reason.to_owned(),
+        asked,
     };
     if adapter.is_some_and(|text| text.trim().is_empty()) {
         let message = "--adapter is empty; expected part of an adapter's name, as `grokrun devices` lists them";
@@ -245,9 +273,22 @@ pub fn open(
     choice: &Choice,
     program: Program,
     cells: Vec<CellInput>,
-) -> Result<Box<dyn Executor>, EngineError> {
+) -> Result<Box<dyn Staged>, EngineError> {
     match &choice.processor {
         Processor::Cpu => Ok(Box::new(CpuExecutor::new(program, cells, None)?)),
         Processor::Gpu(adapter) => Ok(Box::new(GpuExecutor::new(adapter, program, cells)?)),
     }
+}
+
+/// Loads cells that are trained by their programs, of one architecture, onto the processor.
+///
+/// # Errors
+/// When it is a GPU that was asked for, when a program cannot be run, or when the cells do not go
+/// together.
+pub fn open_programs(
+    choice: &Choice,
+    cells: Vec<RecordedCell>,
+) -> Result<Box<dyn Executor>, EngineError> {
+    choice.for_programs()?;
+    Ok(Box::new(ProgramExecutor::new(cells, None)?))
 }

@@ -1,5 +1,7 @@
 //! What a cell takes before anything of it is made: memory, files and operations, in closed form.
 
+use grokrun_program::{Program, Samples};
+
 use crate::gpu::replica_bytes;
 use crate::operations::Operations;
 use crate::shape::Shape;
@@ -57,6 +59,34 @@ impl Estimate {
             state_bytes: numbers.saturating_mul(3).saturating_add(HEADER),
             checkpoint_bytes: numbers.saturating_add(zero_biases * F32 + HEADER),
             flops_per_epoch: 2.0 * multiply_adds * replicas as f64,
+        }
+    }
+}
+
+impl Estimate {
+    /// The needs of one cell that is trained by its program, on the CPU.
+    pub fn of_program(program: &Program, train: usize, test: usize) -> Estimate {
+        let samples = Samples { train, test };
+        let memory = program.memory(&samples);
+        let [state, shared] = [memory.state, memory.shared].map(|bytes| bytes as u64);
+        // A tile of the widest samples for each of four threads, forward and backward.
+        let sample = program.memory(&Samples { train: 1, test: 1 }).samples as u64;
+        let stored = program.parameters.count() as u64 * F32;
+        Estimate {
+            parameters: program.parameters.trained() as u64,
+            // The state, its copy when it is saved, a part of every gradient for each chunk, and
+            // the samples' tokens and labels, twice while they are handed over.
+            host_bytes: state
+                .saturating_mul(2)
+                .saturating_add(shared)
+                .saturating_add(stored.saturating_mul(CHUNKS))
+                .saturating_add(sample.saturating_mul(4 * TILE))
+                .saturating_add(((train + test) as u64).saturating_mul(32)),
+            device_bytes: 0,
+            largest_buffer: 0,
+            state_bytes: state.saturating_add(HEADER),
+            checkpoint_bytes: stored.saturating_add(HEADER),
+            flops_per_epoch: 2.0 * program.epoch_cost(&samples).multiply_adds(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What an executor promises, and what goes in and comes out: cells, rows of metrics, states.
 
+use grokrun_program::ModelState;
+
 use crate::EngineError;
 use crate::data::Pairs;
 use crate::program::{Stage, Table};
@@ -12,33 +14,32 @@ pub struct CellInput {
     pub pairs: Pairs,
     /// optimizer settings
     pub recipe: Recipe,
-    /// parameters, moments and the number of steps taken
+    /// The flat parameter vector (see [`crate::shape::Parameter`]), AdamW's m and v as its two
+    /// slots, each as long as the parameters, and the number of steps taken.
     pub state: ModelState,
 }
 
-/// Everything that training changes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelState {
-    /// steps taken
-    pub epoch: u64,
-    /// flat parameter vector, see [`crate::shape::Parameter`]
-    pub parameters: Vec<f32>,
-    /// AdamW's m, as long as `parameters`
-    pub first_moments: Vec<f32>,
-    /// AdamW's v, as long as `parameters`
-    pub second_moments: Vec<f32>,
+/// Returns the state of step 0 of the folded program: these parameters and zero moments.
+pub fn initial_state(parameters: Vec<f32>) -> ModelState {
+    let zeros = vec![0.0; parameters.len()];
+    ModelState {
+        step: 0,
+        slots: vec![zeros.clone(), zeros],
+        parameters,
+    }
 }
 
-impl ModelState {
-    /// Epoch 0: the given parameters and zero moments.
-    pub fn initial(parameters: Vec<f32>) -> ModelState {
-        let zeros = vec![0.0; parameters.len()];
-        ModelState {
-            epoch: 0,
-            first_moments: zeros.clone(),
-            second_moments: zeros,
-            parameters,
-        }
+/// Returns m and v of a state of the folded program.
+///
+/// # Errors
+/// When the state has other slots, or they are not as long as the parameters.
+pub(crate) fn moments(state: &ModelState) -> Result<[&[f32]; 2], EngineError> {
+    match state.slots.as_slice() {
+        [first, second] => Ok([first, second]),
+        slots => Err(EngineError::Data(format!(
+            "the state has {} slots; the folded program has 2",
+            slots.len()
+        ))),
     }
 }
 
@@ -72,6 +73,16 @@ pub trait Executor: Send {
     /// When the device fails or does not answer in time.
     fn state(&mut self, replica: usize) -> Result<ModelState, EngineError>;
 
+    /// The most epochs worth running in one call of [`Executor::run`], so that progress and
+    /// Ctrl-C stay prompt (about a quarter of a second).
+    fn epochs_per_call(&self) -> u64;
+
+    /// The device, in words, as it goes into the summary.
+    fn device(&self) -> String;
+}
+
+/// An executor of the folded program, of which each stage can be run and looked at.
+pub trait Staged: Executor {
     /// Runs one stage by itself, for tests and benchmarks.
     ///
     /// # Errors
@@ -83,11 +94,4 @@ pub trait Executor: Send {
     /// # Errors
     /// When the device fails or does not answer in time.
     fn table(&mut self, replica: usize, table: Table) -> Result<Vec<f32>, EngineError>;
-
-    /// The most epochs worth running in one call of [`Executor::run`], so that progress and
-    /// Ctrl-C stay prompt (about a quarter of a second).
-    fn epochs_per_call(&self) -> u64;
-
-    /// The device, in words, as it goes into the summary.
-    fn device(&self) -> String;
 }

@@ -24,14 +24,16 @@ pub mod bench {
     pub use crate::gpu::bench::GpuKernels;
 }
 
-pub use backend::{Backend, Choice, DeviceLine, choose_backend, describe_devices, open};
+pub use backend::{
+    Backend, Choice, DeviceLine, choose_backend, describe_devices, open, open_programs,
+};
 pub use cache::{CACHE_FOLDER, cache_folder, keep_file};
-pub use cpu::tiled::{PartScore, ProgramCell, TiledExecutor};
+pub use cpu::tiled::{PartScore, ProgramCell, ProgramExecutor, RecordedCell, TiledExecutor};
 pub use cpu::{Activations, CpuExecutor, GridPass, Sharing, Wanted, train_gradient};
 pub use data::{Pairs, Sample, TokenLists};
 pub use error::EngineError;
 pub use estimate::{Estimate, available_memory};
-pub use executor::{CellInput, EpochRow, Executor, ModelState};
+pub use executor::{CellInput, EpochRow, Executor, Staged, initial_state};
 pub use gpu::GpuExecutor;
 pub use init::{InitScheme, initial_parameters};
 pub use operations::Operations;

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use grokrun_program::Rule;
+
 /// What one cell is trained with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
@@ -52,6 +54,23 @@ impl Recipe {
         epsilon: 1e-8,
         warmup: 0,
     };
+
+    /// Returns the recipe that the fused passes run for one of a program: AdamW for all parameters
+    /// alike, with nothing around it; none for any other.
+    pub fn of(recipe: &grokrun_program::Recipe) -> Option<Recipe> {
+        let Rule::AdamW(rule) = recipe.rule else {
+            return None;
+        };
+        let plain =
+            recipe.filters.is_empty() && recipe.sphere.is_none() && recipe.groups.is_empty();
+        plain.then_some(Recipe {
+            learning_rate: recipe.learning_rate,
+            weight_decay: recipe.weight_decay,
+            betas: rule.betas,
+            epsilon: rule.epsilon,
+            warmup: recipe.warmup,
+        })
+    }
 
     /// The coefficients of the steps numbered `steps` (from 0; step s makes epoch s's update).
     pub fn coefficients(&self, steps: Range<u64>) -> Vec<StepCoefficients> {

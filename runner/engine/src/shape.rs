@@ -1,6 +1,10 @@
 //! The model's shape: dimensions, the parameter tensors with their TransformerLens names, and
 //! where each lies in the flat parameter vector. Owns no numbers.
 
+use grokrun_program::{
+    Architecture, Attention, Bias, Block, Mask, Model, Neurons, Norm, Pattern, Transformer,
+};
+
 /// The MLP's activation function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activation {
@@ -131,6 +135,75 @@ impl Parameter {
 }
 
 impl Shape {
+    /// Returns the shape of an architecture, if the fused passes run it: one causal block of softmax
+    /// attention and ReLU or GELU neurons on [a, b, '='], without normalisation, whose biases are
+    /// those of the neurons at most. Any other one is run by its program.
+    pub fn of(architecture: &Architecture) -> Option<Shape> {
+        let Model::Transformer(model) = &architecture.model else {
+            return None;
+        };
+        let [block] = model.blocks.as_slice() else {
+            return None;
+        };
+        let (attention, neurons) = (block.attention?, block.mlp?);
+        let shape = Shape {
+            modulus: architecture.tokens,
+            d_model: model.d_model,
+            heads: attention.heads,
+            d_head: attention.d_head,
+            d_mlp: neurons.width,
+            activation: match neurons.activation {
+                grokrun_program::Activation::Relu => Activation::Relu,
+                grokrun_program::Activation::Gelu => Activation::Gelu,
+                _ => return None,
+            },
+            trained_biases: match model.mlp_biases {
+                Bias::Trained => true,
+                Bias::Frozen => false,
+                Bias::None => return None,
+            },
+        };
+        (shape.architecture() == *architecture).then_some(shape)
+    }
+
+    /// Returns the architecture that has this shape.
+    pub fn architecture(&self) -> Architecture {
+        let attention = Attention {
+            heads: self.heads,
+            d_head: self.d_head,
+            pattern: Pattern::Softmax,
+        };
+        let neurons = Neurons {
+            width: self.d_mlp,
+            activation: match self.activation {
+                Activation::Relu => grokrun_program::Activation::Relu,
+                Activation::Gelu => grokrun_program::Activation::Gelu,
+            },
+        };
+        Architecture {
+            tokens: self.modulus,
+            classes: self.modulus,
+            operands: 2,
+            model: Model::Transformer(Transformer {
+                d_model: self.d_model,
+                separator: true,
+                blocks: vec![Block {
+                    attention: Some(attention),
+                    mlp: Some(neurons),
+                }],
+                norm: Norm::None,
+                mask: Mask::Causal,
+                attention_biases: Bias::None,
+                mlp_biases: match self.trained_biases {
+                    true => Bias::Trained,
+                    false => Bias::Frozen,
+                },
+                unembedding_bias: Bias::None,
+                tied: false,
+            }),
+        }
+    }
+
     /// 2p + 1: the distinct (token, position) rows: a at 0, b at 1 (from row p on), '=' at 2 (row
     /// 2p).
     pub fn rows(&self) -> usize {
@@ -177,6 +250,42 @@ mod tests {
     fn the_published_model_has_226_048_trained_numbers() {
         assert_eq!(published().trained(), 226_048);
         assert_eq!(published().parameters(), 226_048 + 512 + 128);
+    }
+
+    #[test]
+    fn a_shape_is_that_of_its_architecture_and_of_no_other() {
+        let shape = published();
+        let architecture = Architecture::published(113);
+        assert_eq!(Shape::of(&architecture), Some(shape));
+        assert_eq!(shape.architecture(), architecture);
+        let changes: [fn(&mut Transformer); 7] = [
+            |t| t.blocks.push(t.blocks[0].clone()),
+            |t| t.norm = Norm::Pre,
+            |t| t.mask = Mask::None,
+            |t| t.tied = true,
+            |t| t.mlp_biases = Bias::None,
+            |t| t.attention_biases = Bias::Trained,
+            |t| t.blocks[0].mlp = None,
+        ];
+        for change in changes {
+            let mut other = architecture.clone();
+            if let Model::Transformer(model) = &mut other.model {
+                change(model);
+            }
+            assert_eq!(Shape::of(&other), None, "{other:?}");
+        }
+    }
+
+    /// The flat vector is one and the same for the fused passes and for any program.
+    #[test]
+    fn the_program_has_the_same_parameters_in_the_same_order() {
+        let parameters = grokrun_program::Parameters::new(&published().architecture()).unwrap();
+        let own = Parameter::ALL.map(|p| (p.name().to_owned(), p.shape(&published())));
+        let theirs: Vec<_> = parameters
+            .iter()
+            .map(|p| (p.name.clone(), p.shape.clone()))
+            .collect();
+        assert_eq!(theirs, own);
     }
 
     #[test]

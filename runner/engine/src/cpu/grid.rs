@@ -12,7 +12,7 @@ use super::tables::Tables;
 use super::{CpuExecutor, Executor};
 use crate::EngineError;
 use crate::data::{Pairs, Sample};
-use crate::executor::{CellInput, ModelState};
+use crate::executor::{CellInput, Executor as _, Staged as _, initial_state};
 use crate::program::{Program, Stage, Table};
 use crate::schedule::Recipe;
 use crate::shape::Shape;
@@ -81,7 +81,7 @@ impl GridPass {
         }
     }
 
-    /// Evaluates the model with these `parameters` (the flat vector of [`ModelState`]).
+    /// Evaluates the model with these `parameters` (the flat vector of a state).
     ///
     /// # Errors
     /// When there are more or fewer than the shape has.
@@ -252,7 +252,7 @@ pub fn train_gradient(
             epsilon: 1.0,
             warmup: 0,
         },
-        state: ModelState::initial(parameters.to_vec()),
+        state: initial_state(parameters.to_vec()),
     };
     let mut executor = CpuExecutor::new(Program::folded(shape), vec![cell], Some(1))?;
     executor.run_stage(Stage::Learn)?;

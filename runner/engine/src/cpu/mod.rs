@@ -56,11 +56,12 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::EngineError;
-use crate::executor::{CellInput, EpochRow, Executor, ModelState};
+use crate::executor::{CellInput, EpochRow, Executor, Staged};
 use crate::program::{Program, Stage, Table};
 use crate::shape::Shape;
 use dims::Dims;
 pub use grid::{Activations, GridPass, Wanted, train_gradient};
+use grokrun_program::ModelState;
 use replica::Replica;
 pub use sharing::Sharing;
 use workspace::Workspaces;
@@ -234,6 +235,13 @@ impl CpuExecutor {
     }
 }
 
+/// A pool's device, in words.
+fn device(pool: &ThreadPool) -> String {
+    let threads = pool.current_num_threads();
+    let plural = if threads == 1 { "" } else { "s" };
+    format!("CPU, {threads} thread{plural}")
+}
+
 /// What to do with a replica, for any width of vectors.
 trait Job: Sync {
     type Output: Send;
@@ -294,15 +302,6 @@ impl Executor for CpuExecutor {
         Ok(self.replicas[replica].state())
     }
 
-    fn run_stage(&mut self, stage: Stage) -> Result<(), EngineError> {
-        self.each(Single(stage));
-        Ok(())
-    }
-
-    fn table(&mut self, replica: usize, table: Table) -> Result<Vec<f32>, EngineError> {
-        Ok(self.replicas[replica].table(table))
-    }
-
     fn epochs_per_call(&self) -> u64 {
         match self.seconds_per_epoch {
             None => 1,
@@ -311,11 +310,18 @@ impl Executor for CpuExecutor {
     }
 
     fn device(&self) -> String {
-        let threads = self.pool.current_num_threads();
-        format!(
-            "CPU, {threads} {}",
-            if threads == 1 { "thread" } else { "threads" }
-        )
+        device(&self.pool)
+    }
+}
+
+impl Staged for CpuExecutor {
+    fn run_stage(&mut self, stage: Stage) -> Result<(), EngineError> {
+        self.each(Single(stage));
+        Ok(())
+    }
+
+    fn table(&mut self, replica: usize, table: Table) -> Result<Vec<f32>, EngineError> {
+        Ok(self.replicas[replica].table(table))
     }
 }
 

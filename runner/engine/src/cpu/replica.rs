@@ -18,10 +18,11 @@ use super::workspace::Workspaces;
 use super::{Score, guarded};
 use crate::EngineError;
 use crate::data::Pairs;
-use crate::executor::{CellInput, EpochRow, ModelState};
+use crate::executor::{CellInput, EpochRow, moments};
 use crate::program::{Stage, Table};
 use crate::schedule::{Recipe, StepCoefficients};
 use crate::shape::Shape;
+use grokrun_program::ModelState;
 
 pub(crate) struct Replica {
     given: Given,
@@ -80,11 +81,8 @@ impl Replica {
             state,
         } = cell;
         let want = shape.parameters();
-        for part in [
-            &state.parameters,
-            &state.first_moments,
-            &state.second_moments,
-        ] {
+        let [first, second] = moments(&state)?;
+        for part in [&state.parameters, first, second] {
             if part.len() != want {
                 let got = part.len();
                 return Err(EngineError::Data(format!(
@@ -103,10 +101,10 @@ impl Replica {
         Ok(Replica {
             trainer: Trainer {
                 recipe,
-                epoch: state.epoch,
+                epoch: state.step,
                 parameters: buffer(&state.parameters),
-                first: buffer(&state.first_moments),
-                second: buffer(&state.second_moments),
+                first: buffer(first),
+                second: buffer(second),
                 gradient: Buffer::zeros(want),
                 folded: Folded::new(&dims),
                 learner: Learner::new(&dims, pairs.train().len()),
@@ -218,10 +216,9 @@ impl Replica {
     pub(crate) fn state(&self) -> ModelState {
         let trainer = &self.trainer;
         ModelState {
-            epoch: trainer.epoch,
+            step: trainer.epoch,
             parameters: trainer.parameters.to_vec(),
-            first_moments: trainer.first.to_vec(),
-            second_moments: trainer.second.to_vec(),
+            slots: vec![trainer.first.to_vec(), trainer.second.to_vec()],
         }
     }
 

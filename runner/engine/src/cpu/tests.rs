@@ -2,11 +2,12 @@
 //! changes a bit.
 
 use super::*;
-use crate::executor::ModelState;
+use crate::executor::initial_state;
 use crate::init::{InitScheme, initial_parameters};
 use crate::schedule::Recipe;
 use crate::shape::Activation;
 use crate::{Pairs, Sample};
+use grokrun_program::ModelState;
 
 const EPOCHS: u64 = 3;
 
@@ -33,7 +34,7 @@ fn cell(shape: &Shape, seed: i64) -> CellInput {
     CellInput {
         pairs: Pairs::new(shape.modulus, train, test).unwrap(),
         recipe: Recipe::PUBLISHED,
-        state: ModelState::initial(initial_parameters(shape, InitScheme::TransformerLens, seed)),
+        state: initial_state(initial_parameters(shape, InitScheme::TransformerLens, seed)),
     }
 }
 

@@ -6,7 +6,7 @@ use super::arena::{SLACK, Tables};
 use super::context::Context;
 use super::metrics::{RECORD, WINDOW};
 use crate::EngineError;
-use crate::executor::CellInput;
+use crate::executor::{CellInput, moments};
 use crate::shape::Shape;
 
 /// The numbers of a batch.
@@ -32,15 +32,12 @@ impl Sizes {
         let (train, test) = (first.pairs.train().len(), first.pairs.test().len());
         for cell in cells {
             let state = &cell.state;
-            let parts = [
-                &state.parameters,
-                &state.first_moments,
-                &state.second_moments,
-            ];
+            let [moment, square] = moments(state)?;
+            let parts = [&state.parameters, moment, square];
             let fits = parts.iter().all(|part| part.len() == shape.parameters())
                 && cell.pairs.modulus() == shape.modulus
                 && (cell.pairs.train().len(), cell.pairs.test().len()) == (train, test)
-                && state.epoch == first.state.epoch;
+                && state.step == first.state.step;
             if !fits {
                 return Err(EngineError::Data(
                     "cells of one batch need one shape, as many pairs, and the same epoch"
@@ -106,10 +103,11 @@ impl Buffers {
         let ones = [1.0f32, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0];
         for (replica, cell) in cells.iter().enumerate() {
             let state = &cell.state;
+            let [first, second] = moments(state)?;
             let vectors = [
-                (tables.parameters, &state.parameters),
-                (tables.first, &state.first_moments),
-                (tables.second, &state.second_moments),
+                (tables.parameters, &state.parameters[..]),
+                (tables.first, first),
+                (tables.second, second),
             ];
             let at = |first: usize| 16 * (replica * tables.stride + first) as u64;
             for (place, flat) in vectors {

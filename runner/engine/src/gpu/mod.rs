@@ -31,12 +31,13 @@ pub(crate) use arena::replica_bytes;
 
 use crate::EngineError;
 use crate::cache::cache_folder;
-use crate::executor::{CellInput, EpochRow, Executor, ModelState};
+use crate::executor::{CellInput, EpochRow, Executor, Staged};
 use crate::program::{Program, Stage, Table};
 use crate::schedule::Recipe;
 use arena::{Place, Tables};
 use buffers::{Buffers, Sizes};
 use context::Context;
+use grokrun_program::ModelState;
 use lower::Lowering;
 use metrics::{Readback, WINDOW};
 use recorder::{Dispatch, Recorder};
@@ -102,7 +103,7 @@ impl GpuExecutor {
         let dispatches = out.finish(&context)?;
         let mut executor = GpuExecutor {
             recipes: cells.iter().map(|cell| cell.recipe).collect(),
-            epoch: cells[0].state.epoch,
+            epoch: cells[0].state.step,
             readback: Readback::new(&context, sizes.replicas)?,
             context,
             program,
@@ -225,13 +226,25 @@ impl Executor for GpuExecutor {
 
     fn state(&mut self, replica: usize) -> Result<ModelState, EngineError> {
         Ok(ModelState {
-            epoch: self.epoch,
+            step: self.epoch,
             parameters: self.table(replica, Table::Parameters)?,
-            first_moments: self.table(replica, Table::FirstMoments)?,
-            second_moments: self.table(replica, Table::SecondMoments)?,
+            slots: vec![
+                self.table(replica, Table::FirstMoments)?,
+                self.table(replica, Table::SecondMoments)?,
+            ],
         })
     }
 
+    fn epochs_per_call(&self) -> u64 {
+        self.call() as u64
+    }
+
+    fn device(&self) -> String {
+        self.context.name.clone()
+    }
+}
+
+impl Staged for GpuExecutor {
     fn run_stage(&mut self, stage: Stage) -> Result<(), EngineError> {
         self.replay(&[self.range(stage)], 1)?;
         if stage == Stage::Step {
@@ -271,13 +284,5 @@ impl Executor for GpuExecutor {
                 numbers
             }
         })
-    }
-
-    fn epochs_per_call(&self) -> u64 {
-        self.call() as u64
-    }
-
-    fn device(&self) -> String {
-        self.context.name.clone()
     }
 }

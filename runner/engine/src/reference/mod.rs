@@ -11,7 +11,9 @@ pub use model::{Gradients, Reference};
 pub use real::Real;
 
 use crate::EngineError;
-use crate::executor::{CellInput, EpochRow, Executor, ModelState};
+use grokrun_program::ModelState;
+
+use crate::executor::{CellInput, EpochRow, Executor, Staged, moments};
 use crate::program::{Program, Stage, Table};
 use crate::schedule::Recipe;
 use model::Scores;
@@ -40,11 +42,8 @@ impl<T: Real> ReferenceExecutor<T> {
             return Err(EngineError::Data(what.to_owned()));
         }
         let (want, state) = (program.shape.parameters(), &cell.state);
-        let parts = [
-            &state.parameters,
-            &state.first_moments,
-            &state.second_moments,
-        ];
+        let [first, second] = moments(state)?;
+        let parts = [&state.parameters, first, second];
         if parts.iter().any(|part| part.len() != want)
             || cell.pairs.modulus() != program.shape.modulus
         {
@@ -54,11 +53,11 @@ impl<T: Real> ReferenceExecutor<T> {
         let wide = |part: &[f32]| part.iter().map(|x| T::from_f32(*x)).collect::<Vec<T>>();
         Ok(ReferenceExecutor {
             model: Reference::new(program.shape, wide(&state.parameters)),
-            first: wide(&state.first_moments),
-            second: wide(&state.second_moments),
+            first: wide(first),
+            second: wide(second),
             gradient: vec![T::ZERO; want],
             recipe: cell.recipe,
-            epoch: state.epoch,
+            epoch: state.step,
             train: Scores::default(),
             test: Scores::default(),
             cell,
@@ -118,13 +117,25 @@ impl<T: Real> Executor for ReferenceExecutor<T> {
 
     fn state(&mut self, replica: usize) -> Result<ModelState, EngineError> {
         Ok(ModelState {
-            epoch: self.epoch,
+            step: self.epoch,
             parameters: self.table(replica, Table::Parameters)?,
-            first_moments: self.table(replica, Table::FirstMoments)?,
-            second_moments: self.table(replica, Table::SecondMoments)?,
+            slots: vec![
+                self.table(replica, Table::FirstMoments)?,
+                self.table(replica, Table::SecondMoments)?,
+            ],
         })
     }
 
+    fn epochs_per_call(&self) -> u64 {
+        1
+    }
+
+    fn device(&self) -> String {
+        format!("reference, {}", T::NAME)
+    }
+}
+
+impl<T: Real> Staged for ReferenceExecutor<T> {
     fn run_stage(&mut self, stage: Stage) -> Result<(), EngineError> {
         match stage {
             Stage::Learn => {
@@ -155,13 +166,5 @@ impl<T: Real> Executor for ReferenceExecutor<T> {
             }
         };
         Ok(numbers.iter().map(|x| x.to_f64() as f32).collect())
-    }
-
-    fn epochs_per_call(&self) -> u64 {
-        1
-    }
-
-    fn device(&self) -> String {
-        format!("reference, {}", T::NAME)
     }
 }

@@ -174,6 +174,6 @@ fn cell(shape: &Shape, train: Vec<Sample>, test: Vec<Sample>, parameters: Vec<f3
     CellInput {
         pairs,
         recipe,
-        state: ModelState::initial(parameters),
+        state: initial_state(parameters),
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use grokrun_engine::{
-    Activation, CellInput, Choice, Executor, InitScheme, ModelState, Pairs, Program, Recipe,
-    Sample, Shape, Sharing, initial_parameters,
+    Activation, CellInput, Choice, Executor, InitScheme, Pairs, Program, Recipe, Sample, Shape,
+    Sharing, initial_parameters, initial_state,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,7 @@ impl Probe {
         Ok(CellInput {
             pairs: Pairs::new(self.modulus, part(train), part(test))?,
             recipe: Recipe::PUBLISHED,
-            state: ModelState::initial(weights),
+            state: initial_state(weights),
         })
     }
 

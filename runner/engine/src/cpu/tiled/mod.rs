@@ -5,6 +5,7 @@
 //! alone, and added in their order: results are the same for any number of threads. Owns no
 //! schedule: a step is what it is told. A program that it cannot run is refused by name.
 
+mod epochs;
 mod frame;
 mod pass;
 mod plan;
@@ -27,6 +28,8 @@ use super::default_threads;
 use crate::EngineError;
 use replica::Replica;
 use workspace::Workspaces;
+
+pub use epochs::{ProgramExecutor, RecordedCell};
 
 /// One model to train: a program with its data and its state.
 #[derive(Clone, Debug)]
@@ -143,6 +146,11 @@ impl TiledExecutor {
     /// Panics if there is no such cell.
     pub fn table(&self, cell: usize, table: TableId) -> Vec<f32> {
         self.replicas[cell].table(table)
+    }
+
+    /// The device, in words.
+    pub(crate) fn device(&self) -> String {
+        super::device(&self.pool)
     }
 
     fn each(&mut self, job: Job) -> Vec<PartScore> {

@@ -111,7 +111,7 @@ fn cell(shape: &Shape, seed: i64, shift: u32) -> CellInput {
             epsilon: 1e-8,
             warmup: 2,
         },
-        state: ModelState::initial(parameters),
+        state: initial_state(parameters),
     }
 }
 
@@ -318,7 +318,7 @@ fn more_heads_than_a_workgroup_holds_are_refused() {
 fn cells_that_do_not_fit_together_are_refused() {
     let Some(adapter) = adapter() else { return };
     let mut cells = vec![cell(&PLAIN, 3, 0), cell(&PLAIN, 4, 1)];
-    cells[1].state.epoch = 7;
+    cells[1].state.step = 7;
     assert!(matches!(
         open(&adapter, Program::folded(PLAIN), cells),
         Err(EngineError::Data(_))
