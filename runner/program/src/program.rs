@@ -28,7 +28,7 @@ pub enum Stage {
 /// What the optimizer keeps from step to step: one slot in tables of several parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
-    /// `first`, `second`, `momentum` and so on; unique in a program.
+    /// `first_moment`, `second_moment`, `momentum` and so on; unique in a program.
     pub name: String,
     /// Its tables, in the order of the parameters.
     pub tables: Vec<TableId>,

@@ -2,22 +2,26 @@
 //! that analyses, reports and lists work on it. Knows no file format of others: it is handed
 //! tensors with TransformerLens' names.
 
-use grokrun_engine::{GridPass, ModelState, Parameter, Sample, Shape, Wanted};
+use grokrun_engine::{GridPass, Parameter, Sample, Shape, Wanted, initial_state};
 use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
 use serde_json::Value;
 
 use crate::folder::folder;
 use crate::material::Material;
+use crate::model::Model;
 use crate::status::Status;
 use crate::survey::Survey;
-use crate::{SessionError, describe, weights};
+use crate::weights::Layout;
+use crate::{SessionError, describe};
 
 /// What becomes a run of one cell. Made with [`Adoption::new`], which refuses what does not fit
 /// before anything is written.
 pub struct Adoption<'a> {
     plan: &'a Plan,
     shape: Shape,
+    model: Model,
+    layout: Layout,
     material: Material,
     metrics: Metrics,
     /// said in `config.json`, under `imported`
@@ -87,7 +91,9 @@ impl<'a> Adoption<'a> {
         }
         Ok(Adoption {
             plan,
-            shape: size.shape,
+            shape: size.model.folded("imported are")?,
+            layout: Layout::of(plan, cell, &size.model)?,
+            model: size.model.clone(),
             material,
             metrics,
             origin,
@@ -198,7 +204,8 @@ impl<'a> Adoption<'a> {
     }
 
     fn flat(&self, tensors: &[Tensor]) -> Result<Vec<f32>, SessionError> {
-        weights::of_checkpoint(&self.shape, tensors)
+        self.layout
+            .of_checkpoint(tensors)
             .map_err(|why| SessionError::Request(format!("the model does not fit its spec: {why}")))
     }
 }
@@ -218,7 +225,9 @@ pub fn adopt<E: From<SessionError>>(
     let failed = |error: grokrun_store::StoreError| E::from(SessionError::from(error));
     let Adoption {
         plan,
-        shape,
+        shape: _,
+        model,
+        layout,
         material,
         metrics,
         origin,
@@ -226,7 +235,7 @@ pub fn adopt<E: From<SessionError>>(
     let cell = &plan.cells[0];
     let dir = folder(run, plan, cell).map_err(failed)?;
     let counts = [material.pairs.train().len(), material.pairs.test().len()];
-    let mut config = describe::config(plan, cell, shape, counts);
+    let mut config = describe::config(plan, cell, model, counts)?;
     config["imported"] = origin.clone();
     dir.write_config(&config).map_err(failed)?;
     let places = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
@@ -241,7 +250,7 @@ pub fn adopt<E: From<SessionError>>(
     for (index, epoch) in epochs.iter().enumerate() {
         let tensors = read(index)?;
         let parameters = adoption.flat(&tensors)?;
-        dir.write_checkpoint(*epoch, &weights::checkpoint(shape, &parameters))
+        dir.write_checkpoint(*epoch, &layout.checkpoint(&parameters))
             .map_err(failed)?;
         last = Some((*epoch, tensors, parameters));
     }
@@ -252,7 +261,7 @@ pub fn adopt<E: From<SessionError>>(
     // Finished: what was trained elsewhere is not trained on. Its moments are not known.
     dir.write_state(&State {
         epoch,
-        tensors: weights::state(shape, &ModelState::initial(parameters)),
+        tensors: layout.state(&initial_state(parameters)),
         metrics: metrics.clone(),
         extra: Status::Finished.to_json(None),
     })
@@ -295,7 +304,6 @@ mod tests {
     use grokrun_spec::Catalog;
 
     use super::*;
-    use crate::weights::checkpoint;
 
     #[test]
     fn a_further_output_counts_as_a_class() {
@@ -305,9 +313,9 @@ mod tests {
         let history = Default::default();
         let adoption =
             Adoption::new(&plan, &survey, Parts::OfSeeds, &history, Value::Null).unwrap();
-        let shape = survey.cells[0].shape;
+        let shape = adoption.shape;
         // All logits are 0: ln 5 in nats, and ln 6 with an output that is 0 as well.
-        let tensors = checkpoint(&shape, &vec![0.0; shape.parameters()]);
+        let tensors = adoption.layout.checkpoint(&vec![0.0; shape.parameters()]);
         let plain = adoption.evaluate(&tensors).unwrap();
         assert!((plain.train_loss - 5f64.ln()).abs() < 1e-12, "{plain:?}");
         let more = adoption.evaluate_with(&tensors, Some(&[0.0; 4])).unwrap();

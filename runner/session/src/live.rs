@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grokrun_engine::{CellInput, EpochRow, ModelState, Pairs};
+use grokrun_engine::{CellInput, EpochRow, ModelState, Pairs, ProgramCell, RecordedCell};
 use grokrun_host::Scratch;
 use grokrun_spec::{Cell, Plan};
 use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State};
@@ -11,12 +11,14 @@ use grokrun_task::Split;
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
 use crate::cadence::Cadence;
+use crate::describe;
 use crate::history::History;
-use crate::material::Material;
+use crate::material::{self, Material};
+use crate::model::{self, Model};
 use crate::status::{Status, saved_device};
 use crate::stop::Holding;
 use crate::survey::{CellSize, recipe};
-use crate::{describe, weights};
+use crate::weights::Layout;
 
 /// A cell in memory.
 pub(crate) struct Live<'a> {
@@ -29,6 +31,10 @@ pub(crate) struct Live<'a> {
     checkpoints: CheckpointWriter,
     split: Split,
     pairs: Pairs,
+    /// what names the numbers of a state
+    layout: Layout,
+    /// epochs trained
+    pub(crate) epoch: u64,
     pub(crate) state: ModelState,
     pub(crate) history: History,
     holding: Holding,
@@ -54,31 +60,35 @@ impl<'a> Live<'a> {
         let Material { split, pairs } = Material::new(cell)?;
         // Written again when a cell goes on: whatever became of the files, they are right then.
         let counts = [pairs.train().len(), pairs.test().len()];
-        dir.write_config(&describe::config(plan, cell, &size.shape, counts))?;
+        dir.write_config(&describe::config(plan, cell, &size.model, counts)?)?;
         let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
         dir.write_split(&indices(&split.train), &indices(&split.test))?;
         let every = plan.checkpoints.every;
         let mut cadence = Cadence::new(every);
         let mut device = None;
-        let (state, metrics, saved_as) = match dir.read_state()? {
+        let layout = Layout::of(plan, cell, &size.model)?;
+        let (epoch, state, metrics, saved_as) = match dir.read_state()? {
             Some(saved) => {
-                let state = weights::read_state(&size.shape, saved.epoch, &saved.tensors)
+                let batches = model::batches(plan, cell, counts[0], 0)?;
+                let steps = batches.map_or(1, |batches| batches.steps() as u64);
+                let state = layout
+                    .read_state(saved.epoch * steps, &saved.tensors)
                     .map_err(|why| dir.foreign_state(&why))?;
                 let status =
                     Status::from_json(&saved.extra).map_err(|why| dir.foreign_state(&why))?;
                 cadence =
                     Cadence::saved(&saved.extra, every).map_err(|why| dir.foreign_state(&why))?;
                 device = saved_device(&saved.extra);
-                (state, saved.metrics, status)
+                (saved.epoch, state, saved.metrics, status)
             }
             None => {
-                let state = Material::initial(plan, cell, &size.shape);
-                (state, Metrics::default(), Status::Training)
+                let state = model::initial(plan, cell, &size.model)?;
+                (0, state, Metrics::default(), Status::Training)
             }
         };
         let accuracies = metrics.rows().map(|row| row.test_accuracy);
         let holding = Holding::replay(plan.train.stop.clone(), accuracies);
-        let status = saved_as.by(plan, state.epoch, &holding);
+        let status = saved_as.by(plan, epoch, &holding);
         let mut live = Live {
             checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
             plan,
@@ -88,6 +98,8 @@ impl<'a> Live<'a> {
             dir,
             split,
             pairs,
+            layout,
+            epoch,
             state,
             history: History::new(metrics),
             holding,
@@ -105,7 +117,7 @@ impl<'a> Live<'a> {
     /// tells.
     fn take_up(&mut self, saved_as: Status) -> Result<(), SessionError> {
         let goes_on = saved_as.ends() && !self.status.ends();
-        let epoch = self.state.epoch;
+        let epoch = self.epoch;
         self.cadence.go_on(epoch, self.plan.checkpoints.every);
         for kept in self.dir.checkpoints()? {
             // The last of a shorter training, or what comes again if it is due.
@@ -147,13 +159,33 @@ impl<'a> Live<'a> {
         self.cadence.is_due(epoch) || now.into_iter().any(looked_at)
     }
 
-    /// What the executor needs.
-    pub(crate) fn input(&self) -> CellInput {
-        CellInput {
+    /// What the executor of a folded model needs.
+    pub(crate) fn input(&self) -> Result<CellInput, SessionError> {
+        Ok(CellInput {
             pairs: self.pairs.clone(),
-            recipe: recipe(self.plan, self.cell),
+            recipe: recipe(self.plan, self.cell)?,
             state: self.state.clone(),
-        }
+        })
+    }
+
+    /// What the executor of programs needs.
+    pub(crate) fn recorded(&self) -> Result<RecordedCell, SessionError> {
+        let program = model::record(self.plan, self.cell)?;
+        let [train, test] = material::program_data(self.cell, &self.split, &program)?;
+        Ok(RecordedCell {
+            batches: model::batches(self.plan, self.cell, train.len(), self.epoch)?,
+            cell: ProgramCell {
+                program,
+                train,
+                test,
+                state: self.state.clone(),
+            },
+        })
+    }
+
+    /// The model.
+    pub(crate) fn model(&self) -> &Model {
+        &self.size.model
     }
 
     /// Starts the cell's analyses; what they say waits in `scratch`.
@@ -170,7 +202,8 @@ impl<'a> Live<'a> {
             pairs: Arc::new(self.pairs.clone()),
             history: self.history.clone(),
         };
-        analyses.follow(self.plan, self.cell, &self.size.shape, subject, scratch)
+        let shape = self.size.model.folded("analyses look at")?;
+        analyses.follow(self.plan, self.cell, &shape, subject, scratch)
     }
 
     /// Makes sure that the checkpoints before this state are whole: what comes after them would not
@@ -181,7 +214,7 @@ impl<'a> Live<'a> {
     fn check_checkpoints(&self) -> Result<(), SessionError> {
         let mut reader = self.dir.checkpoint_reader();
         let due = |epoch: &u64| self.cadence.is_due(*epoch);
-        for epoch in (0..=self.state.epoch).filter(due) {
+        for epoch in (0..=self.epoch).filter(due) {
             reader.read(epoch)?;
         }
         Ok(())
@@ -190,7 +223,7 @@ impl<'a> Live<'a> {
     /// The checkpoints on disk that are this state's past.
     pub(crate) fn checkpoints(&self) -> Result<Vec<u64>, SessionError> {
         let mut epochs = self.dir.checkpoints()?;
-        epochs.retain(|epoch| *epoch <= self.state.epoch);
+        epochs.retain(|epoch| *epoch <= self.epoch);
         Ok(epochs)
     }
 
@@ -231,20 +264,20 @@ impl<'a> Live<'a> {
 
     /// Writes the weights as they are to `checkpoints/`.
     pub(crate) fn write_checkpoint(&mut self) -> Result<(), SessionError> {
-        let tensors = weights::checkpoint(&self.size.shape, &self.state.parameters);
-        tracing::debug!(cell = self.cell.id, epoch = self.state.epoch, "checkpoint");
-        Ok(self.checkpoints.write(self.state.epoch, &tensors)?)
+        let tensors = self.layout.checkpoint(&self.state.parameters);
+        tracing::debug!(cell = self.cell.id, epoch = self.epoch, "checkpoint");
+        Ok(self.checkpoints.write(self.epoch, &tensors)?)
     }
 
     /// Saves all that is needed to continue from here.
     pub(crate) fn save(&self) -> Result<(), SessionError> {
-        tracing::debug!(cell = self.cell.id, epoch = self.state.epoch, "state saved");
+        tracing::debug!(cell = self.cell.id, epoch = self.epoch, "state saved");
         let metrics = self.history.read();
         let mut extra = self.status.to_json(self.device.as_deref());
         self.cadence.save(&mut extra);
         Ok(self.dir.write_state(&State {
-            epoch: self.state.epoch,
-            tensors: weights::state(&self.size.shape, &self.state),
+            epoch: self.epoch,
+            tensors: self.layout.state(&self.state),
             metrics: &*metrics,
             extra,
         })?)

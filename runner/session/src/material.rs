@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use grokrun_engine::{ModelState, Pairs, Sample, Shape, initial_parameters};
-use grokrun_spec::{Cell, Plan};
+use grokrun_engine::{Pairs, Sample};
+use grokrun_program::{Data, Program};
+use grokrun_spec::Cell;
 use grokrun_store::CellDir;
 use grokrun_task::{Dataset, Split};
 
 use crate::SessionError;
-use crate::survey::{dataset, scheme};
+use crate::survey::dataset;
 
 /// The pairs of a cell.
 pub(crate) struct Material {
@@ -87,30 +88,44 @@ impl Material {
     }
 
     fn of(cell: &Cell, data: &Dataset, split: Split) -> Result<Material, SessionError> {
-        let p = data.modulus();
-        let samples = |part: &[u32]| {
-            part.iter()
-                .filter_map(|pair| {
-                    let label = data.label(*pair)?;
-                    Some(Sample {
-                        a: pair / p,
-                        b: pair % p,
-                        label,
-                    })
-                })
-                .collect()
-        };
-        let pairs = Pairs::new(p as usize, samples(&split.train), samples(&split.test))
+        let [train, test] = [&split.train, &split.test].map(|part| samples(data, part));
+        let pairs = Pairs::new(data.modulus() as usize, train, test)
             .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
         Ok(Material { split, pairs })
     }
+}
 
-    /// The weights at epoch 0.
-    pub(crate) fn initial(plan: &Plan, cell: &Cell, shape: &Shape) -> ModelState {
-        ModelState::initial(initial_parameters(
-            shape,
-            scheme(plan, cell),
-            cell.model_seed,
-        ))
-    }
+/// The samples of a part, in its order.
+fn samples(data: &Dataset, part: &[u32]) -> Vec<Sample> {
+    let p = data.modulus();
+    let one = |pair: &u32| {
+        let label = data.label(*pair)?;
+        Some(Sample {
+            a: pair / p,
+            b: pair % p,
+            label,
+        })
+    };
+    part.iter().filter_map(one).collect()
+}
+
+/// Both parts of a split for a program, in the order in which they were drawn: minibatches are
+/// places in it.
+///
+/// # Errors
+/// When the operation is not defined, or its values are no tokens of the program.
+pub(crate) fn program_data(
+    cell: &Cell,
+    split: &Split,
+    program: &Program,
+) -> Result<[Data; 2], SessionError> {
+    let data = dataset(cell)?;
+    let part = |part: &[u32]| {
+        let samples = samples(&data, part);
+        let tokens = samples.iter().flat_map(|s| [s.a, s.b]).collect();
+        let labels = samples.iter().map(|s| s.label).collect();
+        Data::new(program, tokens, labels)
+            .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))
+    };
+    Ok([part(&split.train)?, part(&split.test)?])
 }

@@ -1,15 +1,18 @@
 //! What a plan needs, found out before anything large is made: each cell's shape, data sizes,
 //! memory and disk.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use grokrun_engine::{Activation, Estimate, InitScheme, Recipe, Shape};
-use grokrun_spec::{Biases, Cell, Init, Plan};
+use grokrun_engine::{Estimate, Recipe};
+use grokrun_program::Program;
+use grokrun_spec::{Batch, Cell, Plan};
 use grokrun_store::Keeping;
-use grokrun_task::{Count, Dataset, OperationError, Stream};
+use grokrun_task::{Count, Dataset, OperationError};
 
 use crate::SessionError;
 use crate::describe::keeping;
+use crate::model::{self, Model};
 
 /// Bytes that making a data set and its split takes for each of the p² pairs: pairs and labels,
 /// both parts, their order while it is shuffled, the samples of the executor.
@@ -19,7 +22,9 @@ const BYTES_A_PAIR: u64 = 40;
 #[derive(Clone, Debug)]
 pub struct CellSize {
     /// the model
-    pub shape: Shape,
+    pub model: Model,
+    /// what one cell takes of memory, files and work, without its history
+    pub needs: Estimate,
     /// pairs trained on
     pub train: usize,
     /// pairs tested on
@@ -38,12 +43,12 @@ fn history_bytes(epochs: u64) -> u64 {
 impl CellSize {
     /// Whether both can be replicas of one program.
     pub(crate) fn trains_with(&self, other: &CellSize) -> bool {
-        (self.shape, self.train, self.test) == (other.shape, other.train, other.test)
+        (&self.model, self.train, self.test) == (&other.model, other.train, other.test)
     }
 
     /// Memory, files and work of one cell.
     pub fn estimate(&self) -> Estimate {
-        let estimate = Estimate::new(&self.shape, self.train, self.test, 1);
+        let estimate = self.needs;
         Estimate {
             host_bytes: estimate
                 .host_bytes
@@ -99,10 +104,11 @@ impl Survey {
     fn within(plan: &Plan, most: u64) -> Result<Survey, SessionError> {
         let mut counts: HashMap<_, Count> = HashMap::new();
         let mut cells = Vec::with_capacity(plan.cells.len());
+        let mut needs = Needs::default();
         let have = grokrun_engine::available_memory();
         for cell in &plan.cells {
-            let shape = shape(plan, cell);
-            refuse_above_memory(cell, &shape, plan.train.epochs, have)?;
+            let model = Model::of(plan, cell);
+            needs.refuse_above_memory(plan, cell, &model, have)?;
             let key = (&cell.operation, cell.modulus);
             let count = match counts.get(&key) {
                 Some(count) => *count,
@@ -124,8 +130,12 @@ impl Survey {
                     if train == 0 { "train" } else { "test" },
                 )));
             }
+            if let Batch::Size { .. } = plan.batch {
+                model::batches(plan, cell, train, 0)?;
+            }
             cells.push(CellSize {
-                shape,
+                needs: needs.of(plan, cell, &model, [train, pairs - train])?,
+                model,
                 train,
                 test: pairs - train,
                 epochs: plan.train.epochs,
@@ -137,31 +147,62 @@ impl Survey {
     }
 }
 
-/// Both parts of the pairs are held whatever the fraction, so p² bounds the memory.
-fn refuse_above_memory(
-    cell: &Cell,
-    shape: &Shape,
-    epochs: u64,
-    have: Option<u64>,
-) -> Result<(), SessionError> {
-    let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
-    let train = (pairs as f64 * cell.fraction) as u64;
-    let model = Estimate::new(shape, train as usize, (pairs - train) as usize, 1);
-    let need = model
-        .host_bytes
-        .saturating_add(pairs.saturating_mul(BYTES_A_PAIR))
-        .saturating_add(history_bytes(epochs));
-    if have.is_some_and(|have| need > have) {
-        return Err(SessionError::Request(format!(
-            "cell {}: modulus {} has {pairs} pairs; training on them for {epochs} epochs needs about {}, and {} are available; \
-             expected a smaller modulus or model, fewer epochs, or a machine with more memory",
-            cell.id,
-            cell.modulus,
-            size_in_words(need),
-            size_in_words(have.unwrap_or(0)),
-        )));
+/// What cells need. Programs are recorded once a modulus: what else differs between cells of one
+/// plan changes no size.
+#[derive(Default)]
+struct Needs {
+    programs: HashMap<u32, Program>,
+}
+
+impl Needs {
+    /// The needs of a cell with these numbers of training and test pairs.
+    fn of(
+        &mut self,
+        plan: &Plan,
+        cell: &Cell,
+        model: &Model,
+        pairs: [usize; 2],
+    ) -> Result<Estimate, SessionError> {
+        let [train, test] = pairs;
+        if let Model::Folded(shape) = model {
+            return Ok(Estimate::new(shape, train, test, 1));
+        }
+        let program = match self.programs.entry(cell.modulus) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(model::record(plan, cell)?),
+        };
+        Ok(Estimate::of_program(program, train, test))
     }
-    Ok(())
+
+    /// Both parts of the pairs are held whatever the fraction, so p² bounds the memory.
+    fn refuse_above_memory(
+        &mut self,
+        plan: &Plan,
+        cell: &Cell,
+        model: &Model,
+        have: Option<u64>,
+    ) -> Result<(), SessionError> {
+        let epochs = plan.train.epochs;
+        let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
+        let train = (pairs as f64 * cell.fraction) as u64;
+        let parts = [train as usize, (pairs - train) as usize];
+        let need = self
+            .of(plan, cell, model, parts)?
+            .host_bytes
+            .saturating_add(pairs.saturating_mul(BYTES_A_PAIR))
+            .saturating_add(history_bytes(epochs));
+        if have.is_some_and(|have| need > have) {
+            return Err(SessionError::Request(format!(
+                "cell {}: modulus {} has {pairs} pairs; training on them for {epochs} epochs needs about {}, and {} are available; \
+                 expected a smaller modulus or model, fewer epochs, or a machine with more memory",
+                cell.id,
+                cell.modulus,
+                size_in_words(need),
+                size_in_words(have.unwrap_or(0)),
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// A size in words.
@@ -183,39 +224,11 @@ fn undefined(cell: &Cell, error: &OperationError) -> SessionError {
     SessionError::Request(format!("cell {}: {}", cell.id, error.message))
 }
 
-/// The engine's shape of a cell's model.
-pub(crate) fn shape(plan: &Plan, cell: &Cell) -> Shape {
-    let model = &plan.model;
-    Shape {
-        modulus: cell.modulus as usize,
-        d_model: model.d_model,
-        heads: model.heads,
-        d_head: model.d_head,
-        d_mlp: model.d_mlp,
-        activation: match model.activation {
-            grokrun_spec::Activation::Relu => Activation::Relu,
-            grokrun_spec::Activation::Gelu => Activation::Gelu,
-        },
-        trained_biases: model.biases == Biases::Trained,
-    }
-}
-
-/// The engine's recipe of a cell.
-pub(crate) fn recipe(plan: &Plan, cell: &Cell) -> Recipe {
-    Recipe {
-        learning_rate: cell.learning_rate,
-        weight_decay: cell.weight_decay,
-        betas: plan.train.betas,
-        epsilon: plan.train.epsilon,
-        warmup: plan.train.warmup,
-    }
-}
-
-/// How a cell's weights are drawn.
-pub(crate) fn scheme(plan: &Plan, cell: &Cell) -> InitScheme {
-    match (plan.model.init, cell.stream) {
-        (Init::Paper, _) => InitScheme::Paper,
-        (Init::TransformerLens, Stream::TorchLegacy) => InitScheme::TransformerLensLegacy,
-        (Init::TransformerLens, _) => InitScheme::TransformerLens,
-    }
+/// The recipe of a cell whose model is folded.
+///
+/// # Errors
+/// When the model is not folded.
+pub(crate) fn recipe(plan: &Plan, cell: &Cell) -> Result<Recipe, SessionError> {
+    Recipe::of(&plan.recipe(cell))
+        .ok_or_else(|| SessionError::Request("the fused passes run adamw alone".to_owned()))
 }

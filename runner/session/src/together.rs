@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::books::Books;
 use crate::journal;
 use crate::live::Live;
+use crate::model::Model;
 use crate::status::{Status, kind, summarize};
 use crate::train::{Ending, Event, Session, Watch};
 
@@ -23,7 +24,7 @@ fn tell_of_another_device(live: &Live<'_>, device: &str, books: &Books<'_>) {
     let id = &live.cell.id;
     let told = || books.summary.cell(id).and_then(|told| told.device.clone());
     let before = live.device.clone().or_else(told);
-    if let Some(other) = before.filter(|_| live.state.epoch > 0)
+    if let Some(other) = before.filter(|_| live.epoch > 0)
         && kind(&other) != kind(device)
     {
         tracing::warn!(
@@ -97,7 +98,7 @@ impl Session<'_> {
                     // Before the state: a kill between it and the summary loses nothing that way.
                     tracing::info!(
                         cell = live.cell.id,
-                        epoch = live.state.epoch,
+                        epoch = live.epoch,
                         verdict = told.verdict,
                         device,
                         seconds,
@@ -151,7 +152,10 @@ impl Session<'_> {
         let Some(first) = lives.first().filter(|_| !self.analyses.is_empty()) else {
             return Ok(None);
         };
-        let shape = self.survey.cells[first.index].shape;
+        // Of other models the analyses say afterwards that they cannot look at them.
+        let Some(&shape) = first.model().shape() else {
+            return Ok(None);
+        };
         let permits = self.analyses.check_memory(&shape)?;
         let scratch = Scratch::new(self.run.path());
         let cells = lives
@@ -169,13 +173,18 @@ impl Session<'_> {
     }
 
     fn open(&self, lives: &[Live<'_>]) -> Result<Box<dyn Executor>, SessionError> {
-        let shape = self.survey.cells[lives[0].index].shape;
-        let inputs = lives.iter().map(Live::input).collect();
-        Ok(grokrun_engine::open(
-            self.choice,
-            Program::folded(shape),
-            inputs,
-        )?)
+        match lives[0].model() {
+            Model::Folded(shape) => {
+                let cells = lives.iter().map(Live::input).collect::<Result<_, _>>()?;
+                let program = Program::folded(*shape);
+                Ok(grokrun_engine::open(self.choice, program, cells)?)
+            }
+            Model::Recorded(_) => {
+                let cells = lives.iter().map(Live::recorded);
+                let cells = cells.collect::<Result<_, _>>()?;
+                Ok(grokrun_engine::open_programs(self.choice, cells)?)
+            }
+        }
     }
 
     /// Runs windows of epochs until a cell ends or the session is interrupted.
@@ -186,7 +195,7 @@ impl Session<'_> {
         follower: Option<&Follower>,
         watch: &mut dyn Watch,
     ) -> Result<Ending, SessionError> {
-        let mut epoch = lives[0].state.epoch;
+        let mut epoch = lives[0].epoch;
         let mut saved = Instant::now();
         loop {
             let window = self.window(epoch, executor.epochs_per_call(), lives);
@@ -209,6 +218,7 @@ impl Session<'_> {
             if checkpoint || save || ended || interrupted {
                 for (replica, live) in lives.iter_mut().enumerate() {
                     live.state = executor.state(replica)?;
+                    live.epoch = epoch;
                     let last = matches!(live.status, Status::Finished | Status::StoppedEarly);
                     if live.status != Status::Failed && (checkpoint || last) {
                         live.write_checkpoint()?;

@@ -12,6 +12,7 @@ use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
 use crate::books::Books;
+use crate::describe;
 use crate::folder::{folder, gaps};
 use crate::interrupt::Interrupt;
 use crate::journal::Journal;
@@ -21,7 +22,7 @@ use crate::shard::Shard;
 use crate::status::{Status, saved_device, summarize};
 use crate::stop::Holding;
 use crate::survey::Survey;
-use crate::{describe, weights};
+use crate::weights::Layout;
 
 /// What a session tells as it goes.
 #[derive(Debug)]
@@ -299,7 +300,8 @@ impl Session<'_> {
     /// describes the cell again if something of it is missing or damaged.
     fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
         let size = &self.survey.cells[index];
-        weights::read_state(&size.shape, saved.epoch, &saved.tensors)
+        Layout::of(self.plan, &self.plan.cells[index], &size.model)?
+            .read_state(saved.epoch, &saved.tensors)
             .map_err(|why| dir.foreign_state(&why))?;
         dir.check_lengths()?;
         self.describe_anew(index, dir)?;
@@ -324,7 +326,7 @@ impl Session<'_> {
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
         dir.discard_findings()?;
         let pairs = [size.train, size.test];
-        Ok(dir.write_config(&describe::config(self.plan, cell, &size.shape, pairs))?)
+        Ok(dir.write_config(&describe::config(self.plan, cell, &size.model, pairs)?)?)
     }
 
     /// A cell of a batch that starts from that epoch, with all it needs to train.
@@ -336,12 +338,12 @@ impl Session<'_> {
             &self.survey.cells[index],
             folder(self.run, self.plan, &self.plan.cells[index])?,
         )?;
-        let moved = live.status != Status::Training || live.state.epoch != from;
+        let moved = live.status != Status::Training || live.epoch != from;
         match moved {
             false => Ok(live),
             true => Err(SessionError::Failed(format!(
                 "another process has trained {id} to epoch {} meanwhile; run the same command again: it takes up what is left",
-                live.state.epoch
+                live.epoch
             ))),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use grokrun_task::Operation;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::axis::Point;
 use crate::field::{Choice, Field};
@@ -54,6 +54,17 @@ impl Plan {
     pub fn fingerprint(&self) -> String {
         let canonical = CANONICAL.to_owned() + &self.decisive(&self.cells, Form::Canonical).text;
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
+    }
+
+    /// The keys of a cell that decide about its results, with their values, in the tables of the
+    /// spec: what `config.json` says of it.
+    pub fn cell_values(&self, cell: &Cell) -> Json {
+        let text = self
+            .decisive(std::slice::from_ref(cell), Form::Resolved)
+            .text;
+        // What is written here is TOML: `resolved_toml` is read back by a test.
+        let table: toml::Table = text.parse().unwrap_or_default();
+        to_json(toml::Value::Table(table))
     }
 
     /// The keys that decide about results, by path, with their values; an axis in order of its
@@ -314,4 +325,21 @@ fn from_json(value: &Json) -> Option<toml::Value> {
                 .collect(),
         ),
     })
+}
+
+/// TOML as JSON; a date, which no key is, as its text.
+fn to_json(value: toml::Value) -> Json {
+    match value {
+        toml::Value::String(text) => Json::from(text),
+        toml::Value::Integer(integer) => Json::from(integer),
+        toml::Value::Float(float) => Json::from(float),
+        toml::Value::Boolean(boolean) => Json::from(boolean),
+        toml::Value::Datetime(date) => Json::from(date.to_string()),
+        toml::Value::Array(items) => items.into_iter().map(to_json).collect(),
+        toml::Value::Table(table) => table
+            .into_iter()
+            .map(|(key, value)| (key, to_json(value)))
+            .collect::<Map<String, Json>>()
+            .into(),
+    }
 }

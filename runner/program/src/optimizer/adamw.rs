@@ -23,7 +23,7 @@ impl AdamW {
     };
 
     /// m and v.
-    pub const SLOTS: &'static [&'static str] = &["first", "second"];
+    pub const SLOTS: &'static [&'static str] = &["first_moment", "second_moment"];
 
     /// Returns 1 − η λ, η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ), ε, 1 − β₁, β₂, 1 − β₂.
     pub(super) fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {

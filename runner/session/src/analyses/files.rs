@@ -72,6 +72,23 @@ pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
     }
 }
 
+/// The files of an analysis that has not looked at its cell, and why.
+pub(crate) fn declined(identity: &Value, why: &str) -> FindingFiles {
+    let mut index: Map<String, Value> = identity.as_object().cloned().unwrap_or_default();
+    index.insert("notes".to_owned(), json!([why]));
+    index.insert("failure".to_owned(), Value::Null);
+    for kind in ["series", "tensors", "tables", "figures"] {
+        index.insert(kind.to_owned(), json!([]));
+    }
+    FindingFiles {
+        index: Value::Object(index),
+        epochs: Vec::new(),
+        series: Vec::new(),
+        tensors: Vec::new(),
+        json: Vec::new(),
+    }
+}
+
 /// What is kept, as the store takes it.
 fn content(kept: Kept) -> Content {
     Content {

@@ -35,6 +35,11 @@ pub(crate) fn snapshot_bytes(shape: &Shape) -> u64 {
     MOST_SNAPSHOTS.saturating_mul(snapshot::most_bytes(shape))
 }
 
+/// What analyses say of a model that is not folded.
+const NOT_LOOKED_AT: &str = "this analysis looks at one-layer transformers with '=' (causal \
+    softmax, no norms, ReLU or GELU neurons, trained by adamw on the full batch); this model is \
+    another, so nothing was measured";
+
 /// The analyses that a run asks for.
 pub struct Analyses<'a> {
     asked: Vec<(&'a Found, &'a AnalysisRequest)>,
@@ -88,6 +93,18 @@ impl<'a> Analyses<'a> {
         Ok(Permits::new(
             (free / one.max(1)).clamp(1, MOST_SNAPSHOTS) as usize
         ))
+    }
+
+    /// Writes for each of them that it has not looked at a cell, whose model is none that it knows.
+    ///
+    /// # Errors
+    /// When the findings cannot be written.
+    pub(crate) fn decline(&self, dir: &CellDir) -> Result<(), SessionError> {
+        for (found, request) in &self.asked {
+            let files = files::declined(&files::identity(found, request), NOT_LOOKED_AT);
+            dir.write_findings(found.name(), files)?;
+        }
+        Ok(())
     }
 
     /// Whether all of them have concluded on this cell, with these versions and parameters.

@@ -7,7 +7,8 @@ use grokrun_store::{Metrics, Tensor};
 
 use crate::SessionError;
 use crate::history::History;
-use crate::weights;
+use crate::model::Model;
+use crate::weights::Layout;
 
 /// Makes `data` the snapshot of a checkpoint, in the memory of the one that it was; of `history` it
 /// shows the epochs before it.
@@ -20,7 +21,8 @@ pub(crate) fn make(
     (shape, pass): (&Shape, &mut GridPass),
     data: &mut SnapshotData,
 ) -> Result<(), SessionError> {
-    let parameters = weights::of_checkpoint(shape, checkpoint).map_err(|why| {
+    let layout = Layout::new(&Model::Folded(*shape), None)?;
+    let parameters = layout.of_checkpoint(checkpoint).map_err(|why| {
         SessionError::Request(format!(
             "the checkpoint of epoch {epoch} is not this cell's: {why}"
         ))

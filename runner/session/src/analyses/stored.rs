@@ -65,8 +65,11 @@ impl Stored<'_> {
 
     fn analyze_cell(&self, index: usize, watch: &mut dyn Watch) -> Result<(), SessionError> {
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
-        let permits = self.analyses.check_memory(&size.shape)?;
         let dir = folder(self.run, self.plan, cell)?;
+        let Some(&shape) = size.model.shape() else {
+            return self.analyses.decline(&dir);
+        };
+        let permits = self.analyses.check_memory(&shape)?;
         let saved = dir.read_state()?;
         let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
         let Material { split, pairs } = Material::stored(cell, &dir)?;
@@ -81,8 +84,8 @@ impl Stored<'_> {
         let scratch = Scratch::new(self.run.path());
         let followed = self
             .analyses
-            .follow(self.plan, cell, &size.shape, subject, &scratch)?;
-        let follower = Follower::start(vec![followed], size.shape, permits)?;
+            .follow(self.plan, cell, &shape, subject, &scratch)?;
+        let follower = Follower::start(vec![followed], shape, permits)?;
         for (i, epoch) in checkpoints.iter().enumerate() {
             let last = complete && i + 1 == checkpoints.len();
             follower.checkpoint(0, *epoch, last);
