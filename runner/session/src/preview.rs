@@ -13,6 +13,7 @@ mod kept;
 mod looks;
 mod measure;
 mod probe;
+mod programs;
 mod sizes;
 mod total;
 
@@ -24,7 +25,8 @@ use grokrun_spec::Plan;
 use crate::SessionError;
 use crate::analyses::Analyses;
 use crate::batch::{Batch, batches};
-use crate::survey::{self, CellSize, Survey};
+use crate::model::Model;
+use crate::survey::{CellSize, Survey};
 use kept::{Calibration, Kept};
 pub use total::Time;
 
@@ -69,6 +71,21 @@ impl Preview {
         analyses: &Analyses<'_>,
         again: bool,
     ) -> Result<Preview, SessionError> {
+        let mut notes = Vec::new();
+        let an_operation = programs::seconds_an_operation(plan, survey)?;
+        let (on_cpu, no_analyses);
+        let (choice, analyses) = match an_operation {
+            None => (choice, analyses),
+            Some(_) => {
+                on_cpu = choice.for_programs()?;
+                no_analyses = Analyses::none();
+                if !analyses.is_empty() {
+                    let note = "the analyses do not look at this model: they say so in a note";
+                    notes.push(note.to_owned());
+                }
+                (&on_cpu, &no_analyses)
+            }
+        };
         let pending: Vec<(usize, u64)> = (0..plan.cells.len()).map(|cell| (cell, 0)).collect();
         let batches = batches(&survey.cells, &pending, largest_batch(survey, choice));
         let mut kept = Kept::read();
@@ -85,7 +102,6 @@ impl Preview {
             Some(found) => (found, false),
             None => (measure(choice, key, &kept)?, true),
         };
-        let mut notes = Vec::new();
         changed |= look_at_missing(&mut calibration, plan, analyses, &mut notes)?;
         if changed {
             kept.keep(calibration.clone());
@@ -111,6 +127,7 @@ impl Preview {
             &batches,
             analyses,
             &calibration,
+            an_operation.unwrap_or(0.0),
             &mut notes,
         );
         let total = |pick: fn(&CellSize) -> u64| {
@@ -204,7 +221,8 @@ fn look_at_missing(
     let mut found = measure::Measured::default();
     if !missing.is_empty() {
         let cell = &plan.cells[0];
-        found = measure::measure(survey::shape(plan, cell), &cell.operation, missing)?;
+        let shape = Model::of(plan, cell).folded("analyses look at")?;
+        found = measure::measure(shape, &cell.operation, missing)?;
     }
     let changed = !found.looks.is_empty();
     calibration.looks.append(&mut found.looks);

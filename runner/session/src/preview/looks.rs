@@ -161,15 +161,16 @@ pub(super) fn analysis_name(plan: &Plan, found: &Found, request: &AnalysisReques
 
 /// With what a cost depends on besides the modulus and the number of neurons.
 fn named(plan: &Plan, what: &str) -> String {
-    let model = &plan.model;
-    format!(
-        "{what}, {} heads of {}, d_model {}, {:?}, {}",
-        model.heads,
-        model.d_head,
-        model.d_model,
-        model.activation,
-        plan.cells[0].operation.text()
-    )
+    let cell = &plan.cells[0];
+    let shape = Shape::of(&plan.architecture(cell));
+    let model = shape.map(|shape| {
+        format!(
+            "{} heads of {}, d_model {}, {:?}",
+            shape.heads, shape.d_head, shape.d_model, shape.activation
+        )
+    });
+    let model = model.unwrap_or_default();
+    format!("{what}, {model}, {}", cell.operation.text())
 }
 
 /// Everything whose cost a run with these analyses has, with its name.

@@ -7,6 +7,7 @@ use grokrun_spec::Plan;
 
 use super::kept::Calibration;
 use super::looks;
+use super::probe::Epoch;
 use crate::analyses::Analyses;
 use crate::batch::Batch;
 use crate::survey::Survey;
@@ -59,12 +60,14 @@ struct Looking<'a> {
 }
 
 impl Time {
-    /// Adds up the costs of a plan. What has none is told to `notes`.
+    /// Adds up the costs of a plan. What has none is told to `notes`. `an_operation` is the time of
+    /// one in a recorded program, in seconds.
     pub(super) fn predict(
         (plan, survey, choice): (&Plan, &Survey, &Choice),
         batches: &[Batch],
         analyses: &Analyses<'_>,
         costs: &Calibration,
+        an_operation: f64,
         notes: &mut Vec<String>,
     ) -> Time {
         let epochs = plan.train.epochs;
@@ -99,20 +102,32 @@ impl Time {
         for batch in batches {
             let size = &survey.cells[batch.cells[0]];
             let cells = batch.cells.len() as f64;
-            let (shape, pairs) = (&size.shape, [size.train, size.test]);
-            // Of many batches most are alike, and how many cores there are is told by files of the
-            // system.
-            let epoch = *epochs_of
-                .entry((*shape, pairs, batch.cells.len()))
-                .or_insert_with(|| costs.speed.epoch(choice, shape, pairs, batch.cells.len()));
+            let pairs = [size.train, size.test];
+            let epoch = match size.model.shape() {
+                // Of many batches most are alike, and how many cores there are is told by files of
+                // the system.
+                Some(shape) => *epochs_of
+                    .entry((*shape, pairs, batch.cells.len()))
+                    .or_insert_with(|| costs.speed.epoch(choice, shape, pairs, batch.cells.len())),
+                None => Epoch {
+                    seconds: cells * size.needs.flops_per_epoch * an_operation,
+                    threads: choice.threads(),
+                },
+            };
+            let shape = size.model.shape();
             let training = epoch.seconds * epochs as f64;
 
             let looks = |l: &Looking<'_>| {
-                let look = l.cost.map_or(0.0, |cost| cost.seconds(shape));
+                let look = l
+                    .cost
+                    .zip(shape)
+                    .map_or(0.0, |(cost, shape)| cost.seconds(shape));
                 look * times(l.every, epochs) as f64
             };
             let each: Vec<f64> = looking.iter().map(looks).collect();
-            let shown = snapshots.map_or(0.0, |cost| cost.seconds(shape));
+            let shown = snapshots
+                .zip(shape)
+                .map_or(0.0, |(cost, shape)| cost.seconds(shape));
             let shown = cells * shown * most.unwrap_or(0) as f64;
             let busy = cells * each.iter().sum::<f64>() + shown;
             // Each analysis of a cell has a thread of its own, and one thread makes all snapshots.
