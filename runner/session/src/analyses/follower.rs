@@ -186,7 +186,9 @@ impl Follower {
         drop(messages);
         let mut asked: Option<Instant> = None;
         let mut told = false;
-        while !thread.is_finished() {
+        // A look goes on after the thread that asked for it has seen the request to stop.
+        let at_work = || watched.iter().any(|(_, one)| one.work().is_some());
+        while !thread.is_finished() || (interrupt.is_asked() && at_work()) {
             if interrupt.is_asked() {
                 stop.store(true, Ordering::Relaxed);
                 let waited = asked.get_or_insert_with(Instant::now).elapsed();
