@@ -12,8 +12,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use grokrun_engine::bench::{CpuKernel, CpuKernels, GpuKernels};
 use grokrun_engine::{
-    Activation, Backend, CellInput, Choice, Executor, InitScheme, Operations, Pairs, Program,
-    Recipe, Sample, Shape, Stage, choose_backend, initial_parameters, initial_state, open,
+    Activation, Backend, CellInput, Choice, InitScheme, Operations, Pairs, Program, Recipe, Sample,
+    Shape, Stage, Staged, choose_backend, initial_parameters, initial_state, open,
 };
 
 fn main() {
@@ -103,7 +103,7 @@ impl Size {
         }
     }
 
-    fn open(&self, choice: &Choice, replicas: usize) -> Box<dyn Executor> {
+    fn open(&self, choice: &Choice, replicas: usize) -> Box<dyn Staged> {
         let cells = vec![self.cell(); replicas];
         open(choice, Program::folded(self.shape), cells).expect("the executor opens")
     }

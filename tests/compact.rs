@@ -117,14 +117,14 @@ fn later_analyses_are_those_made_beside_training() {
 #[test]
 fn killed_and_continued_is_the_same_as_never_stopped() {
     for way in WAYS {
-        let (whole, broken) = (Bench::new(&spec(3000, way)), Bench::new(&spec(3000, way)));
+        let (whole, broken) = (Bench::new(&spec(1500, way)), Bench::new(&spec(1500, way)));
         whole.run(CPU).exits(0);
         let extension = if way.1 == "lossless" {
             "packed"
         } else {
             "safetensors"
         };
-        for (epoch, signal) in [(300, "-INT"), (1500, "-KILL")] {
+        for (epoch, signal) in [(300, "-INT"), (900, "-KILL")] {
             let mut child = broken.spawn(CPU);
             let name = format!("{CELL}/checkpoints/{epoch:08}.{extension}");
             let (file, started) = (broken.path().join(name), Instant::now());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use grokrun_engine::{Backend, CellInput, Executor, Program, Shape};
+use grokrun_engine::{Backend, CellInput, Program, Shape, Staged};
 
 /// A small experiment: p = 23 and a small model, well under a second.
 pub(crate) const SMALL: &str = r#"
@@ -221,7 +221,7 @@ impl Finished {
 pub(crate) fn software_or_hardware_gpu(
     shape: Shape,
     cells: Vec<CellInput>,
-) -> Option<Box<dyn Executor>> {
+) -> Option<Box<dyn Staged>> {
     let adapters = grokrun_engine::describe_devices()
         .into_iter()
         .filter(|d| d.backend != "cpu");

@@ -41,7 +41,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
             format!("{} (mod {})", cell.operation.notation(), cell.modulus),
             size.train.to_string(),
             size.test.to_string(),
-            size.shape.trained().to_string(),
+            size.needs.parameters.to_string(),
         ]);
     }
     let mut out = format!("{}: the spec is valid\n\n{}", plan.name, table(&rows));

@@ -75,7 +75,8 @@ fn the_gpu_follows_torch_on_the_small_setting() {
     follows(&golden, &mut *gpu, SMALL);
 }
 
-/// Twenty epochs at most: a software adapter takes a second for each.
+/// Four epochs on a software adapter, which takes seconds for each: more of them are followed on the
+/// CPU and on the small setting, and kernels are compared one by one.
 #[test]
 fn the_gpu_follows_torch_on_the_published_setting() {
     let golden = published();
@@ -86,7 +87,7 @@ fn the_gpu_follows_torch_on_the_published_setting() {
     follows(
         &golden,
         &mut *gpu,
-        &PUBLISHED[..if software { 3 } else { 4 }],
+        &PUBLISHED[..if software { 1 } else { 4 }],
     );
 }
 
@@ -99,5 +100,5 @@ fn the_f64_reference_follows_torch_on_both() {
     let golden = published();
     let program = Program::unfolded(golden.shape);
     let mut reference = ReferenceExecutor::<f64>::new(program, golden.cell()).unwrap();
-    follows(&golden, &mut reference, &[(5, 1e-8)]);
+    follows(&golden, &mut reference, &[(2, 1e-8)]);
 }

@@ -1,7 +1,7 @@
 //! Gradients, logits and weights, number by number.
 
 use grokrun_engine::reference::Reference;
-use grokrun_engine::{CpuExecutor, Executor, Parameter, Program, Sample, Stage, Table};
+use grokrun_engine::{CpuExecutor, Parameter, Program, Sample, Stage, Staged, Table};
 
 use super::{Golden, published, small};
 use crate::support::software_or_hardware_gpu;
@@ -9,7 +9,7 @@ use crate::support::software_or_hardware_gpu;
 /// Step-0 gradients of every tensor within 1e-5 of its largest entry; then weights after 1, 10 and
 /// 100 steps.
 #[track_caller]
-fn agrees(golden: &Golden, executor: &mut dyn Executor, steps: &[(u64, f64)]) {
+fn agrees(golden: &Golden, executor: &mut dyn Staged, steps: &[(u64, f64)]) {
     for stage in [Stage::Learn, Stage::Unfold] {
         executor.run_stage(stage).unwrap();
     }

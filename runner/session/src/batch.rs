@@ -52,13 +52,7 @@ mod tests {
             activation: Activation::Relu,
             trained_biases: false,
         };
-        CellSize {
-            shape,
-            train,
-            test: modulus * modulus - train,
-            epochs: 100,
-            keeping: grokrun_store::Keeping::default(),
-        }
+        CellSize::of_shape(shape, train, modulus * modulus - train)
     }
 
     fn cells(batches: &[Batch]) -> Vec<&[usize]> {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use grokrun_engine::{CellInput, EpochRow, ModelState, Pairs, ProgramCell, RecordedCell};
+use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell};
 use grokrun_host::Scratch;
+use grokrun_program::ModelState;
 use grokrun_spec::{Cell, Plan};
 use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State};
 use grokrun_task::Split;

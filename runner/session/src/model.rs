@@ -1,8 +1,9 @@
 //! How a cell's model is trained: by the fused passes of the folded model, or by its program.
 
-use grokrun_engine::{ModelState, Recipe, Shape};
+use grokrun_engine::{Recipe, Shape};
 use grokrun_program::{
-    Architecture, Batches, Loss, Parameters, Program, folded, initial_parameters, plain, train,
+    Architecture, Batches, Loss, ModelState, Parameters, Program, folded, initial_parameters,
+    plain, train,
 };
 use grokrun_spec::{Batch, Cell, Plan};
 

@@ -94,8 +94,8 @@ mod tests {
     use grokrun_engine::{Activation, Shape};
 
     fn survey(moduli: &[usize]) -> Survey {
-        let cell = |modulus: &usize| CellSize {
-            shape: Shape {
+        let cell = |modulus: &usize| {
+            let shape = Shape {
                 modulus: *modulus,
                 d_model: 8,
                 heads: 1,
@@ -103,11 +103,9 @@ mod tests {
                 d_mlp: 16,
                 activation: Activation::Relu,
                 trained_biases: false,
-            },
-            train: modulus * modulus / 2,
-            test: modulus * modulus - modulus * modulus / 2,
-            epochs: 10,
-            keeping: grokrun_store::Keeping::default(),
+            };
+            let pairs = modulus * modulus;
+            CellSize::of_shape(shape, pairs / 2, pairs - pairs / 2)
         };
         Survey {
             cells: moduli.iter().map(cell).collect(),

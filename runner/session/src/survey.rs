@@ -46,6 +46,19 @@ impl CellSize {
         (&self.model, self.train, self.test) == (&other.model, other.train, other.test)
     }
 
+    /// The size of a cell of a folded model, trained for ten epochs.
+    #[cfg(test)]
+    pub(crate) fn of_shape(shape: grokrun_engine::Shape, train: usize, test: usize) -> CellSize {
+        CellSize {
+            model: Model::Folded(shape),
+            needs: Estimate::new(&shape, train, test, 1),
+            train,
+            test,
+            epochs: 10,
+            keeping: Keeping::default(),
+        }
+    }
+
     /// Memory, files and work of one cell.
     pub fn estimate(&self) -> Estimate {
         let estimate = self.needs;

@@ -1,8 +1,7 @@
 //! Between the executors' flat vectors and named tensors: checkpoints with TransformerLens' names,
 //! and the state a run continues from.
 
-use grokrun_engine::ModelState;
-use grokrun_program::{Bias, Model as Kind, Parameters, Program};
+use grokrun_program::{Bias, Model as Kind, ModelState, Parameters, Program};
 use grokrun_spec::{Cell, Plan};
 use grokrun_store::Tensor;
 

@@ -6,7 +6,7 @@ use grokrun_task::Operation;
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Field, Presence, Read, Reader, Want, wrong_type};
+use crate::field::{Field, Read, Reader, Want, wrong_type};
 use crate::number::{Integer, Number};
 use crate::source::Span;
 use crate::table::{Section, Table};

@@ -7,7 +7,7 @@ use grokrun_program::{
 };
 
 use crate::axis::Point;
-use crate::field::{Field, Read, Reader};
+use crate::field::{Field, Reader};
 use crate::plan::Stop;
 use crate::resolved::Written;
 use crate::source::Span;
@@ -47,12 +47,12 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// The keys that say something of this rule, of those that not every rule has.
-    fn keys(self) -> &'static [&'static dyn Field] {
+    fn keys(self) -> Vec<&'static dyn Field> {
         match self {
-            Rule::AdamW | Rule::Adam => &[&keys::BETAS, &keys::EPSILON],
-            Rule::Sgd => &[&keys::MOMENTUM, &keys::NESTEROV],
-            Rule::Lion => &[&keys::BETAS],
-            Rule::Muon => &[&keys::MOMENTUM, &keys::BETAS, &keys::EPSILON, &keys::OTHERS],
+            Rule::AdamW | Rule::Adam => vec![&keys::BETAS, &keys::EPSILON],
+            Rule::Sgd => vec![&keys::MOMENTUM, &keys::NESTEROV],
+            Rule::Lion => vec![&keys::BETAS],
+            Rule::Muon => vec![&keys::MOMENTUM, &keys::BETAS, &keys::EPSILON, &keys::OTHERS],
         }
     }
 }

@@ -4,15 +4,15 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::CpuExecutor;
 use super::TILE;
 use super::dims::{Dims, Tensors};
 use super::fold::fold;
 use super::pass::Tile;
 use super::tables::Tables;
-use super::{CpuExecutor, Executor};
 use crate::EngineError;
 use crate::data::{Pairs, Sample};
-use crate::executor::{CellInput, Executor as _, Staged as _, initial_state};
+use crate::executor::{CellInput, Staged as _, initial_state};
 use crate::program::{Program, Stage, Table};
 use crate::schedule::Recipe;
 use crate::shape::Shape;

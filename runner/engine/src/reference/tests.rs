@@ -3,6 +3,7 @@
 use super::*;
 use crate::cpu::CpuExecutor;
 use crate::data::{Pairs, Sample};
+use crate::executor::initial_state;
 use crate::init::{InitScheme, initial_parameters};
 use crate::shape::{Activation, Parameter, Shape};
 

@@ -21,7 +21,7 @@ use super::growth::{Bounds, Growth, MODELS};
 use crate::SessionError;
 use crate::analyses::{Analyses, snapshot};
 use crate::history::History;
-use crate::weights;
+use crate::weights::Layout;
 
 /// The widest model that is looked at: d_model, heads, d_head.
 const WIDEST: [usize; 3] = [192, 8, 64];
@@ -321,7 +321,8 @@ impl Subject {
                 },
             },
             pairs,
-            checkpoint: weights::checkpoint(&shape, &weights_now),
+            checkpoint: Layout::new(&crate::model::Model::Folded(shape), None)?
+                .checkpoint(&weights_now),
             history: History::new(history),
             pass: GridPass::new(shape),
             shape,

@@ -3,7 +3,9 @@
 use grokrun_task::{Operation, Stream};
 
 use super::*;
-use crate::{Activation, Biases, Checkpoints, Compression, Init, Model, Precision, Stop, Train};
+use grokrun_program::{Activation, AdamW, Architecture, Init, Loss, Rule};
+
+use crate::{Biases, Checkpoints, Compression, Model, Precision, Stop, Train};
 
 /// A spec that sets every key to something else than its default.
 const FULL: &str = r#"
@@ -44,22 +46,22 @@ fn the_defaults_are_the_published_experiments() {
     assert_eq!(
         plan.model,
         Model {
-            heads: 4,
-            d_model: 128,
-            d_head: 32,
-            d_mlp: 512,
-            activation: Activation::Relu,
+            kind: Architecture::published(113).model,
             biases: Biases::Frozen,
             init: Init::TransformerLens,
+            init_scale: 1.0,
         }
     );
     assert_eq!(
         plan.train,
         Train {
             epochs: 40_000,
-            betas: [0.9, 0.98],
-            epsilon: 1e-8,
+            rule: Rule::AdamW(AdamW::PUBLISHED),
             warmup: 0,
+            loss: Loss::PUBLISHED,
+            filters: Vec::new(),
+            sphere: None,
+            groups: Vec::new(),
             stop: None
         }
     );
@@ -85,6 +87,22 @@ fn the_defaults_are_the_published_experiments() {
     assert_eq!((cell.learning_rate, cell.weight_decay), (1e-3, 1.0));
 }
 
+/// The published model with GELU neurons, trained biases and these widths.
+fn kind(d_model: usize, heads: usize, d_head: usize, d_mlp: usize) -> grokrun_program::Model {
+    let mut model = Architecture::published(113).model;
+    let grokrun_program::Model::Transformer(transformer) = &mut model else {
+        panic!("the published model is a transformer");
+    };
+    transformer.d_model = d_model;
+    transformer.mlp_biases = grokrun_program::Bias::Trained;
+    let block = &mut transformer.blocks[0];
+    let attention = block.attention.as_mut().expect("it has attention");
+    (attention.heads, attention.d_head) = (heads, d_head);
+    let neurons = block.mlp.as_mut().expect("it has neurons");
+    (neurons.width, neurons.activation) = (d_mlp, Activation::Gelu);
+    model
+}
+
 #[test]
 fn every_key_is_read() {
     let plan = good(load_with(FULL, &[]));
@@ -92,22 +110,25 @@ fn every_key_is_read() {
     assert_eq!(
         plan.model,
         Model {
-            heads: 2,
-            d_model: 64,
-            d_head: 16,
-            d_mlp: 256,
-            activation: Activation::Gelu,
+            kind: kind(64, 2, 16, 256),
             biases: Biases::Trained,
             init: Init::Paper,
+            init_scale: 1.0,
         }
     );
     assert_eq!(
         plan.train,
         Train {
             epochs: 5_000,
-            betas: [0.8, 0.99],
-            epsilon: 1e-6,
+            rule: Rule::AdamW(AdamW {
+                betas: [0.8, 0.99],
+                epsilon: 1e-6,
+            }),
             warmup: 10,
+            loss: Loss::PUBLISHED,
+            filters: Vec::new(),
+            sphere: None,
+            groups: Vec::new(),
             stop: Some(Stop {
                 test_accuracy: 0.99,
                 patience: 1000
@@ -214,22 +235,39 @@ data = 598
 model = { start = 10, count = 4 }
 stream = "torch"
 
+[data]
+batch = "full"
+
 [model]
+kind = "transformer"
+layers = 1
 heads = 4
 d_model = 128
 d_head = 32
 d_mlp = 512
+mlp = true
 activation = "relu"
 biases = "frozen"
 init = "transformer-lens"
+norm = "none"
+mask = "causal"
+attention = "softmax"
+separator = true
+tied = false
+init_scale = 1.0
 
 [train]
 epochs = 40000
+optimizer = "adamw"
 learning_rate = 0.001
 weight_decay = 1.0
 betas = [0.9, 0.98]
 epsilon = 1e-8
 warmup = 0
+loss = "cross-entropy"
+# gradient is not set: gradients are used as they are
+# sphere is not set: weights are not rescaled
+# group is not set: all parameters have the same settings
 # stop is not set: all epochs are trained
 
 [checkpoints]

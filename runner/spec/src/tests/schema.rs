@@ -36,10 +36,11 @@ fn every_property_is_described() {
     visit("", &json_schema());
 }
 
-/// The resolved spec has a line for every key of the schema, so that neither forgets one.
+/// The resolved specs of all kinds of models and optimizers have a line for every key of the schema,
+/// so that neither forgets one.
 #[test]
-fn every_property_is_in_the_resolved_spec() {
-    fn visit(prefix: &str, schema: &Json, resolved: &toml::Table) {
+fn every_property_is_in_a_resolved_spec() {
+    fn visit(prefix: &str, schema: &Json, resolved: &[toml::Table]) {
         let Some(properties) = schema["properties"].as_object() else {
             return;
         };
@@ -47,17 +48,30 @@ fn every_property_is_in_the_resolved_spec() {
             if key == "analysis" {
                 continue;
             }
-            let value = resolved.get(key).unwrap_or_else(|| panic!("{prefix}{key}"));
-            match value {
-                toml::Value::Table(table) => visit(&format!("{prefix}{key}."), property, table),
-                _ => assert!(property["properties"].is_null(), "{prefix}{key}"),
+            let values: Vec<&toml::Value> = resolved.iter().filter_map(|t| t.get(key)).collect();
+            assert!(!values.is_empty(), "{prefix}{key}");
+            let tables: Vec<toml::Table> = values
+                .iter()
+                .filter_map(|v| v.as_table().cloned())
+                .collect();
+            if property["properties"].is_object() {
+                visit(&format!("{prefix}{key}."), property, &tables);
             }
         }
     }
-    let plan = plan_with(&["train.stop={test_accuracy=0.99, patience=10}"]);
-    let resolved: toml::Table = plan
-        .resolved_toml()
-        .parse()
-        .expect("resolved specs are TOML");
+    let all: [&[&str]; 4] = [
+        &["train.stop={test_accuracy=0.99, patience=10}"],
+        &[
+            "model.kind=mlp",
+            "train.optimizer=sgd",
+            "train.gradient={clip=1.0}",
+        ],
+        &["train.optimizer=muon", "train.sphere=0.8"],
+        &["train.group=[{match=\"embed.*\", frozen=true}]"],
+    ];
+    let resolved = all.map(|sets| {
+        let text = plan_with(sets).resolved_toml();
+        text.parse().expect("resolved specs are TOML")
+    });
     visit("", &json_schema(), &resolved);
 }

@@ -12,6 +12,7 @@ mod products;
 use super::*;
 use crate::cpu::CpuExecutor;
 use crate::data::{Pairs, Sample};
+use crate::executor::initial_state;
 use crate::init::{InitScheme, initial_parameters};
 use crate::shape::{Activation, Shape};
 pub(crate) use lanes::Lanes;
@@ -214,7 +215,7 @@ fn the_same_bytes_whatever_the_batch_and_the_window() {
         assert_eq!(apart[0], joined[1]);
     }
     assert_eq!(alone.state(0).unwrap(), together.state(1).unwrap());
-    assert_eq!(alone.state(0).unwrap().epoch, 15);
+    assert_eq!(alone.state(0).unwrap().step, 15);
 }
 
 #[test]
