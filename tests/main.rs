@@ -19,6 +19,7 @@ mod import;
 mod isolation;
 #[cfg(unix)]
 mod kills;
+mod models;
 mod numpy;
 mod outputs;
 mod plugins;

@@ -24,7 +24,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let plan = &spec.plan;
     let analyses = Analyses::new(&registry, &plan.analyses);
     let survey = Survey::quick(plan)?;
-    let choice = spec::choice(&args.spec)?;
+    let choice = survey.device(spec::choice(&args.spec)?)?;
     let preview = Preview::new(plan, &survey, &choice, &analyses, args.calibrate)?;
 
     let heading = [

@@ -52,7 +52,7 @@ pub(crate) fn train(
     let plan = &spec.plan;
     let analyses = Analyses::new(registry, &plan.analyses);
     let survey = Survey::new(plan)?;
-    let choice = spec::choice(&args.spec)?;
+    let choice = survey.device(spec::choice(&args.spec)?)?;
     let shard = args.shard.map(shard::settle).transpose()?;
     // A plugin may change the working directory: the run's place does not depend on it.
     let out = std::path::absolute(&args.out)

@@ -116,22 +116,17 @@ fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {
         ),
         ("data seed", each(&|c| c.pointer("/seeds/data").map(text))),
         ("model seed", each(&|c| c.pointer("/seeds/model").map(text))),
+        ("model", each(&|c| model_in_words(&c["model"]))),
         (
-            "model",
-            each(&|c| {
-                let model = &c["model"];
-                let size = |key: &str| model[key].as_u64();
-                Some(format!(
-                    "1 layer, {} of {}, d_model {}, {} {} neurons, {} trained parameters",
-                    plural(size("heads")?, "head"),
-                    size("d_head")?,
-                    size("d_model")?,
-                    size("d_mlp")?,
-                    model["activation"].as_str()?,
-                    grouped(size("trained_parameters")?),
-                ))
-            }),
+            "optimizer",
+            each(&|c| changed(c, "/train/optimizer", "adamw")),
         ),
+        (
+            "loss",
+            each(&|c| changed(c, "/train/loss", "cross-entropy")),
+        ),
+        ("gradients", each(&|c| changed(c, "/train/gradient", ""))),
+        ("batch", each(&|c| changed(c, "/data/batch", "full"))),
         ("epochs", each(&|c| c.pointer("/train/epochs").map(text))),
         (
             "learning rate",
@@ -147,11 +142,85 @@ fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// A setting, if it is not that of the published experiment; a run of an older grokrun does not say.
+fn changed(config: &Value, pointer: &str, published: &str) -> Option<String> {
+    let value = config.pointer(pointer).filter(|value| !value.is_null())?;
+    (value != published).then(|| match value {
+        Value::String(word) => word.clone(),
+        other => other.to_string(),
+    })
+}
+
+/// The model of a `config.json`, in words; none where its sizes are not said.
+fn model_in_words(model: &Value) -> Option<String> {
+    let size = |key: &str| model[key].as_u64();
+    let word = |key: &str| model[key].as_str();
+    let activation = || match &model["activation"] {
+        Value::String(word) => word.clone(),
+        other => other.to_string(),
+    };
+    let mut parts = Vec::new();
+    if word("kind") == Some("mlp") {
+        let hidden = model["hidden"].as_array()?;
+        let widths: Vec<String> = hidden.iter().map(Value::to_string).collect();
+        parts.push(format!("mlp on {}", word("input")?));
+        parts.extend(size("d_model").map(|width| format!("embeddings of {width}")));
+        parts.push(format!("hidden {} ({})", widths.join(", "), activation()));
+    } else {
+        parts.push(plural(size("layers").unwrap_or(1), "layer"));
+        let heads = plural(size("heads")?, "head");
+        parts.push(format!("{heads} of {}", size("d_head")?));
+        parts.push(format!("d_model {}", size("d_model")?));
+        parts.push(match size("d_mlp") {
+            Some(neurons) => format!("{neurons} {} neurons", activation()),
+            None => "attention only".to_owned(),
+        });
+        for (key, published) in [
+            ("norm", "none"),
+            ("mask", "causal"),
+            ("attention", "softmax"),
+        ] {
+            parts.extend(
+                changed(model, &format!("/{key}"), published).map(|v| format!("{key} {v}")),
+            );
+        }
+        if model["separator"] == false {
+            parts.push("no '='".to_owned());
+        }
+        if model["tied"] == true {
+            parts.push("tied".to_owned());
+        }
+    }
+    let parameters = grouped(size("trained_parameters")?);
+    parts.push(format!("{parameters} trained parameters"));
+    Some(parts.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_model_is_told_by_what_is_not_published() {
+        let deeper = json!({ "kind": "transformer", "layers": 2, "heads": 2, "d_head": 16,
+            "d_model": 32, "d_mlp": 64, "activation": "relu", "norm": "pre", "mask": "causal",
+            "attention": { "rate": 0.5 }, "separator": true, "tied": false,
+            "trained_parameters": 1000 });
+        assert_eq!(
+            model_in_words(&deeper).as_deref(),
+            Some(
+                "2 layers, 2 heads of 16, d_model 32, 64 relu neurons, norm pre, attention {\"rate\":0.5}, 1,000 trained parameters"
+            )
+        );
+        let mlp = json!({ "kind": "mlp", "input": "two-hot", "hidden": [500],
+            "activation": "quadratic", "trained_parameters": 145_500 });
+        assert_eq!(
+            model_in_words(&mlp).as_deref(),
+            Some("mlp on two-hot, hidden 500 (quadratic), 145,500 trained parameters")
+        );
+    }
 
     #[test]
     fn what_cells_share_is_said_once() {

@@ -73,17 +73,16 @@ impl Preview {
     ) -> Result<Preview, SessionError> {
         let mut notes = Vec::new();
         let an_operation = programs::seconds_an_operation(plan, survey)?;
-        let (on_cpu, no_analyses);
-        let (choice, analyses) = match an_operation {
-            None => (choice, analyses),
+        let no_analyses;
+        let analyses = match an_operation {
+            None => analyses,
             Some(_) => {
-                on_cpu = choice.for_programs()?;
                 no_analyses = Analyses::none();
                 if !analyses.is_empty() {
                     let note = "the analyses do not look at this model: they say so in a note";
                     notes.push(note.to_owned());
                 }
-                (&on_cpu, &no_analyses)
+                &no_analyses
             }
         };
         let pending: Vec<(usize, u64)> = (0..plan.cells.len()).map(|cell| (cell, 0)).collect();

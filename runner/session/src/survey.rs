@@ -4,7 +4,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use grokrun_engine::{Estimate, Recipe};
+use grokrun_engine::{Choice, Estimate, Recipe};
 use grokrun_program::Program;
 use grokrun_spec::{Batch, Cell, Plan};
 use grokrun_store::Keeping;
@@ -111,6 +111,21 @@ impl Survey {
             .map(|cell| (&cell.operation, cell.modulus))
             .collect();
         Survey::within(plan, (QUICK / keys.len().max(1) as u64).max(LEAST))
+    }
+
+    /// The processor that trains these cells: the one that was chosen, or the CPU where programs are
+    /// to be run and the GPU was not asked for.
+    ///
+    /// # Errors
+    /// When a GPU was asked for that cannot train them.
+    pub fn device(&self, choice: Choice) -> Result<Choice, SessionError> {
+        let recorded = |size: &CellSize| size.model.shape().is_none();
+        if !self.cells.iter().any(recorded) {
+            return Ok(choice);
+        }
+        choice
+            .for_programs()
+            .map_err(|error| SessionError::Request(error.to_string()))
     }
 
     /// Trying so many pairs of each table at most.

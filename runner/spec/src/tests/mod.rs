@@ -3,6 +3,7 @@
 mod catalog;
 mod changes;
 mod garbage;
+mod models;
 mod overrides;
 mod plans;
 mod ranges;

@@ -1,0 +1,230 @@
+//! Models, optimizers, losses and batches of every kind, from the spec to the files of the run: what
+//! is trained is what the interpreter trains in f64, and a run that was stopped is the run that
+//! never was.
+
+use std::path::Path;
+
+use grokrun_program::{
+    Batches, Data, Interpreter, Program, folded, initial_parameters, plain, train,
+};
+use grokrun_spec::{Batch, Catalog, Plan};
+use grokrun_store::{Metrics, RunView};
+
+use crate::support::{Bench, assert_same};
+
+/// Tables of a spec, and how far a loss may be from the interpreter's after ten epochs: rounding
+/// grows with the depth, and a sign of Lion or a ReLU near 0 may fall on another side.
+const KINDS: [(&str, f64); 9] = [
+    (
+        "[model]\nlayers = 2\nnorm = \"pre\"\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n",
+        1e-4,
+    ),
+    (
+        "[model]\nlayers = 2\nnorm = \"post\"\nmask = \"none\"\nseparator = false\nbiases = \"all\"\nactivation = \"silu\"\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n",
+        1e-4,
+    ),
+    (
+        "[model]\nattention = { rate = 0.5 }\ntied = true\nactivation = { power = 3 }\ninit = \"pizza\"\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n[train]\nloss = { kind = \"cross-entropy\", precision = \"f32\" }\n",
+        1e-4,
+    ),
+    (
+        "[model]\nmlp = false\nattention = \"uniform\"\nlayers = 2\nd_model = 16\nheads = 2\nd_head = 8\n[train]\noptimizer = \"muon\"\nlearning_rate = 0.02\n",
+        1e-4,
+    ),
+    (
+        "[model]\nkind = \"mlp\"\ninput = \"two-hot\"\nhidden = [24]\nactivation = \"quadratic\"\ninit = \"gromov\"\n[train]\nloss = \"mse\"\noptimizer = \"sgd\"\nmomentum = 0.9\nnesterov = true\nlearning_rate = 0.1\nweight_decay = 0.0\n",
+        1e-4,
+    ),
+    (
+        "[model]\nkind = \"mlp\"\ninput = \"embedding-concat\"\nembeddings = \"separate\"\nd_model = 12\nhidden = [24, 16]\nbiases = \"trained\"\ninit_scale = 2.0\n[train]\nsphere = 0.8\nweight_decay = 0.0\ngradient = [{ grokfast = \"ma\", window = 3 }, { clip = 1.0 }]\n",
+        1e-4,
+    ),
+    (
+        "[data]\nbatch = { size = 16, seed = 3 }\n[model]\nkind = \"mlp\"\nd_model = 12\nhidden = 24\nactivation = \"gelu-tanh\"\n[train]\nloss = \"stablemax\"\nwarmup = 12\ngradient = { orthogonal = true }\noptimizer = \"adam\"\nweight_decay = 0.01\n",
+        1e-4,
+    ),
+    // The published model with another recipe: it folds, and is run by its program all the same.
+    (
+        "[model]\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n[train]\noptimizer = \"lion\"\nlearning_rate = 1e-4\n",
+        1e-3,
+    ),
+    (
+        "[model]\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n[train]\ngradient = { grokfast = \"ema\" }\n[[train.group]]\nmatch = \"embed.*\"\nfrozen = true\n[[train.group]]\nmatch = \"*.W_in\"\nlearning_rate = 3e-3\nweight_decay = 0.0\n",
+        1e-4,
+    ),
+];
+
+/// A spec with these tables; `[train]` gets its epochs.
+fn spec(tables: &str, epochs: u64) -> String {
+    let top = "name = \"small\"\noperation = \"add\"\nmodulus = 11\nfraction = 0.5\nseeds = { data = 1, model = 2 }\n";
+    let checkpoints = "[checkpoints]\nevery = 20\n";
+    match tables.contains("[train]\n") {
+        true => {
+            let train = format!("[train]\nepochs = {epochs}\n");
+            format!("{top}{}{checkpoints}", tables.replace("[train]\n", &train))
+        }
+        false => format!("{top}{tables}[train]\nepochs = {epochs}\n{checkpoints}"),
+    }
+}
+
+const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
+
+fn history(bench: &Bench, run: &str) -> Metrics {
+    let view = RunView::open(&bench.path().join("runs").join(run)).unwrap();
+    let (history, flaw) = view.cell("add-p11-f0.5-d1-m2").unwrap().read_history();
+    assert_eq!(flaw, None);
+    history
+}
+
+/// Both parts of the plan's only cell, in the order in which they were drawn.
+fn data(plan: &Plan, program: &Program) -> [Data; 2] {
+    let cell = &plan.cells[0];
+    let all = grokrun_task::Dataset::new(&cell.operation, cell.modulus).unwrap();
+    let split = all
+        .split(cell.fraction, cell.data_seed, cell.stream)
+        .unwrap();
+    [split.train, split.test].map(|part| {
+        let tokens = part.iter().flat_map(|i| [i / 11, i % 11]).collect();
+        let labels = part.iter().map(|i| all.label(*i).unwrap()).collect();
+        Data::new(program, tokens, labels).unwrap()
+    })
+}
+
+#[test]
+fn every_kind_trains_as_the_interpreter_does_in_f64() {
+    for (tables, tolerance) in KINDS {
+        let text = spec(tables, 10);
+        let bench = Bench::new(&text);
+        bench.run(CPU).exits(0);
+        let found = history(&bench, "small");
+
+        let plan = grokrun_spec::load(&text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
+        let (cell, loss) = (&plan.cells[0], plan.train.loss);
+        let architecture = plan.architecture(cell);
+        // The plain program even where the fold is what runs: the function is the same.
+        let program = train(plain(&architecture, &loss).unwrap(), &plan.recipe(cell)).unwrap();
+        let parameters = initial_parameters(
+            &architecture,
+            &program.parameters,
+            plan.init(cell),
+            plan.model.init_scale,
+            cell.model_seed,
+        )
+        .unwrap();
+        let [train_data, test_data] = data(&plan, &program);
+        let mut model = Interpreter::<f64>::new(&program, train_data.clone(), test_data).unwrap();
+        model
+            .load(&program.initial_state(parameters).unwrap())
+            .unwrap();
+        let mut batches = match plan.batch {
+            Batch::Full => None,
+            Batch::Size { size, seed } => {
+                Some(Batches::new(seed, train_data.len() as u32, size).unwrap())
+            }
+        };
+        for row in found.rows() {
+            let train_loss = match &mut batches {
+                None => model.train().loss,
+                Some(batches) => batches
+                    .epoch()
+                    .iter()
+                    .map(|places| {
+                        let batch = train_data.pick(places);
+                        let share = batch.len() as f64 / train_data.len() as f64;
+                        model.set_train(batch).unwrap();
+                        share * model.train().loss
+                    })
+                    .sum(),
+            };
+            let test_loss = model.evaluate().loss;
+            for (ours, wanted) in [(row.train_loss, train_loss), (row.test_loss, test_loss)] {
+                let apart = (ours / wanted - 1.0).abs();
+                assert!(
+                    apart < tolerance,
+                    "{tables}epoch {}: {ours} for {wanted}",
+                    row.epoch
+                );
+            }
+        }
+        assert_eq!(found.len(), 10, "{tables}");
+    }
+}
+
+#[test]
+fn every_kind_goes_on_byte_for_byte_with_any_number_of_threads() {
+    for (tables, _) in KINDS {
+        let (whole, parts) = (Bench::new(&spec(tables, 60)), Bench::new(&spec(tables, 30)));
+        whole.run(CPU).exits(0);
+        parts
+            .command(CPU)
+            .env("RAYON_NUM_THREADS", "1")
+            .output()
+            .unwrap();
+        parts.write("small.toml", spec(tables, 60));
+        parts.run(CPU).exits(0);
+        assert_same(&whole.files("small"), &parts.files("small"));
+    }
+}
+
+#[test]
+fn what_is_not_folded_is_told_by_check_report_and_analyses() {
+    let (tables, _) = KINDS[0];
+    let bench = Bench::new(&format!(
+        "{}[analysis.fourier-sparsity]\n[analysis.commutativity]\n",
+        spec(tables, 30)
+    ));
+    let checked = bench.run(&["check", "small.toml", "--backend", "cpu"]);
+    let checked = checked.exits(0);
+    assert!(
+        checked
+            .err()
+            .contains("the analyses do not look at this model")
+    );
+    let run = bench.run(CPU).exits(0);
+    assert!(!run.err().contains("failed"), "{}", run.err());
+    let cell = bench.path().join("runs/small/cells/add-p11-f0.5-d1-m2");
+    for analysis in ["fourier-sparsity", "commutativity"] {
+        let index = cell.join("analysis").join(analysis).join("findings.json");
+        let index = std::fs::read_to_string(index).unwrap();
+        assert!(index.contains("nothing was measured"), "{index}");
+    }
+    let report = std::fs::read_to_string(bench.path().join("runs/small/report.html")).unwrap();
+    assert!(
+        report.contains("2 layers, 2 heads of 8"),
+        "the report tells of the model"
+    );
+    let config = std::fs::read_to_string(cell.join("config.json")).unwrap();
+    assert!(
+        config.contains("\"normalization_type\": \"LN\"")
+            || config.contains("\"normalization_type\":\"LN\"")
+    );
+    // Done is done.
+    let before = bench.files("small");
+    bench.run(CPU).exits(0);
+    assert_same(&before, &bench.files("small"));
+}
+
+#[test]
+fn a_gpu_that_is_asked_for_refuses_what_it_cannot_run() {
+    let devices = grokrun_engine::describe_devices();
+    let Some(adapter) = devices.iter().find(|device| device.backend != "cpu") else {
+        eprintln!("skipped: there is no adapter");
+        return;
+    };
+    let bench = Bench::new(&spec(KINDS[0].0, 30));
+    let gpu = ["small.toml", "--backend", "gpu", "--adapter", &adapter.name];
+    bench
+        .run(&gpu)
+        .exits(2)
+        .says(&["cannot train this model", "expected --backend cpu"]);
+    assert!(!bench.path().join("runs/small").exists());
+}
+
+#[test]
+fn folded_and_plain_programs_are_one_function() {
+    // So that the first test's comparison with the plain program says something of the fold.
+    let text = spec(KINDS[7].0, 10);
+    let plan = grokrun_spec::load(&text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
+    let architecture = plan.architecture(&plan.cells[0]);
+    assert!(folded(&architecture, &plan.train.loss).unwrap().is_some());
+}
