@@ -25,8 +25,6 @@ use crate::weights::Layout;
 pub(crate) struct Live<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) cell: &'a Cell,
-    /// its number in the plan
-    pub(crate) index: usize,
     size: &'a CellSize,
     pub(crate) dir: CellDir,
     checkpoints: CheckpointWriter,
@@ -94,7 +92,6 @@ impl<'a> Live<'a> {
             checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
             plan,
             cell,
-            index,
             size,
             dir,
             split,

@@ -193,7 +193,7 @@ fn read_rule(section: &Section<'_>, reader: &mut Reader<'_>) -> grokrun_program:
     let word = keys::OPTIMIZER.word(rule);
     let others = format!("other optimizers than {word}");
     section.refuse(&foreign, &others, reader);
-    let mut given = |field: &dyn Field| section.node(field).is_some();
+    let given = |field: &dyn Field| section.node(field).is_some();
     let silent_momentum = !given(&keys::MOMENTUM);
     let silent_betas = !given(&keys::BETAS);
     let betas = section.read(&keys::BETAS, reader);

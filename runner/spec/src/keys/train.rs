@@ -124,7 +124,7 @@ pub(crate) static OTHERS: Table = Table {
     path: "train.others",
     about: "The settings of adamw for what muon does not move: embeddings, positions, unembedding, \
             vectors.",
-    required: Some("others = { learning_rate = 1e-3, weight_decay = 1.0 }"),
+    required: None,
     fields: &[&OTHERS_RATE, &OTHERS_DECAY],
 };
 
