@@ -228,3 +228,37 @@ fn folded_and_plain_programs_are_one_function() {
     let architecture = plan.architecture(&plan.cells[0]);
     assert!(folded(&architecture, &plan.train.loss).unwrap().is_some());
 }
+
+/// specs/gromov97.toml, whose accuracies and losses the published notebook and torch 2.15 have.
+#[test]
+fn the_quadratic_network_groks_as_published() {
+    let bench = Bench::new("");
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/gromov97.toml");
+    let run = [spec.to_str().unwrap(), "--backend", "cpu", "--quiet"];
+    bench.run(&run).exits(0);
+    let view = RunView::open(&bench.path().join("runs/gromov97")).unwrap();
+    let cell = view.cell("add-p97-f0.5-d420-m0-python").unwrap();
+    let rows: Vec<_> = cell.read_history().0.rows().collect();
+    // Test accuracies of torch, in pairs of 4,705; the published log has the same.
+    for (epoch, accuracy) in [
+        (12, 0.000638),
+        (24, 0.031031),
+        (36, 0.890542),
+        (42, 0.998937),
+    ] {
+        let apart = rows[epoch].test_accuracy - accuracy;
+        assert!(apart.abs() < 2.5 / 4705.0, "epoch {epoch}: {apart}");
+    }
+    assert_eq!(rows[48].test_accuracy, 1.0);
+    let last = rows[99];
+    assert!(
+        (last.train_loss / 8.115e-4 - 1.0).abs() < 0.01,
+        "{}",
+        last.train_loss
+    );
+    assert!(
+        (last.test_loss / 1.011e-3 - 1.0).abs() < 0.01,
+        "{}",
+        last.test_loss
+    );
+}

@@ -2,7 +2,7 @@
 
 use super::{Interpreter, Real};
 use crate::op::Moved;
-use crate::optimizer::{Filter, MAX_SLOTS, Rule, Settings, Sphere, move_matrix, orthogonal};
+use crate::optimizer::{Filter, MAX_SLOTS, Settings, Sphere, move_matrix, orthogonal};
 use crate::table::TableId;
 
 impl<T: Real> Interpreter<'_, T> {
@@ -49,12 +49,12 @@ impl<T: Real> Interpreter<'_, T> {
                 for (slot, id) in slots.iter().zip(&one.slots) {
                     self.tables[id.0][i] = *slot;
                 }
-                match settings.rule {
-                    Rule::Muon(_) => direction[i] = moved,
-                    _ => *weight = moved,
+                match settings.rule.moves_matrices() {
+                    true => direction[i] = moved,
+                    false => *weight = moved,
                 }
             }
-            if let (Rule::Muon(_), Some(matrix)) = (settings.rule, one.matrix) {
+            if let (true, Some(matrix)) = (settings.rule.moves_matrices(), one.matrix) {
                 move_matrix(&coefficients, matrix, &direction, &mut weights);
             }
             self.tables[one.parameter.0] = weights;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdamW, Coefficients, MAX_SLOTS};
+use super::recipe::{RecipeError, adam};
+use super::{AdamW, Coefficients, ElementRule, MAX_SLOTS};
 use crate::interpret::Real;
 
 /// `g ← g + λ w`, then as [`AdamW`] without decay.
@@ -15,26 +16,40 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// m and v.
-    pub const SLOTS: &'static [&'static str] = AdamW::SLOTS;
-
-    /// Returns those of AdamW without decay, and λ at the end.
-    pub(super) fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
-        let decoupled = AdamW {
+    /// The same without decay.
+    fn decoupled(&self) -> AdamW {
+        AdamW {
             betas: self.betas,
             epsilon: self.epsilon,
-        };
-        let mut coefficients = decoupled.coefficients(rate, 0.0, step);
+        }
+    }
+}
+
+impl ElementRule for Adam {
+    /// m and v.
+    fn slots(&self) -> &'static [&'static str] {
+        self.decoupled().slots()
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        adam(self.betas, self.epsilon)
+    }
+
+    /// Returns those of AdamW without decay, and λ at the end.
+    fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
+        let mut coefficients = self.decoupled().coefficients(rate, 0.0, step);
         coefficients[7] = decay;
         coefficients
     }
 
-    pub(super) fn update<T: Real>(
+    fn update<T: Real>(
+        &self,
         c: &Coefficients<T>,
         weight: T,
         gradient: T,
         slots: &mut [T; MAX_SLOTS],
     ) -> T {
-        AdamW::update(c, weight, gradient + c[7] * weight, slots)
+        self.decoupled()
+            .update(c, weight, gradient + c[7] * weight, slots)
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Coefficients, MAX_SLOTS, seen};
+use super::recipe::{RecipeError, adam};
+use super::{Coefficients, ElementRule, MAX_SLOTS, seen};
 use crate::interpret::Real;
 
 /// `w ← (1 − η λ) w; m ← m + (1 − β₁)(g − m); v ← β₂ v + (1 − β₂) g²;
@@ -21,12 +22,20 @@ impl AdamW {
         betas: [0.9, 0.98],
         epsilon: 1e-8,
     };
+}
 
+impl ElementRule for AdamW {
     /// m and v.
-    pub const SLOTS: &'static [&'static str] = &["first_moment", "second_moment"];
+    fn slots(&self) -> &'static [&'static str] {
+        &["first_moment", "second_moment"]
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        adam(self.betas, self.epsilon)
+    }
 
     /// Returns 1 − η λ, η / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ), ε, 1 − β₁, β₂, 1 − β₂.
-    pub(super) fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
+    fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
         let [beta1, beta2] = self.betas;
         [
             1.0 - rate * decay,
@@ -40,7 +49,8 @@ impl AdamW {
         ]
     }
 
-    pub(super) fn update<T: Real>(
+    fn update<T: Real>(
+        &self,
         c: &Coefficients<T>,
         weight: T,
         gradient: T,

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Coefficients, MAX_SLOTS};
+use super::recipe::{RecipeError, share};
+use super::{Coefficients, ElementRule, MAX_SLOTS};
 use crate::interpret::Real;
 
 /// `w ← (1 − η λ) w − η sign(β₁ m + (1 − β₁) g); m ← β₂ m + (1 − β₂) g`, and sign(0) = 0.
@@ -12,12 +13,20 @@ pub struct Lion {
     pub betas: [f64; 2],
 }
 
-impl Lion {
+impl ElementRule for Lion {
     /// m.
-    pub const SLOTS: &'static [&'static str] = &["momentum"];
+    fn slots(&self) -> &'static [&'static str] {
+        &["momentum"]
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        self.betas
+            .into_iter()
+            .try_for_each(|beta| share("a beta", beta))
+    }
 
     /// Returns 1 − η λ, η, β₁, 1 − β₁, β₂, 1 − β₂.
-    pub(super) fn coefficients(&self, rate: f64, decay: f64) -> Coefficients<f64> {
+    fn coefficients(&self, rate: f64, decay: f64, _step: u64) -> Coefficients<f64> {
         let [beta1, beta2] = self.betas;
         [
             1.0 - rate * decay,
@@ -31,7 +40,8 @@ impl Lion {
         ]
     }
 
-    pub(super) fn update<T: Real>(
+    fn update<T: Real>(
+        &self,
         c: &Coefficients<T>,
         weight: T,
         gradient: T,

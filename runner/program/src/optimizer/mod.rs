@@ -83,31 +83,63 @@ pub enum Filter {
     Clip(Clip),
 }
 
+/// What a rule is: its slots, its coefficients and its update of one number.
+pub trait ElementRule {
+    /// Returns the names of what is kept of each parameter from step to step.
+    fn slots(&self) -> &'static [&'static str];
+
+    /// Checks the rule's numbers.
+    ///
+    /// # Errors
+    /// Returns the first that is out of its range.
+    fn check(&self) -> Result<(), RecipeError>;
+
+    /// Returns the coefficients of the step numbered `step`, from 0.
+    fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64>;
+
+    /// Returns the weight after one step, and updates its slots. Of a rule that moves matrices
+    /// ([`Rule::moves_matrices`]) it returns the direction.
+    fn update<T: Real>(
+        &self,
+        c: &Coefficients<T>,
+        weight: T,
+        gradient: T,
+        slots: &mut [T; MAX_SLOTS],
+    ) -> T;
+}
+
+/// Does something with a rule's own settings, whichever it is: a loop over elements is compiled for
+/// each of them, so that no element asks which rule it is.
+#[macro_export]
+macro_rules! with_rule {
+    ($rule:expr, $own:ident => $work:expr) => {
+        match $rule {
+            $crate::Rule::AdamW($own) => $work,
+            $crate::Rule::Adam($own) => $work,
+            $crate::Rule::Sgd($own) => $work,
+            $crate::Rule::Lion($own) => $work,
+            $crate::Rule::Muon($own) => $work,
+        }
+    };
+}
+
 impl Rule {
     /// Returns the names of what is kept of each parameter from step to step.
     pub fn slots(&self) -> &'static [&'static str] {
-        match self {
-            Rule::AdamW(_) => AdamW::SLOTS,
-            Rule::Adam(_) => Adam::SLOTS,
-            Rule::Sgd(rule) => rule.slots(),
-            Rule::Lion(_) => Lion::SLOTS,
-            Rule::Muon(_) => Muon::SLOTS,
-        }
+        with_rule!(self, rule => rule.slots())
+    }
+
+    /// Checks the rule's numbers.
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
+        with_rule!(self, rule => rule.check())
     }
 
     /// Returns the coefficients of the step numbered `step`, from 0.
     pub fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
-        match self {
-            Rule::AdamW(rule) => rule.coefficients(rate, decay, step),
-            Rule::Adam(rule) => rule.coefficients(rate, decay, step),
-            Rule::Sgd(rule) => rule.coefficients(rate, decay, step),
-            Rule::Lion(rule) => rule.coefficients(rate, decay),
-            Rule::Muon(rule) => rule.coefficients(rate, decay),
-        }
+        with_rule!(self, rule => rule.coefficients(rate, decay, step))
     }
 
-    /// Returns the weight after one step, and updates its slots. Of [`Muon`] it returns the
-    /// direction, which is a matrix's and not an element's.
+    /// Returns the weight after one step, and updates its slots; see [`ElementRule::update`].
     pub fn update<T: Real>(
         &self,
         c: &Coefficients<T>,
@@ -115,13 +147,13 @@ impl Rule {
         gradient: T,
         slots: &mut [T; MAX_SLOTS],
     ) -> T {
-        match self {
-            Rule::AdamW(_) => AdamW::update(c, weight, gradient, slots),
-            Rule::Adam(_) => Adam::update(c, weight, gradient, slots),
-            Rule::Sgd(rule) => rule.update(c, weight, gradient, slots),
-            Rule::Lion(_) => Lion::update(c, weight, gradient, slots),
-            Rule::Muon(_) => Muon::direction(c, gradient, slots),
-        }
+        with_rule!(self, rule => rule.update(c, weight, gradient, slots))
+    }
+
+    /// Tells whether the updates of a matrix's elements are a direction, by which [`move_matrix`]
+    /// moves the matrix.
+    pub fn moves_matrices(&self) -> bool {
+        matches!(self, Rule::Muon(_))
     }
 
     /// Returns the rule of the parameters that are no matrix, with learning rate and decay of their

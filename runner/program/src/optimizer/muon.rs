@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdamW, Coefficients, MAX_SLOTS};
+use super::recipe::{RecipeError, finite, share};
+use super::{AdamW, Coefficients, ElementRule, MAX_SLOTS};
 use crate::interpret::Real;
 use crate::parameters::Matrix;
 
@@ -33,20 +34,31 @@ const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
 /// How often it is applied.
 const ITERATIONS: usize = 5;
 
-impl Muon {
+impl ElementRule for Muon {
     /// m.
-    pub const SLOTS: &'static [&'static str] = &["momentum"];
+    fn slots(&self) -> &'static [&'static str] {
+        &["momentum"]
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        share("the momentum", self.momentum)?;
+        finite("the learning rate of the others", self.others.learning_rate)?;
+        finite("the weight decay of the others", self.others.weight_decay)?;
+        self.others.rule.check()
+    }
 
     /// Returns 1 − η λ, η, μ, 1 − μ.
-    pub(super) fn coefficients(&self, rate: f64, decay: f64) -> Coefficients<f64> {
+    fn coefficients(&self, rate: f64, decay: f64, _step: u64) -> Coefficients<f64> {
         let momentum = self.momentum;
         let keep = 1.0 - rate * decay;
         [keep, rate, momentum, 1.0 - momentum, 0.0, 0.0, 0.0, 0.0]
     }
 
-    /// Returns an element of u.
-    pub(super) fn direction<T: Real>(
+    /// Returns an element of u: the direction, which is a matrix's and not an element's.
+    fn update<T: Real>(
+        &self,
         c: &Coefficients<T>,
+        _weight: T,
         gradient: T,
         slots: &mut [T; MAX_SLOTS],
     ) -> T {

@@ -157,37 +157,13 @@ fn matches(pattern: &str, name: &str) -> bool {
     (0..=name.len()).any(|skip| name.is_char_boundary(skip) && matches(rest, &name[skip..]))
 }
 
-impl Rule {
-    /// Checks the rule's numbers.
-    pub(crate) fn check(&self) -> Result<(), RecipeError> {
-        let adam = |betas: [f64; 2], epsilon: f64| {
-            betas
-                .into_iter()
-                .try_for_each(|beta| share("a beta", beta))?;
-            let representable = epsilon as f32 > 0.0 && epsilon.is_finite();
-            check("epsilon", epsilon, representable, "at least 1e-45")
-        };
-        match self {
-            Rule::AdamW(rule) => adam(rule.betas, rule.epsilon),
-            Rule::Adam(rule) => adam(rule.betas, rule.epsilon),
-            Rule::Sgd(rule) => {
-                share("the momentum", rule.momentum)?;
-                let dampening = (0.0..=1.0).contains(&rule.dampening);
-                check("the dampening", rule.dampening, dampening, "0 to 1")?;
-                // As in torch: looking ahead needs a momentum that is not dampened.
-                let ahead = !rule.nesterov || (rule.momentum > 0.0 && rule.dampening == 0.0);
-                let expected = "more than 0, without dampening, for Nesterov's form";
-                check("the momentum", rule.momentum, ahead, expected)
-            }
-            Rule::Lion(rule) => rule.betas.into_iter().try_for_each(|b| share("a beta", b)),
-            Rule::Muon(rule) => {
-                share("the momentum", rule.momentum)?;
-                finite("the learning rate of the others", rule.others.learning_rate)?;
-                finite("the weight decay of the others", rule.others.weight_decay)?;
-                adam(rule.others.rule.betas, rule.others.rule.epsilon)
-            }
-        }
-    }
+/// Checks the numbers of Adam's family.
+pub(super) fn adam(betas: [f64; 2], epsilon: f64) -> Result<(), RecipeError> {
+    betas
+        .into_iter()
+        .try_for_each(|beta| share("a beta", beta))?;
+    let representable = epsilon as f32 > 0.0 && epsilon.is_finite();
+    check("epsilon", epsilon, representable, "at least 1e-45")
 }
 
 impl Filter {
@@ -210,12 +186,12 @@ impl Filter {
     }
 }
 
-fn share(what: &'static str, given: f64) -> Result<(), RecipeError> {
+pub(super) fn share(what: &'static str, given: f64) -> Result<(), RecipeError> {
     let fits = (0.0..1.0).contains(&given);
     check(what, given, fits, "at least 0 and less than 1")
 }
 
-fn finite(what: &'static str, given: f64) -> Result<(), RecipeError> {
+pub(super) fn finite(what: &'static str, given: f64) -> Result<(), RecipeError> {
     let fits = given.is_finite() && given >= 0.0;
     check(what, given, fits, "a finite number, at least 0")
 }
@@ -225,7 +201,7 @@ fn positive(what: &'static str, given: f64) -> Result<(), RecipeError> {
     check(what, given, fits, "a finite number greater than 0")
 }
 
-fn check(
+pub(super) fn check(
     what: &'static str,
     given: f64,
     fits: bool,

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Coefficients, MAX_SLOTS};
+use super::recipe::{RecipeError, check, share};
+use super::{Coefficients, ElementRule, MAX_SLOTS};
 use crate::interpret::Real;
 
 /// `d = g + λ w; m ← d in the first step, then μ m + (1 − damping) d; w ← w − η m`, with Nesterov
@@ -17,8 +18,8 @@ pub struct Sgd {
     pub nesterov: bool,
 }
 
-impl Sgd {
-    pub(super) fn slots(&self) -> &'static [&'static str] {
+impl ElementRule for Sgd {
+    fn slots(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 {
             &[]
         } else {
@@ -26,8 +27,18 @@ impl Sgd {
         }
     }
 
+    fn check(&self) -> Result<(), RecipeError> {
+        share("the momentum", self.momentum)?;
+        let dampening = (0.0..=1.0).contains(&self.dampening);
+        check("the dampening", self.dampening, dampening, "0 to 1")?;
+        // As in torch: looking ahead needs a momentum that is not dampened.
+        let ahead = !self.nesterov || (self.momentum > 0.0 && self.dampening == 0.0);
+        let expected = "more than 0, without dampening, for Nesterov's form";
+        check("the momentum", self.momentum, ahead, expected)
+    }
+
     /// Returns η, λ, the shares of m and of d in the new m, and μ.
-    pub(super) fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
+    fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
         let (old, fresh) = if step == 0 {
             (0.0, 1.0)
         } else {
@@ -36,7 +47,7 @@ impl Sgd {
         [rate, decay, old, fresh, self.momentum, 0.0, 0.0, 0.0]
     }
 
-    pub(super) fn update<T: Real>(
+    fn update<T: Real>(
         &self,
         c: &Coefficients<T>,
         weight: T,

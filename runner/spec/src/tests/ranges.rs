@@ -98,10 +98,14 @@ fn widths() {
 fn words() {
     range(
         "model.activation",
-        &["relu", "gelu"],
-        &["ReLU", "tanh", "''", "1"],
+        &["relu", "gelu", "tanh", "{ power = 3 }"],
+        &["ReLU", "softmax", "''", "1", "{ power = 9 }", "{}"],
     );
-    range("model.biases", &["frozen", "trained"], &["true", "none"]);
+    range(
+        "model.biases",
+        &["frozen", "trained", "all", "none"],
+        &["true", "some"],
+    );
     range(
         "model.init",
         &["transformer-lens", "paper"],

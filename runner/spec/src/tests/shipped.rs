@@ -55,6 +55,7 @@ fn all_load_under_their_own_names() {
             "add113",
             "course",
             "fractions",
+            "gromov97",
             "mult113",
             "mult59",
             "paper",
@@ -81,7 +82,7 @@ fn all_name_their_schema_and_say_what_they_are() {
 
 #[test]
 fn mult113_is_the_published_experiment() {
-    let (_, plan) = shipped().swap_remove(3);
+    let (_, plan) = shipped().swap_remove(4);
     assert_eq!(plan.cells.len(), 1);
     assert_eq!(plan.cells[0].id, "mul-p113-f0.3-d598-m999");
     assert_eq!(plan.train.epochs, 40_000);

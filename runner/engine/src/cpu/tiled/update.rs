@@ -3,7 +3,8 @@
 //! Owns how these run over flat tables and threads. The formulas are the program's own.
 
 use grokrun_program::{
-    Filter, MAX_SLOTS, Moved, Op, Rule, Settings, Sphere, TableId, move_matrix, orthogonal,
+    ElementRule as _, Filter, MAX_SLOTS, Moved, Op, Settings, Sphere, TableId, move_matrix,
+    orthogonal, with_rule,
 };
 use pulp::Simd;
 use rayon::prelude::*;
@@ -67,30 +68,19 @@ fn update<S: Simd>(simd: S, settings: &Settings, one: &Moved, step: u64, tables:
             .unwrap_or_default()
     });
     let gradient = &tables[one.gradient.0];
-    let rule = settings.rule;
-    match rule {
-        // An arm for each, so that no loop asks which it is.
-        Rule::AdamW(_) => elements(simd, &mut weights, gradient, &mut slots, |w, g, s| {
-            rule.update(&coefficients, w, g, s)
-        }),
-        Rule::Adam(_) => elements(simd, &mut weights, gradient, &mut slots, |w, g, s| {
-            rule.update(&coefficients, w, g, s)
-        }),
-        Rule::Sgd(_) => elements(simd, &mut weights, gradient, &mut slots, |w, g, s| {
-            rule.update(&coefficients, w, g, s)
-        }),
-        Rule::Lion(_) => elements(simd, &mut weights, gradient, &mut slots, |w, g, s| {
-            rule.update(&coefficients, w, g, s)
-        }),
-        Rule::Muon(_) => {
-            let mut directions = Buffer::zeros(weights.len());
-            elements(simd, &mut directions, gradient, &mut slots, |_, g, s| {
-                rule.update(&coefficients, 0.0, g, s)
-            });
-            if let Some(matrix) = one.matrix {
-                move_matrix(&coefficients, matrix, &directions, &mut weights);
-            }
-        }
+    let mut directions = match settings.rule.moves_matrices() {
+        true => Buffer::zeros(weights.len()),
+        false => Buffer::default(),
+    };
+    let moved = match directions.is_empty() {
+        true => &mut weights,
+        false => &mut directions,
+    };
+    with_rule!(settings.rule, rule => elements(simd, moved, gradient, &mut slots, |w, g, s| {
+        rule.update(&coefficients, w, g, s)
+    }));
+    if let (false, Some(matrix)) = (directions.is_empty(), one.matrix) {
+        move_matrix(&coefficients, matrix, &directions, &mut weights);
     }
     for (id, slot) in one.slots.iter().zip(slots) {
         tables[id.0] = slot;
