@@ -3,13 +3,14 @@
 mod import;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use grokrun_engine::Backend;
 
 pub(crate) use self::import::ImportArgs;
 use crate::shard::ShardArg;
+use crate::shipped;
 
 /// What the columns of a run's table mean.
 macro_rules! grokked {
@@ -40,10 +41,12 @@ impl Cli {
         let mut arguments: Vec<OsString> = std::env::args_os().collect();
         if let Some(first) = arguments.get(1) {
             let own = ["help", "-h", "--help", "-V", "--version"];
-            // A bare word that is no file is a command, known or not.
+            // A bare word that is neither a file nor a shipped spec is a command, known or not.
             let bare = |word: &str| {
                 let word_like = word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-                word_like && !word.starts_with('-') && !std::path::Path::new(word).exists()
+                let path = Path::new(word);
+                let spec = path.exists() || shipped::find(path).is_some();
+                word_like && !word.starts_with('-') && !spec
             };
             let known =
                 |word: &str| own.contains(&word) || Command::has_subcommand(word) || bare(word);
@@ -111,12 +114,18 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun submit specs/seeds32.toml --engine slurm --shards 4 --time 1:00:00 --dry-run"
     )]
     Submit(SubmitArgs),
+    /// List the specs that are in the program, or print one
+    #[command(
+        after_help = "Example:\n  grokrun specs mult59 > mine.toml\n  grokrun mult59        trains it, where there is no file of this name"
+    )]
+    Specs(SpecsArgs),
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
     Plugins(PluginArgs),
-    /// Write a new analysis to plugins/NAME, ready to build
+    /// Write a new analysis, ready to build: plugins/NAME in a checkout, a crate of its own elsewhere
     #[command(
-        after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins"
+        after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins\n\n\
+                      Outside of a checkout the crate is written to NAME. It builds against runner/api of the checkout that this program was built from, or of --checkout DIR: the crates are not published."
     )]
     NewPlugin(NewPluginArgs),
     /// Serve the analyses of a library to the grokrun that has started this process
@@ -130,7 +139,7 @@ pub(crate) enum Command {
 /// What every command that reads a spec takes.
 #[derive(Args, Debug)]
 pub(crate) struct SpecArgs {
-    /// The spec, a TOML file
+    /// The spec, a TOML file, or the name of a shipped one
     #[arg(value_name = "SPEC.toml")]
     pub(crate) spec: PathBuf,
 
@@ -200,6 +209,18 @@ pub(crate) struct NewPluginArgs {
     /// The analysis's name, in kebab-case
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+
+    /// Outside of a checkout, the checkout of grokrun to build against [default: the one that this
+    /// program was built from]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkout: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SpecsArgs {
+    /// The spec to print
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Args, Debug)]

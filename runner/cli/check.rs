@@ -21,6 +21,7 @@ const LISTED: usize = 12;
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
+    spec.announce();
     let plan = &spec.plan;
     let analyses = Analyses::new(&registry, &plan.analyses);
     let survey = Survey::quick(plan)?;

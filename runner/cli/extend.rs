@@ -36,5 +36,5 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
         quiet: args.quiet,
         verbose: args.verbose,
     };
-    run::train(&run_args, &registry, &Spec { text, plan }, name, None)
+    run::train(&run_args, &registry, &Spec::new(text, plan), name, None)
 }

@@ -19,6 +19,7 @@ mod progress;
 mod report;
 mod run;
 mod shard;
+mod shipped;
 mod show;
 mod signals;
 mod spec;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => match args.engine {
             Engine::Slurm => submit::submit(&args),
         },
+        Command::Specs(args) => shipped::specs(&args),
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::PluginProcess(args) => plugins::process(&args),

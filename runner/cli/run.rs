@@ -33,6 +33,9 @@ pub(crate) const ANOTHER_PLACE: &str =
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
+    if !args.quiet {
+        spec.announce();
+    }
     train(args, &registry, &spec, &spec.plan.name, Some(ANOTHER_PLACE))
 }
 

@@ -11,8 +11,8 @@ use grokrun_spec::{Catalog, Plan};
 use grokrun_store::{Access, RunDir, RunView, SpecText, StoreError};
 
 use crate::args::SpecArgs;
-use crate::output::Failure;
-use crate::plugins;
+use crate::output::{Failure, say};
+use crate::{plugins, shipped};
 
 /// The longest spec, in bytes.
 const LONGEST: u64 = 1_000_000;
@@ -21,9 +21,25 @@ const LONGEST: u64 = 1_000_000;
 pub(crate) struct Spec {
     pub(crate) text: String,
     pub(crate) plan: Plan,
+    /// what to say if the text is that of a shipped spec
+    shipped: Option<String>,
 }
 
 impl Spec {
+    /// A spec whose text was not read from where the user named one.
+    pub(crate) fn new(text: String, plan: Plan) -> Spec {
+        Spec {
+            text,
+            plan,
+            shipped: None,
+        }
+    }
+
+    /// Says so if the program's own spec stands in for a file that is not there.
+    pub(crate) fn announce(&self) {
+        self.shipped.iter().for_each(say);
+    }
+
     /// Opens the run of this spec in the folder `out/name`. A run of a spec that is only shorter
     /// goes on as a run of this one.
     ///
@@ -51,9 +67,20 @@ impl Spec {
 /// # Errors
 /// When the file cannot be read, or the spec is wrong: everything that is wrong with it.
 pub(crate) fn read(args: &SpecArgs, registry: &Registry) -> Result<Spec, Failure> {
-    let text = read_text(&args.spec)?;
+    let (text, shipped) = match shipped::find(&args.spec) {
+        Some((name, text)) if args.spec.symlink_metadata().is_err() => {
+            let path = args.spec.display();
+            let said = format!("no file {path} here: this is the shipped spec {name}");
+            (text.to_owned(), Some(said))
+        }
+        _ => (read_text(&args.spec)?, None),
+    };
     let plan = parse(&text, &args.spec, &args.set, registry)?;
-    Ok(Spec { text, plan })
+    Ok(Spec {
+        text,
+        plan,
+        shipped,
+    })
 }
 
 /// Checks the text of a spec from `path`.
@@ -87,7 +114,8 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         Failure::request(format!(
-            "the spec {shown} cannot be read: {error}; expected the path of a TOML file"
+            "the spec {shown} cannot be read: {error}; expected the path of a TOML file, or a shipped spec: {}",
+            shipped::names()
         ))
     };
     let file = File::open(path).map_err(unreadable)?;

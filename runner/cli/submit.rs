@@ -19,6 +19,7 @@ use crate::{plugins, spec};
 /// When the spec is wrong, the run cannot be written, or sbatch cannot be started or refuses.
 pub(crate) fn submit(args: &SubmitArgs) -> Result<ExitCode, Failure> {
     let read = spec::read(&args.spec, &plugins::registry(&args.spec.plugins))?;
+    read.announce();
     let plan = &read.plan;
     let survey = Survey::new(plan)?;
     let shards = settle_shards(args.shards, survey.cells.len())?;
