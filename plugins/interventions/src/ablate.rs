@@ -1,6 +1,6 @@
 //! The logits of a model that something was done to.
 
-use grokrun_measures::{Flow, Forward, Look, Rows};
+use grokrun_measures::{Flow, Forward, HeadMode, Rows};
 
 use crate::kind::Kind;
 
@@ -23,15 +23,15 @@ pub(crate) struct Bench<'a> {
 impl<'a> Bench<'a> {
     /// `all`: the pairs that means are over.
     pub(crate) fn new(forward: Forward<'a>, all: &Rows) -> Bench<'a> {
-        let (base, looks) = (forward.base(), forward.looks());
-        let neurons = forward.neurons(&base, &looks);
-        let direct = forward.direct(&base, &looks);
+        let (base, modes) = (forward.base(), forward.head_modes());
+        let neurons = forward.neurons(&base, &modes);
+        let direct = forward.direct(&base, &modes);
         let p = forward.model().p;
         Bench {
-            head_means: (0..looks.len())
+            head_means: (0..modes.len())
                 .map(|head| head_mean(&forward, head, all))
                 .collect(),
-            attention: (0..looks.len())
+            attention: (0..modes.len())
                 .map(|head| mean_attention(&forward, head, all))
                 .collect(),
             neurons_mean: mean(&neurons, p, all),
@@ -67,12 +67,12 @@ impl<'a> Bench<'a> {
             Kind::AllHeadsZero => take("all heads zero", self.without(&self.every(), false)),
             Kind::AllHeadsMean => take("all heads mean", self.without(&self.every(), true)),
             Kind::MeanAttention => {
-                let fixed = |(head, mean): (usize, &[f32; 2])| Look {
+                let fixed = |(head, mean): (usize, &[f32; 2])| HeadMode {
                     head,
                     fixed: Some(*mean),
                 };
-                let looks: Vec<Look> = self.attention.iter().enumerate().map(fixed).collect();
-                take("mean attention", self.run(&self.forward.base(), &looks));
+                let modes: Vec<HeadMode> = self.attention.iter().enumerate().map(fixed).collect();
+                take("mean attention", self.run(&self.forward.base(), &modes));
             }
             Kind::MlpZero => take("mlp zero", self.direct.clone()),
             Kind::MlpMean => {
@@ -85,7 +85,7 @@ impl<'a> Bench<'a> {
                 base.add_scaled(-1.0, hidden, direct);
                 take(
                     "skip attention zero",
-                    self.run(&base, &self.forward.looks()),
+                    self.run(&base, &self.forward.head_modes()),
                 );
             }
             // The residual stream before attention is the same for all pairs, and so its own mean.
@@ -108,23 +108,22 @@ impl<'a> Bench<'a> {
     fn without(&self, heads: &[usize], with_mean: bool) -> Vec<f32> {
         let mut base = self.forward.base();
         for head in heads {
-            match with_mean {
-                true => base.add(&self.head_means[*head]),
-                false => {
-                    let Flow { hidden, direct } = &self.forward.heads[*head].rest;
-                    base.add_scaled(-1.0, hidden, direct);
-                }
+            if with_mean {
+                base.add(&self.head_means[*head])
+            } else {
+                let Flow { hidden, direct } = &self.forward.heads[*head].rest;
+                base.add_scaled(-1.0, hidden, direct);
             }
         }
-        let mut looks = self.forward.looks();
-        looks.retain(|look| !heads.contains(&look.head));
-        self.run(&base, &looks)
+        let mut modes = self.forward.head_modes();
+        modes.retain(|mode| !heads.contains(&mode.head));
+        self.run(&base, &modes)
     }
 
-    fn run(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
+    fn run(&self, base: &Flow, modes: &[HeadMode]) -> Vec<f32> {
         sum(
-            self.forward.neurons(base, looks),
-            &self.forward.direct(base, looks),
+            self.forward.neurons(base, modes),
+            &self.forward.direct(base, modes),
         )
     }
 }

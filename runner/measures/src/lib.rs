@@ -19,7 +19,7 @@ mod loss;
 mod map;
 mod model;
 
-pub use forward::{Flow, FoldedHead, Forward, Look};
+pub use forward::{Flow, FoldedHead, Forward, HeadMode};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};
 pub use keys::{KeyRule, Spectrum, by_class, check_basis, embedding};
