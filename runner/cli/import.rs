@@ -105,9 +105,10 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     if !matches!(parts, Parts::OfSeeds) && !adoption.is_split_of_seeds()? {
         notes.push(format!(
             "the split is {}, not that of the spec's data seed",
-            match given.is_some() {
-                true => "that of --train-indices",
-                false => "the file's own",
+            if given.is_some() {
+                "that of --train-indices"
+            } else {
+                "the file's own"
             }
         ));
     }
@@ -122,9 +123,10 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     if let Some(given) = &given {
         fingerprint.push_str(&format!(" split {:016x}", given.checksum()));
     }
-    let access = match args.force {
-        true => Access::Force,
-        false => Access::Continue,
+    let access = if args.force {
+        Access::Force
+    } else {
+        Access::Continue
     };
     let resolved = plan.resolved_toml();
     let run = RunDir::open(out, name, &text, &resolved, &fingerprint, access)

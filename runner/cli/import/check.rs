@@ -113,9 +113,10 @@ impl<'a> Records<'a> {
             let loss = history.columns[column].get(place).copied();
             loss.filter(|loss| loss.is_finite() && *loss >= 0.0)
         };
-        let after = match meaning.conventions.test_before_step {
-            true => Some(steps),
-            false => steps.checked_sub(1),
+        let after = if meaning.conventions.test_before_step {
+            Some(steps)
+        } else {
+            steps.checked_sub(1)
         };
         [at(0, Some(steps)), at(1, after)]
     }
@@ -218,9 +219,10 @@ impl<'a> Records<'a> {
             let (what, recorded, _) = shown(fit.meaning, computed[best].last()?);
             let ours = computed.iter().zip(words).filter_map(|(one, words)| {
                 let (_, _, ours) = shown(fit.meaning, one.last()?);
-                Some(match words.is_empty() {
-                    true => format!("{ours:.3e}"),
-                    false => format!("{ours:.3e} with {words}"),
+                Some(if words.is_empty() {
+                    format!("{ours:.3e}")
+                } else {
+                    format!("{ours:.3e} with {words}")
                 })
             });
             finding.warning = Some(format!(
@@ -249,9 +251,10 @@ impl<'a> Records<'a> {
         if chosen.meaning.conventions != self.facts.conventions {
             finding.notes.push(format!(
                 "by the recorded losses, its test losses are taken {} the step of their epoch",
-                match finding.conventions.test_before_step {
-                    true => "before",
-                    false => "after",
+                if finding.conventions.test_before_step {
+                    "before"
+                } else {
+                    "after"
                 }
             ));
         }

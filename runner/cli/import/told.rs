@@ -76,14 +76,15 @@ impl Told {
         let stream = either(notes, "the stream", &args.stream, &task.stream, "--stream");
         let stream = stream.unwrap_or_else(|| {
             let published = if paper { "python" } else { "torch" };
-            match drawn {
-                true => assume(
+            if drawn {
+                assume(
                     notes,
                     "whose random numbers drew the split",
                     published,
                     "--stream NAME",
-                ),
-                false => published.to_owned(),
+                )
+            } else {
+                published.to_owned()
             }
         });
         let data_seed = either(
@@ -97,9 +98,10 @@ impl Told {
             Some(seed) => seed.to_string(),
             None => {
                 let published = if paper { "0" } else { "598" };
-                match drawn {
-                    true => assume(notes, "the data seed", published, "--data-seed N"),
-                    false => published.to_owned(),
+                if drawn {
+                    assume(notes, "the data seed", published, "--data-seed N")
+                } else {
+                    published.to_owned()
                 }
             }
         };
@@ -140,10 +142,7 @@ impl Told {
         let recipe = &self.recipe;
         let mut out =
             String::from("# Written by `grokrun import`. These weights were not trained here");
-        out.push_str(match self.recipe_known {
-            true => ".\n",
-            false => ": what the file did not\n# tell is as published, and how the model was trained is not known.\n",
-        });
+        out.push_str(if self.recipe_known { ".\n" } else { ": what the file did not\n# tell is as published, and how the model was trained is not known.\n" });
         let _infallible = write!(
             out,
             "name = {}\noperation = {}\nmodulus = {}\nfraction = {}\nseeds = {{ data = {}, model = {}, stream = {} }}\n\n\
@@ -161,9 +160,10 @@ impl Told {
             facts.heads * facts.d_head / variant.heads.max(1),
             facts.d_mlp,
             quoted(&variant.activation),
-            quoted(match facts.trained_biases {
-                true => "trained",
-                false => "frozen",
+            quoted(if facts.trained_biases {
+                "trained"
+            } else {
+                "frozen"
             }),
             quoted(&recipe.init),
             recipe.epochs,

@@ -55,13 +55,12 @@ pub(super) fn variants(
         None => vec![Scale::Root, Scale::By(1.0)],
     };
     let together = facts.heads * facts.d_head;
-    let heads = match facts.heads_told {
-        true => vec![facts.heads],
-        false => {
-            let others = [1, 2, 4, 8, 16].into_iter();
-            let others = others.filter(|h| *h != facts.heads && together.is_multiple_of(*h));
-            std::iter::once(facts.heads).chain(others).collect()
-        }
+    let heads = if facts.heads_known {
+        vec![facts.heads]
+    } else {
+        let others = [1, 2, 4, 8, 16].into_iter();
+        let others = others.filter(|h| *h != facts.heads && together.is_multiple_of(*h));
+        std::iter::once(facts.heads).chain(others).collect()
     };
     let mut all = Vec::new();
     for heads in &heads {

@@ -26,7 +26,7 @@ fn facts(test_before_step: bool, later: i32) -> Facts {
         outputs: 5,
         d_model: 4,
         heads: 1,
-        heads_told: true,
+        heads_known: true,
         no_norm: true,
         scale: None,
         d_head: 4,
