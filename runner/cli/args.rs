@@ -1,4 +1,4 @@
-//! The command line: what can be asked, in clap's words.
+//! Defines the command line with clap.
 
 mod import;
 
@@ -12,7 +12,7 @@ pub(crate) use self::import::ImportArgs;
 use crate::shard::ShardArg;
 use crate::shipped;
 
-/// What the columns of a run's table mean.
+/// Explains the columns of a run's table.
 macro_rules! grokked {
     () => {
         "A cell has grokked at the first epoch from which its test accuracy is 99 % or more for 500 further epochs,\n\
@@ -36,7 +36,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Parses the process's arguments; where they name no command, it is `run`.
+    /// Parses the process's arguments; if they name no command, the command is `run`.
     pub(crate) fn read() -> Cli {
         let mut arguments: Vec<OsString> = std::env::args_os().collect();
         if let Some(first) = arguments.get(1) {
@@ -109,7 +109,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun run specs/seeds32.toml --shard 1/2 --out one\n  grokrun run specs/seeds32.toml --shard 2/2 --out two\n  grokrun merge one/seeds32 two/seeds32 --into runs/seeds32"
     )]
     Merge(MergeArgs),
-    /// Train a spec's cells in shards, as tasks of a cluster's engine
+    /// Submit a spec's shards to a workload manager (Slurm)
     #[command(
         after_help = "Example:\n  grokrun submit specs/seeds32.toml --engine slurm --shards 4 --time 1:00:00 --dry-run"
     )]
@@ -136,7 +136,7 @@ pub(crate) enum Command {
     Devices,
 }
 
-/// What every command that reads a spec takes.
+/// The arguments of every command that reads a spec.
 #[derive(Args, Debug)]
 pub(crate) struct SpecArgs {
     /// The spec, a TOML file, or the name of a shipped one
@@ -159,7 +159,7 @@ pub(crate) struct SpecArgs {
     pub(crate) plugins: PluginArgs,
 }
 
-/// What every command that may call analyses takes.
+/// The arguments of every command that may call analyses.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PluginArgs {
     /// Load the analyses of this shared library (repeatable)
@@ -181,7 +181,7 @@ pub(crate) struct PluginArgs {
     pub(crate) isolate_memory: Option<u64>,
 }
 
-/// The process of a plugin, which grokrun starts itself.
+/// The arguments of the process of a plugin, which grokrun starts itself.
 #[derive(Args, Debug)]
 pub(crate) struct PluginProcessArgs {
     /// The library
@@ -191,12 +191,12 @@ pub(crate) struct PluginProcessArgs {
     #[arg(long)]
     pub(crate) parent: u32,
 
-    /// The last level of log events that it wants
+    /// The least severe level of log events that it wants
     #[arg(long)]
     pub(crate) level: u32,
 }
 
-/// For commands that need no plugin, but were once given those of the run.
+/// An argument of commands that need no plugin, but were once given those of the run.
 #[derive(Args, Debug)]
 pub(crate) struct UnusedPluginArgs {
     /// Not needed
@@ -354,7 +354,7 @@ pub(crate) struct MergeArgs {
     _plugins: UnusedPluginArgs,
 }
 
-/// What distributes the shards.
+/// A workload manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Engine {
     /// An sbatch array
@@ -370,7 +370,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) out: PathBuf,
 
-    /// What distributes the shards
+    /// The workload manager
     #[arg(long, value_enum)]
     pub(crate) engine: Engine,
 

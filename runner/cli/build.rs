@@ -1,5 +1,5 @@
-//! Puts into the program what lies in folders of the checkout: the plugins that the root manifest
-//! depends on, and the shipped specs.
+//! Puts files of the checkout into the program: the plugins that the root manifest depends on, and
+//! the shipped specs.
 //!
 //! Rustc links a library only if something names it, and an analysis registers itself only if it is
 //! linked: `linked.rs` names each of them. `shipped.rs` lists the specs with their texts.
@@ -24,13 +24,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The name in a line `name = { path = "plugins/…" }`.
+/// Returns the name in a line `name = { path = "plugins/…" }`.
 fn plugin(line: &str) -> Option<&str> {
     let (name, rest) = line.split_once('=')?;
     rest.contains("path = \"plugins/").then_some(name.trim())
 }
 
-/// A constant expression: the names of all specs in a folder, each with its text.
+/// Returns a constant expression: the names of all specs in a folder, each with its text.
 fn shipped(folder: &Path) -> io::Result<String> {
     let mut specs = Vec::new();
     for entry in fs::read_dir(folder)? {

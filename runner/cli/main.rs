@@ -32,9 +32,9 @@ use std::process::ExitCode;
 
 use args::{Cli, Command, Engine};
 
-/// 128 + SIGINT, as shells report it.
+/// The exit status after an interruption: 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
-/// Done, but an analysis failed.
+/// The exit status if everything is done, but an analysis failed.
 const ANALYSIS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
-//! `grokrun new-plugin NAME`: a plugin that builds, tests itself and is found.
+//! Runs `grokrun new-plugin NAME`: writes a plugin that builds, tests itself and is found.
 //!
-//! In a checkout it is a member of the workspace, `plugins/NAME`. Elsewhere it is a crate of its own,
-//! `NAME`, that builds against a checkout: grokrun's crates are not published.
+//! In a checkout it is a member of the workspace, `plugins/NAME`. Elsewhere it is a crate of its
+//! own, `NAME`, that builds against a checkout: grokrun's crates are not published.
 
 mod names;
 
@@ -15,7 +15,7 @@ use crate::output::{Failure, print};
 const MEMBER: &str = include_str!("new_plugin/Cargo.toml.txt");
 const ALONE: &str = include_str!("new_plugin/Alone.toml.txt");
 const SOURCE: &str = include_str!("new_plugin/lib.rs.txt");
-/// Where a checkout has the crate that plugins are written against.
+/// The folder, in a checkout, of the crate that plugins are written against.
 const API: &str = "runner/api";
 
 /// A crate to be written.
@@ -24,14 +24,14 @@ struct Crate {
     manifest: String,
     /// the versions that the program was built with, for a crate of its own
     lock: Option<String>,
-    /// what to do next
+    /// the commands to go on with
     next: String,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// When the name is no plugin's, it is taken, the folder is there already, or there is no checkout.
+/// If the name is not fit for a plugin or is taken, the folder exists, or there is no checkout.
 pub(crate) fn new_plugin(args: &NewPluginArgs) -> Result<ExitCode, Failure> {
     let name = args.name.as_str();
     let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -78,7 +78,8 @@ pub(crate) fn new_plugin(args: &NewPluginArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The checkout to build against: the one that the command line names, or the program's own.
+/// Returns the checkout to build against: the one that the command line names, or the program's
+/// own.
 fn checkout(args: &NewPluginArgs) -> Result<PathBuf, Failure> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     let given = args.checkout.as_deref();
@@ -95,7 +96,7 @@ fn checkout(args: &NewPluginArgs) -> Result<PathBuf, Failure> {
     }))
 }
 
-/// A member of the workspace.
+/// Makes a member of the workspace.
 fn member(name: &str) -> Crate {
     Crate {
         folder: Path::new("plugins").join(name),
@@ -107,7 +108,7 @@ fn member(name: &str) -> Crate {
     }
 }
 
-/// A crate of its own.
+/// Makes a crate of its own.
 fn alone(name: &str, checkout: &Path) -> Result<Crate, Failure> {
     let api = checkout.join(API);
     let Some(path) = api.to_str() else {
@@ -121,7 +122,7 @@ fn alone(name: &str, checkout: &Path) -> Result<Crate, Failure> {
     Ok(Crate {
         folder: Path::new(name).to_owned(),
         manifest: ALONE.replace("NAME", name).replace("API", &path),
-        // Without a lock cargo takes the newest versions.
+        // Without a lock file cargo takes the newest versions.
         lock: fs::read_to_string(checkout.join("Cargo.lock")).ok(),
         next: format!(
             "test it     cd {name} && cargo test --release\nbuild it    cargo build --release, there\nfind it     GROKRUN_PLUGIN_PATH={name}/target/release grokrun plugins, here\nuse it      a table [analysis.{name}] in a spec, with the same GROKRUN_PLUGIN_PATH\n"
@@ -132,7 +133,7 @@ fn alone(name: &str, checkout: &Path) -> Result<Crate, Failure> {
 /// Writes the crate aside and renames it: a crate that is half there would break every build of the
 /// workspace.
 fn write(new: &Crate, name: &str) -> std::io::Result<()> {
-    // Beside `plugins/`, all of which is the workspace's.
+    // Beside `plugins/`, every folder of which is in the workspace.
     let aside = Path::new(&format!(".new-plugin-{name}")).to_owned();
     if aside.exists() {
         fs::remove_dir_all(&aside)?;
@@ -142,8 +143,8 @@ fn write(new: &Crate, name: &str) -> std::io::Result<()> {
     let camel: String = words
         .map(|word| word[..1].to_uppercase() + &word[1..])
         .collect();
-    // With a word more it is none of the names that the source uses, be the plugin's Task or
-    // Config.
+    // With a further word it is none of the names that the source uses, even if the plugin is named
+    // task or config.
     let camel = camel + "Analysis";
     let source = SOURCE.replace("NAME", name).replace("TYPE", &camel);
     fs::write(aside.join("Cargo.toml"), &new.manifest)?;

@@ -1,4 +1,4 @@
-//! The specs that are in the program, so that an installed one has them anywhere, and
+//! Holds the specs that are in the program, so that an installed one has them anywhere, and runs
 //! `grokrun specs`, which lists them.
 
 use std::path::Path;
@@ -10,8 +10,8 @@ use crate::output::{Failure, print, table};
 /// The name and the text of each file of `specs/`, in the order of their names.
 const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
-/// The name and the text of the shipped spec that a path stands for: `mult59`, `mult59.toml` or
-/// `specs/mult59.toml`.
+/// Returns the name and the text of the shipped spec that a path stands for: `mult59`,
+/// `mult59.toml` or `specs/mult59.toml`.
 pub(crate) fn find(path: &Path) -> Option<(&'static str, &'static str)> {
     let path = path.to_str()?.replace('\\', "/");
     let name = path.strip_prefix("specs/").unwrap_or(&path);
@@ -20,7 +20,7 @@ pub(crate) fn find(path: &Path) -> Option<(&'static str, &'static str)> {
     SHIPPED.iter().find(named).copied()
 }
 
-/// Says which shipped specs there are, for a message.
+/// Returns the names of the shipped specs, for a message.
 pub(crate) fn names() -> String {
     let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
     names.join(", ")
@@ -29,7 +29,7 @@ pub(crate) fn names() -> String {
 /// Runs the command: lists the shipped specs, or prints one.
 ///
 /// # Errors
-/// When there is none of this name, or standard output cannot be written.
+/// If there is none of this name, or standard output cannot be written.
 pub(crate) fn specs(args: &SpecsArgs) -> Result<ExitCode, Failure> {
     let Some(name) = &args.name else {
         let row = |(name, text): &(&str, &str)| vec![(*name).to_owned(), summary(text)];
@@ -47,7 +47,7 @@ pub(crate) fn specs(args: &SpecsArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first sentence of the comment at the head of a spec.
+/// Returns the first sentence of the comment at the head of a spec.
 fn summary(text: &str) -> String {
     let comment = text.lines().take_while(|line| line.starts_with('#'));
     let prose = comment.filter(|line| !line.starts_with("#:"));
@@ -57,9 +57,10 @@ fn summary(text: &str) -> String {
         .take_while(|line| !line.is_empty())
         .collect();
     let words = words.join(" ");
-    let end = words
-        .find(". ")
-        .unwrap_or(words.trim_end_matches('.').len());
+    // "et al. 2023" ends no sentence.
+    let ends = |at: &usize| words[at + 2..].starts_with(char::is_uppercase);
+    let end = words.match_indices(". ").map(|(at, _)| at).find(ends);
+    let end = end.unwrap_or(words.trim_end_matches('.').len());
     words[..end].to_owned()
 }
 
