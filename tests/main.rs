@@ -23,6 +23,7 @@ mod numpy;
 mod outputs;
 mod plugins;
 mod published;
+mod readme;
 mod report;
 mod resume;
 #[cfg(unix)]
