@@ -13,6 +13,7 @@ mod docs;
 mod documented;
 mod exchange;
 mod extend;
+mod figures;
 mod golden;
 mod import;
 #[cfg(unix)]

@@ -46,9 +46,9 @@ impl Own {
         let mut by_pair = vec![(f64::NAN, false); p * p];
         let none = vec![0.0; p];
         for part in [&task.block, &task.outside] {
-            let room = || vec![0.0; p];
-            let found = part.par_iter().map_init(room, |room, (pair, label)| {
-                loss_of_row(&logits[pair * p..(pair + 1) * p], *label, &none, room)
+            let scratch = || vec![0.0; p];
+            let found = part.par_iter().map_init(scratch, |scratch, (pair, label)| {
+                loss_of_row(&logits[pair * p..(pair + 1) * p], *label, &none, scratch)
             });
             for ((pair, _), found) in part.iter().zip(found.collect::<Vec<_>>()) {
                 by_pair[*pair] = found;

@@ -26,7 +26,7 @@
 //! Means are over the neurons that are not constant. The control, once: columns of Gaussian noise.
 //! For an operation whose operands have no angle nothing here has a meaning; a note says so.
 //!
-//! By default each 1,000 epochs, and at both ends: a look at the inputs and outputs of all neurons
+//! By default each 1,000 epochs, and at both ends: fitting the inputs and outputs of all neurons
 //! over all pairs, and their losses, costs a tenth of the training between two checkpoints at
 //! p = 113.
 

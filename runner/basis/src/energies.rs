@@ -47,7 +47,7 @@ impl Energies {
         let starts: Vec<usize> = (0..width).step_by(COLUMNS).collect();
         let parts = starts.par_iter().map(|from| {
             let means = &means[*from..width.min(from + COLUMNS)];
-            let part = columns(table, (width, *from), means);
+            let part = columns(table, width, *from, means);
             let along_a = product(&narrow, &part, p);
             let frequencies = 1..=basis.frequencies();
             let energies = frequencies.map(|k| {
@@ -205,8 +205,9 @@ impl WithSimd for AddBlock<'_> {
     }
 }
 
-/// Returns as many columns of a table as there are `means`, from one on, each without its mean.
-fn columns(table: &[f32], (width, from): (usize, usize), means: &[f32]) -> Vec<f32> {
+/// Returns as many columns of a table with `width` of them as there are `means`, starting at `from`,
+/// each without its mean.
+fn columns(table: &[f32], width: usize, from: usize, means: &[f32]) -> Vec<f32> {
     let mut part = vec![0.0; table.len() / width * means.len()];
     vectorized(|| {
         let rows = part.chunks_exact_mut(means.len());

@@ -162,9 +162,9 @@ impl<'a> Forward<'a> {
             return product(&row, &self.map, f).repeat(p * p);
         }
         let mut out = vec![0.0; p * p * p];
-        let room = || vec![0.0f32; p * f];
+        let scratch = || vec![0.0f32; p * f];
         let blocks = out.par_chunks_mut((p * p).max(1)).enumerate();
-        blocks.for_each_init(room, |block, (a, out)| {
+        blocks.for_each_init(scratch, |block, (a, out)| {
             for (b, row) in block.chunks_exact_mut(f.max(1)).enumerate() {
                 row.copy_from_slice(&base.hidden);
                 self.each(a * p + b, modes, |head, place, weight, token| {

@@ -93,11 +93,12 @@ impl Rows {
     pub fn score_by(&self, fill: impl Fn(usize, &mut [f32]) + Sync, shift: &Shift) -> Score {
         let block = |rows: &[(usize, usize)]| {
             let mut row = vec![0.0f32; self.classes];
-            let mut room = vec![0.0f64; self.classes];
+            let mut scratch = vec![0.0f64; self.classes];
             let (mut loss, mut correct) = (0.0, 0usize);
             for (pair, label) in rows {
                 fill(*pair, &mut row);
-                let (own_loss, own_correct) = loss_of_row(&row, *label, &shift.by_class, &mut room);
+                let (own_loss, own_correct) =
+                    loss_of_row(&row, *label, &shift.by_class, &mut scratch);
                 loss += own_loss;
                 correct += usize::from(own_correct);
             }
@@ -331,8 +332,8 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_first_class() {
-        let mut room = [0.0; 3];
-        let mut right = |row: [f32; 3], label| loss_of_row(&row, label, &[0.0; 3], &mut room).1;
+        let mut scratch = [0.0; 3];
+        let mut right = |row: [f32; 3], label| loss_of_row(&row, label, &[0.0; 3], &mut scratch).1;
         assert!(right([1.0, 1.0, 0.0], 0) && !right([1.0, 1.0, 0.0], 1));
         assert!(right([0.0, 1.0, 1.0], 1) && !right([0.0, 1.0, 1.0], 2));
     }

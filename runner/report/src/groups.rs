@@ -371,13 +371,13 @@ fn across([low, median, high]: [Option<u64>; 3]) -> Vec<Value> {
         shape
     };
     let band = low.zip(high).map(|(low, high)| {
-        let look = json!({ "type": "rect", "fillcolor": "#009e73", "opacity": 0.15, "line": { "width": 0 } });
-        shape(low, high, look)
+        let style = json!({ "type": "rect", "fillcolor": "#009e73", "opacity": 0.15, "line": { "width": 0 } });
+        shape(low, high, style)
     });
     let line = median.map(|median| {
-        let look = json!({ "type": "line", "line": { "color": "#009e73", "width": 1.5, "dash": "dot" },
+        let style = json!({ "type": "line", "line": { "color": "#009e73", "width": 1.5, "dash": "dot" },
             "label": { "text": format!("median {median}"), "textposition": "end", "font": { "size": 11 } } });
-        shape(median, median, look)
+        shape(median, median, style)
     });
     band.into_iter().chain(line).collect()
 }
