@@ -1,7 +1,7 @@
 //! `BENCHMARKS.csv`: the figures of BENCHMARKS.md for programs, one line a cell of a table.
 //!
-//! Owns how a cell becomes a line. Knows nothing of what was measured: a table that is new is in the
-//! file once `GROKRUN_UPDATE=1 cargo test --release --test integration figures` has written it.
+//! Owns how a cell becomes a line. Knows nothing of what was measured: a new table is in the file
+//! once `GROKRUN_UPDATE=1 cargo test --release --test integration figures` has written it.
 
 use std::fs;
 use std::path::Path;
@@ -57,8 +57,8 @@ fn cells(line: &str) -> Vec<String> {
     inner.split('|').map(plain).collect()
 }
 
-/// Every figure of a page. The label of a row is what its first cells say, up to the first that holds
-/// a number; where the first is empty, it is that of the row above.
+/// Returns every figure of a page. The label of a row is the text of its first cells, up to the first
+/// that holds a number; a label that is empty is that of the row above.
 fn lines(page: &str) -> Vec<Line> {
     let mut found = Vec::new();
     let (mut question, mut head, mut above) = (String::new(), Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! The README as it stands: its commands, its specs and its lines of Python are run, what it shows is
-//! what they print, and its figures are those of BENCHMARKS.md.
+//! The README as it stands: its commands, specs and lines of Python are run, what it shows is what
+//! they print, and its figures are those of BENCHMARKS.md.
 
 use std::process::Command;
 

@@ -122,7 +122,7 @@ pub(crate) enum Command {
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
     Plugins(PluginArgs),
-    /// Write a new analysis, ready to build: plugins/NAME in a checkout, a crate of its own elsewhere
+    /// Write a new analysis, ready to build: plugins/NAME in a checkout, else a crate of its own
     #[command(
         after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins\n\n\
                       Outside of a checkout the crate is written to NAME. It builds against runner/api of the checkout that this program was built from, or of --checkout DIR: the crates are not published."

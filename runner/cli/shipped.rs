@@ -112,6 +112,15 @@ mod tests {
     }
 
     #[test]
+    fn no_shipped_spec_has_the_name_of_a_command() {
+        use clap::Subcommand;
+
+        for (name, _) in SHIPPED {
+            assert!(!crate::args::Command::has_subcommand(name), "{name}");
+        }
+    }
+
+    #[test]
     fn every_shipped_spec_has_a_summary() {
         for (name, text) in SHIPPED {
             let summary = summary(text);

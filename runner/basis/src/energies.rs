@@ -205,7 +205,7 @@ impl WithSimd for AddBlock<'_> {
     }
 }
 
-/// Returns as many columns of a table with `width` of them as there are `means`, starting at `from`,
+/// Returns as many of the `width` columns of a table as there are `means`, from column `from` on,
 /// each without its mean.
 fn columns(table: &[f32], width: usize, from: usize, means: &[f32]) -> Vec<f32> {
     let mut part = vec![0.0; table.len() / width * means.len()];
