@@ -239,15 +239,15 @@ fn a_damaged_packed_checkpoint_is_named() {
     bench.run(&export).exits(0);
 }
 
-/// The README's lines, with nothing but numpy, zlib and safetensors, and torch where it is.
+/// The lines of doc/python.md, with nothing but numpy, zlib and safetensors, and torch where it is.
 #[test]
 fn python_reads_them() {
     let script = include_str!("python/read_checkpoints.py");
-    let lines = script.split("# README\n").nth(1).unwrap().trim();
-    let readme = include_str!("../README.md");
+    let lines = script.split("# doc/python.md\n").nth(1).unwrap().trim();
+    let page = include_str!("../doc/python.md");
     assert!(
-        readme.contains(lines),
-        "the README has the lines of read_checkpoints.py"
+        page.contains(lines),
+        "doc/python.md has the lines of read_checkpoints.py"
     );
     for way in WAYS {
         let bench = Bench::new(&spec(100, way));

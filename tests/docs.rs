@@ -219,13 +219,18 @@ fn links(text: &str) -> Vec<String> {
         let pieces = line.split('`').enumerate();
         let plain = pieces.map(|(i, piece)| if i % 2 == 0 { piece } else { "code" });
         let line: String = plain.collect();
-        for (at, open) in line.match_indices("](") {
-            let rest = &line[at + open.len()..];
-            let Some(end) = rest.find(')') else { continue };
-            let target = &rest[..end];
-            let elsewhere = ["http:", "https:", "mailto:"];
-            if !elsewhere.iter().any(|scheme| target.starts_with(scheme)) {
-                found.push(target.to_owned());
+        // Of Markdown, and of pictures in HTML.
+        for (open, close) in [("](", ')'), (" src=\"", '"'), (" srcset=\"", '"')] {
+            for (at, open) in line.match_indices(open) {
+                let rest = &line[at + open.len()..];
+                let Some(end) = rest.find(close) else {
+                    continue;
+                };
+                let target = &rest[..end];
+                let elsewhere = ["http:", "https:", "mailto:"];
+                if !elsewhere.iter().any(|scheme| target.starts_with(scheme)) {
+                    found.push(target.to_owned());
+                }
             }
         }
     }
@@ -340,6 +345,16 @@ fn planted_faults_are_found() {
             "no heading for #folded",
         ),
         ("C.md", "[x](doc/one.md#unfold)", "no heading for #unfold"),
+        (
+            "E.md",
+            "<img alt=\"x\" src=\"doc/none.png\">",
+            "there is no doc/none.png",
+        ),
+        (
+            "F.md",
+            "<source srcset=\"doc/none.svg\">",
+            "there is no doc/none.svg",
+        ),
         (
             "doc/two.md",
             "# Two\n[x](../../../etc)",

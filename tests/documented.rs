@@ -233,7 +233,7 @@ fn file_words(path: &Path) -> [String; 2] {
 fn the_page_for_python_has_the_lines_that_are_tested() {
     let script = include_str!("python/read_checkpoints.py");
     let lines = script
-        .split("# README\n")
+        .split("# doc/python.md\n")
         .nth(1)
         .expect("marked lines")
         .trim();

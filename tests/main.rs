@@ -13,6 +13,7 @@ mod docs;
 mod documented;
 mod exchange;
 mod extend;
+mod figures;
 mod golden;
 mod import;
 #[cfg(unix)]
@@ -24,6 +25,7 @@ mod numpy;
 mod outputs;
 mod plugins;
 mod published;
+mod readme;
 mod report;
 mod resume;
 #[cfg(unix)]

@@ -342,13 +342,14 @@ fn joined_as_it_was(bench: &Bench) {
 }
 
 #[test]
-fn a_new_plugin_is_written_once_and_only_where_plugins_are() {
+fn a_new_plugin_is_written_once_into_the_checkout() {
     let bench = Bench::new("");
-    bench
-        .run(&["new-plugin", "weight-norms"])
-        .exits(2)
-        .says(&["plugins/"]);
     std::fs::create_dir(bench.path().join("plugins")).unwrap();
+    std::fs::create_dir_all(bench.path().join("runner/api")).unwrap();
+    bench
+        .run(&["new-plugin", "weight-norms", "--checkout", "."])
+        .exits(2)
+        .says(&["--checkout", "leave it out"]);
     for bad in ["Weight", "weight_norms", "-x", "a--b", "7up", ""] {
         bench
             .run(&["new-plugin", "--", bad])
@@ -378,4 +379,52 @@ fn a_new_plugin_is_written_once_and_only_where_plugins_are() {
         source.contains("pub struct WeightNorms") && !source.contains("NAME"),
         "{source}"
     );
+}
+
+/// CI builds it, tests it and runs it. Here cargo finds all that it depends on, offline, in the
+/// versions of this checkout.
+#[test]
+fn a_new_plugin_outside_of_a_checkout_is_a_crate_of_its_own() {
+    let bench = Bench::new("");
+    bench
+        .run(&["new-plugin", "weight-norms", "--checkout", "elsewhere"])
+        .exits(2)
+        .says(&["elsewhere is no checkout", "runner/api/Cargo.toml"]);
+    let said = bench.run(&["new-plugin", "weight-norms"]).exits(0).out();
+    assert!(said.contains("GROKRUN_PLUGIN_PATH=weight-norms/target/release"));
+    bench
+        .run(&["new-plugin", "weight-norms"])
+        .exits(2)
+        .says(&["there already"]);
+    bench
+        .run(&["new-plugin", "serde"])
+        .exits(2)
+        .says(&["cannot be the name of a plugin"]);
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let asked = std::process::Command::new(cargo)
+        .args(["metadata", "--offline", "--format-version", "1"])
+        .current_dir(bench.path().join("weight-norms"))
+        .output();
+    let asked = Finished::of(asked.expect("cargo starts")).exits(0).out();
+    let metadata: serde_json::Value = serde_json::from_str(&asked).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let named = |name: &str| packages.iter().find(|package| package["name"] == name);
+    let members = metadata["workspace_members"].as_array().unwrap();
+    assert_eq!(members, &[named("weight-norms").unwrap()["id"].clone()]);
+    let api = named("grokrun-api").unwrap()["manifest_path"].as_str();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("runner/api/Cargo.toml");
+    assert_eq!(api.map(Path::new), Some(own.as_path()));
+    let locked = include_str!("../Cargo.lock");
+    for package in packages
+        .iter()
+        .filter(|package| !package["source"].is_null())
+    {
+        let (name, version) = (package["name"].as_str(), package["version"].as_str());
+        let line = format!(
+            "name = \"{}\"\nversion = \"{}\"",
+            name.unwrap(),
+            version.unwrap()
+        );
+        assert!(locked.contains(&line), "{line}");
+    }
 }

@@ -1,4 +1,4 @@
-//! `grokrun analyze RUN`: analyses of a run's stored checkpoints.
+//! Runs `grokrun analyze RUN`: analyses of a run's stored checkpoints.
 
 use std::process::ExitCode;
 
@@ -18,11 +18,11 @@ use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, signals, spec};
 /// Runs the command.
 ///
 /// # Errors
-/// When the run cannot be read or written, or an analysis is asked for that is not there.
+/// If the run cannot be read or written, or there is no analysis of a name that was asked for.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     let interrupt = signals::listen()?;
     let registry = plugins::registry(&args.plugins);
-    // A plugin may change the working directory: the run's place does not depend on it.
+    // A plugin may change the working directory: the run's place must not depend on it.
     let folder = std::path::absolute(&args.run)
         .map_err(|error| Failure::request(format!("{}: {error}", args.run.display())))?;
     let run = RunDir::existing(&folder).map_err(SessionError::from)?;
@@ -72,22 +72,25 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     }
     let failed = analyses.failed_in(&plan, &plan.cells, &run)?;
     analysis_failures(&failed);
-    Ok(match failed.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(ANALYSIS_FAILED),
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(ANALYSIS_FAILED)
     })
 }
 
-/// The spec's analyses, or those that were named: as the spec has them, else with their defaults.
+/// Returns the analyses of the spec, or those that were named: with the spec's parameters if it has
+/// them, else with their defaults.
 fn requests(
     plan: &Plan,
     only: &[String],
     registry: &Registry,
 ) -> Result<Vec<AnalysisRequest>, Failure> {
     let of_spec = plan.analyses.iter().map(|request| &request.name);
-    let names: Vec<&String> = match only.is_empty() {
-        true => of_spec.collect(),
-        false => only.iter().collect(),
+    let names: Vec<&String> = if only.is_empty() {
+        of_spec.collect()
+    } else {
+        only.iter().collect()
     };
     names
         .into_iter()

@@ -1,17 +1,18 @@
-//! The command line: what can be asked, in clap's words.
+//! Defines the command line with clap.
 
 mod import;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use grokrun_engine::Backend;
 
 pub(crate) use self::import::ImportArgs;
 use crate::shard::ShardArg;
+use crate::shipped;
 
-/// What the columns of a run's table mean.
+/// Explains the columns of a run's table.
 macro_rules! grokked {
     () => {
         "A cell has grokked at the first epoch from which its test accuracy is 99 % or more for 500 further epochs,\n\
@@ -35,15 +36,17 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Parses the process's arguments; where they name no command, it is `run`.
+    /// Parses the process's arguments; if they name no command, the command is `run`.
     pub(crate) fn read() -> Cli {
         let mut arguments: Vec<OsString> = std::env::args_os().collect();
         if let Some(first) = arguments.get(1) {
             let own = ["help", "-h", "--help", "-V", "--version"];
-            // A bare word that is no file is a command, known or not.
+            // A bare word that is neither a file nor a shipped spec is a command, known or not.
             let bare = |word: &str| {
                 let word_like = word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-                word_like && !word.starts_with('-') && !std::path::Path::new(word).exists()
+                let path = Path::new(word);
+                let spec = path.exists() || shipped::find(path).is_some();
+                word_like && !word.starts_with('-') && !spec
             };
             let known =
                 |word: &str| own.contains(&word) || Command::has_subcommand(word) || bare(word);
@@ -106,17 +109,23 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun run specs/seeds32.toml --shard 1/2 --out one\n  grokrun run specs/seeds32.toml --shard 2/2 --out two\n  grokrun merge one/seeds32 two/seeds32 --into runs/seeds32"
     )]
     Merge(MergeArgs),
-    /// Train a spec's cells in shards, as tasks of a cluster's engine
+    /// Submit a spec's shards to a workload manager (Slurm)
     #[command(
         after_help = "Example:\n  grokrun submit specs/seeds32.toml --engine slurm --shards 4 --time 1:00:00 --dry-run"
     )]
     Submit(SubmitArgs),
+    /// List the specs that are in the program, or print one
+    #[command(
+        after_help = "Example:\n  grokrun specs mult59 > mine.toml\n  grokrun mult59        trains it, where there is no file of this name"
+    )]
+    Specs(SpecsArgs),
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
     Plugins(PluginArgs),
-    /// Write a new analysis to plugins/NAME, ready to build
+    /// Write a new analysis, ready to build: plugins/NAME in a checkout, else a crate of its own
     #[command(
-        after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins"
+        after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins\n\n\
+                      Outside of a checkout the crate is written to NAME. It builds against runner/api of the checkout that this program was built from, or of --checkout DIR: the crates are not published."
     )]
     NewPlugin(NewPluginArgs),
     /// Serve the analyses of a library to the grokrun that has started this process
@@ -127,10 +136,10 @@ pub(crate) enum Command {
     Devices,
 }
 
-/// What every command that reads a spec takes.
+/// The arguments of every command that reads a spec.
 #[derive(Args, Debug)]
 pub(crate) struct SpecArgs {
-    /// The spec, a TOML file
+    /// The spec, a TOML file, or the name of a shipped one
     #[arg(value_name = "SPEC.toml")]
     pub(crate) spec: PathBuf,
 
@@ -150,7 +159,7 @@ pub(crate) struct SpecArgs {
     pub(crate) plugins: PluginArgs,
 }
 
-/// What every command that may call analyses takes.
+/// The arguments of every command that may call analyses.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PluginArgs {
     /// Load the analyses of this shared library (repeatable)
@@ -172,7 +181,7 @@ pub(crate) struct PluginArgs {
     pub(crate) isolate_memory: Option<u64>,
 }
 
-/// The process of a plugin, which grokrun starts itself.
+/// The arguments of the process of a plugin, which grokrun starts itself.
 #[derive(Args, Debug)]
 pub(crate) struct PluginProcessArgs {
     /// The library
@@ -182,12 +191,12 @@ pub(crate) struct PluginProcessArgs {
     #[arg(long)]
     pub(crate) parent: u32,
 
-    /// The last level of log events that it wants
+    /// The least severe level of log events that it wants
     #[arg(long)]
     pub(crate) level: u32,
 }
 
-/// For commands that need no plugin, but were once given those of the run.
+/// An argument of commands that need no plugin, but were once given those of the run.
 #[derive(Args, Debug)]
 pub(crate) struct UnusedPluginArgs {
     /// Not needed
@@ -200,6 +209,18 @@ pub(crate) struct NewPluginArgs {
     /// The analysis's name, in kebab-case
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+
+    /// Outside of a checkout, the checkout of grokrun to build against [default: the one that this
+    /// program was built from]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkout: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SpecsArgs {
+    /// The spec to print
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -333,7 +354,7 @@ pub(crate) struct MergeArgs {
     _plugins: UnusedPluginArgs,
 }
 
-/// What distributes the shards.
+/// A workload manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Engine {
     /// An sbatch array
@@ -349,7 +370,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) out: PathBuf,
 
-    /// What distributes the shards
+    /// The workload manager
     #[arg(long, value_enum)]
     pub(crate) engine: Engine,
 

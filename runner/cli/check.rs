@@ -1,4 +1,4 @@
-//! `grokrun check SPEC`: validates, and prints what a run would do and cost.
+//! Runs `grokrun check SPEC`: validates, and prints what a run would do and cost.
 
 use std::process::ExitCode;
 
@@ -11,16 +11,17 @@ use crate::progress::duration;
 use crate::show::age_in_words;
 use crate::{plugins, spec};
 
-/// At most so many cells are listed.
+/// The most cells that are listed.
 const LISTED: usize = 12;
 
 /// Runs the command.
 ///
 /// # Errors
-/// When the spec is wrong, does not fit the machine, or the device fails.
+/// If the spec is wrong or does not fit the machine, or the device fails.
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
+    spec.announce();
     let plan = &spec.plan;
     let analyses = Analyses::new(&registry, &plan.analyses);
     let survey = Survey::quick(plan)?;
@@ -73,7 +74,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The size on disk, and what is special about the checkpoints.
+/// Says the size on disk, and how the checkpoints are stored if not by default.
 fn disk(plan: &Plan, bytes: u64) -> String {
     let lossy = match plan.checkpoints.precision {
         Precision::F32 => "",
@@ -90,7 +91,7 @@ fn line(name: &str, value: String) -> Vec<String> {
     vec![name.to_owned(), value]
 }
 
-/// All of it, and where it goes.
+/// Says the time in all, and of its parts.
 fn time(time: &Time) -> String {
     let slowest = time.epochs.iter().copied().fold(0.0, f64::max);
     let of_slowest = match time.epochs.len() {
@@ -118,7 +119,7 @@ fn time(time: &Time) -> String {
     )
 }
 
-/// What the time rests on.
+/// Says what the prediction assumes.
 fn basis(preview: &Preview) -> String {
     let measured = match preview.calibrated {
         None => "measured just now".to_owned(),
@@ -129,14 +130,15 @@ fn basis(preview: &Preview) -> String {
         None => "not kept".to_owned(),
     };
     format!(
-        "predicted from operations, on a machine that does nothing else and without early stops; {measured}, {kept}; --calibrate measures again"
+        "predicted from operation counts; assumes an idle machine and no early stop; {measured}, {kept}; --calibrate measures again"
     )
 }
 
-/// Seconds with two decimals where whole ones say too little.
+/// Formats seconds, with two decimals if they are few.
 fn precise(seconds: f64) -> String {
-    match seconds < 10.0 {
-        true => format!("{seconds:.2} s"),
-        false => duration(seconds),
+    if seconds < 10.0 {
+        format!("{seconds:.2} s")
+    } else {
+        duration(seconds)
     }
 }

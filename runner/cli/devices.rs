@@ -1,4 +1,5 @@
-//! `grokrun devices`: what could train, and what `--backend auto` takes.
+//! Runs `grokrun devices`: lists the processors that could train, and says which one `--backend
+//! auto` takes.
 
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use crate::output::{Failure, print, table};
 /// Runs the command.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// If standard output cannot be written.
 pub(crate) fn devices() -> Result<ExitCode, Failure> {
     let heading = ["", "backend", "device", "kind", "driver", "why"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];

@@ -1,4 +1,4 @@
-//! `grokrun export RUN`: a cell as a file that PyTorch, TransformerLens or numpy opens.
+//! Runs `grokrun export RUN`: writes a cell as a file that PyTorch, TransformerLens or numpy opens.
 
 use std::process::ExitCode;
 
@@ -15,12 +15,13 @@ use crate::output::{Failure, written};
 /// Runs the command.
 ///
 /// # Errors
-/// When the folder holds no run, has no such cell or no checkpoint, or the file cannot be written.
+/// If the folder holds no run, has no such cell or no checkpoint, or the file cannot be written.
 pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run)?;
     let (name, dir) = cell(&view, args.cell.as_deref())?;
     let all = dir.checkpoints()?;
-    // A run that goes on may have checkpoints of epochs that its history has not come to.
+    // A run that is training may have checkpoints of epochs that its saved history does not have
+    // yet.
     let saved = dir.read_state()?;
     let known = |epoch: &u64| saved.as_ref().is_none_or(|state| *epoch <= state.epoch);
     let epochs: Vec<u64> = all.into_iter().filter(known).collect();
@@ -55,7 +56,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             })?;
         }
         Format::Safetensors => {
-            // The split is there as a text: a further tensor would keep load_state_dict from
+            // The split is stored as a text: a further tensor would keep load_state_dict from
             // loading.
             let metadata = [
                 ("format", "pt".to_owned()),
@@ -87,7 +88,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The history and the split, under the published names.
+/// Returns history and split, under the published names.
 fn beside(metrics: &Metrics, train: Vec<i64>, test: Vec<i64>) -> Vec<Array> {
     let names = ["train_losses", "test_losses", "train_accs", "test_accs"];
     let columns = names.iter().zip(metrics.columns());
@@ -97,7 +98,7 @@ fn beside(metrics: &Metrics, train: Vec<i64>, test: Vec<i64>) -> Vec<Array> {
     history.chain(split).collect()
 }
 
-/// The cell that was named, or the only one.
+/// Returns the cell that was named, or the only one.
 fn cell(view: &RunView, wanted: Option<&str>) -> Result<(String, CellDir), Failure> {
     let mut cells = view.cells()?;
     let shown = view.path().display();
@@ -125,7 +126,7 @@ fn cell(view: &RunView, wanted: Option<&str>) -> Result<(String, CellDir), Failu
     }
 }
 
-/// The first few names.
+/// Joins the first few names.
 fn some(names: &[&str]) -> String {
     match names {
         [] => "none: it has no cells".to_owned(),
@@ -134,9 +135,9 @@ fn some(names: &[&str]) -> String {
     }
 }
 
-/// TransformerLens' settings, with the device that every machine has.
-/// Takes out how the run keeps its checkpoints, but for what their weights have lost by it: the
-/// weights that are exported are plain.
+/// Sets TransformerLens's settings to the device that every machine has. Removes how the run stores
+/// its checkpoints, but for what their weights have lost by it: the weights that are exported are
+/// plain.
 fn forget_packing(config: &mut Value) {
     let Some(config) = config.as_object_mut() else {
         return;
@@ -165,18 +166,20 @@ fn hooked(config: &Value, name: &str) -> Result<Value, Failure> {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
-        match error.is_request() {
-            true => Failure::request(error),
-            false => Failure::running(error),
+        if error.is_request() {
+            Failure::request(error)
+        } else {
+            Failure::running(error)
         }
     }
 }
 
 impl From<ExchangeError> for Failure {
     fn from(error: ExchangeError) -> Failure {
-        match error.is_request() {
-            true => Failure::request(error),
-            false => Failure::running(error),
+        if error.is_request() {
+            Failure::request(error)
+        } else {
+            Failure::running(error)
         }
     }
 }

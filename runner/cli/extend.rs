@@ -1,4 +1,4 @@
-//! `grokrun extend RUN --epochs N`: a run goes on for longer, by the spec that lies in its folder.
+//! Runs `grokrun extend RUN --epochs N`: continues a run for longer, by the spec in its folder.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::{place, plugins, run};
 /// Runs the command.
 ///
 /// # Errors
-/// When the folder holds no run or one that cannot be made so long, or something fails on the way.
+/// If the folder holds no run or one that cannot be made so long, or something fails on the way.
 pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run)?;
     let (out, name) = place::of(&args.run)?;
@@ -36,5 +36,5 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
         quiet: args.quiet,
         verbose: args.verbose,
     };
-    run::train(&run_args, &registry, &Spec { text, plan }, name, None)
+    run::train(&run_args, &registry, &Spec::new(text, plan), name, None)
 }

@@ -1,11 +1,11 @@
-//! `grokrun import FILE --into RUN`: a model from elsewhere as a run that can be analysed.
+//! Runs `grokrun import FILE --into RUN`: makes a run, which can be analysed, of a foreign model.
 //!
-//! What the file does not tell is taken from the command line, else from the published experiment;
-//! and each such thing is said, and checked by the losses that the file recorded. The run's spec
+//! What the file does not say is taken from the command line, else from the published experiment;
+//! each such thing is reported, and checked by the losses that the file recorded. The run's spec
 //! holds all of it.
 
 mod check;
-mod told;
+mod settled;
 mod variant;
 
 use std::path::Path;
@@ -19,7 +19,7 @@ use grokrun_store::{Access, RunDir, Tensor};
 use serde_json::json;
 
 use self::check::{Computed, Records, by_training};
-use self::told::Told;
+use self::settled::Settled;
 use self::variant::{Shown, Variant, variants};
 use crate::args::{ImportArgs, PluginArgs};
 use crate::output::{Failure, print, say};
@@ -31,14 +31,14 @@ const PUBLISHED_EPOCHS: u64 = 40_000;
 /// Runs the command.
 ///
 /// # Errors
-/// When the file is not understood, does not fit what was asked, or the run cannot be written.
+/// If the file is not understood or does not fit the request, or the run cannot be written.
 pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let (out, name) = place::of(&args.into)?;
     let mut foreign = open(args, args.heads)?;
     let facts = foreign.facts().clone();
     let mut notes = facts.notes.clone();
     let epochs = epochs(&facts, args.epoch, foreign.len(), &mut notes)?;
-    // Every checkpoint is read before anything is written: a damaged one costs nothing.
+    // Every checkpoint is read before anything is written, so that a damaged one costs nothing.
     for index in 0..foreign.len() {
         foreign.model(index)?;
     }
@@ -60,11 +60,11 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let registry = plugins::registry(&PluginArgs::default());
     let last = epochs.last().copied().unwrap_or(0);
     let variants = variants(args, &facts, &mut notes)?;
-    let told = Told::new(args, &facts, &parts, last, &mut notes)?;
+    let settled = Settled::new(args, &facts, &parts, last, &mut notes)?;
     let request = Request {
         args,
         facts: &facts,
-        told: &told,
+        settled: &settled,
         parts,
         name,
         epochs: &epochs,
@@ -97,7 +97,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         "file": args.file.file_name().map(|name| name.to_string_lossy()),
         "layout": facts.layout,
         "outputs": facts.outputs,
-        "recipe": if told.recipe_known { "known" } else { "not known" },
+        "recipe": if settled.recipe_known { "known" } else { "not known" },
         "history": facts.history.is_some().then(|| conventions.to_json()),
         "notes": notes,
     });
@@ -105,9 +105,10 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     if !matches!(parts, Parts::OfSeeds) && !adoption.is_split_of_seeds()? {
         notes.push(format!(
             "the split is {}, not that of the spec's data seed",
-            match given.is_some() {
-                true => "that of --train-indices",
-                false => "the file's own",
+            if given.is_some() {
+                "that of --train-indices"
+            } else {
+                "the file's own"
             }
         ));
     }
@@ -122,9 +123,10 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     if let Some(given) = &given {
         fingerprint.push_str(&format!(" split {:016x}", given.checksum()));
     }
-    let access = match args.force {
-        true => Access::Force,
-        false => Access::Continue,
+    let access = if args.force {
+        Access::Force
+    } else {
+        Access::Continue
     };
     let resolved = plan.resolved_toml();
     let run = RunDir::open(out, name, &text, &resolved, &fingerprint, access)
@@ -135,7 +137,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let adopted = adopt(&adoption, &run, &epochs, read)?;
     report::write_ended(run.path());
     let cell = &plan.cells[0];
-    // A model that is not trained yet is no wrong one where its losses are those that were
+    // A model that is not trained yet is not a wrong one if its losses are those that were
     // recorded.
     if adopted.train_accuracy < 0.5 && !checked {
         say(format!(
@@ -166,10 +168,10 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How this command is told another run directory.
+/// How to name another run directory to this command.
 const ANOTHER_PLACE: &str = "--into names another folder";
 
-/// Opens what is to be imported: a file, or a folder of checkpoints.
+/// Opens the file or folder of checkpoints that is to be imported.
 fn open(args: &ImportArgs, heads: Option<usize>) -> Result<Foreign, Failure> {
     let pattern = args.pattern.as_deref().map(Pattern::new).transpose()?;
     if args.file.is_dir() {
@@ -184,7 +186,7 @@ fn open(args: &ImportArgs, heads: Option<usize>) -> Result<Foreign, Failure> {
     Ok(Foreign::open(&args.file, heads)?)
 }
 
-/// A checkpoint, its queries scaled as the variant has it.
+/// Reads a checkpoint and scales its queries for the variant.
 fn read(foreign: &mut Foreign, index: usize, variant: &Variant) -> Result<Model, Failure> {
     let mut model = foreign.model(index)?;
     if variant.scale != Scale::Root {
@@ -193,7 +195,7 @@ fn read(foreign: &mut Foreign, index: usize, variant: &Variant) -> Result<Model,
     Ok(model)
 }
 
-/// A split that was given in a file of its own.
+/// A split from a file of its own.
 enum Given {
     Train(Vec<i64>),
     Both([Vec<i64>; 2]),
@@ -212,7 +214,7 @@ fn given(indices: Indices) -> Result<Given, Failure> {
 }
 
 impl Given {
-    /// Tells the split from another one (FNV-1a).
+    /// Returns a number that tells the split from another one (FNV-1a).
     fn checksum(&self) -> u64 {
         let places: Vec<&i64> = match self {
             Given::Train(train) => train.iter().collect(),
@@ -225,21 +227,21 @@ impl Given {
     }
 }
 
-/// How a file is read, and what speaks for it.
+/// A way of reading a file, with the evidence for it.
 struct Choice {
     variant: Variant,
     conventions: Conventions,
     /// whether the recorded losses are those of the model
     checked: bool,
-    /// said if they are not
+    /// the warning if they are not
     warning: Option<String>,
 }
 
-/// All that a run is made of but the way in which the tensors are read.
+/// Everything that the run is made of, except for the way in which the tensors are read.
 struct Request<'a> {
     args: &'a ImportArgs,
     facts: &'a Facts,
-    told: &'a Told,
+    settled: &'a Settled,
     parts: Parts<'a>,
     name: &'a str,
     epochs: &'a [u64],
@@ -247,16 +249,16 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The run's spec, as text and as it is meant.
+    /// Returns the run's spec, as text and as a plan.
     fn plan(&self, variant: &Variant) -> Result<(String, Plan), Failure> {
         let text = self
-            .told
+            .settled
             .spec(self.name, self.facts, variant, self.epochs, self.registry);
         let plan = spec::parse(&text, Path::new("spec.toml"), &[], self.registry)?;
         Ok((text, plan))
     }
 
-    /// Chooses among the ways of reading the file that fit it, and says what speaks for it.
+    /// Chooses among the ways of reading that fit the file, and notes the evidence.
     fn choose(&self, variants: &[Variant], notes: &mut Vec<String>) -> Result<Choice, Failure> {
         let records = Records::new(self.facts, self.epochs);
         let samples: Vec<usize> = records.samples.iter().map(|s| s.checkpoint).collect();
@@ -310,7 +312,7 @@ impl Request<'_> {
         Ok(unchecked(only))
     }
 
-    /// How good some checkpoints are when the file is read in one way.
+    /// Computes the losses of some checkpoints when the file is read in one way.
     fn compute(&self, variant: &Variant, checkpoints: &[usize]) -> Result<Vec<Computed>, Failure> {
         let (_, plan) = self.plan(variant)?;
         let survey = Survey::new(&plan)?;
@@ -330,14 +332,14 @@ impl Request<'_> {
     }
 }
 
-/// Steps taken at each checkpoint.
+/// Returns the steps taken at each checkpoint.
 fn epochs(
     facts: &Facts,
-    told: Option<u64>,
+    settled: Option<u64>,
     count: usize,
     notes: &mut Vec<String>,
 ) -> Result<Vec<u64>, Failure> {
-    match (told, facts.epochs.as_slice()) {
+    match (settled, facts.epochs.as_slice()) {
         (Some(epoch), known) if count == 1 => {
             if let [known] = known
                 && *known != epoch

@@ -1,4 +1,4 @@
-//! Where tracing events go: all of them, with their spans' fields, to the run's `log.jsonl`, and
+//! Sends tracing events to the run's `log.jsonl`, all of them with their spans' fields, and
 //! warnings (more with `-v`) to the console, above the progress bars.
 
 use std::fs::OpenOptions;
@@ -19,7 +19,7 @@ use crate::visible::coloured;
 /// Starts logging for the rest of the process. `console` is the level on standard error.
 ///
 /// # Errors
-/// When the log file cannot be opened for appending.
+/// If the log file cannot be opened for appending.
 pub(crate) fn start(file: &Path, console: LevelFilter, bars: &MultiProgress) -> io::Result<()> {
     let file = open_with(OpenOptions::new().create(true).append(true), file)?;
     let json = tracing_subscriber::fmt::layer()
@@ -44,7 +44,7 @@ pub(crate) fn start(file: &Path, console: LevelFilter, bars: &MultiProgress) -> 
     Ok(())
 }
 
-/// Leaves out what the libraries below us say (wgpu and naga are talkative) unless it is a warning.
+/// Drops events of the libraries (wgpu and naga are talkative), except for warnings.
 fn only_ours<S, L>(layer: L) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
@@ -70,7 +70,7 @@ impl<'a> MakeWriter<'a> for AboveBars {
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // The formatter's own colours are in it.
+        // The formatter's own colours are in the text.
         let text = String::from_utf8_lossy(bytes);
         let text = coloured(&text);
         self.0.suspend(|| io::stderr().write_all(text.as_bytes()))?;

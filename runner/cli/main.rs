@@ -19,6 +19,7 @@ mod progress;
 mod report;
 mod run;
 mod shard;
+mod shipped;
 mod show;
 mod signals;
 mod spec;
@@ -31,9 +32,9 @@ use std::process::ExitCode;
 
 use args::{Cli, Command, Engine};
 
-/// 128 + SIGINT, as shells report it.
+/// The exit status after an interruption: 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
-/// Done, but an analysis failed.
+/// The exit status if everything is done, but an analysis failed.
 const ANALYSIS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => match args.engine {
             Engine::Slurm => submit::submit(&args),
         },
+        Command::Specs(args) => shipped::specs(&args),
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::PluginProcess(args) => plugins::process(&args),

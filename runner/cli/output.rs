@@ -1,4 +1,4 @@
-//! What is printed: results on standard output, errors on standard error, and exit statuses.
+//! Prints results on standard output and errors on standard error, and chooses the exit status.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -11,18 +11,18 @@ use grokrun_store::{ErrorKind, StoreError, is_stream};
 
 use crate::visible::{coloured, in_line, visible};
 
-/// Why a command did not do what it was asked to.
+/// Says why a command did not do what it was asked to.
 pub(crate) struct Failure {
     /// the exit status: 1 failed while running, 2 the request was wrong
     status: u8,
-    /// for the person who asked; may have several lines
+    /// the message for the user; may have several lines
     message: String,
-    /// whether our own renderer has put colours into it
+    /// whether it holds colours of our own renderer
     coloured: bool,
 }
 
 impl Failure {
-    /// The request was wrong.
+    /// Reports that the request was wrong.
     pub(crate) fn request(message: impl Display) -> Failure {
         Failure {
             status: 2,
@@ -31,7 +31,7 @@ impl Failure {
         }
     }
 
-    /// Something failed on the way.
+    /// Reports that something failed on the way.
     pub(crate) fn running(message: impl Display) -> Failure {
         Failure {
             status: 1,
@@ -40,7 +40,7 @@ impl Failure {
         }
     }
 
-    /// The request was wrong: diagnostics, rendered for a terminal.
+    /// Reports that the request was wrong, with diagnostics that are rendered for a terminal.
     pub(crate) fn diagnosed(rendered: String) -> Failure {
         Failure {
             coloured: true,
@@ -48,7 +48,7 @@ impl Failure {
         }
     }
 
-    /// A run directory that cannot be taken, with how this command is told another one.
+    /// Reports a run directory that cannot be used, with how to name another one to this command.
     pub(crate) fn of_place(error: StoreError, another: &str) -> Failure {
         let occupied = matches!(
             error.kind(),
@@ -61,16 +61,17 @@ impl Failure {
         failure
     }
 
-    /// Prints the message; the status to exit with.
+    /// Prints the message and returns the exit status.
     pub(crate) fn report(self) -> ExitCode {
-        // Diagnostics of a spec come rendered, each with its own "error:".
+        // Diagnostics of a spec are rendered already, each with its own "error:".
         let rendered = self.coloured || self.message.starts_with("error");
         let prefix = if rendered { "" } else { "error: " };
-        let message = match self.coloured {
-            true => coloured(&self.message),
-            false => visible(&self.message),
+        let message = if self.coloured {
+            coloured(&self.message)
+        } else {
+            visible(&self.message)
         };
-        // Where standard error is closed there is nobody left to tell.
+        // If standard error is closed nobody can read the message.
         let _ = writeln!(io::stderr(), "{prefix}{}", message.trim_end());
         ExitCode::from(self.status)
     }
@@ -86,31 +87,31 @@ impl From<SessionError> for Failure {
     }
 }
 
-/// Says a line on standard error, while a run goes on. Where nobody can hear it, the run goes on
-/// too.
+/// Prints a line on standard error while a run goes on. If that fails, the run goes on too.
 pub(crate) fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{}", visible(&line.to_string()));
 }
 
-/// Says which files of a run are damaged, or another's; the status of a command that shows the
-/// rest.
+/// Reports which files of a run are damaged, or belong to another cell; returns the status of a
+/// command that shows the rest.
 ///
 /// # Errors
-/// None: it is what a command that shows a run ends with.
+/// None: commands that show a run end with this value.
 pub(crate) fn whole(flaws: &[String]) -> Result<ExitCode, Failure> {
     for flaw in flaws {
         say(format!("error: {flaw}"));
     }
-    Ok(match flaws.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(if flaws.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
 /// Prints a result. A reader that has gone away (`| head`) is not an error.
 ///
 /// # Errors
-/// When standard output cannot be written, a full disk for instance.
+/// If standard output cannot be written, for instance since a disk is full.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     match io::stdout().write_all(visible(text).as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::running(format!(
@@ -120,20 +121,21 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints the path of a file that was written. What went into the standard output, or a pipe, is
-/// not followed by anything: the line is said instead.
+/// Prints the path of a file that was written. If the file is standard output itself, or a pipe,
+/// nothing may follow it there, so the path goes to standard error.
 ///
 /// # Errors
-/// As [`print()`].
+/// Those of [`print()`].
 pub(crate) fn written(path: &Path) -> Result<(), Failure> {
-    match is_stream(path) {
-        true => say(format!("written to {}", path.display())),
-        false => print(&format!("{}\n", path.display()))?,
+    if is_stream(path) {
+        say(format!("written to {}", path.display()))
+    } else {
+        print(&format!("{}\n", path.display()))?
     }
     Ok(())
 }
 
-/// Columns, each as wide as its widest entry, the first row a heading.
+/// Formats columns, each as wide as its widest entry; the first row is a heading.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<Cow<'_, str>>> = rows
         .iter()

@@ -1,13 +1,13 @@
-//! Where a run lies: the folder of runs, and the run's own name in it.
+//! Splits the path of a run into the folder of runs and the run's own name in it.
 
 use std::path::Path;
 
 use crate::output::Failure;
 
-/// Takes the path of a run apart.
+/// Splits the path of a run.
 ///
 /// # Errors
-/// It does not end in a folder's name.
+/// If it does not end in a folder's name.
 pub(crate) fn of(run: &Path) -> Result<(&Path, &str), Failure> {
     let Some(name) = run.file_name().and_then(|name| name.to_str()) else {
         return Err(Failure::request(format!(

@@ -1,4 +1,4 @@
-//! Which analyses there are: for specs, for runs, and for `grokrun plugins`.
+//! Finds the analyses for specs, for runs, and for `grokrun plugins`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::ANALYSIS_FAILED;
 use crate::args::{PluginArgs, PluginProcessArgs};
 use crate::output::{Failure, print, say, table};
 
-/// All analyses that can be found; what is wrong with any is said on standard error.
+/// Finds all analyses; reports on standard error what is wrong with any.
 pub(crate) fn registry(args: &PluginArgs) -> Registry {
     let folders = std::env::var_os(PATH);
     let folders = folders.iter().flat_map(std::env::split_paths);
@@ -36,16 +36,17 @@ pub(crate) fn registry(args: &PluginArgs) -> Registry {
 }
 
 /// The longest that a call of an isolated analysis may take, in seconds, unless the command line
-/// says another.
+/// says otherwise.
 const LONGEST_CALL: u64 = 600;
 
-/// How the analyses of libraries are isolated, where they are to be.
+/// Returns how the analyses of libraries are isolated, if they are.
 fn isolation(args: &PluginArgs) -> Option<Isolation> {
-    // The file of this process, be it replaced by another build meanwhile.
+    // The file of this process, even if another build has replaced it meanwhile.
     let own = Path::new("/proc/self/exe");
-    let program = match own.exists() {
-        true => own.to_owned(),
-        false => std::env::current_exe().unwrap_or_else(|_| "grokrun".into()),
+    let program = if own.exists() {
+        own.to_owned()
+    } else {
+        std::env::current_exe().unwrap_or_else(|_| "grokrun".into())
     };
     let half = || available_memory().map_or(u64::MAX, |free| free / 2);
     let megabytes = args.isolate_memory;
@@ -59,7 +60,7 @@ fn isolation(args: &PluginArgs) -> Option<Isolation> {
 /// Runs the process of a plugin.
 ///
 /// # Errors
-/// When it was not started by another grokrun.
+/// If it was not started by another grokrun.
 #[cfg(unix)]
 pub(crate) fn process(args: &PluginProcessArgs) -> Result<ExitCode, Failure> {
     let served = grokrun_host::serve(&args.library, args.parent, args.level);
@@ -77,15 +78,15 @@ pub(crate) fn process(_: &PluginProcessArgs) -> Result<ExitCode, Failure> {
     ))
 }
 
-/// Says in which calls of plugins earlier processes of a run came to their end, once.
+/// Reports, once, in which calls of plugins earlier processes of a run ended.
 pub(crate) fn tell_of_calls_left(run: &Path) {
     for call in take_calls_left_in(run) {
         tracing::warn!("{}", left_words(&call));
     }
 }
 
-/// As [`tell_of_calls_left`], for a command that only reads: whoever goes on with the run is told
-/// too.
+/// Reports the same as [`tell_of_calls_left`], for a command that only reads: the next command that
+/// continues the run reports it too.
 pub(crate) fn note_calls_left(run: &Path) {
     for call in calls_left_in(run) {
         say(format!("note: {}", left_words(&call)));
@@ -98,11 +99,11 @@ fn left_words(call: &str) -> String {
     )
 }
 
-/// Folders to search for shared libraries, as `PATH` has them.
+/// The variable with the folders to search for shared libraries, separated as in `PATH`.
 const PATH: &str = "GROKRUN_PLUGIN_PATH";
 
-/// Where cargo puts the libraries of `plugins/`: beside the executable, while it is where it was
-/// built.
+/// Returns where cargo puts the libraries of `plugins/`: beside the executable. Their sources are
+/// known if the executable is where it was built.
 fn beside() -> Option<Beside> {
     let executable = std::env::current_exe().ok()?;
     let folder = executable.parent()?.to_owned();
@@ -114,12 +115,12 @@ fn beside() -> Option<Beside> {
     })
 }
 
-/// The analyses as far as a spec is concerned.
+/// Returns the analyses for the checks of a spec.
 pub(crate) fn catalog(registry: &Registry) -> Catalog {
     catalog_of(registry, |_| true)
 }
 
-/// As [`catalog`], of some of them.
+/// Returns the same as [`catalog`] for some of them.
 pub(crate) fn catalog_of(registry: &Registry, wanted: impl Fn(&str) -> bool) -> Catalog {
     let wanted = |found: &&Found| wanted(found.name());
     Catalog::new(registry.all().iter().filter(wanted).map(|found| {
@@ -131,7 +132,7 @@ pub(crate) fn catalog_of(registry: &Registry, wanted: impl Fn(&str) -> bool) -> 
     }))
 }
 
-/// What an analysis says of its parameters, as a spec's diagnostics have it.
+/// Converts what an analysis says of its parameters to a diagnostic of a spec.
 fn in_spec(failure: AnalysisFailure) -> ParameterError {
     let message = failure.to_string();
     match failure {
@@ -157,7 +158,7 @@ fn in_spec(failure: AnalysisFailure) -> ParameterError {
 /// Runs `grokrun plugins`.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// If standard output cannot be written.
 pub(crate) fn plugins(args: &PluginArgs) -> Result<ExitCode, Failure> {
     let registry = registry(args);
     let mut out = String::new();
@@ -169,9 +170,10 @@ pub(crate) fn plugins(args: &PluginArgs) -> Result<ExitCode, Failure> {
         out.push_str("there are no analyses in this build\n");
     }
     print(&out)?;
-    Ok(match registry.failures().is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(ANALYSIS_FAILED),
+    Ok(if registry.failures().is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(ANALYSIS_FAILED)
     })
 }
 
@@ -197,7 +199,7 @@ fn describe(found: &Found) -> String {
     out
 }
 
-/// A parameter's name with its default, and what it is.
+/// Returns a parameter's name with its default, and its description.
 fn parameter(name: &str, property: &Value) -> Vec<String> {
     let about = property["description"].as_str().unwrap_or_default();
     let default = &property["default"];
@@ -207,7 +209,7 @@ fn parameter(name: &str, property: &Value) -> Vec<String> {
     ]
 }
 
-/// The defaults of an analysis's parameters.
+/// Returns the defaults of an analysis's parameters.
 pub(crate) fn defaults(found: &Found) -> Map<String, Value> {
     let properties = found.schema()["properties"].as_object();
     properties

@@ -1,5 +1,5 @@
-//! What is seen while a run trains: bars on a terminal, plain lines elsewhere, nothing with
-//! `--quiet`. All of it goes to standard error.
+//! Shows the progress of a run: bars on a terminal, plain lines elsewhere, nothing with `--quiet`.
+//! All of it goes to standard error.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// Bars where standard error is a terminal.
+    /// Chooses bars if standard error is a terminal.
     pub(crate) fn choose(quiet: bool) -> Mode {
         match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Mode::Quiet,
@@ -35,7 +35,7 @@ impl Mode {
 pub(crate) struct Progress {
     mode: Mode,
     bars: MultiProgress,
-    /// cells done of all, where there are several
+    /// how many of all cells are done, if there are several
     cells: Option<ProgressBar>,
     batch: Option<Batch>,
 }
@@ -48,7 +48,7 @@ struct Batch {
     last_line: Option<Instant>,
 }
 
-/// Epochs a second, smoothed over the last few seconds.
+/// Measures epochs a second, smoothed over the last few seconds.
 struct Rate {
     since: Instant,
     epoch: u64,
@@ -85,7 +85,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bars off the screen.
+    /// Removes the bars from the screen.
     pub(crate) fn close(&mut self) {
         if let Some(batch) = self.batch.take() {
             batch.bar.finish_and_clear();
@@ -202,7 +202,7 @@ impl Watch for Progress {
     }
 }
 
-/// Cells in a few words.
+/// Names cells in a few words.
 fn label(cells: &[&str]) -> String {
     match cells {
         [one] => (*one).to_owned(),
@@ -211,14 +211,14 @@ fn label(cells: &[&str]) -> String {
     }
 }
 
-/// A template that is right as written; a wrong one falls back to indicatif's own bar.
+/// Returns the style of a template; if the template is wrong, indicatif's own bar.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
 }
 
-/// Losses and accuracies, the mean of the batch's cells.
+/// Formats losses and accuracies, the mean of the batch's cells.
 fn metrics(rows: &[EpochRow]) -> String {
     let mean = |pick: fn(&EpochRow) -> f64| rows.iter().map(pick).sum::<f64>() / rows.len() as f64;
     format!(
@@ -230,7 +230,7 @@ fn metrics(rows: &[EpochRow]) -> String {
     )
 }
 
-/// Seven characters for any loss.
+/// Formats a loss in seven characters.
 fn loss(value: f64) -> String {
     if (0.01..1000.0).contains(&value) {
         format!("{value:7.4}")
@@ -253,7 +253,7 @@ fn speed(rate: &Rate, left: u64) -> String {
     }
 }
 
-/// 42 s, 3 min 5 s, 2 h 10 min.
+/// Formats a duration: 42 s, 3 min 5 s, 2 h 10 min.
 pub(crate) fn duration(seconds: f64) -> String {
     let total = seconds.round() as u64;
     match total {

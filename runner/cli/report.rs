@@ -1,4 +1,5 @@
-//! `grokrun report RUN`, `grokrun compare RUN…`, and the report of a run while it goes on.
+//! Runs `grokrun report RUN` and `grokrun compare RUN…`, and writes the report of a run while it
+//! goes on.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,13 +13,13 @@ use grokrun_store::Output;
 use crate::args::{CompareArgs, ReportArgs};
 use crate::output::{Failure, print, say, whole, written};
 
-/// How often the report of a run is made again while it goes on.
+/// How often the report of a run is written while it goes on.
 const EVERY: Duration = Duration::from_secs(30);
 
 /// Runs the command.
 ///
 /// # Errors
-/// When the folder holds no run, or cannot be read or written.
+/// If the folder holds no run, or cannot be read or written.
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let Some(folder) = &args.svg else {
         let made = grokrun_report::write(&args.run).map_err(failure)?;
@@ -42,7 +43,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
 /// Runs `grokrun compare`.
 ///
 /// # Errors
-/// When a folder holds no run, or the page cannot be written.
+/// If a folder holds no run, or the page cannot be written.
 pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let made = grokrun_report::compare(&args.runs).map_err(failure)?;
     Output::write(&args.output, made.what.as_bytes())?;
@@ -57,7 +58,7 @@ fn failure(error: ReportError) -> Failure {
     }
 }
 
-/// Makes the report again from time to time, and once more when the run ends.
+/// Writes the report from time to time, and once more when the run ends.
 pub(crate) struct Refresher {
     run: PathBuf,
     end: Sender<()>,
@@ -65,7 +66,7 @@ pub(crate) struct Refresher {
 }
 
 impl Refresher {
-    /// Starts on the run in this folder; none where no thread can be started.
+    /// Starts on the run in this folder; none if no thread can be started.
     pub(crate) fn start(run: &Path) -> Option<Refresher> {
         let (end, ended) = channel();
         let folder = run.to_owned();
@@ -82,7 +83,7 @@ impl Refresher {
         })
     }
 
-    /// Ends it with the report of what there is.
+    /// Ends, and writes the report a last time.
     pub(crate) fn finish(self) {
         drop(self.end);
         let _ = self.thread.join();
@@ -90,17 +91,17 @@ impl Refresher {
     }
 }
 
-/// The report of a run that other processes may go on with.
+/// Writes the report of a run that other processes may continue.
 pub(crate) fn write(run: &Path) {
     tell(grokrun_report::write(run));
 }
 
-/// The report of a run that this process has held and does not train any more.
+/// Writes the report of a run that this process has held and does not train any more.
 pub(crate) fn write_ended(run: &Path) {
     tell(grokrun_report::write_ended(run));
 }
 
-/// A report that cannot be written, or lacks something, is no reason to end a run.
+/// Logs a failure: a report that cannot be written, or lacks something, is no reason to end a run.
 fn tell(written: Result<Made<PathBuf>, ReportError>) {
     match written {
         Ok(made) => made

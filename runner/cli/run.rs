@@ -1,4 +1,4 @@
-//! `grokrun SPEC`: trains what is not trained yet and prints what became of it.
+//! Runs `grokrun SPEC`: trains what is not trained yet and prints the results.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,30 +17,34 @@ use crate::spec::{self, Spec};
 use crate::spread::spread;
 use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, signals};
 
-/// At most so many cells are listed at the end.
+/// The most cells that are listed at the end.
 const LISTED: usize = 40;
-/// So much is printed of why an analysis failed, in bytes: a plugin's text has no bound of its own.
+/// The most bytes that are printed of why an analysis failed: a plugin's text has no bound of its
+/// own.
 const LONGEST_REASON: usize = 2000;
 
-/// How this command is told another run directory.
+/// How to name another run directory to this command.
 pub(crate) const ANOTHER_PLACE: &str =
     "--set name=NAME gives this run another name, --out DIR another folder";
 
 /// Runs the command.
 ///
 /// # Errors
-/// When the request is wrong or something fails on the way.
+/// If the request is wrong or something fails on the way.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let registry = plugins::registry(&args.spec.plugins);
     let spec = spec::read(&args.spec, &registry)?;
+    if !args.quiet {
+        spec.announce();
+    }
     train(args, &registry, &spec, &spec.plan.name, Some(ANOTHER_PLACE))
 }
 
-/// Trains a spec that is read already, into the folder of this name. `another` says how the command
-/// is told another place, if it can be.
+/// Trains a spec that is already read, into the folder of this name. `another` says how to name
+/// another place to the command, if that is possible.
 ///
 /// # Errors
-/// As [`run`].
+/// Those of [`run`].
 pub(crate) fn train(
     args: &RunArgs,
     registry: &Registry,
@@ -54,7 +58,7 @@ pub(crate) fn train(
     let survey = Survey::new(plan)?;
     let choice = survey.device(spec::choice(&args.spec)?)?;
     let shard = args.shard.map(shard::settle).transpose()?;
-    // A plugin may change the working directory: the run's place does not depend on it.
+    // A plugin may change the working directory: the run's place must not depend on it.
     let out = std::path::absolute(&args.out)
         .map_err(|error| Failure::request(format!("--out {}: {error}", args.out.display())))?;
     let run = spec
@@ -96,7 +100,7 @@ pub(crate) fn train(
         shard,
         interrupt: &interrupt,
     };
-    // Shards leave the report to their end: each would make all of it.
+    // Shards write the report at their end only: each would write all of it.
     let refresher = match shard {
         None => Refresher::start(run.path()),
         Some(_) => None,
@@ -112,11 +116,12 @@ pub(crate) fn train(
         tracing::info!(%error, "run failed");
     }
     let code = finish(args, &run, &trained?)?;
-    // A plugin that cannot be used is somebody's analysis that was not made.
+    // A plugin that cannot be used means that somebody's analysis was not made.
     Ok(
-        match registry.failures().is_empty() || code != ExitCode::SUCCESS {
-            true => code,
-            false => ExitCode::from(ANALYSIS_FAILED),
+        if registry.failures().is_empty() || code != ExitCode::SUCCESS {
+            code
+        } else {
+            ExitCode::from(ANALYSIS_FAILED)
         },
     )
 }
@@ -145,7 +150,7 @@ fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Fai
     if !args.quiet {
         let shown = args.out.join(run.path().file_name().unwrap_or_default());
         match print(&results(run, &shown, report)?) {
-            // The terminal whose end interrupted the run cannot be written to.
+            // If the run was interrupted by the end of its terminal, that cannot be written to.
             Err(_) if interrupted => {}
             printed => printed?,
         }
@@ -157,13 +162,14 @@ fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Fai
         return Err(failure);
     }
     analysis_failures(&report.failed_analyses);
-    Ok(match report.failed_analyses.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(ANALYSIS_FAILED),
+    Ok(if report.failed_analyses.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(ANALYSIS_FAILED)
     })
 }
 
-/// What is said of the cells whose training failed, each with the reason.
+/// Returns the message on the cells whose training failed, each with the reason.
 fn training_failures(failed: &[[String; 2]]) -> Option<Failure> {
     let lines: Vec<String> = failed
         .iter()
@@ -172,13 +178,14 @@ fn training_failures(failed: &[[String; 2]]) -> Option<Failure> {
     (!lines.is_empty()).then(|| Failure::running(lines.join("\n")))
 }
 
-/// Says on standard error which analyses failed and why; training is not touched by that.
+/// Reports on standard error which analyses failed and why; training is not affected.
 pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     for [cell, analysis, why] in failed {
         let end = why.floor_char_boundary(LONGEST_REASON);
-        let cut = match end < why.len() {
-            true => "… (cut here; the whole is in findings.json of the analysis)",
-            false => "",
+        let cut = if end < why.len() {
+            "… (cut here; the whole is in findings.json of the analysis)"
+        } else {
+            ""
         };
         say(format!(
             "error: analysis {analysis} failed in {cell} {}{cut}",
@@ -187,8 +194,8 @@ pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
     }
 }
 
-/// A line a cell, small curves of a few, and where the report is, in the folder as it was asked
-/// for.
+/// Prints a line for each cell, small curves of a few, and the path of the report, in the folder as
+/// the user wrote it.
 fn results(run: &RunDir, shown: &Path, report: &Report) -> Result<String, Failure> {
     let note = match report.ending {
         Ending::Done => "",
@@ -207,7 +214,7 @@ fn results(run: &RunDir, shown: &Path, report: &Report) -> Result<String, Failur
         "{}{more}{}{}{note}{}\n",
         show::cells(&listed),
         spread(&report.summary),
-        // What cannot be read has been told of by the session.
+        // The session has reported already what cannot be read.
         show::curves(&view, &mut Vec::new())?,
         page.display()
     ))

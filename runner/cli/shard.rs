@@ -1,4 +1,5 @@
-//! `--shard`: which part of a sweep this process trains, told outright or by the cluster's engine.
+//! Finds out which part of a sweep this process trains: from `--shard`, or from the environment of
+//! the workload manager.
 
 use std::str::FromStr;
 
@@ -6,12 +7,12 @@ use grokrun_session::Shard;
 
 use crate::output::Failure;
 
-/// What `--shard` was given.
+/// The value of `--shard`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShardArg {
     /// `I/N`
     Given(Shard),
-    /// `auto`, or `auto/N` where the engine does not tell how many there are
+    /// `auto`, or `auto/N` if the environment does not say how many shards there are
     Auto(Option<usize>),
 }
 
@@ -43,10 +44,10 @@ impl FromStr for ShardArg {
     }
 }
 
-/// The shard that is meant, by the engine's environment where it is left to that.
+/// Returns the shard, from the environment if the argument leaves it to that.
 ///
 /// # Errors
-/// When the environment does not tell, or tells of no shard that there is.
+/// If the environment does not say, or names a shard that does not exist.
 pub(crate) fn settle(arg: ShardArg) -> Result<Shard, Failure> {
     match arg {
         ShardArg::Given(shard) => Ok(shard),
@@ -56,12 +57,12 @@ pub(crate) fn settle(arg: ShardArg) -> Result<Shard, Failure> {
     }
 }
 
-/// The shard by the variables that a task finds in its environment.
+/// Returns the shard by the variables in the environment of a task.
 ///
 /// With `auto/N` the number of a Slurm task is its shard, whatever part of the array was submitted:
-/// that is how `grokrun submit` numbers them. `auto` alone has only the array to go by, so that has
-/// to be a whole one, from 0 or 1 on without a gap. Kubernetes numbers the pods of an indexed job
-/// from 0, and does not tell how many there are.
+/// `grokrun submit` numbers them so. `auto` alone has only the array to go by, so that has to be a
+/// whole one, from 0 or 1 on without a gap. Kubernetes numbers the pods of an indexed job from 0,
+/// and does not say how many there are.
 fn from_environment(
     of: Option<usize>,
     variable: impl Fn(&str) -> Option<String>,
@@ -105,20 +106,23 @@ fn from_environment(
     })
 }
 
-/// A task of a Slurm array, as its environment tells of it.
+/// A task of a Slurm array, as its environment describes it.
 struct Array {
     /// this task's number
     id: usize,
     /// the smallest and the largest number of all tasks that were submitted with it
     first: Option<usize>,
     last: Option<usize>,
-    /// how many they are
+    /// the number of those tasks
     count: Option<usize>,
 }
 
 impl Array {
-    /// The shard where tasks are numbered by shards. Refuses an array of which any task has another
-    /// number: a part of it, submitted again, would train other cells than it did before.
+    /// Returns the shard of an array whose tasks are numbered by shards.
+    ///
+    /// # Errors
+    /// If any task has another number: a part of the array, submitted again, would train other
+    /// cells than before.
     fn numbered(&self, of: usize) -> Result<Shard, String> {
         let first = self.first.unwrap_or(self.id).min(self.id);
         let last = self.last.unwrap_or(self.id).max(self.id);
@@ -131,7 +135,7 @@ impl Array {
         })
     }
 
-    /// The shard where the array is all there is.
+    /// Returns the shard of an array that is all there is.
     fn whole(&self) -> Result<Shard, String> {
         let count = self
             .count
@@ -180,7 +184,7 @@ mod tests {
         }
     }
 
-    /// What Slurm tells a task of an array.
+    /// Returns the shard by the variables of a Slurm array.
     fn slurm(of: Option<usize>, id: &str, array: [&str; 3]) -> Result<String, String> {
         let [count, first, last] = array;
         let told = [

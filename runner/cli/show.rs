@@ -1,4 +1,4 @@
-//! `grokrun show RUN` and `grokrun list`: runs at a glance, on a terminal.
+//! Runs `grokrun show RUN` and `grokrun list`: runs at a glance, on a terminal.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::args::{ListArgs, ShowArgs};
 use crate::output::{Failure, print, table, whole};
 use crate::plugins;
 
-/// Columns of a curve.
+/// The width of a curve in columns.
 const WIDTH: usize = 60;
 /// The most cells whose curves are shown.
 const MOST_CURVES: usize = 4;
@@ -23,7 +23,7 @@ const MOST_CURVES: usize = 4;
 /// Runs `grokrun show`.
 ///
 /// # Errors
-/// When the folder holds no run, or cannot be read.
+/// If the folder holds no run, or cannot be read.
 pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run).map_err(failure)?;
     plugins::note_calls_left(view.path());
@@ -56,10 +56,11 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-/// Behind an epoch at which an accuracy was reached, and not yet held long enough.
+/// The mark of an epoch at which an accuracy was reached, and not yet held long enough.
 const NOT_YET: &str = " *";
 
-/// A line a cell, no wider than a terminal of 80 columns, and what an epoch's mark means.
+/// Formats a line for each cell, no wider than a terminal of 80 columns, and explains the mark of
+/// an epoch.
 pub(crate) fn cells(summary: &Summary) -> String {
     let heading = [
         "cell",
@@ -71,7 +72,7 @@ pub(crate) fn cells(summary: &Summary) -> String {
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for cell in &summary.cells {
-        // What an imported file did not have is no number.
+        // A number that an imported file did not have is NaN.
         let known = |x: &f64| !x.is_nan();
         let last = |pick: fn(&grokrun_store::Row) -> f64| cell.last.as_ref().map(pick);
         let loss = |x: Option<f64>| {
@@ -109,11 +110,11 @@ pub(crate) fn cells(summary: &Summary) -> String {
     out
 }
 
-/// Small curves of the first cells: losses on a logarithmic scale, and the test accuracy. A state
-/// that cannot be read is added to the flaws.
+/// Draws small curves of the first cells: losses on a logarithmic scale, and the test accuracy. A
+/// state that cannot be read is added to the flaws.
 ///
 /// # Errors
-/// When the run cannot be read.
+/// If the run cannot be read.
 pub(crate) fn curves(view: &RunView, flaws: &mut Vec<String>) -> Result<String, Failure> {
     let mut out = String::new();
     let all = view.cells().map_err(failure)?;
@@ -137,7 +138,7 @@ pub(crate) fn curves(view: &RunView, flaws: &mut Vec<String>) -> Result<String, 
 
 fn of_metrics(metrics: &Metrics) -> String {
     let [train, test, _, accuracy] = metrics.columns();
-    // A loss that is no number stays one: `max` would make it the smallest.
+    // NaN stays NaN: `max` would make it the smallest loss.
     let log = |x: &f64| if x.is_nan() { *x } else { x.max(1e-12).log10() };
     let logs = |losses: &[f64]| -> Vec<f64> { losses.iter().map(log).collect() };
     let (train, test) = (logs(train), logs(test));
@@ -155,7 +156,7 @@ fn of_metrics(metrics: &Metrics) -> String {
     )
 }
 
-/// One row of blocks of eight heights; a place without a number stays empty.
+/// Draws a row of blocks of eight heights; a place without a number stays empty.
 fn line(values: &[f64], low: f64, high: f64) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let columns = WIDTH.min(values.len());
@@ -174,7 +175,7 @@ fn line(values: &[f64], low: f64, high: f64) -> String {
 /// Runs `grokrun list`.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// If the folder cannot be read.
 pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let folder = &args.folder;
     let entries = fs::read_dir(folder).map_err(|error| {
@@ -225,14 +226,14 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     whole(&flaws)
 }
 
-/// Where a run stands, by its directory, as `grokrun status` counts it.
+/// Returns the state of a run, from its directory, as `grokrun status` counts it.
 fn state(view: &RunView) -> String {
     if view.is_busy() {
         return "running".to_owned();
     }
     let resolved = view.spec().map(|[_, resolved]| resolved);
     let plan = resolved.ok().and_then(|resolved| {
-        // What is trained is all that counts here: its analyses may not be at hand.
+        // Only training counts here: the analyses may not be at hand.
         load_training(&resolved, Path::new("resolved.toml")).ok()
     });
     let Some(plan) = plan else {
@@ -270,7 +271,7 @@ fn verdict(summary: &Summary) -> String {
     }
 }
 
-/// When the run last wrote something.
+/// Returns when the run was last written to.
 fn touched(run: &Path) -> SystemTime {
     ["log.jsonl", "run.json"]
         .iter()
@@ -283,7 +284,7 @@ fn age(touched: SystemTime) -> String {
     age_in_words(touched.elapsed().map_or(0, |age| age.as_secs()))
 }
 
-/// 42 s, 5 min, 3 h, 2 days.
+/// Formats an age: 42 s, 5 min, 3 h, 2 days.
 pub(crate) fn age_in_words(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),

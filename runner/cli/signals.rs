@@ -1,8 +1,8 @@
-//! Signals that ask a command to save and end, and what a second one does.
+//! Catches the signals that ask a command to save and end, and decides what a second one does.
 //!
 //! Ctrl-C (SIGINT), SIGTERM, SIGHUP, and SIGUSR1 and SIGUSR2, by which clusters warn, all ask the
-//! session to save. A signal whose disposition was inherited as ignored stays ignored: `nohup`, and
-//! shells for programs in the background, mean it so.
+//! session to save. A signal whose disposition was inherited as ignored stays ignored, as `nohup`,
+//! and shells for programs in the background, intend.
 
 use std::io::IsTerminal;
 use std::process;
@@ -15,13 +15,14 @@ use grokrun_session::Interrupt;
 use crate::INTERRUPTED;
 use crate::output::{Failure, say};
 
-/// From so long after the first signal on, any other one ends the process at once. Sooner it is the
-/// same request once more: batch systems signal a shell and its program, terminals hang up twice.
+/// From this long after the first signal on, any other one ends the process at once. An earlier one
+/// is the same request again: batch systems signal a shell and its program, terminals hang up
+/// twice.
 const SAME_REQUEST: Duration = Duration::from_secs(3);
 /// Two Ctrl-C closer together than a hand can press are one, which a wrapper has passed on too.
 const SAME_PRESS: Duration = Duration::from_millis(50);
 
-/// What a signal brings about.
+/// The effect of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     /// the session saves and ends
@@ -32,10 +33,10 @@ enum Answer {
     End,
 }
 
-/// Catches the signals for the rest of the process; the request that they make.
+/// Catches the signals for the rest of the process; returns the request that they make.
 ///
 /// # Errors
-/// When the system does not let them be caught.
+/// If the system does not allow that.
 pub(crate) fn listen() -> Result<Arc<Interrupt>, Failure> {
     let interrupt = Arc::new(Interrupt::default());
     let asked = Arc::clone(&interrupt);
@@ -64,25 +65,26 @@ struct Earlier {
     pressed: bool,
 }
 
-/// The answer to a signal; `pressed` if it is a Ctrl-C at a terminal.
+/// Returns the answer to a signal; `pressed` says that it is a Ctrl-C at a terminal.
 fn answer(first: Option<Earlier>, now: Instant, pressed: bool) -> Answer {
     let Some(first) = first else {
         return Answer::Save;
     };
     let since = now.saturating_duration_since(first.at);
     let again = pressed && first.pressed && since >= SAME_PRESS;
-    match again || since >= SAME_REQUEST {
-        true => Answer::End,
-        false => Answer::Nothing,
+    if again || since >= SAME_REQUEST {
+        Answer::End
+    } else {
+        Answer::Nothing
     }
 }
 
-/// Whether somebody sits at a terminal of this process.
+/// Says whether somebody sits at a terminal of this process.
 fn at_a_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }
 
-/// Ends the process, and says what that costs.
+/// Ends the process, and says what is lost.
 fn end(interrupt: &Interrupt) {
     if interrupt.has_unsaved() {
         say("stopped at once; what was trained since the last saved state is lost");
@@ -109,7 +111,7 @@ mod system {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
     use signal_hook::iterator::Signals;
 
-    /// Those that ask a command to end.
+    /// The signals that ask a command to end.
     const ALL: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 
     /// Calls `take` for each signal that comes, on a thread of its own, with whether it is a
@@ -127,7 +129,7 @@ mod system {
         Ok(())
     }
 
-    /// Whether the process ignores a signal, as it inherited it.
+    /// Says whether the process ignores a signal, as it inherited it.
     fn is_ignored(signal: i32) -> bool {
         let mut known = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: without a new action the call changes nothing; it fills in the struct it is given
@@ -154,7 +156,8 @@ mod system {
 mod tests {
     use super::*;
 
-    /// The answer to a signal so long after another one; each a Ctrl-C at a terminal or not.
+    /// Returns the answer to a signal this long after another one; each a Ctrl-C at a terminal or
+    /// not.
     fn after(milliseconds: u64, first: bool, second: bool) -> Answer {
         let at = Instant::now();
         let earlier = Earlier { at, pressed: first };

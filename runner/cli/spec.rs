@@ -11,24 +11,40 @@ use grokrun_spec::{Catalog, Plan};
 use grokrun_store::{Access, RunDir, RunView, SpecText, StoreError};
 
 use crate::args::SpecArgs;
-use crate::output::Failure;
-use crate::plugins;
+use crate::output::{Failure, say};
+use crate::{plugins, shipped};
 
 /// The longest spec, in bytes.
 const LONGEST: u64 = 1_000_000;
 
-/// A spec as it was written and as it is meant.
+/// A spec as text and as a plan.
 pub(crate) struct Spec {
     pub(crate) text: String,
     pub(crate) plan: Plan,
+    /// the notice that the text is that of a shipped spec, if it is
+    shipped: Option<String>,
 }
 
 impl Spec {
+    /// Makes a spec whose text was not read from a path that the user named.
+    pub(crate) fn new(text: String, plan: Plan) -> Spec {
+        Spec {
+            text,
+            plan,
+            shipped: None,
+        }
+    }
+
+    /// Reports that the program's own spec stands in for a file that does not exist, if it does.
+    pub(crate) fn announce(&self) {
+        self.shipped.iter().for_each(say);
+    }
+
     /// Opens the run of this spec in the folder `out/name`. A run of a spec that is only shorter
-    /// goes on as a run of this one.
+    /// continues as a run of this one.
     ///
     /// # Errors
-    /// When the folder holds a run that cannot go on so, or it cannot be written.
+    /// If the folder holds a run that cannot continue so, or it cannot be written.
     pub(crate) fn open(
         &self,
         out: &Path,
@@ -49,17 +65,28 @@ impl Spec {
 /// Reads and checks the spec.
 ///
 /// # Errors
-/// When the file cannot be read, or the spec is wrong: everything that is wrong with it.
+/// If the file cannot be read, or the spec is wrong: everything that is wrong with it.
 pub(crate) fn read(args: &SpecArgs, registry: &Registry) -> Result<Spec, Failure> {
-    let text = read_text(&args.spec)?;
+    let (text, shipped) = match shipped::find(&args.spec) {
+        Some((name, text)) if args.spec.symlink_metadata().is_err() => {
+            let path = args.spec.display();
+            let said = format!("no file {path} here: this is the shipped spec {name}");
+            (text.to_owned(), Some(said))
+        }
+        _ => (read_text(&args.spec)?, None),
+    };
     let plan = parse(&text, &args.spec, &args.set, registry)?;
-    Ok(Spec { text, plan })
+    Ok(Spec {
+        text,
+        plan,
+        shipped,
+    })
 }
 
 /// Checks the text of a spec from `path`.
 ///
 /// # Errors
-/// When it is wrong: everything that is wrong with it.
+/// If it is wrong: everything that is wrong with it.
 pub(crate) fn parse(
     text: &str,
     path: &Path,
@@ -72,7 +99,7 @@ pub(crate) fn parse(
 /// Checks the resolved spec of a run, which may ask for analyses that are not in the catalog.
 ///
 /// # Errors
-/// When it is wrong: everything that is wrong with it.
+/// If it is wrong: everything that is wrong with it.
 pub(crate) fn parse_resolved(text: &str, catalog: Catalog) -> Result<Plan, Failure> {
     parse_by(text, Path::new("resolved.toml"), &[], &catalog.and_others())
 }
@@ -87,7 +114,8 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         Failure::request(format!(
-            "the spec {shown} cannot be read: {error}; expected the path of a TOML file"
+            "the spec {shown} cannot be read: {error}; expected the path of a TOML file, or a shipped spec: {}",
+            shipped::names()
         ))
     };
     let file = File::open(path).map_err(unreadable)?;
@@ -109,10 +137,10 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     })
 }
 
-/// Picks the processor that the command line asks for.
+/// Chooses the processor that the command line asks for.
 ///
 /// # Errors
-/// When there is none.
+/// If there is none.
 pub(crate) fn choice(args: &SpecArgs) -> Result<Choice, Failure> {
     choose_backend(args.backend, args.adapter.as_deref()).map_err(Failure::request)
 }

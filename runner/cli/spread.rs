@@ -1,14 +1,14 @@
-//! When the cells of a sweep grokked: the lines under its table.
+//! Summarises when the cells of a sweep grokked: the lines under its table.
 
 use grokrun_store::{HOLD, Milestone, Spread, Summary};
 
 use crate::output::table;
 
-/// Where a quartile is not known to have been reached.
+/// Stands for a quartile that is not known to have been reached.
 const NOT_REACHED: &str = "not reached";
 
-/// Quartiles of the epochs at which cells memorised and grokked, with the number that did not; what
-/// they count is [`Spread`]'s. Empty for fewer than three cells.
+/// Formats quartiles of the epochs at which cells memorised and grokked, with the number that did
+/// not; [`Spread`] defines what they count. Empty for fewer than three cells.
 pub(crate) fn spread(summary: &Summary) -> String {
     if summary.cells.len() < 3 {
         return String::new();

@@ -1,4 +1,4 @@
-//! `grokrun submit SPEC --engine slurm`: a sweep's shards as tasks of a cluster's engine.
+//! Runs `grokrun submit SPEC --engine slurm`: submits a sweep's shards to a workload manager.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,10 @@ use crate::{plugins, spec};
 /// Runs the command.
 ///
 /// # Errors
-/// When the spec is wrong, the run cannot be written, or sbatch cannot be started or refuses.
+/// If the spec is wrong, the run cannot be written, or sbatch cannot be started or refuses.
 pub(crate) fn submit(args: &SubmitArgs) -> Result<ExitCode, Failure> {
     let read = spec::read(&args.spec, &plugins::registry(&args.spec.plugins))?;
+    read.announce();
     let plan = &read.plan;
     let survey = Survey::new(plan)?;
     let shards = settle_shards(args.shards, survey.cells.len())?;
@@ -42,7 +43,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// No more shards than cells: a task without cells would only wait in the queue.
+/// Limits the shards to the number of cells: a task without cells would only wait in the queue.
 fn settle_shards(asked: usize, cells: usize) -> Result<usize, Failure> {
     match Shard::new(1, asked) {
         Some(_) => Ok(asked.min(cells)),
@@ -53,7 +54,7 @@ fn settle_shards(asked: usize, cells: usize) -> Result<usize, Failure> {
     }
 }
 
-/// Submits the script; the job's number.
+/// Submits the script; returns the job's number.
 fn sbatch(script: &Path) -> Result<String, Failure> {
     let output = Command::new("sbatch")
         .arg("--parsable")
@@ -78,8 +79,8 @@ fn sbatch(script: &Path) -> Result<String, Failure> {
     Ok(said.trim().split(';').next().unwrap_or_default().to_owned())
 }
 
-/// The array's script. The spec stands in it, as it was read: whatever becomes of its file, a task
-/// trains what was submitted, as often as it is started.
+/// Returns the script of the array. It contains the spec as it was read: whatever becomes of the
+/// file, a task trains what was submitted, as often as it is started.
 ///
 /// A task that is told to end passes that on once, waits until the program has saved and is gone,
 /// however often it is told again, and goes back into the queue unless somebody has cancelled it.
@@ -161,7 +162,7 @@ fn script(
         let _ = writeln!(script, "#SBATCH {}", quoted(&option));
     }
     let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
-    // A line that no spec has: it is no TOML, and in a text the hash would be another.
+    // A line that no spec has: it is not TOML, and in a text the hash would be another.
     let end = format!("end of spec {fingerprint}");
     let newline = if spec.text.ends_with('\n') { "" } else { "\n" };
     let _ = write!(
@@ -206,12 +207,13 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
         .map_err(|error| Failure::request(format!("{}: {error}", path.display())))
 }
 
-/// A word for a shell, in quotes where it needs them.
+/// Quotes a word for a shell if it needs quotes.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

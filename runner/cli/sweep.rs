@@ -1,4 +1,5 @@
-//! `grokrun status RUN` and `grokrun merge RUN… --into RUN`: sweeps that several processes trained.
+//! Runs `grokrun status RUN` and `grokrun merge RUN… --into RUN`: sweeps that several processes
+//! trained.
 
 use std::process::ExitCode;
 
@@ -10,13 +11,13 @@ use crate::args::{MergeArgs, StatusArgs};
 use crate::output::{Failure, print, table, whole};
 use crate::{place, plugins, report, spec};
 
-/// At most so many cells that are not done are listed.
+/// The most unfinished cells that are listed.
 const LISTED: usize = 20;
 
 /// Runs `grokrun status`.
 ///
 /// # Errors
-/// When the folder holds no run, or its spec cannot be read.
+/// If the folder holds no run, or its spec cannot be read.
 pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let run = RunView::open(&args.run).map_err(SessionError::from)?;
     let plan = plan(&run)?;
@@ -77,7 +78,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan of a run, by its resolved spec; what its analyses are does not matter here.
+/// Returns the plan of a run, from its resolved spec; the analyses do not matter here.
 fn plan(run: &RunView) -> Result<Plan, Failure> {
     let [_, resolved] = run.spec().map_err(SessionError::from)?;
     spec::parse_resolved(&resolved, Catalog::empty())
@@ -86,7 +87,7 @@ fn plan(run: &RunView) -> Result<Plan, Failure> {
 /// Runs `grokrun merge`.
 ///
 /// # Errors
-/// When the runs are not of one spec, one is being written, or a file cannot be read or written.
+/// If the runs are not of one spec, one is being written, or a file cannot be read or written.
 pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
     let opened = args.runs.iter().map(|path| RunView::open(path));
     let runs: Vec<RunView> = opened
@@ -99,7 +100,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
     };
     let plan = plan(first)?;
     let [text, resolved] = first.spec().map_err(SessionError::from)?;
-    // Before the folder is opened: whoever merges has no spec that could be renamed.
+    // Before the folder is opened: a merge has no spec that could be renamed.
     if let Ok(known) = RunView::open(&args.into)
         && known.fingerprint() != first.fingerprint()
     {

@@ -1,22 +1,22 @@
-//! Text for a terminal: what would steer it instead of being seen is written out.
+//! Makes text fit for a terminal: whatever would control the terminal is written out.
 //!
 //! Everything that is printed goes through here, at the border: names in foreign files, verdicts,
 //! reasons of failures, notes of plugins and paths are other people's text.
 
 use std::borrow::Cow;
 
-/// With every character written out, as `\u{1b}`, that moves the cursor, changes the terminal or
-/// the order of what follows. Line breaks and tabs stay.
+/// Writes out, as `\u{1b}`, every character that moves the cursor, or changes the terminal or the
+/// order of text. Line breaks and tabs stay.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     written_out(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
 }
 
-/// The same of what has to stay on its line, a cell of a table for instance.
+/// Does the same for text that has to stay on its line, a cell of a table for instance.
 pub(crate) fn in_line(text: &str) -> Cow<'_, str> {
     written_out(text, steers)
 }
 
-/// The same of text that our own renderers have coloured: colours and weights stay.
+/// Does the same for text that our own renderers have coloured: colours and weights stay.
 pub(crate) fn coloured(text: &str) -> Cow<'_, str> {
     if !text.contains('\u{1b}') {
         return visible(text);
@@ -36,15 +36,16 @@ pub(crate) fn coloured(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The length of the escape sequence that this text starts with, if it changes nothing but how
-/// letters look: `ESC [`, digits and semicolons, `m`.
+/// Returns the length of the escape sequence that this text starts with, if it changes nothing but
+/// how letters look: `ESC [`, digits and semicolons, `m`.
 fn style(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
     parameters[end..].starts_with('m').then_some(end + 3)
 }
 
-/// Control characters, line and paragraph separators, and those that turn the direction of text.
+/// Says whether a character is a control character, a line or paragraph separator, or one that
+/// changes the direction of text.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -56,9 +57,10 @@ fn written_out(text: &str, is: impl Fn(char) -> bool) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is(c) {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
+        if is(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
         }
     }
     Cow::Owned(out)

@@ -1,4 +1,4 @@
-"""Reads checkpoints that are rounded or packed, by the README's lines ("Files in Python").
+"""Reads checkpoints that are rounded or packed, by the lines of doc/python.md.
 
     python read_checkpoints.py CELL EXPORTED.pth f16|f32
 
@@ -19,7 +19,7 @@ except ImportError as missing:
     sys.exit(77)
 
 
-# README
+# doc/python.md
 @functools.lru_cache(4)
 def plain(folder, epoch):
     """The bytes of a checkpoint's .safetensors file, unpacked where it is packed."""
@@ -53,7 +53,7 @@ def plain(folder, epoch):
 
 
 weights = lambda folder, epoch: load(plain(folder, epoch))
-# README
+# doc/python.md
 
 
 def main(cell, exported, precision):

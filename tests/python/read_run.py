@@ -1,4 +1,4 @@
-"""Runs the README's lines ("Files in Python") on a run: metrics, series, figures, exported files.
+"""Runs the lines of doc/python.md on a run: metrics, series, figures, exported files.
 
     python read_run.py RUN CELL ANALYSIS FIGURE [EXPORTED.npz]
 

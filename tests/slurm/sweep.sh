@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The README's cluster section on a real Slurm: a sweep of eight cells in four shards, of which one is
-# told to end and requeued by its own script, and one is killed and submitted again; then compared byte
-# for byte with the same sweep in one process. Run inside tests/slurm/cluster.sh:
+# The cluster section of doc/sweeps.md on a real Slurm: a sweep of eight cells in four shards, of which
+# one is told to end and requeued by its own script, and one is killed and submitted again; then
+# compared byte for byte with the same sweep in one process. Run inside tests/slurm/cluster.sh:
 #   tests/slurm/cluster.sh tests/slurm/sweep.sh GROKRUN
 set -euo pipefail
 grokrun=$(realpath "$1")

@@ -1,4 +1,4 @@
-//! What was seen over training, in tables, tensors and figures.
+//! Draws the snapshots of a training in tables, tensors and figures.
 
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, Space};
@@ -6,10 +6,10 @@ use grokrun_measures::{Frames, rounded};
 
 use crate::spectrum::{Shares, effective_terms};
 
-/// Basis functions whose names fit on an axis.
+/// The most basis functions whose names fit on an axis.
 const NAMED: usize = 20;
 
-/// The maps of one snapshot.
+/// Holds the maps of one snapshot.
 #[derive(Default)]
 pub(crate) struct Maps {
     /// heads, then neurons
@@ -37,21 +37,21 @@ impl Maps {
     }
 }
 
-/// All snapshots.
-pub(crate) struct Past {
+/// Holds the numbers of all snapshots.
+pub(crate) struct Trajectory {
     epochs: Vec<f64>,
     shares: Vec<Shares>,
     terms: Vec<f64>,
-    /// of each head and neuron
+    /// fraction of each head and neuron
     fractions: Vec<Vec<f64>>,
     frames: Frames<Maps>,
     /// mean squared spectrum of noise, `(p, p)`
     noise: Option<Vec<f64>>,
 }
 
-impl Past {
-    pub(crate) fn new(frames: usize, noise: Option<Vec<f64>>) -> Past {
-        Past {
+impl Trajectory {
+    pub(crate) fn new(frames: usize, noise: Option<Vec<f64>>) -> Trajectory {
+        Trajectory {
             epochs: Vec::new(),
             shares: Vec::new(),
             terms: Vec::new(),
@@ -76,7 +76,7 @@ impl Past {
         self.frames.push(epoch, maps);
     }
 
-    /// The maps and spectra of the last snapshot, `(p, p)` each.
+    /// Emits the maps and spectra of the last snapshot, `(p, p)` each.
     pub(crate) fn tensors(&self, basis: &Basis, out: &mut dyn Sink) {
         let Some((_, last)) = self.frames.last() else {
             return;
@@ -91,7 +91,8 @@ impl Past {
         out.tensor("mean-spectrum", &shape, last.mean.iter().copied());
     }
 
-    /// The largest terms of the mean squared spectrum of the last snapshot, and the control.
+    /// Emits the largest terms of the mean squared spectrum of the last snapshot, and those of the
+    /// control.
     pub(crate) fn tables(&self, space: &Space, out: &mut dyn Sink) {
         let (Some((_, last)), Some(shares)) = (self.frames.last(), self.shares.last()) else {
             return;
@@ -173,9 +174,10 @@ impl Past {
         };
         for (at, map) in last.named.iter().enumerate() {
             let stem = stem(&map.name);
-            let what = match at < self.heads(last) {
-                true => format!("Attention of {} to a", map.name),
-                false => format!("Output of {}", map.name),
+            let what = if at < self.heads(last) {
+                format!("Attention of {} to a", map.name)
+            } else {
+                format!("Output of {}", map.name)
             };
             let values = |maps: &Maps| {
                 let rows = in_order(&maps.named[at].values);
@@ -206,8 +208,8 @@ impl Past {
         }
     }
 
-    /// The mean squared spectrum at the basis functions that have most of it at the last snapshot,
-    /// few enough for their names to be read.
+    /// Draws the mean squared spectrum at the basis functions that have most of it at the last
+    /// snapshot, few enough for their names to be read.
     fn draw_largest(
         &self,
         last: &Maps,
@@ -237,7 +239,7 @@ impl Past {
         out.figure("mean-spectrum-largest", self.moving(figure, last, part));
     }
 
-    /// How many of the maps are heads': they come first.
+    /// Returns how many of the maps are heads', which come first.
     fn heads(&self, maps: &Maps) -> usize {
         let is_head = |map: &&Map| map.name.starts_with("head");
         maps.named.iter().filter(is_head).count()
@@ -281,16 +283,17 @@ impl Past {
     }
 }
 
-/// "head 0" → "attention-head-0", "neuron 7" → "neuron-7".
+/// Returns the stem of file names: "head 0" → "attention-head-0", "neuron 7" → "neuron-7".
 fn stem(name: &str) -> String {
     let stem = name.replace(' ', "-");
-    match stem.starts_with("head") {
-        true => format!("attention-{stem}"),
-        false => stem,
+    if stem.starts_with("head") {
+        format!("attention-{stem}")
+    } else {
+        stem
     }
 }
 
-/// A map `(p, p)`, both sides with the same labels.
+/// Draws a map `(p, p)`, both sides with the same labels.
 fn heatmap(values: &[f32], p: usize, colors: Colors, labels: &[String]) -> Trace {
     let wide: Vec<f64> = values.iter().map(|x| f64::from(*x)).collect();
     let rows: Vec<Vec<f64>> = rounded(&wide)

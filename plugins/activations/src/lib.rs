@@ -31,7 +31,7 @@
 mod figures;
 mod spectrum;
 
-use figures::{Maps, Past};
+use figures::{Maps, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
 use grokrun_measures::check_basis;
@@ -41,10 +41,10 @@ use spectrum::{Shares, blocks, by_column, effective_terms, mean_squared, one_wav
 const MOST_NEURONS: usize = 16;
 /// The most frames of a map that moves.
 const MOST_FRAMES: usize = 100;
-/// Columns of noise that the control's mean is taken over.
+/// How many columns of noise the mean of the control is taken over.
 const NOISE: usize = 16;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -76,7 +76,7 @@ pub struct Activations {
     space: Space,
     /// the basis's rows, `(p, p)`
     matrix: Vec<f32>,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for Activations {
@@ -115,7 +115,7 @@ impl Analysis for Activations {
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
         let (p, d_mlp) = (task.modulus, task.model.d_mlp);
         if config.neurons == Config::default().neurons {
-            // Nobody asked for these: a smaller model shows what it has.
+            // These are the default: a smaller model shows the neurons that it has.
             config.neurons.retain(|n| *n < d_mlp);
         }
         if let Some(neuron) = config.neurons.iter().find(|n| **n >= d_mlp) {
@@ -132,7 +132,7 @@ impl Analysis for Activations {
             mean_squared(space.basis(), &matrix, &table)
         });
         Ok(Activations {
-            past: Past::new(config.frames, noise),
+            trajectory: Trajectory::new(config.frames, noise),
             neurons: config.neurons,
             space,
             matrix,
@@ -214,16 +214,16 @@ impl Analysis for Activations {
             blocks.iter().map(|x| *x as f32),
         );
         maps.mean = mean.iter().map(|x| *x as f32).collect();
-        self.past
+        self.trajectory
             .push(snapshot.epoch(), maps, shares, terms, fractions);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
         let basis = self.space.basis();
-        self.past.tensors(basis, out);
-        self.past.tables(&self.space, out);
-        self.past.draw(basis, out);
+        self.trajectory.tensors(basis, out);
+        self.trajectory.tables(&self.space, out);
+        self.trajectory.draw(basis, out);
         let mut note = format!("basis: {}", self.space.kind());
         if let Some(root) = basis.root() {
             note.push_str(&format!(

@@ -1,17 +1,17 @@
-//! Two-dimensional spectra of functions of a pair: of one map, and the mean of squares over many.
+//! Computes two-dimensional spectra of functions of a pair: of one map, and the mean of squares
+//! over many.
 
 use grokrun_basis::{Basis, Row};
 use grokrun_measures::product;
 use rayon::prelude::*;
 
-/// Columns that are transformed together, so that what lies between the two products stays in the
-/// cache.
+/// How many columns are transformed together: the intermediate result stays in the cache.
 const COLUMNS: usize = 64;
 
-/// Mean of squared coefficients over the columns of a table `(p², width)`, `(p, p)`: entry (i, j)
-/// belongs to the basis's row i of a times its row j of b. The constant term is 0: that is centring
-/// (over the group). As matrix products of f32, since p is too small and too prime for an FFT over
-/// this many columns to be faster.
+/// Returns the mean of squared coefficients over the columns of a table `(p², width)`, `(p, p)`:
+/// entry (i, j) belongs to row i of the basis for a times its row j for b. The constant term is 0,
+/// which centres over the group. Computed by products of f32, since p is too small and too prime
+/// for an FFT over this many columns to be faster.
 pub(crate) fn mean_squared(basis: &Basis, matrix: &[f32], table: &[f32]) -> Vec<f64> {
     let p = basis.modulus();
     let width = table.len() / (p * p).max(1);
@@ -39,12 +39,12 @@ pub(crate) fn mean_squared(basis: &Basis, matrix: &[f32], table: &[f32]) -> Vec<
     }
     let count = width.max(1) as f64;
     sums.iter_mut().for_each(|sum| *sum /= count);
-    // f32's rounding of a constant, 6e-8 of it, in each of p² terms.
+    // The rounding error of a constant in f32, 6e-8 of it, in each of p² terms.
     centre(basis, &mut sums, 1e-9, |square| square);
     sums
 }
 
-/// Σ x², as vectors: a sum in one order would wait for each of its numbers.
+/// Returns Σ x² with vectors: a sum in one order would wait for each of its numbers.
 fn squares(row: &[f32]) -> f64 {
     let (vectors, rest) = row.as_chunks::<16>();
     let mut lanes = [0.0f32; 16];
@@ -59,7 +59,8 @@ fn squares(row: &[f32]) -> f64 {
     lanes.iter().map(|x| f64::from(*x)).sum::<f64>() + f64::from(rest)
 }
 
-/// Coefficients of each column of a table `(p², width)`, `(p, p)` each, without the constant term.
+/// Returns the coefficients of each column of a table `(p², width)`, `(p, p)` each, without the
+/// constant term.
 pub(crate) fn by_column(basis: &Basis, table: &[f32]) -> Vec<Vec<f64>> {
     let p = basis.modulus();
     let width = table.len() / (p * p).max(1);
@@ -72,8 +73,8 @@ pub(crate) fn by_column(basis: &Basis, table: &[f32]) -> Vec<Vec<f64>> {
     (0..width).map(of).collect()
 }
 
-/// Takes the constant term away; and all of the group's block where what varies there is so small a
-/// share of the constant's energy that it is rounding.
+/// Sets the constant term to 0; and the whole of the group's block if what varies there is so small
+/// a share of the constant's energy that it is rounding.
 fn centre(basis: &Basis, terms: &mut [f64], rounding: f64, energy: fn(f64) -> f64) {
     let (p, first) = (basis.modulus(), basis.constant());
     let constant = energy(std::mem::take(&mut terms[first * p + first]));
@@ -85,8 +86,8 @@ fn centre(basis: &Basis, terms: &mut [f64], rounding: f64, energy: fn(f64) -> f6
     }
 }
 
-/// Which terms the energy of a spectrum is in. The first three are shares of the energy over the
-/// group's block and are 1 together; all are 0 where nothing varies.
+/// Says which terms the energy of a spectrum is in. The first three are shares of the energy over
+/// the group's block and add up to 1; all are 0 if nothing varies.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Shares {
     /// functions of a alone, and of b alone
@@ -95,12 +96,12 @@ pub(crate) struct Shares {
     pub(crate) same: f64,
     /// products of two different frequencies
     pub(crate) different: f64,
-    /// terms of residues outside the group, as a share of everything
+    /// terms of residues outside of the group, as a share of everything
     pub(crate) outside: f64,
 }
 
 impl Shares {
-    /// Of squared coefficients `(p, p)`.
+    /// Measures squared coefficients `(p, p)`.
     pub(crate) fn of(basis: &Basis, squares: &[f64]) -> Shares {
         let p = basis.modulus();
         let mut shares = Shares::default();
@@ -125,8 +126,8 @@ impl Shares {
     }
 }
 
-/// (Σs)² / Σs² of the squared coefficients s of the group's block: how many terms there are, in
-/// effect.
+/// Returns (Σs)² / Σs² of the squared coefficients s of the group's block: the effective number of
+/// terms.
 pub(crate) fn effective_terms(basis: &Basis, squares: &[f64]) -> f64 {
     let (p, first) = (basis.modulus(), basis.constant());
     let block = |at: &usize| at / p >= first && at % p >= first;
@@ -144,8 +145,8 @@ pub(crate) fn effective_terms(basis: &Basis, squares: &[f64]) -> f64 {
     }
 }
 
-/// Σ of the squared coefficients of each frequency's own terms, {const, cos k, sin k} of a times
-/// those of b without the constant, `(frequencies)`.
+/// Returns the sum of the squared coefficients of each frequency's own terms, {const, cos k, sin k}
+/// of a times those of b without the constant, `(frequencies)`.
 pub(crate) fn blocks(basis: &Basis, squares: &[f64]) -> Vec<f64> {
     let p = basis.modulus();
     let of = |k: usize| {
@@ -160,8 +161,8 @@ pub(crate) fn blocks(basis: &Basis, squares: &[f64]) -> Vec<f64> {
     (1..=basis.frequencies()).map(of).collect()
 }
 
-/// The largest share, of the energy in the group's block, that functions of one operand at a single
-/// frequency have; 0 where nothing varies.
+/// Returns the largest share, of the energy in the group's block, that functions of one operand at
+/// a single frequency have; 0 if nothing varies.
 pub(crate) fn one_wave(basis: &Basis, squares: &[f64]) -> f64 {
     let (p, constant) = (basis.modulus(), basis.constant());
     let inside = |at: &usize| at / p >= constant && at % p >= constant;

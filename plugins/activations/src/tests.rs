@@ -12,8 +12,8 @@ fn wave(basis: &Basis, k: usize, token: usize, phase: f64) -> f64 {
         .map_or(0.0, |angle| (angle + phase).cos())
 }
 
-/// Head h attends to a with 1/2 + 0.3 cos(k_h θ(a)); neuron 0 is cos 2θ(a) cos 5θ(b), neuron 1
-/// cos 7θ(b) + 1, neuron 2 the product of sin 3θ(a) and cos 3θ(b), the others nothing.
+/// Plants maps: head h attends to a with 1/2 + 0.3 cos(k_h θ(a)); neuron 0 is cos 2θ(a) cos 5θ(b),
+/// neuron 1 cos 7θ(b) + 1, neuron 2 the product of sin 3θ(a) and cos 3θ(b), the others are 0.
 fn planted(task: &Task) -> SnapshotData {
     let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
     let mut data = random(task, 0, 3);

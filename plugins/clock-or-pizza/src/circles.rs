@@ -1,4 +1,5 @@
-//! Circles of W_E: how round its principal components are, and what a single one computes.
+//! Measures the circles of W_E: how round its principal components are, and what a single circle
+//! computes.
 
 use std::f64::consts::TAU;
 
@@ -10,9 +11,9 @@ use crate::places::Places;
 /// More steps than an eigenvalue of a symmetric matrix ever takes.
 const MOST_STEPS: usize = 100_000;
 
-/// Circularity of the first `count` principal components of points `(n, d)` in the order of the
-/// group: for each, at length 1, the largest 2 |DFT_k|² / n over k = 1 … n/2, 1 at most; the mean.
-/// None if a number is not finite, or there is no component.
+/// Returns the circularity of the first `count` principal components of points `(n, d)` in the
+/// order of the group: for each, at length 1, the largest 2 |DFT_k|² / n over k = 1 … n/2, 1 at
+/// most; the mean. None if a number is not finite, or there is no component.
 pub(crate) fn circularity(points: &[f32], d: usize, count: usize) -> Option<f64> {
     if d == 0 || points.is_empty() || points.iter().any(|x| !x.is_finite()) {
         return None;
@@ -26,23 +27,25 @@ pub(crate) fn circularity(points: &[f32], d: usize, count: usize) -> Option<f64>
     // The smaller of the two products: n or d rows.
     let eigen = |square| SymmetricEigen::try_new(square, f64::EPSILON, MOST_STEPS);
     let wide = d >= n;
-    let found = match wide {
-        true => eigen(&centred * centred.transpose())?,
-        false => eigen(centred.tr_mul(&centred))?,
+    let found = if wide {
+        eigen(&centred * centred.transpose())?
+    } else {
+        eigen(centred.tr_mul(&centred))?
     };
     let values = &found.eigenvalues;
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|i, j| values[*j].total_cmp(&values[*i]).then(i.cmp(j)));
     let largest = values[*order.first()?];
-    // What rounding makes of nothing is no component.
+    // A rounding error of zero is no component.
     order.retain(|i| values[*i] > 1e-10 * largest);
     order.truncate(count);
     let round: Vec<f64> = order
         .iter()
         .map(|i| {
-            let along = match wide {
-                true => found.eigenvectors.column(*i).clone_owned(),
-                false => &centred * found.eigenvectors.column(*i),
+            let along = if wide {
+                found.eigenvectors.column(*i).clone_owned()
+            } else {
+                &centred * found.eigenvectors.column(*i)
             };
             roundness(along.normalize().as_slice())
         })
@@ -53,7 +56,7 @@ pub(crate) fn circularity(points: &[f32], d: usize, count: usize) -> Option<f64>
     }
 }
 
-/// Of one component, at length 1.
+/// Returns the circularity of one component, at length 1.
 fn roundness(along: &[f64]) -> f64 {
     let n = along.len();
     let share = |k: usize| {
@@ -68,8 +71,8 @@ fn roundness(along: &[f64]) -> f64 {
     (1..=n / 2).map(share).fold(0.0, f64::max).min(1.0)
 }
 
-/// W_E with one circle left: in the group the mean and frequency k, of rank 2; what is outside
-/// stays, and '=' with it. `(p + 1, d_model)` in and out.
+/// Returns W_E with one circle left: in the group the mean and frequency k, of rank 2; the rows
+/// outside of the group stay, that of '=' among them. `(p + 1, d_model)` in and out.
 pub(crate) fn isolated(basis: &Basis, k: usize, w_e: &[f32], d: usize) -> Vec<f32> {
     let p = basis.modulus();
     let mut coefficients = basis.forward(&w_e[..p * d]);
@@ -85,10 +88,10 @@ pub(crate) fn isolated(basis: &Basis, k: usize, w_e: &[f32], d: usize) -> Vec<f3
     tokens.iter().map(|x| *x as f32).chain(equals).collect()
 }
 
-/// The share of the logits' variance that one multiple of the clock's logits
-/// cos(2πk (f − c)/n) explains, and of the pizza's |cos(πk Δ/n)| cos(2πk (f − c)/n), where Δ is the
-/// pair's distance. Over pairs and classes of the group; the mean over classes of each pair, which
-/// a softmax does not see, is taken off first.
+/// Returns the share of the logits' variance that one multiple of the clock's logits cos(2πk (f −
+/// c)/n) explains, and of the pizza's |cos(πk Δ/n)| cos(2πk (f − c)/n), where Δ is the pair's
+/// distance. Over pairs and classes of the group; the mean over classes of each pair, which a
+/// softmax ignores, is subtracted first.
 pub(crate) fn fits(places: &Places, logits: &[f32], p: usize, k: usize) -> [f64; 2] {
     let n = places.n;
     let angle = |place: usize| TAU * ((k * place) % n) as f64 / n as f64;

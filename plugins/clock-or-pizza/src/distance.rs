@@ -1,11 +1,11 @@
-//! Distance irrelevance: do the correct logits follow the distance of the operands?
+//! Measures distance irrelevance: whether the correct logits follow the distance of the operands.
 
 use crate::places::Places;
 
-/// Mean over distances of the standard deviation of the correct logit among the pairs of that
-/// distance, over its standard deviation among all pairs of the group: 0 where the distance says it
-/// all, 1 where it says nothing. Population deviations, as numpy's; NaN where all correct logits
-/// are one number.
+/// Returns the mean over distances of the standard deviation of the correct logit among the pairs
+/// of that distance, over its standard deviation among all pairs of the group: 0 if the distance
+/// decides it, 1 if it has no influence. Population deviations, as numpy's; NaN if all correct
+/// logits are one number.
 pub(crate) fn irrelevance(places: &Places, logits: &[f32], p: usize) -> f64 {
     let mut by_distance: Vec<Vec<f64>> = vec![Vec::new(); places.n];
     let mut all = Vec::with_capacity(places.pairs.len());
@@ -17,9 +17,10 @@ pub(crate) fn irrelevance(places: &Places, logits: &[f32], p: usize) -> f64 {
     by_distance.retain(|values| !values.is_empty());
     let within: f64 = by_distance.iter().map(|values| deviation(values)).sum();
     let whole = deviation(&all);
-    match whole > 0.0 {
-        true => within / by_distance.len() as f64 / whole,
-        false => f64::NAN,
+    if whole > 0.0 {
+        within / by_distance.len() as f64 / whole
+    } else {
+        f64::NAN
     }
 }
 

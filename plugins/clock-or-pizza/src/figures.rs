@@ -1,26 +1,26 @@
-//! What was seen over training, in tables, figures and a sentence.
+//! Draws the snapshots of a training in tables, figures and a sentence.
 
 use grokrun_api::prelude::*;
 
-/// One snapshot's numbers.
+/// Holds the numbers of one snapshot.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct Measured {
     pub(crate) epoch: u64,
     pub(crate) symmetricity: f64,
     /// its standard error
     pub(crate) error: f64,
-    /// at each question
+    /// the cosine at each question
     pub(crate) cosines: Vec<f64>,
     pub(crate) irrelevance: f64,
     pub(crate) circularity: f64,
     /// circularity of noise
     pub(crate) noise: f64,
-    /// frequency, and the shares that clock and pizza explain of its circle's logits
+    /// frequency of each circle, and the shares of its logits that clock and pizza explain
     pub(crate) circles: Vec<(usize, f64, f64)>,
 }
 
-impl Seen {
-    /// Mean over circles; NaN of none.
+impl Measured {
+    /// Returns the means over circles; NaN without circles.
     pub(crate) fn explained(&self) -> [f64; 2] {
         let count = self.circles.len() as f64;
         [
@@ -30,25 +30,27 @@ impl Seen {
     }
 }
 
-/// All snapshots.
+/// Holds the numbers of all snapshots.
 #[derive(Default)]
-pub(crate) struct Past {
-    seen: Vec<Seen>,
+pub(crate) struct Trajectory {
+    measured: Vec<Measured>,
 }
 
-impl Past {
-    /// Takes a snapshot's; of those before, the cosines are let go.
-    pub(crate) fn push(&mut self, seen: Seen) {
-        if let Some(last) = self.seen.last_mut() {
+impl Trajectory {
+    /// Adds a snapshot; the cosines of earlier ones are released.
+    pub(crate) fn push(&mut self, measured: Measured) {
+        if let Some(last) = self.measured.last_mut() {
             last.cosines = Vec::new();
         }
-        self.seen.push(seen);
+        self.measured.push(measured);
     }
 
     pub(crate) fn report(&self, grouped: bool, out: &mut dyn Sink) {
-        let Some(last) = self.seen.last() else { return };
+        let Some(last) = self.measured.last() else {
+            return;
+        };
         let [clock, pizza] = last.explained();
-        // The paper's models, clock and pizza.
+        // The values of the paper's models, clock and pizza.
         let all = [
             (
                 "gradient symmetricity",
@@ -86,9 +88,10 @@ impl Past {
         ];
         out.table("measures", &columns, rows.collect());
 
-        let epochs: Vec<f64> = self.seen.iter().map(|s| s.epoch as f64).collect();
-        let over =
-            |pick: &dyn Fn(&Seen) -> f64| -> Vec<f64> { self.seen.iter().map(pick).collect() };
+        let epochs: Vec<f64> = self.measured.iter().map(|s| s.epoch as f64).collect();
+        let over = |pick: &dyn Fn(&Measured) -> f64| -> Vec<f64> {
+            self.measured.iter().map(pick).collect()
+        };
         let mut figure = Figure::new("Clock or pizza")
             .x("epoch", Axis::Linear)
             .y("gradient symmetricity, distance irrelevance", Axis::Linear)
@@ -114,7 +117,7 @@ impl Past {
             .x("epoch", Axis::Linear)
             .y("circularity", Axis::Linear)
             .trace(Trace::line("W_E", &epochs, &over(&|s| s.circularity)));
-        if self.seen.iter().any(|s| s.noise > 0.0) {
+        if self.measured.iter().any(|s| s.noise > 0.0) {
             figure = figure.trace(Trace::line("Gaussian noise", &epochs, &over(&|s| s.noise)));
         }
         out.figure("circularity", figure);
@@ -141,13 +144,13 @@ impl Past {
     }
 }
 
-/// What |cos w(a−b)/2| cos w(a+b−c) explains of a circle of the paper's pizza, measured on its
-/// published model: the paper's 98.3 % are of other waves, with |cos x| − |sin x| in the place of
-/// cos 2x.
+/// The share of a circle of the paper's pizza that |cos w(a−b)/2| cos w(a+b−c) explains, measured
+/// on its published model: the paper's 98.3 % are of other waves, with |cos x| − |sin x| in the
+/// place of cos 2x.
 const PIZZA: f64 = 0.992;
 
-/// The share r² that a multiple of waves explains, from the paper's share of logits and waves that
-/// were both brought to deviation 1: 1 − Var(x − y) = 2r − 1.
+/// Returns the share r² that a multiple of waves explains, from the paper's share of logits and
+/// waves that were both brought to deviation 1: 1 − Var(x − y) = 2r − 1.
 fn on_our_scale(of_paper: f64) -> f64 {
     ((1.0 + of_paper) / 2.0).powi(2)
 }
@@ -156,7 +159,7 @@ fn on_our_scale(of_paper: f64) -> f64 {
 mod tests {
     use super::on_our_scale;
 
-    /// Both scales of the same waves with noise, computed as they are defined.
+    /// Computes both scales for the same waves with noise, each by its definition.
     #[test]
     fn the_papers_figures_stand_on_the_scale_of_the_measure() {
         let waves: Vec<f64> = (0..4000).map(|i| (0.7 * f64::from(i)).cos()).collect();

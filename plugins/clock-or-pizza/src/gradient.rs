@@ -1,11 +1,11 @@
-//! Gradient symmetricity: does a logit ask the same of both embeddings?
+//! Measures gradient symmetricity: whether a logit has the same gradient for both embeddings.
 
 use grokrun_measures::{Forward, Model};
 
-/// What is asked: a pair, as a·p + b, and a class.
+/// A question: a pair, as a·p + b, and a class.
 pub(crate) type Question = (usize, usize);
 
-/// `count` questions, drawn with SplitMix64: a pair by `next mod pairs`, then a class by `next mod
+/// Draws `count` questions with SplitMix64: a pair by `next mod pairs`, then a class by `next mod
 /// p`.
 pub(crate) fn questions(seed: u64, count: usize, pairs: &[usize], p: usize) -> Vec<Question> {
     let mut state = seed;
@@ -24,8 +24,8 @@ pub(crate) fn questions(seed: u64, count: usize, pairs: &[usize], p: usize) -> V
         .collect()
 }
 
-/// cos(∂Q/∂E_a, ∂Q/∂E_b) at each question, where Q is the logit of the class; NaN where a gradient
-/// is 0.
+/// Returns cos(∂Q/∂E_a, ∂Q/∂E_b) at each question, where Q is the logit of the class; NaN if a
+/// gradient is 0.
 pub(crate) fn cosines(forward: &Forward<'_>, questions: &[Question]) -> Vec<f64> {
     let model = forward.model();
     let directions: Vec<Vec<f64>> = (0..model.heads).map(|h| model.score_direction(h)).collect();
@@ -37,18 +37,18 @@ pub(crate) fn cosines(forward: &Forward<'_>, questions: &[Question]) -> Vec<f64>
     questions.iter().map(cosine).collect()
 }
 
-/// The mean of cosines at questions that were drawn, and its standard error: the deviation of one
-/// over the root of their number. NaN where there are too few.
+/// Returns the mean of cosines at questions that were drawn, and its standard error: the deviation
+/// of one over the root of their number. NaN if there are too few.
 pub(crate) fn mean(cosines: &[f64]) -> [f64; 2] {
     let count = cosines.len() as f64;
     let mean = cosines.iter().sum::<f64>() / count;
     let squares: f64 = cosines.iter().map(|c| (c - mean).powi(2)).sum();
-    // 0/0 of one, and of none, is no number.
+    // 0/0, of one question and of none, is NaN.
     [mean, (squares / (count - 1.0) / count).sqrt()]
 }
 
-/// ∂Q/∂E_a and ∂Q/∂E_b, `(d_model)` each, through the values and through the attention. E_a is the
-/// embedding at the first position alone, so that they differ where a = b too.
+/// Returns ∂Q/∂E_a and ∂Q/∂E_b, `(d_model)` each, through the values and through the attention. E_a
+/// is the embedding at the first position alone, so the two differ even if a = b.
 pub(crate) fn gradients(
     forward: &Forward<'_>,
     directions: &[Vec<f64>],
@@ -95,7 +95,7 @@ pub(crate) fn gradients(
     out
 }
 
-/// W_V W_O g of a head, `(d_model)`.
+/// Returns W_V W_O g of a head, `(d_model)`.
 fn through_values(m: &Model<'_>, head: usize, g: &[f64]) -> Vec<f64> {
     let rows = m.of_head(m.w_o, head).chunks_exact(m.d_model.max(1));
     let r: Vec<f64> = rows.map(|row| mixed(row, g)).collect();

@@ -43,13 +43,13 @@ mod figures;
 mod gradient;
 mod places;
 
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
 use grokrun_measures::{Forward, KeyRule, Model, Spectrum, embedding};
 use places::Places;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -87,12 +87,12 @@ pub struct ClockOrPizza {
     task: Task,
     rule: KeyRule,
     basis: Basis,
-    /// none for an operation that has no group
+    /// none if the operation has no group
     places: Option<Places>,
     /// whether f(a, b) = f(b, a) wherever both are defined
     symmetric: bool,
     questions: Vec<gradient::Question>,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for ClockOrPizza {
@@ -137,7 +137,7 @@ impl Analysis for ClockOrPizza {
             symmetric: pairs.iter().all(mirrored),
             questions: gradient::questions(u64::from(config.seed), config.samples, &pairs, p),
             task: task.clone(),
-            past: Past::default(),
+            trajectory: Trajectory::default(),
             basis,
             config,
         })
@@ -154,12 +154,12 @@ impl Analysis for ClockOrPizza {
         out.scalar("gradient symmetricity, standard error", error);
         let narrow = cosines.iter().map(|c| *c as f32);
         out.tensor("gradient-cosines", &[cosines.len()], narrow);
-        let mut seen = Seen {
+        let mut measured = Measured {
             epoch: snapshot.epoch(),
             symmetricity,
             error,
             cosines,
-            ..Seen::default()
+            ..Measured::default()
         };
         if let Some(places) = &self.places {
             let logits = snapshot.logits()?;
@@ -169,8 +169,8 @@ impl Analysis for ClockOrPizza {
                     logits.shape()
                 )));
             }
-            seen.irrelevance = distance::irrelevance(places, logits.data(), p);
-            out.scalar("distance irrelevance", seen.irrelevance);
+            measured.irrelevance = distance::irrelevance(places, logits.data(), p);
+            out.scalar("distance irrelevance", measured.irrelevance);
 
             let (d, tokens) = (model.d_model, embedding(snapshot.weight("embed.W_E")?, p));
             let in_order = |table: &[f32]| -> Vec<f32> {
@@ -181,12 +181,12 @@ impl Analysis for ClockOrPizza {
                 let found = circles::circularity(&in_order(table), d, self.config.components);
                 found.unwrap_or(f64::NAN)
             };
-            seen.circularity = round(tokens);
-            out.scalar("circularity", seen.circularity);
+            measured.circularity = round(tokens);
+            out.scalar("circularity", measured.circularity);
             if self.config.control {
                 let noise = gaussian(1, tokens.len());
-                seen.noise = round(&noise);
-                out.scalar("circularity, noise", seen.noise);
+                measured.noise = round(&noise);
+                out.scalar("circularity, noise", measured.noise);
             }
 
             for k in self.circles(snapshot, tokens)? {
@@ -196,18 +196,18 @@ impl Analysis for ClockOrPizza {
                     ..model.clone()
                 });
                 let [clock, pizza] = circles::fits(places, &alone.logits(), p, k);
-                seen.circles.push((k, clock, pizza));
+                measured.circles.push((k, clock, pizza));
             }
-            let [clock, pizza] = seen.explained();
+            let [clock, pizza] = measured.explained();
             out.scalar("clock explained", clock);
             out.scalar("pizza explained", pizza);
         }
-        self.past.push(seen);
+        self.trajectory.push(measured);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.past.report(self.places.is_some(), out);
+        self.trajectory.report(self.places.is_some(), out);
         if self.places.is_none() {
             out.note(format!(
                 "{} has no group in which the label's place is a sum or difference of the operands': distance irrelevance, circularity and circles have no meaning, and gradient symmetricity alone is given",
@@ -228,7 +228,8 @@ impl Analysis for ClockOrPizza {
 }
 
 impl ClockOrPizza {
-    /// The key frequencies that are circles, the largest in W_E first, as many as are asked for.
+    /// Returns the key frequencies that are circles, the largest in W_E first, as many as the
+    /// parameters ask for.
     fn circles(&self, snapshot: &Snapshot<'_>, tokens: &[f32]) -> Result<Vec<usize>, Failure> {
         if self.config.circles == 0 {
             return Ok(Vec::new());

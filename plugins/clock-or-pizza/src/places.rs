@@ -1,9 +1,9 @@
-//! Where operands and labels are in their cyclic group.
+//! Finds the places of operands and labels in their cyclic group.
 
 use grokrun_api::Task;
 use grokrun_basis::{Basis, BasisKind};
 
-/// An operation whose operands have a place in a group of n, so that the label's is
+/// Describes an operation whose operands have a place in a group of n, so that the label's is
 /// ±place(a) ± place(b) + constant: addition, subtraction, and through logarithms multiplication
 /// and division.
 pub(crate) struct Places {
@@ -11,13 +11,13 @@ pub(crate) struct Places {
     pub(crate) n: usize,
     /// the residue at each place, `(n)`
     pub(crate) order: Vec<usize>,
-    /// place of each residue, `(p)`; none for one outside the group
+    /// place of each residue, `(p)`; none if it is outside of the group
     pub(crate) of: Vec<Option<usize>>,
-    /// pairs whose operands and label have one
+    /// pairs whose operands and label have a place
     pub(crate) pairs: Vec<Pair>,
 }
 
-/// A pair of the group.
+/// Describes a pair of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
     /// a·p + b
@@ -30,7 +30,7 @@ pub(crate) struct Pair {
 }
 
 impl Places {
-    /// None for an operation that has no such group.
+    /// Finds the places; none if the operation has no such group.
     pub(crate) fn new(kind: BasisKind, basis: &Basis, task: &Task) -> Option<Places> {
         if kind == BasisKind::Labels {
             return None;

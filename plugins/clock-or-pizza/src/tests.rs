@@ -16,7 +16,7 @@ fn places(task: &Task) -> Places {
     Places::new(kind, &Basis::of(kind, task.modulus).unwrap(), task).unwrap()
 }
 
-/// Logits `(p², p)` by the places of a, b and c.
+/// Makes logits `(p², p)` of the places of a, b and c.
 fn logits(task: &Task, places: &Places, f: impl Fn(f64, f64, f64) -> f64) -> Vec<f32> {
     let p = task.modulus;
     let place = |token: usize| places.of[token].map_or(0.0, |place| place as f64);
@@ -29,10 +29,10 @@ fn weight(data: &mut SnapshotData, name: &str, shape: &[usize], numbers: Vec<f32
     data.add(format!("weight.{name}"), shape, Numbers::F32(numbers));
 }
 
-/// The pizza of the paper made of weights: attention ⅓ to both and to '=', which says nothing, so
-/// that the neurons see cos(θ_a + φ) + cos(θ_b + φ) = 2 cos((θ_a − θ_b)/2) cos((θ_a + θ_b)/2 + φ);
-/// a ReLU of it, times cos(θ_c + 2φ), summed over φ, is |cos((θ_a − θ_b)/2)| cos(θ_a + θ_b − θ_c)
-/// up to a factor.
+/// Makes the pizza of the paper from weights: attention ⅓ to both and to '=', which has no effect,
+/// so that the neurons get cos(θ_a + φ) + cos(θ_b + φ) = 2 cos((θ_a − θ_b)/2) cos((θ_a + θ_b)/2 +
+/// φ); a ReLU of it, times cos(θ_c + 2φ), summed over φ, is |cos((θ_a − θ_b)/2)| cos(θ_a + θ_b −
+/// θ_c) up to a factor.
 fn pizza(places: &Places, task: &mut Task, k: usize) -> SnapshotData {
     let (p, d, f) = (task.modulus, 6, 48);
     task.model.d_model = d;
@@ -90,8 +90,8 @@ fn pizza(places: &Places, task: &mut Task, k: usize) -> SnapshotData {
     data
 }
 
-/// What a clock's logits explain of a pizza's: (mean |cos|)² / mean cos² over distances,
-/// 8/π² = 0.81 where there are many.
+/// Returns the share of a pizza's logits that a clock's explain: (mean |cos|)² / mean cos² over
+/// distances, 8/π² = 0.81 if there are many.
 fn overlap(n: usize, k: usize) -> f64 {
     let strength = |d: usize| (TAU * (k * d) as f64 / (2 * n) as f64).cos().abs();
     let sum: f64 = (0..n).map(strength).sum();

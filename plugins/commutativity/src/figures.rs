@@ -1,9 +1,9 @@
-//! How the course of training is drawn. Zeros have no place on a log axis and leave gaps.
+//! Draws the measures over training. Zeros have no place on a log axis and leave gaps.
 
 use grokrun_api::prelude::*;
 
-use crate::course::Seen;
 use crate::measure::Head;
+use crate::trajectory::Measured;
 
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 200;
@@ -11,40 +11,45 @@ const MOST_FRAMES: usize = 200;
 /// The axis of every asymmetry.
 const ASYMMETRY: &str = "‖N − Nᵀ‖² / ‖N‖²";
 
-/// Attention to a minus attention to b, a line for each head.
-pub(crate) fn attention_difference(course: &[Seen]) -> Figure {
-    let heads = course.first().map_or(0, |seen| seen.heads.len());
+/// Draws attention to a minus attention to b, a line for each head.
+pub(crate) fn attention_difference(trajectory: &[Measured]) -> Figure {
+    let heads = trajectory
+        .first()
+        .map_or(0, |measured| measured.heads.len());
     let figure = Figure::new("Attention to a minus attention to b")
         .x("epoch", Axis::Linear)
         .y("mean attention difference", Axis::Linear);
     (0..heads).fold(figure, |figure, head| {
-        let of = |seen: &Seen| seen.heads.get(head).map_or(f64::NAN, Head::difference);
-        figure.trace(line(&format!("head {head}"), course, of))
+        let of = |measured: &Measured| measured.heads.get(head).map_or(f64::NAN, Head::difference);
+        figure.trace(line(&format!("head {head}"), trajectory, of))
     })
 }
 
-/// The asymmetries of neurons and logits beside their controls.
-pub(crate) fn asymmetry(course: &[Seen]) -> Figure {
+/// Draws the asymmetries of neurons and logits beside their controls.
+pub(crate) fn asymmetry(trajectory: &[Measured]) -> Figure {
     let figure = Figure::new("Asymmetry under a ↔ b")
         .x("epoch", Axis::Linear)
         .y(ASYMMETRY, Axis::Log)
-        .trace(line("neurons", course, |seen| seen.neurons[0]))
-        .trace(line("logits", course, |seen| seen.logits[0]))
-        .trace(line("neurons paired at random", course, |seen| {
-            seen.neurons[1]
+        .trace(line("neurons", trajectory, |measured| measured.neurons[0]))
+        .trace(line("logits", trajectory, |measured| measured.logits[0]))
+        .trace(line("neurons paired at random", trajectory, |measured| {
+            measured.neurons[1]
         }))
-        .trace(line("logits paired at random", course, |seen| {
-            seen.logits[1]
+        .trace(line("logits paired at random", trajectory, |measured| {
+            measured.logits[1]
         }));
-    if course.iter().all(|seen| seen.opposite.is_none()) {
+    if trajectory
+        .iter()
+        .all(|measured| measured.opposite.is_none())
+    {
         return figure;
     }
-    let of = |seen: &Seen| seen.opposite.unwrap_or(f64::NAN);
-    figure.trace(line("logits with −c", course, of))
+    let of = |measured: &Measured| measured.opposite.unwrap_or(f64::NAN);
+    figure.trace(line("logits with −c", trajectory, of))
 }
 
-/// Mean attention, heads × 3, of the last snapshot, and as frames over epochs.
-pub(crate) fn mean_attention(course: &[Seen]) -> Figure {
+/// Draws mean attention, heads × 3, of the last snapshot, with frames over epochs.
+pub(crate) fn mean_attention(trajectory: &[Measured]) -> Figure {
     let map = |heads: &[Head]| {
         let rows: Vec<Vec<f64>> = heads.iter().map(|head| head.mean.to_vec()).collect();
         let names: Vec<String> = (0..heads.len()).map(|h| format!("head {h}")).collect();
@@ -52,17 +57,17 @@ pub(crate) fn mean_attention(course: &[Seen]) -> Figure {
         Trace::heatmap(&rows, Colors::Sequential).labelled(&columns, &names)
     };
     let mut figure = Figure::new("Mean attention from =");
-    if let Some(last) = course.last() {
+    if let Some(last) = trajectory.last() {
         figure = figure.trace(map(&last.heads));
     }
-    thinned(course.len())
-        .filter_map(|i| course.get(i))
-        .fold(figure, |figure, seen| {
-            figure.frame(seen.epoch, vec![map(&seen.heads)])
+    thinned(trajectory.len())
+        .filter_map(|i| trajectory.get(i))
+        .fold(figure, |figure, measured| {
+            figure.frame(measured.epoch, vec![map(&measured.heads)])
         })
 }
 
-/// The asymmetry of each neuron, in rising order.
+/// Draws the asymmetry of each neuron, in rising order.
 pub(crate) fn by_neuron(asymmetries: &[f64]) -> Figure {
     let mut sorted = asymmetries.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -73,13 +78,17 @@ pub(crate) fn by_neuron(asymmetries: &[f64]) -> Figure {
         .trace(Trace::line("", &rank, &sorted))
 }
 
-fn line(name: &str, course: &[Seen], of: impl Fn(&Seen) -> f64) -> Trace {
-    let epochs: Vec<f64> = course.iter().map(|seen| seen.epoch as f64).collect();
-    let values: Vec<f64> = course.iter().map(of).collect();
+fn line(name: &str, trajectory: &[Measured], of: impl Fn(&Measured) -> f64) -> Trace {
+    let epochs: Vec<f64> = trajectory
+        .iter()
+        .map(|measured| measured.epoch as f64)
+        .collect();
+    let values: Vec<f64> = trajectory.iter().map(of).collect();
     Trace::line(name, &epochs, &values)
 }
 
-/// At most [`MOST_FRAMES`] of so many indices, evenly, the first and the last among them.
+/// Returns at most [`MOST_FRAMES`] of `count` indices, evenly spread, the first and the last among
+/// them.
 fn thinned(count: usize) -> impl Iterator<Item = usize> {
     let frames = count.min(MOST_FRAMES);
     (0..frames).map(move |i| i * (count - 1) / (frames - 1).max(1))

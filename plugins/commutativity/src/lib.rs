@@ -25,17 +25,17 @@
 //!
 //! Sums are in f64 and in a fixed order: the same snapshot gives the same numbers, byte for byte.
 
-mod course;
 mod figures;
 mod measure;
 mod symmetry;
+mod trajectory;
 
-use course::{Emergence, Seen};
 use grokrun_api::prelude::*;
 use measure::{Mirror, positions};
 use symmetry::{Kind, Symmetry};
+use trajectory::{Emergence, Measured};
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -61,11 +61,11 @@ impl Default for Config {
 /// The running analysis.
 pub struct Commutativity {
     config: Config,
-    /// none where no pair can be compared with its mirror image, which a note then says
+    /// none if no pair can be compared with its mirror image, which a note then says
     compared: Option<(Mirror, Symmetry)>,
     /// the operation and its modulus, in words
     operation: String,
-    course: Vec<Seen>,
+    trajectory: Vec<Measured>,
     /// asymmetry of each neuron in the last snapshot
     by_neuron: Vec<f64>,
 }
@@ -114,7 +114,7 @@ impl Analysis for Commutativity {
             compared,
             operation: format!("{} modulo {}", task.operation, task.modulus),
             config,
-            course: Vec::new(),
+            trajectory: Vec::new(),
             by_neuron: Vec::new(),
         })
     }
@@ -130,7 +130,7 @@ impl Analysis for Commutativity {
             Kind::Commutative | Kind::Other => None,
         };
         let w_pos = positions(snapshot.weight("pos_embed.W_pos")?)?;
-        let seen = Seen {
+        let measured = Measured {
             epoch: snapshot.epoch(),
             heads: mirror.heads(snapshot.attention()?)?,
             neurons: [neurons.asymmetry(), neurons.control()],
@@ -138,8 +138,8 @@ impl Analysis for Commutativity {
             opposite,
         };
         self.by_neuron = neurons.by_column();
-        report(&seen, &self.by_neuron, w_pos, out);
-        self.course.push(seen);
+        report(&measured, &self.by_neuron, w_pos, out);
+        self.trajectory.push(measured);
         Ok(())
     }
 
@@ -151,7 +151,7 @@ impl Analysis for Commutativity {
             ));
             return Ok(());
         };
-        let emergence = Emergence::of(&self.course, &self.config);
+        let emergence = Emergence::of(&self.trajectory, &self.config);
         out.table(
             "emergence",
             &["epoch", "attention", "neurons", "hold", "held"],
@@ -173,8 +173,8 @@ impl Analysis for Commutativity {
                 json!(symmetry.opposite),
             ]],
         );
-        // The host shows the first and the last checkpoint at least; without any there is no end.
-        let Some(last) = self.course.last() else {
+        // The host shows at least the first and the last checkpoint; without any there is no end.
+        let Some(last) = self.trajectory.last() else {
             out.note("no snapshot was shown: nothing is known of attention, neurons or logits");
             return Ok(());
         };
@@ -182,37 +182,37 @@ impl Analysis for Commutativity {
         out.note(symmetry.expectation(last.logits[0], last.opposite));
         out.figure(
             "attention-difference",
-            figures::attention_difference(&self.course),
+            figures::attention_difference(&self.trajectory),
         );
-        out.figure("asymmetry", figures::asymmetry(&self.course));
-        out.figure("mean-attention", figures::mean_attention(&self.course));
+        out.figure("asymmetry", figures::asymmetry(&self.trajectory));
+        out.figure("mean-attention", figures::mean_attention(&self.trajectory));
         out.figure("asymmetry-by-neuron", figures::by_neuron(&self.by_neuron));
         Ok(())
     }
 }
 
-/// The series and tensors of a snapshot.
-fn report(seen: &Seen, by_neuron: &[f64], [apart, cosine]: [f64; 2], out: &mut dyn Sink) {
-    for (h, head) in seen.heads.iter().enumerate() {
+/// Emits the series and tensors of a snapshot.
+fn report(measured: &Measured, by_neuron: &[f64], [apart, cosine]: [f64; 2], out: &mut dyn Sink) {
+    for (h, head) in measured.heads.iter().enumerate() {
         out.scalar(&format!("attention difference head {h}"), head.difference());
         let absolute = format!("absolute attention difference head {h}");
         out.scalar(&absolute, head.absolute);
     }
-    out.scalar("attention difference", seen.largest_difference());
-    out.scalar("absolute attention difference", seen.largest_absolute());
-    out.scalar("neuron asymmetry", seen.neurons[0]);
-    out.scalar("neuron asymmetry control", seen.neurons[1]);
-    out.scalar("logit asymmetry", seen.logits[0]);
-    out.scalar("logit asymmetry control", seen.logits[1]);
-    if let Some(opposite) = seen.opposite {
+    out.scalar("attention difference", measured.largest_difference());
+    out.scalar("absolute attention difference", measured.largest_absolute());
+    out.scalar("neuron asymmetry", measured.neurons[0]);
+    out.scalar("neuron asymmetry control", measured.neurons[1]);
+    out.scalar("logit asymmetry", measured.logits[0]);
+    out.scalar("logit asymmetry control", measured.logits[1]);
+    if let Some(opposite) = measured.opposite {
         out.scalar("logit asymmetry with -c", opposite);
     }
     out.scalar("W_pos difference", apart);
     out.scalar("W_pos cosine", cosine);
-    let mean = seen.heads.iter().flat_map(|head| head.mean);
+    let mean = measured.heads.iter().flat_map(|head| head.mean);
     out.tensor(
         "mean-attention",
-        &[seen.heads.len(), 3],
+        &[measured.heads.len(), 3],
         mean.map(|x| x as f32),
     );
     let narrow = by_neuron.iter().map(|x| *x as f32);

@@ -5,9 +5,9 @@
 
 use grokrun_api::{Failure, Task, Tensor};
 
-/// The pairs that count: those whose label is defined in both orders. A pair of which one order
-/// is undefined is neither trained on nor tested on in that order, so that nothing says what a
-/// model should do there.
+/// Selects the pairs that count: those whose label is defined in both orders. A pair of which one
+/// order is undefined is neither trained on nor tested on in that order, so nothing determines what
+/// a model should do there.
 pub(crate) struct Mirror {
     p: usize,
     /// indices a·p + b and b·p + a, a < b
@@ -16,7 +16,8 @@ pub(crate) struct Mirror {
     diagonal: Vec<usize>,
 }
 
-/// A table N, `(p², width)`, beside Nᵀ, its transpose in a and b; each a sum by column.
+/// Compares a table N, `(p², width)`, with Nᵀ, its transpose in a and b; each number is a sum by
+/// column.
 pub(crate) struct Contrast {
     /// ‖N − Nᵀ‖²
     difference: Vec<f64>,
@@ -26,7 +27,7 @@ pub(crate) struct Contrast {
     chance: Vec<f64>,
 }
 
-/// What a head attends to from '=', over the pairs that count, in both orders.
+/// Holds a head's attention from '=', over the pairs that count, in both orders.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Head {
     /// mean attention to a, to b, to '='
@@ -36,14 +37,15 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Mean attention to a minus mean attention to b.
+    /// Returns mean attention to a minus mean attention to b.
     pub(crate) fn difference(&self) -> f64 {
         self.mean[0] - self.mean[1]
     }
 }
 
 impl Mirror {
-    /// None where the operation is defined for no two different operands in both orders.
+    /// Selects the pairs of a task; none if the operation is defined for no two different operands
+    /// in both orders.
     pub(crate) fn new(task: &Task) -> Option<Mirror> {
         let p = task.modulus;
         let defined = |pair: &usize| task.labels.get(*pair).is_some_and(Option::is_some);
@@ -55,15 +57,15 @@ impl Mirror {
         (!pairs.is_empty()).then_some(Mirror { p, pairs, diagonal })
     }
 
-    /// The pairs with a < b that are compared with their mirror images.
+    /// Returns the pairs with a < b that are compared with their mirror images.
     pub(crate) fn pairs(&self) -> &[(usize, usize)] {
         &self.pairs
     }
 
-    /// Attention of each head, from `(p², heads, 3)`.
+    /// Measures the attention of each head, from `(p², heads, 3)`.
     ///
     /// # Errors
-    /// When the tensor has another shape.
+    /// If the tensor has another shape.
     pub(crate) fn heads(&self, attention: Tensor<'_>) -> Result<Vec<Head>, Failure> {
         let heads = attention.size(1);
         self.expect("attention", attention, &[self.p * self.p, heads, 3])?;
@@ -88,15 +90,15 @@ impl Mirror {
         Ok(sums.into_iter().map(head).collect())
     }
 
-    /// N[a, b, j] beside N[b, a, j], for a table `(p², width)`, in the form ‖N − Nᵀ‖² / ‖N‖²
+    /// Compares N[a, b, j] with N[b, a, j], for a table `(p², width)`, in the form ‖N − Nᵀ‖² / ‖N‖²
     /// (doc/definitions.md#commutativity).
     ///
     /// # Errors
-    /// When the table has another shape.
+    /// If the table has another shape.
     pub(crate) fn contrast(&self, name: &str, table: Tensor<'_>) -> Result<Contrast, Failure> {
         let width = table.size(1);
         self.expect(name, table, &[self.p * self.p, width])?;
-        // Each row is read once, so that there is nothing to keep in a cache but these sums.
+        // Each row is read once, so only these sums have to stay in a cache.
         let mut sums = Sums::new(width);
         for (here, there) in &self.pairs {
             sums.add(table.row(*here), table.row(*there).iter());
@@ -104,11 +106,11 @@ impl Mirror {
         Ok(self.finish(sums, table))
     }
 
-    /// N[a, b, c] beside N[b, a, −c], for logits `(p², p)`: equal in a model of an operation with
-    /// f(b, a) = −f(a, b) that knows of it.
+    /// Compares N[a, b, c] with N[b, a, −c], for logits `(p², p)`: they are equal in a model of an
+    /// operation with f(b, a) = −f(a, b) that has learnt it.
     ///
     /// # Errors
-    /// When the logits have another shape.
+    /// If the logits have another shape.
     pub(crate) fn opposite(&self, logits: Tensor<'_>) -> Result<Contrast, Failure> {
         self.expect("logits", logits, &[self.p * self.p, self.p])?;
         let mut sums = Sums::new(self.p);
@@ -125,7 +127,7 @@ impl Mirror {
         let chance = |(sum, square): (&f64, &f64)| {
             // m (x − x')² for two different of m entries: 2 m² / (m − 1) times their variance.
             let spread = square - sum * sum / entries;
-            // Rounding may leave less than nothing; NaN stays NaN.
+            // Rounding may leave less than 0; NaN stays NaN.
             let spread = if spread < 0.0 { 0.0 } else { spread };
             2.0 * spread * entries / (entries - 1.0)
         };
@@ -155,7 +157,7 @@ impl Mirror {
     }
 }
 
-/// Sums over off-diagonal entries, by column.
+/// Accumulates sums over off-diagonal entries, by column.
 struct Sums {
     difference: Vec<f64>,
     sum: Vec<f64>,
@@ -186,35 +188,36 @@ impl Sums {
 }
 
 impl Contrast {
-    /// ‖N − Nᵀ‖² / ‖N‖² over all columns: 0 where N is symmetric, 4 where it is antisymmetric.
+    /// Returns ‖N − Nᵀ‖² / ‖N‖² over all columns: 0 if N is symmetric, 4 if it is antisymmetric.
     pub(crate) fn asymmetry(&self) -> f64 {
         share(self.difference.iter().sum(), self.norm.iter().sum())
     }
 
-    /// What [`Contrast::asymmetry`] is on average for the same numbers in the same columns, were no
-    /// entry related to its mirror image: 2 (1 − 1/p) for noise of mean zero on the full grid, less
-    /// where columns have a mean, as after a ReLU.
+    /// Returns the mean of [`Contrast::asymmetry`] for the same numbers in the same columns if no
+    /// entry were related to its mirror image: 2 (1 − 1/p) for noise of mean zero on the full grid,
+    /// less if columns have a mean, as after a ReLU.
     pub(crate) fn control(&self) -> f64 {
         share(self.chance.iter().sum(), self.norm.iter().sum())
     }
 
-    /// ‖N − Nᵀ‖² / ‖N‖² of each column.
+    /// Returns ‖N − Nᵀ‖² / ‖N‖² of each column.
     pub(crate) fn by_column(&self) -> Vec<f64> {
         let columns = self.difference.iter().zip(&self.norm);
         columns.map(|(part, norm)| share(*part, *norm)).collect()
     }
 }
 
-/// 0 where all is 0, as a neuron that never fires is symmetric; NaN where a number was not finite.
+/// Returns a share: 0 if all is 0, as a neuron that never fires is symmetric; NaN if a number was
+/// not finite.
 fn share(part: f64, norm: f64) -> f64 {
     if norm == 0.0 { 0.0 } else { part / norm }
 }
 
-/// ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`. NaN where one
-/// of them is 0.
+/// Returns ‖u − v‖² / (‖u‖ ‖v‖) and cos(u, v) of the first two rows of W_pos `(3, d_model)`; NaN if
+/// one of them is 0.
 ///
 /// # Errors
-/// When there are not two rows.
+/// If there are not two rows.
 pub(crate) fn positions(w_pos: Tensor<'_>) -> Result<[f64; 2], Failure> {
     let (u, v) = (w_pos.row(0), w_pos.row(1));
     if w_pos.shape().len() != 2 || v.is_empty() {

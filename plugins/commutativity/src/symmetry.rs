@@ -1,11 +1,11 @@
-//! The operation's own behaviour when its operands are swapped, from the labels alone: what to
+//! Finds out what swapping the operands does to the operation, from the labels alone: what to
 //! expect of a model that has learnt it.
 
 use grokrun_api::Task;
 
 use crate::measure::Mirror;
 
-/// What swapping the operands does.
+/// Says what swapping the operands does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     /// f(b, a) = f(a, b) for all pairs
@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// The operation under a ↔ b, over the pairs a < b that are defined in both orders.
+/// Describes the operation under a ↔ b, over the pairs a < b that are defined in both orders.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Symmetry {
     /// how many pairs
@@ -29,7 +29,8 @@ pub(crate) struct Symmetry {
 }
 
 impl Symmetry {
-    /// That of a task. An operation that is both (p = 2, or 0 everywhere) is commutative.
+    /// Finds the symmetry of a task. An operation that is both (p = 2, or 0 everywhere) is
+    /// commutative.
     pub(crate) fn of(task: &Task, mirror: &Mirror) -> Symmetry {
         let p = task.modulus as u64;
         let label = |pair: usize| task.labels.get(pair).copied().flatten().map(u64::from);
@@ -55,7 +56,7 @@ impl Symmetry {
         }
     }
 
-    /// The kind in a word, for a table.
+    /// Returns the kind in a word, for a table.
     pub(crate) fn name(&self) -> &'static str {
         match self.kind {
             Kind::Commutative => "commutative",
@@ -64,8 +65,8 @@ impl Symmetry {
         }
     }
 
-    /// What is expected of a model that has learnt the operation; `opposite` is the asymmetry of
-    /// its logits between L[a, b, c] and L[b, a, −c] in the end.
+    /// Says what is expected of a model that has learnt the operation; `opposite` is the asymmetry
+    /// of its logits between L[a, b, c] and L[b, a, −c] in the end.
     pub(crate) fn expectation(&self, logits: f64, opposite: Option<f64>) -> String {
         match self.kind {
             Kind::Commutative => "the operation commutes: attention, neurons and logits are expected to be symmetric in a and b".to_owned(),
@@ -83,7 +84,7 @@ impl Symmetry {
     }
 }
 
-/// Three digits, with an exponent where it is small.
+/// Formats a number with three digits, and an exponent if it is small.
 fn short(x: f64) -> String {
     if x < 0.01 {
         format!("{x:.2e}")

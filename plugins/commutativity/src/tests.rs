@@ -1,4 +1,4 @@
-//! Planted models, constructed tables and noise, through the whole analysis.
+//! Runs the whole analysis on planted models, constructed tables and noise.
 
 use std::f64::consts::PI;
 use std::time::{Duration, Instant};
@@ -32,7 +32,8 @@ fn notes(recorder: &Recorder) -> String {
     recorder.notes().join("\n")
 }
 
-/// One neuron, one head and the logits, each as a function of a, b (and c); W_pos is (1), (−1).
+/// Makes a snapshot with one neuron, one head and the logits, each as a function of a, b (and c);
+/// W_pos is (1), (−1).
 fn table_of(
     task: &Task,
     attention: [f32; 3],

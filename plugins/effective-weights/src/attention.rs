@@ -1,10 +1,10 @@
-//! Attention of a head over the pairs: its mean, and as a function of the token.
+//! Averages the attention of a head over the pairs, and as a function of the token.
 
 use grokrun_api::Task;
 
 use crate::maps::Scores;
 
-/// A head's attention from '=', over the pairs that have a label.
+/// Holds a head's attention from '=', over the pairs that have a label.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Attention {
     /// to a, to b, to '=': mean over the pairs
@@ -32,7 +32,7 @@ impl Attention {
             to_b[b] += attention[1];
             with_b[b] += 1.0;
         }
-        // 0/0 is the NaN of a token in no pair.
+        // 0/0 is NaN for a token in no pair.
         let divide = |sums: Vec<f64>, counts: Vec<f64>| -> Vec<f64> {
             sums.iter().zip(counts).map(|(sum, n)| sum / n).collect()
         };

@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
@@ -9,8 +9,8 @@ use crate::attention::Attention;
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 60;
 
-/// One snapshot's functions of a token.
-pub(crate) struct Seen {
+/// Holds the functions of a token at one snapshot.
+pub(crate) struct Measured {
     /// W_attn by head, `(p)` each
     pub(crate) scores: Vec<Vec<f64>>,
     /// W_attn in the basis by head, `(p)` each
@@ -21,24 +21,24 @@ pub(crate) struct Seen {
     pub(crate) attention: Vec<Attention>,
 }
 
-/// Best frequency and its fraction of each head, of W_attn, attention, W_OV and W_neur.
+/// The best frequency and its fraction of each head, of W_attn, attention, W_OV and W_neur.
 pub(crate) type Bests = [Vec<(usize, f64)>; 4];
 
-/// All snapshots.
-pub(crate) struct Past {
+/// Holds the numbers of all snapshots.
+pub(crate) struct Trajectory {
     epochs: Vec<f64>,
     bests: Vec<Bests>,
     means: Vec<Vec<[f64; 3]>>,
-    frames: Frames<Seen>,
-    /// of the last snapshot
+    frames: Frames<Measured>,
+    /// key frequencies of the last snapshot
     keys: Vec<usize>,
     /// W_L in the basis, `(p, d_mlp)`, of the last snapshot
     w_l: Vec<f64>,
 }
 
-impl Default for Past {
-    fn default() -> Past {
-        Past {
+impl Default for Trajectory {
+    fn default() -> Trajectory {
+        Trajectory {
             epochs: Vec::new(),
             bests: Vec::new(),
             means: Vec::new(),
@@ -49,11 +49,11 @@ impl Default for Past {
     }
 }
 
-impl Past {
+impl Trajectory {
     pub(crate) fn push(
         &mut self,
         epoch: u64,
-        seen: Seen,
+        measured: Measured,
         bests: Bests,
         keys: Vec<usize>,
         w_l: Vec<f64>,
@@ -61,13 +61,13 @@ impl Past {
         self.epochs.push(epoch as f64);
         self.bests.push(bests);
         self.means
-            .push(seen.attention.iter().map(|a| a.mean).collect());
-        self.frames.push(epoch, seen);
+            .push(measured.attention.iter().map(|a| a.mean).collect());
+        self.frames.push(epoch, measured);
         self.keys = keys;
         self.w_l = w_l;
     }
 
-    /// A row a head, of the last snapshot.
+    /// Emits a row for each head, of the last snapshot.
     pub(crate) fn tables(&self, basis: &Basis, noise: Option<&[f64]>, out: &mut dyn Sink) {
         let (Some(bests), Some(means)) = (self.bests.last(), self.means.last()) else {
             return;
@@ -110,9 +110,10 @@ impl Past {
         let rows = means.iter().enumerate().map(row).collect();
         out.table("heads", &columns, rows);
         let keys: Vec<String> = self.keys.iter().map(usize::to_string).collect();
-        out.note(match keys.is_empty() {
-            true => "no key frequencies at the last snapshot".to_owned(),
-            false => format!("key frequencies of the last snapshot: {}", keys.join(", ")),
+        out.note(if keys.is_empty() {
+            "no key frequencies at the last snapshot".to_owned()
+        } else {
+            format!("key frequencies of the last snapshot: {}", keys.join(", "))
         });
     }
 
@@ -126,24 +127,25 @@ impl Past {
             Some(root) => format!("log of the token to {root}"),
             None => "token".to_owned(),
         };
-        let by_token = |title: &str, y: &str, pick: &dyn Fn(&Seen) -> Vec<Vec<f64>>| {
-            let lines = |seen: &Seen| -> Vec<Trace> { lines(basis, &pick(seen)) };
+        let by_token = |title: &str, y: &str, pick: &dyn Fn(&Measured) -> Vec<Vec<f64>>| {
+            let lines = |measured: &Measured| -> Vec<Trace> { lines(basis, &pick(measured)) };
             let mut figure = Figure::new(title)
                 .x(&place, Axis::Linear)
                 .y(y, Axis::Linear);
             for trace in lines(last) {
                 figure = figure.trace(trace);
             }
-            for (epoch, seen) in self.frames.iter() {
-                figure = figure.frame(epoch, lines(seen));
+            for (epoch, measured) in self.frames.iter() {
+                figure = figure.frame(epoch, lines(measured));
             }
             figure
         };
         let title = "W_attn: the token's part of the score of each head";
-        let figure = by_token(title, "score", &|seen| seen.scores.clone());
+        let figure = by_token(title, "score", &|measured| measured.scores.clone());
         out.figure("W_attn", figure);
         let title = "Attention to a as a function of a, mean over b";
-        let to_a = |seen: &Seen| seen.attention.iter().map(|a| a.to_a.clone()).collect();
+        let to_a =
+            |measured: &Measured| measured.attention.iter().map(|a| a.to_a.clone()).collect();
         let figure = by_token(title, "attention", &to_a);
         out.figure("attention-by-token", figure);
 
@@ -153,13 +155,13 @@ impl Past {
             let rows: Vec<Vec<f64>> = rows.iter().map(|row| rounded(row)).collect();
             Trace::heatmap(&rows, colors).labelled(&names, &heads)
         };
-        let in_basis = |title: &str, colors: Colors, pick: fn(&Seen) -> &Vec<Vec<f64>>| {
+        let in_basis = |title: &str, colors: Colors, pick: fn(&Measured) -> &Vec<Vec<f64>>| {
             let mut figure = Figure::new(title)
                 .x("basis function of the token", Axis::Category)
                 .y("head", Axis::Category)
                 .trace(map(pick(last), colors));
-            for (epoch, seen) in self.frames.iter() {
-                figure = figure.frame(epoch, vec![map(pick(seen), colors)]);
+            for (epoch, measured) in self.frames.iter() {
+                figure = figure.frame(epoch, vec![map(pick(measured), colors)]);
             }
             figure
         };
@@ -200,7 +202,7 @@ impl Past {
         out.figure("W_attn-fraction", figure);
     }
 
-    /// W_L, a row a neuron, in the order of the neurons' best frequencies.
+    /// Draws W_L, a row a neuron, in the order of the neurons' best frequencies.
     fn draw_neurons(&self, basis: &Basis, names: &[String], out: &mut dyn Sink) {
         let p = basis.modulus();
         let neurons = self.w_l.len() / p.max(1);
@@ -234,7 +236,7 @@ impl Past {
     }
 }
 
-/// A line a head over the group's places; residues outside have none.
+/// Draws a line for each head over the group's places; residues outside of the group have none.
 fn lines(basis: &Basis, by_head: &[Vec<f64>]) -> Vec<Trace> {
     let x: Vec<f64> = (0..basis.group()).map(|place| place as f64).collect();
     let line = |(head, values): (usize, &Vec<f64>)| {

@@ -34,14 +34,14 @@ mod maps;
 mod power;
 
 use attention::Attention;
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
 use grokrun_measures::{KeyRule, by_class, check_basis, neuron_logit_map};
 use maps::Maps;
 use power::Power;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -70,9 +70,9 @@ pub struct EffectiveWeights {
     basis: Basis,
     rule: KeyRule,
     task: Task,
-    /// of noise: a head's W_attn each, and W_neur
+    /// the control: W_attn of each head, and W_neur, of noise
     noise: Option<(Vec<Power>, Power)>,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for EffectiveWeights {
@@ -105,7 +105,7 @@ impl Analysis for EffectiveWeights {
         });
         Ok(EffectiveWeights {
             rule: KeyRule::parse("keys", &config.keys)?,
-            past: Past::default(),
+            trajectory: Trajectory::default(),
             task: task.clone(),
             kind,
             basis,
@@ -183,7 +183,7 @@ impl Analysis for EffectiveWeights {
         out.tensor("mean-attention", &[heads, 3], means.map(|x| x as f32));
 
         let norms = |powers: &[Power]| powers.iter().map(Power::norms).collect();
-        let seen = Seen {
+        let measured = Measured {
             scores: scores.iter().map(|row| row.to_vec()).collect(),
             w_ov: norms(&w_ov),
             w_neur: norms(&w_neur),
@@ -192,7 +192,8 @@ impl Analysis for EffectiveWeights {
         };
         let bests = [&of_scores, &of_attention, &w_ov, &w_neur]
             .map(|powers| powers.iter().map(Power::best).collect());
-        self.past.push(snapshot.epoch(), seen, bests, keys, w_l);
+        self.trajectory
+            .push(snapshot.epoch(), measured, bests, keys, w_l);
         Ok(())
     }
 
@@ -201,8 +202,8 @@ impl Analysis for EffectiveWeights {
             .noise
             .as_ref()
             .map(|(heads, _)| heads.iter().map(|power| power.best().1).collect());
-        self.past.tables(&self.basis, noise.as_deref(), out);
-        self.past.draw(&self.basis, out);
+        self.trajectory.tables(&self.basis, noise.as_deref(), out);
+        self.trajectory.draw(&self.basis, out);
         let mut note = format!("basis: {}", self.kind);
         if let Some(root) = self.basis.root() {
             note.push_str(&format!(
@@ -219,7 +220,7 @@ impl Analysis for EffectiveWeights {
     }
 }
 
-/// The power of several heads together.
+/// Adds the powers of several heads.
 fn sum(powers: &[Power]) -> Power {
     let mut sum = powers.first().cloned().unwrap_or_default();
     for power in powers.iter().skip(1) {

@@ -1,19 +1,19 @@
-//! The effective weight matrices of a snapshot, from its parameters alone.
+//! Computes the effective weight matrices of a snapshot, from its parameters alone.
 
 use grokrun_api::{Failure, Snapshot, Tensor};
 use grokrun_measures::{embedding, product};
 
-/// What the products of a snapshot's weights do, by head.
+/// Holds the products of a snapshot's weights, by head.
 pub(crate) struct Maps {
     /// W_E W_V W_O of each head, `(p, d_model)`
     pub(crate) w_ov: Vec<Vec<f32>>,
     /// W_neur = W_E W_V W_O W_in of each head, `(p, d_mlp)`
     pub(crate) w_neur: Vec<Vec<f32>>,
-    /// what the scores are made of, by head
+    /// the parts of the scores, by head
     pub(crate) scores: Vec<Scores>,
 }
 
-/// A head's attention scores from '=', all divided by √d_head.
+/// Holds a head's attention scores from '=', all divided by √d_head.
 pub(crate) struct Scores {
     /// W_attn: the token's part, `(p)`
     pub(crate) token: Vec<f64>,
@@ -24,7 +24,7 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
-    /// Attention from '=' to a, b and '=' at a pair: softmax over the three.
+    /// Returns the attention from '=' to a, b and '=' at a pair: the softmax over the three scores.
     pub(crate) fn attention(&self, a: usize, b: usize) -> [f64; 3] {
         let scores = [self.token[a], self.token[b], self.equals];
         let scores = [0, 1, 2].map(|i| scores[i] + self.position[i]);
@@ -36,13 +36,13 @@ impl Scores {
 }
 
 impl Maps {
-    /// Of a snapshot with classes and tokens for the modulus p.
+    /// Computes the products of a snapshot with classes and tokens for the modulus p.
     ///
     /// b_K adds the same to all three scores of a query, and drops out of the softmax; b_Q is added
-    /// to the query where there is one. Both are 0 in every recipe that grokrun trains.
+    /// to the query if there is one. Both are 0 in every recipe that grokrun trains.
     ///
     /// # Errors
-    /// When a weight is missing or not of the shape that the others ask for.
+    /// If a weight is missing, or its shape does not fit the others.
     pub(crate) fn new(snapshot: &Snapshot<'_>, p: usize) -> Result<Maps, Failure> {
         let w_e = snapshot.weight("embed.W_E")?;
         let w_q = snapshot.weight("blocks.0.attn.W_Q")?;
@@ -80,7 +80,7 @@ impl Maps {
                 let terms = query.iter_mut().zip(row);
                 terms.for_each(|(q, w)| *q += x * f64::from(*w));
             }
-            // What a residual stream's dimension adds to a score, (d_model).
+            // What each dimension of the residual stream adds to a score, (d_model).
             let scale = (e as f64).sqrt();
             let by_dimension: Vec<f64> = w_k
                 .row(head)
@@ -106,14 +106,18 @@ fn pairs(x: &[f32], y: &[f32]) -> impl Iterator<Item = (f64, f64)> {
     x.iter().zip(y).map(|(x, y)| (f64::from(*x), f64::from(*y)))
 }
 
-/// A weight that must have this shape.
+/// Returns a weight.
+///
+/// # Errors
+/// If it does not have this shape.
 fn shaped<'a>(snapshot: &Snapshot<'a>, name: &str, shape: &[usize]) -> Result<Tensor<'a>, Failure> {
     let weight = snapshot.weight(name)?;
-    match weight.shape() == shape {
-        true => Ok(weight),
-        false => Err(Failure::new(format!(
+    if weight.shape() == shape {
+        Ok(weight)
+    } else {
+        Err(Failure::new(format!(
             "{name} has the shape {:?}; expected {shape:?}, as the other weights have it",
             weight.shape()
-        ))),
+        )))
     }
 }

@@ -1,8 +1,9 @@
-//! How the energy of functions of a token is spread over frequencies.
+//! Measures how the energy of functions of a token is spread over frequencies.
 
 use grokrun_basis::Basis;
 
-/// Σ squares over the columns of a table of functions of a token, by row of the basis.
+/// Holds the sum of squares over the columns of a table of functions of a token, by row of the
+/// basis.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Power {
     /// by row of the basis, `(p)`
@@ -12,7 +13,7 @@ pub(crate) struct Power {
 }
 
 impl Power {
-    /// Of coefficients `(p, width)`.
+    /// Measures coefficients `(p, width)`.
     pub(crate) fn of(basis: &Basis, coefficients: &[f64]) -> Power {
         let width = (coefficients.len() / basis.modulus().max(1)).max(1);
         let squares = |row: &[f64]| row.iter().map(|x| x * x).sum();
@@ -24,42 +25,46 @@ impl Power {
         }
     }
 
-    /// Of a table `(p, width)`.
+    /// Measures a table `(p, width)`.
     pub(crate) fn of_table(basis: &Basis, table: &[f32]) -> Power {
         Power::of(basis, &basis.forward(table))
     }
 
-    /// Σ of all: the energy over the group, without the mean.
+    /// Returns the sum of all: the energy over the group, without the mean.
     fn total(&self) -> f64 {
         self.frequencies.iter().sum()
     }
 
-    /// The frequency with most, and its share of the energy over the group without the mean; 0 and
-    /// 0 where nothing varies.
+    /// Returns the frequency with most energy, and its share of the energy over the group without
+    /// the mean; 0 and 0 if nothing varies.
     pub(crate) fn best(&self) -> (usize, f64) {
         let total = self.total();
         if total.is_nan() || total <= 0.0 {
             return (0, 0.0);
         }
-        let most = |best: (usize, f64), next: (usize, &f64)| match *next.1 > best.1 {
-            true => (next.0, *next.1),
-            false => best,
+        let most = |best: (usize, f64), next: (usize, &f64)| {
+            if *next.1 > best.1 {
+                (next.0, *next.1)
+            } else {
+                best
+            }
         };
         let (k, energy) = (1..).zip(&self.frequencies).fold((0, 0.0), most);
         (k, energy / total)
     }
 
-    /// The share that these frequencies have together; 0 where nothing varies.
+    /// Returns the share that these frequencies have together; 0 if nothing varies.
     pub(crate) fn share(&self, keys: &[usize]) -> f64 {
         let total = self.total();
         let of = |k: &usize| self.frequencies.get(k.wrapping_sub(1)).copied();
-        match total > 0.0 {
-            true => keys.iter().filter_map(of).sum::<f64>() / total,
-            false => 0.0,
+        if total > 0.0 {
+            keys.iter().filter_map(of).sum::<f64>() / total
+        } else {
+            0.0
         }
     }
 
-    /// Norms by row of the basis, `(p)`.
+    /// Returns the norms by row of the basis, `(p)`.
     pub(crate) fn norms(&self) -> Vec<f64> {
         self.rows.iter().map(|x| x.sqrt()).collect()
     }

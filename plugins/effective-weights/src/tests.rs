@@ -8,13 +8,13 @@ use super::*;
 /// Height of the planted waves.
 const HIGH: f64 = 1.5;
 
-/// θ of a token, none for one outside the group.
+/// Returns θ of a token; none if it is outside of the group.
 fn angle(basis: &Basis, k: usize, token: usize) -> f64 {
     basis.angle(k, token).map_or(0.0, |angle| angle.cos())
 }
 
-/// Head h scores a token with HIGH cos(k_h θ) and writes cos(k_h θ) times 1, 2, … to the neurons;
-/// W_L is cos(2θ) of the class.
+/// Plants weights: head h scores a token with HIGH cos(k_h θ) and writes cos(k_h θ) times 1, 2, …
+/// to the neurons; W_L is cos(2θ) of the class.
 fn planted(task: &Task, frequencies: [usize; 4]) -> SnapshotData {
     let basis = Basis::of(BasisKind::of(&task.labels, task.modulus), task.modulus).unwrap();
     let (p, m) = (task.modulus, &task.model);

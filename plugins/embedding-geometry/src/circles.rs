@@ -1,8 +1,9 @@
-//! The circle of each frequency: the plane of its cosine and sine in W_E, and the tokens in it.
+//! Measures the circle of each frequency: the plane of its cosine and sine in W_E, and the tokens
+//! in it.
 
 use grokrun_basis::Basis;
 
-/// Tokens in the planes of all frequencies.
+/// Holds the tokens in the planes of all frequencies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Circles {
     /// two coordinates for each frequency, `(p, frequencies, 2)`: along the cosine's direction in
@@ -18,7 +19,7 @@ pub(crate) struct Circles {
 }
 
 impl Circles {
-    /// Of the tokens' rows of W_E, `(p, d)`.
+    /// Measures the tokens' rows of W_E, `(p, d)`.
     pub(crate) fn new(basis: &Basis, tokens: &[f32], d: usize) -> Circles {
         let (p, count) = (basis.modulus(), basis.frequencies());
         let coefficients = basis.forward(tokens);
@@ -81,7 +82,7 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
-/// At length 1; as it is, if it has none.
+/// Scales a vector to length 1; one of length 0 stays.
 fn unit(mut vector: Vec<f64>) -> Vec<f64> {
     let length = dot(&vector, &vector).sqrt();
     if length > 1e-12 {
@@ -92,7 +93,7 @@ fn unit(mut vector: Vec<f64>) -> Vec<f64> {
     vector
 }
 
-/// The smaller by the larger singular value of two vectors, from their products.
+/// Returns the smaller over the larger singular value of two vectors, from their products.
 fn roundness(cc: f64, cs: f64, ss: f64) -> f64 {
     let middle = (cc + ss) / 2.0;
     let half = (((cc - ss) / 2.0).powi(2) + cs * cs).sqrt();

@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
@@ -20,30 +20,30 @@ pub(crate) const PROBES: [&str; 4] = [
     "shuffled probe, in sample",
 ];
 
-/// One snapshot.
-pub(crate) struct Seen {
+/// Holds the numbers of one snapshot.
+pub(crate) struct Measured {
     pub(crate) components: Principal,
     /// the components' scores in the basis, `(p, count)`
     pub(crate) in_basis: Vec<f64>,
     pub(crate) circles: Option<Circles>,
 }
 
-/// All snapshots.
-pub(crate) struct Past {
+/// Holds the numbers of all snapshots.
+pub(crate) struct Trajectory {
     p: usize,
     logarithm: Option<Basis>,
     epochs: Vec<f64>,
-    /// of the first components
+    /// shares of the first components
     shares: Vec<Vec<f64>>,
     probed: Vec<Option<[f64; 4]>>,
-    frames: Frames<Seen>,
-    /// of the last snapshot
+    frames: Frames<Measured>,
+    /// key frequencies of the last snapshot
     keys: Vec<usize>,
 }
 
-impl Past {
-    pub(crate) fn new(p: usize, logarithm: Option<Basis>) -> Past {
-        Past {
+impl Trajectory {
+    pub(crate) fn new(p: usize, logarithm: Option<Basis>) -> Trajectory {
+        Trajectory {
             p,
             logarithm,
             epochs: Vec::new(),
@@ -57,16 +57,17 @@ impl Past {
     pub(crate) fn push(
         &mut self,
         epoch: u64,
-        seen: Seen,
+        measured: Measured,
         keys: Vec<usize>,
         probed: Option<[f64; 4]>,
     ) {
         self.epochs.push(epoch as f64);
-        let count = seen.components.count;
-        self.shares.push(seen.components.shares[..count].to_vec());
+        let count = measured.components.count;
+        self.shares
+            .push(measured.components.shares[..count].to_vec());
         self.probed.push(probed);
         self.keys = keys;
-        self.frames.push(epoch, seen);
+        self.frames.push(epoch, measured);
     }
 
     pub(crate) fn tables(
@@ -144,10 +145,10 @@ impl Past {
             for (stem, name, order) in &colourings {
                 // The place in the order is the residue, or the logarithm.
                 let colour: Vec<f64> = (0..order.len()).map(|place| place as f64).collect();
-                let points = |seen: &Seen| {
-                    let count = seen.components.count;
+                let points = |measured: &Measured| {
+                    let count = measured.components.count;
                     let axis = |i: usize| -> Vec<f64> {
-                        let of = |t: &usize| seen.components.scores[t * count + i];
+                        let of = |t: &usize| measured.components.scores[t * count + i];
                         order.iter().map(of).collect()
                     };
                     let (x, y) = (rounded(&axis(first)), rounded(&axis(first + 1)));
@@ -159,8 +160,8 @@ impl Past {
                     .x(&format!("component {one}"), Axis::Linear)
                     .y(&format!("component {two}"), Axis::Linear)
                     .trace(points(last));
-                for (epoch, seen) in self.frames.iter() {
-                    figure = figure.frame(epoch, vec![points(seen)]);
+                for (epoch, measured) in self.frames.iter() {
+                    figure = figure.frame(epoch, vec![points(measured)]);
                 }
                 out.figure(&format!("components-{one}-{two}-by-{stem}"), figure);
             }
@@ -194,13 +195,13 @@ impl Past {
         }
     }
 
-    fn draw_in_basis(&self, basis: &Basis, last: &Seen, out: &mut dyn Sink) {
+    fn draw_in_basis(&self, basis: &Basis, last: &Measured, out: &mut dyn Sink) {
         let names: Vec<String> = (0..self.p).map(|row| basis.name(row)).collect();
-        let map = |seen: &Seen| {
-            let count = seen.components.count;
+        let map = |measured: &Measured| {
+            let count = measured.components.count;
             let labels: Vec<String> = (1..=count).map(|i| format!("component {i}")).collect();
             let row = |i: usize| -> Vec<f64> {
-                let of = |row: usize| seen.in_basis[row * count + i];
+                let of = |row: usize| measured.in_basis[row * count + i];
                 rounded(&(0..self.p).map(of).collect::<Vec<f64>>())
             };
             let rows: Vec<Vec<f64>> = (0..count).map(row).collect();
@@ -210,15 +211,16 @@ impl Past {
             .x("basis function of the token", Axis::Category)
             .y("component", Axis::Category)
             .trace(map(last));
-        for (epoch, seen) in self.frames.iter() {
-            figure = figure.frame(epoch, vec![map(seen)]);
+        for (epoch, measured) in self.frames.iter() {
+            figure = figure.frame(epoch, vec![map(measured)]);
         }
         out.figure("components-in-basis", figure);
     }
 
-    /// The tokens of the group in the plane of each key frequency of the last snapshot, coloured by
-    /// their angle there, in turns. Those with the largest shares, where there are too many.
-    fn draw_circles(&self, basis: &Basis, last: &Seen, out: &mut dyn Sink) {
+    /// Draws the tokens of the group in the plane of each key frequency of the last snapshot,
+    /// coloured by their angle there, in turns; the frequencies with the largest shares, if there
+    /// are too many.
+    fn draw_circles(&self, basis: &Basis, last: &Measured, out: &mut dyn Sink) {
         let share = |k: usize| last.circles.as_ref().map_or(0.0, |c| c.share[k - 1]);
         let mut keys = self.keys.clone();
         keys.sort_by(|j, k| share(*k).total_cmp(&share(*j)).then(j.cmp(k)));
@@ -228,8 +230,8 @@ impl Past {
             let turns: Vec<f64> = (0..n)
                 .map(|place| (k * place % n) as f64 / n as f64)
                 .collect();
-            let points = |seen: &Seen| {
-                let all = seen.circles.as_ref().map_or(&[][..], |c| &c.points);
+            let points = |measured: &Measured| {
+                let all = measured.circles.as_ref().map_or(&[][..], |c| &c.points);
                 let axis = |i: usize| -> Vec<f64> {
                     let of = |t: &usize| all.get(t * width + 2 * (k - 1) + i);
                     let order = basis.order().iter().filter_map(of);
@@ -242,15 +244,16 @@ impl Past {
                 .x(&format!("along cos {k}"), Axis::Linear)
                 .y(&format!("along sin {k}"), Axis::Linear)
                 .trace(points(last));
-            for (epoch, seen) in self.frames.iter() {
-                figure = figure.frame(epoch, vec![points(seen)]);
+            for (epoch, measured) in self.frames.iter() {
+                figure = figure.frame(epoch, vec![points(measured)]);
             }
             out.figure(&format!("circle-{k}"), figure);
         }
     }
 }
 
-/// The frequency with the largest share of a component's variance over the group, and the share.
+/// Returns the frequency with the largest share of a component's variance over the group, and the
+/// share.
 fn best(basis: &Basis, in_basis: &[f64], count: usize, component: usize) -> (usize, f64) {
     let power = |row: usize| in_basis[row * count + component].powi(2);
     let of = |k: usize| (k, basis.rows_of(k).map(power).sum::<f64>());

@@ -32,7 +32,7 @@ mod principal;
 mod probe;
 
 use circles::Circles;
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
 use grokrun_measures::{KeyRule, check_basis, embedding};
@@ -44,7 +44,7 @@ const MOST_COMPONENTS: usize = 64;
 /// The most shuffled probes.
 const MOST_SHUFFLES: usize = 100;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -87,9 +87,9 @@ pub struct EmbeddingGeometry {
     rule: KeyRule,
     p: usize,
     probe: Option<Probe>,
-    /// of noise: components and circles
+    /// the control: components and circles of noise
     noise: Option<(Principal, Circles)>,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for EmbeddingGeometry {
@@ -137,7 +137,7 @@ impl Analysis for EmbeddingGeometry {
             rule: KeyRule::parse("keys", &config.keys)?,
             noise: config.control.then(noise).flatten(),
             probe: config.probe.then(probe).flatten(),
-            past: Past::new(p, Basis::multiplicative(p).ok()),
+            trajectory: Trajectory::new(p, Basis::multiplicative(p).ok()),
             kind,
             basis,
             p,
@@ -168,7 +168,7 @@ impl Analysis for EmbeddingGeometry {
         out.tensor("components", &[p, components.count], narrow);
 
         let keys = match self.kind {
-            // Its frequencies are the label's: a token has none of them.
+            // The frequencies are the label's: a token has none of them.
             BasisKind::Labels => Vec::new(),
             _ => self.rule.keys(basis, snapshot)?,
         };
@@ -210,18 +210,20 @@ impl Analysis for EmbeddingGeometry {
             values
         });
         let in_basis = basis.forward_wide(&components.scores);
-        let seen = Seen {
+        let measured = Measured {
             components,
             in_basis,
             circles,
         };
-        self.past.push(snapshot.epoch(), seen, keys, probed);
+        self.trajectory
+            .push(snapshot.epoch(), measured, keys, probed);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.past.tables(&self.basis, self.noise.as_ref(), out);
-        self.past.draw(&self.basis, out);
+        self.trajectory
+            .tables(&self.basis, self.noise.as_ref(), out);
+        self.trajectory.draw(&self.basis, out);
         for note in self.notes() {
             out.note(note);
         }
@@ -230,7 +232,7 @@ impl Analysis for EmbeddingGeometry {
 }
 
 impl EmbeddingGeometry {
-    /// What has a meaning for this task, and what has not.
+    /// Says which measures have a meaning for this task, and which have not.
     fn notes(&self) -> Vec<String> {
         let (p, logarithm) = (self.p, Basis::multiplicative(self.p).ok());
         let mut notes = vec![format!("basis: {}", self.kind)];

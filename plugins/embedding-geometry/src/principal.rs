@@ -1,11 +1,11 @@
-//! Principal components of the tokens' embeddings.
+//! Computes principal components of the tokens' embeddings.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 
 /// More steps than an eigenvalue of a symmetric matrix ever takes.
 const MOST_STEPS: usize = 100_000;
 
-/// Principal components of points.
+/// Holds the principal components of points.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Principal {
     /// each component's share of the variance, the largest first, `(d)`
@@ -16,9 +16,9 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// Of points `(points, d)`, centred; with the coordinates along the first `count` components.
-    /// Their signs are such that the largest weight of each is positive. None if a number is not
-    /// finite.
+    /// Computes the components of points `(points, d)`, centred, with the coordinates along the
+    /// first `count` components. Their signs are such that the largest weight of each is positive.
+    /// None if a number is not finite.
     pub(crate) fn new(points: &[f32], d: usize, count: usize) -> Option<Principal> {
         if d == 0 || points.iter().any(|x| !x.is_finite()) {
             return None;
@@ -35,7 +35,7 @@ impl Principal {
         let mut order: Vec<usize> = (0..d).collect();
         let values = &eigen.eigenvalues;
         order.sort_by(|i, j| values[*j].total_cmp(&values[*i]).then(i.cmp(j)));
-        // What rounding leaves of an eigenvalue of 0 may be below it.
+        // Rounding may leave an eigenvalue of 0 below 0.
         let sorted: Vec<f64> = order.iter().map(|i| values[*i].max(0.0)).collect();
         let total: f64 = sorted.iter().sum();
         let count = count.min(d);
@@ -56,7 +56,7 @@ impl Principal {
         })
     }
 
-    /// (Σλ)²/Σλ²: how many components there are, in effect; 0 where all points are one.
+    /// Returns (Σλ)²/Σλ², the effective number of components; 0 if all points are one.
     pub(crate) fn effective_number(&self) -> f64 {
         let squares: f64 = self.shares.iter().map(|x| x * x).sum();
         if squares > 0.0 { 1.0 / squares } else { 0.0 }

@@ -1,21 +1,21 @@
-//! Whether the Legendre symbol of a token can be read linearly from its embedding.
+//! Probes whether the Legendre symbol of a token can be read linearly from its embedding.
 
 use grokrun_basis::{gaussian, is_prime};
 use nalgebra::{DMatrix, DVector};
 
 /// The fewest residues that are worth a probe.
 const FEWEST: usize = 10;
-/// Parts that are held out in turn.
+/// How many parts are held out in turn.
 const FOLDS: usize = 10;
 /// The regularisation of the probe that only has to separate.
 const NEXT_TO_NONE: f64 = 1e-6;
 
-/// What a probe found, as shares of the residues 1, …, p − 1.
+/// Holds the accuracies of a probe, as shares of the residues 1, …, p − 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Accuracy {
     /// of residues that the probe was not fitted to
     pub(crate) held_out: f64,
-    /// of those that it was fitted to: 1 says that they are linearly separable
+    /// of residues that the probe was fitted to: 1 says that they are linearly separable
     pub(crate) in_sample: f64,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// For an odd prime p that is not too small; none for another.
+    /// Makes a probe for an odd prime p that is not too small; none for another p.
     pub(crate) fn new(p: usize, ridge: f64, shuffles: usize) -> Option<Probe> {
         if !is_prime(p) || p <= FEWEST {
             return None;
@@ -43,8 +43,8 @@ impl Probe {
         })
     }
 
-    /// Of the tokens' rows of W_E, `(p, d)`: the symbol's accuracy, and that of each shuffling. NaN
-    /// where a probe cannot be fitted: of numbers that are not finite, or all zero.
+    /// Measures the tokens' rows of W_E, `(p, d)`: the symbol's accuracy, and that of each
+    /// shuffling. NaN if a probe cannot be fitted: to numbers that are not finite, or all zero.
     pub(crate) fn measure(&self, tokens: &[f32], d: usize) -> (Accuracy, Vec<Accuracy>) {
         let residues = tokens.get(d..).unwrap_or_default();
         let wide = residues.iter().map(|x| f64::from(*x));
@@ -57,8 +57,8 @@ impl Probe {
         (of(&self.labels), self.shuffled.iter().map(of).collect())
     }
 
-    /// Each fold has as many residues as non-residues, and so has what is left: the mean of the
-    /// labels says nothing of those held out.
+    /// Returns the accuracy on held-out residues. Each fold has as many residues as non-residues,
+    /// and so has the rest: the mean of the labels gives no hint.
     fn held_out(&self, products: &DMatrix<f64>, labels: &[f64]) -> f64 {
         let mut fold = vec![0; labels.len()];
         let mut count = [0, 0];
@@ -82,9 +82,9 @@ impl Probe {
     }
 }
 
-/// How many of `test` a ridge regression of the labels on the centred points of `train` gets right,
-/// in its dual form: f(x) = Σ α_i k(x, x_i), (K + λ)α = y, where λ is `ridge` times K's mean
-/// diagonal.
+/// Returns how many of `test` a ridge regression of the labels on the centred points of `train`
+/// gets right, in its dual form: f(x) = Σ α_i k(x, x_i), (K + λ)α = y, where λ is `ridge` times K's
+/// mean diagonal.
 fn fit(
     products: &DMatrix<f64>,
     labels: &[f64],
@@ -117,7 +117,7 @@ fn fit(
     test.iter().filter(right).count() as f64
 }
 
-/// In the order of as many random numbers.
+/// Sorts the labels by as many random numbers.
 fn shuffle(labels: &[f64], seed: usize) -> Vec<f64> {
     let keys = gaussian(seed.cast_signed() as i64, labels.len());
     let mut order: Vec<usize> = (0..labels.len()).collect();

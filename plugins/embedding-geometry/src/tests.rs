@@ -5,19 +5,22 @@ use grokrun_api::{Numbers, SnapshotData};
 
 use super::*;
 
-/// The task's W_E is made by `row(token, column)`; all else is noise.
+/// Makes a snapshot whose W_E is `row(token, column)`; all else is noise.
 fn planted(task: &Task, row: impl Fn(usize, usize) -> f64) -> SnapshotData {
     let mut data = random(task, 0, 7);
     let (p, d) = (task.modulus, task.model.d_model);
-    let numbers = (0..(p + 1) * d).map(|i| match i / d < p {
-        true => row(i / d, i % d) as f32,
-        false => 0.0,
+    let numbers = (0..(p + 1) * d).map(|i| {
+        if i / d < p {
+            row(i / d, i % d) as f32
+        } else {
+            0.0
+        }
     });
     data.replace("weight.embed.W_E", Numbers::F32(numbers.collect()));
     data
 }
 
-/// ±1 by Euler's criterion, 0 of 0.
+/// Returns ±1 by Euler's criterion, 0 for 0.
 fn symbol(a: usize, p: usize) -> f64 {
     let power = (0..(p - 1) / 2).fold(1, |power, _| power * a % p);
     match power {

@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use grokrun_api::prelude::*;
 use grokrun_api::serde_json::Value;
@@ -8,8 +8,8 @@ use grokrun_measures::Frames;
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 200;
 
-/// What figures need of the snapshots.
-pub(crate) struct Past {
+/// Holds what the figures need of the snapshots.
+pub(crate) struct Trajectory {
     epochs: Vec<u64>,
     /// norms by frequency of W_E and of W_L
     norms: Frames<[Vec<f64>; 2]>,
@@ -17,15 +17,15 @@ pub(crate) struct Past {
     logits: Vec<f64>,
     /// the Gini of W_E: in the basis, in the wrong one, of noise
     compared: Vec<Vec<f64>>,
-    /// of the last snapshot, by rule
+    /// key frequencies of the last snapshot, by rule
     keys: Vec<(&'static str, Vec<usize>)>,
     /// F W_E of the last snapshot, `(p, d_model)`
     map: Vec<f64>,
 }
 
-impl Past {
-    pub(crate) fn new() -> Past {
-        Past {
+impl Trajectory {
+    pub(crate) fn new() -> Trajectory {
+        Trajectory {
             epochs: Vec::new(),
             norms: Frames::new(MOST_FRAMES),
             logits: Vec::new(),
@@ -54,7 +54,7 @@ impl Past {
         self.map = map;
     }
 
-    /// The key frequencies of the last snapshot by each rule, and each with its norms.
+    /// Emits the key frequencies of the last snapshot by each rule, and each with its norms.
     pub(crate) fn tables(&self, basis: &Basis, out: &mut dyn Sink) {
         let Some((_, [w_e, w_l])) = self.norms.last() else {
             return;

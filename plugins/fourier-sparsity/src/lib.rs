@@ -1,4 +1,4 @@
-//! The analysis `fourier-sparsity`: on how few frequencies the model sits.
+//! The analysis `fourier-sparsity`: how few Fourier frequencies carry the model.
 //!
 //! Of W_E, W_U and the neuron-logit map W_L = W_out W_U it takes the norm of each frequency in the
 //! operation's basis (cosine and sine merged, not squared; doc/definitions.md#norms-by-frequency),
@@ -25,12 +25,12 @@
 
 mod figures;
 
-use figures::Past;
+use figures::Trajectory;
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisKind, Energies, LabelBasis, gaussian};
 use grokrun_measures::{KeyRule, Spectrum, by_class, check_basis, embedding, neuron_logit_map};
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -61,7 +61,7 @@ pub struct FourierSparsity {
     basis: Basis,
     wrong: Option<Basis>,
     labels: LabelBasis,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for FourierSparsity {
@@ -69,7 +69,7 @@ impl Analysis for FourierSparsity {
     const MANIFEST: Manifest = Manifest::new(
         "fourier-sparsity",
         "0.1.0",
-        "on how few frequencies embedding, unembedding, neuron-logit map and logits sit",
+        "how few Fourier frequencies carry the embedding, the unembedding, W_L and the logits",
     )
     .definition(
         "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U. The wrong basis has its own period, p of the additive one over all residues; that of Nguyen (2026, The Discrete Log Clock) has period p - 1 over the residues without 0.",
@@ -94,7 +94,7 @@ impl Analysis for FourierSparsity {
             kind,
             wrong: wrong.filter(|_| config.wrong_basis),
             labels: LabelBasis::new(&task.labels, p, kind).map_err(failed)?,
-            past: Past::new(),
+            trajectory: Trajectory::new(),
             basis,
             config,
         })
@@ -152,20 +152,20 @@ impl Analysis for FourierSparsity {
             out.scalar(&format!("key frequencies, {rule}"), keys.len() as f64);
         }
         let [w_e_spectrum, _, w_l_spectrum] = spectra.map(|(_, spectrum)| spectrum.norms);
-        self.past.push(
+        self.trajectory.push(
             snapshot.epoch(),
             [w_e_spectrum, w_l_spectrum],
             logits,
             compared,
             keys.map(|(rule, keys)| (rule, keys)),
         );
-        self.past.keep_map(basis.forward(tokens));
+        self.trajectory.keep_map(basis.forward(tokens));
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.past.tables(&self.basis, out);
-        self.past
+        self.trajectory.tables(&self.basis, out);
+        self.trajectory
             .draw(&self.basis, self.wrong.is_some(), self.config.control, out);
         let mut note = format!("basis: {}", self.kind);
         if let Some(root) = self.basis.root() {

@@ -1,37 +1,37 @@
-//! The logits of a model that something was done to.
+//! Computes the logits of a model after an intervention.
 
-use grokrun_measures::{Flow, Forward, Look, Rows};
+use grokrun_measures::{Flow, Forward, HeadMode, Rows};
 
 use crate::kind::Kind;
 
-/// A model with what its interventions need: means over the pairs that have a label.
-pub(crate) struct Bench<'a> {
+/// Holds a model with what its interventions need: means over the pairs that have a label.
+pub(crate) struct AblatedModel<'a> {
     forward: Forward<'a>,
-    /// mean of what each head adds beyond its rest
+    /// mean of each head's contribution beyond its `rest`
     head_means: Vec<Flow>,
     /// mean attention of each head, to a and b
     attention: Vec<[f32; 2]>,
-    /// what the neurons add to the logits of the model itself, `(p², p)`
+    /// contribution of the neurons to the logits of the model itself, `(p², p)`
     neurons: Vec<f32>,
-    /// what goes past them, `(p², p)`
+    /// contribution past the neurons, `(p², p)`
     direct: Vec<f32>,
-    /// the same, the mean over pairs `(p)`
+    /// contribution of the neurons, the mean over pairs `(p)`
     neurons_mean: Vec<f32>,
     direct_mean: Vec<f32>,
 }
 
-impl<'a> Bench<'a> {
-    /// `all`: the pairs that means are over.
-    pub(crate) fn new(forward: Forward<'a>, all: &Rows) -> Bench<'a> {
-        let (base, looks) = (forward.base(), forward.looks());
-        let neurons = forward.neurons(&base, &looks);
-        let direct = forward.direct(&base, &looks);
+impl<'a> AblatedModel<'a> {
+    /// Prepares a model; means are over the pairs of `all`.
+    pub(crate) fn new(forward: Forward<'a>, all: &Rows) -> AblatedModel<'a> {
+        let (base, modes) = (forward.base(), forward.head_modes());
+        let neurons = forward.neurons(&base, &modes);
+        let direct = forward.direct(&base, &modes);
         let p = forward.model().p;
-        Bench {
-            head_means: (0..looks.len())
+        AblatedModel {
+            head_means: (0..modes.len())
                 .map(|head| head_mean(&forward, head, all))
                 .collect(),
-            attention: (0..looks.len())
+            attention: (0..modes.len())
                 .map(|head| mean_attention(&forward, head, all))
                 .collect(),
             neurons_mean: mean(&neurons, p, all),
@@ -42,16 +42,16 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The model's own logits, `(p², p)`.
+    /// Returns the model's own logits, `(p², p)`.
     pub(crate) fn own(&self) -> Vec<f32> {
         sum(self.neurons.clone(), &self.direct)
     }
 
-    /// The logits after an intervention, `(p², p)`, each with its name: several where it is done to
-    /// one head at a time.
+    /// Passes on the logits after an intervention, `(p², p)`, each with its name: several if the
+    /// intervention is on one head at a time.
     pub(crate) fn logits(&self, kind: Kind, mut take: impl FnMut(&str, Vec<f32>)) {
         let pairs = self.forward.model().p.pow(2);
-        // b_U, and b_O and b_out through W_U: they stay where a path is cut.
+        // b_U, and b_O and b_out through W_U, stay when a path is cut.
         let biases = &self.forward.biases.direct;
         match kind {
             Kind::HeadZero => {
@@ -67,12 +67,12 @@ impl<'a> Bench<'a> {
             Kind::AllHeadsZero => take("all heads zero", self.without(&self.every(), false)),
             Kind::AllHeadsMean => take("all heads mean", self.without(&self.every(), true)),
             Kind::MeanAttention => {
-                let fixed = |(head, mean): (usize, &[f32; 2])| Look {
+                let fixed = |(head, mean): (usize, &[f32; 2])| HeadMode {
                     head,
                     fixed: Some(*mean),
                 };
-                let looks: Vec<Look> = self.attention.iter().enumerate().map(fixed).collect();
-                take("mean attention", self.run(&self.forward.base(), &looks));
+                let modes: Vec<HeadMode> = self.attention.iter().enumerate().map(fixed).collect();
+                take("mean attention", self.run(&self.forward.base(), &modes));
             }
             Kind::MlpZero => take("mlp zero", self.direct.clone()),
             Kind::MlpMean => {
@@ -85,7 +85,7 @@ impl<'a> Bench<'a> {
                 base.add_scaled(-1.0, hidden, direct);
                 take(
                     "skip attention zero",
-                    self.run(&base, &self.forward.looks()),
+                    self.run(&base, &self.forward.head_modes()),
                 );
             }
             // The residual stream before attention is the same for all pairs, and so its own mean.
@@ -104,32 +104,31 @@ impl<'a> Bench<'a> {
         (0..self.head_means.len()).collect()
     }
 
-    /// Without the output of these heads, or with their means in its place.
+    /// Returns the logits without the output of these heads, or with its mean.
     fn without(&self, heads: &[usize], with_mean: bool) -> Vec<f32> {
         let mut base = self.forward.base();
         for head in heads {
-            match with_mean {
-                true => base.add(&self.head_means[*head]),
-                false => {
-                    let Flow { hidden, direct } = &self.forward.heads[*head].rest;
-                    base.add_scaled(-1.0, hidden, direct);
-                }
+            if with_mean {
+                base.add(&self.head_means[*head])
+            } else {
+                let Flow { hidden, direct } = &self.forward.heads[*head].rest;
+                base.add_scaled(-1.0, hidden, direct);
             }
         }
-        let mut looks = self.forward.looks();
-        looks.retain(|look| !heads.contains(&look.head));
-        self.run(&base, &looks)
+        let mut modes = self.forward.head_modes();
+        modes.retain(|mode| !heads.contains(&mode.head));
+        self.run(&base, &modes)
     }
 
-    fn run(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
+    fn run(&self, base: &Flow, modes: &[HeadMode]) -> Vec<f32> {
         sum(
-            self.forward.neurons(base, looks),
-            &self.forward.direct(base, looks),
+            self.forward.neurons(base, modes),
+            &self.forward.direct(base, modes),
         )
     }
 }
 
-/// Mean over pairs of a head's attention to a and to b.
+/// Returns the mean over pairs of a head's attention to a and to b.
 fn mean_attention(forward: &Forward<'_>, head: usize, all: &Rows) -> [f32; 2] {
     let mut sums = [0.0f64; 2];
     for pair in all.pairs() {
@@ -141,8 +140,8 @@ fn mean_attention(forward: &Forward<'_>, head: usize, all: &Rows) -> [f32; 2] {
     sums.map(|sum| (sum / all.len().max(1) as f64) as f32)
 }
 
-/// Mean over pairs of what a head adds beyond its rest: each token's row with the attention that it
-/// has on average.
+/// Returns the mean over pairs of a head's contribution beyond its `rest`: each token's row times
+/// the mean attention that it gets.
 fn head_mean(forward: &Forward<'_>, head: usize, all: &Rows) -> Flow {
     let model = forward.model();
     let (p, f) = (model.p, model.d_mlp);
@@ -169,7 +168,7 @@ fn head_mean(forward: &Forward<'_>, head: usize, all: &Rows) -> Flow {
     flow
 }
 
-/// Mean over pairs of a table `(p², p)`.
+/// Returns the mean over pairs of a table `(p², p)`.
 fn mean(table: &[f32], p: usize, all: &Rows) -> Vec<f32> {
     let mut sums = vec![0.0f64; p];
     for pair in all.pairs() {

@@ -1,27 +1,29 @@
-//! What was seen over training, in a table and figures.
+//! Draws the snapshots of a training in a table and figures.
 
 use grokrun_api::prelude::*;
 use grokrun_measures::Score;
 
-/// On the train pairs and on the test pairs.
+/// Scores on the train pairs and on the test pairs.
 pub(crate) type Scores = [Score; 2];
 
-/// All snapshots: numbers alone.
+/// Holds the numbers of all snapshots.
 #[derive(Default)]
-pub(crate) struct Past {
+pub(crate) struct Trajectory {
     epochs: Vec<f64>,
-    /// the same names, in the same order, at each
-    seen: Vec<Vec<(String, Scores)>>,
+    /// scores by name; the same names, in the same order, at each snapshot
+    measured: Vec<Vec<(String, Scores)>>,
 }
 
-impl Past {
-    pub(crate) fn push(&mut self, epoch: u64, seen: Vec<(String, Scores)>) {
+impl Trajectory {
+    pub(crate) fn push(&mut self, epoch: u64, measured: Vec<(String, Scores)>) {
         self.epochs.push(epoch as f64);
-        self.seen.push(seen);
+        self.measured.push(measured);
     }
 
     pub(crate) fn report(&self, out: &mut dyn Sink) {
-        let Some(last) = self.seen.last() else { return };
+        let Some(last) = self.measured.last() else {
+            return;
+        };
         let columns = [
             "intervention",
             "train loss",
@@ -45,7 +47,11 @@ impl Past {
             last.iter()
                 .enumerate()
                 .fold(figure, |figure, (i, (name, _))| {
-                    let values: Vec<f64> = self.seen.iter().map(|seen| pick(&seen[i].1)).collect();
+                    let values: Vec<f64> = self
+                        .measured
+                        .iter()
+                        .map(|measured| pick(&measured[i].1))
+                        .collect();
                     figure.trace(Trace::line(name, &self.epochs, &values))
                 })
         };

@@ -1,6 +1,6 @@
-//! What can be done to a model, and its names in a spec.
+//! Names the interventions for a spec.
 
-/// Something that is taken out, or replaced.
+/// An intervention: a part that is removed, or replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// a head's output is 0, one head at a time
@@ -11,7 +11,7 @@ pub(crate) enum Kind {
     AllHeadsZero,
     /// every head's output is its mean
     AllHeadsMean,
-    /// every head's attention is its mean: what it looks at is still the pair's
+    /// every head's attention is its mean; the tokens that it attends to are still the pair's
     MeanAttention,
     /// the MLP's output is 0
     MlpZero,
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// All, in the order of the report, each with its name in a spec.
+    /// All interventions, in the order of the report, each with its name in a spec.
     pub(crate) const ALL: [(&'static str, Kind); 11] = [
         ("head-zero", Kind::HeadZero),
         ("head-mean", Kind::HeadMean),
@@ -43,13 +43,13 @@ impl Kind {
         ("skip-mlp-mean", Kind::SkipMlpMean),
     ];
 
-    /// The one of that name.
+    /// Returns the intervention of that name.
     pub(crate) fn parse(word: &str) -> Option<Kind> {
         let found = Kind::ALL.iter().find(|(name, _)| *name == word);
         found.map(|(_, kind)| *kind)
     }
 
-    /// All names, with commas.
+    /// Returns all names, separated by commas.
     pub(crate) fn names() -> String {
         Kind::ALL.map(|(name, _)| name).join(", ")
     }

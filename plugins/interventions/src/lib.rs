@@ -31,16 +31,17 @@ mod ablate;
 mod figures;
 mod kind;
 
-use ablate::Bench;
-use figures::{Past, Scores};
+use ablate::AblatedModel;
+use figures::{Scores, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_measures::{Forward, Model, Rows, Shift};
 use kind::Kind;
 
-/// The largest difference from the snapshot's logits, in their largest, that rounding may make.
+/// The largest difference from the snapshot's logits, relative to the largest of them, that
+/// rounding may cause.
 const LARGEST_DIFFERENCE: f64 = 1e-3;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -64,7 +65,7 @@ pub struct Interventions {
     train: Rows,
     test: Rows,
     all: Rows,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for Interventions {
@@ -91,14 +92,14 @@ impl Analysis for Interventions {
             test: Rows::test(task),
             all: Rows::all(task),
             task: task.clone(),
-            past: Past::default(),
+            trajectory: Trajectory::default(),
         })
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let forward = Forward::new(Model::of(snapshot, &self.task)?);
-        let bench = Bench::new(forward, &self.all);
-        let own = bench.own();
+        let model = AblatedModel::new(forward, &self.all);
+        let own = model.own();
         let difference = difference(&own, snapshot.logits()?)?;
         out.scalar("forward difference", difference);
         if difference > LARGEST_DIFFERENCE {
@@ -108,7 +109,7 @@ impl Analysis for Interventions {
             )));
         }
 
-        let mut seen: Vec<(String, Scores)> = Vec::new();
+        let mut measured: Vec<(String, Scores)> = Vec::new();
         let mut take = |name: &str, logits: &[f32]| {
             let none = Shift::none(self.task.modulus);
             let scores = [&self.train, &self.test].map(|rows| rows.score(logits, &none));
@@ -116,18 +117,18 @@ impl Analysis for Interventions {
                 out.scalar(&format!("{split} loss, {name}"), score.loss);
                 out.scalar(&format!("{split} accuracy, {name}"), score.accuracy);
             }
-            seen.push((name.to_owned(), scores));
+            measured.push((name.to_owned(), scores));
         };
         take("none", &own);
         for kind in &self.kinds {
-            bench.logits(*kind, |name, logits| take(name, &logits));
+            model.logits(*kind, |name, logits| take(name, &logits));
         }
-        self.past.push(snapshot.epoch(), seen);
+        self.trajectory.push(snapshot.epoch(), measured);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.past.report(out);
+        self.trajectory.report(out);
         if self.kinds.contains(&Kind::SkipAttentionMean) {
             out.note(
                 "skip-attention-mean: the residual stream at '=' before attention is the same for all pairs, so that its mean is itself and the model is unchanged",
@@ -137,7 +138,7 @@ impl Analysis for Interventions {
     }
 }
 
-/// The interventions of a spec, each once, in the order of the list.
+/// Returns the interventions of a spec, each once, in the order of the list.
 fn kinds(config: &Config) -> Result<Vec<Kind>, Failure> {
     if config.interventions.is_empty() {
         return Err(Failure::parameter(
@@ -159,8 +160,8 @@ fn kinds(config: &Config) -> Result<Vec<Kind>, Failure> {
     Ok(in_order.filter(|kind| wanted.contains(kind)).collect())
 }
 
-/// max |x − y| / max |y| over all pairs and classes; 0 where both are only zeros, NaN where a
-/// number is none.
+/// Returns max |x − y| / max |y| over all pairs and classes; 0 if both are only zeros, NaN if a
+/// number is.
 fn difference(own: &[f32], theirs: Tensor<'_>) -> Result<f64, Failure> {
     let theirs = theirs.data();
     if theirs.len() != own.len() {

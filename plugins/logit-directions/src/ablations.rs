@@ -1,11 +1,12 @@
-//! What is left of the logits when only some of their directions, or of the neurons', stay.
+//! Computes the losses of logits of which only some directions, or only some directions of the
+//! neurons, stay.
 
 use grokrun_measures::{product, product_at};
 
 use crate::pairs::{Loss, Pairs};
 use crate::spans::Through;
 
-/// What is done, in the order of [`Ablations::losses`]: the names of series.
+/// The ablations, in the order of [`Ablations::losses`]: the names of series.
 pub(crate) const NAMES: [&str; 9] = [
     "loss",
     "keep directions",
@@ -18,7 +19,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "null space of random",
 ];
 
-/// Tables over the pairs that count.
+/// Holds tables over the pairs that count.
 pub(crate) struct Model<'a> {
     /// W_L = W_out W_U, `(d_mlp, p)`
     pub(crate) w_l: &'a [f32],
@@ -30,7 +31,7 @@ pub(crate) struct Model<'a> {
     pub(crate) logits: &'a [f32],
 }
 
-/// The losses, and how much of the logits the directions explain.
+/// Holds the losses, and the share of the logits that the directions explain.
 pub(crate) struct Ablations {
     /// by [`NAMES`]; the last two only with a control
     pub(crate) losses: Vec<Loss>,
@@ -78,7 +79,7 @@ impl Ablations {
     }
 }
 
-/// Mean by class, `(p)`.
+/// Returns the mean by class, `(p)`.
 fn mean(logits: &[f32], p: usize) -> Vec<f64> {
     let mut sums = vec![0.0; p];
     for row in logits.chunks_exact(p) {
@@ -89,7 +90,7 @@ fn mean(logits: &[f32], p: usize) -> Vec<f64> {
     sums.iter().map(|sum| sum / count).collect()
 }
 
-/// The part of a table `(N, width)` in the span of orthonormal functions `(t, N)`.
+/// Returns the part of a table `(N, width)` in the span of orthonormal functions `(t, N)`.
 fn project(functions: &[f32], table: &[f32], count: usize) -> Vec<f32> {
     let t = functions.len() / count.max(1);
     match t {
@@ -98,7 +99,7 @@ fn project(functions: &[f32], table: &[f32], count: usize) -> Vec<f32> {
     }
 }
 
-/// Σ part² / Σ (logits − mean)²; 0 where nothing varies.
+/// Returns Σ part² / Σ (logits − mean)²; 0 if nothing varies.
 fn explained(part: &[f32], logits: &[f32], mean: &[f64]) -> f64 {
     let square = |x: &f32| f64::from(*x).powi(2);
     let energy: f64 = part.iter().map(square).sum();

@@ -1,18 +1,19 @@
-//! u_k and v_k: what the neurons say along the cosine and the sine of a class.
+//! Measures u_k and v_k: the neurons' outputs along the cosine and the sine of a class.
 
 use crate::pairs::Pairs;
 
-/// How much of u_k and v_k, functions of a pair, is the label's cosine and sine.
+/// Holds the shares of u_k and v_k, functions of a pair, that the label's cosine and sine explain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Explained {
-    /// u_k by its own direction, v_k by its own; by frequency from 1 on, NaN where there is none
+    /// share of u_k by its own direction, of v_k by its own; by frequency from 1 on, NaN if there
+    /// is none
     pub(crate) own: Vec<[f64; 2]>,
     /// by both directions of the frequency
     pub(crate) both: Vec<[f64; 2]>,
 }
 
 impl Explained {
-    /// Of the neurons' logits in the basis of the class, `(N, p)`.
+    /// Measures the neurons' logits in the basis of the class, `(N, p)`.
     pub(crate) fn new(pairs: &Pairs, in_basis: &[f32]) -> Explained {
         let (p, space) = (pairs.p, &pairs.space);
         let (sums, totals) = sums(pairs, in_basis, p);
@@ -33,7 +34,8 @@ impl Explained {
         explained
     }
 
-    /// Means over these frequencies of u and of v by their own directions; NaN of none.
+    /// Returns the means over these frequencies of the shares of u and of v by their own
+    /// directions; NaN without frequencies.
     pub(crate) fn means(&self, keys: &[usize]) -> [f64; 2] {
         [0, 1].map(|i| {
             let of = |k: &usize| self.own.get(k.wrapping_sub(1)).map(|pair| pair[i]);
@@ -43,8 +45,8 @@ impl Explained {
     }
 }
 
-/// Columns of a table `(N, width)`: the mean over columns of the share that the directions of the
-/// best frequency explain.
+/// Returns, for columns of a table `(N, width)`, the mean over columns of the share that the
+/// directions of the best frequency explain.
 pub(crate) fn best_explained(pairs: &Pairs, table: &[f32], width: usize) -> f64 {
     let (sums, totals) = sums(pairs, table, width);
     let mut best = vec![0.0f64; width];
@@ -58,7 +60,7 @@ pub(crate) fn best_explained(pairs: &Pairs, table: &[f32], width: usize) -> f64 
     best.iter().sum::<f64>() / width as f64
 }
 
-/// Sums by label, `(p, width)`, and Σ (x − mean)² by column, of a table `(N, width)`.
+/// Returns sums by label, `(p, width)`, and Σ (x − mean)² by column, of a table `(N, width)`.
 fn sums(pairs: &Pairs, table: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
     let labels = pairs.space.labels().labels();
     let mut sums = vec![0.0; pairs.p * width];
@@ -75,7 +77,7 @@ fn sums(pairs: &Pairs, table: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
     let count = pairs.count().max(1) as f64;
     let totals = squares.iter().enumerate().map(|(column, square)| {
         let sum: f64 = sums.iter().skip(column).step_by(width).sum();
-        // Rounding alone is left of a column that is constant.
+        // Only a rounding error is left of a column that is constant.
         let energy = square - sum * sum / count;
         if energy <= 1e-12 * square {
             0.0
@@ -87,7 +89,7 @@ fn sums(pairs: &Pairs, table: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
     (sums, totals)
 }
 
-/// A share of a total; 0 of nothing.
+/// Returns a share of a total; 0 if the total is 0.
 fn part(energy: f64, total: f64) -> f64 {
     if total == 0.0 { 0.0 } else { energy / total }
 }

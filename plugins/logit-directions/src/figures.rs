@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use grokrun_api::prelude::*;
 use grokrun_measures::rounded;
@@ -7,32 +7,32 @@ use crate::ablations::NAMES;
 use crate::directions::Explained;
 use crate::pairs::{Loss, Pairs};
 
-/// The most key frequencies whose spectra are drawn: a model that has more has none that are key.
+/// The most key frequencies whose spectra are drawn: in a model with more, no frequency stands out.
 const MOST_SPECTRA: usize = 10;
 
-/// One snapshot's numbers.
-pub(crate) struct Seen {
+/// Holds the numbers of one snapshot.
+pub(crate) struct Measured {
     pub(crate) epoch: u64,
     pub(crate) explained: Explained,
-    /// by [`NAMES`]
+    /// the losses, in the order of [`NAMES`]
     pub(crate) losses: Vec<Loss>,
 }
 
-/// All snapshots.
+/// Holds the numbers of all snapshots.
 #[derive(Default)]
-pub(crate) struct Past {
-    seen: Vec<Seen>,
-    /// what is explained of random directions, by snapshot; empty without a control
+pub(crate) struct Trajectory {
+    measured: Vec<Measured>,
+    /// the share that is explained of random directions, by snapshot; empty without a control
     pub(crate) random: Vec<f64>,
-    /// of the last snapshot
+    /// key frequencies of the last snapshot
     keys: Vec<usize>,
     /// of the last snapshot: the neurons' logits in the basis of the class, `(N, p)`
     functions: Vec<f32>,
 }
 
-impl Past {
-    pub(crate) fn push(&mut self, seen: Seen) {
-        self.seen.push(seen);
+impl Trajectory {
+    pub(crate) fn push(&mut self, measured: Measured) {
+        self.measured.push(measured);
     }
 
     pub(crate) fn keep(&mut self, keys: Vec<usize>, functions: Vec<f32>) {
@@ -40,9 +40,12 @@ impl Past {
         self.functions = functions;
     }
 
-    /// Of the last snapshot: a row a key frequency, and a row an ablation.
+    /// Emits tables of the last snapshot: a row for each key frequency, and a row for each
+    /// ablation.
     pub(crate) fn tables(&self, pairs: &Pairs, out: &mut dyn Sink) {
-        let Some(last) = self.seen.last() else { return };
+        let Some(last) = self.measured.last() else {
+            return;
+        };
         let row = |k: &usize| {
             let at = k.checked_sub(1)?;
             let (own, both) = (last.explained.own.get(at)?, last.explained.both.get(at)?);
@@ -78,12 +81,13 @@ impl Past {
     }
 
     pub(crate) fn draw(&self, pairs: &Pairs, out: &mut dyn Sink) {
-        if self.seen.is_empty() {
+        if self.measured.is_empty() {
             return;
         }
-        let epochs: Vec<f64> = self.seen.iter().map(|s| s.epoch as f64).collect();
-        let over =
-            |pick: &dyn Fn(&Seen) -> f64| -> Vec<f64> { self.seen.iter().map(pick).collect() };
+        let epochs: Vec<f64> = self.measured.iter().map(|s| s.epoch as f64).collect();
+        let over = |pick: &dyn Fn(&Measured) -> f64| -> Vec<f64> {
+            self.measured.iter().map(pick).collect()
+        };
 
         let mut figure = Figure::new("Loss of what is left of the logits")
             .x("epoch", Axis::Linear)
@@ -102,7 +106,7 @@ impl Past {
             .y("share of variance", Axis::Linear);
         for k in self.keys.iter().take(MOST_SPECTRA) {
             for (i, name) in ["u", "v"].into_iter().enumerate() {
-                let of = |s: &Seen| s.explained.own.get(k - 1).map_or(f64::NAN, |pair| pair[i]);
+                let of = |s: &Measured| s.explained.own.get(k - 1).map_or(f64::NAN, |pair| pair[i]);
                 let values = over(&of);
                 if values.iter().any(|x| !x.is_nan()) {
                     figure = figure.trace(Trace::line(&format!("{name} {k}"), &epochs, &values));
@@ -116,7 +120,7 @@ impl Past {
         self.draw_spectra(pairs, out);
     }
 
-    /// The 2-D spectra of u_k and v_k over the pairs that count; others are taken as 0.
+    /// Draws the 2-D spectra of u_k and v_k over the pairs that count; other pairs are taken as 0.
     fn draw_spectra(&self, pairs: &Pairs, out: &mut dyn Sink) {
         if self.keys.len() > MOST_SPECTRA {
             out.note(format!(

@@ -44,17 +44,17 @@ mod spans;
 
 use ablations::{Ablations, Model, NAMES};
 use directions::{Explained, best_explained};
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
 use grokrun_measures::{KeyRule, check_basis, neuron_logit_map, product_bt};
 use pairs::Pairs;
 use spans::Outputs;
 
-/// Gaussian directions of the control.
+/// How many Gaussian directions the control has.
 const RANDOM: usize = 8;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -85,7 +85,7 @@ pub struct LogitDirections {
     pairs: Pairs,
     rule: KeyRule,
     config: Config,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for LogitDirections {
@@ -125,7 +125,7 @@ impl Analysis for LogitDirections {
         }
         Ok(LogitDirections {
             rule: KeyRule::parse("keys", &config.keys)?,
-            past: Past::default(),
+            trajectory: Trajectory::default(),
             pairs,
             config,
         })
@@ -142,11 +142,11 @@ impl Analysis for LogitDirections {
             fixed => fixed.to_vec(),
         };
 
-        // W_L along the rows of the basis, (d_mlp, p), and what the neurons say there, (N, p).
+        // W_L along the rows of the basis, (d_mlp, p), and the neurons' outputs through it, (N, p).
         let in_basis = product_bt(&w_l, &pairs.classes, p);
         let random = if self.config.control { RANDOM } else { 0 };
         let outputs = Outputs::new(pairs, &post, [&w_l, &in_basis], &keys, random);
-        // Half a snapshot, where not every pair counts.
+        // Half a snapshot, if not every pair counts.
         drop(post);
         let functions = product_bt(&outputs.of_neurons, &pairs.classes, p);
         let explained = Explained::new(pairs, &functions);
@@ -165,7 +165,7 @@ impl Analysis for LogitDirections {
         if self.config.control {
             let noise = best_explained(pairs, &outputs.random, RANDOM);
             out.scalar("random explained", noise);
-            self.past.random.push(noise);
+            self.trajectory.random.push(noise);
         }
         out.scalar("logits explained", ablations.explained);
         out.scalar("residual", residual(pairs, &in_basis, &keys));
@@ -176,18 +176,18 @@ impl Analysis for LogitDirections {
             let values = explained.own.iter().map(|pair| pair[i] as f32);
             out.tensor(name, &[explained.own.len()], values);
         }
-        self.past.push(Seen {
+        self.trajectory.push(Measured {
             epoch: snapshot.epoch(),
             explained,
             losses: ablations.losses,
         });
-        self.past.keep(keys, functions);
+        self.trajectory.keep(keys, functions);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.past.tables(&self.pairs, out);
-        self.past.draw(&self.pairs, out);
+        self.trajectory.tables(&self.pairs, out);
+        self.trajectory.draw(&self.pairs, out);
         let mut note = format!(
             "basis: {}; {} of the {} pairs count",
             self.pairs.space.kind(),
@@ -204,7 +204,7 @@ impl Analysis for LogitDirections {
     }
 }
 
-/// ‖W_L − its key rows‖ / ‖W_L‖ of W_L in the basis, `(d_mlp, p)`; 0 where there is nothing.
+/// Returns ‖W_L − its key rows‖ / ‖W_L‖ of W_L in the basis, `(d_mlp, p)`; 0 if W_L is 0.
 fn residual(pairs: &Pairs, in_basis: &[f32], keys: &[usize]) -> f64 {
     let mut energy = vec![0.0; pairs.p];
     for row in in_basis.chunks_exact(pairs.p) {

@@ -1,4 +1,4 @@
-//! The pairs that count, and the functions of them that belong to a frequency.
+//! Selects the pairs that count, and the functions of them that belong to a frequency.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use grokrun_api::{Failure, Task};
 use grokrun_basis::{BasisError, BasisKind, Space};
 use grokrun_measures::{Rows, Shift};
 
-/// A task's pairs that count, N of them, in one basis. Tables over them are `(N, …)`.
+/// Holds a task's pairs that count, N of them, in one basis. Tables over them are `(N, …)`.
 pub(crate) struct Pairs {
     pub(crate) space: Space,
-    /// classes
+    /// number of classes
     pub(crate) p: usize,
     /// the basis's rows as functions of a class, `(p, p)`
     pub(crate) classes: Vec<f32>,
@@ -19,7 +19,7 @@ pub(crate) struct Pairs {
     test: Rows,
 }
 
-/// Mean cross-entropy and accuracy, over train and test pairs together, and the two losses.
+/// Holds mean cross-entropy and accuracy, over train and test pairs together, and the two losses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Loss {
     pub(crate) all: f64,
@@ -29,12 +29,12 @@ pub(crate) struct Loss {
 }
 
 impl Pairs {
-    /// In the basis that `word` asks for.
+    /// Selects the pairs in the basis that `word` asks for.
     pub(crate) fn new(word: &str, task: &Task) -> Result<Pairs, BasisError> {
         let p = task.modulus;
         let space = Space::choose(word, &task.labels, p)?;
-        // Again with the labels of these pairs alone, so that the directions are orthonormal over
-        // just the pairs that the terms are.
+        // Made again with the labels of these pairs alone, so that the directions are orthonormal
+        // over exactly the pairs of the terms.
         let mut labels = vec![None; p * p];
         for pair in &space.pairs {
             labels[*pair] = task.labels[*pair];
@@ -60,15 +60,15 @@ impl Pairs {
         })
     }
 
-    /// N.
+    /// Returns N.
     pub(crate) fn count(&self) -> usize {
         self.space.pairs.len()
     }
 
-    /// The rows of a table over the grid `(p², width)` that count, `(N, width)`.
+    /// Returns the rows of a table over the grid `(p², width)` that count, `(N, width)`.
     ///
     /// # Errors
-    /// When it has another number of rows.
+    /// If it has another number of rows.
     pub(crate) fn take<'t>(
         &self,
         name: &str,
@@ -92,7 +92,8 @@ impl Pairs {
         Ok(Cow::Owned(rows))
     }
 
-    /// cos and sin of k times the label's angle, orthonormal over the pairs, `(≤ 2·keys, N)`.
+    /// Returns cos and sin of k times the label's angle, orthonormal over the pairs, `(≤ 2·keys,
+    /// N)`.
     pub(crate) fn directions(&self, keys: &[usize]) -> Vec<f32> {
         let labels = self.space.labels();
         let along = |direction: &[f64]| -> Vec<f32> {
@@ -106,8 +107,9 @@ impl Pairs {
             .collect()
     }
 
-    /// The constant, and then the terms of each key frequency: products of {const, cos, sin} of a
-    /// and of b, `(1 + 8·keys, N)`; for an operation whose operands have no angle, the directions.
+    /// Returns the constant, and then the terms of each key frequency: products of {const, cos,
+    /// sin} of a and of b, `(1 + 8·keys, N)`; for an operation whose operands have no angle, the
+    /// directions.
     pub(crate) fn terms(&self, keys: &[usize]) -> Vec<f32> {
         let one = 1.0 / (self.count().max(1) as f64).sqrt();
         let mut terms = vec![one as f32; self.count()];
@@ -132,7 +134,7 @@ impl Pairs {
         terms
     }
 
-    /// Losses of logits over the pairs that count, `(N, p)`.
+    /// Returns the losses of logits over the pairs that count, `(N, p)`.
     pub(crate) fn loss(&self, logits: &[f32]) -> Loss {
         let p = self.p;
         let none = Shift::none(p);

@@ -1,11 +1,11 @@
-//! Directions of the neurons, and what the neurons' outputs are along them.
+//! Computes directions of the neurons, and the neurons' outputs along them.
 
 use grokrun_basis::gaussian;
 use grokrun_measures::{by_class, product_bt};
 
 use crate::pairs::Pairs;
 
-/// Orthonormal directions of the neurons, and the outputs along them.
+/// Holds orthonormal directions of the neurons, and the outputs along them.
 pub(crate) struct Through {
     pub(crate) rank: usize,
     /// `(rank, d_mlp)`
@@ -14,7 +14,7 @@ pub(crate) struct Through {
     pub(crate) outputs: Vec<f32>,
 }
 
-/// The neurons' outputs along all directions that are asked for.
+/// Holds the neurons' outputs along all directions that are asked for.
 pub(crate) struct Outputs {
     /// through W_L, `(N, p)`
     pub(crate) of_neurons: Vec<f32>,
@@ -25,9 +25,9 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Of the neurons' outputs `(N, d_mlp)`, W_L `(d_mlp, p)`, the same in the basis of the class,
-    /// and `random` directions for a control, where 0 is none. One product for all: the neurons'
-    /// outputs are read once.
+    /// Computes them from the neurons' outputs `(N, d_mlp)`, W_L `(d_mlp, p)`, the same in the
+    /// basis of the class, and `random` directions for a control, where 0 is none. One product for
+    /// all: the neurons' outputs are read once.
     pub(crate) fn new(
         pairs: &Pairs,
         post: &[f32],
@@ -84,8 +84,8 @@ impl Outputs {
     }
 }
 
-/// Orthonormal vectors with the span of `vectors`, `(r, d)`: Gram–Schmidt, twice, in f64. One that
-/// depends on those before it is left out.
+/// Returns orthonormal vectors with the span of `vectors`, `(r, d)`: Gram–Schmidt, twice, in f64. A
+/// vector that depends on those before it is left out.
 fn orthonormal(vectors: &[f32], d: usize) -> Vec<f32> {
     let mut done: Vec<Vec<f64>> = Vec::new();
     let dot = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
@@ -100,7 +100,7 @@ fn orthonormal(vectors: &[f32], d: usize) -> Vec<f32> {
             }
         }
         let left = dot(&rest, &rest).sqrt();
-        // What is left of a dependent f32 vector is rounding.
+        // The remainder of a dependent f32 vector is rounding.
         if left > 1e-5 * length {
             done.push(rest.iter().map(|x| x / left).collect());
         }

@@ -1,23 +1,23 @@
-//! Which neuron belongs to which frequency.
+//! Assigns neurons to frequencies.
 
 use std::collections::BTreeMap;
 
 use grokrun_basis::Energies;
 
-/// Each neuron's best frequency, and the clusters at a threshold.
+/// Holds each neuron's best frequency, and the clusters at a threshold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Clusters {
     /// best frequency and the fraction of variance it explains, by neuron
     pub(crate) best: Vec<(usize, f64)>,
     /// the neurons of each cluster, by frequency
     pub(crate) members: BTreeMap<usize, Vec<usize>>,
-    /// below the threshold: the paper's "always firing" group, −1
+    /// neurons below the threshold: the paper's "always firing" group, −1
     pub(crate) rest: Vec<usize>,
 }
 
 impl Clusters {
-    /// Centre each neuron, give it to the frequency that explains most of its variance, and to none
-    /// if that is less than `threshold` (doc/definitions.md#neuron-clustering).
+    /// Centres each neuron and assigns it to the frequency that explains most of its variance, or
+    /// to none if that is less than `threshold` (doc/definitions.md#neuron-clustering).
     pub(crate) fn new(energies: &Energies, threshold: f64) -> Clusters {
         let best = energies.best();
         let mut clusters = Clusters::default();
@@ -31,12 +31,12 @@ impl Clusters {
         Clusters { best, ..clusters }
     }
 
-    /// Neurons that are in a cluster.
+    /// Returns how many neurons are in a cluster.
     pub(crate) fn clustered(&self) -> usize {
         self.members.values().map(Vec::len).sum()
     }
 
-    /// Mean over neurons of the best fraction.
+    /// Returns the mean over neurons of the best fraction.
     pub(crate) fn mean_fraction(&self) -> f64 {
         let sum: f64 = self.best.iter().map(|(_, fraction)| fraction).sum();
         sum / self.best.len().max(1) as f64

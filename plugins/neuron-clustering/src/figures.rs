@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use crate::losses::Losses;
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 100;
 
-/// One snapshot's numbers.
-pub(crate) struct Seen {
+/// Holds the numbers of one snapshot.
+pub(crate) struct Measured {
     pub(crate) epoch: u64,
     pub(crate) clusters: Clusters,
     /// share of pairs at which each neuron's input is above 0
@@ -21,27 +21,27 @@ pub(crate) struct Seen {
     pub(crate) losses: Option<Losses>,
 }
 
-/// What is kept of every snapshot: little, since there may be thousands.
+/// Holds what is kept of every snapshot: little, since there may be thousands.
 struct Brief {
     epoch: u64,
-    /// neurons in clusters
+    /// number of neurons in clusters
     clustered: usize,
-    /// neurons by frequency
+    /// number of neurons by frequency
     sizes: BTreeMap<usize, usize>,
     losses: Option<Losses>,
 }
 
-/// All snapshots, and the neurons of some of them.
-pub(crate) struct Past {
+/// Holds the numbers of all snapshots, and the neurons of some of them.
+pub(crate) struct Trajectory {
     briefs: Vec<Brief>,
-    frames: Frames<Seen>,
-    /// of noise: neurons in clusters, mean fraction
+    frames: Frames<Measured>,
+    /// the control: number of neurons in clusters, and mean fraction, of noise
     pub(crate) noise: Option<(usize, f64)>,
 }
 
-impl Default for Past {
-    fn default() -> Past {
-        Past {
+impl Default for Trajectory {
+    fn default() -> Trajectory {
+        Trajectory {
             briefs: Vec::new(),
             frames: Frames::new(MOST_FRAMES),
             noise: None,
@@ -49,16 +49,16 @@ impl Default for Past {
     }
 }
 
-impl Past {
-    pub(crate) fn push(&mut self, seen: Seen) {
-        let sizes = seen.clusters.members.iter();
+impl Trajectory {
+    pub(crate) fn push(&mut self, measured: Measured) {
+        let sizes = measured.clusters.members.iter();
         self.briefs.push(Brief {
-            epoch: seen.epoch,
-            clustered: seen.clusters.clustered(),
+            epoch: measured.epoch,
+            clustered: measured.clusters.clustered(),
             sizes: sizes.map(|(k, members)| (*k, members.len())).collect(),
-            losses: seen.losses.clone(),
+            losses: measured.losses.clone(),
         });
-        self.frames.push(seen.epoch, seen);
+        self.frames.push(measured.epoch, measured);
     }
 
     pub(crate) fn tables(&self, space: &Space, threshold: f64, out: &mut dyn Sink) {
@@ -138,7 +138,7 @@ impl Past {
         }
         out.figure("clusters", figure);
 
-        let points = |s: &Seen| {
+        let points = |s: &Measured| {
             let frequency: Vec<f64> = s.clusters.best.iter().map(|(k, _)| *k as f64).collect();
             // Three digits are more than a screen shows.
             let short = |x: f64| (x * 1e3).round() / 1e3;
@@ -151,8 +151,8 @@ impl Past {
                 .x("frequency", Axis::Linear)
                 .y("fraction of variance explained", Axis::Linear)
                 .trace(points(last));
-        for (epoch, seen) in self.frames.iter() {
-            figure = figure.frame(epoch, vec![points(seen)]);
+        for (epoch, measured) in self.frames.iter() {
+            figure = figure.frame(epoch, vec![points(measured)]);
         }
         out.figure("neurons", figure);
 

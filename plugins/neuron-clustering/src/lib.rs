@@ -19,13 +19,13 @@ mod figures;
 mod losses;
 
 use clusters::Clusters;
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
 use grokrun_measures::{Rows, check_basis, neuron_logit_map};
 use losses::{Model, losses};
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -64,7 +64,7 @@ pub struct NeuronClustering {
     space: Space,
     rows: Rows,
     wrong: Option<Space>,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for NeuronClustering {
@@ -72,7 +72,7 @@ impl Analysis for NeuronClustering {
     const MANIFEST: Manifest = Manifest::new(
         "neuron-clustering",
         "0.1.0",
-        "which neurons compute which frequency, and what each cluster is good for",
+        "which neurons compute which frequency, and the loss without each cluster",
     )
     .definition(
         "A neuron belongs to the frequency whose products of {1, cos, sin} of a and of b explain most of its variance over the pairs that count, if that is at least the threshold (Nanda et al. 2023; ARENA). Those are the pairs whose operands are in the group: all of an addition, those without a 0 of a multiplication, train and test together. Clean-neuron loss: neurons reduced to those terms, through W_out W_U alone, with bias correction, over the same pairs.",
@@ -111,7 +111,7 @@ impl Analysis for NeuronClustering {
             rows: Rows::new(task, space.pairs.iter().copied()),
             space,
             wrong,
-            past: Past::default(),
+            trajectory: Trajectory::default(),
             task: task.clone(),
             config,
         })
@@ -149,29 +149,28 @@ impl Analysis for NeuronClustering {
                 &[d],
                 other.best.iter().map(|(_, x)| *x as f32),
             );
-            self.past.noise = Some((other.clustered(), other.mean_fraction()));
+            self.trajectory.noise = Some((other.clustered(), other.mean_fraction()));
         }
-        let losses = match self.config.losses {
-            true => {
-                let w_l = neuron_logit_map(snapshot, p)?;
-                let model = Model {
-                    post: post.data(),
-                    w_l: &w_l,
-                    logits: snapshot.logits()?.data(),
-                    rows: &self.rows,
-                    p,
-                };
-                let losses = losses(&self.space, &clusters, &model, self.config.smallest);
-                out.scalar("loss", losses.original);
-                out.scalar("clean-neuron loss", losses.clean);
-                for (k, loss) in &losses.without {
-                    out.scalar(&format!("loss without cluster {k}"), *loss);
-                }
-                Some(losses)
+        let losses = if self.config.losses {
+            let w_l = neuron_logit_map(snapshot, p)?;
+            let model = Model {
+                post: post.data(),
+                w_l: &w_l,
+                logits: snapshot.logits()?.data(),
+                rows: &self.rows,
+                p,
+            };
+            let losses = losses(&self.space, &clusters, &model, self.config.smallest);
+            out.scalar("loss", losses.original);
+            out.scalar("clean-neuron loss", losses.clean);
+            for (k, loss) in &losses.without {
+                out.scalar(&format!("loss without cluster {k}"), *loss);
             }
-            false => None,
+            Some(losses)
+        } else {
+            None
         };
-        self.past.push(Seen {
+        self.trajectory.push(Measured {
             epoch: snapshot.epoch(),
             clusters,
             active,
@@ -181,13 +180,14 @@ impl Analysis for NeuronClustering {
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.past.tables(&self.space, self.config.threshold, out);
-        self.past.draw(self.config.threshold, out);
+        self.trajectory
+            .tables(&self.space, self.config.threshold, out);
+        self.trajectory.draw(self.config.threshold, out);
         Ok(())
     }
 }
 
-/// The share of the pairs that count at which each neuron's input is above 0.
+/// Returns the share of the pairs that count at which each neuron's input is above 0.
 fn active(pre: Tensor<'_>, pairs: &[usize]) -> Vec<f64> {
     let mut counts = vec![0u32; pre.size(1)];
     for pair in pairs {

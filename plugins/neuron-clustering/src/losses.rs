@@ -1,4 +1,4 @@
-//! What the clusters are good for: the loss of cleaned neurons, and without each cluster.
+//! Computes the loss of cleaned neurons, and without each cluster.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::clusters::Clusters;
 
-/// Tables of a snapshot.
+/// Holds tables of a snapshot.
 pub(crate) struct Model<'a> {
     /// the neurons' outputs, `(p², d_mlp)`
     pub(crate) post: &'a [f32],
@@ -18,11 +18,11 @@ pub(crate) struct Model<'a> {
     pub(crate) logits: &'a [f32],
     /// the pairs that count
     pub(crate) rows: &'a Rows,
-    /// classes
+    /// number of classes
     pub(crate) p: usize,
 }
 
-/// Mean cross-entropies over the pairs that count, all with bias correction.
+/// Holds mean cross-entropies over the pairs that count, all with bias correction.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Losses {
     /// of the model itself
@@ -62,7 +62,7 @@ pub(crate) fn losses(
     let ablated = ablated.filter(|((_, members), _)| members.len() >= smallest);
     let without = ablated
         .map(|((k, _), part)| {
-            // What every pair loses in the mean comes back with the correction.
+            // The correction returns what every pair loses in the mean.
             let mean = part.mean().into_iter().zip(shift.by_class());
             let shift = Shift::of(mean.map(|(part, shift)| shift + part).collect());
             let fill = |at: usize, row: &mut [f32]| {
@@ -79,14 +79,14 @@ pub(crate) fn losses(
     }
 }
 
-/// What a cluster adds to the logits, each of its neurons projected on the terms of frequency k: a
-/// few operations a pair.
+/// Holds the contribution of a cluster to the logits, each of its neurons projected on the terms of
+/// frequency k: a few operations a pair.
 struct Part {
     /// over the pairs that count, `(terms)` of `(pairs)`
     terms: Vec<Vec<f32>>,
     /// `(terms, p)`
     by_class: Vec<f32>,
-    /// classes
+    /// number of classes
     p: usize,
 }
 
@@ -121,7 +121,8 @@ impl Part {
         Part { terms, by_class, p }
     }
 
-    /// Adds it to the logits `(…, p)` of the pairs that count, from the one at this place on.
+    /// Adds the contribution to the logits `(…, p)` of the pairs that count, from the pair at this
+    /// place on.
     fn add_to(&self, first: usize, logits: &mut [f32]) {
         vectorized(|| {
             for (at, row) in (first..).zip(logits.chunks_exact_mut(self.p)) {
@@ -130,7 +131,7 @@ impl Part {
         });
     }
 
-    /// Takes it from a row of logits, `(p)`.
+    /// Subtracts the contribution from a row of logits, `(p)`.
     fn take_from(&self, at: usize, row: &mut [f32]) {
         vectorized(|| self.add(at, -1.0, row));
     }
@@ -145,7 +146,7 @@ impl Part {
         }
     }
 
-    /// Its mean over the pairs, `(p)`.
+    /// Returns the mean of the contribution over the pairs, `(p)`.
     fn mean(&self) -> Vec<f64> {
         let mut mean = vec![0.0; self.p];
         for (term, classes) in self.terms.iter().zip(self.by_class.chunks_exact(self.p)) {
@@ -158,10 +159,10 @@ impl Part {
     }
 }
 
-/// Pairs whose outputs are gathered at a time: what stays in a cache.
+/// How many pairs' outputs are gathered at a time: they stay in a cache.
 const PAIRS: usize = 256;
 
-/// Logits `(pairs, p)` of some neurons as they are.
+/// Returns the logits `(pairs, p)` of some neurons as they are.
 fn unfiltered(space: &Space, neurons: &[usize], model: &Model<'_>) -> Vec<f32> {
     let (d, p) = (model.w_l.len() / model.p, model.p);
     if neurons.is_empty() {

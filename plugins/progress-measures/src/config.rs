@@ -1,4 +1,4 @@
-//! The parameters, and what they may be.
+//! Defines the parameters and their ranges.
 
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
@@ -7,7 +7,7 @@ use grokrun_measures::KeyRule;
 /// The most checkpoints, beside the last, whose parts along the directions are kept.
 pub(crate) const MOST_KEPT: usize = 512;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -51,17 +51,20 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Judges ranges and choices.
+    /// Checks ranges and choices.
     ///
     /// # Errors
     /// Names the parameter that is wrong.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let one_of = |parameter: &str, word: &str, choices: &[&str]| match choices.contains(&word) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                parameter,
-                format!("must be one of {}", choices.join(", ")),
-            )),
+        let one_of = |parameter: &str, word: &str, choices: &[&str]| {
+            if choices.contains(&word) {
+                Ok(())
+            } else {
+                Err(Failure::parameter(
+                    parameter,
+                    format!("must be one of {}", choices.join(", ")),
+                ))
+            }
         };
         one_of("basis", &self.basis, &BasisKind::CHOICES)?;
         one_of("keys", &self.keys, &["final", "each"])?;

@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use std::collections::BTreeSet;
 
@@ -6,37 +6,39 @@ use grokrun_api::prelude::*;
 
 use crate::point::Point;
 
-/// One snapshot's numbers.
-pub(crate) struct Seen {
-    /// of the block's train and test pairs
+/// Holds the numbers of one snapshot.
+pub(crate) struct Measured {
+    /// losses of the block's train and test pairs
     pub(crate) losses: [f64; 2],
-    /// of W_E and W_L
+    /// Gini coefficients of W_E and W_L
     pub(crate) gini: [f64; 2],
     /// Σθ² of all parameters, under an empty name, and of each
     pub(crate) weights: Vec<(String, f64)>,
-    /// with the cube of each frequency
+    /// cosine with the cube of each frequency
     pub(crate) cosines: Vec<f64>,
     /// excluded loss of each frequency
     pub(crate) without: Vec<f64>,
-    /// with the key frequencies of this snapshot, or the given ones
+    /// the measures with the key frequencies of this snapshot, or the given ones
     pub(crate) point: Point,
 }
 
-/// All snapshots.
+/// Holds the numbers of all snapshots.
 #[derive(Default)]
-pub(crate) struct Past {
-    seen: Vec<Seen>,
+pub(crate) struct Trajectory {
+    measured: Vec<Measured>,
 }
 
-impl Past {
-    pub(crate) fn push(&mut self, seen: Seen) {
-        self.seen.push(seen);
+impl Trajectory {
+    pub(crate) fn push(&mut self, measured: Measured) {
+        self.measured.push(measured);
     }
 
-    /// Tables and figures; `frozen` are the measures with the last snapshot's `keys`, where these
+    /// Emits tables and figures; `frozen` are the measures with the last snapshot's `keys`, if they
     /// are wanted at all checkpoints.
     pub(crate) fn tell(&self, keys: &[usize], frozen: Option<&[Point]>, out: &mut dyn Sink) {
-        let Some(last) = self.seen.last() else { return };
+        let Some(last) = self.measured.last() else {
+            return;
+        };
         if let Some(points) = frozen {
             let names = last.point.named().map(|(name, _)| name);
             let columns: Vec<&str> = ["epoch"].into_iter().chain(names).collect();
@@ -53,7 +55,11 @@ impl Past {
         let columns = ["frequency", "cosine with cube", "excluded loss"];
         out.table("key-frequencies", &columns, rows.collect());
 
-        let own: Vec<Point> = self.seen.iter().map(|seen| seen.point.clone()).collect();
+        let own: Vec<Point> = self
+            .measured
+            .iter()
+            .map(|measured| measured.point.clone())
+            .collect();
         let points = frozen.unwrap_or(&own);
         self.draw_losses(points, out);
         draw_ratios(points, out);
@@ -62,11 +68,11 @@ impl Past {
     }
 
     fn epochs(&self) -> Vec<f64> {
-        self.seen.iter().map(|s| s.point.epoch as f64).collect()
+        self.measured.iter().map(|s| s.point.epoch as f64).collect()
     }
 
-    fn over(&self, pick: impl Fn(&Seen) -> f64) -> Vec<f64> {
-        self.seen.iter().map(pick).collect()
+    fn over(&self, pick: impl Fn(&Measured) -> f64) -> Vec<f64> {
+        self.measured.iter().map(pick).collect()
     }
 
     fn draw_losses(&self, points: &[Point], out: &mut dyn Sink) {
@@ -85,7 +91,7 @@ impl Past {
             &at,
             &of(|p| p.restricted),
         ));
-        // Where the logits were not kept there is no point, rather than a gap.
+        // If the logits were not kept the point is left out, rather than drawn as a gap.
         let with: Vec<&Point> = points.iter().filter(|p| p.excluded.is_some()).collect();
         let at: Vec<f64> = with.iter().map(|p| p.epoch as f64).collect();
         for (i, name) in ["excluded, train", "excluded, neurons, train"]
@@ -130,14 +136,14 @@ impl Past {
     fn draw_weights(&self, out: &mut dyn Sink) {
         let epochs = self.epochs();
         let names: BTreeSet<&str> = self
-            .seen
+            .measured
             .iter()
             .flat_map(|s| s.weights.iter().map(|(name, _)| name.as_str()))
             .collect();
         let mut weights = figure("Sum of squared weights", "sum of squares", Axis::Linear);
         for name in names {
-            let of = |seen: &Seen| {
-                let found = seen.weights.iter().find(|(own, _)| own == name);
+            let of = |measured: &Measured| {
+                let found = measured.weights.iter().find(|(own, _)| own == name);
                 // A bias that is 0 is left out.
                 found.map_or(0.0, |(_, sum)| *sum)
             };

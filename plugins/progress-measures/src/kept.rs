@@ -1,23 +1,23 @@
-//! What is kept of checkpoints until the last one's key frequencies are known: few numbers of each
-//! in memory, logits on the host's disk.
+//! Keeps numbers of checkpoints until the last one's key frequencies are known: few of each in
+//! memory, logits on the host's disk.
 
 use grokrun_api::prelude::*;
 use grokrun_measures::Frames;
 
 use crate::config::MOST_KEPT;
-use crate::ground::Ground;
 use crate::point::{Counts, Point, Reduced};
 use crate::project::Logits;
+use crate::task_pairs::TaskPairs;
 
-/// Checkpoints, evenly spread, and the last.
+/// Holds checkpoints, evenly spread, and the last.
 pub(crate) struct Kept {
     reduced: Frames<Reduced>,
-    /// those of which there are the logits of train pairs
+    /// the checkpoints whose logits of train pairs are kept
     with_rows: Frames<()>,
 }
 
 impl Kept {
-    /// With the logits of train pairs of at most so many, and of the last.
+    /// Keeps the logits of train pairs of at most `with_rows` checkpoints, and of the last.
     pub(crate) fn new(with_rows: usize) -> Kept {
         Kept {
             reduced: Frames::new(MOST_KEPT + 1),
@@ -25,7 +25,7 @@ impl Kept {
         }
     }
 
-    /// Takes a checkpoint, with its logits and those of its train pairs, and lets go of others.
+    /// Takes a checkpoint, with its logits and those of its train pairs, and releases others.
     pub(crate) fn push(
         &mut self,
         reduced: Reduced,
@@ -47,10 +47,10 @@ impl Kept {
         Ok(())
     }
 
-    /// The measures of all that are kept, for these key frequencies.
+    /// Computes the measures of all checkpoints that are kept, for these key frequencies.
     pub(crate) fn points(
         &self,
-        ground: &Ground,
+        task: &TaskPairs,
         counts: &Counts,
         keys: &[usize],
         out: &mut dyn Sink,
@@ -61,12 +61,13 @@ impl Kept {
                 whole: out.kept(&whole(epoch))?,
                 neurons: out.kept(&neurons(epoch))?,
             };
-            let rows = match self.with_rows.iter().any(|(at, ())| at == epoch) {
-                true => Some(out.kept(&train(epoch))?),
-                false => None,
+            let rows = if self.with_rows.iter().any(|(at, ())| at == epoch) {
+                Some(out.kept(&train(epoch))?)
+            } else {
+                None
             };
             let rows = rows.as_deref();
-            points.push(Point::of(ground, counts, reduced, &logits, rows, keys));
+            points.push(Point::of(task, counts, reduced, &logits, rows, keys));
         }
         Ok(points)
     }

@@ -41,37 +41,37 @@
 
 mod config;
 mod figures;
-mod ground;
 mod kept;
 mod losses;
 mod phases;
 mod point;
 mod project;
+mod task_pairs;
 
 pub use config::Config;
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::BasisKind;
 use grokrun_measures::{KeyRule, Spectrum, by_class, embedding, neuron_logit_map, product};
-use ground::Ground;
 use kept::Kept;
 use losses::{Own, excluded, train_rows};
 use phases::{Phases, Rule};
 use point::{Counts, Point, Reduced};
 use project::{Cubes, Logits, Parts, projection};
+use task_pairs::TaskPairs;
 
 /// The running analysis.
 pub struct ProgressMeasures {
     config: Config,
     rule: KeyRule,
-    ground: Ground,
+    task: TaskPairs,
     counts: Counts,
-    /// so far
+    /// the phases so far
     phases: Phases,
-    past: Past,
-    /// with keys = "final"
+    trajectory: Trajectory,
+    /// the checkpoints that are kept with keys = "final"
     kept: Kept,
-    /// of the last snapshot
+    /// key frequencies of the last snapshot
     keys: Vec<usize>,
 }
 
@@ -98,31 +98,31 @@ impl Analysis for ProgressMeasures {
     }
 
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
-        let ground =
-            Ground::new(&config.basis, task).map_err(|why| Failure::new(why.to_string()))?;
-        let largest = ground.frequencies();
+        let task =
+            TaskPairs::new(&config.basis, task).map_err(|why| Failure::new(why.to_string()))?;
+        let largest = task.frequencies();
         if let Some(k) = config.frequencies.iter().find(|k| **k > largest) {
             return Err(Failure::parameter(
                 "frequencies",
                 format!(
                     "must be at most {largest} for modulus {}, and {k} is not",
-                    ground.p
+                    task.p
                 ),
             ));
         }
         config.frequencies.sort_unstable();
         config.frequencies.dedup();
-        let rule = match ground.kind {
+        let rule = match task.kind {
             // The embedding's frequencies are not those of the label.
             BasisKind::Labels => KeyRule::NeuronLogitMap,
             _ => KeyRule::parse("rule", &config.rule)?,
         };
         Ok(ProgressMeasures {
             rule,
-            counts: Counts::of(&ground),
-            ground,
+            counts: Counts::of(&task),
+            task,
             phases: Phases::default(),
-            past: Past::default(),
+            trajectory: Trajectory::default(),
             kept: Kept::new(config.checkpoints),
             keys: Vec::new(),
             config,
@@ -130,12 +130,12 @@ impl Analysis for ProgressMeasures {
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let (ground, p) = (&self.ground, self.ground.p);
+        let (task, p) = (&self.task, self.task.p);
         self.phases = Phases::of(&snapshot.history()?, &self.phase_rule());
         let w_l = neuron_logit_map(snapshot, p)?;
         let spectra = [
-            Spectrum::of(&ground.basis, embedding(snapshot.weight("embed.W_E")?, p)),
-            Spectrum::of(&ground.basis, &by_class(&w_l, p)),
+            Spectrum::of(&task.basis, embedding(snapshot.weight("embed.W_E")?, p)),
+            Spectrum::of(&task.basis, &by_class(&w_l, p)),
         ];
         let gini = spectra.each_ref().map(Spectrum::gini);
         out.scalar("gini, W_E", gini[0]);
@@ -153,26 +153,26 @@ impl Analysis for ProgressMeasures {
 
         let logits = snapshot.logits()?.data();
         let losses = self.own_losses(logits, out);
-        let rows = train_rows(ground, logits);
+        let rows = train_rows(task, logits);
         let (reduced, logits) = self.reduce(snapshot, logits, &w_l, losses[1], out)?;
         let cosines = reduced.cubes.cosines();
-        let frequencies: Vec<usize> = (1..=ground.frequencies()).collect();
+        let frequencies: Vec<usize> = (1..=task.frequencies()).collect();
         let projections: Vec<Vec<f64>> = frequencies
             .iter()
-            .map(|k| projection(ground, &logits.whole, &[*k]))
+            .map(|k| projection(task, &logits.whole, &[*k]))
             .collect();
-        let without = excluded(ground, &rows, &projections);
+        let without = excluded(task, &rows, &projections);
         let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
         out.tensor("excluded-loss", &[frequencies.len()], narrow(&without));
         out.tensor("cube-cosines", &[frequencies.len()], narrow(&cosines));
         out.scalar("cubes explained", cosines.iter().map(|c| c * c).sum());
 
         let (counts, all) = (&self.counts, Some(rows.as_slice()));
-        let point = Point::of(ground, counts, &reduced, &logits, all, &self.keys);
+        let point = Point::of(task, counts, &reduced, &logits, all, &self.keys);
         for (name, value) in point.named() {
             out.scalar(name, value.unwrap_or(f64::NAN));
         }
-        self.past.push(Seen {
+        self.trajectory.push(Measured {
             losses,
             gini,
             weights,
@@ -188,18 +188,19 @@ impl Analysis for ProgressMeasures {
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
         self.phases.tell(&self.phase_rule(), out);
-        let frozen = match self.freezes() {
-            true => Some(self.frozen(out)?),
-            false => None,
+        let frozen = if self.freezes() {
+            Some(self.frozen(out)?)
+        } else {
+            None
         };
-        self.past.tell(&self.keys, frozen.as_deref(), out);
+        self.trajectory.tell(&self.keys, frozen.as_deref(), out);
         self.explain(out);
         Ok(())
     }
 }
 
 impl ProgressMeasures {
-    /// How phases are found.
+    /// Returns the rule by which phases are found.
     fn phase_rule(&self) -> Rule {
         Rule {
             memorised: self.config.memorised,
@@ -209,32 +210,32 @@ impl ProgressMeasures {
         }
     }
 
-    /// Whether the last checkpoint's key frequencies are wanted at all of them.
+    /// Says whether the last checkpoint's key frequencies are wanted at all checkpoints.
     fn freezes(&self) -> bool {
         self.config.keys == "final" && self.config.frequencies.is_empty()
     }
 
-    /// Says the model's own losses, by part of the grid; those of the block's train and test pairs
-    /// come back.
+    /// Emits the model's own losses, by part of the grid; returns those of the block's train and
+    /// test pairs.
     fn own_losses(&self, logits: &[f32], out: &mut dyn Sink) -> [f64; 2] {
-        let ground = &self.ground;
-        let own = Own::of(ground, logits);
-        out.scalar("loss", own.loss(&[&ground.block, &ground.outside]));
-        if !ground.outside.is_empty() {
-            out.scalar("loss, block", own.loss(&[&ground.block]));
-            out.scalar("accuracy, block", own.accuracy(&[&ground.block]));
-            out.scalar("loss, outside", own.loss(&[&ground.outside]));
-            out.scalar("accuracy, outside", own.accuracy(&[&ground.outside]));
-            let outside = own.loss(&[&ground.train_outside]);
+        let task = &self.task;
+        let own = Own::of(task, logits);
+        out.scalar("loss", own.loss(&[&task.block, &task.outside]));
+        if !task.outside.is_empty() {
+            out.scalar("loss, block", own.loss(&[&task.block]));
+            out.scalar("accuracy, block", own.accuracy(&[&task.block]));
+            out.scalar("loss, outside", own.loss(&[&task.outside]));
+            out.scalar("accuracy, outside", own.accuracy(&[&task.outside]));
+            let outside = own.loss(&[&task.train_outside]);
             out.scalar("train loss, outside", outside);
         }
-        let losses = [own.loss(&[&ground.train]), own.loss(&[&ground.test])];
+        let losses = [own.loss(&[&task.train]), own.loss(&[&task.test])];
         out.scalar("train loss, block", losses[0]);
         out.scalar("test loss, block", losses[1]);
         losses
     }
 
-    /// What the measures of a snapshot are made from.
+    /// Reduces a snapshot to what its measures are made from.
     fn reduce(
         &self,
         snapshot: &Snapshot<'_>,
@@ -243,18 +244,18 @@ impl ProgressMeasures {
         test_loss: f64,
         out: &mut dyn Sink,
     ) -> Result<(Reduced, Logits), Failure> {
-        let ground = &self.ground;
+        let task = &self.task;
         let (pre, post) = (snapshot.pre()?, snapshot.post()?);
         let d_mlp = post.size(1);
-        let shares_of_pre = Parts::of(ground, pre.data(), pre.size(1)).shares(ground);
-        let neurons = Parts::of(ground, post.data(), d_mlp);
-        let whole = Parts::of(ground, logits, ground.p);
-        out.scalar("logits explained", whole.explained(ground));
+        let shares_of_pre = Parts::of(task, pre.data(), pre.size(1)).shares(task);
+        let neurons = Parts::of(task, post.data(), d_mlp);
+        let whole = Parts::of(task, logits, task.p);
+        out.scalar("logits explained", whole.explained(task));
         let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
         let reduced = Reduced {
             epoch: snapshot.epoch(),
-            shares: [shares_of_pre, neurons.shares(ground), whole.shares(ground)],
-            cubes: Cubes::of(ground, &whole),
+            shares: [shares_of_pre, neurons.shares(task), whole.shares(task)],
+            cubes: Cubes::of(task, &whole),
             mean: whole.mean,
             test_loss,
         };
@@ -265,15 +266,15 @@ impl ProgressMeasures {
         Ok((reduced, logits))
     }
 
-    /// The measures of all that is kept, with the key frequencies of the last snapshot.
+    /// Computes the measures of all kept checkpoints, with the key frequencies of the last
+    /// snapshot.
     fn frozen(&self, out: &mut dyn Sink) -> Result<Vec<Point>, Failure> {
-        self.kept
-            .points(&self.ground, &self.counts, &self.keys, out)
+        self.kept.points(&self.task, &self.counts, &self.keys, out)
     }
 
-    /// What a reader of the figures has to know.
+    /// Notes what a reader of the figures has to know.
     fn explain(&self, out: &mut dyn Sink) {
-        let ground = &self.ground;
+        let task = &self.task;
         let list: Vec<String> = self.keys.iter().map(usize::to_string).collect();
         let (rule, keys) = (self.rule_name(), list.join(", "));
         out.note(match (self.config.frequencies.is_empty(), self.freezes()) {
@@ -285,25 +286,25 @@ impl ProgressMeasures {
                 "key frequencies are found at each checkpoint, by {rule}; at the last: {keys}"
             ),
         });
-        out.note(format!("basis: {}", ground.kind));
-        if !ground.outside.is_empty() {
+        out.note(format!("basis: {}", task.kind));
+        if !task.outside.is_empty() {
             out.note(format!(
                 "measures are of the {} pairs whose operands and label are in the group; the loss and accuracy of the other {} pairs are series of their own",
-                ground.block.len(),
-                ground.outside.len()
+                task.block.len(),
+                task.outside.len()
             ));
         }
-        if 2 * self.keys.len() > ground.frequencies() {
+        if 2 * self.keys.len() > task.frequencies() {
             out.note(format!(
                 "{} of {} frequencies are key at the last checkpoint: with so many, projecting is little more than averaging over the pairs of a label, and trig and restricted loss can be low for a model that has only memorised",
                 self.keys.len(),
-                ground.frequencies()
+                task.frequencies()
             ));
         }
-        if ground.directions.is_empty() {
+        if task.directions.is_empty() {
             out.note("the labels of this operation give no directions, so that no measure that projects has a meaning");
         }
-        if ground.kind == BasisKind::Labels && self.config.rule == "W_E" {
+        if task.kind == BasisKind::Labels && self.config.rule == "W_E" {
             out.note("the operands of this operation have no angle, so that key frequencies are found in W_L, not in W_E");
         }
     }
@@ -316,8 +317,8 @@ impl ProgressMeasures {
     }
 }
 
-/// Σθ² of each parameter, by the last part of its name, and of all, first. A bias that is 0 is left
-/// out.
+/// Returns Σθ² of all parameters, and of each, by the last part of its name. A bias that is 0 is
+/// left out.
 fn squared_weights(snapshot: &Snapshot<'_>) -> Vec<(String, f64)> {
     let mut all = vec![(String::new(), 0.0)];
     for view in snapshot.views() {
@@ -337,7 +338,7 @@ fn squared_weights(snapshot: &Snapshot<'_>) -> Vec<(String, f64)> {
     all
 }
 
-/// The series of a parameter's squares.
+/// Returns the name of the series of a parameter's squares.
 fn label_of(parameter: &str) -> String {
     match parameter {
         "" => "squared weights".to_owned(),

@@ -1,13 +1,13 @@
-//! Cross-entropies: of the model, of logits that depend on the label alone, of logits without their
-//! key frequencies.
+//! Computes cross-entropies: of the model, of logits that depend on the label alone, of logits
+//! without their key frequencies.
 
 use grokrun_measures::loss_of_row;
 use rayon::prelude::*;
 
-use crate::ground::{Ground, Pairs};
+use crate::task_pairs::{Pairs, TaskPairs};
 
-/// −log softmax(row)_label, and whether the label's logit is the largest (the first of equals, as
-/// in torch). The label stays out of the sum, so that small losses are accurate
+/// Returns −log softmax(row)_label, and whether the label's logit is the largest (the first of
+/// equals, as in torch). The label is left out of the sum, so that small losses are accurate
 /// (doc/model.md#loss).
 fn cross_entropy(row: &[f64], label: usize) -> (f64, bool) {
     let own = row[label];
@@ -27,27 +27,28 @@ fn cross_entropy(row: &[f64], label: usize) -> (f64, bool) {
     let top = largest.max(0.0);
     let others = row.iter().enumerate().filter(|(class, _)| *class != label);
     let others: f64 = others.map(|(_, x)| (x - own - top).exp()).sum();
-    match top > 0.0 {
-        true => (top + (others + (-top).exp()).ln(), correct),
-        false => (others.ln_1p(), correct),
+    if top > 0.0 {
+        (top + (others + (-top).exp()).ln(), correct)
+    } else {
+        (others.ln_1p(), correct)
     }
 }
 
-/// Loss and correctness of each pair.
+/// Holds loss and correctness of each pair.
 pub(crate) struct Own {
     by_pair: Vec<(f64, bool)>,
 }
 
 impl Own {
-    /// Of the logits `(p², p)`, for the pairs that have a label.
-    pub(crate) fn of(ground: &Ground, logits: &[f32]) -> Own {
-        let p = ground.p;
+    /// Computes them from the logits `(p², p)`, for the pairs that have a label.
+    pub(crate) fn of(task: &TaskPairs, logits: &[f32]) -> Own {
+        let p = task.p;
         let mut by_pair = vec![(f64::NAN, false); p * p];
         let none = vec![0.0; p];
-        for part in [&ground.block, &ground.outside] {
-            let room = || vec![0.0; p];
-            let found = part.par_iter().map_init(room, |room, (pair, label)| {
-                loss_of_row(&logits[pair * p..(pair + 1) * p], *label, &none, room)
+        for part in [&task.block, &task.outside] {
+            let scratch = || vec![0.0; p];
+            let found = part.par_iter().map_init(scratch, |scratch, (pair, label)| {
+                loss_of_row(&logits[pair * p..(pair + 1) * p], *label, &none, scratch)
             });
             for ((pair, _), found) in part.iter().zip(found.collect::<Vec<_>>()) {
                 by_pair[*pair] = found;
@@ -56,13 +57,13 @@ impl Own {
         Own { by_pair }
     }
 
-    /// Mean loss over these pairs; NaN of none.
+    /// Returns the mean loss over these pairs; NaN without pairs.
     pub(crate) fn loss(&self, parts: &[&Pairs]) -> f64 {
         let sum: f64 = self.each(parts).map(|(loss, _)| loss).sum();
         sum / count(parts)
     }
 
-    /// Share of these pairs that are answered correctly.
+    /// Returns the share of these pairs that are answered correctly.
     pub(crate) fn accuracy(&self, parts: &[&Pairs]) -> f64 {
         self.each(parts).filter(|(_, correct)| *correct).count() as f64 / count(parts)
     }
@@ -77,8 +78,8 @@ fn count(parts: &[&Pairs]) -> f64 {
     parts.iter().map(|pairs| pairs.len()).sum::<usize>() as f64
 }
 
-/// Mean loss of logits that depend on the label alone, `(p, p)`, with `shift` `(p)` added to each
-/// row; `counts` `(p)` pairs have each label. NaN of no pairs.
+/// Returns the mean loss of logits that depend on the label alone, `(p, p)`, with `shift` `(p)`
+/// added to each row; `counts` `(p)` pairs have each label. NaN without pairs.
 pub(crate) fn of_labels(table: &[f64], shift: &[f64], counts: &[f64]) -> f64 {
     let p = counts.len();
     let mut row = vec![0.0; p];
@@ -94,11 +95,11 @@ pub(crate) fn of_labels(table: &[f64], shift: &[f64], counts: &[f64]) -> f64 {
     sum / all
 }
 
-/// Logits of the pairs of the block that are trained on, `(pairs, p)` in the order of
-/// [`Ground::train`].
-pub(crate) fn train_rows(ground: &Ground, logits: &[f32]) -> Vec<f32> {
-    let p = ground.p;
-    let rows = ground
+/// Returns the logits of the pairs of the block that are trained on, `(pairs, p)` in the order of
+/// [`TaskPairs::train`].
+pub(crate) fn train_rows(task: &TaskPairs, logits: &[f32]) -> Vec<f32> {
+    let p = task.p;
+    let rows = task
         .train
         .iter()
         .flat_map(|(pair, _)| &logits[pair * p..(pair + 1) * p]);
@@ -110,11 +111,11 @@ pub(crate) fn train_rows(ground: &Ground, logits: &[f32]) -> Vec<f32> {
 ///
 /// exp(l_c − P_c) = exp(l_c) exp(−P_c), and P depends on the label alone: so all frequencies
 /// together cost one exponential a logit and one product a logit and frequency.
-pub(crate) fn excluded(ground: &Ground, rows: &[f32], projections: &[Vec<f64>]) -> Vec<f64> {
-    let (p, n) = (ground.p, projections.len());
-    // The pairs of a label lie side by side, and their rows with them.
+pub(crate) fn excluded(task: &TaskPairs, rows: &[f32], projections: &[Vec<f64>]) -> Vec<f64> {
+    let (p, n) = (task.p, projections.len());
+    // The pairs of a label are neighbours, and so are their rows.
     let mut left = rows;
-    let labels: Vec<(usize, &[f32])> = ground
+    let labels: Vec<(usize, &[f32])> = task
         .train
         .chunk_by(|(_, one), (_, next)| one == next)
         .map(|pairs| {
@@ -128,11 +129,11 @@ pub(crate) fn excluded(ground: &Ground, rows: &[f32], projections: &[Vec<f64>]) 
     for label in labels.par_iter().map(of).collect::<Vec<_>>() {
         sums.iter_mut().zip(label).for_each(|(sum, x)| *sum += x);
     }
-    let pairs = ground.train.len() as f64;
+    let pairs = task.train.len() as f64;
     sums.into_iter().map(|sum| sum / pairs).collect()
 }
 
-/// The excluded losses of rows `(…, p)` with one label, summed, for each of `projections`.
+/// Returns the excluded losses of rows `(…, p)` with one label, summed, for each of `projections`.
 fn of_label(p: usize, label: usize, rows: &[f32], projections: &[Vec<f64>]) -> Vec<f64> {
     // exp(P_y − P_c), for each projection; 0 at the label itself.
     let mut factors = vec![0.0; projections.len() * p];
@@ -161,7 +162,7 @@ fn of_label(p: usize, label: usize, rows: &[f32], projections: &[Vec<f64>]) -> V
             *sum += if others.is_finite() {
                 others.ln_1p()
             } else {
-                // Beyond what an f64 can hold: in logarithms.
+                // Beyond the range of f64: in logarithms.
                 let values = &projection[label * p..(label + 1) * p];
                 let pairs = row.iter().zip(values);
                 wide.iter_mut()
@@ -174,7 +175,7 @@ fn of_label(p: usize, label: usize, rows: &[f32], projections: &[Vec<f64>]) -> V
     sums
 }
 
-/// Σ x y, in a fixed order that vector units can follow.
+/// Returns Σ x y, in a fixed order that vector units can follow.
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     let (head_x, rest_x) = x.as_chunks::<8>();
     let (head_y, rest_y) = y.as_chunks::<8>();
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn excluded_losses_are_those_of_the_difference() {
         let task = task("add", 7, |a, b| Some((a + b) % 7));
-        let ground = Ground::new("auto", &task).unwrap();
+        let task = TaskPairs::new("auto", &task).unwrap();
         let wave = |seed: f64| (0..49).map(move |i| 3.0 * (f64::from(i) * seed).sin());
         // The last is beyond f64's exponentials.
         let projections: Vec<Vec<f64>> = vec![
@@ -223,15 +224,15 @@ mod tests {
             wave(0.4).map(|x| 400.0 * x).collect(),
         ];
         let logits: Vec<f32> = (0..343).map(|i| (i as f32 * 0.37).cos() * 4.0).collect();
-        let rows = train_rows(&ground, &logits);
-        let got = excluded(&ground, &rows, &projections);
+        let rows = train_rows(&task, &logits);
+        let got = excluded(&task, &rows, &projections);
         for (got, projection) in got.iter().zip(&projections) {
             let mut want = 0.0;
-            for (pair, label) in &ground.train {
+            for (pair, label) in &task.train {
                 let row: Vec<f64> = (0..7)
                     .map(|c| f64::from(logits[pair * 7 + c]) - projection[label * 7 + c])
                     .collect();
-                want += cross_entropy(&row, *label).0 / ground.train.len() as f64;
+                want += cross_entropy(&row, *label).0 / task.train.len() as f64;
             }
             assert!((got / want - 1.0).abs() < 1e-12, "{got} {want}");
         }

@@ -8,7 +8,7 @@
 
 use grokrun_api::prelude::*;
 
-/// The first epoch (steps taken) from `from` on from which on, for `hold` epochs, `is` holds of
+/// Finds the first epoch (steps taken) from `from` on since when, for `hold` epochs, `is` holds of
 /// train loss, train accuracy and test loss of one and the same model.
 fn first(
     history: &History<'_>,
@@ -31,7 +31,7 @@ fn first(
     None
 }
 
-/// The largest of the test losses before an epoch, and after how many steps it was.
+/// Returns the largest of the test losses before an epoch, and after how many steps it was.
 fn peak(history: &History<'_>, before: usize) -> (usize, f64) {
     let mut peak = (0, f64::NEG_INFINITY);
     for (i, loss) in history.test_loss.iter().take(before).enumerate() {
@@ -42,14 +42,14 @@ fn peak(history: &History<'_>, before: usize) -> (usize, f64) {
     peak
 }
 
-/// The model after `epoch` steps.
+/// Views the model after `epoch` steps.
 struct At {
     train_loss: f64,
     train_accuracy: f64,
     test_loss: f64,
 }
 
-/// The rule's numbers.
+/// Holds the rule's numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     /// train accuracy of a model that has memorised
@@ -76,7 +76,7 @@ pub(crate) struct Phase {
     pub(crate) rule: String,
 }
 
-/// The phases that occurred, in order, and what is to be said of those that did not.
+/// Holds the phases that occurred, in order, and sentences on those that did not.
 #[derive(Debug, Default)]
 pub(crate) struct Phases {
     pub(crate) found: Vec<Phase>,
@@ -84,7 +84,7 @@ pub(crate) struct Phases {
 }
 
 impl Phases {
-    /// Of the training so far.
+    /// Finds the phases of the training so far.
     pub(crate) fn of(history: &History<'_>, rule: &Rule) -> Phases {
         let mut phases = Phases::default();
         if history.train_loss.len() < 2 {
@@ -108,7 +108,7 @@ impl Phases {
             highest = highest.max(at.test_loss);
             at.test_loss <= rule.cleanup * highest
         });
-        // A later excursion of a model that has grokked is no peak.
+        // A later excursion of a model that has grokked is not a peak.
         let (peak, height) = peak(history, cleanup.unwrap_or(usize::MAX));
         let formation = memorised.max(peak);
         let forms = match cleanup {
@@ -176,13 +176,13 @@ impl Phases {
         phases
     }
 
-    /// A phase that begins where the one before it does leaves nothing of that.
+    /// Begins a phase. If it begins where the one before it does, that one is removed.
     fn begin(&mut self, name: &'static str, from: usize, rule: String) {
         self.found.retain(|phase| phase.from < from);
         self.found.push(Phase { name, from, rule });
     }
 
-    /// The table `phases`, which the report shades figures from, and notes.
+    /// Emits the table `phases`, with which the report shades figures, and notes.
     pub(crate) fn tell(&self, rule: &Rule, out: &mut dyn Sink) {
         let next = self.found.iter().skip(1).map(|phase| Some(phase.from));
         let rows = self.found.iter().zip(next.chain([None]));

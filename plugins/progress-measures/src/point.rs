@@ -1,10 +1,11 @@
-//! The measures that depend on the choice of key frequencies, and what they are made from.
+//! Computes the measures that depend on the choice of key frequencies.
 
-use crate::ground::Ground;
 use crate::losses::{excluded, of_labels};
 use crate::project::{Cubes, Logits, projection};
+use crate::task_pairs::TaskPairs;
 
-/// What the measures of a checkpoint are made from, for any key frequencies, beside its [`Logits`].
+/// Holds what the measures of a checkpoint are made from, for any key frequencies, beside its
+/// [`Logits`].
 pub(crate) struct Reduced {
     pub(crate) epoch: u64,
     /// mean logits over the block, `(p)`
@@ -16,28 +17,28 @@ pub(crate) struct Reduced {
     pub(crate) test_loss: f64,
 }
 
-/// The measures at an epoch, for some key frequencies.
+/// Holds the measures at an epoch, for some key frequencies.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
     pub(crate) epoch: u64,
-    /// over the block; and over its train pairs
+    /// trig loss over the block
     pub(crate) trig: f64,
     pub(crate) trig_train: f64,
-    /// over the block's test pairs
+    /// restricted loss over the block's test pairs
     pub(crate) restricted: f64,
-    /// over the block's train pairs, from logits and from neurons; none where the logits are not
-    /// kept
+    /// excluded losses over the block's train pairs, from logits and from neurons; none if the
+    /// logits are not kept
     pub(crate) excluded: Option<[f64; 2]>,
     /// test loss by trig loss and by restricted loss
     pub(crate) ratios: [f64; 2],
-    /// of the neurons' inputs, their outputs, and the logits
+    /// trig ratios of the neurons' inputs, their outputs, and the logits
     pub(crate) trig_ratios: [f64; 3],
     pub(crate) cube_residual: f64,
-    /// over the block
+    /// loss of the cubes over the block
     pub(crate) cube_loss: f64,
 }
 
-/// How many pairs of the block have each label: all, of train, of test.
+/// Holds how many pairs of the block have each label: all, train, test.
 pub(crate) struct Counts {
     all: Vec<f64>,
     train: Vec<f64>,
@@ -45,19 +46,20 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn of(ground: &Ground) -> Counts {
+    pub(crate) fn of(task: &TaskPairs) -> Counts {
         Counts {
-            all: ground.counts(&ground.block),
-            train: ground.counts(&ground.train),
-            test: ground.counts(&ground.test),
+            all: task.counts(&task.block),
+            train: task.counts(&task.train),
+            test: task.counts(&task.test),
         }
     }
 }
 
 impl Point {
-    /// Of a reduced checkpoint and its logits, with the logits of train pairs where they are kept.
+    /// Computes the measures of a reduced checkpoint and its logits, with the logits of train pairs
+    /// if they are kept.
     pub(crate) fn of(
-        ground: &Ground,
+        task: &TaskPairs,
         counts: &Counts,
         reduced: &Reduced,
         logits: &Logits,
@@ -65,11 +67,11 @@ impl Point {
         keys: &[usize],
     ) -> Point {
         let mean = &reduced.mean;
-        let whole = projection(ground, &logits.whole, keys);
-        let neurons = projection(ground, &logits.neurons, keys);
+        let whole = projection(task, &logits.whole, keys);
+        let neurons = projection(task, &logits.neurons, keys);
         let trig = of_labels(&whole, mean, &counts.all);
         let restricted = of_labels(&neurons, mean, &counts.test);
-        let none = vec![0.0; ground.p];
+        let none = vec![0.0; task.p];
         let trig_train = of_labels(&whole, mean, &counts.train);
         let ratio = |shares: &Vec<f64>| {
             let of_keys = keys.iter().filter_map(|k| shares.get(k.checked_sub(1)?));
@@ -82,17 +84,17 @@ impl Point {
             trig_train,
             restricted,
             excluded: train_rows.map(|rows| {
-                let found = excluded(ground, rows, &[whole, neurons]);
+                let found = excluded(task, rows, &[whole, neurons]);
                 [found[0], found[1]]
             }),
             ratios: [reduced.test_loss / trig, reduced.test_loss / restricted],
             trig_ratios: [ratio(pre), ratio(post), ratio(logits)],
             cube_residual: reduced.cubes.residual(keys),
-            cube_loss: of_labels(&reduced.cubes.sum(ground, keys), &none, &counts.all),
+            cube_loss: of_labels(&reduced.cubes.sum(task, keys), &none, &counts.all),
         }
     }
 
-    /// Name and value of each, in the order of the table and as series.
+    /// Returns name and value of each measure, in the order of the table and as series.
     pub(crate) fn named(&self) -> [(&'static str, Option<f64>); 12] {
         [
             ("trig loss", Some(self.trig)),

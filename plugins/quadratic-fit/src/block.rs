@@ -1,10 +1,11 @@
-//! The pairs of the group, and the terms of a frequency over them.
+//! Selects the pairs of the group, and the terms of a frequency over them.
 
 use grokrun_api::{Failure, Task};
 use grokrun_basis::Basis;
 use grokrun_measures::{Rows, Shift};
 
-/// All pairs of the group, N = n², whatever their label: over these the terms are orthonormal.
+/// Holds all pairs of the group, N = n², whatever their label: over these the terms are
+/// orthonormal.
 pub(crate) struct Block {
     pub(crate) basis: Basis,
     matrix: Vec<f64>,
@@ -12,17 +13,17 @@ pub(crate) struct Block {
     pub(crate) pairs: Vec<usize>,
     /// the place of each pair of the grid, `(p²)`
     place: Vec<usize>,
-    /// those that have a label
+    /// the pairs that have a label
     rows: Rows,
 }
 
-/// The terms of a frequency, orthonormal functions of a pair, `(t, N)`: the constant, then those of
-/// a alone and of b alone, then their products.
+/// Holds the terms of a frequency, orthonormal functions of a pair, `(t, N)`: the constant, then
+/// those of a alone and of b alone, then their products.
 pub(crate) struct Terms {
     pub(crate) functions: Vec<f32>,
-    /// how many are not products: 5, or 3 of an alternating row
+    /// how many are not products: 5, or 3 for an alternating row
     pub(crate) linear: usize,
-    /// of a alone; of b alone as many
+    /// how many are of a alone; as many are of b alone
     pub(crate) of_a: usize,
 }
 
@@ -49,10 +50,11 @@ impl Block {
         }
     }
 
-    /// Some columns of a table over the grid, `(p², width)`, below `width` each: `(N, columns)`.
+    /// Returns some columns of a table over the grid, `(p², width)`, below `width` each: `(N,
+    /// columns)`.
     ///
     /// # Errors
-    /// When it has another number of rows.
+    /// If it has another number of rows.
     pub(crate) fn columns(
         &self,
         name: &str,
@@ -75,7 +77,7 @@ impl Block {
         Ok(part)
     }
 
-    /// {1, cos, sin} of a times those of b, for frequency k.
+    /// Returns {1, cos, sin} of a times those of b, for frequency k.
     pub(crate) fn terms(&self, k: usize) -> Terms {
         let p = self.basis.modulus();
         let constant = self.basis.constant();
@@ -102,7 +104,7 @@ impl Block {
         }
     }
 
-    /// Mean cross-entropy of logits `(N, p)` over the pairs that have a label.
+    /// Returns the mean cross-entropy of logits `(N, p)` over the pairs that have a label.
     pub(crate) fn loss(&self, logits: &[f32]) -> f64 {
         let p = self.basis.modulus();
         let fill = |pair: usize, row: &mut [f32]| {

@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
 use grokrun_measures::{Frames, rounded};
 
-use crate::course::Course;
 use crate::fit::{Fits, Neuron};
+use crate::textbook::Textbook;
 
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 60;
 
-/// The series, in the order of [`Seen::named`].
+/// The series, in the order of [`Measured::named`].
 const NAMES: [&str; 10] = [
     "r2",
     "r2 without quadratic",
@@ -26,14 +26,14 @@ const NAMES: [&str; 10] = [
     "loss of explained polynomials",
 ];
 
-/// One snapshot's fits.
-pub(crate) struct Seen {
+/// Holds the fits of one snapshot.
+pub(crate) struct Measured {
     pub(crate) neurons: Vec<Neuron>,
     values: [f64; 10],
 }
 
-impl Seen {
-    pub(crate) fn new(fits: Fits, threshold: f64) -> Seen {
+impl Measured {
+    pub(crate) fn new(fits: Fits, threshold: f64) -> Measured {
         let varying: Vec<&Neuron> = fits.neurons.iter().filter(|n| n.frequency > 0).collect();
         let explained = varying.iter().filter(|n| n.r2 >= threshold).count();
         let values = [
@@ -48,25 +48,25 @@ impl Seen {
             fits.every,
             fits.explained,
         ];
-        Seen {
+        Measured {
             values,
             neurons: fits.neurons,
         }
     }
 
-    /// The series' values with their names.
+    /// Returns the series' values with their names.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, f64)> {
         NAMES.into_iter().zip(self.values)
     }
 }
 
-/// NaN of no neurons.
+/// Returns a mean over neurons; NaN without neurons.
 fn mean(neurons: &[&Neuron], pick: fn(&Neuron) -> f64) -> f64 {
     neurons.iter().map(|n| pick(n)).sum::<f64>() / neurons.len() as f64
 }
 
-/// All snapshots.
-pub(crate) struct Past {
+/// Holds the numbers of all snapshots.
+pub(crate) struct Trajectory {
     epochs: Vec<f64>,
     values: Vec<[f64; 10]>,
     frames: Frames<Vec<Neuron>>,
@@ -74,9 +74,9 @@ pub(crate) struct Past {
     pub(crate) noise: Option<f64>,
 }
 
-impl Default for Past {
-    fn default() -> Past {
-        Past {
+impl Default for Trajectory {
+    fn default() -> Trajectory {
+        Trajectory {
             epochs: Vec::new(),
             values: Vec::new(),
             frames: Frames::new(MOST_FRAMES),
@@ -85,14 +85,15 @@ impl Default for Past {
     }
 }
 
-impl Past {
-    pub(crate) fn push(&mut self, epoch: u64, seen: Seen) {
+impl Trajectory {
+    pub(crate) fn push(&mut self, epoch: u64, measured: Measured) {
         self.epochs.push(epoch as f64);
-        self.values.push(seen.values);
-        self.frames.push(epoch, seen.neurons);
+        self.values.push(measured.values);
+        self.frames.push(epoch, measured.neurons);
     }
 
-    /// Of the last snapshot: the neurons by frequency, and the course's regression at each.
+    /// Emits tables of the last snapshot: the neurons by frequency, and the textbook's regression
+    /// at each.
     pub(crate) fn tables(&self, basis: &Basis, offset: f64, out: &mut dyn Sink) {
         let Some((_, last)) = self.frames.last() else {
             return;
@@ -135,14 +136,14 @@ impl Past {
         out.table("frequencies", &columns, rows);
 
         let row = |k: &usize| {
-            let course = Course::new(basis, *k, offset)?;
+            let textbook = Textbook::new(basis, *k, offset)?;
             let values = [
-                course.constant,
-                course.cos_a,
-                course.cos_b,
-                course.product,
-                course.r2,
-                course.linear,
+                textbook.constant,
+                textbook.cos_a,
+                textbook.cos_b,
+                textbook.product,
+                textbook.r2,
+                textbook.linear,
             ];
             let first = [json!(k), json!(basis.order_of(*k))].into_iter();
             Some(first.chain(values.map(|x| json!(x))).collect())

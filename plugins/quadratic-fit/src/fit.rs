@@ -1,4 +1,4 @@
-//! Each neuron and the polynomial of degree 2 nearest to it.
+//! Fits each neuron with the polynomial of degree 2 nearest to it.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use grokrun_measures::{product, product_at};
 
 use crate::block::{Block, Terms};
 
-/// A neuron and its fits; shares of centred variance.
+/// Holds a neuron and its fits; shares of centred variance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Neuron {
-    /// of its output's largest energy; 0 of a neuron that is constant
+    /// frequency of its output's largest energy; 0 if the neuron is constant
     pub(crate) frequency: usize,
-    /// of its output, by the terms of the frequency
+    /// share of its output, by the terms of the frequency
     pub(crate) r2: f64,
-    /// without products
+    /// share without products
     pub(crate) linear: f64,
-    /// of its input, by the waves of the frequency: terms that are not products
+    /// share of its input, by the waves of the frequency: terms that are not products
     pub(crate) waves: f64,
-    /// of ReLU of its own waves, by the terms
+    /// share of ReLU of its own waves, by the terms
     pub(crate) own_r2: f64,
-    /// without products
+    /// the same without products
     pub(crate) own_linear: f64,
     /// its waves: mean, amplitude along a, along b
     pub(crate) amplitudes: [f64; 3],
 }
 
-/// Tables of a snapshot over the grid of pairs.
+/// Holds tables of a snapshot over the grid of pairs.
 pub(crate) struct Model<'a> {
     /// the neurons' inputs and outputs, `(p², d_mlp)`
     pub(crate) pre: &'a [f32],
@@ -39,22 +39,23 @@ pub(crate) struct Model<'a> {
     pub(crate) p: usize,
 }
 
-/// Of all neurons of a snapshot.
+/// Holds the fits of all neurons of a snapshot.
 pub(crate) struct Fits {
     pub(crate) neurons: Vec<Neuron>,
-    /// of the model
+    /// loss of the model
     pub(crate) loss: f64,
-    /// every neuron replaced by its polynomial
+    /// loss with every neuron replaced by its polynomial
     pub(crate) every: f64,
-    /// those alone that reach the threshold
+    /// loss with only those replaced that reach the threshold
     pub(crate) explained: f64,
 }
 
 impl Fits {
-    /// `best`: each neuron's frequency and the share that its terms explain, `(d_mlp)`.
+    /// Fits a snapshot; `best` is each neuron's frequency and the share that its terms explain,
+    /// `(d_mlp)`.
     ///
     /// # Errors
-    /// When a table is not of its shape.
+    /// If a table does not have its shape.
     pub(crate) fn new(
         block: &Block,
         model: &Model<'_>,
@@ -100,7 +101,7 @@ impl Fits {
     }
 }
 
-/// Neurons of one frequency.
+/// Holds neurons of one frequency.
 struct Group<'a> {
     members: &'a [usize],
     /// their inputs and outputs, `(N, members)`
@@ -109,7 +110,7 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Fits neurons of one frequency, and says what they would add to the logits beyond their
+    /// Fits neurons of one frequency, and returns what they would add to the logits beyond their
     /// polynomials, `(N, p)`.
     fn fit(
         self,
@@ -167,8 +168,9 @@ impl Group<'_> {
     }
 }
 
-/// Of each column of a table `(N, width)`, the share of its centred variance along all terms but
-/// the constant, and along the first `linear` of them, from its coefficients `(t, width)`.
+/// Returns, for each column of a table `(N, width)`, the share of its centred variance along all
+/// terms but the constant, and along the first `linear` of them, from its coefficients `(t,
+/// width)`.
 fn shares(table: &[f32], coefficients: &[f32], width: usize, linear: usize) -> Vec<[f64; 2]> {
     let (mut sums, mut squares) = (vec![0.0; width], vec![0.0; width]);
     for row in table.chunks_exact(width) {
@@ -182,7 +184,7 @@ fn shares(table: &[f32], coefficients: &[f32], width: usize, linear: usize) -> V
     (0..width)
         .map(|column| {
             let total = squares[column] - sums[column] * sums[column] / count;
-            // Rounding alone is left of a column that is constant.
+            // Only a rounding error is left of a column that is constant.
             if total <= 1e-12 * squares[column] {
                 return [0.0; 2];
             }

@@ -26,26 +26,26 @@
 //! Means are over the neurons that are not constant. The control, once: columns of Gaussian noise.
 //! For an operation whose operands have no angle nothing here has a meaning; a note says so.
 //!
-//! By default each 1,000 epochs, and at both ends: a look at the inputs and outputs of all neurons
+//! By default each 1,000 epochs, and at both ends: fitting the inputs and outputs of all neurons
 //! over all pairs, and their losses, costs a tenth of the training between two checkpoints at
 //! p = 113.
 
 mod block;
-mod course;
 mod figures;
 mod fit;
+mod textbook;
 
 use block::Block;
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use fit::{Fits, Model, Neuron};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, Energies, gaussian};
 use grokrun_measures::{check_basis, neuron_logit_map};
 
-/// Columns of noise in the control.
+/// How many columns of noise the control has.
 const NOISE: usize = 64;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -74,10 +74,10 @@ impl Default for Config {
 /// The running analysis.
 pub struct QuadraticFit {
     config: Config,
-    /// none where operands have no angle
+    /// none if operands have no angle
     block: Option<Block>,
     relu: bool,
-    past: Past,
+    trajectory: Trajectory,
 }
 
 impl Analysis for QuadraticFit {
@@ -123,7 +123,7 @@ impl Analysis for QuadraticFit {
             config,
             block,
             relu: task.model.activation == "relu",
-            past: Past::default(),
+            trajectory: Trajectory::default(),
         })
     }
 
@@ -142,10 +142,10 @@ impl Analysis for QuadraticFit {
                 p * p
             )));
         }
-        if self.config.control && self.past.noise.is_none() {
+        if self.config.control && self.trajectory.noise.is_none() {
             let noise = Energies::in_basis(&block.basis, &gaussian(1, p * p * NOISE));
             let sum: f64 = noise.best().iter().map(|(_, share)| share).sum();
-            self.past.noise = Some(sum / NOISE as f64);
+            self.trajectory.noise = Some(sum / NOISE as f64);
         }
         let best = Energies::in_basis(&block.basis, post.data()).best();
         let model = Model {
@@ -158,19 +158,19 @@ impl Analysis for QuadraticFit {
         };
         let threshold = self.config.threshold;
         let fits = Fits::new(block, &model, &best, threshold)?;
-        let seen = Seen::new(fits, threshold);
-        for (name, value) in seen.named() {
+        let measured = Measured::new(fits, threshold);
+        for (name, value) in measured.named() {
             out.scalar(name, value);
         }
         let of = |pick: fn(&Neuron) -> f64| -> Vec<f32> {
-            seen.neurons.iter().map(|n| pick(n) as f32).collect()
+            measured.neurons.iter().map(|n| pick(n) as f32).collect()
         };
         out.tensor("frequency", &[d], of(|n| n.frequency as f64));
         out.tensor("r2", &[d], of(|n| n.r2));
         out.tensor("r2-of-waves", &[d], of(|n| n.own_r2));
-        let amplitudes = seen.neurons.iter().flat_map(|n| n.amplitudes);
+        let amplitudes = measured.neurons.iter().flat_map(|n| n.amplitudes);
         out.tensor("amplitudes", &[d, 3], amplitudes.map(|x| x as f32));
-        self.past.push(snapshot.epoch(), seen);
+        self.trajectory.push(snapshot.epoch(), measured);
         Ok(())
     }
 
@@ -179,8 +179,9 @@ impl Analysis for QuadraticFit {
             out.note("a token has no angle in this operation: a polynomial of cosines and sines of the operands has no meaning, and nothing was fitted");
             return Ok(());
         };
-        self.past.tables(&block.basis, self.config.offset, out);
-        self.past.draw(self.config.threshold, out);
+        self.trajectory
+            .tables(&block.basis, self.config.offset, out);
+        self.trajectory.draw(self.config.threshold, out);
         out.note(format!(
             "basis: {}; {} of the {} pairs count",
             block.basis.kind(),

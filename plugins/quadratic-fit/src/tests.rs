@@ -6,7 +6,7 @@ use grokrun_api::testing::{Expert, Recorder, random, run, task};
 use grokrun_api::{Numbers, SnapshotData};
 use grokrun_measures::{Rows, Shift};
 
-use super::course::Course;
+use super::textbook::Textbook;
 use super::*;
 
 fn analyse(config: Config, task: &Task, snapshots: &[SnapshotData]) -> Recorder {
@@ -18,8 +18,8 @@ fn add() -> Task {
     task("add", 23, |a, b| Some((a + b) % 23))
 }
 
-/// A noisy model with these inputs and outputs of the neurons, from the angles of frequency 1 of a
-/// and of b, and the neuron's number.
+/// Makes a noisy model with these inputs and outputs of the neurons, from the angles of frequency 1
+/// of a and of b, and the neuron's number.
 fn planted(
     task: &Task,
     pre: impl Fn(f64, f64, usize) -> f64,
@@ -46,26 +46,26 @@ fn close(found: &Recorder, name: &str, want: f64, within: f64) {
 
 #[test]
 fn the_courses_numbers_are_the_published_ones() {
-    let course = Course::new(&Basis::additive(113), 42, 0.5).unwrap();
+    let textbook = Textbook::new(&Basis::additive(113), 42, 0.5).unwrap();
     for (got, want) in [
-        (course.constant, 9.190),
-        (course.cos_a, 6.807),
-        (course.cos_b, 6.807),
-        (course.product, 3.566),
-        (course.r2, 0.966),
-        (course.linear, 0.849),
+        (textbook.constant, 9.190),
+        (textbook.cos_a, 6.807),
+        (textbook.cos_b, 6.807),
+        (textbook.product, 3.566),
+        (textbook.r2, 0.966),
+        (textbook.linear, 0.849),
     ] {
         assert!((got - want).abs() < 6e-4, "{got} {want}");
     }
     // No frequency differs from another where the modulus is prime; low orders do.
-    let other = Course::new(&Basis::additive(113), 3, 0.5).unwrap();
-    assert!((other.r2 - course.r2).abs() < 1e-12);
+    let other = Textbook::new(&Basis::additive(113), 3, 0.5).unwrap();
+    assert!((other.r2 - textbook.r2).abs() < 1e-12);
     let characters = Basis::multiplicative(113).unwrap();
-    let low = Course::new(&characters, 28, 0.5).unwrap();
-    assert!((low.r2 - course.r2).abs() > 1e-3, "order 4: {}", low.r2);
-    assert!(Course::new(&characters, 57, 0.5).is_none());
+    let low = Textbook::new(&characters, 28, 0.5).unwrap();
+    assert!((low.r2 - textbook.r2).abs() > 1e-3, "order 4: {}", low.r2);
+    assert!(Textbook::new(&characters, 57, 0.5).is_none());
     // ReLU of what is never below 0 is no ReLU: nothing is left for the product.
-    let straight = Course::new(&Basis::additive(23), 4, 10.0).unwrap();
+    let straight = Textbook::new(&Basis::additive(23), 4, 10.0).unwrap();
     assert!((straight.linear - 1.0).abs() < 1e-12 && straight.product.abs() < 1e-12);
 }
 
@@ -116,19 +116,19 @@ fn neurons_of_two_cosines_are_the_courses() {
     };
     let data = planted(&task, waves, |a, b, j| waves(a, b, j).max(0.0));
     let found = analyse(Config::default(), &task, &[data]);
-    let course = Course::new(&Basis::additive(23), 5, 0.5).unwrap();
+    let textbook = Textbook::new(&Basis::additive(23), 5, 0.5).unwrap();
     for (name, want) in [
-        ("r2", course.r2),
-        ("r2 without quadratic", course.linear),
-        ("r2 of waves", course.r2),
-        ("r2 of waves without quadratic", course.linear),
+        ("r2", textbook.r2),
+        ("r2 without quadratic", textbook.linear),
+        ("r2 of waves", textbook.r2),
+        ("r2 of waves without quadratic", textbook.linear),
         ("input in waves", 1.0),
     ] {
         close(&found, name, want, 1e-5);
     }
     let rows = found.table("course").unwrap();
     assert_eq!(rows.len(), 3);
-    assert_eq!(rows[1]["cos a cos b"], json!(course.product));
+    assert_eq!(rows[1]["cos a cos b"], json!(textbook.product));
 }
 
 /// Half of the neurons are polynomials and half have a part beyond: the logits without it, made by

@@ -1,4 +1,4 @@
-//! What was seen over training, in tables and figures.
+//! Draws the snapshots of a training in tables and figures.
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
@@ -9,27 +9,27 @@ use crate::spectrum::Singular;
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 60;
 
-/// One snapshot's singular values.
-pub(crate) struct Seen {
-    /// by matrix, with its name
+/// Holds the singular values of one snapshot.
+pub(crate) struct Measured {
+    /// spectra by matrix, with its name
     pub(crate) spectra: Vec<(String, Singular)>,
-    /// of W_E by frequency from 1 on: the larger, the smaller
+    /// values of W_E by frequency from 1 on: the larger, the smaller
     pub(crate) frequencies: Vec<[f64; 2]>,
 }
 
-/// All snapshots.
-pub(crate) struct Past {
+/// Holds the numbers of all snapshots.
+pub(crate) struct Trajectory {
     epochs: Vec<f64>,
     /// effective rank by snapshot and matrix
     ranks: Vec<Vec<f64>>,
-    frames: Frames<Seen>,
-    /// of Gaussian matrices, in the order of the matrices; empty without a control
+    frames: Frames<Measured>,
+    /// values of Gaussian matrices, in the order of the matrices; empty without a control
     pub(crate) noise: Vec<Singular>,
 }
 
-impl Default for Past {
-    fn default() -> Past {
-        Past {
+impl Default for Trajectory {
+    fn default() -> Trajectory {
+        Trajectory {
             epochs: Vec::new(),
             ranks: Vec::new(),
             frames: Frames::new(MOST_FRAMES),
@@ -38,15 +38,16 @@ impl Default for Past {
     }
 }
 
-impl Past {
-    pub(crate) fn push(&mut self, epoch: u64, seen: Seen) {
+impl Trajectory {
+    pub(crate) fn push(&mut self, epoch: u64, measured: Measured) {
         self.epochs.push(epoch as f64);
-        let ranks = seen.spectra.iter().map(|(_, s)| s.effective_rank());
+        let ranks = measured.spectra.iter().map(|(_, s)| s.effective_rank());
         self.ranks.push(ranks.collect());
-        self.frames.push(epoch, seen);
+        self.frames.push(epoch, measured);
     }
 
-    /// Of the last snapshot: a row a matrix, and a row a frequency of W_E.
+    /// Emits tables of the last snapshot: a row for each matrix, and a row for each frequency of
+    /// W_E.
     pub(crate) fn tables(&self, basis: &Basis, out: &mut dyn Sink) {
         let Some((_, last)) = self.frames.last() else {
             return;
@@ -123,8 +124,8 @@ impl Past {
             for trace in own {
                 figure = figure.trace(trace);
             }
-            for (epoch, seen) in self.frames.iter() {
-                if let Some((_, spectrum)) = seen.spectra.get(i) {
+            for (epoch, measured) in self.frames.iter() {
+                if let Some((_, spectrum)) = measured.spectra.get(i) {
                     figure = figure.frame(epoch, lines(spectrum));
                 }
             }
@@ -132,12 +133,13 @@ impl Past {
         }
 
         let ks: Vec<f64> = (1..=last.frequencies.len()).map(|k| k as f64).collect();
-        let pairs = |seen: &Seen| -> Vec<Trace> {
+        let pairs = |measured: &Measured| -> Vec<Trace> {
             ["larger", "smaller"]
                 .into_iter()
                 .enumerate()
                 .map(|(i, name)| {
-                    let values: Vec<f64> = seen.frequencies.iter().map(|pair| pair[i]).collect();
+                    let values: Vec<f64> =
+                        measured.frequencies.iter().map(|pair| pair[i]).collect();
                     Trace::line(name, &ks, &rounded(&values))
                 })
                 .collect()
@@ -148,8 +150,8 @@ impl Past {
         for trace in pairs(last) {
             figure = figure.trace(trace);
         }
-        for (epoch, seen) in self.frames.iter() {
-            figure = figure.frame(epoch, pairs(seen));
+        for (epoch, measured) in self.frames.iter() {
+            figure = figure.frame(epoch, pairs(measured));
         }
         out.figure("W_E-frequency-values", figure);
     }

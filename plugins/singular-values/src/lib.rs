@@ -32,17 +32,17 @@ mod figures;
 mod matrices;
 mod spectrum;
 
-use figures::{Past, Seen};
+use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
 use grokrun_measures::{check_basis, embedding, product};
 use matrices::matrices;
 use spectrum::{Singular, left_vectors, of_rows};
 
-/// Left singular vectors of W_E that are looked at.
+/// How many left singular vectors of W_E are analysed.
 const VECTORS: usize = 20;
 
-/// The parameters.
+/// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
@@ -69,8 +69,8 @@ pub struct SingularValues {
     basis: Basis,
     heads: (usize, usize),
     control: bool,
-    past: Past,
-    /// of the last snapshot: W_E of the residues and d_model
+    trajectory: Trajectory,
+    /// of the last snapshot: W_E of the residues, and d_model
     last: (Vec<f32>, usize),
 }
 
@@ -98,7 +98,7 @@ impl Analysis for SingularValues {
             basis: Basis::of(kind, p).map_err(failed)?,
             heads: (task.model.d_model, task.model.d_head),
             control: config.control,
-            past: Past::default(),
+            trajectory: Trajectory::default(),
             last: (Vec::new(), 0),
             kind,
         })
@@ -124,16 +124,19 @@ impl Analysis for SingularValues {
             );
             spectra.push((matrix.name.clone(), spectrum));
         }
-        if self.control && self.past.noise.is_empty() {
+        if self.control && self.trajectory.noise.is_empty() {
             let (d, e) = self.heads;
             for (i, matrix) in matrices.iter().enumerate() {
                 let seed = 2 * i.cast_signed() as i64;
                 let of_head = matrix.name.starts_with("W_OV") && matrix.data.len() == d * d;
-                let noise = match of_head {
-                    true => product(&gaussian(seed, d * e), &gaussian(seed + 1, e * d), e),
-                    false => gaussian(seed, matrix.data.len()),
+                let noise = if of_head {
+                    product(&gaussian(seed, d * e), &gaussian(seed + 1, e * d), e)
+                } else {
+                    gaussian(seed, matrix.data.len())
                 };
-                self.past.noise.push(Singular::of(&noise, matrix.columns));
+                self.trajectory
+                    .noise
+                    .push(Singular::of(&noise, matrix.columns));
             }
         }
 
@@ -148,27 +151,25 @@ impl Analysis for SingularValues {
             .collect();
         let of = frequencies.iter().flatten().map(|x| *x as f32);
         out.tensor("W_E-frequency-values", &[frequencies.len(), 2], of);
-        let largest = |best: [f64; 2], next: &[f64; 2]| match next[0] > best[0] {
-            true => *next,
-            false => best,
-        };
+        let largest =
+            |best: [f64; 2], next: &[f64; 2]| if next[0] > best[0] { *next } else { best };
         let [most, other] = frequencies.iter().fold([0.0, 0.0], largest);
         out.scalar(
             "circle of the largest frequency",
             if most > 0.0 { other / most } else { f64::NAN },
         );
         self.last = (tokens.to_vec(), width);
-        let seen = Seen {
+        let measured = Measured {
             spectra,
             frequencies,
         };
-        self.past.push(snapshot.epoch(), seen);
+        self.trajectory.push(snapshot.epoch(), measured);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.past.tables(&self.basis, out);
-        self.past.draw(out);
+        self.trajectory.tables(&self.basis, out);
+        self.trajectory.draw(out);
         let (w_e, width) = &self.last;
         match left_vectors(w_e, *width) {
             Some((vectors, values)) => {
@@ -204,8 +205,8 @@ impl Analysis for SingularValues {
     }
 }
 
-/// The frequency with the largest share of a function of a residue, and the share; 0 and 0 of
-/// nothing.
+/// Returns the frequency with the largest share of a function of a residue, and the share; 0 and 0
+/// if it is 0.
 fn best(basis: &Basis, vector: &[f64]) -> (usize, f64) {
     let norms = basis.norms(&basis.forward_wide(vector));
     let total: f64 = vector.iter().map(|x| x * x).sum();

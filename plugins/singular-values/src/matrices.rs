@@ -1,20 +1,20 @@
-//! The matrices of a snapshot whose singular values are taken.
+//! Collects the matrices of a snapshot whose singular values are computed.
 
 use grokrun_api::{Failure, Snapshot, Tensor};
 use grokrun_measures::{embedding, product};
 
-/// A matrix with its name: `(rows, columns)`, row-major.
+/// Holds a matrix with its name: `(rows, columns)`, row-major.
 pub(crate) struct Matrix {
     pub(crate) name: String,
     pub(crate) columns: usize,
     pub(crate) data: Vec<f32>,
 }
 
-/// W_E of the residues alone, `(p, d_model)`, W_U, W_in, W_out, W_OV of each head and W_L; W_in and
-/// W_OV only where the snapshot has them.
+/// Returns W_E of the residues alone, `(p, d_model)`, W_U, W_in, W_out, W_OV of each head and W_L;
+/// W_in and W_OV only if the snapshot has them.
 ///
 /// # Errors
-/// When W_E, W_out or W_U is missing or shapes do not fit together.
+/// If W_E, W_out or W_U is missing or shapes do not fit together.
 pub(crate) fn matrices(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<Matrix>, Failure> {
     let w_e = snapshot.weight("embed.W_E")?;
     let w_u = snapshot.weight("unembed.W_U")?;
@@ -61,13 +61,14 @@ pub(crate) fn matrices(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<Matrix>,
     Ok(all)
 }
 
-/// A weight must have this shape.
+/// Checks the shape of a weight.
 fn shaped(name: &str, weight: Tensor<'_>, shape: &[usize]) -> Result<(), Failure> {
-    match weight.shape() == shape {
-        true => Ok(()),
-        false => Err(Failure::new(format!(
+    if weight.shape() == shape {
+        Ok(())
+    } else {
+        Err(Failure::new(format!(
             "{name} has the shape {:?}; expected {shape:?}, as the other weights have it",
             weight.shape()
-        ))),
+        )))
     }
 }

@@ -14,7 +14,7 @@ fn add() -> Task {
     task("add", 23, |a, b| Some((a + b) % 23))
 }
 
-/// A matrix with known singular values: a diagonal between two reflections.
+/// Makes a matrix with known singular values: a diagonal between two reflections.
 fn planted(rows: usize, columns: usize, values: &[f64]) -> Vec<f32> {
     let reflect = |n: usize, seed: i64| -> Vec<Vec<f64>> {
         let v: Vec<f64> = gaussian(seed, n).iter().map(|x| f64::from(*x)).collect();

@@ -1,4 +1,4 @@
-//! A basis of functions on the residues modulo p.
+//! Defines an orthonormal basis of the functions on the residues modulo p.
 
 use std::f64::consts::TAU;
 
@@ -6,23 +6,24 @@ use crate::group::{powers, primitive_root};
 use crate::kind::{BasisError, BasisKind};
 use crate::transform::Cycle;
 
-/// What a row of a basis is.
+/// Describes a row of a basis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// 1 at a residue outside the group (0, of the multiplicative), 0 elsewhere
+    /// is 1 at a residue outside of the group (0, for the multiplicative basis), 0 elsewhere
     Outside(usize),
-    /// constant over the group
+    /// is constant over the group
     Constant,
-    /// √(2/n) cos of k times the angle
+    /// is √(2/n) cos of k times the angle
     Cos(usize),
-    /// √(2/n) sin of k times the angle
+    /// is √(2/n) sin of k times the angle
     Sin(usize),
-    /// ±1/√n in turn: frequency n/2 of an even n (the Legendre symbol, of the multiplicative)
+    /// alternates between ±1/√n: frequency n/2 of an even n (the Legendre symbol, for the
+    /// multiplicative basis)
     Alternating(usize),
 }
 
 impl Row {
-    /// k, where the row has one.
+    /// Returns k, if the row has a frequency.
     pub fn frequency(self) -> Option<usize> {
         match self {
             Row::Cos(k) | Row::Sin(k) | Row::Alternating(k) => Some(k),
@@ -33,11 +34,11 @@ impl Row {
 
 /// An orthonormal basis of R^p whose rows are functions of a residue.
 ///
-/// The residues of a cyclic group of n elements come first in the sense of an angle
-/// 2π·(place in the group)/n; residues outside have a row each. Additive: n = p, all residues.
-/// Rows: constant, cos 1, sin 1, cos 2, … (doc/definitions.md#bases). Multiplicative, for a prime
-/// p: n = p − 1, the place is the logarithm to the smallest primitive root, and 0 is outside. Rows:
-/// zero, constant, cos 1, sin 1, …, Legendre.
+/// The residues of a cyclic group of n elements have an angle each, 2π·(place in the group)/n; each
+/// residue outside of the group has a row of its own. Additive: n = p, all residues. Rows:
+/// constant, cos 1, sin 1, cos 2, … (doc/definitions.md#bases). Multiplicative, for a prime p: n =
+/// p − 1, the place is the logarithm to the smallest primitive root, and 0 is outside. Rows: zero,
+/// constant, cos 1, sin 1, …, Legendre.
 #[derive(Clone)]
 pub struct Basis {
     kind: BasisKind,
@@ -51,26 +52,26 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// The additive basis.
+    /// Returns the additive basis.
     pub fn additive(p: usize) -> Basis {
         Basis::new(BasisKind::Additive, p, None, (0..p).collect(), Vec::new())
     }
 
-    /// The multiplicative basis.
+    /// Returns the multiplicative basis.
     ///
     /// # Errors
-    /// When p is not prime.
+    /// If p is not prime.
     pub fn multiplicative(p: usize) -> Result<Basis, BasisError> {
         let root = primitive_root(p).ok_or(BasisError::NotPrime(p))?;
         let (kind, order) = (BasisKind::Multiplicative, powers(root, p));
         Ok(Basis::new(kind, p, Some(root), order, vec![0]))
     }
 
-    /// The basis of an operand for this kind: for labels, which are functions of pairs, that is the
-    /// additive one.
+    /// Returns the basis of an operand for this kind: the additive one for labels, which are
+    /// functions of pairs.
     ///
     /// # Errors
-    /// When the kind is multiplicative and p is not prime.
+    /// If the kind is multiplicative and p is not prime.
     pub fn of(kind: BasisKind, p: usize) -> Result<Basis, BasisError> {
         match kind {
             BasisKind::Multiplicative => Basis::multiplicative(p),
@@ -104,60 +105,61 @@ impl Basis {
         }
     }
 
-    /// Additive or multiplicative.
+    /// Returns the kind: additive or multiplicative.
     pub fn kind(&self) -> BasisKind {
         self.kind
     }
 
-    /// p.
+    /// Returns p.
     pub fn modulus(&self) -> usize {
         self.p
     }
 
-    /// The primitive root whose logarithms are used; the numbers of frequencies depend on it.
+    /// Returns the primitive root of the logarithms; the numbering of the frequencies depends on
+    /// it.
     pub fn root(&self) -> Option<usize> {
         self.root
     }
 
-    /// What each row is, `(p)`.
+    /// Returns the description of each row, `(p)`.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// n, the size of the group.
+    /// Returns n, the size of the group.
     pub fn group(&self) -> usize {
         self.order.len()
     }
 
-    /// The residue at each place of the group, `(n)`.
+    /// Returns the residue at each place of the group, `(n)`.
     pub fn order(&self) -> &[usize] {
         &self.order
     }
 
-    /// The residues outside the group.
+    /// Returns the residues outside of the group.
     pub fn outside(&self) -> &[usize] {
         &self.outside
     }
 
-    /// The largest frequency: they are 1, 2, … up to it.
+    /// Returns the largest frequency: frequencies are 1, 2, … up to it.
     pub fn frequencies(&self) -> usize {
         self.group() / 2
     }
 
-    /// n / gcd(k, n): how many values the character of frequency k has. Characters of low order are
-    /// features of a quotient (the Legendre symbol has order 2).
+    /// Returns n / gcd(k, n), the number of values that the character of frequency k takes.
+    /// Characters of low order are features of a quotient (the Legendre symbol has order 2).
     pub fn order_of(&self, k: usize) -> usize {
         let n = self.group();
         n / gcd(k, n)
     }
 
-    /// The index of the first row of the group: the constant.
+    /// Returns the index of the constant, the first row of the group.
     pub fn constant(&self) -> usize {
         self.outside.len()
     }
 
-    /// The indices of the rows of frequency k: cosine and sine, or one alternating row; none if
-    /// there is no such frequency.
+    /// Returns the indices of the rows of frequency k: cosine and sine, or one alternating row;
+    /// none if there is no such frequency.
     pub fn rows_of(&self, k: usize) -> std::ops::Range<usize> {
         if k == 0 || k > self.frequencies() {
             return 0..0;
@@ -166,7 +168,7 @@ impl Basis {
         first..(first + 2).min(self.p)
     }
 
-    /// A row's name: "cos 14", "const", "zero", "legendre"; empty beyond the last row.
+    /// Returns a row's name: "cos 14", "const", "zero", "legendre"; empty beyond the last row.
     pub fn name(&self, row: usize) -> String {
         match self.rows.get(row) {
             None => String::new(),
@@ -179,14 +181,14 @@ impl Basis {
         }
     }
 
-    /// 2πk·(place)/n of a residue; none outside the group.
+    /// Returns 2πk·(place)/n of a residue; none outside of the group.
     pub fn angle(&self, k: usize, token: usize) -> Option<f64> {
         let place = self.order.iter().position(|t| *t == token)?;
         let n = self.group();
         Some(TAU * ((k * place) % n) as f64 / n as f64)
     }
 
-    /// The rows as a matrix, `(p, p)`, row-major: row i as a function of the residue.
+    /// Returns the rows as a matrix, `(p, p)`, row-major: row i as a function of the residue.
     pub fn matrix(&self) -> Vec<f64> {
         let (p, n) = (self.p, self.group());
         let mut matrix = vec![0.0; p * p];
@@ -209,9 +211,9 @@ impl Basis {
         matrix
     }
 
-    /// Norm of the coefficients of each frequency, `(frequencies)`, from coefficients `(p, width)`:
-    /// √ of the sum of squares over its rows and all columns, so that cosine and sine are merged
-    /// (doc/definitions.md#norms-by-frequency).
+    /// Returns the norm of the coefficients of each frequency, `(frequencies)`, from coefficients
+    /// `(p, width)`: √ of the sum of squares over its rows and all columns, so that cosine and sine
+    /// are merged (doc/definitions.md#norms-by-frequency).
     pub fn norms(&self, coefficients: &[f64]) -> Vec<f64> {
         let width = coefficients.len() / self.p.max(1);
         (1..=self.frequencies())

@@ -1,4 +1,4 @@
-//! How much of each column of a table over pairs is explained by each frequency.
+//! Measures how much of each column of a table over pairs is explained by each frequency.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -7,19 +7,19 @@ use crate::basis::Basis;
 use crate::labels::LabelBasis;
 use crate::product::product;
 
-/// Columns that are transformed together.
+/// How many columns are transformed together.
 const COLUMNS: usize = 16;
 
-/// Energies of `width` columns: neurons, or logits.
+/// Holds the energies of `width` columns: neurons, or logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Energies {
-    /// of the column without its mean, `(width)`
+    /// energy of each column without its mean, `(width)`
     pub total: Vec<f64>,
-    /// of the column's part in each frequency, `(frequencies, width)`, frequency 1 first
+    /// energy of each column's part in each frequency, `(frequencies, width)`, frequency 1 first
     pub by_frequency: Vec<Vec<f64>>,
 }
 
-/// A column's best frequency and the share of its energy there.
+/// Holds a column's best frequency and the share of its energy there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Best {
     pub(crate) frequency: usize,
@@ -27,13 +27,13 @@ pub(crate) struct Best {
 }
 
 impl Energies {
-    /// Of tables `(p², width)` in a basis of the operands: frequency k has the terms
-    /// {const, cos k, sin k} of a times those of b, without the constant
-    /// (doc/definitions.md#terms-of-a-frequency). Pairs with a residue outside the group do not
+    /// Measures tables `(p², width)` in a basis of the operands: frequency k has the terms {const,
+    /// cos k, sin k} of a times those of b, without the constant
+    /// (doc/definitions.md#terms-of-a-frequency). Pairs with a residue outside of the group do not
     /// count; the mean is that of the group's block (doc/definitions.md#the-pairs-that-count).
     ///
-    /// Columns are taken without their mean, which has no frequency, so that f32 does for the
-    /// transform along a: it is right to 1e-6 of what varies.
+    /// The mean, which has no frequency, is subtracted from each column first, so that f32 suffices
+    /// for the transform along a: it is right to 1e-6 of what varies.
     pub fn in_basis(basis: &Basis, table: &[f32]) -> Energies {
         let p = basis.modulus();
         let width = table.len() / (p * p).max(1);
@@ -42,11 +42,12 @@ impl Energies {
         let moments = Moments::over_block(basis, table, width);
         let means = moments.means();
         let mut by_frequency = vec![vec![0.0; width]; basis.frequencies()];
-        // Some columns at a time, so that what lies between the two transforms stays in the cache.
+        // A few columns at a time: the intermediate result of the two transforms stays in the
+        // cache.
         let starts: Vec<usize> = (0..width).step_by(COLUMNS).collect();
         let parts = starts.par_iter().map(|from| {
             let means = &means[*from..width.min(from + COLUMNS)];
-            let part = columns(table, (width, *from), means);
+            let part = columns(table, width, *from, means);
             let along_a = product(&narrow, &part, p);
             let frequencies = 1..=basis.frequencies();
             let energies = frequencies.map(|k| {
@@ -74,7 +75,7 @@ impl Energies {
         }
     }
 
-    /// Of tables `(p², width)` along the directions of the label.
+    /// Measures tables `(p², width)` along the directions of the label.
     pub fn along_labels(labels: &LabelBasis, table: &[f32]) -> Energies {
         let width = table.len() / labels.labels().len().max(1);
         let sums = labels.sums(table);
@@ -98,12 +99,12 @@ impl Energies {
         }
     }
 
-    /// How many columns.
+    /// Returns the number of columns.
     pub fn width(&self) -> usize {
         self.total.len()
     }
 
-    /// Each column's best frequency and the share of its energy that is there; 0 and 0 for a column
+    /// Returns each column's best frequency and the share of its energy there; 0 and 0 for a column
     /// that is constant.
     pub fn best(&self) -> Vec<(usize, f64)> {
         (0..self.width())
@@ -137,7 +138,7 @@ impl Energies {
             )
     }
 
-    /// The share of all columns' energy that each frequency has, `(frequencies)`.
+    /// Returns the share of all columns' energy that each frequency has, `(frequencies)`.
     pub fn shares(&self) -> Vec<f64> {
         let total: f64 = self.total.iter().sum();
         let share = |energy: &Vec<f64>| energy.iter().sum::<f64>() / total;
@@ -148,16 +149,17 @@ impl Energies {
     }
 }
 
-/// Runs loops as the widest vectors of the processor. Nothing is contracted or reordered, so that
-/// the result is the same to the bit. What is called inside gains from it only where it is inlined:
-/// short closures are, longer loops are a [`WithSimd`] whose method is `#[inline(always)]`.
+/// Runs loops with the widest vectors of the processor. Nothing is contracted or reordered, so that
+/// the result is the same to the bit. A function that is called inside is compiled so only if it is
+/// inlined: short closures are; for longer loops write a [`WithSimd`] whose method is
+/// `#[inline(always)]`.
 #[inline(always)]
 pub fn vectorized<L: WithSimd>(loops: L) -> L::Output {
     Arch::new().dispatch(loops)
 }
 
 /// Adds the energy of frequency k's terms, given the coefficients along a, `(p, p, columns)`. Only
-/// the group's b's are summed over: its rows vanish elsewhere.
+/// the b's of the group are summed over: the group's rows vanish elsewhere.
 struct AddBlock<'a> {
     basis: &'a Basis,
     matrix: &'a [f64],
@@ -203,8 +205,9 @@ impl WithSimd for AddBlock<'_> {
     }
 }
 
-/// Columns of a table from one on, as many as there are `means`, each without its own.
-fn columns(table: &[f32], (width, from): (usize, usize), means: &[f32]) -> Vec<f32> {
+/// Returns as many of the `width` columns of a table as there are `means`, from column `from` on,
+/// each without its mean.
+fn columns(table: &[f32], width: usize, from: usize, means: &[f32]) -> Vec<f32> {
     let mut part = vec![0.0; table.len() / width * means.len()];
     vectorized(|| {
         let rows = part.chunks_exact_mut(means.len());
@@ -218,9 +221,9 @@ fn columns(table: &[f32], (width, from): (usize, usize), means: &[f32]) -> Vec<f
     part
 }
 
-/// What a column's mean and energy are found from.
+/// Accumulates what a column's mean and energy are computed from.
 struct Moments {
-    /// rows
+    /// number of rows
     count: f64,
     /// Σ x, `(width)`
     sums: Vec<f64>,
@@ -229,7 +232,7 @@ struct Moments {
 }
 
 impl Moments {
-    /// Of the rows of the group's block.
+    /// Sums over the rows of the group's block.
     fn over_block(basis: &Basis, table: &[f32], width: usize) -> Moments {
         let p = basis.modulus();
         let inside = |token: usize| !basis.outside().contains(&token);
@@ -264,11 +267,11 @@ impl Moments {
         self.sums.iter().map(mean).collect()
     }
 
-    /// Σ (x − mean)² by column.
+    /// Returns Σ (x − mean)² of each column.
     fn energies(&self) -> Vec<f64> {
         let energy = |(sum, square): (&f64, &f64)| {
             let energy = square - sum * sum / self.count;
-            // What rounding leaves of a constant column is no energy.
+            // A rounding error in a constant column is no energy.
             if energy > 1e-12 * square { energy } else { 0.0 }
         };
         self.sums.iter().zip(&self.squares).map(energy).collect()
@@ -281,7 +284,7 @@ mod tests {
     use crate::kind::BasisKind;
     use crate::sparsity::gaussian;
 
-    /// Column 0 is one frequency, column 1 another with noise, column 2 constant.
+    /// Returns a table: column 0 is one frequency, column 1 another with noise, column 2 constant.
     fn planted(basis: &Basis, noise: f32) -> Vec<f32> {
         let p = basis.modulus();
         let extra = gaussian(9, p * p);
@@ -332,7 +335,7 @@ mod tests {
         assert!((energies.shares()[4] - 1.0).abs() < 1e-6);
     }
 
-    /// A column of tiny waves on a large mean, against the transform in f64.
+    /// Compares a column of tiny waves on a large mean with the transform in f64.
     #[test]
     fn energies_are_those_of_the_transform_in_f64() {
         for basis in [Basis::additive(23), Basis::multiplicative(23).unwrap()] {

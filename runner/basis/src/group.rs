@@ -1,6 +1,7 @@
-//! Residues as a cyclic group: by addition, or by multiplication through discrete logarithms.
+//! Orders residues as a cyclic group: by addition, or by multiplication through discrete
+//! logarithms.
 
-/// Whether p is prime.
+/// Says whether p is prime.
 pub fn is_prime(p: usize) -> bool {
     p >= 2
         && (2..)
@@ -8,8 +9,8 @@ pub fn is_prime(p: usize) -> bool {
             .all(|d| !p.is_multiple_of(d))
 }
 
-/// The smallest primitive root of a prime p: the generator whose logarithms number the characters,
-/// so that frequencies have the same names for everybody (doc/definitions.md#bases).
+/// Returns the smallest primitive root of a prime p, the generator whose logarithms number the
+/// characters, so that frequencies have the same names everywhere (doc/definitions.md#bases).
 pub fn primitive_root(p: usize) -> Option<usize> {
     if p == 2 {
         return Some(1);
@@ -17,7 +18,7 @@ pub fn primitive_root(p: usize) -> Option<usize> {
     is_prime(p).then(|| (2..p).find(|g| order(*g, p) == p - 1))?
 }
 
-/// The smallest n > 0 with g^n = 1, for g that is not 0 modulo a prime.
+/// Returns the smallest n > 0 with g^n = 1, for g that is not 0 modulo a prime.
 fn order(g: usize, p: usize) -> usize {
     let mut power = g;
     let mut n = 1;
@@ -28,7 +29,7 @@ fn order(g: usize, p: usize) -> usize {
     n
 }
 
-/// The residues in the order of their logarithms: g^0, g^1, …
+/// Returns the residues in the order of their logarithms: g^0, g^1, …
 pub(crate) fn powers(g: usize, p: usize) -> Vec<usize> {
     let mut power = 1;
     (0..p - 1)

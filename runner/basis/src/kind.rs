@@ -1,4 +1,4 @@
-//! Which basis suits an operation.
+//! Chooses the basis that suits an operation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,15 +8,15 @@ use crate::group::{is_prime, powers, primitive_root};
 /// A kind of basis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BasisKind {
-    /// cosines and sines of 2πka/p on each operand
+    /// has cosines and sines of 2πka/p on each operand
     Additive,
-    /// cosines and sines of 2πk log a / (p − 1) on each operand, for a prime p
+    /// has cosines and sines of 2πk log a / (p − 1) on each operand, for a prime p
     Multiplicative,
-    /// cosines and sines of 2πk f(a, b)/p on the pairs
+    /// has cosines and sines of 2πk f(a, b)/p on the pairs
     Labels,
 }
 
-/// Why there is no such basis.
+/// Says why there is no such basis.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BasisError {
     /// there is no discrete logarithm
@@ -28,14 +28,14 @@ pub enum BasisError {
 }
 
 impl BasisKind {
-    /// What [`BasisKind::choose`] knows.
+    /// The words that [`BasisKind::choose`] knows.
     pub const CHOICES: [&str; 4] = ["auto", "additive", "multiplicative", "labels"];
 
-    /// The basis that a user asks for: a kind's name, or `auto` for the one that suits the
+    /// Returns the basis that a user asks for: a kind's name, or `auto` for the one that suits the
     /// operation.
     ///
     /// # Errors
-    /// When it is neither, or p is not prime where it must be.
+    /// If the word is neither, or p is not prime and has to be.
     pub fn choose(word: &str, labels: &[Option<u32>], p: usize) -> Result<BasisKind, BasisError> {
         let kind = match word {
             "auto" => BasisKind::of(labels, p),
@@ -47,14 +47,14 @@ impl BasisKind {
         }
     }
 
-    /// The basis in which a model that has learnt this operation should be sparse, from its labels
-    /// `(p²)`, a-major, none where it is undefined.
+    /// Returns the basis in which a model that has learnt this operation should be sparse, from its
+    /// labels `(p²)`, a-major, none where the operation is undefined.
     ///
-    /// Additive if f(a, b) = ±a ± b + c for all pairs; multiplicative if p is prime and
-    /// f(a, b) = c a^±1 b^±1 for all pairs without 0; labels for everything else: there frequency k
-    /// of a model need not show at frequency k of an operand
+    /// Additive if f(a, b) = ±a ± b + c for all pairs; multiplicative if p is prime and f(a, b) = c
+    /// a^±1 b^±1 for all pairs without 0; labels for every other operation: for those, frequency k
+    /// of a model need not appear at frequency k of an operand
     /// (doc/definitions.md#directions-of-the-label). So too for multiplication modulo a composite
-    /// number: its units need not be cyclic.
+    /// number, whose units need not be cyclic.
     pub fn of(labels: &[Option<u32>], p: usize) -> BasisKind {
         if p * p != labels.len() || p < 2 {
             return BasisKind::Labels;
@@ -72,14 +72,15 @@ impl BasisKind {
             logs[*token] = Some(log);
         }
         let log_of = |a: usize, b: usize| logs[at(tokens[a], tokens[b])?];
-        match linear(p - 1, log_of) {
-            true => BasisKind::Multiplicative,
-            false => BasisKind::Labels,
+        if linear(p - 1, log_of) {
+            BasisKind::Multiplicative
+        } else {
+            BasisKind::Labels
         }
     }
 }
 
-/// Whether f(a, b) = ±a ± b + c modulo n for all pairs; n is at least 1.
+/// Says whether f(a, b) = ±a ± b + c modulo n for all pairs; n is at least 1.
 fn linear(n: usize, f: impl Fn(usize, usize) -> Option<usize>) -> bool {
     let Some(constant) = f(0, 0) else {
         return false;
@@ -144,7 +145,7 @@ mod tests {
                 "{operation}"
             );
         }
-        // The group of 2 has one element.
+        // The group modulo 2 has one element.
         assert_eq!(kind("mul", 2), BasisKind::Multiplicative);
         for operation in [
             "square-sum",

@@ -1,30 +1,31 @@
-//! Functions of the label, for operations whose operands have no angle of their own.
+//! Defines functions of the label, for operations whose operands have no angle of their own.
 
 use crate::basis::Basis;
 use crate::kind::{BasisError, BasisKind};
 
-/// For each frequency k the functions cos and sin of 2πk f(a, b)/p on the pairs, orthonormal over
-/// those where f is defined, and orthogonal to the constant: modified Gram–Schmidt, twice, in the
-/// order of the frequencies (doc/definitions.md#directions-of-the-label). With multiplicative
-/// angles, 2πk log f(a, b)/(p − 1) instead, over the pairs whose label has a logarithm.
+/// Holds, for each frequency k, the functions cos and sin of 2πk f(a, b)/p on the pairs,
+/// orthonormal over the pairs where f is defined, and orthogonal to the constant: modified
+/// Gram–Schmidt, twice, in the order of the frequencies
+/// (doc/definitions.md#directions-of-the-label). With multiplicative angles, 2πk log f(a, b)/(p −
+/// 1) instead, over the pairs whose label has a logarithm.
 ///
-/// They depend on the label alone, so that everything is done on functions of the p labels,
-/// weighted with how many pairs have each.
+/// The functions depend on the label alone, so everything is computed on functions of the p labels,
+/// weighted with the number of pairs that have each.
 pub struct LabelBasis {
-    /// label of each pair of the grid, none where it does not count
+    /// label of each pair of the grid; none if the pair does not count
     labels: Vec<Option<u32>>,
     p: usize,
     pairs: usize,
-    /// by frequency from 1 on: values at each label, none where the direction depends on others
+    /// by frequency from 1 on: values at each label; none if the direction depends on earlier ones
     directions: Vec<[Option<Vec<f64>>; 2]>,
 }
 
 impl LabelBasis {
-    /// From labels `(p²)`, a-major, none where the operation is undefined; a label of p or more
-    /// does not count either.
+    /// Makes the directions from labels `(p²)`, a-major, none where the operation is undefined; a
+    /// pair whose label is p or more does not count either.
     ///
     /// # Errors
-    /// When `angles` is multiplicative and p is not prime.
+    /// If `angles` is multiplicative and p is not prime.
     pub fn new(
         labels: &[Option<u32>],
         p: usize,
@@ -43,7 +44,7 @@ impl LabelBasis {
         let pairs = labels.iter().flatten().count();
         let matrix = basis.matrix();
         let mut done: Vec<Vec<f64>> = Vec::new();
-        // The constant first: it is no direction, but everything is orthogonal to it.
+        // The constant first: it is not a direction, but all directions are orthogonal to it.
         let constant = normalize(&vec![1.0; p], &weights, &mut done);
         let mut directions = Vec::new();
         for k in 1..=basis.frequencies() {
@@ -62,30 +63,30 @@ impl LabelBasis {
         })
     }
 
-    /// The largest frequency.
+    /// Returns the largest frequency.
     pub fn frequencies(&self) -> usize {
         self.directions.len()
     }
 
-    /// How many pairs count.
+    /// Returns how many pairs count.
     pub fn pairs(&self) -> usize {
         self.pairs
     }
 
-    /// The label of each pair of the grid, none where it does not count.
+    /// Returns the label of each pair of the grid; none if the pair does not count.
     pub fn labels(&self) -> &[Option<u32>] {
         &self.labels
     }
 
-    /// The directions of frequency k as functions of the label, each `(p)`: cosine, sine; none if
-    /// there is no such frequency.
+    /// Returns the directions of frequency k as functions of the label, each `(p)`: cosine, sine;
+    /// none if there is no such frequency.
     pub fn directions(&self, k: usize) -> impl Iterator<Item = &[f64]> {
         let of_k = k.checked_sub(1).and_then(|k| self.directions.get(k));
         of_k.into_iter().flatten().flatten().map(Vec::as_slice)
     }
 
-    /// Coefficients of tables `(p², width)` along the directions of frequency k, one row `(width)`
-    /// a direction, from [`LabelBasis::sums`].
+    /// Returns coefficients of tables `(p², width)` along the directions of frequency k, one row
+    /// `(width)` a direction, from [`LabelBasis::sums`].
     pub fn coefficients(&self, k: usize, sums: &[f64]) -> Vec<Vec<f64>> {
         let width = sums.len() / self.p;
         self.directions(k)
@@ -99,7 +100,7 @@ impl LabelBasis {
             .collect()
     }
 
-    /// Sums of the rows of a table `(p², width)` by label, `(p, width)`.
+    /// Sums the rows of a table `(p², width)` by label, `(p, width)`.
     pub fn sums(&self, table: &[f32]) -> Vec<f64> {
         let width = table.len() / self.labels.len().max(1);
         let mut sums = vec![0.0; self.p * width];
@@ -115,7 +116,7 @@ impl LabelBasis {
     }
 }
 
-/// What of a function is orthogonal to all that are done, at length 1 in the weighted sense; none
+/// Returns the part of a function that is orthogonal to all in `done`, at weighted length 1; none
 /// if nothing is left.
 fn normalize(function: &[f64], weights: &[f64], done: &mut Vec<Vec<f64>>) -> Option<Vec<f64>> {
     let dot = |f: &[f64], g: &[f64]| -> f64 {
@@ -155,7 +156,7 @@ mod tests {
         (0..p * p).map(|i| f(i / p, i % p)).collect()
     }
 
-    /// All directions as functions of the pair, one after the other.
+    /// Returns all directions as functions of the pair, one after the other.
     fn on_pairs(basis: &LabelBasis) -> Vec<Vec<f64>> {
         (1..=basis.frequencies())
             .flat_map(|k| basis.directions(k).map(<[f64]>::to_vec).collect::<Vec<_>>())

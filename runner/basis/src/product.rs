@@ -1,22 +1,22 @@
-//! Matrix products of f32, by `matrixmultiply`: row-major and contiguous. Large ones are shared
-//! among the threads of the pool that the caller is in, with the same result to the bit.
+//! Multiplies matrices of f32 with `matrixmultiply`: row-major and contiguous. Large products are
+//! shared among the threads of the caller's pool, with the same result to the bit.
 
 use rayon::prelude::*;
 
-/// a `(m, k)` · b `(k, n)` = `(m, n)`. m is what is left of `a` by k, n of `b` by k; an empty
-/// result where k is 0.
+/// Returns a `(m, k)` · b `(k, n)` = `(m, n)`. m and n follow from the lengths of `a` and `b`; the
+/// result is empty if k is 0.
 pub fn product(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
     let (m, n) = (a.len() / k.max(1), b.len() / k.max(1));
     multiply([m, k, n], (a, k, 1), (b, n, 1))
 }
 
-/// aᵀ · b with a `(k, m)`, b `(k, n)`: `(m, n)`.
+/// Returns aᵀ · b with a `(k, m)`, b `(k, n)`: `(m, n)`.
 pub fn product_at(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
     let (m, n) = (a.len() / k.max(1), b.len() / k.max(1));
     multiply([m, k, n], (a, 1, m), (b, n, 1))
 }
 
-/// a · bᵀ with a `(m, k)`, b `(n, k)`: `(m, n)`.
+/// Returns a · bᵀ with a `(m, k)`, b `(n, k)`: `(m, n)`.
 pub fn product_bt(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
     let (m, n) = (a.len() / k.max(1), b.len() / k.max(1));
     multiply([m, k, n], (a, k, 1), (b, 1, k))
@@ -25,11 +25,11 @@ pub fn product_bt(a: &[f32], b: &[f32], k: usize) -> Vec<f32> {
 /// A table and its strides by row and by column.
 type Strided<'a> = (&'a [f32], usize, usize);
 
-/// Multiply-adds from which on a product is shared.
+/// How many multiply-adds make a product worth sharing.
 const WORTH_SHARING: usize = 16_000_000;
 /// The fewest rows of a piece: the library packs b anew for each.
 const ROWS: usize = 256;
-/// Pieces for each thread, so that one that comes late finds something to do.
+/// How many pieces each thread gets, so that a thread that comes late finds work.
 const PIECES: usize = 2;
 
 fn multiply([m, k, n]: [usize; 3], a: Strided<'_>, b: Strided<'_>) -> Vec<f32> {
@@ -89,7 +89,7 @@ fn multiply_into(out: &mut [f32], k: usize, a: Strided<'_>, b: Strided<'_>, n: u
 mod tests {
     use super::*;
 
-    /// Whoever computes it, on one thread or on many, in one piece or in several.
+    /// The bits are the same on one thread and on many, in one piece and in several.
     #[test]
     fn a_shared_product_has_the_bits_of_one_that_is_not() {
         let (m, k, n) = (1100, 113, 200);

@@ -1,12 +1,12 @@
-//! The functions on pairs that belong to a frequency, for any operation.
+//! Collects the functions on pairs that belong to a frequency, for any operation.
 
 use crate::basis::Basis;
 use crate::energies::Energies;
 use crate::kind::{BasisError, BasisKind};
 use crate::labels::LabelBasis;
 
-/// What a frequency's subspace is spanned by, over the pairs that count: all that an analysis needs
-/// to know of an operation.
+/// Spans the subspace of each frequency over the pairs that count: all that an analysis needs to
+/// know of an operation.
 pub struct Space {
     kind: BasisKind,
     basis: Basis,
@@ -16,10 +16,10 @@ pub struct Space {
 }
 
 impl Space {
-    /// Of an operation's labels `(p²)`, a-major, in this kind of basis.
+    /// Makes the space of an operation's labels `(p²)`, a-major, in this kind of basis.
     ///
     /// # Errors
-    /// When the basis is multiplicative and p is not prime.
+    /// If the basis is multiplicative and p is not prime.
     pub fn new(kind: BasisKind, labels: &[Option<u32>], p: usize) -> Result<Space, BasisError> {
         let basis = Basis::of(kind, p)?;
         let labels = LabelBasis::new(labels, p, kind)?;
@@ -37,31 +37,31 @@ impl Space {
         })
     }
 
-    /// In the basis that `word` asks for, as [`BasisKind::choose`].
+    /// Makes the space in the basis that `word` asks for, which [`BasisKind::choose`] chooses.
     ///
     /// # Errors
-    /// As [`BasisKind::choose`].
+    /// Those of [`BasisKind::choose`].
     pub fn choose(word: &str, labels: &[Option<u32>], p: usize) -> Result<Space, BasisError> {
         Space::new(BasisKind::choose(word, labels, p)?, labels, p)
     }
 
-    /// Which kind of basis.
+    /// Returns the kind of its basis.
     pub fn kind(&self) -> BasisKind {
         self.kind
     }
 
-    /// Of the operands; the additive one, of no meaning for the operation, where the kind is
-    /// labels.
+    /// Returns the basis of the operands; for the kind of labels the additive one, which has no
+    /// meaning for the operation.
     pub fn basis(&self) -> &Basis {
         &self.basis
     }
 
-    /// The directions cos and sin of the label's angle: the trig directions of the papers.
+    /// Returns the directions cos and sin of the label's angle: the trig directions of the papers.
     pub fn labels(&self) -> &LabelBasis {
         &self.labels
     }
 
-    /// The largest frequency.
+    /// Returns the largest frequency.
     pub fn frequencies(&self) -> usize {
         match self.kind {
             BasisKind::Labels => self.labels.frequencies(),
@@ -69,7 +69,7 @@ impl Space {
         }
     }
 
-    /// Energies of the columns of a table `(p², width)`.
+    /// Measures the energies of the columns of a table `(p², width)`.
     pub fn energies(&self, table: &[f32]) -> Energies {
         match self.kind {
             BasisKind::Labels => Energies::along_labels(&self.labels, table),
@@ -77,9 +77,9 @@ impl Space {
         }
     }
 
-    /// The orthonormal terms of frequency k over the pairs that count, the constant first: the nine
-    /// products of {const, cos, sin} (four for an alternating row), or the constant and the two
-    /// directions of the label.
+    /// Returns the orthonormal terms of frequency k over the pairs that count, the constant first:
+    /// the nine products of {const, cos, sin} (four for an alternating row), or the constant and
+    /// the two directions of the label.
     pub fn terms(&self, k: usize) -> Vec<Vec<f32>> {
         let p = self.basis.modulus();
         if self.kind == BasisKind::Labels {

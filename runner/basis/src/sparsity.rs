@@ -1,10 +1,12 @@
-//! How few numbers carry a signal, and the noise to compare with (doc/definitions.md#sparsity).
+//! Measures how few numbers carry a signal, and makes the noise to compare with
+//! (doc/definitions.md#sparsity).
 
 use grokrun_task::torch::Generator;
 
-/// The Gini coefficient of numbers that are not negative (Hurley and Rickard 2009): 0 if all are
-/// equal, 1 − 1/N if one has everything; 0 for none or only zeros, NaN if one is. Squaring the
-/// numbers first gives another, larger value: say whether they are norms or squared norms.
+/// Returns the Gini coefficient of numbers that are not negative (Hurley and Rickard 2009): 0 if
+/// all are equal, 1 − 1/N if one has everything; 0 if there are none or all are zero, NaN if one
+/// is. Squaring the numbers first gives another, larger value: say whether they are norms or
+/// squared norms.
 pub fn gini(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -19,8 +21,8 @@ pub fn gini(values: &[f64]) -> f64 {
     1.0 - 2.0 * weighted / n
 }
 
-/// The inverse participation ratio Σ (x_i / ‖x‖)⁴: 1 if one number has everything, 1/N if all are
-/// equal.
+/// Returns the inverse participation ratio Σ (x_i / ‖x‖)⁴: 1 if one number has everything, 1/N if
+/// all are equal.
 pub fn participation(values: &[f64]) -> f64 {
     let power = |n: i32| values.iter().map(|x| x.powi(n)).sum::<f64>();
     let squares = power(2);
@@ -31,13 +33,13 @@ pub fn participation(values: &[f64]) -> f64 {
     }
 }
 
-/// (Σ x²)² / Σ x⁴: how many numbers there are, in effect. 0 for none.
+/// Returns (Σ x²)² / Σ x⁴, the effective number of values that are not zero; 0 if there are none.
 pub fn effective_number(values: &[f64]) -> f64 {
     let ratio = participation(values);
     if ratio == 0.0 { 0.0 } else { 1.0 / ratio }
 }
 
-/// `count` independent standard normal numbers, the same for a seed on every machine.
+/// Returns `count` independent standard normal numbers, the same for a seed on every machine.
 pub fn gaussian(seed: i64, count: usize) -> Vec<f32> {
     let mut out = vec![0.0; count];
     Generator::new(seed).normal(&mut out, 0.0, 1.0);
@@ -57,7 +59,7 @@ mod tests {
         assert_eq!(effective_number(&[0.0, 3.0, 0.0]), 1.0);
         assert_eq!(effective_number(&[1.0; 6]), 6.0);
         assert_eq!((participation(&[]), effective_number(&[])), (0.0, 0.0));
-        // A model that has diverged is not flat.
+        // The numbers of a model that has diverged are not flat.
         let broken = [1.0, f64::NAN];
         assert!(
             [

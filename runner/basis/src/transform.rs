@@ -1,5 +1,5 @@
-//! Transforms along the first axis: rustfft over the group where it is long enough, the exact
-//! matrix where it is short.
+//! Transforms along the first axis: by rustfft over a long group, by the exact matrix over a short
+//! one.
 
 use std::sync::Arc;
 
@@ -8,19 +8,20 @@ use rustfft::{Fft, FftPlanner};
 
 use crate::basis::Basis;
 
-/// Below this many elements the matrix is as fast as an FFT and its copies.
+/// From this many elements on an FFT with its copies is faster than the matrix.
 const WORTH_AN_FFT: usize = 12;
-/// Columns that are copied and transformed together: a cache line of f32, two to a complex number.
+/// How many columns are copied and transformed together: a cache line of f32, two to a complex
+/// number.
 const LANES: usize = 16;
 
-/// The transform over a cyclic group of n elements.
+/// Transforms over a cyclic group of n elements.
 #[derive(Clone)]
 pub(crate) struct Cycle {
     n: usize,
     way: Way,
 }
 
-/// How a sequence is transformed.
+/// Says how a sequence is transformed.
 #[derive(Clone)]
 enum Way {
     Fft(Arc<dyn Fft<f64>>),
@@ -31,19 +32,20 @@ enum Way {
 impl Cycle {
     pub(crate) fn new(n: usize) -> Cycle {
         let turn = |m: usize| -std::f64::consts::TAU * m as f64 / n as f64;
-        let way = match n >= WORTH_AN_FFT {
-            true => Way::Fft(FftPlanner::new().plan_fft_forward(n)),
-            false => Way::Matrix(
+        let way = if n >= WORTH_AN_FFT {
+            Way::Fft(FftPlanner::new().plan_fft_forward(n))
+        } else {
+            Way::Matrix(
                 (0..n)
                     .map(|m| Complex64::from_polar(1.0, turn(m)))
                     .collect(),
-            ),
+            )
         };
         Cycle { n, way }
     }
 
-    /// Coefficients of constant, cos 1, sin 1, … of two real sequences at a time: one in the real
-    /// parts of `work` `(n)` and one in the imaginary.
+    /// Computes the coefficients of constant, cos 1, sin 1, … of two real sequences at a time: one
+    /// in the real parts of `work` `(n)` and one in the imaginary parts.
     fn pair(
         &self,
         work: &mut [Complex64],
@@ -79,14 +81,14 @@ impl Cycle {
 }
 
 impl Basis {
-    /// Coefficients of functions of a residue, `(p, width)` row-major in and out: row i of the
-    /// result is the basis's row i times the table. F X, in the words of doc/definitions.md#bases.
+    /// Returns the coefficients of functions of a residue, `(p, width)` row-major in and out: row i
+    /// of the result is row i of the basis times the table (F X in doc/definitions.md#bases).
     pub fn forward(&self, table: &[f32]) -> Vec<f64> {
         let wide: Vec<f64> = table.iter().map(|x| f64::from(*x)).collect();
         self.forward_wide(&wide)
     }
 
-    /// The same in f64.
+    /// Returns the same as [`Basis::forward`], in f64.
     pub fn forward_wide(&self, table: &[f64]) -> Vec<f64> {
         let (p, n) = (self.modulus(), self.group());
         let width = table.len() / p.max(1);
@@ -126,7 +128,8 @@ impl Basis {
         out
     }
 
-    /// Functions of a residue from their coefficients, `(p, width)`: the transpose of the matrix.
+    /// Returns functions of a residue from their coefficients, `(p, width)`: the transpose of the
+    /// matrix.
     pub fn inverse(&self, coefficients: &[f64]) -> Vec<f64> {
         let p = self.modulus();
         let width = coefficients.len() / p.max(1);
@@ -145,8 +148,8 @@ impl Basis {
         out
     }
 
-    /// Coefficients of functions of a pair, `(p, p, width)` in and out: entry (i, j) belongs to the
-    /// basis's row i of a times its row j of b.
+    /// Returns the coefficients of functions of a pair, `(p, p, width)` in and out: entry (i, j)
+    /// belongs to row i of the basis for a times its row j for b.
     pub fn forward_2d(&self, table: &[f32]) -> Vec<f64> {
         let p = self.modulus();
         let along_a = self.forward(table);
@@ -157,7 +160,7 @@ impl Basis {
             .collect()
     }
 
-    /// Functions of a pair from their coefficients, `(p, p, width)`.
+    /// Returns functions of a pair from their coefficients, `(p, p, width)`.
     pub fn inverse_2d(&self, coefficients: &[f64]) -> Vec<f64> {
         let slab = coefficients.len() / self.modulus().max(1);
         let along_b: Vec<f64> = coefficients

@@ -1,4 +1,4 @@
-//! What `grokrun import` can be asked, in clap's words.
+//! Defines the arguments of `grokrun import` with clap.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(crate) enum ActivationArg {
 }
 
 impl ActivationArg {
-    /// In a spec.
+    /// Returns its name in a spec.
     pub(crate) fn name(self) -> &'static str {
         match self {
             ActivationArg::Relu => "relu",
@@ -24,7 +24,7 @@ impl ActivationArg {
     }
 }
 
-/// What attention scores are divided by.
+/// Parses the divisor of attention scores.
 fn attention_scale(text: &str) -> Result<Scale, String> {
     match text {
         "sqrt" => Ok(Scale::Root),
@@ -52,7 +52,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "PATTERN")]
     pub(crate) pattern: Option<String>,
 
-    /// What the model was trained on, where the file does not tell [default: mul; add for
+    /// What the model was trained on, if the file does not say [default: mul; add for
     /// full_run_data]
     #[arg(long, value_name = "OPERATION")]
     pub(crate) operation: Option<String>,
@@ -65,7 +65,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "F")]
     pub(crate) fraction: Option<f64>,
 
-    /// The seed of the split, where the file has none [default: 598; 0 for full_run_data]
+    /// The seed of the split, if the file has none [default: 598; 0 for full_run_data]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) data_seed: Option<i64>,
 
@@ -73,17 +73,17 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "torch|torch-legacy|python")]
     pub(crate) stream: Option<String>,
 
-    /// The pairs trained on, where no seed gives them: places a·p + b as a text, JSON, .npy, or
+    /// The pairs trained on, if no seed gives them: places a·p + b as a text, JSON, .npy, or
     /// train_indices in an .npz or .safetensors; all others are tested on, unless it has
     /// test_indices
     #[arg(long, value_name = "FILE", conflicts_with_all = ["fraction", "data_seed", "stream"])]
     pub(crate) train_indices: Option<PathBuf>,
 
-    /// After how many epochs the model was saved, where the file does not tell [default: 40000]
+    /// After how many epochs the model was saved, if the file does not say [default: 40000]
     #[arg(long, value_name = "N")]
     pub(crate) epoch: Option<u64>,
 
-    /// The activation, where the file does not tell [default: relu, unless the losses say gelu]
+    /// The activation, if the file does not say [default: relu, unless the losses say gelu]
     #[arg(long, value_enum, value_name = "relu|gelu")]
     pub(crate) activation: Option<ActivationArg>,
 
@@ -91,13 +91,12 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "none")]
     pub(crate) normalization: Option<String>,
 
-    /// What attention scores are divided by [default: sqrt, which is √d_head, unless the losses say
+    /// The divisor of attention scores [default: sqrt, which is √d_head, unless the losses say
     /// none]
     #[arg(long, value_name = "sqrt|none|NUMBER", value_parser = attention_scale)]
     pub(crate) attention_scale: Option<Scale>,
 
-    /// The number of heads, where the file does not tell [default: 4, unless the losses say
-    /// another]
+    /// The number of heads, if the file does not say [default: 4, unless the losses say another]
     #[arg(long, value_name = "N")]
     pub(crate) heads: Option<usize>,
 

@@ -1,15 +1,15 @@
-//! Which way of reading a file's tensors is right, by the losses that it recorded; where it
-//! recorded none, by how well the models do on their train pairs.
+//! Decides in which way a file's tensors are read, by the losses that it recorded; if it recorded
+//! none, by how well the models do on their train pairs.
 
 use grokrun_exchange::{Conventions, Facts};
 use grokrun_session::Adopted;
 
-/// How far a loss may be from the recorded one: a share of it, and as much as float32 rounds one
-/// to, which knows multiples of 1.2e-7 for each pair. Distances count in this.
+/// The unit of distances between losses: a share of the recorded loss, and the rounding of float32
+/// at one, which knows multiples of 1.2e-7 for each pair.
 const SHARE: f64 = 0.01;
 const ROUNDING: f64 = 2e-8;
-/// At this distance a way of reading is still taken if all others are far worse: numbers of a GPU
-/// with shorter products are some per cent away.
+/// Up to this distance a way of reading is still taken if all others are far worse: the losses of a
+/// GPU with shorter products are some per cent away.
 const FARTHEST: f64 = 5.0;
 /// The share of train pairs from which on a model counts as trained on them.
 const TRAINED: f64 = 0.99;
@@ -17,54 +17,56 @@ const TRAINED: f64 = 0.99;
 /// A checkpoint with recorded losses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
-    /// its place among the checkpoints
+    /// its index among the checkpoints
     pub(super) checkpoint: usize,
-    /// steps taken
+    /// number of steps taken
     epoch: u64,
 }
 
 /// The recorded losses of a file.
 pub(super) struct Records<'a> {
     facts: &'a Facts,
-    /// of which checkpoints
+    /// the checkpoints whose losses are recorded
     pub(super) samples: Vec<Sample>,
 }
 
-/// One checkpoint as it is computed here: without and with the output for '=', if the file has one.
+/// The losses of one checkpoint as computed here: without and with the output for '=', if the file
+/// has one.
 pub(super) type Computed = (Adopted, Option<Adopted>);
 
-/// In what a history may be meant otherwise than it is taken.
+/// The respects in which a history may be defined otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Meaning {
-    /// checkpoints have taken so many steps more than they are named after
+    /// by how many steps checkpoints are later than their names say
     later: u64,
     conventions: Conventions,
 }
 
-/// How well a way of reading fits.
+/// Says how well a way of reading fits.
 #[derive(Clone, Copy, Debug)]
 struct Fit {
     distance: f64,
     meaning: Meaning,
 }
 
-/// What was found out.
+/// The result of the comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Finding {
-    /// the way of reading to take, by its place
+    /// the index of the way of reading to take
     pub(super) variant: usize,
     /// whether the recorded losses tell it from all others
     pub(super) sure: bool,
-    /// of the history
+    /// the definitions of the history
     pub(super) conventions: Conventions,
-    /// said as notes
+    /// sentences to be noted
     pub(super) notes: Vec<String>,
-    /// said as a warning
+    /// a warning
     pub(super) warning: Option<String>,
 }
 
 impl<'a> Records<'a> {
-    /// Up to three checkpoints whose losses are recorded: the first, the last, one between them.
+    /// Selects up to three checkpoints whose losses are recorded: the first, the last, one between
+    /// them.
     pub(super) fn new(facts: &'a Facts, epochs: &[u64]) -> Records<'a> {
         let mut records = Records {
             facts,
@@ -99,7 +101,7 @@ impl<'a> Records<'a> {
         records
     }
 
-    /// Train and test loss of a checkpoint, as far as they are recorded.
+    /// Returns train and test loss of a checkpoint, as far as they are recorded.
     fn recorded(&self, sample: &Sample, meaning: Meaning) -> [Option<f64>; 2] {
         if self.facts.record.iter().any(Option::is_some) {
             return self.facts.record;
@@ -113,15 +115,16 @@ impl<'a> Records<'a> {
             let loss = history.columns[column].get(place).copied();
             loss.filter(|loss| loss.is_finite() && *loss >= 0.0)
         };
-        let after = match meaning.conventions.test_before_step {
-            true => Some(steps),
-            false => steps.checked_sub(1),
+        let after = if meaning.conventions.test_before_step {
+            Some(steps)
+        } else {
+            steps.checked_sub(1)
         };
         [at(0, Some(steps)), at(1, after)]
     }
 
-    /// How far the computed losses are from the recorded ones: train and test loss of each sample,
-    /// as far as they are recorded.
+    /// Returns how far the computed losses are from the recorded ones: train and test loss of each
+    /// sample, as far as they are recorded.
     fn distances(&self, computed: &[Computed], meaning: Meaning) -> Vec<Option<f64>> {
         let mut distances = Vec::new();
         for (sample, (plain, more)) in self.samples.iter().zip(computed) {
@@ -140,8 +143,8 @@ impl<'a> Records<'a> {
         distances
     }
 
-    /// The best fit, which is that of the meaning taken so far unless another is clearly better on
-    /// the losses that both have.
+    /// Returns the best fit: that of the usual definitions, unless others are clearly better on the
+    /// losses that both have.
     fn fit(&self, computed: &[Computed]) -> Option<Fit> {
         let taken = Meaning {
             later: 0,
@@ -152,7 +155,7 @@ impl<'a> Records<'a> {
         let mut meaning = taken;
         let mut best = self.distances(computed, taken);
         largest(&best)?;
-        // Where single losses are all there is, a history's meaning is not in question.
+        // If there are only single losses, the definitions of a history are not in question.
         let alone = self.facts.record.iter().any(Option::is_some);
         let latest = if self.facts.ours || alone { 0 } else { 1 };
         let moments = [false, true];
@@ -177,8 +180,8 @@ impl<'a> Records<'a> {
         Some(Fit { distance, meaning })
     }
 
-    /// Finds out which of some ways of reading is right: `computed` has, for each of them, each
-    /// sample. `words` are theirs. None if no loss is recorded.
+    /// Decides between ways of reading: `computed` has, for each of them, each sample, and `words`
+    /// describe them. None if no loss is recorded.
     pub(super) fn compare(&self, computed: &[Vec<Computed>], words: &[String]) -> Option<Finding> {
         let fits: Vec<Fit> = computed
             .iter()
@@ -218,9 +221,10 @@ impl<'a> Records<'a> {
             let (what, recorded, _) = shown(fit.meaning, computed[best].last()?);
             let ours = computed.iter().zip(words).filter_map(|(one, words)| {
                 let (_, _, ours) = shown(fit.meaning, one.last()?);
-                Some(match words.is_empty() {
-                    true => format!("{ours:.3e}"),
-                    false => format!("{ours:.3e} with {words}"),
+                Some(if words.is_empty() {
+                    format!("{ours:.3e}")
+                } else {
+                    format!("{ours:.3e} with {words}")
                 })
             });
             finding.warning = Some(format!(
@@ -249,9 +253,10 @@ impl<'a> Records<'a> {
         if chosen.meaning.conventions != self.facts.conventions {
             finding.notes.push(format!(
                 "by the recorded losses, its test losses are taken {} the step of their epoch",
-                match finding.conventions.test_before_step {
-                    true => "before",
-                    false => "after",
+                if finding.conventions.test_before_step {
+                    "before"
+                } else {
+                    "after"
                 }
             ));
         }
@@ -262,12 +267,12 @@ impl<'a> Records<'a> {
     }
 }
 
-/// Whether a distance is better than another one by more than chance.
+/// Says whether a distance is better than another one by more than chance.
 fn clearly_better(one: f64, other: f64) -> bool {
     one < other / 3.0 && one + 0.1 < other
 }
 
-/// Which of some ways of reading is right where no loss is recorded: the published one, unless the
+/// Decides between ways of reading if no loss is recorded: returns the published one, unless the
 /// model is trained on its train pairs when it is read in another way, and better so.
 pub(super) fn by_training(computed: &[Adopted]) -> usize {
     let mut best = 0;

@@ -1,13 +1,13 @@
-//! In which ways a file's tensors can be read as a model, where it does not tell: activation, scale
-//! of the attention scores, heads.
+//! Lists the ways in which a file's tensors can be read as a model if the file does not say:
+//! activation, scale of the attention scores, heads.
 
 use grokrun_exchange::{Facts, Scale};
 
-use super::told::either;
+use super::settled::either;
 use crate::args::ImportArgs;
 use crate::output::Failure;
 
-/// One way.
+/// A way of reading.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Variant {
     pub(super) activation: String,
@@ -15,10 +15,10 @@ pub(super) struct Variant {
     pub(super) heads: usize,
 }
 
-/// All ways that fit the file and the command line, the published one first.
+/// Returns all ways that fit the file and the command line, the published one first.
 ///
 /// # Errors
-/// The command line asks for what the model here cannot be.
+/// If the command line asks for a model that cannot be imported.
 pub(super) fn variants(
     args: &ImportArgs,
     facts: &Facts,
@@ -40,7 +40,7 @@ pub(super) fn variants(
         "--activation",
     );
     let activations = match activation {
-        Some(told) => vec![told],
+        Some(settled) => vec![settled],
         None => vec!["relu".to_owned(), "gelu".to_owned()],
     };
     let scale = either(
@@ -51,17 +51,16 @@ pub(super) fn variants(
         "--attention-scale",
     );
     let scales = match scale {
-        Some(Shown(told)) => vec![told],
+        Some(Shown(settled)) => vec![settled],
         None => vec![Scale::Root, Scale::By(1.0)],
     };
     let together = facts.heads * facts.d_head;
-    let heads = match facts.heads_told {
-        true => vec![facts.heads],
-        false => {
-            let others = [1, 2, 4, 8, 16].into_iter();
-            let others = others.filter(|h| *h != facts.heads && together.is_multiple_of(*h));
-            std::iter::once(facts.heads).chain(others).collect()
-        }
+    let heads = if facts.heads_known {
+        vec![facts.heads]
+    } else {
+        let others = [1, 2, 4, 8, 16].into_iter();
+        let others = others.filter(|h| *h != facts.heads && together.is_multiple_of(*h));
+        std::iter::once(facts.heads).chain(others).collect()
     };
     let mut all = Vec::new();
     for heads in &heads {
@@ -77,7 +76,7 @@ pub(super) fn variants(
 }
 
 impl Variant {
-    /// What is not told, in which `all` differ: what it is, how this one has it, and its flag.
+    /// Returns the settings in which `all` differ: the name, the value here, and the flag.
     fn differences(&self, all: &[Variant]) -> Vec<(&'static str, String, &'static str)> {
         let differs = |same: &dyn Fn(&Variant) -> bool| !all.iter().all(same);
         let mut found = Vec::new();
@@ -101,13 +100,14 @@ impl Variant {
         found
     }
 
-    /// How this one has what is not told.
+    /// Describes the values here of the settings in which `all` differ.
     pub(super) fn words(&self, all: &[Variant]) -> String {
         let words = self.differences(all).into_iter().map(|(_, words, _)| words);
         words.collect::<Vec<_>>().join(", ")
     }
 
-    /// What is said of a file that leaves open in what `all` differ: what is taken, and why.
+    /// Returns the note on a file that leaves open in which way it is read: what is assumed, and
+    /// why.
     pub(super) fn taken(&self, all: &[Variant], why: &str) -> String {
         let found = self.differences(all);
         let what: Vec<&str> = found.iter().map(|(what, _, _)| *what).collect();
@@ -121,7 +121,7 @@ impl Variant {
     }
 }
 
-/// A scale in words.
+/// Formats a scale in words.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Shown(pub(super) Scale);
 

@@ -1,5 +1,5 @@
-//! Names that a new plugin cannot have: its package, its crate and its analysis are named alike, so
-//! each must be free.
+//! Finds out whether a new plugin can have a name: its package, its crate and its analysis are
+//! named alike, so each name must be free.
 
 use std::fs;
 use std::path::Path;
@@ -19,10 +19,10 @@ const KEYWORDS: &[&str] = &[
 /// Crates that come with Rust.
 const WITH_RUST: &[&str] = &["alloc", "core", "proc_macro", "std", "test"];
 
-/// Files that Windows does not let anybody have: a checkout there would fail.
+/// Names that Windows reserves for devices: a checkout there would fail.
 const DEVICES: &[&str] = &["aux", "con", "nul", "prn"];
 
-/// Why this name is taken in this checkout; none if it is free.
+/// Returns why this name is taken in this checkout; none if it is free.
 pub(super) fn taken(name: &str, checkout: &Path) -> Option<String> {
     let own = crate_name(name);
     let same = |other: &String| crate_name(other) == own;
@@ -50,7 +50,7 @@ pub(super) fn taken(name: &str, checkout: &Path) -> Option<String> {
     }
 }
 
-/// The packages of the workspace and all that it depends on.
+/// Returns the packages of the workspace and everything that it depends on.
 fn locked(checkout: &Path) -> Vec<String> {
     let lock = fs::read_to_string(checkout.join("Cargo.lock")).unwrap_or_default();
     let name = |line: &str| {

@@ -1,4 +1,4 @@
-//! Named arrays on their way into a file, and the eighteen of a TransformerLens `state_dict`.
+//! Holds named arrays for a file, among them the eighteen of a TransformerLens `state_dict`.
 
 use grokrun_store::Tensor;
 
@@ -15,19 +15,19 @@ pub enum Numbers {
     Bool(Vec<bool>),
 }
 
-/// A named array; as many numbers as the product of its shape.
+/// A named array, with as many numbers as the product of its shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// In the file.
+    /// The name in the file.
     pub name: String,
-    /// Empty for a scalar.
+    /// The shape, empty for a scalar.
     pub shape: Vec<usize>,
     /// The numbers.
     pub numbers: Numbers,
 }
 
 impl Array {
-    /// A vector under this name.
+    /// Makes a vector of this name.
     pub fn vector(name: &str, numbers: Numbers) -> Array {
         Array {
             name: name.to_owned(),
@@ -48,7 +48,7 @@ impl From<Tensor> for Array {
 }
 
 impl Numbers {
-    /// How many.
+    /// Returns how many numbers there are.
     pub fn len(&self) -> usize {
         match self {
             Numbers::F32(x) => x.len(),
@@ -58,12 +58,12 @@ impl Numbers {
         }
     }
 
-    /// Whether there are none.
+    /// Says whether there are no numbers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Little-endian.
+    /// Returns the numbers as bytes, little-endian.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Numbers::F32(x) => x.iter().flat_map(|x| x.to_le_bytes()).collect(),
@@ -73,7 +73,7 @@ impl Numbers {
         }
     }
 
-    /// Bytes of one number.
+    /// Returns the bytes of one number.
     pub(crate) fn width(&self) -> usize {
         match self {
             Numbers::F32(_) => 4,
@@ -106,8 +106,8 @@ const ORDER: [&str; 18] = [
     "unembed.b_U",
 ];
 
-/// The `state_dict` of a checkpoint's sixteen float tensors: in TransformerLens' order, with the
-/// two buffers that strict loading wants. The mask is the `(3, 3)` lower triangle and IGNORE a
+/// Makes the `state_dict` of a checkpoint's sixteen float tensors: in TransformerLens's order, with
+/// the two buffers that strict loading wants. The mask is the `(3, 3)` lower triangle and IGNORE a
 /// scalar minus infinity, which every version from 1.19 to 3.9 takes.
 pub fn state_dict(checkpoint: Vec<Tensor>) -> Vec<Array> {
     let mut arrays: Vec<Array> = checkpoint.into_iter().map(Array::from).collect();

@@ -1,4 +1,4 @@
-//! What can go wrong with a file from or for elsewhere.
+//! Says what went wrong with a foreign file.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,8 @@ pub struct ExchangeError {
 }
 
 impl ExchangeError {
-    /// The file is not what was asked for: the request was wrong, and nothing was written.
+    /// Refuses a file that is not what was asked for: the request was wrong, and nothing was
+    /// written.
     pub fn refused(message: impl Into<String>) -> ExchangeError {
         ExchangeError {
             message: message.into(),
@@ -22,7 +23,8 @@ impl ExchangeError {
         }
     }
 
-    /// The system failed: `what` is a verb phrase that ends before the path ("cannot write").
+    /// Reports a failure of the system: `what` is a verb phrase that ends before the path ("cannot
+    /// write").
     pub(crate) fn io(what: &str, path: &Path, error: &io::Error) -> ExchangeError {
         let request = matches!(
             error.kind(),
@@ -38,7 +40,7 @@ impl ExchangeError {
         }
     }
 
-    /// The store could not write.
+    /// Reports a failure of the store to write.
     pub(crate) fn of_store(error: &StoreError) -> ExchangeError {
         ExchangeError {
             message: error.to_string(),
@@ -46,7 +48,7 @@ impl ExchangeError {
         }
     }
 
-    /// The same error, of this file.
+    /// Adds the path to the error.
     pub(crate) fn of(self, path: &Path) -> ExchangeError {
         ExchangeError {
             message: format!("{}: {}", path.display(), self.message),
@@ -54,13 +56,14 @@ impl ExchangeError {
         }
     }
 
-    /// Whether the request was wrong (exit status 2), rather than something failed on the way (1).
+    /// Says whether the request was wrong (exit status 2), rather than something failed on the way
+    /// (1).
     pub fn is_request(&self) -> bool {
         self.request
     }
 }
 
-/// While a file is read: the reason alone; the path is added where it is known.
+/// Refuses something while a file is read: gives the reason alone; the caller adds the path.
 pub(crate) fn refuse<T>(message: impl Into<String>) -> Result<T, ExchangeError> {
     Err(ExchangeError::refused(message))
 }

@@ -1,8 +1,8 @@
-//! A split in a file of its own: the places of the pairs that a model was trained on.
+//! Reads a split from a file of its own: the places of the pairs that a model was trained on.
 //!
 //! Places are `a·p + b` in the list of all pairs. The file is a text of numbers, JSON (a list, or
-//! an object with `train_indices`), an array of numpy (`.npy`), or has `train_indices` among its
-//! arrays (`.npz`, `.safetensors`). Where it has `test_indices`, too, they are the other part.
+//! an object with `train_indices`), a numpy array (`.npy`), or has `train_indices` among its arrays
+//! (`.npz`, `.safetensors`). If it has `test_indices`, too, those are the other part.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,24 +19,24 @@ use crate::{npz, safe};
 /// The longest text or array that is read, in bytes: every pair of the largest modulus that fits a
 /// machine.
 const LONGEST: u64 = 1 << 30;
-/// The name of what is trained on.
+/// The name of the pairs that are trained on.
 const TRAIN: &str = "train_indices";
-/// The name of what is tested on.
+/// The name of the pairs that are tested on.
 const TEST: &str = "test_indices";
 
 /// Places of pairs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Indices {
-    /// Of those trained on, in the order of the file.
+    /// The pairs trained on, in the order of the file.
     pub train: Vec<i64>,
-    /// Of those tested on, if the file tells them.
+    /// The pairs tested on, if the file has them.
     pub test: Option<Vec<i64>>,
 }
 
 /// Reads a split.
 ///
 /// # Errors
-/// The file cannot be read or holds no places: what it holds, and what was expected.
+/// If the file cannot be read or has no places: what it has, and what was expected.
 pub fn read_indices(path: &Path) -> Result<Indices, ExchangeError> {
     let here = |error: ExchangeError| error.of(path);
     let numbers = match sniff::sniff(path)? {
@@ -63,10 +63,10 @@ pub fn read_indices(path: &Path) -> Result<Indices, ExchangeError> {
 fn bytes(path: &Path) -> Result<Vec<u8>, ExchangeError> {
     let failed = |error| ExchangeError::io("cannot read", path, &error);
     let len = std::fs::metadata(path).map_err(failed)?.len();
-    match len > LONGEST {
-        true => refuse(format!("it has more than {LONGEST} bytes"))
-            .map_err(|e: ExchangeError| e.of(path)),
-        false => std::fs::read(path).map_err(failed),
+    if len > LONGEST {
+        refuse(format!("it has more than {LONGEST} bytes")).map_err(|e: ExchangeError| e.of(path))
+    } else {
+        std::fs::read(path).map_err(failed)
     }
 }
 
@@ -86,11 +86,14 @@ fn of_numbers(mut numbers: BTreeMap<String, Vec<f64>>) -> Result<Indices, Exchan
         return refuse(format!("it has no {TRAIN}"));
     };
     let places = |name: &str, numbers: Vec<f64>| -> Result<Vec<i64>, ExchangeError> {
-        let one = |x: f64| match x.fract() == 0.0 && (0.0..=1e15).contains(&x) {
-            true => Ok(x as i64),
-            false => refuse(format!(
-                "its {name} have {x}; expected places a·p + b, whole numbers from 0 on"
-            )),
+        let one = |x: f64| {
+            if x.fract() == 0.0 && (0.0..=1e15).contains(&x) {
+                Ok(x as i64)
+            } else {
+                refuse(format!(
+                    "its {name} have {x}; expected places a·p + b, whole numbers from 0 on"
+                ))
+            }
         };
         numbers.into_iter().map(one).collect()
     };

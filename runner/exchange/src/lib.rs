@@ -1,9 +1,9 @@
-//! Foreign file formats: what PyTorch, TransformerLens and numpy read and write.
+//! Reads and writes the file formats of PyTorch, TransformerLens and numpy.
 //!
 //! Owns the bytes of `.pth` (a zip archive of stored entries around a pickle), `.npz` and
 //! `.safetensors` files, and what published grokking files look like: which tensors, in which
-//! layout. Knows no engine, no run directory and no command line: it is handed arrays and hands
-//! back arrays with TransformerLens' names and shapes.
+//! layout. Knows nothing of engines, run directories and command lines: it takes and returns
+//! arrays with TransformerLens's names and shapes.
 //!
 //! - [`write_pth`], [`write_npz`], [`write_safetensors`]: whole or not at all, one checkpoint in
 //!   memory at a time.

@@ -1,4 +1,4 @@
-//! Names of tensors under those of the modules that hold the model: `module.embed.W_E` of
+//! Finds the names of tensors under those of the modules that hold the model: `module.embed.W_E` of
 //! `DataParallel`, `_orig_mod.embed.W_E` of `torch.compile`, `model.embed.W_E` of a trainer.
 
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use crate::ExchangeError;
 use crate::error::refuse;
 use crate::shown::{shown, some};
 
-/// Modules that wrap another and are no part of a model, wherever they stand in a name.
+/// Modules that wrap another and are not a part of a model, wherever they are in a name.
 const WRAPPERS: [&str; 5] = [
     "module",
     "_orig_mod",
@@ -16,10 +16,10 @@ const WRAPPERS: [&str; 5] = [
     "_original_component",
 ];
 
-/// What the names of a transformer's tensors begin with.
+/// The beginnings of the names of a transformer's tensors.
 const ROOTS: [&str; 4] = ["embed", "pos_embed", "blocks", "unembed"];
 
-/// The name of a tensor in the model itself.
+/// Returns the name of a tensor in the model itself.
 fn bare(name: &str) -> String {
     let parts: Vec<&str> = name
         .split('.')
@@ -32,7 +32,7 @@ fn bare(name: &str) -> String {
     parts[root..].join(".")
 }
 
-/// What was taken off on the way from `name` to its bare form.
+/// Returns what was removed from `name` to get its bare form.
 fn taken(name: &str, bare: &str) -> String {
     match name.strip_suffix(bare) {
         Some(prefix) => prefix.to_owned(),
@@ -43,11 +43,11 @@ fn taken(name: &str, bare: &str) -> String {
     }
 }
 
-/// Takes wrappers off names, each of which `rename` is handed with its bare form; what was taken
-/// off is added to `prefixes`, an empty text for a name without any.
+/// Removes wrappers from names; `rename` receives each name with its bare form, and what was
+/// removed is added to `prefixes`, an empty text for a name without wrappers.
 ///
 /// # Errors
-/// Two tensors would have one name: both of them.
+/// If two tensors would have one name: both names.
 pub(crate) fn unwrap<'n>(
     names: impl Iterator<Item = &'n str>,
     prefixes: &mut BTreeSet<String>,
@@ -73,7 +73,7 @@ pub(crate) fn unwrap<'n>(
     Ok(bare)
 }
 
-/// What is said of the prefixes that were taken off; nothing if there were none.
+/// Returns the note on the prefixes that were removed; none if there were none.
 pub(crate) fn note(prefixes: &BTreeSet<String>) -> Option<String> {
     let some_bare = prefixes.contains("");
     let named = prefixes

@@ -1,4 +1,5 @@
-//! `.npz`: arrays that `numpy.load` opens, without pickles (numpy's NEP 1, format 1.0).
+//! Reads and writes `.npz`: arrays that `numpy.load` opens, without pickles (numpy's NEP 1, format
+//! 1.0).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,10 +16,11 @@ use crate::shown::shown;
 /// The longest file that is read, in bytes: one model, a thousand times the published one.
 const LONGEST: u64 = 1 << 30;
 
-/// The arrays of a file by their names.
+/// Returns the arrays of a file by their names.
 ///
 /// # Errors
-/// It cannot be read, is damaged, or has something that is no array of numbers and no text.
+/// If it cannot be read, is damaged, or has an entry that is neither an array of numbers nor a
+/// text.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Npy>, ExchangeError> {
     let failed = |error| ExchangeError::io("cannot read", path, &error);
     let file = File::open(path).map_err(failed)?;
@@ -52,7 +54,7 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Npy>, ExchangeError> 
 /// Writes arrays and texts; a text is a scalar of type `<U`.
 ///
 /// # Errors
-/// The disk is full or cannot be written.
+/// If the disk is full or cannot be written.
 pub fn write_npz(
     path: &Path,
     arrays: &[Array],
@@ -86,7 +88,7 @@ pub fn write_npz(
     })
 }
 
-/// A file of one array: magic, version, a header padded to 64 bytes, numbers.
+/// Returns a file of one array: magic, version, a header padded to 64 bytes, numbers.
 fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
     let sizes: String = shape.iter().map(|n| format!("{n},")).collect();
     let mut header =

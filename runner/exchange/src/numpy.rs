@@ -1,6 +1,6 @@
-//! Numbers as numpy stores them: types by their codes, and `.npy` files (numpy's NEP 1).
+//! Reads numbers as numpy stores them: types by their codes, and `.npy` files (numpy's NEP 1).
 //!
-//! Knows no pickle and no archive: those hand over codes and bytes.
+//! Knows nothing of pickles and archives, which hand over codes and bytes.
 
 use crate::ExchangeError;
 use crate::error::refuse;
@@ -8,7 +8,7 @@ use crate::pickle::global::Dtype;
 use crate::shown::shown;
 use crate::torch::decode;
 
-/// What every `.npy` file begins with.
+/// The beginning of every `.npy` file.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 /// The longest header that is read, in bytes.
 const LONGEST_HEADER: usize = 1 << 16;
@@ -23,7 +23,7 @@ pub(crate) struct NumpyType {
 }
 
 impl NumpyType {
-    /// From a code such as `f8`, `<i4` or `|b1`; none for what is no real number.
+    /// Reads a code such as `f8`, `<i4` or `|b1`; none if it is not a real number's.
     pub(crate) fn parse(code: &str) -> Option<NumpyType> {
         let order = code.chars().next().filter(|c| "<>|=".contains(*c));
         let dtype = match code.strip_prefix(['<', '>', '|', '=']).unwrap_or(code) {
@@ -47,7 +47,7 @@ impl NumpyType {
         })
     }
 
-    /// The same type with the byte order that numpy's pickles tell apart from the code.
+    /// Returns the same type with this byte order, which numpy's pickles keep apart from the code.
     pub(crate) fn with_order(self, order: &str) -> NumpyType {
         NumpyType {
             big_endian: order == ">",
@@ -55,25 +55,26 @@ impl NumpyType {
         }
     }
 
-    /// Bytes of one number.
+    /// Returns the bytes of one number.
     pub(crate) fn width(self) -> usize {
         self.dtype.width()
     }
 
-    /// All numbers of `bytes`, as float64: exact for all types but integers above 2⁵³.
+    /// Returns all numbers of `bytes` as float64: exactly for all types but integers above 2⁵³.
     pub(crate) fn numbers(self, bytes: &[u8]) -> Vec<f64> {
-        let one = |bytes: &[u8]| match self.big_endian {
-            true => {
+        let one = |bytes: &[u8]| {
+            if self.big_endian {
                 let turned: Vec<u8> = bytes.iter().rev().copied().collect();
                 decode(self.dtype, &turned)
+            } else {
+                decode(self.dtype, bytes)
             }
-            false => decode(self.dtype, bytes),
         };
         bytes.chunks_exact(self.width()).map(one).collect()
     }
 }
 
-/// What a `.npy` file holds.
+/// The content of a `.npy` file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Npy {
     /// Numbers in row-major order.
@@ -88,7 +89,7 @@ pub(crate) enum Npy {
 /// Reads a `.npy` file.
 ///
 /// # Errors
-/// It is none, is cut off, or holds something else than numbers or one text.
+/// If it is another kind of file, is cut off, or holds something else than numbers or one text.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Npy, ExchangeError> {
     let cut = || ExchangeError::refused("it is cut off in the header of its array");
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
@@ -145,15 +146,16 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Npy, ExchangeError> {
     }
     let numbers = kind.numbers(data);
     Ok(Npy::Numbers {
-        numbers: match fortran {
-            true => row_major(&shape, &numbers),
-            false => numbers,
+        numbers: if fortran {
+            row_major(&shape, &numbers)
+        } else {
+            numbers
         },
         shape,
     })
 }
 
-/// What stands behind a key of the header, which is a dictionary as Python writes it.
+/// Returns the text behind a key of the header, which is a dictionary as Python writes it.
 fn field<'h>(header: &'h str, key: &str) -> Option<&'h str> {
     let (_, behind) = header.split_once(&format!("'{key}'"))?;
     Some(behind.trim_start().strip_prefix(':')?.trim_start())
@@ -163,7 +165,7 @@ fn quoted(text: &str) -> Option<&str> {
     text.strip_prefix('\'')?.split_once('\'').map(|(it, _)| it)
 }
 
-/// `(3, 4)`, `(3,)` or `()`.
+/// Reads a shape: `(3, 4)`, `(3,)` or `()`.
 fn sizes(text: &str) -> Option<Vec<usize>> {
     let (inside, _) = text.strip_prefix('(')?.split_once(')')?;
     let parts = inside
@@ -174,7 +176,7 @@ fn sizes(text: &str) -> Option<Vec<usize>> {
     (sizes.len() <= MOST_DIMENSIONS).then_some(sizes)
 }
 
-/// A single text of type `<U`, four bytes a character.
+/// Reads a single text of type `<U`, four bytes a character.
 fn text(descr: &str, shape: &[usize], data: &[u8]) -> Option<String> {
     descr.strip_prefix("<U").filter(|_| shape.is_empty())?;
     let (characters, _) = data.as_chunks::<4>();
@@ -182,7 +184,7 @@ fn text(descr: &str, shape: &[usize], data: &[u8]) -> Option<String> {
     characters.filter(|c| *c != 0).map(char::from_u32).collect()
 }
 
-/// From the order of Fortran, in which the first index is the fastest.
+/// Reorders numbers from Fortran's order, in which the first index is the fastest.
 pub(crate) fn row_major(shape: &[usize], numbers: &[f64]) -> Vec<f64> {
     let mut strides = Vec::with_capacity(shape.len());
     let mut stride = 1u64;

@@ -1,4 +1,5 @@
-//! The one way in which this crate writes a file: as the store does where somebody asks for it.
+//! Writes files, in the one way that this crate does: as the store does for a path that a user
+//! gives.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,12 +9,12 @@ use grokrun_store::{Output, StoreError};
 
 use crate::ExchangeError;
 
-/// Puts what `fill` writes in the place of the file, once all of it is on the disk, or into a pipe
-/// or device. If `fill` fails, the old file, if there is one, is untouched, and nothing is left
+/// Replaces the file by what `fill` writes, once all of it is on the disk; a pipe or a device is
+/// written into. If `fill` fails, the old file, if there is one, is untouched, and nothing is left
 /// beside it.
 ///
 /// # Errors
-/// Those of `fill`, or the folder cannot be written.
+/// Those of `fill`, or if the folder cannot be written.
 pub(crate) fn replace<E: From<ExchangeError>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,

@@ -1,4 +1,4 @@
-//! The published dictionary: `mod_mult_grokking.pth` and its like.
+//! Writes the published dictionary: `mod_mult_grokking.pth` and its like.
 //!
 //! Keys and their types: `model` (a `state_dict`), `config` (a plain dictionary, so that
 //! `torch.load` takes it with `weights_only=True`), `grokrun_config` (another one: the task, the
@@ -19,10 +19,10 @@ use crate::foreign::OWN_CONFIG;
 use crate::output::replace;
 use crate::pickle::Pickler;
 
-/// What belongs into the file beside the checkpoints.
+/// Everything that the file has beside the checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Experiment<'a> {
-    /// TransformerLens' names for the model's settings.
+    /// The model's settings under TransformerLens's names.
     pub config: &'a Json,
     /// What grokrun itself knows of the cell: task, seeds, recipe.
     pub own: &'a Json,
@@ -43,7 +43,8 @@ const FOLDER: &str = "archive";
 /// names and shapes. One checkpoint is in memory at a time.
 ///
 /// # Errors
-/// Those of `read`; a checkpoint whose tensors are not the last one's; or the disk.
+/// Those of `read`; a checkpoint whose tensors differ from those of the last; or a failure of the
+/// disk.
 pub fn write_pth<E: From<ExchangeError>>(
     path: &Path,
     experiment: &Experiment<'_>,
@@ -88,7 +89,7 @@ pub fn write_pth<E: From<ExchangeError>>(
     })
 }
 
-/// The pickle, whose storages are the model's, then each checkpoint's, then the split's.
+/// Returns the pickle, whose storages are the model's, then each checkpoint's, then the split's.
 fn pickled(experiment: &Experiment<'_>, model: &[Array], split: &[Array; 2]) -> Vec<u8> {
     let tensors = |p: &mut Pickler| {
         p.dict(|p| {
@@ -133,10 +134,11 @@ fn check_alike(model: &[Array], found: &[Array], epoch: u64) -> Result<(), Excha
         && model.iter().zip(found).all(|(m, f)| {
             m.name == f.name && m.shape == f.shape && m.numbers.len() == f.numbers.len()
         });
-    match alike {
-        true => Ok(()),
-        false => Err(ExchangeError::refused(format!(
+    if alike {
+        Ok(())
+    } else {
+        Err(ExchangeError::refused(format!(
             "the checkpoint of epoch {epoch} has other tensors than the last one"
-        ))),
+        )))
     }
 }

@@ -1,4 +1,4 @@
-//! `.safetensors` for and from elsewhere: one model under TransformerLens' names.
+//! Reads and writes foreign `.safetensors`: one model under TransformerLens's names.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,7 +24,7 @@ const LONGEST: u64 = 1 << 30;
 /// is aligned, and then by name.
 ///
 /// # Errors
-/// The disk is full or cannot be written.
+/// If the disk is full or cannot be written.
 pub fn write_safetensors(
     path: &Path,
     arrays: &[Array],
@@ -33,7 +33,7 @@ pub fn write_safetensors(
     let failed = |error: &std::io::Error| ExchangeError::io("cannot write", path, error);
     let mut arrays: Vec<&Array> = arrays.iter().collect();
     arrays.sort_by_key(|array| (std::cmp::Reverse(array.numbers.width()), &array.name));
-    // The metadata stand first: its name sorts before every tensor's.
+    // The metadata come first: their name sorts before every tensor's.
     let texts: BTreeMap<_, _> = metadata.iter().cloned().collect();
     let mut header = Map::from_iter([("__metadata__".to_owned(), json!(texts))]);
     let mut at = 0;
@@ -64,7 +64,7 @@ pub fn write_safetensors(
     })
 }
 
-/// The tensors of a file as float32, and its metadata.
+/// Returns the tensors of a file as float32, and its metadata.
 pub(crate) fn read(path: &Path) -> Result<(Vec<Tensor>, BTreeMap<String, String>), ExchangeError> {
     let read = || {
         let bytes = bytes(path)?;
@@ -84,7 +84,7 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<Tensor>, BTreeMap<String, String>
     read().map_err(|error: ExchangeError| error.of(path))
 }
 
-/// The numbers of each tensor of a file by its name.
+/// Returns the numbers of each tensor of a file by its name.
 pub(crate) fn vectors(path: &Path) -> Result<BTreeMap<String, Vec<f64>>, ExchangeError> {
     let read = || {
         let tensors = numbers(&bytes(path)?)?.into_iter();
@@ -101,11 +101,12 @@ fn bytes(path: &Path) -> Result<Vec<u8>, ExchangeError> {
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    match bytes.len() as u64 > LONGEST {
-        true => refuse(format!(
+    if bytes.len() as u64 > LONGEST {
+        refuse(format!(
             "it has more than {LONGEST} bytes; expected one model"
-        )),
-        false => Ok(bytes),
+        ))
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -121,7 +122,7 @@ struct Found {
     numbers: Vec<f64>,
 }
 
-/// The tensors of a file, in order of their names.
+/// Returns the tensors of a file, in order of their names.
 fn numbers(bytes: &[u8]) -> Result<Vec<Found>, ExchangeError> {
     let file = SafeTensors::deserialize(bytes).map_err(odd)?;
     let mut tensors = Vec::new();

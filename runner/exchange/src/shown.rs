@@ -1,10 +1,10 @@
-//! Texts from files, made fit for a message: a name in a file may hold anything.
+//! Makes texts from files fit for a message: a name in a file may hold anything.
 
 /// The most characters of a text that are shown.
 const MOST: usize = 200;
 
-/// A text from a file as a message can hold it. Characters that a terminal acts on, or that turn
-/// the direction of what follows, are escaped; of a long text the beginning is shown.
+/// Returns a text from a file in a form that a message can hold. Characters that a terminal acts
+/// on, or that change the direction of text, are escaped; of a long text the beginning is shown.
 pub(crate) fn shown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().take(MOST) {
@@ -19,7 +19,7 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
-/// The first few of many names, each as [`shown`].
+/// Returns the first few of many names, each in the form that [`shown`] gives it.
 pub(crate) fn some<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const FEW: usize = 6;
     let mut names = names.into_iter();

@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes: its name may say something else.
+//! Finds out what a file is by its first bytes: its name may say something else.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +9,7 @@ use crate::error::refuse;
 use crate::numpy;
 use crate::shown::shown;
 
-/// Bytes at the beginning that are looked at.
+/// How many bytes of the beginning are read.
 const LOOKED_AT: u64 = 1024;
 
 /// A kind of file that can hold weights or indices.
@@ -28,7 +28,7 @@ pub(crate) enum Found {
 /// Finds out what the file is.
 ///
 /// # Errors
-/// It cannot be read, or is something that holds no weights: what it is, and what to do.
+/// If it cannot be read, or cannot hold weights: what it is, and what to do.
 pub(crate) fn sniff(path: &Path) -> Result<Found, ExchangeError> {
     let failed = |error| ExchangeError::io("cannot read", path, &error);
     let meta = std::fs::metadata(path).map_err(failed)?;
@@ -45,7 +45,7 @@ pub(crate) fn sniff(path: &Path) -> Result<Found, ExchangeError> {
     of_bytes(&start, meta.len()).map_err(|error| error.of(path))
 }
 
-/// By the beginning of a file of `len` bytes.
+/// Judges the beginning of a file of `len` bytes.
 fn of_bytes(start: &[u8], len: u64) -> Result<Found, ExchangeError> {
     if start.is_empty() {
         return refuse("it is empty: was a download or a copy broken off?");
@@ -70,7 +70,7 @@ fn of_bytes(start: &[u8], len: u64) -> Result<Found, ExchangeError> {
     of_text(start, len)
 }
 
-/// What other files begin with that end up in the place of weights.
+/// The first bytes of other files that end up in the place of weights.
 const MAGICS: [(&[u8], &str); 18] = [
     (
         b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
@@ -159,7 +159,7 @@ fn of_text(start: &[u8], len: u64) -> Result<Found, ExchangeError> {
     Ok(Found::Text)
 }
 
-/// What a text is, where weights were expected.
+/// Says what a text is that was found where weights were expected.
 pub(crate) fn text_in_words(path: &Path) -> String {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(60).read_to_end(&mut start));

@@ -1,4 +1,4 @@
-//! Whole files: written and read again, in each layout, damaged and hostile.
+//! Writes whole files and reads them again, in each layout, damaged and hostile.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::archive::{Archive, Writer};
 use crate::*;
 
-/// p = 3, d = 4, H = 2, E = 1, M = 5.
+/// Returns a checkpoint with p = 3, d = 4, H = 2, E = 1, M = 5.
 pub(crate) fn checkpoint(seed: u32) -> Vec<Tensor> {
     let shapes: [(&str, &[usize]); 16] = [
         ("embed.W_E", &[4, 4]),
@@ -167,7 +167,7 @@ fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
     assert_eq!(std::fs::read_dir(bench.folder.path()).unwrap().count(), 1);
 }
 
-/// The entries of an archive, one of them replaced.
+/// Returns the entries of an archive, one of them replaced.
 fn rewrapped(path: &Path, replace: &str, with: &[u8]) -> Vec<u8> {
     let mut archive = Archive::open(std::fs::File::open(path).unwrap()).unwrap();
     let names: Vec<String> = archive.names().map(str::to_owned).collect();
@@ -188,7 +188,7 @@ fn entry(path: &Path, name: &str) -> Vec<u8> {
     archive.read(name, u64::MAX).unwrap()
 }
 
-/// xorshift64: the same changes in every run.
+/// Returns the next number of xorshift64: the same changes in every run.
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;

@@ -1,6 +1,8 @@
-//! What an analysis said of one cell, kept within bounds: tensors, tables and figures as the bytes
-//! that they will be on disk, in a [`Scratch`], so that they take no more memory the longer a cell
-//! trains; and the numbers that it puts aside for its later calls.
+//! Collects the findings of one analysis for one cell, within bounds.
+//!
+//! Tensors, tables and figures are kept as the bytes that they will be on disk, in a [`Scratch`],
+//! so that they take no more memory the longer a cell trains. The numbers that the analysis keeps
+//! for its later calls are here too.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -8,58 +10,58 @@ use std::io::{self, Write};
 use grokrun_api::{Failure, Finding, Sink};
 use serde_json::{Value, json};
 
-use crate::aside::{Aside, bytes_of};
 use crate::scratch::{Kept, Scratch};
+use crate::stash::{Stash, bytes_of};
 
-/// The most bytes an analysis may say of one cell.
+/// The most bytes of findings that an analysis may have for one cell.
 const MOST_BYTES: u64 = 1 << 30;
 /// The longest name of a series, tensor, table or figure.
 const LONGEST_NAME: usize = 100;
-/// The most notes; an analysis that says more is counting aloud.
+/// The most notes of an analysis for one cell.
 const MOST_NOTES: usize = 1000;
 
-/// Scalars over epochs, a column a series.
+/// Holds scalars over epochs, one column a series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// of the snapshots at which a scalar was said, ascending
+    /// epochs of the snapshots at which a scalar was found, ascending
     pub epochs: Vec<u64>,
-    /// by name, one value an epoch, NaN where none was said
+    /// columns by name, one value an epoch, NaN where none was found
     pub columns: BTreeMap<String, Vec<f64>>,
 }
 
-/// Tensors of one name.
+/// Holds the tensors of one name.
 #[derive(Debug)]
 pub struct Stack {
-    /// of the snapshots that each is from; none for one that `finish` said, which is alone
+    /// epochs of the snapshots that the tensors are from; none for the single tensor of `finish`
     pub epochs: Option<Vec<u64>>,
-    /// of each, outermost first
+    /// shape of each tensor, outermost dimension first
     pub shape: Vec<usize>,
-    /// one after the other, float32, little-endian
+    /// the tensors one after the other, float32, little-endian
     pub data: Kept,
 }
 
-/// All that an analysis said of one cell.
+/// Holds all findings of an analysis for one cell.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// scalars over epochs
     pub series: Series,
-    /// by name
+    /// tensors by name
     pub tensors: BTreeMap<String, Stack>,
-    /// by name, a line of JSON: `{"columns": […], "rows": […]}`
+    /// tables by name, each a line of JSON: `{"columns": […], "rows": […]}`
     pub tables: BTreeMap<String, Kept>,
-    /// by name, a line of JSON, as Plotly has it
+    /// figures by name, each a line of JSON as Plotly has it
     pub figures: BTreeMap<String, Kept>,
-    /// in order, each once
+    /// notes in the order in which they came, each once
     pub notes: Vec<String>,
 }
 
-/// Takes findings, and remembers the first that it could not take.
+/// Takes findings, and remembers why it refused the first that it could not take.
 #[derive(Debug)]
 pub(crate) struct Collector {
     findings: Findings,
-    aside: Aside,
+    stash: Stash,
     scratch: Scratch,
-    /// of the snapshot that is looked at; none while finishing
+    /// epoch of the snapshot that is shown; none while the analysis finishes
     epoch: Option<u64>,
     bytes: u64,
     refused: Option<String>,
@@ -69,7 +71,7 @@ impl Collector {
     pub(crate) fn new(scratch: &Scratch) -> Collector {
         Collector {
             findings: Findings::default(),
-            aside: Aside::default(),
+            stash: Stash::default(),
             scratch: scratch.clone(),
             epoch: None,
             bytes: 0,
@@ -77,12 +79,12 @@ impl Collector {
         }
     }
 
-    /// What follows is said of this epoch, or of the whole training.
+    /// Sets the epoch that the next findings belong to; none for the whole training.
     pub(crate) fn at(&mut self, epoch: Option<u64>) {
         self.epoch = epoch;
     }
 
-    /// Why a finding was refused, if one was.
+    /// Returns why a finding was refused, if one was.
     pub(crate) fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }
@@ -142,19 +144,20 @@ impl Collector {
         }
     }
 
-    /// Adds to what was said.
+    /// Adds to the bytes of all findings.
     fn count(&mut self, bytes: u64) -> Result<(), String> {
         self.bytes = self.bytes.saturating_add(bytes);
-        match self.bytes > MOST_BYTES {
-            false => Ok(()),
-            true => Err(format!(
-                "it said more than {} MB of one cell; expected less output, or a longer cadence",
+        if self.bytes > MOST_BYTES {
+            Err(format!(
+                "its findings for one cell exceed {} MB; emit less, or raise `every`",
                 MOST_BYTES / 1_000_000
-            )),
+            ))
+        } else {
+            Ok(())
         }
     }
 
-    /// A value as a line of JSON.
+    /// Keeps a value as a line of JSON.
     fn line(&mut self, value: &Value) -> Result<Kept, String> {
         let mut line = self.scratch.keep();
         serde_json::to_writer(&mut line, value).map_err(|error| no_room(&error.into()))?;
@@ -200,7 +203,7 @@ impl Collector {
         }
         let stacks = &mut self.findings.tensors;
         if self.epoch.is_none() {
-            // One that `finish` says stands in the place of all that `observe` said.
+            // A tensor from `finish` replaces all tensors of that name from `observe`.
             stacks.remove(&name);
         }
         let stack = stacks.entry(name.clone()).or_insert_with(|| Stack {
@@ -221,13 +224,13 @@ impl Collector {
             epochs.push(epoch);
         }
         stack.data.write_all(&bytes_of(data)).map_err(|error| {
-            // It may have grown by a part of this one.
+            // The stack may have grown by a part of this tensor.
             self.findings.tensors.remove(&name);
             no_room(&error)
         })
     }
 
-    /// Passes on what went well; what did not is also why the analysis fails.
+    /// Passes on a success; remembers a refusal, since the analysis then fails.
     fn or_refused<T>(&mut self, done: Result<T, String>) -> Result<T, Failure> {
         done.map_err(|why| {
             self.refused.get_or_insert_with(|| why.clone());
@@ -236,7 +239,7 @@ impl Collector {
     }
 }
 
-/// Why a finding cannot be kept.
+/// Says that a finding cannot be written.
 fn no_room(error: &io::Error) -> String {
     format!("its findings cannot be kept beside the run: {error}")
 }
@@ -249,18 +252,18 @@ impl Sink for Collector {
     }
 
     fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure> {
-        let done = check_line(name).and_then(|()| self.aside.put(&self.scratch, name, numbers));
+        let done = check_line(name).and_then(|()| self.stash.put(&self.scratch, name, numbers));
         self.or_refused(done)
     }
 
     fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
-        let done = self.aside.get(name);
+        let done = self.stash.get(name);
         self.or_refused(done)
     }
 }
 
-/// Names of series and tensors become columns and keys, those of kept numbers only have to be told:
-/// any line of text.
+/// Checks the name of a series, a tensor or kept numbers: any line of text will do, since it
+/// becomes a column or a key.
 fn check_line(name: &str) -> Result<(), String> {
     let fits = !name.trim().is_empty() && name.len() <= LONGEST_NAME;
     if fits && !name.chars().any(char::is_control) {
@@ -272,7 +275,7 @@ fn check_line(name: &str) -> Result<(), String> {
     ))
 }
 
-/// Names of tables and figures become files.
+/// Checks the name of a table or a figure, which becomes a file's name.
 fn check_file(name: &str) -> Result<(), String> {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('.');
@@ -390,7 +393,7 @@ mod tests {
     fn what_cannot_be_kept_says_so() {
         let nowhere = Scratch::new(std::path::Path::new("/nowhere/at/all"));
         let mut collector = Collector::new(&nowhere);
-        // The analysis fails also if it makes nothing of this.
+        // The analysis fails even if it ignores this refusal.
         assert!(collector.keep("x", &[1.0]).is_err());
         assert!(collector.refused().unwrap().contains("cannot be kept"));
         let unnamed = with(Some(0), |s| assert!(s.keep(" ", &[1.0]).is_err()));

@@ -1,9 +1,10 @@
-//! The analyses of one cell, each on a thread of its own.
+//! Runs the analyses of one cell, each on a thread of its own.
 //!
-//! Snapshots are shared; a queue of [`QUEUE`] stands before each analysis. The others get as far
-//! ahead of the slowest as snapshots may be in memory, which the log then says. Training never
-//! waits: snapshots are made from checkpoints on disk. They compute at [desks](at_a_desk), of which
-//! there are as many as cores.
+//! Snapshots are shared; a queue of [`QUEUE`] snapshots stands before each analysis. The faster
+//! analyses get ahead of the slowest by as many snapshots as may be in memory; the log says so when
+//! they wait. Training never waits: snapshots are made from checkpoints on disk. The analyses
+//! compute on the [analysis pools](on_analysis_pool), which have as many threads as there are
+//! cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,32 +14,32 @@ use std::time::Duration;
 
 use grokrun_api::Needs;
 
+use crate::analysis_pool::on_analysis_pool;
 use crate::collector::Findings;
-use crate::desk::at_a_desk;
 use crate::member::{Member, due};
 use crate::shown::Shown;
 use crate::watched::{Watched, Work};
 
-/// Snapshots that may wait for an analysis. With the one it looks at that is as many as a session
-/// allows, so that the slowest never waits for the next to be made.
+/// How many snapshots may wait for an analysis. Together with the one that it is shown, that is as
+/// many as a session allows, so that the slowest analysis never waits for the next to be made.
 const QUEUE: usize = 1;
 
-/// What became of an analysis of a cell.
+/// Says what became of an analysis of a cell.
 #[derive(Debug)]
 pub struct Outcome {
-    /// the analysis
+    /// the analysis's name
     pub name: String,
-    /// its version
+    /// the analysis's version
     pub version: String,
-    /// why it could not go on
+    /// why the analysis failed, if it did
     pub failure: Option<String>,
-    /// what it said until then
+    /// its findings, up to the failure if there was one
     pub findings: Findings,
     /// how long it computed
     pub busy: Duration,
 }
 
-/// The running analyses of a cell.
+/// Holds the running analyses of a cell.
 pub struct Crew {
     workers: Vec<Worker>,
 }
@@ -51,11 +52,11 @@ struct Worker {
     needs: Needs,
     queue: SyncSender<Arc<Shown>>,
     thread: JoinHandle<Outcome>,
-    /// snapshots that it was sent, and that it is done with
+    /// how many snapshots the analysis was sent, and how many it has finished
     sent: u64,
     done: Arc<AtomicU64>,
-    /// whether the log has said that it is slow
-    told: bool,
+    /// whether the log has said that the analysis is slow
+    reported: bool,
 }
 
 impl Crew {
@@ -71,21 +72,22 @@ impl Crew {
         Ok(Crew { workers })
     }
 
-    /// A view on each analysis.
+    /// Returns a view of the progress of each analysis.
     pub fn watched(&self) -> impl Iterator<Item = Watched> {
         self.workers.iter().map(|worker| worker.watched.clone())
     }
 
-    /// What a snapshot of this epoch has to show: the union of what is needed by those that are
-    /// due; none if nobody is.
+    /// Returns what a snapshot of this epoch has to show: the union of the needs of all analyses
+    /// that are due; none if no analysis is due.
     pub fn needs(&self, epoch: u64, last: bool) -> Option<Needs> {
         let due = self.workers.iter().filter(|w| due(w.every, epoch, last));
         due.map(|worker| worker.needs).reduce(Needs::union)
     }
 
-    /// Shows a snapshot to all that are due. Waits only for an analysis whose queue is full.
+    /// Shows a snapshot to all analyses that are due. Waits only for an analysis whose queue is
+    /// full.
     pub fn show(&mut self, snapshot: &Arc<Shown>, last: bool) {
-        self.tell_of_the_slowest(snapshot.data.epoch);
+        self.warn_of_the_slowest(snapshot.data.epoch);
         for worker in &mut self.workers {
             if due(worker.every, snapshot.data.epoch, last) {
                 worker.show(snapshot);
@@ -93,12 +95,12 @@ impl Crew {
         }
     }
 
-    /// Says once of an analysis that all others have done what was shown, and it alone has not.
-    fn tell_of_the_slowest(&mut self, epoch: u64) {
+    /// Warns once of an analysis that is the only one still busy.
+    fn warn_of_the_slowest(&mut self, epoch: u64) {
         let others = self.workers.len() > 1;
         let mut behind = self.workers.iter_mut().filter(|worker| worker.is_behind());
         if let (true, Some(worker), None) = (others, behind.next(), behind.next())
-            && !std::mem::replace(&mut worker.told, true)
+            && !std::mem::replace(&mut worker.reported, true)
         {
             tracing::warn!(
                 analysis = worker.name,
@@ -108,13 +110,13 @@ impl Crew {
         }
     }
 
-    /// Lets one after the other conclude, as they are asked for: what each found, figures above
-    /// all, need not be in memory together.
+    /// Finishes the analyses one after the other, as their outcomes are asked for, so that not all
+    /// findings, above all figures, are in memory together.
     pub fn finish(self) -> impl Iterator<Item = Outcome> {
         self.workers.into_iter().map(|worker| {
             drop(worker.queue);
-            // The thread catches every panic of an analysis; one of its own is a bug of the host,
-            // which must not end the run either.
+            // The thread catches every panic of an analysis. A panic of the thread itself is a bug
+            // of the host, which must not end the run either.
             worker.thread.join().unwrap_or_else(|_| Outcome {
                 name: worker.name,
                 version: worker.version,
@@ -142,7 +144,7 @@ impl Worker {
                 let span = tracing::info_span!("analysis", analysis = member.name());
                 let _in_analysis = span.enter();
                 for snapshot in snapshots {
-                    at_a_desk(|| {
+                    on_analysis_pool(|| {
                         let _in_analysis = span.enter();
                         let work = Work::Look(snapshot.data.epoch);
                         telling.during(work, || member.observe(&snapshot.data));
@@ -150,8 +152,8 @@ impl Worker {
                     drop(snapshot);
                     seen.fetch_add(1, Ordering::Relaxed);
                 }
-                // Where it looked, its memory is; a thread's own would be new.
-                at_a_desk(|| {
+                // Finish on the same pool: its memory is warm, that of a fresh thread is not.
+                on_analysis_pool(|| {
                     let _in_analysis = span.enter();
                     telling.during(Work::Conclusion, || member.finish())
                 })
@@ -166,13 +168,13 @@ impl Worker {
             thread,
             sent: 0,
             done,
-            told: false,
+            reported: false,
         })
     }
 
     fn show(&mut self, snapshot: &Arc<Shown>) {
         self.sent += 1;
-        // A thread that has ended says why when it is joined.
+        // A thread that has ended gives its reason when it is joined.
         let _ = self.queue.send(Arc::clone(snapshot));
     }
 

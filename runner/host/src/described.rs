@@ -1,24 +1,24 @@
-//! What an analysis says of itself, however it was found.
+//! Holds the description that an analysis gives of itself, however it was found.
 
 use grokrun_api::serde::{Deserialize, Serialize};
 use grokrun_api::{Need, Registration};
 use serde_json::Value;
 
-/// Who an analysis is and what it needs.
+/// Names an analysis and its needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
 pub struct Described {
-    /// in kebab-case: the name of its table in a spec
+    /// its name in kebab-case, which is that of its table in a spec
     pub name: String,
-    /// of the analysis
+    /// its version
     pub version: String,
-    /// one line
+    /// its summary, one line
     pub summary: String,
-    /// which definitions it uses, and their source; may be empty
+    /// which definitions the analysis uses, and their source; may be empty
     pub definition: String,
-    /// the crate it is from
+    /// the crate that the analysis is from
     pub package: String,
-    /// what it has to be shown
+    /// what a snapshot has to show it
     pub needs: Vec<Need>,
     /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints
     pub every: Option<u64>,
@@ -27,7 +27,7 @@ pub struct Described {
 }
 
 impl Described {
-    /// What a linked analysis says.
+    /// Describes a linked analysis.
     pub(crate) fn linked(registration: &Registration) -> Described {
         let manifest = registration.manifest();
         Described {
@@ -42,10 +42,10 @@ impl Described {
         }
     }
 
-    /// What the analysis of that index says across the plugin interface.
+    /// Reads the description of the analysis with that index across the plugin interface.
     ///
     /// # Errors
-    /// When something is missing, or it needs what this grokrun cannot show.
+    /// If something is missing, or the analysis needs what this grokrun cannot show.
     pub(crate) fn read(
         description: &Value,
         package: &str,

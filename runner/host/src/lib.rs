@@ -1,15 +1,14 @@
 //! Finds analyses, linked or loaded, and calls them beside training.
 //!
 //! Owns discovery ([`Registry`]), what is demanded of a snapshot ([`Crew::needs`]), the threads and
-//! processes in which analyses run, the bounds on what they may say, and the words for a plugin
-//! that ends the process ([`CallNotes`], [`Ending`]). Knows no run directory and trains nothing: it
-//! is shown snapshots and hands findings back.
+//! processes in which analyses run, the bounds on findings, and the messages about a plugin that
+//! ends the process ([`CallNotes`], [`Ending`]). Knows nothing of run directories and of training:
+//! it is given snapshots and returns findings.
 
-mod aside;
+mod analysis_pool;
 mod collector;
 mod crew;
 mod described;
-mod desk;
 #[cfg(unix)]
 mod isolated;
 mod isolation;
@@ -18,12 +17,13 @@ mod member;
 mod registry;
 mod scratch;
 mod shown;
+mod stash;
 mod watched;
 
+pub use analysis_pool::on_analysis_pool;
 pub use collector::{Findings, Series, Stack};
 pub use crew::{Crew, Outcome};
 pub use described::Described;
-pub use desk::at_a_desk;
 #[cfg(unix)]
 pub use isolated::serve;
 pub use isolation::{COMMAND, Isolation};

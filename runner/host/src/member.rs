@@ -1,4 +1,4 @@
-//! One analysis of one cell.
+//! Runs one analysis of one cell.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,13 +13,13 @@ use crate::loaded::{Call, begin_in_memory};
 use crate::registry::{Found, Origin};
 use crate::scratch::Scratch;
 
-/// An analysis that was started on a cell, what it said so far, and whether it can go on.
+/// An analysis that was started on a cell, its findings so far, and whether it has failed.
 pub struct Member {
     name: String,
     version: String,
     needs: Needs,
     every: u64,
-    /// the cell, of a linked analysis: loaded ones say themselves when they are called
+    /// the cell, for a linked analysis: loaded ones record their calls themselves
     linked_in: Option<String>,
     instance: Option<Box<dyn Instance>>,
     collector: Collector,
@@ -28,8 +28,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts `found` on a cell; it is shown every `every`-th epoch (0: the first and the last),
-    /// and what it says waits in `scratch`. If it cannot start, it is a member that has failed.
+    /// Starts `found` on a cell; the analysis is shown every `every`-th epoch (0: the first and the
+    /// last), and its findings wait in `scratch`. If it cannot start, the member has failed.
     pub fn start(
         found: &Found,
         parameters: &Map<String, Value>,
@@ -58,14 +58,14 @@ impl Member {
         member
     }
 
-    /// Puts down that a linked analysis is called from here on.
+    /// Records that a linked analysis is called from here on.
     fn call(&self, what: &str) -> Option<Call> {
         let cell = self.linked_in.as_ref()?;
         let words = format!("{what} linked analysis {}, in cell {cell}", self.name);
         Some(begin_in_memory(&words))
     }
 
-    /// Its name.
+    /// Returns the analysis's name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -74,7 +74,7 @@ impl Member {
         &self.version
     }
 
-    /// Its cadence, and what it has to be shown: nothing if it has failed already.
+    /// Returns the cadence and the needs of the analysis; no needs if it has failed already.
     pub(crate) fn demand(&self) -> (u64, Needs) {
         let needs = self
             .instance
@@ -83,7 +83,7 @@ impl Member {
         (self.every, needs)
     }
 
-    /// Shows it a snapshot, as far as its needs go.
+    /// Shows the analysis the parts of a snapshot that it needs.
     pub(crate) fn observe(&mut self, snapshot: &SnapshotData) {
         let _call = self.call(&format!("epoch {} of", snapshot.epoch));
         let Some(instance) = &mut self.instance else {
@@ -102,7 +102,7 @@ impl Member {
         self.settle(done, &format!("at epoch {}", snapshot.epoch));
     }
 
-    /// Lets it conclude.
+    /// Finishes the analysis.
     pub(crate) fn finish(mut self) -> Outcome {
         let _call = self.call("the conclusion of");
         if let Some(instance) = &mut self.instance {
@@ -142,19 +142,20 @@ impl Member {
             );
             self.failure = Some(why.to_owned());
         }
-        // A plugin that panicked is not called again, not even to close: its state may be broken.
+        // A plugin that panicked is not called again, not even to close it: its state may be
+        // broken.
         if let Some(instance) = self.instance.take() {
             std::mem::forget(instance);
         }
     }
 }
 
-/// Whether an analysis with this cadence is shown this epoch.
+/// Says whether an analysis with this cadence is shown this epoch.
 pub(crate) fn due(every: u64, epoch: u64, last: bool) -> bool {
     last || epoch == 0 || (every != 0 && epoch.is_multiple_of(every))
 }
 
-/// Calls an analysis; what it panics with is a reason like any other.
+/// Calls an analysis; a panic becomes a failure like any other.
 fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(done) => done.map_err(|failure| failure.to_string()),
@@ -162,7 +163,7 @@ fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, String> {
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
@@ -185,7 +186,7 @@ mod tests {
     #[schemars(crate = "grokrun_api::schemars")]
     struct Config {}
 
-    /// Notes which calls are in progress, and panics when it is closed.
+    /// Records which calls are in progress, and panics when it is closed.
     struct Listens;
 
     impl Analysis for Listens {

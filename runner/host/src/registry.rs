@@ -1,4 +1,4 @@
-//! Which analyses there are, and from where.
+//! Finds the analyses that there are, and says where each is from.
 
 use std::env::consts::DLL_EXTENSION;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use crate::isolation::Isolation;
 use crate::loaded::{self, LoadedAnalysis};
 use crate::member::words;
 
-/// How an analysis came to be here.
+/// Says how an analysis was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// linked into the program
@@ -78,55 +78,56 @@ impl Found {
         }
     }
 
-    /// In kebab-case: the name of its table in a spec.
+    /// Returns its name in kebab-case, which is that of its table in a spec.
     pub fn name(&self) -> &str {
         &self.about.name
     }
 
-    /// Of the analysis.
+    /// Returns its version.
     pub fn version(&self) -> &str {
         &self.about.version
     }
 
-    /// One line.
+    /// Returns its summary, one line.
     pub fn summary(&self) -> &str {
         &self.about.summary
     }
 
-    /// Which definitions it uses, and their source; may be empty.
+    /// Returns which definitions it uses, and their source; may be empty.
     pub fn definition(&self) -> &str {
         &self.about.definition
     }
 
-    /// The crate it is from.
+    /// Returns the crate that it is from.
     pub fn package(&self) -> &str {
         &self.about.package
     }
 
-    /// What it has to be shown.
+    /// Returns what a snapshot has to show it.
     pub fn needs(&self) -> &[Need] {
         &self.about.needs
     }
 
-    /// Its own cadence, in epochs (0: first and last only); none for that of the checkpoints.
+    /// Returns its own cadence, in epochs (0: first and last only); none for that of the
+    /// checkpoints.
     pub fn every(&self) -> Option<u64> {
         self.about.every
     }
 
-    /// The JSON schema of its parameters.
+    /// Returns the JSON schema of its parameters.
     pub fn schema(&self) -> &Value {
         &self.about.schema
     }
 
-    /// How it came to be here.
+    /// Says how it was found.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Judges parameters.
+    /// Checks parameters.
     ///
     /// # Errors
-    /// The first that it refuses; also if it panics.
+    /// The first parameter that the analysis refuses; also if it panics.
     pub fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
         caught(|| match &self.source {
             Source::Linked(registration) => registration.check(parameters),
@@ -136,10 +137,10 @@ impl Found {
         })
     }
 
-    /// Starts it on a cell.
+    /// Starts the analysis on a cell.
     ///
     /// # Errors
-    /// When it refuses the parameters or the task; also if it panics.
+    /// If the analysis refuses the parameters or the task; also if it panics.
     pub fn create(
         &self,
         parameters: &Map<String, Value>,
@@ -154,18 +155,18 @@ impl Found {
     }
 }
 
-/// All analyses that were found, and what was found wrong on the way.
+/// Holds all analyses that were found, and what was wrong with others.
 #[derive(Default)]
 pub struct Registry {
     found: Vec<Found>,
     warnings: Vec<String>,
     failures: Vec<String>,
-    /// where the analyses of libraries are called in processes of their own: how
+    /// how to call the analyses of libraries in processes of their own, if they are
     isolation: Option<Isolation>,
 }
 
 impl Registry {
-    /// Those that are linked into this program.
+    /// Returns the analyses that are linked into this program.
     pub fn linked() -> Registry {
         let mut registry = Registry::default();
         for registration in Registration::linked() {
@@ -174,7 +175,7 @@ impl Registry {
         registry
     }
 
-    /// Those that are linked, then those in shared libraries.
+    /// Finds the linked analyses, then those in shared libraries.
     pub fn discover(search: &Search) -> Registry {
         // From here on an analysis may end this process.
         loaded::watch();
@@ -201,22 +202,22 @@ impl Registry {
         registry
     }
 
-    /// By name.
+    /// Returns all analyses, sorted by name.
     pub fn all(&self) -> &[Found] {
         &self.found
     }
 
-    /// The analysis of that name.
+    /// Returns the analysis of that name.
     pub fn find(&self, name: &str) -> Option<&Found> {
         self.found.iter().find(|found| found.name() == name)
     }
 
-    /// Sentences on what was left out and why.
+    /// Returns sentences on what was left out and why.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Sentences on plugins that are there and cannot be used.
+    /// Returns sentences on plugins that are there and cannot be used.
     pub fn failures(&self) -> &[String] {
         &self.failures
     }
@@ -256,7 +257,8 @@ impl Registry {
         ));
     }
 
-    /// The libraries beside the executable: those of the crates in `plugins/`, where that is known.
+    /// Loads the libraries beside the executable: those of the crates in `plugins/`, where that is
+    /// known.
     fn beside(&mut self, beside: &Beside) {
         let linked: Vec<String> = self.found.iter().map(|f| crate_name(f.package())).collect();
         let sources = beside.sources.as_deref().map(packages);
@@ -265,7 +267,7 @@ impl Registry {
             let crates = loaded::exports(&file).unwrap_or_default();
             let crates = crates.iter().filter_map(|s| s.strip_prefix(ENTRY_PREFIX));
             let crates: Vec<String> = crates.map(str::to_owned).collect();
-            // One that is linked is the same source again.
+            // A linked crate is the same source again.
             if crates.is_empty() || crates.iter().all(|name| linked.contains(name)) {
                 continue;
             }
@@ -293,7 +295,7 @@ impl Registry {
         }
     }
 
-    /// The shared libraries in a folder, by name.
+    /// Returns the shared libraries in a folder, sorted by name.
     fn libraries(&mut self, folder: &Path) -> Vec<PathBuf> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -311,7 +313,7 @@ impl Registry {
         files
     }
 
-    /// Of two with one name the linked one stays, then the one that came first.
+    /// Adds an analysis. Of two with one name the linked one stays, then the one that came first.
     fn add(&mut self, found: Found) {
         let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if !found.name().starts_with(|c: char| c.is_ascii_lowercase())
@@ -347,29 +349,29 @@ impl Registry {
     }
 }
 
-/// Where to look for shared libraries.
+/// Says where to look for shared libraries.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
     /// these files
     pub files: Vec<PathBuf>,
-    /// all in these folders
+    /// all libraries in these folders
     pub folders: Vec<PathBuf>,
-    /// those of the executable
+    /// the libraries beside the executable
     pub beside: Option<Beside>,
-    /// to call them in processes of their own: how
+    /// how to call them in processes of their own, if they are
     pub isolation: Option<Isolation>,
 }
 
-/// Where cargo puts the libraries of `plugins/`.
+/// Says where cargo puts the libraries of `plugins/`.
 #[derive(Clone, Debug)]
 pub struct Beside {
     /// the executable's folder
     pub folder: PathBuf,
-    /// `plugins/` of the checkout that it was built from, if that is still there
+    /// `plugins/` of the checkout that the program was built from, if that is still there
     pub sources: Option<PathBuf>,
 }
 
-/// The packages in the folders of `plugins/`.
+/// Returns the names of the packages in the folders of `plugins/`.
 pub fn packages(folder: &Path) -> Vec<String> {
     let name = |manifest: PathBuf| -> Option<String> {
         let text = fs::read_to_string(manifest).ok()?;
@@ -385,12 +387,12 @@ pub fn packages(folder: &Path) -> Vec<String> {
     packages
 }
 
-/// A package as Rust names its crate.
+/// Returns the name of a package's crate, as Rust writes it.
 pub fn crate_name(package: &str) -> String {
     package.replace('-', "_")
 }
 
-/// A panic of a linked analysis is a failure like any other.
+/// Calls a linked analysis; a panic becomes a failure like any other.
 fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let words = words(&*panic);

@@ -1,8 +1,8 @@
-//! Bytes that wait on the disk: those that grow with training and are wanted at its end ([`Kept`],
-//! of which the last few are in memory), and those that an analysis puts aside ([`Parcel`]).
+//! Keeps bytes on the disk until the end of training: those that grow with it ([`Kept`], the last
+//! few of which are in memory), and those that an analysis keeps for itself ([`Parcel`]).
 //!
 //! All analyses of a batch of cells share one file, which has no name: no killed process leaves it
-//! behind. It is made when the first page is full, and room in it is used again.
+//! behind. It is made when the first page is full, and free pages are used again.
 
 use std::fmt;
 use std::fs::File;
@@ -10,61 +10,62 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that are written, and read again, together: few enough that some hundred tensors that grow
-/// take a few megabytes, and enough that a disk is written in long pieces.
+/// The size of a page, in bytes, which is written and read as a whole: small enough that some
+/// hundred growing tensors take a few megabytes, and large enough that a disk is written in long
+/// pieces.
 const PAGE: usize = 1 << 16;
 
-/// Where bytes wait.
+/// The file that bytes are kept in.
 #[derive(Clone)]
-pub struct Scratch(Arc<Mutex<Paper>>);
+pub struct Scratch(Arc<Mutex<PageFile>>);
 
-struct Paper {
+struct PageFile {
     folder: PathBuf,
     file: Option<File>,
-    /// pages that the file has
+    /// how many pages the file has
     pages: u64,
-    /// those of them that are used no more
+    /// the pages that are free
     free: Vec<u64>,
 }
 
-/// Bytes that grow, of which at most a page is in memory.
+/// Bytes that grow, of which at most one page is in memory.
 #[derive(Debug)]
 pub struct Kept {
     pages: Pages,
-    /// what follows them, less than a page
+    /// the bytes after the last page, less than a page
     rest: Vec<u8>,
 }
 
-/// Bytes that stay as they are, all on the disk.
+/// Bytes that do not change, all on the disk.
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pages: Pages,
-    /// how many bytes there are; what follows in the last page means nothing
+    /// how many bytes there are; the rest of the last page is padding
     len: usize,
 }
 
-/// Pages on the disk, whose room is given back when this is dropped.
+/// Pages on the disk. Dropping this frees them.
 #[derive(Debug)]
 struct Pages {
     scratch: Scratch,
-    /// where they are, in order
+    /// the pages' places in the file, in order
     at: Vec<u64>,
 }
 
-/// Reads what was kept from its first byte on.
+/// Reads the bytes of a [`Kept`] from the first on.
 #[derive(Debug)]
 pub struct KeptReader {
     kept: Kept,
-    /// of the next page
+    /// index of the next page
     next: usize,
-    /// of the page that is being read, what is left
+    /// the rest of the page that is being read
     page: io::Cursor<Vec<u8>>,
 }
 
 impl Scratch {
-    /// In this folder, on a disk that has room for the findings. Nothing is made yet.
+    /// Uses this folder, whose disk has to have space for the findings. Nothing is made yet.
     pub fn new(folder: &Path) -> Scratch {
-        Scratch(Arc::new(Mutex::new(Paper {
+        Scratch(Arc::new(Mutex::new(PageFile {
             folder: folder.to_owned(),
             file: None,
             pages: 0,
@@ -72,7 +73,7 @@ impl Scratch {
         })))
     }
 
-    /// Room for bytes.
+    /// Returns an empty [`Kept`] in this file.
     pub(crate) fn keep(&self) -> Kept {
         Kept {
             pages: self.pages(),
@@ -80,7 +81,7 @@ impl Scratch {
         }
     }
 
-    /// Writes bytes, the last page of them filled up with zeros.
+    /// Writes bytes; the last page is filled up with zeros.
     pub(crate) fn put(&self, bytes: &[u8]) -> io::Result<Parcel> {
         let mut pages = self.pages();
         let (full, rest) = bytes.as_chunks::<PAGE>();
@@ -101,7 +102,7 @@ impl Scratch {
         }
     }
 
-    fn paper(&self) -> MutexGuard<'_, Paper> {
+    fn file(&self) -> MutexGuard<'_, PageFile> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,7 +114,7 @@ impl fmt::Debug for Scratch {
     }
 }
 
-impl Paper {
+impl PageFile {
     fn write(&mut self, page: &[u8]) -> io::Result<u64> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -137,15 +138,15 @@ impl Paper {
 
 impl Pages {
     fn push(&mut self, page: &[u8]) -> io::Result<()> {
-        let at = self.scratch.paper().write(page)?;
+        let at = self.scratch.file().write(page)?;
         self.at.push(at);
         Ok(())
     }
 
-    /// Reads the page of that index; whether there is one.
+    /// Reads the page of that index; returns false if there is none.
     fn read(&self, index: usize, page: &mut [u8]) -> io::Result<bool> {
         match self.at.get(index) {
-            Some(at) => self.scratch.paper().read(*at, page).map(|()| true),
+            Some(at) => self.scratch.file().read(*at, page).map(|()| true),
             None => Ok(false),
         }
     }
@@ -153,17 +154,17 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        self.scratch.paper().free.append(&mut self.at);
+        self.scratch.file().free.append(&mut self.at);
     }
 }
 
 impl Parcel {
-    /// How many bytes there are.
+    /// Returns how many bytes there are.
     pub(crate) fn len(&self) -> u64 {
         self.len as u64
     }
 
-    /// All of them.
+    /// Reads all bytes.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.pages.at.len() * PAGE];
         for (index, page) in bytes.chunks_exact_mut(PAGE).enumerate() {
@@ -175,17 +176,17 @@ impl Parcel {
 }
 
 impl Kept {
-    /// How many bytes there are.
+    /// Returns how many bytes there are.
     pub fn len(&self) -> u64 {
         (self.pages.at.len() * PAGE + self.rest.len()) as u64
     }
 
-    /// Whether there are none.
+    /// Says whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// From the first byte on; the room on the disk is given back with the reader.
+    /// Returns a reader from the first byte on; the pages are freed with the reader.
     pub fn into_reader(self) -> KeptReader {
         KeptReader {
             kept: self,
@@ -201,7 +202,7 @@ impl Write for Kept {
         self.rest.extend_from_slice(&bytes[..count]);
         if self.rest.len() == PAGE {
             let written = self.pages.push(&self.rest);
-            // What could not be written was not taken.
+            // Bytes that could not be written were not taken.
             let left = if written.is_ok() { 0 } else { PAGE - count };
             self.rest.truncate(left);
             written?;
@@ -235,7 +236,7 @@ impl Read for KeptReader {
 mod tests {
     use super::*;
 
-    /// Bytes that differ from page to page and from one seed to the next.
+    /// Returns bytes that differ from page to page and from one seed to the next.
     fn bytes(seed: usize, count: usize) -> Vec<u8> {
         (0..count)
             .map(|i| ((i * 7 + i / 251 + seed * 13) % 251) as u8)
@@ -291,17 +292,17 @@ mod tests {
         for round in 0..4 {
             let mut kept = scratch.keep();
             kept.write_all(&bytes(round, 3 * PAGE + 1)).unwrap();
-            assert_eq!(scratch.paper().pages, 3);
+            assert_eq!(scratch.file().pages, 3);
             if cfg!(unix) {
                 assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
             }
             assert!(read(kept) == bytes(round, 3 * PAGE + 1));
         }
-        assert_eq!(scratch.paper().free.len(), 3);
+        assert_eq!(scratch.file().free.len(), 3);
     }
 
     #[test]
-    fn what_is_put_aside_is_read_as_often_as_wanted_and_takes_no_memory() {
+    fn what_is_kept_is_read_as_often_as_wanted_and_takes_no_memory() {
         let folder = tempfile::tempdir().unwrap();
         let scratch = Scratch::new(folder.path());
         for count in [0, 1, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE / 2] {
@@ -310,9 +311,9 @@ mod tests {
             assert_eq!(parcel.len(), count as u64);
             assert!(parcel.read().unwrap() == want && parcel.read().unwrap() == want);
         }
-        let paper = scratch.paper();
-        assert_eq!((paper.pages, paper.free.len()), (3, 3));
-        drop(paper);
+        let file = scratch.file();
+        assert_eq!((file.pages, file.free.len()), (3, 3));
+        drop(file);
         let gone = Scratch::new(&folder.path().join("gone"));
         assert!(gone.put(&[]).is_ok() && gone.put(&[1]).is_err());
     }

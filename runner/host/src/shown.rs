@@ -1,5 +1,4 @@
-//! Snapshots in memory, of which there are only so many at a time, each in the place of an earlier
-//! one.
+//! A bounded pool of snapshot buffers, reused from checkpoint to checkpoint.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -7,43 +6,43 @@ use grokrun_api::SnapshotData;
 
 /// Allows a number of snapshots to be in memory at a time.
 #[derive(Clone, Debug)]
-pub struct Permits(Arc<Room>);
+pub struct Permits(Arc<Slots>);
 
 #[derive(Debug)]
-struct Room {
-    /// what was in each free place before
+struct Slots {
+    /// the snapshots whose memory is free to be used again
     free: Mutex<Vec<SnapshotData>>,
     freed: Condvar,
 }
 
-/// A snapshot in its place, which is free again when this is dropped.
+/// A snapshot in memory. Dropping it frees its memory for another.
 #[derive(Debug)]
 pub struct Shown {
-    room: Arc<Room>,
-    /// its numbers; until they are made those of the snapshot that was there before, which may be
-    /// taken apart: new memory for tables of megabytes costs page faults, and leaves holes
+    slots: Arc<Slots>,
+    /// its numbers; until they are made, those of the snapshot that had this memory before, which
+    /// may be taken apart: new memory for tables of megabytes costs page faults, and leaves holes
     pub data: SnapshotData,
 }
 
 impl Permits {
-    /// `count` at a time, at least one.
+    /// Allows `count` snapshots at a time, at least one.
     pub fn new(count: usize) -> Permits {
-        Permits(Arc::new(Room {
+        Permits(Arc::new(Slots {
             free: Mutex::new(vec![SnapshotData::default(); count.max(1)]),
             freed: Condvar::new(),
         }))
     }
 
-    /// Waits for a place.
+    /// Waits until a snapshot may be in memory.
     pub fn take(&self) -> Shown {
-        let room = &self.0;
-        let free = room.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = room
+        let slots = &self.0;
+        let free = slots.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = slots
             .freed
             .wait_while(free, |free| free.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
         Shown {
-            room: Arc::clone(room),
+            slots: Arc::clone(slots),
             data: free.pop().unwrap_or_default(),
         }
     }
@@ -52,9 +51,9 @@ impl Permits {
 impl Drop for Shown {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
-        let free = self.room.free.lock();
+        let free = self.slots.free.lock();
         free.unwrap_or_else(PoisonError::into_inner).push(data);
-        self.room.freed.notify_one();
+        self.slots.freed.notify_one();
     }
 }
 

@@ -1,20 +1,20 @@
-//! Where an analysis is at the moment, told to whoever waits for it.
+//! Says what an analysis is doing at the moment, for whoever waits for it.
 //!
-//! A look cannot be broken off: it is code of somebody else. Whoever has to end meanwhile can at
-//! least say what for it waits, and for how long it has.
+//! A call of an analysis cannot be interrupted, since its code is somebody else's. A program that
+//! has to end meanwhile can at least say what it waits for, and since when.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What an analysis is at work on.
+/// What an analysis is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// it looks at the snapshot of this epoch
+    /// it is shown the snapshot of this epoch
     Look(u64),
-    /// it concludes
+    /// it finishes
     Conclusion,
 }
 
-/// A view on one analysis of one cell, good while that runs and after.
+/// A view of one analysis of one cell, valid while that runs and after.
 #[derive(Clone, Debug)]
 pub struct Watched {
     name: Arc<str>,
@@ -29,17 +29,17 @@ impl Watched {
         }
     }
 
-    /// The analysis.
+    /// Returns the analysis's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it is at work on; none while it waits.
+    /// Returns what it is doing; none while it waits.
     pub fn work(&self) -> Option<Work> {
         *self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells of `work` as long as `call` takes.
+    /// Shows `work` as what it is doing while `call` runs.
     pub(crate) fn during<T>(&self, work: Work, call: impl FnOnce() -> T) -> T {
         let set = |work| *self.work.lock().unwrap_or_else(PoisonError::into_inner) = work;
         set(Some(work));

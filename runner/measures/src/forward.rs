@@ -1,18 +1,17 @@
-//! The forward pass from the weights, folded so that a changed model is cheap.
+//! Computes the forward pass from the weights, folded so that a changed model is cheap.
 //!
-//! Attention weights sum to 1, so that what a head adds to the neurons' inputs is that of looking
-//! at '=' alone, plus A_a times a row of the token a, plus A_b times one of the token b; the same
-//! for what it adds to the logits past the MLP. These rows, `(p, d_mlp)` and `(p, p)` a head and
-//! position, are made once; a pair then costs 2 rows a head and its share of one product with W_out
-//! W_U.
+//! Attention weights sum to 1, so a head adds to the inputs of the neurons what it adds when all
+//! attention is on '=', plus A_a times a row of the token a, plus A_b times a row of the token b;
+//! likewise to the logits past the MLP. These rows, `(p, d_mlp)` and `(p, p)` a head and position,
+//! are made once; a pair then costs 2 rows a head and its share of one product with W_out W_U.
 
 use grokrun_basis::{product, vectorized};
 use rayon::prelude::*;
 
 use crate::model::Model;
 
-/// Two rows that go together: to the neurons' inputs `(d_mlp)`, and to the logits past the MLP
-/// `(p)`.
+/// Holds two rows that go together: one for the inputs of the neurons `(d_mlp)`, one for the logits
+/// past the MLP `(p)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     /// `(d_mlp)`
@@ -22,49 +21,50 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Adds another.
+    /// Adds another flow.
     pub fn add(&mut self, other: &Flow) {
         add(&mut self.hidden, 1.0, &other.hidden);
         add(&mut self.direct, 1.0, &other.direct);
     }
 
-    /// Adds so much of another.
+    /// Adds two rows, scaled.
     pub fn add_scaled(&mut self, by: f32, hidden: &[f32], direct: &[f32]) {
         add(&mut self.hidden, by, hidden);
         add(&mut self.direct, by, direct);
     }
 }
 
-/// A head, folded.
+/// A folded head.
 #[derive(Clone, Debug)]
 pub struct FoldedHead {
     /// attention from '=' to a and to b at each pair, `(p², 2)`
     pub attention: Vec<[f32; 2]>,
-    /// what it adds where it looks at '=' alone
+    /// the head's contribution when all attention is on '='
     pub rest: Flow,
-    /// beyond that, to the neurons' inputs, by position a and b: `(p, d_mlp)`
+    /// beyond `rest`, the contribution to the inputs of the neurons, by position a and b: `(p,
+    /// d_mlp)`
     pub hidden: [Vec<f32>; 2],
-    /// beyond that, to the logits, by position: `(p, p)`
+    /// beyond `rest`, the contribution to the logits, by position: `(p, p)`
     pub direct: [Vec<f32>; 2],
 }
 
-/// A head that looks: with its own attention at each pair, or with one for all pairs.
+/// Includes a head, with its own attention at each pair, or with one fixed for all pairs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look {
-    /// which head
+pub struct HeadMode {
+    /// the head's index
     pub head: usize,
-    /// to a and b; none for its own at each pair
+    /// attention to a and b; none for the head's own at each pair
     pub fixed: Option<[f32; 2]>,
 }
 
-/// The model, folded.
+/// A folded model.
 pub struct Forward<'a> {
     model: Model<'a>,
-    /// by head
+    /// the heads, by index
     pub heads: Vec<FoldedHead>,
-    /// of the residual stream at '=' before attention, which is the same for all pairs
+    /// contribution of the residual stream at '=' before attention, which is the same for all pairs
     pub residual: Flow,
-    /// of the biases
+    /// contribution of the biases
     pub biases: Flow,
     /// W_out W_U, `(d_mlp, p)`
     pub map: Vec<f32>,
@@ -100,12 +100,13 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The model.
+    /// Returns the model.
     pub fn model(&self) -> &Model<'a> {
         &self.model
     }
 
-    /// What all pairs have alike: the biases, the residual stream, and the heads at '=' alone.
+    /// Returns what is the same for all pairs: the biases, the residual stream, and the heads'
+    /// `rest`.
     pub fn base(&self) -> Flow {
         let mut base = self.biases.clone();
         base.add(&self.residual);
@@ -113,29 +114,29 @@ impl<'a> Forward<'a> {
         base
     }
 
-    /// All heads, each with its own attention.
-    pub fn looks(&self) -> Vec<Look> {
-        let look = |head| Look { head, fixed: None };
-        (0..self.heads.len()).map(look).collect()
+    /// Includes all heads, each with its own attention.
+    pub fn head_modes(&self) -> Vec<HeadMode> {
+        let mode = |head| HeadMode { head, fixed: None };
+        (0..self.heads.len()).map(mode).collect()
     }
 
-    /// The model's logits at each pair, `(p², p)`.
+    /// Returns the model's logits at each pair, `(p², p)`.
     pub fn logits(&self) -> Vec<f32> {
-        let (base, looks) = (self.base(), self.looks());
-        let mut logits = self.neurons(&base, &looks);
-        add(&mut logits, 1.0, &self.direct(&base, &looks));
+        let (base, modes) = (self.base(), self.head_modes());
+        let mut logits = self.neurons(&base, &modes);
+        add(&mut logits, 1.0, &self.direct(&base, &modes));
         logits
     }
 
-    /// What reaches the logits past the MLP, `(p², p)`: `base`, and what these heads add beyond
-    /// their rest.
-    pub fn direct(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
+    /// Returns the logits past the MLP, `(p², p)`: `base`, and what these heads add beyond their
+    /// `rest`.
+    pub fn direct(&self, base: &Flow, modes: &[HeadMode]) -> Vec<f32> {
         let p = self.model.p;
         let mut out = base.direct.repeat(p * p);
         let blocks = out.par_chunks_mut((p * p).max(1)).enumerate();
         blocks.for_each(|(a, block)| {
             for (b, row) in block.chunks_exact_mut(p).enumerate() {
-                self.each(a * p + b, looks, |head, place, weight, token| {
+                self.each(a * p + b, modes, |head, place, weight, token| {
                     let table = &head.direct[place];
                     vectorized(|| add(row, weight, &table[token * p..(token + 1) * p]));
                 });
@@ -144,26 +145,29 @@ impl<'a> Forward<'a> {
         out
     }
 
-    /// What the neurons add to the logits, `(p², p)`, with these inputs.
-    pub fn neurons(&self, base: &Flow, looks: &[Look]) -> Vec<f32> {
+    /// Returns the contribution of the neurons to the logits, `(p², p)`, with these inputs.
+    pub fn neurons(&self, base: &Flow, modes: &[HeadMode]) -> Vec<f32> {
         let (p, f) = (self.model.p, self.model.d_mlp);
-        let activate = |row: &mut [f32]| match self.model.gelu {
-            true => row.iter_mut().for_each(|x| *x = self.model.activate(*x)),
-            false => vectorized(|| row.iter_mut().for_each(|x| *x = x.max(0.0))),
+        let activate = |row: &mut [f32]| {
+            if self.model.gelu {
+                row.iter_mut().for_each(|x| *x = self.model.activate(*x))
+            } else {
+                vectorized(|| row.iter_mut().for_each(|x| *x = x.max(0.0)))
+            }
         };
-        if looks.is_empty() {
-            // Every pair is the same.
+        if modes.is_empty() {
+            // Without heads every pair is the same.
             let mut row = base.hidden.clone();
             activate(&mut row);
             return product(&row, &self.map, f).repeat(p * p);
         }
         let mut out = vec![0.0; p * p * p];
-        let room = || vec![0.0f32; p * f];
+        let scratch = || vec![0.0f32; p * f];
         let blocks = out.par_chunks_mut((p * p).max(1)).enumerate();
-        blocks.for_each_init(room, |block, (a, out)| {
+        blocks.for_each_init(scratch, |block, (a, out)| {
             for (b, row) in block.chunks_exact_mut(f.max(1)).enumerate() {
                 row.copy_from_slice(&base.hidden);
-                self.each(a * p + b, looks, |head, place, weight, token| {
+                self.each(a * p + b, modes, |head, place, weight, token| {
                     let table = &head.hidden[place];
                     vectorized(|| add(row, weight, &table[token * f..(token + 1) * f]));
                 });
@@ -174,18 +178,19 @@ impl<'a> Forward<'a> {
         out
     }
 
-    /// Each row that a pair has from these heads: head, position (0 for a), weight, token.
+    /// Calls a function with each row that a pair gets from these heads: head, position (0 for a),
+    /// weight, token.
     #[inline(always)]
     fn each(
         &self,
         pair: usize,
-        looks: &[Look],
+        modes: &[HeadMode],
         mut take: impl FnMut(&FoldedHead, usize, f32, usize),
     ) {
         let tokens = [pair / self.model.p, pair % self.model.p];
-        for look in looks {
-            let head = &self.heads[look.head];
-            let weights = look.fixed.unwrap_or(head.attention[pair]);
+        for mode in modes {
+            let head = &self.heads[mode.head];
+            let weights = mode.fixed.unwrap_or(head.attention[pair]);
             for place in [0, 1] {
                 take(head, place, weights[place], tokens[place]);
             }
@@ -231,7 +236,7 @@ fn fold(model: &Model<'_>, head: usize) -> FoldedHead {
     }
 }
 
-/// to += by · from
+/// Computes to += by · from.
 #[inline(always)]
 fn add(to: &mut [f32], by: f32, from: &[f32]) {
     to.iter_mut().zip(from).for_each(|(t, x)| *t += by * x);

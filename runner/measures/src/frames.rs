@@ -1,22 +1,22 @@
-//! What analyses keep of a training to its end, above all for figures that move: some snapshots, in
-//! bounded memory, in few digits.
+//! Keeps some snapshots of a training to its end, above all for figures that move, in bounded
+//! memory and with few digits.
 
-/// Some of the values that came, evenly spread over all of them, and the last one.
+/// Keeps some of the values that come, evenly spread over all of them, and the last one.
 ///
-/// However many come, at most `most` are kept: whenever there are more, every second one is let go.
-/// The same values give the same choice.
+/// At most `most` values are kept: whenever there are more, every second one is released. The same
+/// values give the same choice.
 #[derive(Clone, Debug)]
 pub struct Frames<T> {
     most: usize,
     step: usize,
     seen: usize,
     kept: Vec<(u64, T)>,
-    /// the newest, where it is not among those kept
+    /// the newest value, if it is not among those kept
     last: Option<(u64, T)>,
 }
 
 impl<T> Frames<T> {
-    /// Keeps at most so many, two at least.
+    /// Keeps at most `most` values, two at least.
     pub fn new(most: usize) -> Frames<T> {
         Frames {
             most: most.max(2),
@@ -27,7 +27,7 @@ impl<T> Frames<T> {
         }
     }
 
-    /// Takes what was seen at an epoch; what is let go for it comes back.
+    /// Takes the value of an epoch; returns the values that are released for it.
     pub fn push(&mut self, epoch: u64, value: T) -> Vec<(u64, T)> {
         let on_step = self.seen.is_multiple_of(self.step);
         self.seen += 1;
@@ -39,7 +39,7 @@ impl<T> Frames<T> {
         self.kept.push((epoch, value));
         if self.kept.len() > self.most - 1 {
             self.step *= 2;
-            // An odd place at the end is the newest: it goes, and is the last.
+            // The value at an odd place at the end is the newest: it is released, and is the last.
             if self.kept.len().is_multiple_of(2) {
                 self.last = self.kept.pop();
             }
@@ -52,32 +52,32 @@ impl<T> Frames<T> {
         gone
     }
 
-    /// Those kept and the last, by epoch.
+    /// Returns the values that are kept and the last, by epoch.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let all = self.kept.iter().chain(&self.last);
         all.map(|(epoch, value)| (*epoch, value))
     }
 
-    /// The newest.
+    /// Returns the newest value.
     pub fn last(&self) -> Option<(u64, &T)> {
         let newest = self.last.as_ref().or(self.kept.last());
         newest.map(|(epoch, value)| (*epoch, value))
     }
 }
 
-/// To a thousandth of the largest power of ten among the sizes: as many digits as a colour shows,
-/// so that a figure's file stays small. NaN and infinities stay.
+/// Rounds to a thousandth of the largest power of ten among the sizes: as many digits as a colour
+/// shows, so that a figure's file stays small. NaN and infinities stay.
 pub fn rounded(values: &[f64]) -> Vec<f64> {
     let sizes = values.iter().map(|x| x.abs()).filter(|x| x.is_finite());
     let largest = sizes.fold(0.0, f64::max);
     if largest <= 0.0 {
         return values.to_vec();
     }
-    // Beyond these, a power of ten is no f64.
+    // Beyond these exponents a power of ten is no f64.
     let digits = (3.0 - largest.log10().floor()).clamp(-300.0, 300.0);
     let scale = 10f64.powi(digits as i32);
     let short = |x: &f64| match x.is_finite() {
-        // Without the sign of a zero.
+        // A zero loses its sign.
         true => (x * scale).round() / scale + 0.0,
         false => *x,
     };
@@ -99,7 +99,7 @@ mod tests {
                     assert_eq!(frames.last(), Some((epoch, &epoch)));
                 }
                 let kept: Vec<u64> = frames.iter().map(|(epoch, _)| epoch).collect();
-                // Each is kept, or came back once.
+                // Each value is kept, or came back once.
                 let mut all: Vec<u64> = gone.iter().map(|(epoch, _)| *epoch).collect();
                 all.extend(&kept);
                 all.sort_unstable();

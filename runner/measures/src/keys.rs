@@ -1,11 +1,11 @@
-//! Norms by frequency of the model's parts, and the rules for which frequencies are key.
+//! Measures norms by frequency of the model's parts, and applies the rules for key frequencies.
 
 use grokrun_api::{Failure, Snapshot, Tensor};
 use grokrun_basis::{Basis, BasisKind, Energies, effective_number, gini, participation};
 
 use crate::map::neuron_logit_map;
 
-/// Norm by frequency, `(frequencies)`, and what it says.
+/// Holds norms by frequency, `(frequencies)`, with measures of their sparsity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrum {
     /// √ of the sum of squares over a frequency's rows and all columns; frequency 1 first
@@ -13,36 +13,36 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// Of a table with a row a residue, `(p, width)`.
+    /// Measures a table with one row a residue, `(p, width)`.
     pub fn of(basis: &Basis, table: &[f32]) -> Spectrum {
         Spectrum {
             norms: basis.norms(&basis.forward(table)),
         }
     }
 
-    /// The Gini coefficient of the norms.
+    /// Returns the Gini coefficient of the norms.
     pub fn gini(&self) -> f64 {
         gini(&self.norms)
     }
 
-    /// (Σx²)²/Σx⁴ of the norms.
+    /// Returns (Σx²)²/Σx⁴ of the norms.
     pub fn effective_number(&self) -> f64 {
         effective_number(&self.norms)
     }
 
-    /// Σ(x/‖x‖)⁴ of the norms.
+    /// Returns Σ(x/‖x‖)⁴ of the norms.
     pub fn participation(&self) -> f64 {
         participation(&self.norms)
     }
 
-    /// Frequencies whose norm is above a quarter of the largest: the newer demo's rule
-    /// (doc/definitions.md#key-frequencies).
+    /// Returns the frequencies whose norm is above a quarter of the largest: the rule of the newer
+    /// demo (doc/definitions.md#key-frequencies).
     pub fn above_quarter(&self) -> Vec<usize> {
         let largest = self.norms.iter().copied().fold(0.0, f64::max);
         self.above(largest / 4.0)
     }
 
-    /// Frequencies whose norm is above five times the median.
+    /// Returns the frequencies whose norm is above five times the median.
     pub fn above_medians(&self) -> Vec<usize> {
         let mut sorted = self.norms.clone();
         sorted.sort_by(f64::total_cmp);
@@ -64,38 +64,39 @@ impl Spectrum {
     }
 }
 
-/// Judges what a spec asks for as a basis, before anything runs.
+/// Checks a spec's word for a basis, before anything runs.
 ///
 /// # Errors
-/// When there is none of that name; names `parameter`.
+/// If there is no basis of that name; the error names `parameter`.
 pub fn check_basis(parameter: &str, word: &str) -> Result<(), Failure> {
-    match BasisKind::CHOICES.contains(&word) {
-        true => Ok(()),
-        false => Err(Failure::parameter(
+    if BasisKind::CHOICES.contains(&word) {
+        Ok(())
+    } else {
+        Err(Failure::parameter(
             parameter,
             format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-        )),
+        ))
     }
 }
 
-/// Which frequencies are key: what a spec may write, and how it is found.
+/// A rule for key frequencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRule {
-    /// `W_L`: above a quarter of the largest norm of W_L = W_out W_U, the paper's text (rule C);
-    /// the one that suits an operation whose operands have no angle too
+    /// `W_L`: above a quarter of the largest norm of W_L = W_out W_U, as in the paper's text (rule
+    /// C); also suits an operation whose operands have no angle
     NeuronLogitMap,
-    /// `W_E`: above a quarter of the largest norm of W_E, the TransformerLens demo's (rule A)
+    /// `W_E`: above a quarter of the largest norm of W_E, as in the TransformerLens demo (rule A)
     Embedding,
 }
 
 impl KeyRule {
-    /// What may be written.
+    /// The names that a spec may use.
     pub const CHOICES: [&'static str; 2] = ["W_L", "W_E"];
 
-    /// The rule of that name.
+    /// Returns the rule of that name.
     ///
     /// # Errors
-    /// When there is none; names `parameter`.
+    /// If there is none; the error names `parameter`.
     pub fn parse(parameter: &str, word: &str) -> Result<KeyRule, Failure> {
         match word {
             "W_L" => Ok(KeyRule::NeuronLogitMap),
@@ -107,10 +108,10 @@ impl KeyRule {
         }
     }
 
-    /// The key frequencies of a snapshot, ascending.
+    /// Returns the key frequencies of a snapshot, ascending.
     ///
     /// # Errors
-    /// When it has no weights.
+    /// If the snapshot has no weights.
     pub fn keys(self, basis: &Basis, snapshot: &Snapshot<'_>) -> Result<Vec<usize>, Failure> {
         let p = basis.modulus();
         let spectrum = match self {
@@ -122,8 +123,8 @@ impl KeyRule {
         Ok(spectrum.above_quarter())
     }
 
-    /// The frequencies that are some neuron's best, before any threshold (rule B: the paper's code
-    /// and ARENA), from the neurons' energies.
+    /// Returns the frequencies that are some neuron's best, before any threshold (rule B: the
+    /// paper's code and ARENA), from the neurons' energies.
     pub fn of_neurons(energies: &Energies) -> Vec<usize> {
         let mut keys: Vec<usize> = energies.best().iter().map(|(k, _)| *k).collect();
         keys.retain(|k| *k > 0);
@@ -133,13 +134,13 @@ impl KeyRule {
     }
 }
 
-/// The tokens' rows of W_E, without '=': `(p, d_model)`.
+/// Returns the tokens' rows of W_E, without '=': `(p, d_model)`.
 pub fn embedding<'a>(w_e: Tensor<'a>, p: usize) -> &'a [f32] {
     let width = w_e.size(1);
     w_e.data().get(..p * width).unwrap_or_default()
 }
 
-/// `(rows, p)` with a column a class → `(p, rows)`.
+/// Transposes `(rows, p)`, a column a class, to `(p, rows)`.
 pub fn by_class(table: &[f32], p: usize) -> Vec<f32> {
     let rows = table.len() / p.max(1);
     (0..p * rows)

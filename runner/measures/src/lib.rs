@@ -1,4 +1,4 @@
-//! What several analyses measure in one way, so that a word means one thing in all of them.
+//! Measures what several analyses measure, so that a word means one thing in all of them.
 //!
 //! - [`Rows`]: which rows of a table over pairs, with their labels; [`Score`]: loss and accuracy of
 //!   logits there, with and without bias correction ([`Shift`]); [`loss_of_row`], of one row.
@@ -10,7 +10,7 @@
 //! - [`neuron_logit_map`], W_L; [`product()`], [`product_at`], [`product_bt`]: matrix products of
 //!   f32.
 //!
-//! Knows neither files nor figures. Definitions: doc/definitions.md.
+//! Knows nothing of files and figures. Definitions: doc/definitions.md.
 
 mod forward;
 mod frames;
@@ -19,7 +19,7 @@ mod loss;
 mod map;
 mod model;
 
-pub use forward::{Flow, FoldedHead, Forward, Look};
+pub use forward::{Flow, FoldedHead, Forward, HeadMode};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};
 pub use keys::{KeyRule, Spectrum, by_class, check_basis, embedding};

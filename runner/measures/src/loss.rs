@@ -1,14 +1,15 @@
-//! Loss and accuracy of logits, as accurate as float64's, and the bias correction of the papers.
+//! Computes loss and accuracy of logits, as accurate as float64's, and the bias correction of the
+//! papers.
 
 use grokrun_api::Task;
 use grokrun_basis::{Simd, WithSimd, vectorized};
 use rayon::prelude::*;
 
-/// Rows whose losses are summed before those of others are: a fixed number, so that no sum depends
-/// on who computes it.
+/// How many rows' losses are summed before they are added to those of others: a fixed number, so
+/// that no sum depends on the number of threads.
 const BLOCK: usize = 512;
 
-/// Rows of a table over pairs `(p², …)` with the label of each.
+/// Selects rows of a table over pairs `(p², …)`, with the label of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     at: Vec<(usize, usize)>,
@@ -16,7 +17,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Of these pairs, indices a·p + b; a pair without label does not count.
+    /// Selects these pairs, indices a·p + b; a pair without label does not count.
     pub fn new(task: &Task, pairs: impl IntoIterator<Item = usize>) -> Rows {
         let label = |pair: usize| {
             let label = *task.labels.get(pair)?;
@@ -28,7 +29,8 @@ impl Rows {
         }
     }
 
-    /// The same rows of tables that hold these alone, one below the other, as [`Rows::take`] makes.
+    /// Selects the same rows in tables that hold only them, one below the other, as [`Rows::take`]
+    /// makes them.
     #[must_use]
     pub fn renumbered(&self) -> Rows {
         let labels = self.at.iter().map(|(_, label)| *label);
@@ -38,37 +40,37 @@ impl Rows {
         }
     }
 
-    /// The pairs that are trained on.
+    /// Selects the pairs that are trained on.
     pub fn train(task: &Task) -> Rows {
         Rows::new(task, task.train.iter().map(|pair| *pair as usize))
     }
 
-    /// The pairs that are tested on.
+    /// Selects the pairs that are tested on.
     pub fn test(task: &Task) -> Rows {
         Rows::new(task, task.test.iter().map(|pair| *pair as usize))
     }
 
-    /// All that have a label.
+    /// Selects all pairs that have a label.
     pub fn all(task: &Task) -> Rows {
         Rows::new(task, 0..task.pairs())
     }
 
-    /// How many.
+    /// Returns how many rows there are.
     pub fn len(&self) -> usize {
         self.at.len()
     }
 
-    /// Whether there are none.
+    /// Says whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.at.is_empty()
     }
 
-    /// The pairs, in order.
+    /// Returns the pairs, in order.
     pub fn pairs(&self) -> impl Iterator<Item = usize> + '_ {
         self.at.iter().map(|(pair, _)| *pair)
     }
 
-    /// The rows of a table with `width` numbers a pair, `(p², width)`, one below the other.
+    /// Returns the rows of a table with `width` numbers a pair, `(p², width)`, one below the other.
     pub fn take(&self, table: &[f32], width: usize) -> Vec<f32> {
         let mut rows = Vec::with_capacity(self.len() * width);
         for pair in self.pairs() {
@@ -77,7 +79,8 @@ impl Rows {
         rows
     }
 
-    /// Loss and accuracy of the logits of all pairs `(p², p)`, each class moved by `shift`.
+    /// Returns loss and accuracy of the logits of all pairs `(p², p)`, each class shifted by
+    /// `shift`.
     pub fn score(&self, logits: &[f32], shift: &Shift) -> Score {
         let p = self.classes;
         self.score_by(
@@ -86,15 +89,16 @@ impl Rows {
         )
     }
 
-    /// The same, with logits that are made row by row: `fill(pair, row)` writes `row`, `(p)`.
+    /// Returns the same for logits that are made row by row: `fill(pair, row)` writes `row`, `(p)`.
     pub fn score_by(&self, fill: impl Fn(usize, &mut [f32]) + Sync, shift: &Shift) -> Score {
         let block = |rows: &[(usize, usize)]| {
             let mut row = vec![0.0f32; self.classes];
-            let mut room = vec![0.0f64; self.classes];
+            let mut scratch = vec![0.0f64; self.classes];
             let (mut loss, mut correct) = (0.0, 0usize);
             for (pair, label) in rows {
                 fill(*pair, &mut row);
-                let (own_loss, own_correct) = loss_of_row(&row, *label, &shift.by_class, &mut room);
+                let (own_loss, own_correct) =
+                    loss_of_row(&row, *label, &shift.by_class, &mut scratch);
                 loss += own_loss;
                 correct += usize::from(own_correct);
             }
@@ -114,17 +118,18 @@ impl Rows {
     }
 }
 
-/// Mean cross-entropy and the share of rows whose largest logit is the label's; NaN of no rows.
+/// Holds mean cross-entropy and the share of rows whose largest logit is the label's; NaN without
+/// rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
     /// −log softmax(l)_y, mean over rows
     pub loss: f64,
-    /// ties go to the first class, as in torch
+    /// share of rows whose largest logit is the label's; ties go to the first class, as in torch
     pub accuracy: f64,
 }
 
-/// What is added to each class before the loss: the bias correction L ← L + mean(L_orig − L) of the
-/// papers (doc/definitions.md#losses-of-changed-logits).
+/// Holds what is added to each class before the loss: the bias correction L ← L + mean(L_orig − L)
+/// of the papers (doc/definitions.md#losses-of-changed-logits).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shift {
     /// `(p)`
@@ -132,19 +137,19 @@ pub struct Shift {
 }
 
 impl Shift {
-    /// Nothing.
+    /// Adds nothing.
     pub fn none(classes: usize) -> Shift {
         Shift {
             by_class: vec![0.0; classes],
         }
     }
 
-    /// What is added to each class, `(p)`.
+    /// Adds these numbers, one a class, `(p)`.
     pub fn of(by_class: Vec<f64>) -> Shift {
         Shift { by_class }
     }
 
-    /// The mean over these rows of `to − from`, both `(p², p)`.
+    /// Adds the mean over these rows of `to − from`, both `(p², p)`.
     pub fn between(rows: &Rows, from: &[f32], to: &[f32]) -> Shift {
         let p = rows.classes;
         let mut sums = vec![0.0; p];
@@ -161,17 +166,17 @@ impl Shift {
         Shift { by_class: sums }
     }
 
-    /// What is added, `(p)`.
+    /// Returns what is added to each class, `(p)`.
     pub fn by_class(&self) -> &[f64] {
         &self.by_class
     }
 }
 
-/// −log softmax(l + shift)_y of one row of logits `(p)`, and whether the largest is the label's.
-/// The label's class stays out of the sum, so that small losses are accurate (doc/model.md#loss);
-/// an f32 holds e^x to 1e-7 of itself, which is all that the loss needs. `above`, `(p)`, is room.
-/// Plain loops over it, so that they compile to vectors: it is most of the time of analyses that
-/// try many variants of the logits.
+/// Returns −log softmax(l + shift)_y of one row of logits `(p)`, and whether the largest is the
+/// label's. The label's class is left out of the sum, so that small losses are accurate
+/// (doc/model.md#loss); an f32 holds e^x to 1e-7 of itself, which is all that the loss needs.
+/// `above`, `(p)`, is scratch. The loops over it are plain, so that they compile to vectors:
+/// analyses that try many variants of the logits spend most of their time here.
 pub fn loss_of_row(row: &[f32], label: usize, shift: &[f64], above: &mut [f64]) -> (f64, bool) {
     vectorized(One {
         row,
@@ -203,7 +208,7 @@ impl WithSimd for One<'_> {
         for (above, (x, s)) in above.iter_mut().zip(row.iter().zip(shift)) {
             *above = f64::from(*x) + s - own;
         }
-        // What is not finite is no number, not even 0, after this.
+        // Whatever is not finite is NaN after this, not even 0.
         let finite = lanes(above, 0.0, |sum, x| sum + x * 0.0);
         if finite.into_iter().sum::<f64>() != 0.0 || finite.iter().any(|x| x.is_nan()) {
             return (f64::NAN, false);
@@ -219,16 +224,17 @@ impl WithSimd for One<'_> {
             sum + f64::from(exp((x - largest) as f32))
         });
         let others: f64 = others.into_iter().sum();
-        let loss = match largest > 0.0 {
-            true => largest + (others + (-largest).exp()).ln(),
-            false => others.ln_1p(),
+        let loss = if largest > 0.0 {
+            largest + (others + (-largest).exp()).ln()
+        } else {
+            others.ln_1p()
         };
         (loss, correct)
     }
 }
 
-/// Accumulators side by side, so that one need not wait for the other; in the same order whatever
-/// they compile to.
+/// How many accumulators stand side by side, so that none has to wait for another; the order is the
+/// same whatever they compile to.
 const LANES: usize = 8;
 
 /// Folds every eighth number, from each of the first eight.
@@ -247,12 +253,12 @@ fn lanes(values: &[f64], start: f64, fold: impl Fn(f64, f64) -> f64) -> [f64; LA
     sums
 }
 
-/// e^x for x ≤ 0, to 2e-7 of itself; 0 below −87, where no f32 is left that is not denormal. e^x =
-/// 2^n e^r with |r| ≤ ln 2 / 2 and the Taylor polynomial of e^r; no branches, so that loops of it
-/// compile to vectors.
+/// Returns e^x for x ≤ 0, to 2e-7 of itself; 0 below −87, where only denormal f32 are left. e^x =
+/// 2^n e^r with |r| ≤ ln 2 / 2 and the Taylor polynomial of e^r; without branches, so that loops of
+/// it compile to vectors.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    // Adding and taking off 1.5·2²³ rounds to the nearest integer.
+    // Adding and subtracting 1.5·2²³ rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -262,7 +268,7 @@ fn exp(x: f32) -> f32 {
     let r = (clamped - n * LN_2_HIGH) - n * LN_2_LOW;
     let tail = 1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r / 5040.0)));
     let e_r = 1.0 + r * (1.0 + r * (0.5 + r * tail));
-    // The last bits of what is rounded are n, and nothing of 1.5·2²³ is among the last nine.
+    // The last bits of the rounded number are n; no bit of 1.5·2²³ is among the last nine.
     let two_n = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
     let e_x = e_r * two_n;
     if x > -87.0 { e_x } else { 0.0 }
@@ -326,8 +332,8 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_first_class() {
-        let mut room = [0.0; 3];
-        let mut right = |row: [f32; 3], label| loss_of_row(&row, label, &[0.0; 3], &mut room).1;
+        let mut scratch = [0.0; 3];
+        let mut right = |row: [f32; 3], label| loss_of_row(&row, label, &[0.0; 3], &mut scratch).1;
         assert!(right([1.0, 1.0, 0.0], 0) && !right([1.0, 1.0, 0.0], 1));
         assert!(right([0.0, 1.0, 1.0], 1) && !right([0.0, 1.0, 1.0], 2));
     }

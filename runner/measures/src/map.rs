@@ -1,14 +1,13 @@
-//! W_L, which most analyses start from.
+//! Computes W_L, which most analyses start from.
 
 use grokrun_api::{Failure, Snapshot};
 use grokrun_basis::product;
 
-/// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`:
-/// [`Snapshot::neuron_logit_map`], which is for plugins that need nothing but the API, by the
-/// library's products.
+/// Returns W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`, with this crate's
+/// products. [`Snapshot::neuron_logit_map`] is the same for plugins that need nothing but the API.
 ///
 /// # Errors
-/// When the snapshot has no weights, or their shapes do not fit.
+/// If the snapshot has no weights, or their shapes do not fit.
 pub fn neuron_logit_map(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<f32>, Failure> {
     let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
     let w_u = snapshot.weight("unembed.W_U")?;

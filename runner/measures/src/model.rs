@@ -1,24 +1,25 @@
-//! The parameters of a snapshot's model by name, with checked shapes, and its attention from '='.
+//! Reads the parameters of a snapshot's model by name, with checked shapes, and computes its
+//! attention from '='.
 //!
-//! Owns names and shapes (doc/published.md#transformerlenss-files) and the softmax; the rest of the
-//! forward pass is [`Forward`](crate::Forward)'s.
+//! Owns names and shapes (doc/published.md#transformerlenss-files) and the softmax; knows nothing
+//! of the rest of the forward pass, which is that of [`Forward`](crate::Forward).
 
 use grokrun_api::{Failure, Snapshot, Task, Tensor};
 
-/// The parameters of the one-layer model, borrowed; biases are none where a snapshot has none.
+/// Borrows the parameters of the one-layer model; a bias is none if the snapshot has none.
 #[derive(Clone, Debug)]
 pub struct Model<'a> {
     /// p: tokens 0 to p − 1, and '=' is token p
     pub p: usize,
-    /// of the residual stream
+    /// width of the residual stream
     pub d_model: usize,
-    /// attention heads
+    /// number of attention heads
     pub heads: usize,
-    /// of a head
+    /// width of a head
     pub d_head: usize,
-    /// neurons
+    /// number of neurons
     pub d_mlp: usize,
-    /// the neurons' activation: x Φ(x), or else max(x, 0)
+    /// the neurons' activation: GELU, x Φ(x), or else ReLU, max(x, 0)
     pub gelu: bool,
     /// `(p + 1, d_model)`
     pub w_e: &'a [f32],
@@ -53,10 +54,10 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Of a snapshot of this task.
+    /// Reads the parameters from a snapshot of this task.
     ///
     /// # Errors
-    /// When a weight is missing or not of the shape that the others ask for.
+    /// If a weight is missing, or its shape does not fit the others.
     pub fn of(snapshot: &Snapshot<'a>, task: &Task) -> Result<Model<'a>, Failure> {
         let p = task.modulus;
         let size = |name: &str, i| Ok::<_, Failure>(snapshot.weight(name)?.size(i));
@@ -95,7 +96,7 @@ impl<'a> Model<'a> {
         })
     }
 
-    /// W_E\[token\] + W_pos\[position\], `(d_model)`.
+    /// Returns W_E\[token\] + W_pos\[position\], `(d_model)`.
     pub fn input(&self, token: usize, position: usize) -> Vec<f32> {
         let d = self.d_model;
         let token = &self.w_e[token * d..(token + 1) * d];
@@ -103,13 +104,13 @@ impl<'a> Model<'a> {
         token.iter().zip(position).map(|(x, y)| x + y).collect()
     }
 
-    /// What a head's part of a `(heads, rows, columns)` weight is.
+    /// Returns the slice of a `(heads, rows, columns)` weight that belongs to `head`.
     pub fn of_head<'w>(&self, weight: &'w [f32], head: usize) -> &'w [f32] {
         let size = self.d_model * self.d_head;
         &weight[head * size..(head + 1) * size]
     }
 
-    /// What each dimension of an input adds to a head's score from '=': W_K q / √d_head,
+    /// Returns what each dimension of an input adds to a head's score from '=': W_K q / √d_head,
     /// `(d_model)`.
     pub fn score_direction(&self, head: usize) -> Vec<f64> {
         let e = self.d_head;
@@ -127,8 +128,8 @@ impl<'a> Model<'a> {
         rows.map(|row| dot(row, &query) / scale).collect()
     }
 
-    /// Attention of a head from '=' to a, b and '=' at each pair, `(p², 3)`. b_K adds the same to
-    /// all three scores, and drops out.
+    /// Returns the attention of a head from '=' to a, b and '=' at each pair, `(p², 3)`. b_K adds
+    /// the same to all three scores, and drops out.
     pub fn attention(&self, head: usize) -> Vec<[f64; 3]> {
         let (p, direction) = (self.p, self.score_direction(head));
         let score = |token, position| dot(&self.input(token, position), &direction);
@@ -146,25 +147,27 @@ impl<'a> Model<'a> {
             .collect()
     }
 
-    /// A neuron's output.
+    /// Returns a neuron's output.
     pub fn activate(&self, x: f32) -> f32 {
-        match self.gelu {
-            true => (f64::from(x) * normal(f64::from(x))) as f32,
-            false => x.max(0.0),
+        if self.gelu {
+            (f64::from(x) * normal(f64::from(x))) as f32
+        } else {
+            x.max(0.0)
         }
     }
 
-    /// The slope of a neuron's output at its input.
+    /// Returns the slope of a neuron's output at its input.
     pub fn slope(&self, x: f64) -> f64 {
         let density = || (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
-        match self.gelu {
-            true => normal(x) + x * density(),
-            false => f64::from(u8::from(x > 0.0)),
+        if self.gelu {
+            normal(x) + x * density()
+        } else {
+            f64::from(u8::from(x > 0.0))
         }
     }
 }
 
-/// Φ(x)
+/// Returns Φ(x).
 fn normal(x: f64) -> f64 {
     0.5 * libm::erfc(-x / std::f64::consts::SQRT_2)
 }
@@ -178,11 +181,12 @@ fn dot(row: &[f32], with: &[f64]) -> f64 {
 }
 
 fn shaped<'a>(tensor: Tensor<'a>, name: &str, shape: &[usize]) -> Result<&'a [f32], Failure> {
-    match tensor.shape() == shape && tensor.data().len() == shape.iter().product::<usize>() {
-        true => Ok(tensor.data()),
-        false => Err(Failure::new(format!(
+    if tensor.shape() == shape && tensor.data().len() == shape.iter().product::<usize>() {
+        Ok(tensor.data())
+    } else {
+        Err(Failure::new(format!(
             "{name} has the shape {:?}; expected {shape:?}, as the other weights have it",
             tensor.shape()
-        ))),
+        )))
     }
 }

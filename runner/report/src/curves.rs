@@ -1,4 +1,4 @@
-//! Losses and accuracies of a cell over training, as Plotly's JSON.
+//! Draws losses and accuracies of a cell over training, as Plotly's JSON.
 
 use grokrun_store::Metrics;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const MOST_POINTS: usize = 1200;
 pub(crate) const TRAIN: &str = "#0072b2";
 pub(crate) const TEST: &str = "#d55e00";
 
-/// The epochs that are drawn: all, or evenly thinned with the first fifty and the last.
+/// Returns the epochs that are drawn: all, or an even choice with the first fifty and the last.
 pub(crate) fn drawn(epochs: usize) -> Vec<usize> {
     let step = epochs.div_ceil(MOST_POINTS).max(1);
     let mut all: Vec<usize> = (0..epochs.min(50))
@@ -29,17 +29,17 @@ fn trace(name: &str, color: &str, dash: &str, at: &[usize], column: &[f64]) -> V
         "line": { "color": color, "width": 2, "dash": dash } })
 }
 
-/// The axis of cross-entropies.
+/// Returns the axis of cross-entropies.
 pub(crate) fn loss_axis() -> Value {
     json!({ "type": "log", "exponentformat": "power", "title": { "text": "cross-entropy, nats" } })
 }
 
-/// The axis of accuracies.
+/// Returns the axis of accuracies.
 pub(crate) fn accuracy_axis() -> Value {
     json!({ "range": [-0.02, 1.04], "tickformat": ".0%", "title": { "text": "share right" } })
 }
 
-/// Losses on a logarithmic axis, then accuracies.
+/// Draws the losses on a logarithmic axis, and the accuracies.
 pub(crate) fn of_cell(metrics: &Metrics, phases: &Phases) -> [Value; 2] {
     let at = drawn(metrics.len());
     let [train_loss, test_loss, train_accuracy, test_accuracy] = metrics.columns();

@@ -1,11 +1,11 @@
-//! What was run, on what, and how long: the first lines of the page.
+//! Says what was run, on what, and how long it took: the first lines of the page.
 
 use serde_json::Value;
 
 use crate::gather::Gathered;
 use crate::numbers::{duration, grouped, plural};
 
-/// The task in mathematical notation, or the run's name where cells differ in it.
+/// Returns the task in mathematical notation, or the run's name if the cells differ in it.
 pub(crate) fn heading(name: &str, cells: &[Gathered]) -> String {
     heading_of(name, &configs(cells))
 }
@@ -25,7 +25,7 @@ fn heading_of(name: &str, configs: &[&Value]) -> String {
     }
 }
 
-/// Each once, in the order in which they first come.
+/// Returns each value once, in the order in which they first come.
 fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
     let mut all = Vec::new();
     for value in values {
@@ -36,7 +36,7 @@ fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-/// A few values, or how many there are with the ends.
+/// Joins a few values; of many, the ends and their number.
 fn listed(mut values: Vec<String>) -> Option<String> {
     if values.iter().all(|value| value.parse::<f64>().is_ok()) {
         let number = |value: &String| value.parse().unwrap_or(f64::NAN);
@@ -61,7 +61,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What all cells have in common, what they differ in, and what they ran on.
+/// Says what all cells have in common, what they differ in, and what they ran on.
 pub(crate) fn facts(cells: &[Gathered]) -> Vec<(String, String)> {
     let configs = configs(cells);
     let mut facts = of_configs(&configs);
@@ -70,9 +70,9 @@ pub(crate) fn facts(cells: &[Gathered]) -> Vec<(String, String)> {
             facts.push((name.to_owned(), value));
         }
     };
-    let devices = cells.iter().filter_map(|cell| cell.told.device.clone());
+    let devices = cells.iter().filter_map(|cell| cell.outcome.device.clone());
     add("device", listed(distinct(devices)));
-    let seconds = cells.iter().filter_map(|cell| cell.told.seconds);
+    let seconds = cells.iter().filter_map(|cell| cell.outcome.seconds);
     let longest = seconds.fold(None, |most: Option<f64>, s| {
         Some(most.map_or(s, |m| m.max(s)))
     });
@@ -83,7 +83,7 @@ pub(crate) fn facts(cells: &[Gathered]) -> Vec<(String, String)> {
     add(label, longest.map(duration));
     let paces: Vec<f64> = cells
         .iter()
-        .filter_map(|cell| cell.told.epochs_per_second)
+        .filter_map(|cell| cell.outcome.epochs_per_second)
         .collect();
     let mean = paces.iter().sum::<f64>() / paces.len() as f64;
     let label = match cells.len() {

@@ -1,4 +1,4 @@
-//! What is read of runs: cells with their settings, histories and findings.
+//! Reads runs: their cells with settings, histories and findings.
 
 use grokrun_store::{
     CellDir, CellSummary, Crossing, FoundFiles, HOLD, Metrics, Milestone, Row, RunView, StoreError,
@@ -7,18 +7,18 @@ use serde_json::Value;
 
 use crate::ReportError;
 
-/// The most cells whose histories are read; those of more would fill a screen with grey.
+/// The most cells whose histories are read; the curves of more would fill a screen with grey.
 const MOST_CURVES: usize = 64;
 
-/// What becomes of a cell is not known without the summary.
+/// The status of a cell that the summary does not have.
 const NOT_KNOWN: &str = "not known";
 
-/// What could not be read, or is not what was written: each with its file and what to do.
+/// Collects what could not be read, or is damaged: each with its file and what to do.
 #[derive(Debug, Default)]
 pub(crate) struct Flaws(pub(crate) Vec<String>);
 
 impl Flaws {
-    /// What was read, or nothing and a word on it.
+    /// Returns what was read; if it could not be read, notes why and returns nothing.
     fn unless<T: Default>(&mut self, read: Result<T, StoreError>) -> T {
         read.unwrap_or_else(|error| {
             self.add(error.to_string());
@@ -34,17 +34,17 @@ impl Flaws {
     }
 }
 
-/// A cell as it is gathered.
+/// A cell with what was read of it.
 pub(crate) struct Gathered {
     /// the run's name, or its folder
     pub(crate) run: String,
-    /// with the run's name in front, where there are several runs
+    /// its name, after that of its run if there are several runs
     pub(crate) name: String,
     dir: CellDir,
-    /// empty where it was not read, or cannot be
+    /// its history; empty if it was not read, or cannot be
     pub(crate) metrics: Metrics,
-    /// what became of it
-    pub(crate) told: CellSummary,
+    /// its summary
+    pub(crate) outcome: CellSummary,
     /// `config.json`
     pub(crate) config: Value,
     /// whether a process trains it now
@@ -53,11 +53,11 @@ pub(crate) struct Gathered {
     order: Vec<String>,
 }
 
-/// The cells of runs; `ended` if no process trains them, whatever their locks say. Of a file that
-/// cannot be used there is a flaw, and the rest is gathered.
+/// Reads the cells of runs. `ended` says that no process trains them, whatever their locks say. A
+/// file that cannot be used is noted as a flaw, and the rest is read.
 ///
 /// # Errors
-/// When a folder cannot be read.
+/// If a folder cannot be read.
 pub(crate) fn gather(
     views: &[RunView],
     ended: bool,
@@ -70,15 +70,16 @@ pub(crate) fn gather(
         let summary = flaws.unless(summary);
         let order = flaws.unless(view.analyses());
         for (cell, dir) in view.cells()? {
-            // Of many cells the summary is enough: a history is some megabytes to read.
-            let metrics = match all.len() < MOST_CURVES {
-                true => history(&dir, flaws),
-                false => Metrics::default(),
+            // For many cells the summary is enough: a history is some megabytes to read.
+            let metrics = if all.len() < MOST_CURVES {
+                history(&dir, flaws)
+            } else {
+                Metrics::default()
             };
-            let told = match summary.cell(&cell) {
-                // A cell that trains has moved on since the summary was written.
-                Some(told) if metrics.is_empty() || told.epochs == metrics.len() as u64 => {
-                    told.clone()
+            let outcome = match summary.cell(&cell) {
+                // A cell that trains has advanced since the summary was written.
+                Some(outcome) if metrics.is_empty() || outcome.epochs == metrics.len() as u64 => {
+                    outcome.clone()
                 }
                 _ if unknown => CellSummary::new(&cell, NOT_KNOWN, &metrics),
                 _ => CellSummary::new(&cell, "interrupted", &metrics),
@@ -94,14 +95,14 @@ pub(crate) fn gather(
                 training: !ended && dir.is_claimed(),
                 dir,
                 metrics,
-                told,
+                outcome,
             });
         }
     }
     Ok(all)
 }
 
-/// The names of runs; their folders where names are not enough to tell them apart.
+/// Returns the names of runs, or their folders if the names do not tell them apart.
 pub(crate) fn labels(views: &[RunView]) -> Vec<String> {
     let named = |name: &str| views.iter().filter(|view| view.name() == name).count();
     let label = |view: &RunView| match named(view.name()) {
@@ -111,8 +112,8 @@ pub(crate) fn labels(views: &[RunView]) -> Vec<String> {
     views.iter().map(label).collect()
 }
 
-/// The history of the last saved state, or what there is of it; empty if there is none that can be
-/// read.
+/// Returns the history of the last saved state, or else that of `metrics.parquet`; empty if none
+/// can be read.
 fn history(dir: &CellDir, flaws: &mut Flaws) -> Metrics {
     let (metrics, flaw) = dir.read_history();
     flaw.into_iter().for_each(|flaw| flaws.add(flaw));
@@ -120,7 +121,7 @@ fn history(dir: &CellDir, flaws: &mut Flaws) -> Metrics {
 }
 
 impl Gathered {
-    /// What each analysis found: those of the spec in its order, then others.
+    /// Returns the findings of each analysis: those of the spec in its order, then others.
     pub(crate) fn analyses(&self, flaws: &mut Flaws) -> Vec<FoundFiles> {
         let (mut all, damaged) = self.dir.read_analyses();
         damaged
@@ -137,25 +138,25 @@ impl Gathered {
         all
     }
 
-    /// A row of the table of cells.
+    /// Returns the cell's row of the table.
     pub(crate) fn row(&self) -> Vec<String> {
-        let told = &self.told;
-        let epoch = |milestone| match told.crossing(milestone) {
+        let outcome = &self.outcome;
+        let epoch = |milestone| match outcome.crossing(milestone) {
             Crossing::Held { epoch } => epoch.to_string(),
             Crossing::Open { epoch, held } => {
                 format!("{epoch}, not yet held: {held} of {HOLD} epochs")
             }
             Crossing::Not => "never".to_owned(),
         };
-        let last = |pick: fn(&Row) -> f64| told.last.as_ref().map_or(f64::NAN, pick);
-        let state = match (told.status.as_str(), self.training) {
+        let last = |pick: fn(&Row) -> f64| outcome.last.as_ref().map_or(f64::NAN, pick);
+        let state = match (outcome.status.as_str(), self.training) {
             ("interrupted", true) => "training",
             (status, _) => status,
         };
         vec![
             self.name.clone(),
             state.to_owned(),
-            told.epochs.to_string(),
+            outcome.epochs.to_string(),
             format!("{:.2e}", last(|r| r.train_loss)),
             format!("{:.2e}", last(|r| r.test_loss)),
             format!("{:.1} %", 100.0 * last(|r| r.test_accuracy)),

@@ -1,4 +1,4 @@
-//! Runs of many cells: those that differ in nothing but their seeds, together.
+//! Compares many cells: groups those that differ in nothing but their seeds.
 
 use grokrun_store::{CellSummary, Crossing, Metrics, Milestone, Spread};
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::curves::{TEST, accuracy_axis, drawn, loss_axis};
 use crate::numbers::plural;
 
-/// Colours and symbols of groups; both, so that a colour is never all there is to tell.
-const LOOKS: [(&str, &str); 7] = [
+/// Colours and symbols of groups: a colour is never the only difference.
+const STYLES: [(&str, &str); 7] = [
     ("#009e73", "circle"),
     ("#0072b2", "square"),
     ("#cc79a7", "diamond"),
@@ -16,29 +16,29 @@ const LOOKS: [(&str, &str); 7] = [
     ("#8c6bb1", "hexagon"),
     ("#999999", "triangle-down"),
 ];
-/// The most points of one of many curves.
+/// The most points of a curve among many.
 const MOST_POINTS: usize = 300;
 
-/// A cell, as far as it matters here.
+/// A cell, with what the comparison needs of it.
 pub(crate) struct Member<'a> {
-    /// the run's name, where there are several
+    /// the run's name, if there are several runs
     pub(crate) run: Option<&'a str>,
     /// `config.json`
     pub(crate) config: &'a Value,
-    /// its history; empty where it was not read
+    /// its history; empty if it was not read
     pub(crate) metrics: &'a Metrics,
-    /// what became of it
-    pub(crate) told: &'a CellSummary,
+    /// its summary
+    pub(crate) outcome: &'a CellSummary,
 }
 
 /// Cells that differ in their seeds alone.
 pub(crate) struct Group<'a> {
-    /// what tells it from the other groups; empty if it is the only one
+    /// its difference from the other groups; empty if it is the only one
     pub(crate) name: String,
     cells: Vec<Member<'a>>,
 }
 
-/// What can tell groups apart.
+/// The settings in which groups can differ.
 const FIELDS: [(&str, &str); 5] = [
     ("", "/task/notation"),
     ("mod ", "/task/modulus"),
@@ -55,7 +55,7 @@ fn said(value: Option<&Value>) -> String {
     }
 }
 
-/// The groups, in the order of their first cells.
+/// Groups cells, in the order of their first cells.
 pub(crate) fn groups(cells: Vec<Member<'_>>) -> Vec<Group<'_>> {
     let field = |member: &Member, i: usize| said(member.config.pointer(FIELDS[i].1));
     let varies: Vec<usize> = (0..FIELDS.len())
@@ -80,34 +80,33 @@ pub(crate) fn groups(cells: Vec<Member<'_>>) -> Vec<Group<'_>> {
     groups
 }
 
-/// The value below which this share of sorted numbers lies, between two of them where need be (as
-/// numpy has it).
+/// Returns the quantile of sorted numbers, interpolated linearly as numpy does.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = (sorted.len() - 1) as f64 * share;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     low + (high - low) * at.fract()
 }
 
-/// First quartile, median and third quartile of a metric at one epoch; none of nothing. When cells
-/// grokked is not told by this, but by [`Spread`].
+/// Returns first quartile, median and third quartile of a metric at one epoch; none if there are no
+/// values. The epochs at which cells grokked are summarised by [`Spread`] instead.
 fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.retain(|x| x.is_finite());
     values.sort_unstable_by(f64::total_cmp);
     (!values.is_empty()).then(|| [0.25, 0.5, 0.75].map(|share| quantile(&values, share)))
 }
 
-/// An epoch by which a share of cells got somewhere, in words.
+/// Puts into words the epoch by which a share of cells reached a milestone.
 fn by(epoch: Option<u64>) -> String {
     epoch.map_or("not reached".to_owned(), |epoch| epoch.to_string())
 }
 
 impl Group<'_> {
-    /// When its cells got there.
+    /// Returns when its cells reached a milestone.
     fn spread(&self, milestone: Milestone) -> Spread {
-        Spread::of(self.cells.iter().map(|cell| cell.told), milestone)
+        Spread::of(self.cells.iter().map(|cell| cell.outcome), milestone)
     }
 
-    /// How many cells grokked, and when: median and quartiles. Failed ones are told apart.
+    /// Says how many cells grokked, and when: median and quartiles. Failed cells are counted apart.
     pub(crate) fn verdict(&self) -> String {
         let spread = self.spread(Milestone::Grokked);
         let total = plural(spread.cells, "cell");
@@ -117,7 +116,7 @@ impl Group<'_> {
             (count, Some(_)) => {
                 let [low, median, high] = spread.quartiles.map(by);
                 format!(
-                    "{count} of {total} grokked; the median epoch is {median} (quartiles {low} – {high}), those that did not counted as later"
+                    "{count} of {total} grokked; the median epoch is {median} (quartiles {low} – {high}), cells that did not count as later"
                 )
             }
         };
@@ -130,7 +129,7 @@ impl Group<'_> {
         words
     }
 
-    /// A row of the table of groups.
+    /// Returns the group's row of the table.
     pub(crate) fn row(&self) -> Vec<String> {
         let shown = |spread: &Spread| {
             let [low, median, high] = spread.quartiles.map(by);
@@ -150,7 +149,7 @@ impl Group<'_> {
         row
     }
 
-    /// Test accuracies and test losses of its cells over each other, with their median and
+    /// Draws test accuracies and test losses of its cells over each other, with their median and
     /// quartiles.
     pub(crate) fn curves(&self) -> [Value; 2] {
         let name = |what: &str| match self.name.as_str() {
@@ -167,8 +166,8 @@ impl Group<'_> {
         ]
     }
 
-    /// The cells' curves of a column of metrics, then quartiles and median over the epochs that
-    /// all of them have.
+    /// Draws the cells' curves of a column of metrics, then quartiles and median over the epochs
+    /// that all cells have.
     fn traces(&self, column: usize) -> Vec<Value> {
         let read: Vec<&Member> = self
             .cells
@@ -240,84 +239,92 @@ impl Group<'_> {
     }
 }
 
-/// The seeds of a cell: `data 598, model 999`.
+/// Returns the seeds of a cell in words: `data 598, model 999`.
 fn seeds(cell: &Member) -> String {
     let seed = |name: &str| said(cell.config.pointer(&format!("/seeds/{name}")));
     format!("data {}, model {}", seed("data"), seed("model"))
 }
 
-/// What became of a cell, as the figure by seed shows it.
+/// The outcome of a cell, as the figure by seed shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum MarkerKind {
     Grokked,
     NotYetHeld,
     DidNot,
     Failed,
 }
 
-impl Fate {
-    const ALL: [Fate; 4] = [Fate::Grokked, Fate::NotYetHeld, Fate::DidNot, Fate::Failed];
+impl MarkerKind {
+    const ALL: [MarkerKind; 4] = [
+        MarkerKind::Grokked,
+        MarkerKind::NotYetHeld,
+        MarkerKind::DidNot,
+        MarkerKind::Failed,
+    ];
 
-    /// With the epoch that it has to do with: the one at which it got there, else its last.
-    fn of(told: &CellSummary) -> (Fate, u64) {
-        match told.crossing(Milestone::Grokked) {
-            _ if told.has_failed() => (Fate::Failed, told.epochs),
-            Crossing::Held { epoch } => (Fate::Grokked, epoch),
-            Crossing::Open { epoch, .. } => (Fate::NotYetHeld, epoch),
-            Crossing::Not => (Fate::DidNot, told.epochs),
+    /// Returns the outcome with its epoch: that of the milestone if it was reached, else the last.
+    fn of(outcome: &CellSummary) -> (MarkerKind, u64) {
+        match outcome.crossing(Milestone::Grokked) {
+            _ if outcome.has_failed() => (MarkerKind::Failed, outcome.epochs),
+            Crossing::Held { epoch } => (MarkerKind::Grokked, epoch),
+            Crossing::Open { epoch, .. } => (MarkerKind::NotYetHeld, epoch),
+            Crossing::Not => (MarkerKind::DidNot, outcome.epochs),
         }
     }
 
     fn words(self) -> &'static str {
         match self {
-            Fate::Grokked => "grokked",
-            Fate::NotYetHeld => "reached, not yet held",
-            Fate::DidNot => "did not, until",
-            Fate::Failed => "failed at",
+            MarkerKind::Grokked => "grokked",
+            MarkerKind::NotYetHeld => "reached, not yet held",
+            MarkerKind::DidNot => "did not, until",
+            MarkerKind::Failed => "failed at",
         }
     }
 
-    /// The marker, where this is the group's.
+    /// Returns the marker of this outcome; `of_group` is the group's symbol.
     fn symbol(self, of_group: &str) -> String {
         match self {
-            Fate::Grokked => of_group.to_owned(),
-            Fate::NotYetHeld => format!("{of_group}-open"),
-            Fate::DidNot => "x".to_owned(),
-            Fate::Failed => "cross".to_owned(),
+            MarkerKind::Grokked => of_group.to_owned(),
+            MarkerKind::NotYetHeld => format!("{of_group}-open"),
+            MarkerKind::DidNot => "x".to_owned(),
+            MarkerKind::Failed => "cross".to_owned(),
         }
     }
 }
 
-/// The epoch at which each cell grokked, by seed; those that never did stand at their last epoch,
-/// as crosses.
+/// Draws the epoch at which each cell grokked, by seed; cells that did not are crosses at their
+/// last epoch.
 pub(crate) fn by_seed(groups: &[Group]) -> Value {
     let all = || groups.iter().flat_map(|group| &group.cells);
     let first = all().next();
     let same_data = all().all(|c| {
         c.config.pointer("/seeds/data") == first.and_then(|f| f.config.pointer("/seeds/data"))
     });
-    let place = |cell: &Member| match same_data {
-        true => said(cell.config.pointer("/seeds/model")),
-        false => seeds(cell),
+    let place = |cell: &Member| {
+        if same_data {
+            said(cell.config.pointer("/seeds/model"))
+        } else {
+            seeds(cell)
+        }
     };
     let mut data = Vec::new();
-    for fate in Fate::ALL {
+    for fate in MarkerKind::ALL {
         for (i, group) in groups.iter().enumerate() {
             let cells = group.cells.iter().filter_map(|cell| {
-                let (own, epoch) = Fate::of(cell.told);
+                let (own, epoch) = MarkerKind::of(cell.outcome);
                 (own == fate).then(|| (place(cell), epoch))
             });
             let (x, y): (Vec<String>, Vec<u64>) = cells.unzip();
             if x.is_empty() {
                 continue;
             }
-            let (color, symbol) = LOOKS[i % LOOKS.len()];
-            // One entry of the legend a group, or what the symbols say where there is one group.
+            let (color, symbol) = STYLES[i % STYLES.len()];
+            // One entry of the legend for each group; for a single group, one for each symbol.
             let name = match group.name.as_str() {
                 "" => fate.words(),
                 name => name,
             };
-            let grokked = fate == Fate::Grokked;
+            let grokked = fate == MarkerKind::Grokked;
             let first = !data
                 .iter()
                 .any(|trace: &Value| trace["offsetgroup"].as_str() == Some(&i.to_string()));
@@ -334,7 +341,7 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
         }
     }
     let x = if same_data { "model seed" } else { "seeds" };
-    // In the order of the seeds, not of those that grokked.
+    // Sorted by seed, not by epoch.
     let number = |cell: &Member, name: &str| {
         let seed = cell.config.pointer(&format!("/seeds/{name}"));
         seed.and_then(Value::as_u64)
@@ -343,7 +350,7 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
     seeds.sort_by_key(|cell| (number(cell, "data"), number(cell, "model")));
     let mut order: Vec<String> = seeds.into_iter().map(place).collect();
     order.dedup();
-    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed; × did not get there until its last epoch, hollow: not yet held, + failed" },
+    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed (×: not reached by the last epoch; hollow: not yet held; +: failed)" },
         "scattermode": "group", "scattergap": 0.5,
         "xaxis": { "type": "category", "title": { "text": x }, "categoryorder": "array", "categoryarray": order },
         "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } });
@@ -353,7 +360,8 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
     json!({ "data": data, "layout": layout })
 }
 
-/// Quartiles as a band and the median as a line across the figure, as far as they were reached.
+/// Draws quartiles as a band and the median as a line across the figure, as far as they were
+/// reached.
 fn across([low, median, high]: [Option<u64>; 3]) -> Vec<Value> {
     let shape = |y0: u64, y1: u64, more: Value| {
         let mut shape = json!({ "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": y0, "y1": y1, "layer": "below" });
@@ -363,20 +371,20 @@ fn across([low, median, high]: [Option<u64>; 3]) -> Vec<Value> {
         shape
     };
     let band = low.zip(high).map(|(low, high)| {
-        let look = json!({ "type": "rect", "fillcolor": "#009e73", "opacity": 0.15, "line": { "width": 0 } });
-        shape(low, high, look)
+        let style = json!({ "type": "rect", "fillcolor": "#009e73", "opacity": 0.15, "line": { "width": 0 } });
+        shape(low, high, style)
     });
     let line = median.map(|median| {
-        let look = json!({ "type": "line", "line": { "color": "#009e73", "width": 1.5, "dash": "dot" },
+        let style = json!({ "type": "line", "line": { "color": "#009e73", "width": 1.5, "dash": "dot" },
             "label": { "text": format!("median {median}"), "textposition": "end", "font": { "size": 11 } } });
-        shape(median, median, look)
+        shape(median, median, style)
     });
     band.into_iter().chain(line).collect()
 }
 
-/// Median and quartiles of the epochs at which the cells of each group grokked, as boxes; a group
-/// of which fewer than three quarters did has none. None at all where there is one group, or no
-/// box.
+/// Draws median and quartiles of the epochs at which the cells of each group grokked, as boxes. A
+/// group of which fewer than three quarters grokked has no box; with one group, or no box, there is
+/// no figure.
 pub(crate) fn boxes(groups: &[Group]) -> Option<Value> {
     if groups.len() < 2 {
         return None;
@@ -391,7 +399,7 @@ pub(crate) fn boxes(groups: &[Group]) -> Option<Value> {
                 json!({ "type": "box", "name": group.name, "x": [group.name],
                 "q1": [low?], "median": [median?], "q3": [high?],
                 "lowerfence": [spread.first?], "upperfence": [spread.last?],
-                "marker": { "color": LOOKS[i % LOOKS.len()].0 }, "showlegend": false }),
+                "marker": { "color": STYLES[i % STYLES.len()].0 }, "showlegend": false }),
             )
         })
         .collect();

@@ -1,12 +1,13 @@
-//! `report.html` of a run directory: one file that opens offline, in which to see whether and how a
+//! Makes `report.html` of a run directory: one file that opens offline and shows whether and how a
 //! model grokked.
 //!
-//! Reads what the store keeps and nothing else: it needs no device and no plugin. Figures are
-//! Plotly's JSON, drawn by Plotly's own bundle (vendored, MIT); text is escaped by the template,
-//! and data stands in a script of type JSON in which no `<` is left, so that nothing a spec, a
-//! plugin or a note says becomes markup.
+//! Owns the page, its figures and its words. Reads what the store keeps and nothing else; knows
+//! nothing of devices and plugins. Figures are Plotly's JSON, drawn by Plotly's own bundle
+//! (vendored, MIT). Text is escaped by the template, and data stands in a script of type JSON in
+//! which no `<` is left, so that nothing in a spec, a plugin or a note becomes markup.
 //!
-//! A file that is damaged or another's is left out: the page says so, and so does what is returned.
+//! A file that is damaged, or belongs to another cell, is left out: the page says so, and so does
+//! the result.
 
 mod curves;
 mod facts;
@@ -27,32 +28,32 @@ use grokrun_store::{Output, RunView, StoreError};
 
 use crate::gather::Flaws;
 
-/// Why there is no report.
+/// Says why there is no report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// the run directory
+    /// the run directory cannot be used
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// a picture
+    /// a picture cannot be written
     #[error("{} cannot be written: {_1}", _0.display())]
     Picture(PathBuf, std::io::Error),
-    /// the template
+    /// the template failed
     #[error("the report cannot be written: {0}")]
     Template(#[from] askama::Error),
 }
 
-/// What was made, and what of the runs is damaged, or another's, and so not in it: each with its
-/// file and what to do.
+/// A report, and the flaws of the runs: files that are damaged, or belong to another cell, and are
+/// not in it, each with what to do.
 #[derive(Debug)]
 pub struct Made<T> {
-    /// the report, or where it is
+    /// the report, or its path
     pub what: T,
-    /// in words
+    /// the flaws, in sentences
     pub flaws: Vec<String>,
 }
 
-/// The figures of a run as pictures.
+/// Lists the figures of a run that were drawn as pictures.
 #[derive(Debug)]
 pub struct Pictures {
     /// the files
@@ -61,20 +62,20 @@ pub struct Pictures {
     pub left_out: Vec<String>,
 }
 
-/// Writes the report of the run in this folder, whatever state it is in; returns where it is. While
-/// a process writes the run, the report says that training goes on.
+/// Writes the report of the run in this folder, whatever its state, and returns its path. While a
+/// process writes the run, the report says that training goes on.
 ///
 /// # Errors
-/// When the folder holds no run, or cannot be read or written.
+/// If the folder holds no run, or cannot be read or written.
 pub fn write(run: &Path) -> Result<Made<PathBuf>, ReportError> {
     written(run, false)
 }
 
-/// The same at the end of a session, for the process that still holds the run's lock: nothing goes
-/// on.
+/// Writes the report at the end of a session, for the process that still holds the run's lock: the
+/// report says that training has ended.
 ///
 /// # Errors
-/// When the folder holds no run, or cannot be read or written.
+/// If the folder holds no run, or cannot be read or written.
 pub fn write_ended(run: &Path) -> Result<Made<PathBuf>, ReportError> {
     written(run, true)
 }
@@ -96,10 +97,10 @@ fn page(views: &[RunView], ended: bool) -> Result<Made<String>, ReportError> {
 }
 
 /// Writes every figure of the run in this folder to `folder` as SVG: the curves of each cell, and
-/// those of its analyses as they stand at the end.
+/// those of its analyses with their last frame.
 ///
 /// # Errors
-/// When the folder holds no run or cannot be read, or a file cannot be written.
+/// If the folder holds no run or cannot be read, or a file cannot be written.
 pub fn pictures(run: &Path, folder: &Path) -> Result<Made<Pictures>, ReportError> {
     let view = RunView::open(run)?;
     let (mut files, mut left_out, mut flaws) = (Vec::new(), Vec::new(), Flaws::default());
@@ -121,10 +122,10 @@ pub fn pictures(run: &Path, folder: &Path) -> Result<Made<Pictures>, ReportError
     Ok(Made { what, flaws })
 }
 
-/// One page of the cells of several runs.
+/// Makes one page of the cells of several runs.
 ///
 /// # Errors
-/// When a folder holds no run, or cannot be read.
+/// If a folder holds no run, or cannot be read.
 pub fn compare(runs: &[PathBuf]) -> Result<Made<String>, ReportError> {
     let views = runs
         .iter()

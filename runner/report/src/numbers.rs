@@ -1,8 +1,8 @@
-//! Numbers as a screen shows them.
+//! Formats numbers for a screen.
 
 use serde_json::{Number, Value};
 
-/// Five digits are more than a screen shows.
+/// Significant digits; a screen shows no more.
 const DIGITS: i32 = 5;
 
 /// Rounds every number of a figure.
@@ -32,12 +32,12 @@ fn short(x: f64) -> f64 {
     format!("{x:.*e}", DIGITS as usize - 1).parse().unwrap_or(x)
 }
 
-/// JSON that can stand in a script: no `<` is left that could end it.
+/// Escapes JSON for a script: no `<` is left that could end the script.
 pub(crate) fn in_script(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
 
-/// 1 cell, 3 cells.
+/// Counts things in words: 1 cell, 3 cells.
 pub(crate) fn plural(count: u64, what: &str) -> String {
     format!(
         "{} {what}{}",
@@ -46,7 +46,7 @@ pub(crate) fn plural(count: u64, what: &str) -> String {
     )
 }
 
-/// 212,864
+/// Groups the digits of a number: 212,864.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -59,7 +59,7 @@ pub(crate) fn grouped(n: u64) -> String {
     text
 }
 
-/// 42 s, 3 min 5 s, 2 h 10 min.
+/// Formats a duration: 42 s, 3 min 5 s, 2 h 10 min.
 pub(crate) fn duration(seconds: f64) -> String {
     let total = seconds.round().max(0.0) as u64;
     match total {

@@ -1,8 +1,8 @@
-//! Figures as small as a screen lets them be: thinned, quantised, and within the page's budget.
+//! Makes figures as small as a screen allows: thinned, quantised, and within the page's budget.
 //!
-//! The figures beside the report stay whole; here a list of numbers becomes sixteen bits a number
-//! (eight for the colours of a frame), a frame leaves out what it shares with the figure, and there
-//! are only so many frames as the page has room for. `report.js` undoes the packing.
+//! The figures beside the report stay whole. In the report a list of numbers becomes sixteen bits a
+//! number (eight for the colours of a frame), a frame leaves out what it shares with the figure,
+//! and frames are left out until the page fits its budget. `report.js` undoes the packing.
 
 use serde_json::{Map, Value, json};
 
@@ -10,26 +10,26 @@ use crate::numbers;
 
 /// The most frames of a figure: a published run has 401 checkpoints.
 const MOST_FRAMES: usize = 401;
-/// What all figures of a page may weigh, in bytes; Plotly's own 1.5 MB come on top.
+/// The most bytes of all figures of a page; Plotly's own 1.5 MB come on top.
 pub(crate) const BUDGET: usize = 7_000_000;
-/// What one figure may weigh without its frames.
+/// The most bytes of one figure without its frames.
 const MOST_STATIC: usize = 1_500_000;
 /// The longest title of a figure that is left out, in bytes.
 const LONGEST_TITLE: usize = 200;
-/// The most points of a line, and cells along a side of a heatmap: more than there are pixels.
+/// The most points of a line, and of cells along a side of a heatmap: more than there are pixels.
 const MOST_POINTS: usize = 2400;
 const MOST_SIDE: usize = 512;
-/// Shorter lists stay text.
+/// The shortest list that is packed; shorter lists stay text.
 const SHORTEST: usize = 24;
 
-/// A figure, packed.
+/// A packed figure.
 pub(crate) struct Packed {
     figure: Value,
     frames: Vec<String>,
 }
 
 impl Packed {
-    /// Packs a figure as Plotly has it; what is no figure becomes an empty one.
+    /// Packs a figure in Plotly's form; anything that is not a figure becomes an empty one.
     pub(crate) fn of(mut figure: Value) -> Packed {
         if !figure.is_object() {
             figure = json!({});
@@ -39,7 +39,7 @@ impl Packed {
             _ => Vec::new(),
         };
         if let Some(layout) = figure.get_mut("layout").and_then(Value::as_object_mut) {
-            // The page has a slider of its own.
+            // The page has its own slider.
             layout.remove("sliders");
         }
         let logs = ["xaxis", "yaxis"].map(|axis| figure["layout"][axis]["type"] == "log");
@@ -51,7 +51,7 @@ impl Packed {
         let mut data = base;
         for trace in &mut data {
             thin_map(trace);
-            // A line that moves keeps its points: those of all frames stand at the same places.
+            // A line with frames is not thinned: the points of all frames correspond.
             if frames.is_empty() {
                 thin_line(trace);
             }
@@ -62,13 +62,14 @@ impl Packed {
         let figure = json!({ "data": data, "layout": layout });
         let size = figure.to_string().len();
         let packed = Packed { figure, frames };
-        match size > MOST_STATIC {
-            true => packed.left_out(),
-            false => packed,
+        if size > MOST_STATIC {
+            packed.left_out()
+        } else {
+            packed
         }
     }
 
-    /// What stands on the page where there is no room for it: its title, and its size.
+    /// Replaces the figure by its title and its size, for a page that has no space left.
     pub(crate) fn left_out(self) -> Packed {
         let mut title = title_of(&self.figure).to_owned();
         title.truncate(title.floor_char_boundary(LONGEST_TITLE));
@@ -79,12 +80,12 @@ impl Packed {
         }
     }
 
-    /// Its title; empty if it has none.
+    /// Returns its title; empty if it has none.
     pub(crate) fn title(&self) -> &str {
         title_of(&self.figure)
     }
 
-    /// Its size without frames.
+    /// Returns its size in bytes without frames.
     pub(crate) fn size(&self) -> usize {
         self.figure.to_string().len()
     }
@@ -93,15 +94,16 @@ impl Packed {
         self.frames.iter().map(String::len).sum()
     }
 
-    /// JSON with the frames that fit into `most` bytes, evenly chosen, first and last among them.
+    /// Returns JSON with the frames that fit into `most` bytes, evenly chosen, first and last among
+    /// them.
     fn json(&self, most: usize) -> String {
         let mut text = self.figure.to_string();
-        let room = match self.frame_bytes() {
+        let count = match self.frame_bytes() {
             bytes if bytes > most => most / (bytes / self.frames.len()).max(1),
             _ => self.frames.len(),
         };
-        if room >= 2 || self.frames.len() == room {
-            let frames: Vec<&str> = evenly(self.frames.len(), room)
+        if count >= 2 || self.frames.len() == count {
+            let frames: Vec<&str> = evenly(self.frames.len(), count)
                 .into_iter()
                 .map(|i| self.frames[i].as_str())
                 .collect();
@@ -122,8 +124,8 @@ fn title_of(figure: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// The JSON of each figure, all of them together no larger than the budget where frames can help
-/// it.
+/// Returns the JSON of each figure; together they fit the budget as far as leaving out frames can
+/// help.
 pub(crate) fn within(figures: &[Packed], budget: usize) -> Vec<String> {
     let fixed: usize = figures.iter().map(Packed::size).sum();
     let most = cap(
@@ -133,11 +135,11 @@ pub(crate) fn within(figures: &[Packed], budget: usize) -> Vec<String> {
     figures.iter().map(|figure| figure.json(most)).collect()
 }
 
-/// The largest share that each may have for all shares to fit: those that need less leave the rest
-/// to the others.
-fn cap(mut needs: Vec<usize>, room: usize) -> usize {
+/// Returns the largest share for which all shares fit: figures that need less leave the rest to the
+/// others.
+fn cap(mut needs: Vec<usize>, budget: usize) -> usize {
     needs.sort_unstable();
-    let mut left = room;
+    let mut left = budget;
     for (i, need) in needs.iter().enumerate() {
         let share = left / (needs.len() - i);
         if *need > share {
@@ -148,7 +150,7 @@ fn cap(mut needs: Vec<usize>, room: usize) -> usize {
     usize::MAX
 }
 
-/// `most` of 0, 1, …, `count` − 1, the ends among them.
+/// Chooses `most` of 0, 1, …, `count` − 1 evenly, the ends among them.
 fn evenly(count: usize, most: usize) -> Vec<usize> {
     if count <= most {
         return (0..count).collect();
@@ -158,7 +160,7 @@ fn evenly(count: usize, most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// The traces of a figure or a frame; what is no object is none.
+/// Returns the traces of a figure or a frame; anything that is not an object is left out.
 fn traces(figure: &mut Value) -> Vec<Map<String, Value>> {
     let Some(Value::Array(data)) = figure.get_mut("data").map(Value::take) else {
         return Vec::new();
@@ -182,7 +184,7 @@ fn packed_frame(frame: &Value, base: &[Map<String, Value>], logs: [bool; 2]) -> 
     json!({ "name": frame["name"], "data": data }).to_string()
 }
 
-/// Packs every list of numbers of a trace; rounds the others.
+/// Packs every list of numbers of a trace, and rounds other numbers.
 fn pack(trace: &mut Map<String, Value>, logs: [bool; 2], frame: bool) {
     for (key, value) in trace.iter_mut() {
         let packed = match key.as_str() {
@@ -206,13 +208,13 @@ fn pack(trace: &mut Map<String, Value>, logs: [bool; 2], frame: bool) {
     }
 }
 
-/// A list of numbers and gaps; none if it is something else, or short.
+/// Packs a list of numbers and gaps; returns none if it holds something else, or is short.
 fn list(value: &Value, log: bool) -> Option<Value> {
     let list = value.as_array().filter(|list| list.len() >= SHORTEST)?;
     encode(&floats(list)?, log, false)
 }
 
-/// The rows of a heatmap, one after the other, with their width.
+/// Packs the rows of a heatmap, one after the other, with their width.
 fn rows(value: &Value, coarse: bool) -> Option<Value> {
     let rows = value.as_array()?;
     let width = rows.first()?.as_array()?.len();
@@ -229,7 +231,7 @@ fn rows(value: &Value, coarse: bool) -> Option<Value> {
     Some(packed)
 }
 
-/// NaN for a gap.
+/// Returns the numbers, NaN for a gap; none if the list holds something else.
 fn floats(list: &[Value]) -> Option<Vec<f64>> {
     list.iter()
         .map(|value| match value {
@@ -239,7 +241,8 @@ fn floats(list: &[Value]) -> Option<Vec<f64>> {
         .collect()
 }
 
-/// `low` + n · `step` with n in base 64, the highest n for a gap; powers of ten of that if `log`.
+/// Encodes numbers as n in base 64, for `low` + n · `step`; the highest n is a gap. With `log`, the
+/// exponents of ten are encoded.
 fn encode(values: &[f64], log: bool, coarse: bool) -> Option<Value> {
     let (top, bytes) = if coarse { (254, 1) } else { (65_534, 2) };
     let shown = |x: f64| match log {
@@ -253,7 +256,7 @@ fn encode(values: &[f64], log: bool, coarse: bool) -> Option<Value> {
     if low > high || !(high - low).is_finite() {
         return None;
     }
-    // Epochs, neurons, frequencies, counts: exact where they can be.
+    // Epochs, neurons, frequencies and counts are kept exactly if they can be.
     let whole = !log && values.iter().all(|x| x.is_nan() || x.fract() == 0.0);
     let step = match high - low {
         range if whole && range <= f64::from(top) => 1.0,
@@ -283,16 +286,17 @@ fn base64(bytes: &[u8]) -> String {
         let at = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
         let n = at(0) << 16 | at(1) << 8 | at(2);
         for i in 0..4 {
-            text.push(match i <= three.len() {
-                true => char::from(DIGITS[(n >> (18 - 6 * i)) as usize & 63]),
-                false => '=',
+            text.push(if i <= three.len() {
+                char::from(DIGITS[(n >> (18 - 6 * i)) as usize & 63])
+            } else {
+                '='
             });
         }
     }
     text
 }
 
-/// Of each stretch of a long line the lowest and the highest point, and both ends.
+/// Thins a long line: of each stretch the lowest and the highest point stay, and both ends.
 fn thin_line(trace: &mut Map<String, Value>) {
     if !trace.get("mode").is_some_and(|mode| mode == "lines") {
         return;
@@ -324,8 +328,8 @@ fn thin_line(trace: &mut Map<String, Value>) {
     trace.insert("y".to_owned(), y);
 }
 
-/// Means of blocks, where a heatmap has more cells along a side than a screen shows; a block has
-/// the labels of its first row and column.
+/// Thins a heatmap that has more cells along a side than a screen shows to the means of blocks; a
+/// block has the labels of its first row and column.
 fn thin_map(trace: &mut Map<String, Value>) {
     let Some(rows) = trace.get("z").and_then(Value::as_array) else {
         return;

@@ -1,4 +1,4 @@
-//! The page: what is shown, in order.
+//! Puts the page together: what is shown, in which order.
 
 use askama::Template;
 use grokrun_store::FoundFiles;
@@ -15,14 +15,14 @@ use crate::{curves, numbers, story};
 
 /// The most cells whose analyses are shown.
 const MOST_CELLS: usize = 6;
-/// What the figures of cells may weigh without their frames before further cells are left out.
+/// The most bytes of the figures of cells, without their frames; further cells are left out.
 const MOST_STATIC: usize = pack::BUDGET / 2;
 /// The most flaws that are listed.
 const MOST_FLAWS: usize = 20;
 /// The most groups of cells that have curves of their own.
 const MOST_GROUPS: usize = 12;
 
-/// All that the template needs.
+/// Holds all that the template needs.
 #[derive(Template)]
 #[template(path = "report.html")]
 pub(crate) struct Page {
@@ -30,23 +30,24 @@ pub(crate) struct Page {
     version: &'static str,
     heading: String,
     facts: Vec<(String, String)>,
-    /// what is damaged and so not shown, the first of it
+    /// the first flaws: files that are damaged and so not shown
     flaws: Vec<String>,
-    /// how much more of that there is
+    /// how many more flaws there are
     more_flaws: usize,
-    /// what became of the cells, where there are several: group and verdict
+    /// the outcome of the cells, if there are several: group and verdict
     verdicts: Vec<(String, String)>,
     cells: Vec<Cell>,
-    /// one row a cell, where there are several
+    /// one row for each cell, if there are several
     table: Vec<Vec<String>>,
-    /// one row a group, where there are several
+    /// one row for each group, if there are several
     groups: Vec<Vec<String>>,
     overview: Vec<Place>,
     /// small multiples: curves of each group
     multiples: Vec<Place>,
-    /// whether what analyses found is there at once: of several cells it would bury the rest
+    /// whether the sections of analyses are open at first: those of several cells would bury the
+    /// rest
     open: bool,
-    /// cells whose analyses are left out
+    /// how many cells' analyses are left out
     hidden: usize,
     /// Plotly's JSON of each figure, packed
     figures: Vec<String>,
@@ -55,11 +56,11 @@ pub(crate) struct Page {
     style: &'static str,
 }
 
-/// Where a figure goes.
+/// The place of a figure on the page.
 struct Place {
     number: usize,
     title: String,
-    /// the larger the figure, the fewer stand side by side
+    /// its width: the larger the figure, the fewer stand side by side
     class: &'static str,
 }
 
@@ -80,17 +81,17 @@ struct Table {
     name: String,
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
-    /// the rows that are left out, and the file that has them
+    /// how many rows are left out, and the file that has them
     more: Option<String>,
 }
 
-/// What an analysis found.
+/// The findings of an analysis.
 struct Section {
-    /// to link to
+    /// the anchor to link to
     anchor: String,
     name: String,
     version: String,
-    /// what it is about, in a line
+    /// the summary of the analysis, one line
     summary: String,
     definition: String,
     failure: Option<String>,
@@ -100,7 +101,7 @@ struct Section {
     parameters: Vec<(String, String)>,
 }
 
-/// Figures as they are collected.
+/// Collects the figures of a page.
 #[derive(Default)]
 struct Figures {
     all: Vec<Packed>,
@@ -129,7 +130,8 @@ impl Figures {
     }
 }
 
-/// A heatmap as high as it is wide, p × p for instance, is drawn as a square.
+/// Says whether a figure is a heatmap as high as it is wide, p × p for instance, which is drawn as
+/// a square.
 fn is_tall(figure: &Value) -> bool {
     let trace = &figure["data"][0];
     let rows = trace["z"].as_array().map_or(0, Vec::len);
@@ -137,8 +139,7 @@ fn is_tall(figure: &Value) -> bool {
 }
 
 impl Page {
-    /// Puts together what was gathered of runs with these names; adds to the flaws what cannot be
-    /// used.
+    /// Makes the page of the runs with these names; adds files that cannot be used to the flaws.
     pub(crate) fn of(names: &[String], gathered: &[Gathered], flaws: &mut Flaws) -> Page {
         let name = names.join(", ");
         let mut figures = Figures::default();
@@ -147,11 +148,12 @@ impl Page {
             run: (names.len() > 1).then_some(cell.run.as_str()),
             config: &cell.config,
             metrics: &cell.metrics,
-            told: &cell.told,
+            outcome: &cell.outcome,
         });
-        let groups = match several {
-            true => groups::groups(members.collect()),
-            false => Vec::new(),
+        let groups = if several {
+            groups::groups(members.collect())
+        } else {
+            Vec::new()
         };
         let mut overview = Vec::new();
         let mut multiples = Vec::new();
@@ -209,13 +211,13 @@ impl Page {
     }
 }
 
-/// Every figure of these cells, each with its name as a path: cell, then curve or analysis and
-/// figure.
+/// Returns every figure of these cells, each with its name as a path: cell, then curve, or analysis
+/// and figure.
 pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for cell in gathered {
         let (name, analyses) = (&cell.name, cell.analyses(flaws));
-        let phases = Phases::of(&analyses, &cell.told);
+        let phases = Phases::of(&analyses, &cell.outcome);
         let [loss, accuracy] = curves::of_cell(&cell.metrics, &phases);
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
@@ -244,14 +246,14 @@ impl Cell {
         flaws: &mut Flaws,
     ) -> Cell {
         let analyses = cell.analyses(flaws);
-        let (verdict, class) = story::verdict(&cell.told, cell.training, &cell.config);
-        let phases = Phases::of(&analyses, &cell.told);
+        let (verdict, class) = story::verdict(&cell.outcome, cell.training, &cell.config);
+        let phases = Phases::of(&analyses, &cell.outcome);
         let curves = curves::of_cell(&cell.metrics, &phases);
         Cell {
             name: cell.name.clone(),
             verdict: texts.take(&verdict, "summary.json"),
             class,
-            formula: story::formula(&analyses, &cell.config, &cell.told),
+            formula: story::formula(&analyses, &cell.config, &cell.outcome),
             curves: curves.map(|figure| figures.add(figure, "figure")),
             phases_from: match &phases.measured {
                 Some(analysis) => format!(
@@ -282,8 +284,8 @@ impl Section {
         flaws: &mut Flaws,
     ) -> Section {
         let whole = "findings.json of this analysis";
-        let told = |key: &str| found.index[key].as_str().unwrap_or_default();
-        let mut text = |key: &str| texts.take(told(key), whole);
+        let said = |key: &str| found.index[key].as_str().unwrap_or_default();
+        let mut text = |key: &str| texts.take(said(key), whole);
         let [name, version, summary, definition] =
             ["analysis", "version", "summary", "definition"].map(&mut text);
         let failure = found.index["failure"].is_string().then(|| text("failure"));
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn histories_of_no_epoch_have_no_phases() {
-        let told = CellSummary::new("c", "interrupted", &Metrics::default());
-        assert!(Phases::of(&[], &told).all.is_empty());
+        let outcome = CellSummary::new("c", "interrupted", &Metrics::default());
+        assert!(Phases::of(&[], &outcome).all.is_empty());
     }
 }

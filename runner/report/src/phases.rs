@@ -1,20 +1,20 @@
-//! The phases of a cell: those that an analysis measured, else those of the summary; and the
-//! shading of figures over epochs.
+//! Finds the phases of a cell, those that an analysis measured or else those of the summary, and
+//! shades figures over epochs with them.
 
 use grokrun_store::{ACCURACY, CellSummary, FoundFiles, HOLD};
 use serde_json::{Value, json};
 
-/// The columns by which a table of phases is known, whichever analysis made it. Epochs; the last
-/// phase has no end.
+/// The columns that identify a table of phases, whichever analysis made it. The numbers are epochs;
+/// the last phase has no end.
 const COLUMNS: [&str; 4] = ["phase", "from", "to", "rule"];
-/// Quiet on white and on black; `report.css` has the same for the key.
+/// Faint on white and on black; `report.css` has the same for the legend.
 const COLORS: [&str; 6] = [
     "#999999", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442",
 ];
-/// The share of an axis below which a phase's name has no room.
+/// The share of an axis below which a phase's name does not fit.
 const NARROW: f64 = 0.13;
 
-/// A stretch of the training.
+/// A phase: some epochs of training, one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Phase {
     /// its name
@@ -23,14 +23,14 @@ pub(crate) struct Phase {
     pub(crate) from: f64,
     /// the epoch at which the next one begins
     pub(crate) to: Option<f64>,
-    /// by which it was found
+    /// the rule that found it
     pub(crate) rule: String,
-    /// the place of its colour
+    /// the index of its colour
     pub(crate) color: usize,
 }
 
 impl Phase {
-    /// Its epochs, in words.
+    /// Returns its epochs in words.
     pub(crate) fn epochs(&self) -> String {
         match self.to {
             Some(to) => format!("epochs {} – {to}", self.from),
@@ -42,15 +42,15 @@ impl Phase {
 /// The phases of a cell, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Phases {
-    /// one after the other
+    /// the phases, one after the other
     pub(crate) all: Vec<Phase>,
     /// the analysis that measured them; none if they are the summary's
     pub(crate) measured: Option<String>,
 }
 
 impl Phases {
-    /// Those that an analysis measured, else those of the summary.
-    pub(crate) fn of(analyses: &[FoundFiles], told: &CellSummary) -> Phases {
+    /// Returns the phases that an analysis measured, or else those of the summary.
+    pub(crate) fn of(analyses: &[FoundFiles], outcome: &CellSummary) -> Phases {
         let measured = analyses.iter().find_map(|found| {
             let tables = found.tables.iter();
             let all = tables
@@ -62,11 +62,10 @@ impl Phases {
                 measured: Some(name.to_owned()),
             })
         });
-        measured.unwrap_or_else(|| of_summary(told))
+        measured.unwrap_or_else(|| of_summary(outcome))
     }
 
-    /// Shades the figure, if what an analysis measured can be said of it: if its horizontal axis is
-    /// the epoch.
+    /// Shades the figure with measured phases if its horizontal axis is the epoch.
     pub(crate) fn shade_if_over_epochs(&self, figure: &mut Value) {
         let title = &figure["layout"]["xaxis"]["title"];
         let over_epochs = title == "epoch" || title["text"] == "epoch";
@@ -75,8 +74,8 @@ impl Phases {
         }
     }
 
-    /// Puts the phases behind what is drawn, no further than it reaches; names them if `named`,
-    /// where there is room.
+    /// Draws the phases behind the figure, no further than its curves reach; with `named`, writes
+    /// the names that fit.
     pub(crate) fn shade(&self, figure: &mut Value, named: bool) {
         let Some((low, high)) = reach(figure) else {
             return;
@@ -110,12 +109,12 @@ impl Phases {
     }
 }
 
-/// Plotly reads a label as markup of its own.
+/// Removes what Plotly would read as markup from a label.
 fn plain(name: &str) -> String {
     name.replace('<', "‹").replace('>', "›").replace('&', "+")
 }
 
-/// The first and the last epoch that is drawn; above zero on a logarithmic axis.
+/// Returns the first and the last epoch that is drawn; above zero on a logarithmic axis.
 fn reach(figure: &Value) -> Option<(f64, f64)> {
     let log = figure["layout"]["xaxis"]["type"] == "log";
     let traces = figure["data"].as_array()?;
@@ -129,7 +128,7 @@ fn reach(figure: &Value) -> Option<(f64, f64)> {
         })
 }
 
-/// None if the table is another one, or empty.
+/// Returns the phases of a table; none if it is another table, or empty.
 fn table_of_phases(table: &Value) -> Option<Vec<Phase>> {
     if table["columns"] != json!(COLUMNS) {
         return None;
@@ -148,15 +147,15 @@ fn table_of_phases(table: &Value) -> Option<Vec<Phase>> {
     (!all.is_empty()).then_some(all)
 }
 
-/// Before memorising, between memorising and grokking, and after.
-fn of_summary(told: &CellSummary) -> Phases {
-    let (memorised, grokked) = (told.train_accuracy_epoch, told.test_accuracy_epoch);
+/// Returns the phases of the summary: learning, memorised, grokked.
+fn of_summary(outcome: &CellSummary) -> Phases {
+    let (memorised, grokked) = (outcome.train_accuracy_epoch, outcome.test_accuracy_epoch);
     let mut all: Vec<Phase> = Vec::new();
     let mut begin = |name: &str, from: u64, rule: String, color: usize| {
         if let Some(last) = all.last_mut() {
             last.to = Some(from as f64);
         }
-        // A phase that the next one replaces at once is none.
+        // A phase that the next one replaces at once is left out.
         all.retain(|phase| phase.to.is_none_or(|to| phase.from < to));
         all.push(Phase {
             name: name.to_owned(),
@@ -181,7 +180,7 @@ fn of_summary(told: &CellSummary) -> Phases {
     if let Some(epoch) = grokked {
         begin("grokked", epoch, held("test"), 3);
     }
-    if told.epochs == 0 {
+    if outcome.epochs == 0 {
         all.clear();
     }
     Phases {
@@ -196,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    fn told(memorised: Option<u64>, grokked: Option<u64>) -> CellSummary {
+    fn summary_of(memorised: Option<u64>, grokked: Option<u64>) -> CellSummary {
         CellSummary {
             epochs: 1500,
             train_accuracy_epoch: memorised,
@@ -229,32 +228,35 @@ mod tests {
             ],
             figures: Vec::new(),
         };
-        Phases::of(&[found], &told(Some(100), Some(700)))
+        Phases::of(&[found], &summary_of(Some(100), Some(700)))
     }
 
     #[test]
     fn without_a_table_phases_are_those_of_the_summary() {
-        let ends = |told: &CellSummary| -> Vec<(String, f64, Option<f64>)> {
-            let all = Phases::of(&[], told).all.into_iter();
+        let ends = |outcome: &CellSummary| -> Vec<(String, f64, Option<f64>)> {
+            let all = Phases::of(&[], outcome).all.into_iter();
             all.map(|p| (p.name, p.from, p.to)).collect()
         };
         let phase = |name: &str, from, to| (name.to_owned(), from, to);
         assert_eq!(
-            ends(&told(Some(100), Some(700))),
+            ends(&summary_of(Some(100), Some(700))),
             [
                 phase("learning", 0.0, Some(100.0)),
                 phase("memorised", 100.0, Some(700.0)),
                 phase("grokked", 700.0, None)
             ]
         );
-        assert_eq!(ends(&told(Some(0), None)), [phase("memorised", 0.0, None)]);
         assert_eq!(
-            ends(&told(Some(9), Some(9)))[1],
+            ends(&summary_of(Some(0), None)),
+            [phase("memorised", 0.0, None)]
+        );
+        assert_eq!(
+            ends(&summary_of(Some(9), Some(9)))[1],
             phase("grokked", 9.0, None)
         );
-        // They are the summary's, so that figures of analyses stay as they are.
+        // These are the summary's phases, so figures of analyses stay as they are.
         let mut figure = over(json!({ "text": "epoch" }));
-        Phases::of(&[], &told(None, None)).shade_if_over_epochs(&mut figure);
+        Phases::of(&[], &summary_of(None, None)).shade_if_over_epochs(&mut figure);
         assert_eq!(figure["layout"]["shapes"].as_array().unwrap().len(), 1);
     }
 
@@ -291,7 +293,7 @@ mod tests {
             (&band["x0"], &band["label"]["text"]),
             (&json!(1.0), &json!(""))
         );
-        // Nothing is drawn: nothing is shaded.
+        // Nothing is drawn, so nothing is shaded.
         let mut empty = json!({ "data": [], "layout": {} });
         measured().shade(&mut empty, true);
         assert!(empty["layout"].get("shapes").is_none());

@@ -1,4 +1,4 @@
-//! A figure as SVG, for papers: the kinds of traces that analyses make, drawn by kuva.
+//! Draws a figure as SVG, for papers: the kinds of traces that analyses make, with kuva.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use serde_json::Value;
 const COLORS: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999",
 ];
-/// The most labels along an axis of a heatmap; more would lie over each other.
+/// The most labels along an axis of a heatmap; more would overlap.
 const MOST_LABELS: usize = 40;
 /// The size of a picture.
 const SIZE: (f64, f64) = (560.0, 380.0);
 
-/// The figure as it first stands, without its frames; none if nothing in it can be drawn.
+/// Draws the figure as it first stands, without its frames; returns none if nothing in it can be
+/// drawn.
 pub(crate) fn svg(figure: &Value) -> Option<String> {
     let layout = &figure["layout"];
     let log_y = layout["yaxis"]["type"] == "log";
@@ -31,7 +32,7 @@ pub(crate) fn svg(figure: &Value) -> Option<String> {
     if plots.is_empty() {
         return None;
     }
-    // A figure is a plugin's: one that the library cannot draw is left out, and no more.
+    // The figure comes from a plugin: if the library panics over it, it is left out.
     catch_unwind(AssertUnwindSafe(|| {
         let page = page(layout, traces, &plots, log_y);
         kuva::render_to_svg(plots, page)
@@ -79,7 +80,7 @@ fn page(layout: &Value, traces: &[Value], plots: &[Plot], log_y: bool) -> Layout
     page
 }
 
-/// A colour, which becomes an attribute: nothing that could end one.
+/// Returns a colour, which becomes an attribute, if it has no character that could end one.
 fn color(value: &Value) -> Option<&str> {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "#(),. %".contains(c);
     value.as_str().filter(|text| text.chars().all(harmless))
@@ -157,7 +158,7 @@ fn heatmap(trace: &Value) -> Option<Plot> {
     Some(Heatmap::new().with_data(rows).with_color_map(colors).into())
 }
 
-/// Blue below zero, white at it, red above.
+/// Returns the colour of a value: blue below zero, white at zero, red above.
 fn diverging(share: f64) -> String {
     let end = if share < 0.0 {
         [33.0, 102.0, 172.0]
@@ -175,7 +176,7 @@ fn ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     })
 }
 
-/// NaN for what is no number.
+/// Returns the numbers of a list, NaN for anything else.
 fn numbers(values: &Value) -> Vec<f64> {
     let number = |value: &Value| match value {
         Value::String(text) => text.parse().unwrap_or(f64::NAN),

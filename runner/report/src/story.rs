@@ -1,60 +1,60 @@
-//! What became of a cell, in words, and the formula that was found.
+//! Says in words what became of a cell, and writes the formula that was found.
 
 use grokrun_store::{CellSummary, Crossing, FAILED, FoundFiles, HOLD, Milestone};
 use serde_json::Value;
 
-/// The most key frequencies of a formula: more of them are none.
+/// Above this many key frequencies no formula is shown.
 const MOST_KEYS: u64 = 12;
 
-/// Headline and class of the verdict: `good`, `open` or `bad`. `training` if a process is at it
-/// now; `config` is the cell's `config.json`.
+/// Returns headline and class of the verdict: `good`, `open` or `bad`. `training` says that a
+/// process trains the cell now; `config` is the cell's `config.json`.
 pub(crate) fn verdict(
-    told: &CellSummary,
+    outcome: &CellSummary,
     training: bool,
     config: &Value,
 ) -> (String, &'static str) {
-    let grokked = told.crossing(Milestone::Grokked);
+    let grokked = outcome.crossing(Milestone::Grokked);
     let class = match grokked {
-        _ if told.has_failed() => "bad",
+        _ if outcome.has_failed() => "bad",
         Crossing::Held { .. } => "good",
         _ => "open",
     };
-    let mut text = match told.crossing(Milestone::Memorised) {
+    let mut text = match outcome.crossing(Milestone::Memorised) {
         Crossing::Held { epoch } => format!("memorised at epoch {epoch}, "),
         Crossing::Open { epoch, .. } => {
             format!("99 % train accuracy since epoch {epoch}, not yet held for {HOLD} epochs; ")
         }
         Crossing::Not => String::new(),
     };
-    text.push_str(&match (told.status.as_str(), grokked) {
-        ("interrupted", Crossing::Not) => format!("not grokked by epoch {}", told.epochs),
-        _ => told.verdict.clone(),
+    text.push_str(&match (outcome.status.as_str(), grokked) {
+        ("interrupted", Crossing::Not) => format!("not grokked by epoch {}", outcome.epochs),
+        _ => outcome.verdict.clone(),
     });
-    let epochs = config["train"]["epochs"].as_u64().unwrap_or(told.epochs);
-    match told.status.as_str() {
+    let epochs = config["train"]["epochs"].as_u64().unwrap_or(outcome.epochs);
+    match outcome.status.as_str() {
         "interrupted" if training => text.push_str(&format!(
             "; training goes on, {} of {epochs} epochs are done",
-            told.epochs
+            outcome.epochs
         )),
         "interrupted" => text.push_str(&format!(
             "; interrupted after {} of {epochs} epochs: the same command goes on from the last saved state",
-            told.epochs
+            outcome.epochs
         )),
         FAILED => text.push_str(&format!(
             ". What was trained until then is kept. {}; --fresh starts over",
             advice(config)
         )),
-        "stopped early" => text.push_str(&format!("; stopped early after {} epochs", told.epochs)),
+        "stopped early" => text.push_str(&format!("; stopped early after {} epochs", outcome.epochs)),
         _ => {}
     }
     (text, class)
 }
 
-/// What may keep a training from losing its numbers, by its recipe.
+/// Says what in the recipe may have made the losses overflow.
 fn advice(config: &Value) -> String {
     let recipe = |key: &str| config["train"][key].as_f64();
     match recipe("learning_rate").zip(recipe("weight_decay")) {
-        // A step multiplies every weight by 1 − rate·decay, before Adam adds anything.
+        // A step multiplies every weight by 1 − rate·decay before Adam's own change.
         Some((rate, decay)) if rate * decay > 2.0 => format!(
             "With train.learning_rate {} and train.weight_decay {} a step multiplies every weight by {}, so that all of them grow whatever is learned: expected a train.weight_decay below {}",
             short(rate),
@@ -66,33 +66,34 @@ fn advice(config: &Value) -> String {
     }
 }
 
-/// A number in few digits.
+/// Formats a number in few digits.
 fn short(x: f64) -> String {
-    match (1e-3..1e6).contains(&x.abs()) {
-        true => format!("{x}"),
-        false => format!("{x:e}"),
+    if (1e-3..1e6).contains(&x.abs()) {
+        format!("{x}")
+    } else {
+        format!("{x:e}")
     }
 }
 
-/// What the logits are a sum of.
+/// The sum that the logits are proportional to.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Formula {
-    /// of the cosine: log a + log b − log c
+    /// the argument of the cosine: log a + log b − log c
     pub(crate) argument: String,
-    /// w_k, as 2πk/58
+    /// the angular frequency w_k, as 2πk/58
     pub(crate) angle: String,
     /// the key frequencies
     pub(crate) keys: String,
-    /// where they are from, and what the argument means
+    /// the rule that chose the frequencies, and what the argument means
     pub(crate) note: String,
 }
 
-/// The key frequencies as the formula that the logits are a sum of, from what `fourier-sparsity`
-/// found in a cell with this `config.json`; none without it.
+/// Writes the key frequencies as the formula of the logits, from the findings of `fourier-sparsity`
+/// in a cell with this `config.json`; none without them.
 pub(crate) fn formula(
     analyses: &[FoundFiles],
     config: &Value,
-    told: &CellSummary,
+    outcome: &CellSummary,
 ) -> Option<Formula> {
     let found = analyses
         .iter()
@@ -130,7 +131,7 @@ pub(crate) fn formula(
     if note.starts_with("basis: labels") {
         explained.push_str(&format!(" f(a, b) = {notation}."));
     }
-    if told.test_accuracy_epoch.is_none() {
+    if outcome.test_accuracy_epoch.is_none() {
         explained.push_str(
             " The model has not grokked: these are what its weights favour, not what its logits are.",
         );
@@ -151,14 +152,14 @@ pub(crate) fn formula(
     })
 }
 
-/// A table of findings as text.
+/// Returns the columns and rows of a table of findings as text.
 pub(crate) fn table(table: &Value) -> (Vec<String>, Vec<Vec<String>>) {
     let columns = strings(&table["columns"]);
     let rows = table["rows"].as_array().into_iter().flatten();
     (columns, rows.map(strings).collect())
 }
 
-/// The keys of an object with their values as text: what an analysis was asked for.
+/// Returns the keys of an object with their values as text: the parameters of an analysis.
 pub(crate) fn parameters(object: &Value) -> Vec<(String, String)> {
     let map = object.as_object().into_iter().flatten();
     map.map(|(key, value)| (key.clone(), text(value))).collect()
@@ -211,9 +212,9 @@ mod tests {
 
     #[test]
     fn formulas_follow_basis_and_operation() {
-        let told = CellSummary::new("c", "finished", &Default::default());
+        let outcome = CellSummary::new("c", "finished", &Default::default());
         let note = "basis: multiplicative, characters of the logarithm to the primitive root 2";
-        let product = formula(&sparsity(note, "1, 2, 14"), &task("mul"), &told).unwrap();
+        let product = formula(&sparsity(note, "1, 2, 14"), &task("mul"), &outcome).unwrap();
         assert_eq!(product.argument, "log a + log b − log c");
         assert_eq!(
             (product.angle.as_str(), product.keys.as_str()),
@@ -225,7 +226,8 @@ mod tests {
             "{}",
             product.note
         );
-        let difference = formula(&sparsity("basis: additive", "5"), &task("sub"), &told).unwrap();
+        let difference =
+            formula(&sparsity("basis: additive", "5"), &task("sub"), &outcome).unwrap();
         assert_eq!(
             (difference.argument.as_str(), difference.angle.as_str()),
             ("a − b − c", "2πk/59")
@@ -233,44 +235,52 @@ mod tests {
         let other = formula(
             &sparsity("basis: labels; the", "5"),
             &task("quadratic"),
-            &told,
+            &outcome,
         )
         .unwrap();
         assert!(other.argument.contains("f(a, b)") && other.note.contains("a² + b"));
         assert_eq!(
-            formula(&sparsity("basis: additive", ""), &task("add"), &told),
+            formula(&sparsity("basis: additive", ""), &task("add"), &outcome),
             None
         );
-        assert_eq!(formula(&[], &task("add"), &told), None);
+        assert_eq!(formula(&[], &task("add"), &outcome), None);
     }
 
     #[test]
     fn verdicts_say_what_happened_and_how_to_go_on() {
         let config = json!({ "train": { "epochs": 10 } });
-        let mut told = CellSummary::new("c", "interrupted", &Default::default());
-        let verdict = |told: &CellSummary, training| verdict(told, training, &config);
-        assert_eq!(verdict(&told, false).1, "open");
-        assert!(verdict(&told, false).0.contains("the same command goes on"));
-        let going = verdict(&told, true).0;
+        let mut outcome = CellSummary::new("c", "interrupted", &Default::default());
+        let verdict = |outcome: &CellSummary, training| verdict(outcome, training, &config);
+        assert_eq!(verdict(&outcome, false).1, "open");
+        assert!(
+            verdict(&outcome, false)
+                .0
+                .contains("the same command goes on")
+        );
+        let going = verdict(&outcome, true).0;
         assert!(going.contains("training goes on, 0 of 10") && !going.contains("interrupted"));
-        told.status = "failed".to_owned();
-        assert!(verdict(&told, false).0.contains("--fresh starts over"));
+        outcome.status = "failed".to_owned();
+        assert!(verdict(&outcome, false).0.contains("--fresh starts over"));
         (
-            told.status,
-            told.train_accuracy_epoch,
-            told.test_accuracy_epoch,
+            outcome.status,
+            outcome.train_accuracy_epoch,
+            outcome.test_accuracy_epoch,
         ) = ("finished".to_owned(), Some(12), Some(90));
-        assert_eq!(verdict(&told, false).1, "good");
-        assert!(verdict(&told, false).0.starts_with("memorised at epoch 12"));
+        assert_eq!(verdict(&outcome, false).1, "good");
+        assert!(
+            verdict(&outcome, false)
+                .0
+                .starts_with("memorised at epoch 12")
+        );
     }
 
     #[test]
     fn what_is_reached_and_not_yet_held_is_said_with_its_epoch() {
-        let mut told = CellSummary::new("c", "interrupted", &Default::default());
-        (told.epochs, told.test_accuracy_since) = (300, Some(200));
-        told.verdict = "reached 0.99 test accuracy at epoch 200, not yet held".to_owned();
-        told.train_accuracy_since = Some(90);
-        let (text, class) = verdict(&told, false, &Value::Null);
+        let mut outcome = CellSummary::new("c", "interrupted", &Default::default());
+        (outcome.epochs, outcome.test_accuracy_since) = (300, Some(200));
+        outcome.verdict = "reached 0.99 test accuracy at epoch 200, not yet held".to_owned();
+        outcome.train_accuracy_since = Some(90);
+        let (text, class) = verdict(&outcome, false, &Value::Null);
         assert_eq!(class, "open");
         assert!(text.starts_with("99 % train accuracy since epoch 90, not yet held"));
         assert!(
@@ -308,7 +318,7 @@ mod tests {
                 "7"
             ]
         );
-        let told = parameters(&json!({ "hold": 1, "limit": 0.01 }));
-        assert_eq!(told[1], ("limit".to_owned(), "0.01".to_owned()));
+        let outcome = parameters(&json!({ "hold": 1, "limit": 0.01 }));
+        assert_eq!(outcome[1], ("limit".to_owned(), "0.01".to_owned()));
     }
 }

@@ -1,15 +1,15 @@
-//! How much of other people's text the page takes: a note has no bound of its own, a page that
-//! opens on a phone does. What is cut says so, and where the whole is.
+//! Bounds the text of plugins on a page: a note has no bound of its own, but a page has to open on
+//! a phone. A text that is cut says so, and names the file that has all of it.
 
-/// What all texts of analyses may weigh on a page, in bytes.
+/// The most bytes of all texts of analyses on a page.
 const BUDGET: usize = 4_000_000;
-/// The longest text, and the longest in a cell of a table.
+/// The longest text, and the longest text in a cell of a table.
 const LONGEST: usize = 8_000;
 const LONGEST_IN_TABLE: usize = 400;
 /// The most rows of a table.
 const MOST_ROWS: usize = 4_000;
 
-/// What is left for texts.
+/// Counts the bytes that are left for texts.
 pub(crate) struct Texts {
     left: usize,
 }
@@ -19,7 +19,7 @@ impl Texts {
         Texts { left: BUDGET }
     }
 
-    /// A text, or as much of it as there is room for; `whole` is the file that has all of it.
+    /// Returns a text, cut to the bytes that are left; `whole` is the file that has all of it.
     pub(crate) fn take(&mut self, text: &str, whole: &str) -> String {
         self.take_up_to(LONGEST, text, whole)
     }
@@ -39,7 +39,7 @@ impl Texts {
         )
     }
 
-    /// Texts while there is room, and a last one that counts what is left out.
+    /// Returns texts while there are bytes left, and a last one that counts the rest.
     pub(crate) fn all(&mut self, texts: &[&str], whole: &str) -> Vec<String> {
         let mut taken = Vec::new();
         for (i, text) in texts.iter().enumerate() {
@@ -52,7 +52,7 @@ impl Texts {
         taken
     }
 
-    /// The rows of a table while there is room, and how many are left out.
+    /// Returns the rows of a table while there are bytes left, and how many are left out.
     pub(crate) fn rows(
         &mut self,
         rows: Vec<Vec<String>>,

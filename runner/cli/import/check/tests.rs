@@ -13,7 +13,7 @@ fn with(train_loss: f64, train_accuracy: f64) -> Adopted {
     }
 }
 
-/// A file whose losses fall by a third an epoch, and whose test losses are twice the train
+/// Makes a file whose losses fall by a third an epoch, and whose test losses are twice the train
 /// losses: `later` steps after the epoch that a checkpoint is named after.
 fn facts(test_before_step: bool, later: i32) -> Facts {
     let loss = |epoch: i32| 0.7f64.powi(epoch - later);
@@ -26,7 +26,7 @@ fn facts(test_before_step: bool, later: i32) -> Facts {
         outputs: 5,
         d_model: 4,
         heads: 1,
-        heads_told: true,
+        heads_known: true,
         no_norm: true,
         scale: None,
         d_head: 4,
@@ -47,7 +47,7 @@ fn facts(test_before_step: bool, later: i32) -> Facts {
     }
 }
 
-/// The three checkpoints of [`facts`] as they are computed, off by a factor.
+/// Returns the computed losses of the three checkpoints of [`facts`], off by a factor.
 fn computed(records: &Records<'_>, factor: f64) -> Vec<Computed> {
     let one = |sample: &Sample| {
         let loss = factor * 0.7f64.powi(sample.epoch as i32);

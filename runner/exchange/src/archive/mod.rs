@@ -1,10 +1,9 @@
-//! Zip archives of stored entries: the container of `.pth` and `.npz`.
+//! Reads and writes zip archives of stored entries: the container of `.pth` and `.npz`.
 //!
 //! Written here rather than with a zip crate: nothing is compressed, so a writer is a page, and a
-//! reader of files from elsewhere must check what no crate does for us (entries that overlap,
-//! headers that disagree, sizes beyond the file) whatever library stands below.
-//! Format: APPNOTE.TXT 6.3, sections 4.3.7 (local header), 4.3.12 (directory), 4.3.14 to 4.3.16
-//! (ends), 4.5.3 (zip64).
+//! reader of foreign files has to check what no crate checks (entries that overlap, headers that
+//! disagree, sizes beyond the file) whatever library it uses. Format: APPNOTE.TXT 6.3, sections
+//! 4.3.7 (local header), 4.3.12 (directory), 4.3.14 to 4.3.16 (ends), 4.5.3 (zip64).
 
 mod read;
 mod write;

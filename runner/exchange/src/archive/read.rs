@@ -1,6 +1,6 @@
-//! Reads archives from elsewhere. The directory is checked as a whole before any entry is believed:
-//! stored entries only, each name once, every entry inside the file, none over another. So all
-//! entries together are never longer than the file, and nothing can unfold.
+//! Reads foreign archives. The directory is checked as a whole before any entry is used: stored
+//! entries only, each name once, every entry inside the file, none over another. So all entries
+//! together are never longer than the file, and nothing can expand.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -25,15 +25,18 @@ pub(crate) struct Archive<R> {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// of the local header
+    /// place of the local header
     header: u64,
-    /// of the data
+    /// place of the data
     start: u64,
     len: u64,
     crc: u32,
 }
 
-/// Little-endian numbers from a slice; out of it is an error.
+/// Reads a little-endian number from a slice.
+///
+/// # Errors
+/// If the slice is too short.
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], ExchangeError> {
     match bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
         Some(chunk) => Ok(*chunk),
@@ -84,7 +87,7 @@ impl<R: Read + Seek> Archive<R> {
         Ok(archive)
     }
 
-    /// Takes one entry off the directory.
+    /// Reads one entry of the directory.
     fn central<'b>(&mut self, bytes: &'b [u8], end: u64) -> Result<&'b [u8], ExchangeError> {
         if u32_at(bytes, 0)? != CENTRAL {
             return refuse("the directory of the archive has something that is no entry");
@@ -142,7 +145,7 @@ impl<R: Read + Seek> Archive<R> {
         Ok(rest)
     }
 
-    /// Where the data of an entry start, by its own header.
+    /// Returns the place of an entry's data, by its own header.
     fn local(&mut self, header: u64, name: &str) -> Result<u64, ExchangeError> {
         let mut bytes = [0; LOCAL_LEN];
         read_at(&mut self.file, header, &mut bytes)?;
@@ -181,17 +184,17 @@ impl<R: Read + Seek> Archive<R> {
         }
     }
 
-    /// The names of all entries, in order.
+    /// Returns the names of all entries, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The length of an entry, if it is there.
+    /// Returns the length of an entry, if there is one of that name.
     pub(crate) fn len(&self, name: &str) -> Option<u64> {
         self.entries.get(name).map(|entry| entry.len)
     }
 
-    /// The bytes of an entry of at most `most`, whose check sum is right.
+    /// Returns the bytes of an entry of at most `most` bytes, after checking their checksum.
     pub(crate) fn read(&mut self, name: &str, most: u64) -> Result<Vec<u8>, ExchangeError> {
         let Some(entry) = self.entries.get(name).copied() else {
             return refuse(format!("it has no entry {}", shown(name)));
@@ -225,13 +228,14 @@ fn read_at(file: &mut (impl Read + Seek), at: u64, into: &mut [u8]) -> Result<()
     })
 }
 
-/// Start, length and number of entries of the directory.
+/// Returns start, length and number of entries of the directory.
 fn directory(file: &mut (impl Read + Seek), len: u64) -> Result<(u64, u64, u64), ExchangeError> {
     let tail_len = len.min((END_LEN + usize::from(u16::MAX)) as u64);
     let tail_start = len - tail_len;
     let mut tail = vec![0; tail_len as usize];
     read_at(file, tail_start, &mut tail)?;
-    // The last place that can be an end: its comment goes to the end of the file.
+    // Starts at the last place that an end record can have: its comment goes to the end of the
+    // file.
     let is_end = |at: &usize| {
         let comment = u16_at(&tail, at + 20).map(usize::from);
         u32_at(&tail, *at).is_ok_and(|x| x == END)

@@ -84,7 +84,7 @@ fn names_used_twice_and_entries_over_each_other_are_refused() {
     let error = open(&archive(&[("x", b"1"), ("x", b"2")])).unwrap_err();
     assert!(error.contains("two of its entries are named x"), "{error}");
 
-    // The second entry's place in the directory becomes the first's.
+    // Gives the second entry the place of the first.
     let mut bytes = archive(&[("x", &[0; 9]), ("y", &[0; 9])]);
     let at = bytes
         .windows(4)
@@ -100,7 +100,7 @@ fn names_used_twice_and_entries_over_each_other_are_refused() {
             .contains("not where the directory")
     );
 
-    // The first entry claims to reach over the second.
+    // Lets the first entry reach over the second.
     let mut bytes = archive(&[("x", &[0; 9]), ("y", &[0; 9])]);
     let at = bytes
         .windows(4)

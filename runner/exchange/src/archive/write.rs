@@ -4,14 +4,15 @@ use std::io::{self, Write};
 
 use super::{CENTRAL, END, END64, END64_LEN, LOCAL, LOCAL_LEN, LOCATOR64};
 
-/// Where torch wants the numbers of an entry to start: it maps them into memory.
+/// The alignment of an entry's numbers, which torch maps into memory.
 const ALIGNMENT: u64 = 64;
-/// 1980-01-01, the first day of the format: the same content gives the same bytes.
+/// The date of every entry, 1980-01-01, the first day of the format: the same content gives the
+/// same bytes.
 const DAY: u16 = 0x21;
 /// Names are UTF-8.
 const FLAGS: u16 = 1 << 11;
 
-/// An archive on its way into `out`.
+/// An archive that is being written into `out`.
 pub(crate) struct Writer<W> {
     out: W,
     at: u64,

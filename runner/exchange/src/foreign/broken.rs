@@ -1,5 +1,5 @@
-//! Files of every format, broken by a seeded generator: each is refused by a plain message, or
-//! read.
+//! Files of every format, broken by a seeded generator: each is either read, or refused with a
+//! plain message.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::array::{Array, Numbers};
 use crate::tests::checkpoint;
 use crate::{state_dict, write_npz, write_safetensors};
 
-/// xorshift64: the same changes in every run.
+/// Returns the next number of xorshift64: the same changes in every run.
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -17,7 +17,7 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// A file with some bytes changed, cut, doubled or moved to another name.
+/// Returns a file with some bytes changed, cut, doubled or moved to another name.
 fn broken(bytes: &[u8], state: &mut u64) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let at = |state: &mut u64, len: usize| random(state) as usize % len.max(1);
@@ -27,7 +27,7 @@ fn broken(bytes: &[u8], state: &mut u64) -> Vec<u8> {
             0 => bytes.truncate(place),
             1 => bytes.extend_from_within(place..),
             2 => drop(bytes.drain(place..(place + 8).min(bytes.len()))),
-            // The first bytes tell what a file is, and how long its header is.
+            // The first bytes say what a file is, and how long its header is.
             3 if !bytes.is_empty() => {
                 let early = place % bytes.len().min(400);
                 bytes[early] = random(state) as u8;

@@ -1,12 +1,12 @@
-//! Which models a file of `torch.save` has, and of which epochs.
+//! Finds which models a file of `torch.save` has, and of which epochs.
 
 use std::collections::BTreeMap;
 
-use super::beside::{number, numbers, split, whole, wholes};
 use super::history::history;
+use super::numbers::{number, numbers, split, whole, wholes};
 use super::own::{self, Own};
 use super::settings::Settings;
-use super::{Kind, Told};
+use super::{Details, Kind};
 use crate::ExchangeError;
 use crate::error::refuse;
 use crate::pickle::{TensorRef, Value};
@@ -14,18 +14,18 @@ use crate::shown::shown;
 use crate::torch::TorchFile;
 
 /// How many times the file's length its checkpoints may take: tensors may share their numbers, but
-/// not without end.
+/// within bounds.
 const MOST_SHARING: u64 = 4;
 /// How many times the file's length may be read: several tensors may be views of one storage.
 const MOST_READING: u64 = 64;
 /// The most entries of a `state_dict`; one layer has eighteen.
 const MOST_TENSORS: usize = 64;
 
-/// What is found in a file of torch.
+/// The contents of a file of torch.
 pub(super) struct Contents {
     pub(super) kind: Kind,
     pub(super) models: Vec<BTreeMap<String, TensorRef>>,
-    pub(super) told: Told,
+    pub(super) details: Details,
 }
 
 pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> {
@@ -40,24 +40,24 @@ pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> 
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
     let get = |keys: &[&str]| keys.iter().find_map(|key| entries.get(*key).copied());
-    let mut told = Told::default();
+    let mut details = Details::default();
     let one = get(&["model", "state_dict", "model_state_dict"]);
     let list = get(&["state_dicts"]);
     if one.is_none() && list.is_none() {
         return Ok(Contents {
             kind: Kind::StateDict,
             models: vec![model(file, root)?],
-            told,
+            details,
         });
     }
     if let Some(config) = get(&["config"]) {
-        told.settings = Settings::read(&file.pickle.json(config)?)?;
+        details.settings = Settings::read(&file.pickle.json(config)?)?;
     }
     if let Some(config) = get(&[own::KEY]) {
-        told.own = Own::read(&file.pickle.json(config)?)?;
+        details.own = Own::read(&file.pickle.json(config)?)?;
     }
-    told.split = split(file, &entries)?;
-    told.history = history(
+    details.split = split(file, &entries)?;
+    details.history = history(
         |name| match entries.get(name) {
             None => Ok(None),
             Some(value) => match numbers(file, *value)? {
@@ -65,7 +65,7 @@ pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> 
                 None => refuse(format!("its {name} are no list of numbers")),
             },
         },
-        &mut told.notes,
+        &mut details.notes,
     )?;
     if let Some(list) = list {
         let models = models(file, list)?;
@@ -76,15 +76,15 @@ pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> 
         let epochs = match epochs {
             Some(epochs) if epochs.len() == models.len() => epochs,
             _ => {
-                told.notes.push("the file has no epoch for each model: 0, 100, 200, … are assumed, as in the paper".to_owned());
+                details.notes.push("the file has no epoch for each model: 0, 100, 200, … are assumed, as in the paper".to_owned());
                 (0..models.len() as u64).map(|i| 100 * i).collect()
             }
         };
-        told.epochs = steps(epochs, told.own.is, &mut told.notes)?;
+        details.epochs = steps(epochs, details.own.is, &mut details.notes)?;
         return Ok(Contents {
             kind: Kind::FullRun,
             models,
-            told,
+            details,
         });
     }
     let last = match one {
@@ -96,21 +96,21 @@ pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> 
         None => Ok(None),
     };
     // A history says more than the losses of one epoch.
-    if told.history.is_none() {
-        told.record = [scalar("train_loss")?, scalar("test_loss")?];
+    if details.history.is_none() {
+        details.record = [scalar("train_loss")?, scalar("test_loss")?];
     }
     let epoch = scalar("epoch")?.and_then(whole);
     let mut models = Vec::new();
-    // The list may be empty: the model alone then.
+    // The list may be empty: then there is the model alone.
     let empty = |list: &Value| file.pickle.items(*list).is_some_and(<[Value]>::is_empty);
     if let Some(list) = get(&["checkpoints"]).filter(|list| !empty(list)) {
         models = self::models(file, list)?;
         let Some(value) = get(&["checkpoint_epochs"]) else {
             return refuse("it has checkpoints without checkpoint_epochs");
         };
-        told.epochs = match wholes(file, value)? {
+        details.epochs = match wholes(file, value)? {
             Some(epochs) if epochs.len() == models.len() => {
-                steps(epochs, told.own.is, &mut told.notes)?
+                steps(epochs, details.own.is, &mut details.notes)?
             }
             Some(epochs) => {
                 return refuse(format!(
@@ -126,24 +126,24 @@ pub(super) fn contents(file: &mut TorchFile) -> Result<Contents, ExchangeError> 
             }
         };
     }
-    let trained = told.history.as_ref().map(|h| h.columns[0].len() as u64);
-    place_last(file, last, trained.or(epoch), &mut models, &mut told)?;
+    let trained = details.history.as_ref().map(|h| h.columns[0].len() as u64);
+    place_last(file, last, trained.or(epoch), &mut models, &mut details)?;
     Ok(Contents {
         kind: Kind::Published,
         models,
-        told,
+        details,
     })
 }
 
-/// Puts the final model behind the checkpoints, unless it is the last of them.
+/// Adds the final model after the checkpoints, unless it is the last of them.
 fn place_last(
     file: &mut TorchFile,
     last: BTreeMap<String, TensorRef>,
     trained: Option<u64>,
     models: &mut Vec<BTreeMap<String, TensorRef>>,
-    told: &mut Told,
+    details: &mut Details,
 ) -> Result<(), ExchangeError> {
-    let Told { epochs, notes, .. } = told;
+    let Details { epochs, notes, .. } = details;
     let Some((before, epoch)) = models.last().zip(epochs.last().copied()) else {
         epochs.extend(trained);
         models.push(last);
@@ -177,7 +177,7 @@ fn place_last(
     Ok(())
 }
 
-/// The tensors of a `state_dict`.
+/// Returns the tensors of a `state_dict`.
 fn model(file: &TorchFile, value: Value) -> Result<BTreeMap<String, TensorRef>, ExchangeError> {
     if let Value::Dict(dict) = value
         && file.pickle.dicts[dict as usize].len() > MOST_TENSORS
@@ -220,7 +220,7 @@ fn models(
             items.len()
         ));
     }
-    // A list may name one dictionary many times: what that would take is known before it is read.
+    // A list may name one dictionary many times, so its total size is computed before it is read.
     let (mut written, mut read) = (0u64, 0u64);
     let most = |times: u64| times.saturating_mul(file.len).saturating_add(1 << 20);
     let mut models = Vec::new();
@@ -243,9 +243,8 @@ fn models(
     Ok(models)
 }
 
-/// Steps taken at each checkpoint. The demo names a checkpoint after the epoch whose step it was
-/// taken after (99, 199, …): one less than the steps.
-/// A file of grokrun's own has steps, whatever they are.
+/// Returns the steps taken at each checkpoint. The demo names a checkpoint after the epoch whose
+/// step preceded it (99, 199, …): one less than the steps. A file that grokrun wrote has steps.
 pub(super) fn steps(
     mut epochs: Vec<u64>,
     ours: bool,

@@ -1,11 +1,11 @@
-//! What is known of a file from elsewhere, and a model of it.
+//! Holds what is known of a foreign file, and a model of it.
 
 use grokrun_store::Tensor;
 
 use super::own::{Conventions, Task};
 use super::settings::Scale;
 
-/// What kind of file it is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One model.
@@ -14,9 +14,9 @@ pub enum Kind {
     Published,
     /// The paper's `full_run_data`.
     FullRun,
-    /// One model as `.safetensors`.
+    /// One model in a `.safetensors` file.
     Safetensors,
-    /// One model as `.npz`.
+    /// One model in an `.npz` file.
     Npz,
 }
 
@@ -27,46 +27,46 @@ pub struct History {
     pub columns: [Vec<f64>; 4],
 }
 
-/// What a file tells.
+/// What a file says of itself and of its models.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its layout, in words.
     pub layout: &'static str,
     /// p
     pub modulus: usize,
-    /// p or p + 1; the last column is not among the checkpoints' tensors then.
+    /// p or p + 1; of p + 1 the last column is not among the checkpoints' tensors.
     pub outputs: usize,
     /// Width of the residual stream.
     pub d_model: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Whether the shapes, the settings or the user tell how many heads there are.
-    pub heads_told: bool,
-    /// Whether the settings rule out layer norm, of which the tensors may show nothing.
+    /// Whether the shapes, the settings or the user say how many heads there are.
+    pub heads_known: bool,
+    /// Whether the settings rule out layer norm, which the tensors may not show.
     pub no_norm: bool,
-    /// What attention scores are divided by, if it is told.
+    /// The divisor of attention scores, if the file gives one.
     pub scale: Option<Scale>,
     /// Width of a head.
     pub d_head: usize,
     /// Neurons.
     pub d_mlp: usize,
-    /// `relu` or `gelu`, if it is told.
+    /// `relu` or `gelu`, if the file gives one.
     pub activation: Option<String>,
-    /// The seed of the weights, if it is told.
+    /// The seed of the weights, if the file gives it.
     pub model_seed: Option<i64>,
-    /// Whether b_in or b_out is not zero in a checkpoint.
+    /// Whether b_in or b_out is not zero in some checkpoint.
     pub trained_biases: bool,
     /// Steps taken at each checkpoint, ascending; empty if the file has one model and no epoch.
     pub epochs: Vec<u64>,
     /// Losses and accuracies, if there are any.
     pub history: Option<History>,
-    /// Places of train and test pairs in the a-major list, as they are in the file.
+    /// Places of train and test pairs in the a-major list, as the file has them.
     pub split: Option<[Vec<i64>; 2]>,
-    /// What the losses of the history are.
+    /// How the losses of the history are defined.
     pub conventions: Conventions,
-    /// Train and test loss that a file tells beside its one model, outside of a history.
+    /// Train and test loss that a file gives beside its one model, outside of a history.
     pub record: [Option<f64>; 2],
     /// Whether grokrun itself wrote the file.
     pub ours: bool,
@@ -79,9 +79,9 @@ pub struct Facts {
 /// A model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// The eleven tensors that can be trained, under TransformerLens' names and in its layout.
+    /// The eleven tensors that can be trained, under TransformerLens's names and in its layout.
     pub tensors: Vec<Tensor>,
-    /// The column of W_U for '=', if the file has one: it is no part of the model here.
+    /// The column of W_U for '=', if the file has one: it is not a part of the model here.
     pub separator: Option<Vec<f32>>,
 }
 

@@ -1,4 +1,4 @@
-//! A folder of checkpoints, one model a file, whose epochs are in the files' names.
+//! Reads a folder of checkpoints, one model a file, whose names give the epochs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,25 @@ use crate::ExchangeError;
 use crate::error::refuse;
 use crate::shown::{shown, some};
 
-/// The most files that are looked at.
+/// The most files of a folder.
 const MOST_FILES: usize = 200_000;
 /// The longest history that is made of single losses, in epochs.
 const LONGEST_HISTORY: u64 = 10_000_000;
-/// What stands for the epoch in a pattern.
+/// The placeholder of the epoch in a pattern.
 const EPOCH: &str = "{epoch}";
 
-/// How the files of a folder are named: a path below it with `{epoch}` in the place of the epoch,
-/// and `*` for what may be anything.
+/// Describes the names of a folder's files: a path below it with `{epoch}` in the place of the
+/// epoch, and `*` for anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
 }
 
 impl Pattern {
-    /// Takes a pattern.
+    /// Reads a pattern.
     ///
     /// # Errors
-    /// It has no `{epoch}`, or several.
+    /// If it has no `{epoch}`, or several.
     pub fn new(text: &str) -> Result<Pattern, ExchangeError> {
         match text.matches(EPOCH).count() {
             1 => Ok(Pattern {
@@ -40,16 +40,16 @@ impl Pattern {
         }
     }
 
-    /// The epoch in a name, if the name is of this pattern.
+    /// Returns the epoch in a name, if the name fits this pattern.
     fn epoch(&self, name: &str) -> Option<u64> {
         let (before, after) = self.text.split_once(EPOCH)?;
-        // Where the epoch begins: behind something that is what stands before it.
+        // The epoch begins after a beginning that fits the part before it.
         let digit = |at: usize| name[at..].starts_with(|c: char| c.is_ascii_digit());
         let starts = name
             .char_indices()
             .map(|(at, _)| at)
             .filter(|at| digit(*at));
-        // From a digit that is not the second one of a number.
+        // It begins with a digit that does not follow another digit.
         let first = |at: &usize| !name[..*at].ends_with(|c: char| c.is_ascii_digit());
         starts.filter(first).find_map(|at| {
             let rest = &name[at..];
@@ -60,8 +60,8 @@ impl Pattern {
     }
 }
 
-/// Whether a text is of a pattern in which `*` stands for anything but a slash. Both are walked
-/// once, back to the last `*` where they part.
+/// Says whether a text fits a pattern in which `*` stands for anything but a slash. Both are walked
+/// once, back to the last `*` where they differ.
 fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());
@@ -84,10 +84,10 @@ fn fits(pattern: &str, text: &str) -> bool {
 }
 
 impl Foreign {
-    /// Reads and recognises a folder of checkpoints; `heads` as in [`Foreign::open`].
+    /// Reads and recognises a folder of checkpoints; `heads` as for [`Foreign::open`].
     ///
     /// # Errors
-    /// No file is of the pattern, two are of one epoch, a file is not one model, or they are not
+    /// If no file fits the pattern, two are of one epoch, a file is not one model, or they are not
     /// checkpoints of one model.
     pub fn open_folder(
         folder: &Path,
@@ -143,9 +143,9 @@ fn of_folder(
     for ((epoch, name), file) in found.iter().zip(&files) {
         let one = Foreign::open(file, Some(whole.dims.heads))?;
         check_alike(&whole, &one, name)?;
-        let told = one.facts.epochs.first().copied();
-        if one.facts.history.is_none() && told.is_some_and(|told| told != *epoch) {
-            elsewhere.push((*name, *epoch, told));
+        let recorded = one.facts.epochs.first().copied();
+        if one.facts.history.is_none() && recorded.is_some_and(|recorded| recorded != *epoch) {
+            elsewhere.push((*name, *epoch, recorded));
         }
         records.push((*epoch, one.facts.record));
         let (facts, own) = (&mut whole.facts, one.facts);
@@ -162,9 +162,9 @@ fn of_folder(
         }
     }
     let facts = &mut whole.facts;
-    if let Some((name, epoch, Some(told))) = elsewhere.first() {
+    if let Some((name, epoch, Some(recorded))) = elsewhere.first() {
         facts.notes.push(format!(
-            "{} tells epoch {told}, and its name {epoch}{}: the names count",
+            "{} records epoch {recorded}, and its name says {epoch}{}: the names count",
             shown(name),
             match elsewhere.len() {
                 1 => String::new(),
@@ -194,7 +194,7 @@ fn of_folder(
     Ok(whole)
 }
 
-/// Single losses that checkpoints tell, as a history with gaps.
+/// Makes a history with gaps of the single losses of checkpoints.
 fn of_records(records: &[(u64, [Option<f64>; 2])], notes: &mut Vec<String>) -> Option<History> {
     let last = records.last()?.0;
     let known = records
@@ -242,7 +242,7 @@ fn check_alike(first: &Foreign, one: &Foreign, name: &str) -> Result<(), Exchang
     Ok(())
 }
 
-/// The files below a folder, in folders as deep as `depth`, as paths from it with `/`.
+/// Returns the files below a folder, in folders as deep as `depth`, as paths from it with `/`.
 fn names(folder: &Path, depth: usize) -> Result<Vec<String>, ExchangeError> {
     let mut names = vec![String::new()];
     for level in 0..=depth {
@@ -253,12 +253,13 @@ fn names(folder: &Path, depth: usize) -> Result<Vec<String>, ExchangeError> {
             for entry in fs::read_dir(&path).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 let own = entry.file_name();
-                // A name that is no text is of no pattern.
+                // A name that is not UTF-8 fits no pattern.
                 let Some(own) = own.to_str() else { continue };
                 if entry.path().is_dir() == (level < depth) && !own.starts_with('.') {
-                    deeper.push(match name.is_empty() {
-                        true => own.to_owned(),
-                        false => format!("{name}/{own}"),
+                    deeper.push(if name.is_empty() {
+                        own.to_owned()
+                    } else {
+                        format!("{name}/{own}")
                     });
                 }
                 if deeper.len() > MOST_FILES {
@@ -272,7 +273,7 @@ fn names(folder: &Path, depth: usize) -> Result<Vec<String>, ExchangeError> {
     Ok(names)
 }
 
-/// What to do about a folder, with the pattern that its own first file suggests.
+/// Says what to do about a folder, with a pattern that its own first file suggests.
 fn without_pattern(names: &[String]) -> String {
     let numbered = |name: &&String| name.contains(|c: char| c.is_ascii_digit());
     let example = match names.iter().find(numbered) {

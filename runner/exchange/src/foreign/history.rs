@@ -1,10 +1,10 @@
-//! Losses and accuracies of a file, as four columns of one length.
+//! Reads the losses and accuracies of a file as four columns of one length.
 
 use super::History;
 use crate::ExchangeError;
 use crate::error::refuse;
 
-/// Under which names files have the columns; the first is that of messages.
+/// The names under which files have the columns; messages use the first.
 const NAMES: [&[&str]; 4] = [
     &["train_losses"],
     &["test_losses"],
@@ -15,7 +15,7 @@ const NAMES: [&[&str]; 4] = [
 /// Reads the history; `column` gives the numbers under a name, if there are any.
 ///
 /// # Errors
-/// Those of `column`, or columns whose lengths do not fit each other.
+/// Those of `column`, or columns whose lengths do not match.
 pub(super) fn history(
     mut column: impl FnMut(&str) -> Result<Option<Vec<f64>>, ExchangeError>,
     notes: &mut Vec<String>,

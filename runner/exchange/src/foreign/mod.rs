@@ -1,18 +1,18 @@
-//! A file from elsewhere as an experiment: checkpoints in TransformerLens' layout, and whatever the
-//! file tells of its history, split and settings.
+//! Reads a foreign file as an experiment: checkpoints in TransformerLens's layout, and what the
+//! file says of its history, split and settings.
 //!
 //! Recognised: a plain `state_dict`; the published dictionary (`model`, `checkpoints`,
 //! `checkpoint_epochs`, losses, accuracies, indices); the paper's `full_run_data` (`state_dicts`,
 //! `epochs`, losses); a `.safetensors` or an `.npz` of one model; a folder of such files.
 
-mod beside;
 mod contents;
 mod facts;
 mod folder;
 mod history;
+mod numbers;
 mod own;
 mod settings;
-mod whole;
+mod single;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -24,7 +24,7 @@ use grokrun_store::Tensor;
 use self::contents::{Contents, contents};
 use self::own::Own;
 use self::settings::Settings;
-use self::whole::Whole;
+use self::single::Single;
 use crate::ExchangeError;
 use crate::error::refuse;
 use crate::layout::{self, Dims, Layout, Shapes};
@@ -39,9 +39,9 @@ pub use own::KEY as OWN_CONFIG;
 pub use own::{Conventions, Recipe, Stop, Task};
 pub use settings::Scale;
 
-/// What a file tells beside its models.
+/// What a file has beside its models.
 #[derive(Debug, Default)]
-struct Told {
+struct Details {
     settings: Settings,
     own: Own,
     epochs: Vec<u64>,
@@ -67,36 +67,40 @@ enum Source {
         file: Box<TorchFile>,
         models: Vec<BTreeMap<String, TensorRef>>,
     },
-    Whole(Vec<Tensor>),
+    Single(Vec<Tensor>),
     /// one model a file
     Folder(Vec<PathBuf>),
 }
 
 impl Foreign {
-    /// Reads and recognises a file, by what is in it rather than by its name; `heads` is the user's
-    /// word for the number of heads.
+    /// Reads and recognises a file, by its contents rather than by its name; `heads` is the number
+    /// of heads that the user gives.
     ///
     /// # Errors
-    /// It cannot be read, is damaged, or is not what was expected: what was found instead.
+    /// If it cannot be read, is damaged, or is not what was expected: what was found instead.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Foreign, ExchangeError> {
-        let whole = |whole: Whole| {
-            let Whole {
+        let single = |file: Single| {
+            let Single {
                 kind,
                 tensors,
-                told,
-            } = whole;
-            (kind, Source::Whole(tensors), told)
+                details,
+            } = file;
+            (kind, Source::Single(tensors), details)
         };
         let found = sniff::sniff(path)?;
-        let (kind, source, told) = match found {
-            Found::Safetensors => whole(whole::safetensors(path)?),
-            Found::Zip if !is_torch(path)? => whole(whole::npz(path)?),
+        let (kind, source, details) = match found {
+            Found::Safetensors => single(single::safetensors(path)?),
+            Found::Zip if !is_torch(path)? => single(single::npz(path)?),
             Found::Zip => {
                 let mut file = TorchFile::open(path)?;
                 let found = contents(&mut file).map_err(|error| error.of(path))?;
-                let Contents { kind, models, told } = found;
+                let Contents {
+                    kind,
+                    models,
+                    details,
+                } = found;
                 let file = Box::new(file);
-                (kind, Source::Torch { file, models }, told)
+                (kind, Source::Torch { file, models }, details)
             }
             Found::Npy => {
                 return refuse(
@@ -106,21 +110,22 @@ impl Foreign {
             }
             Found::Text => return Err(ExchangeError::refused(sniff::text_in_words(path)).of(path)),
         };
-        let mut foreign =
-            Foreign::assemble(path, kind, source, told, heads).map_err(|error| error.of(path))?;
+        let mut foreign = Foreign::assemble(path, kind, source, details, heads)
+            .map_err(|error| error.of(path))?;
         foreign.facts.notes.extend(misnamed(path, kind));
         Ok(foreign)
     }
 
-    /// What the file tells.
+    /// Returns what the file says.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// A check sum of the whole file, or of all files of a folder, which tells it from another.
+    /// Returns a checksum of the whole file, or of all files of a folder, which tells it from
+    /// another.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// If it cannot be read.
     pub fn checksum(&self) -> Result<u32, ExchangeError> {
         let mut hasher = crc32fast::Hasher::new();
         let mut part = vec![0; 1 << 20];
@@ -141,12 +146,12 @@ impl Foreign {
         Ok(hasher.finalize())
     }
 
-    /// The number of checkpoints.
+    /// Returns the number of checkpoints.
     pub fn len(&self) -> usize {
         self.source.len()
     }
 
-    /// Never: a file without a model is refused.
+    /// Returns false: a file without a model is refused.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -154,7 +159,8 @@ impl Foreign {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// Its numbers are damaged or not finite, or it has biases that the model here does not have.
+    /// If its numbers are damaged or not finite, or it has biases that the model here does not
+    /// have.
     pub fn model(&mut self, index: usize) -> Result<Model, ExchangeError> {
         if let Source::Folder(files) = &self.source {
             return match files.get(index) {
@@ -185,10 +191,10 @@ impl Foreign {
         path: &Path,
         kind: Kind,
         mut source: Source,
-        told: Told,
+        details: Details,
         heads: Option<usize>,
     ) -> Result<Foreign, ExchangeError> {
-        let Told {
+        let Details {
             settings,
             own,
             epochs,
@@ -196,7 +202,7 @@ impl Foreign {
             record,
             split,
             mut notes,
-        } = told;
+        } = details;
         let mut prefixes = BTreeSet::new();
         source.unwrap_names(&mut prefixes)?;
         notes.extend(names::note(&prefixes));
@@ -238,7 +244,7 @@ impl Foreign {
             outputs: dims.outputs,
             d_model: dims.d_model,
             heads: dims.heads,
-            heads_told: layout != Layout::Native || settings.heads.or(heads).is_some(),
+            heads_known: layout != Layout::Native || settings.heads.or(heads).is_some(),
             no_norm: settings.no_norm,
             scale: settings.scale(dims.d_head),
             d_head: dims.d_head,
@@ -285,7 +291,7 @@ impl Source {
     fn len(&self) -> usize {
         match self {
             Source::Torch { models, .. } => models.len(),
-            Source::Whole(_) => 1,
+            Source::Single(_) => 1,
             Source::Folder(files) => files.len(),
         }
     }
@@ -300,7 +306,7 @@ impl Source {
                     *model = bare.into_iter().zip(tensors).collect();
                 }
             }
-            Source::Whole(tensors) => {
+            Source::Single(tensors) => {
                 let bare = names::unwrap(tensors.iter().map(|t| t.name.as_str()), prefixes)?;
                 for (tensor, bare) in tensors.iter_mut().zip(bare) {
                     tensor.name = bare;
@@ -320,14 +326,14 @@ impl Source {
                 .map(|(name, tensor)| (name.clone(), tensor.shape.clone()))
                 .collect(),
             Source::Folder(_) => Shapes::new(),
-            Source::Whole(tensors) => tensors
+            Source::Single(tensors) => tensors
                 .iter()
                 .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
                 .collect(),
         }
     }
 
-    /// The numbers of a tensor that is there; of one that is not, none.
+    /// Returns the numbers of a tensor; none if the file does not have it.
     fn read(&mut self, index: usize, name: &str) -> Result<Vec<f32>, ExchangeError> {
         match self {
             Source::Torch { file, models } => {
@@ -340,7 +346,7 @@ impl Source {
                 }
             }
             Source::Folder(_) => Ok(Vec::new()),
-            Source::Whole(tensors) => {
+            Source::Single(tensors) => {
                 let tensor = tensors.iter().find(|tensor| tensor.name == name);
                 Ok(tensor.map(|tensor| tensor.data.clone()).unwrap_or_default())
             }
@@ -348,14 +354,14 @@ impl Source {
     }
 }
 
-/// Whether an archive is of `torch.save`, rather than of `numpy.savez`.
+/// Says whether an archive is of `torch.save`, rather than of `numpy.savez`.
 fn is_torch(path: &Path) -> Result<bool, ExchangeError> {
     let file = File::open(path).map_err(|error| ExchangeError::io("cannot read", path, &error))?;
     let archive = archive::Archive::open(file).map_err(|error| error.of(path))?;
     Ok(archive.names().any(|name| name.ends_with("data.pkl")))
 }
 
-/// What is said of a file whose name ends as those of another kind do.
+/// Returns the note for a file whose name ends as those of another kind do.
 fn misnamed(path: &Path, kind: Kind) -> Option<String> {
     let ending = path.extension()?.to_str()?.to_ascii_lowercase();
     let (endings, what): (&[&str], &str) = match kind {

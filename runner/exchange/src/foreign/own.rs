@@ -1,4 +1,4 @@
-//! What grokrun's own files tell in addition: the `config.json` of their cell, under
+//! Reads what grokrun's own files have in addition: the `config.json` of their cell, under
 //! `grokrun_config`.
 
 use serde_json::Value as Json;
@@ -7,30 +7,30 @@ use crate::ExchangeError;
 use crate::error::refuse;
 use crate::shown::shown;
 
-/// The name under which a file has it.
+/// The name of that entry.
 pub const KEY: &str = "grokrun_config";
 
-/// The task and how the model was trained on it, as far as a file of grokrun's tells.
+/// The task and the recipe of a model, as far as a file that grokrun wrote gives them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {
     /// as in a spec
     pub operation: Option<String>,
-    /// of all pairs
+    /// share of all pairs
     pub fraction: Option<f64>,
-    /// of the split
+    /// seed of the split
     pub data_seed: Option<i64>,
-    /// of the weights
+    /// seed of the weights
     pub model_seed: Option<i64>,
     /// whose random numbers
     pub stream: Option<String>,
-    /// none where the run was imported and nobody knew it
+    /// none if the run was imported and the recipe was not known
     pub recipe: Option<Recipe>,
 }
 
 /// How a model was trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// of all epochs
+    /// number of all epochs
     pub epochs: u64,
     /// of AdamW
     pub learning_rate: f64,
@@ -40,24 +40,24 @@ pub struct Recipe {
     pub betas: [f64; 2],
     /// of AdamW
     pub epsilon: f64,
-    /// epochs
+    /// epochs of warm-up
     pub warmup: u64,
     /// how the weights were drawn, as in a spec
     pub init: String,
-    /// when training ends early
+    /// the rule for an early end
     pub stop: Option<Stop>,
 }
 
-/// When training ends early.
+/// The rule for an early end of training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stop {
-    /// that has to be reached
+    /// the accuracy to be reached
     pub test_accuracy: f64,
-    /// for so many epochs
+    /// for how many epochs it has to be held
     pub patience: u64,
 }
 
-/// What the losses of a history are.
+/// How the losses of a history are defined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conventions {
     /// Test losses are taken before the step of their epoch, as the train losses are.
@@ -67,7 +67,7 @@ pub struct Conventions {
 }
 
 impl Conventions {
-    /// What is said of losses that are not taken as those of runs trained here.
+    /// Returns the notes on losses that are not defined as those of runs trained here.
     pub(super) fn notes(self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.test_before_step {
@@ -79,7 +79,7 @@ impl Conventions {
         notes
     }
 
-    /// In `config.json`, under `imported`.
+    /// Returns the JSON that `config.json` has under `imported`.
     pub fn to_json(self) -> Json {
         serde_json::json!({
             "test_losses": if self.test_before_step { BEFORE } else { "after the step" },
@@ -91,7 +91,7 @@ impl Conventions {
 const BEFORE: &str = "before the step";
 const COUNTED: &str = "counted";
 
-/// All of it.
+/// Everything that a file of grokrun has in addition.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Own {
     /// whether grokrun wrote the file
@@ -102,10 +102,10 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// Reads it; the parts that a file of an earlier version does not have are not told.
+    /// Reads the entry; parts that a file of an earlier version lacks stay unknown.
     ///
     /// # Errors
-    /// A text in it is none that a spec could hold.
+    /// If a text in it could not stand in a spec.
     pub(super) fn read(json: &Json) -> Result<Own, ExchangeError> {
         let (task, seeds, imported) = (&json["task"], &json["seeds"], &json["imported"]);
         let history = &imported["history"];
@@ -141,13 +141,13 @@ impl Own {
     /// Compares the modulus with that of the tensors.
     ///
     /// # Errors
-    /// It is another.
+    /// If they differ.
     pub(super) fn check_modulus(&self, modulus: usize) -> Result<(), ExchangeError> {
         match self.modulus {
-            Some(told) if told != modulus as u64 => refuse(format!(
-                "its {KEY} has modulus {told}, and its W_E has {} rows; expected {}",
+            Some(recorded) if recorded != modulus as u64 => refuse(format!(
+                "its {KEY} has modulus {recorded}, and its W_E has {} rows; expected {}",
                 modulus + 1,
-                told.saturating_add(1)
+                recorded.saturating_add(1)
             )),
             _ => Ok(()),
         }

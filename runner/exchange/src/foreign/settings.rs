@@ -1,8 +1,7 @@
-//! The settings of a model as files tell them: TransformerLens' names, and those of the paper's
-//! code.
+//! Reads the settings of a model: TransformerLens's names, and those of the paper's code.
 //!
-//! A setting with which the model would compute something else than the one here is refused; one
-//! that contradicts the shapes of the tensors is, too: the settings are then of another model.
+//! A setting with which the model would compute something else than the one here is refused. So is
+//! one that contradicts the shapes of the tensors: the settings are then of another model.
 
 use serde_json::Value as Json;
 
@@ -11,18 +10,18 @@ use crate::error::refuse;
 use crate::layout::Dims;
 use crate::shown::shown;
 
-/// What attention scores are divided by before the softmax.
+/// The divisor of attention scores before the softmax.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
-    /// √d_head, as everywhere but where a file or a user says otherwise
+    /// √d_head, unless a file or a user says otherwise
     Root,
     /// another number; 1 is no division
     By(f64),
 }
 
 impl Scale {
-    /// What the queries are multiplied with, so that dividing the scores by √d_head gives what this
-    /// scale gives.
+    /// Returns the factor of the queries with which scores that are divided by √d_head become those
+    /// of this scale.
     pub fn of_queries(self, d_head: usize) -> f64 {
         match self {
             Scale::Root => 1.0,
@@ -31,14 +30,15 @@ impl Scale {
     }
 
     fn of(divisor: f64, d_head: usize) -> Scale {
-        match (divisor - (d_head as f64).sqrt()).abs() < 1e-5 {
-            true => Scale::Root,
-            false => Scale::By(divisor),
+        if (divisor - (d_head as f64).sqrt()).abs() < 1e-5 {
+            Scale::Root
+        } else {
+            Scale::By(divisor)
         }
     }
 }
 
-/// Settings that matter here.
+/// The settings that matter here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) activation: Option<String>,
@@ -46,14 +46,14 @@ pub(super) struct Settings {
     pub(super) seed: Option<i64>,
     /// whether layer norm is ruled out
     pub(super) no_norm: bool,
-    /// the divisor, none for √d_head; outer none if nothing is told
+    /// the divisor, none for √d_head; outer none if the file gives no scale
     scale: Option<Option<f64>>,
     /// sizes by the name of their setting
     sizes: Vec<(&'static str, u64)>,
 }
 
-/// Settings of TransformerLens that have to have this value, or to be absent, for the model to be
-/// the one here: its one layer, three positions, no norm.
+/// Settings of TransformerLens that have to have this value, or be absent, for the model to be the
+/// one here: one layer, three positions, no norm.
 const HAS_TO_BE: [(&str, &str); 12] = [
     ("n_layers", "1"),
     ("num_layers", "1"),
@@ -73,7 +73,7 @@ impl Settings {
     /// Reads settings.
     ///
     /// # Errors
-    /// One with which the model is another than the one here.
+    /// If with one of them the model is another than the one here.
     pub(super) fn read(json: &Json) -> Result<Settings, ExchangeError> {
         let Some(entries) = json.as_object() else {
             return refuse(format!(
@@ -127,9 +127,9 @@ impl Settings {
                 None => odd(key, "relu or gelu")?,
             }
         }
-        // TransformerLens divides by √d_head where its settings do not say otherwise.
-        let told = number("attn_scale").filter(|divisor| *divisor > 0.0);
-        settings.scale = match (entries.get("use_attn_scale"), told) {
+        // TransformerLens divides by √d_head unless its settings say otherwise.
+        let details = number("attn_scale").filter(|divisor| *divisor > 0.0);
+        settings.scale = match (entries.get("use_attn_scale"), details) {
             (Some(Json::Bool(false)), _) => Some(Some(1.0)),
             (_, Some(divisor)) => Some(Some(divisor)),
             (Some(Json::Bool(true)), None) => Some(None),
@@ -158,7 +158,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What attention scores are divided by, if it is told.
+    /// Returns the divisor of attention scores, if the settings give one.
     pub(super) fn scale(&self, d_head: usize) -> Option<Scale> {
         self.scale.map(|divisor| match divisor {
             Some(divisor) => Scale::of(divisor, d_head),
@@ -166,12 +166,12 @@ impl Settings {
         })
     }
 
-    /// Compares the sizes that are told with those of the tensors.
+    /// Compares the sizes in the settings with those of the tensors.
     ///
     /// # Errors
-    /// The first that is another.
+    /// The first that differs.
     pub(super) fn check_sizes(&self, dims: &Dims) -> Result<(), ExchangeError> {
-        for (key, told) in &self.sizes {
+        for (key, set) in &self.sizes {
             let found = match *key {
                 "n_heads" | "num_heads" | "n_key_value_heads" => dims.heads,
                 "d_model" => dims.d_model,
@@ -181,9 +181,9 @@ impl Settings {
                 "d_vocab_out" => dims.outputs,
                 _ => dims.modulus,
             };
-            if *told != found as u64 {
+            if *set != found as u64 {
                 return refuse(format!(
-                    "its config has {key} = {told}, and its tensors have {found}; expected the config of this model: correct it, or import the state_dict alone"
+                    "its config has {key} = {set}, and its tensors have {found}; expected the config of this model: correct it, or import the state_dict alone"
                 ));
             }
         }
@@ -227,8 +227,8 @@ mod tests {
         let unscaled = read(json!({"use_attn_scale": false, "d_head": 4}));
         assert_eq!(unscaled.scale(4), Some(Scale::By(1.0)));
         assert_eq!(Scale::By(1.0).of_queries(4), 2.0);
-        let told = read(json!({"use_attn_scale": true, "attn_scale": 2.0}));
-        assert_eq!(told.scale(4), Some(Scale::Root));
+        let details = read(json!({"use_attn_scale": true, "attn_scale": 2.0}));
+        assert_eq!(details.scale(4), Some(Scale::Root));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Files as others write them: wrapped names, settings, numbers of tensors, the paper's layout,
-//! folders.
+//! Files as other programs write them: wrapped names, settings, numbers of tensors, the paper's
+//! layout, folders.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// A file of torch: `fill` writes the pickle, whose tensors are these, in this order.
+    /// Writes a file of torch: `fill` writes the pickle, whose tensors are these, in this order.
     fn torch(&self, name: &str, tensors: &[Array], fill: impl FnOnce(&mut Pickler)) -> PathBuf {
         let mut pickler = Pickler::new();
         fill(&mut pickler);
@@ -62,7 +62,7 @@ fn model(p: &mut Pickler, arrays: &[Array]) {
     });
 }
 
-/// The model, its tensors under other names.
+/// Returns the model with its tensors under other names.
 fn renamed(rename: impl Fn(usize, &str) -> String) -> Vec<Array> {
     let mut arrays = state_dict(checkpoint(1));
     for (i, array) in arrays.iter_mut().enumerate() {
@@ -131,7 +131,7 @@ fn a_name_that_a_terminal_would_act_on_is_escaped() {
     }
 }
 
-/// The published dictionary with a history and epochs that are written by `fill`.
+/// Writes the published dictionary with a history and epochs that `fill` writes.
 pub(super) fn published(
     folder: &Folder,
     tensors: &[Array],
@@ -180,7 +180,7 @@ fn histories_and_epochs_may_be_tensors_or_lists_of_them() {
         (&columns[0][..], &columns[1][..]),
         (&[3.0, 2.0][..], &[5.0, 4.0][..])
     );
-    // What is no number is refused by name.
+    // A value that is not a number is refused by name.
     let path = published(&folder, &[], |p| {
         p.text("checkpoint_epochs");
         p.list(|p| p.text("ten"));
@@ -246,7 +246,7 @@ fn settings_that_contradict_the_tensors_are_refused_in_every_format() {
     assert!(Foreign::open(&path, Some(2)).is_ok());
 }
 
-/// A model of the paper's layout, with an output for '='.
+/// Returns a model of the paper's layout, with an output for '='.
 fn of_paper() -> Vec<Array> {
     let shapes: [(&str, &[usize]); 9] = [
         ("embed.W_E", &[4, 4]),
@@ -296,7 +296,7 @@ fn what_the_papers_losses_are_is_said() {
     assert!(facts.conventions.test_before_step && facts.conventions.counts_separator);
     let model = Foreign::open(&path, None).unwrap().model(0).unwrap();
     assert_eq!(model.separator, Some(vec![3.0, 7.0, 11.0, 15.0]));
-    // The same of a file that went through a run and was exported.
+    // The same for a file that went through a run and was exported.
     let own = json!({"task": {"modulus": 3}, "imported": {"history": facts.conventions.to_json()}});
     assert_eq!(
         Own::read(&own).unwrap().conventions,
@@ -350,7 +350,10 @@ fn a_folder_is_read_by_its_pattern() {
         checksum
     );
     let named = of("step_{epoch}.pth").unwrap();
-    assert!(said(named.facts(), "tells epoch 100, and its name 200"));
+    assert!(said(
+        named.facts(),
+        "records epoch 100, and its name says 200"
+    ));
 
     for (text, says) in [
         ("{epoch}.pt", "none of its 4 files is named {epoch}.pt"),

@@ -15,7 +15,7 @@ use crate::ExchangeError;
 use crate::error::refuse;
 use crate::shown::{shown, some};
 
-/// Which of them.
+/// A layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     TransformerLens,
@@ -45,10 +45,10 @@ pub(crate) struct Dims {
     pub(crate) d_mlp: usize,
 }
 
-/// From a file's order of numbers to TransformerLens'.
+/// The change from a file's order of numbers to TransformerLens's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// as it is
+    /// no change
     Keep,
     /// `(rows, columns)` becomes `(columns, rows)`
     Transpose,
@@ -58,13 +58,13 @@ enum Turn {
 
 /// A tensor of a file.
 struct Part {
-    /// in the file
+    /// its name in the file
     name: &'static str,
-    /// TransformerLens'; none for what has to be zero
+    /// its name in TransformerLens; none if it has to be zero
     canonical: Option<&'static str>,
     shape: Vec<usize>,
     turn: Turn,
-    /// biases may be missing
+    /// whether it has to be there: biases may be missing
     needed: bool,
 }
 
@@ -158,11 +158,10 @@ fn parts(layout: Layout, dims: &Dims) -> Vec<Part> {
 /// Names and shapes of the tensors of a model.
 pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Finds out which layout it is and which sizes it has. `heads` is wanted by the layout that does
-/// not tell them.
+/// Recognises the layout and the sizes. `heads` is needed for the layout that does not show them.
 ///
 /// # Errors
-/// None of the layouts fits: what was expected and what was found.
+/// If none of the layouts fits: what was expected and what was found.
 pub(crate) fn recognise(
     shapes: &Shapes,
     heads: Option<usize>,
@@ -292,7 +291,7 @@ pub(crate) fn check(shapes: &Shapes, layout: Layout, dims: &Dims) -> Result<(), 
     }
 }
 
-/// The names in a file of b_in and b_out, which may be trained.
+/// Returns the names in a file of b_in and b_out, which may be trained.
 pub(crate) fn biases(layout: Layout) -> [&'static str; 2] {
     match layout {
         Layout::TransformerLens | Layout::Paper => ["blocks.0.mlp.b_in", "blocks.0.mlp.b_out"],
@@ -300,14 +299,14 @@ pub(crate) fn biases(layout: Layout) -> [&'static str; 2] {
     }
 }
 
-/// A tensor under TransformerLens' name.
+/// A tensor under TransformerLens's name.
 pub(crate) struct Canonical {
     pub(crate) name: &'static str,
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Vec<f32>,
 }
 
-/// A model in TransformerLens' layout.
+/// A model in TransformerLens's layout.
 pub(crate) struct Weights {
     /// All eleven tensors that are trained, without the output for '='.
     pub(crate) tensors: Vec<Canonical>,
@@ -315,12 +314,12 @@ pub(crate) struct Weights {
     pub(crate) separator: Option<Vec<f32>>,
 }
 
-/// Turns a model into TransformerLens' layout; `read` gives the numbers of a tensor of the file,
+/// Converts a model to TransformerLens's layout; `read` gives the numbers of a tensor of the file,
 /// row-major.
 ///
 /// # Errors
-/// Those of `read`, a number that is not finite, or a bias of attention or of the outputs that is
-/// not zero: the model here has none.
+/// Those of `read`; a number that is not finite; a bias of attention or of the outputs that is not
+/// zero, which the model here does not have.
 pub(crate) fn canonical(
     shapes: &Shapes,
     layout: Layout,
@@ -335,9 +334,10 @@ pub(crate) fn canonical(
             }
             continue;
         };
-        let numbers = match shapes.contains_key(part.name) {
-            true => read(part.name)?,
-            false => vec![0.0; part.shape.iter().product()],
+        let numbers = if shapes.contains_key(part.name) {
+            read(part.name)?
+        } else {
+            vec![0.0; part.shape.iter().product()]
         };
         if numbers.len() != part.shape.iter().product::<usize>() {
             return refuse(format!("its tensor {} is cut off", part.name));
@@ -361,7 +361,7 @@ pub(crate) fn canonical(
 }
 
 impl Canonical {
-    /// Takes off the last column, which stands at `at`, of a matrix.
+    /// Removes the last column, at `at`, of a matrix and returns it.
     fn cut_column(&mut self, at: usize) -> Vec<f32> {
         let rows = self.data.chunks_exact(at + 1);
         let column = rows.clone().map(|row| row[at]).collect();
@@ -380,7 +380,7 @@ fn check_zero(name: &str, numbers: &[f32]) -> Result<(), ExchangeError> {
     }
 }
 
-/// The last position has to see all three; TransformerLens 3.5 and later store an empty mask.
+/// Checks that the last position sees all three; TransformerLens 3.5 and later store an empty mask.
 fn check_mask(shape: &[usize], numbers: &[f32]) -> Result<(), ExchangeError> {
     match (shape, numbers) {
         ([0, 0], _) => Ok(()),

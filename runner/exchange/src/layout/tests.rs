@@ -27,7 +27,7 @@ fn each_layout_is_recognised_with_and_without_an_output_for_equals() {
     }
 }
 
-/// The same model in three layouts: index arithmetic written out once more.
+/// Writes the same model in three layouts; the index arithmetic is written out once more.
 #[test]
 fn the_layouts_are_turned_into_one() {
     let dims = Dims { outputs: 4, ..DIMS };
@@ -37,7 +37,7 @@ fn the_layouts_are_turned_into_one() {
         d_mlp: m,
         ..
     } = dims;
-    // A number that tells where it belongs: tensor, then indices in TransformerLens' layout.
+    // A number that says where it belongs: tensor, then indices in TransformerLens's layout.
     let code =
         |tensor: usize, i: usize, j: usize, k: usize| (1000 * tensor + 100 * i + 10 * j + k) as f32;
     let fill = |shape: &[usize], number: &dyn Fn(&[usize]) -> f32| -> Vec<f32> {

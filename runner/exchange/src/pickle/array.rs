@@ -1,5 +1,5 @@
-//! Numbers in a pickle: Python's, numpy's scalars and arrays, ranges. Tensors are not among them:
-//! their numbers lie outside of the pickle.
+//! Reads numbers in a pickle: Python's, numpy's scalars and arrays, ranges. Tensors are not among
+//! them: their numbers lie outside of the pickle.
 
 use super::Global;
 use super::value::{Object, Pickle, Value};
@@ -9,7 +9,8 @@ use crate::numpy::{NumpyType, row_major};
 const LONGEST_RANGE: i64 = 1 << 20;
 
 impl Pickle {
-    /// A number: Python's, a numpy scalar, or a numpy array of one number without dimensions.
+    /// Returns a number: Python's, a numpy scalar, or a numpy array of one number without
+    /// dimensions.
     pub(crate) fn number(&self, value: Value) -> Option<f64> {
         match value {
             Value::Int(i) => Some(i as f64),
@@ -22,7 +23,7 @@ impl Pickle {
         }
     }
 
-    /// The shape and the numbers, row-major, of a numpy scalar, a numpy array or a range.
+    /// Returns the shape and the numbers, row-major, of a numpy scalar, a numpy array or a range.
     pub(crate) fn array(&self, value: Value) -> Option<(Vec<usize>, Vec<f64>)> {
         let Value::Object(place) = value else {
             return None;
@@ -90,8 +91,8 @@ impl Pickle {
         })
     }
 
-    /// The type that a `numpy.dtype` stands for: its code is its argument, its byte order a part of
-    /// its state.
+    /// Returns the type that a `numpy.dtype` stands for: its code is its argument, its byte order a
+    /// part of its state.
     fn numpy_type(&self, value: Value) -> Option<NumpyType> {
         let object = self.made_by(value, Global::NumpyDtype)?;
         let code = self.text(*self.items(object.arguments)?.first()?)?;
@@ -103,7 +104,7 @@ impl Pickle {
         })
     }
 
-    /// Bytes: protocol 2 has none, they are a text in Latin-1.
+    /// Returns bytes; protocol 2 has none, there they are a text in Latin-1.
     fn bytes_of(&self, value: Value) -> Option<Vec<u8>> {
         match value {
             Value::Bytes(start, len) => Some(self.raw(start, len).to_vec()),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What is pickled, and its bytes.
+/// Descriptions of what is pickled, with its bytes.
 pub(crate) const PICKLED: [(&str, &[u8]); 12] = [
     (
         "i8, protocol 2",
@@ -54,7 +54,7 @@ pub(crate) const PICKLED: [(&str, &[u8]); 12] = [
     ),
 ];
 
-/// The shape and the numbers that each of them has; none for what are no numbers.
+/// Returns the shape and the numbers that each of them has; none for what is not numbers.
 fn expected() -> Vec<Option<(Vec<usize>, Vec<f64>)>> {
     let of = |shape: &[usize], numbers: &[f64]| Some((shape.to_vec(), numbers.to_vec()));
     vec![
@@ -95,7 +95,7 @@ fn latin_text_stands_for_bytes_above_127_and_nan_stays_nan() {
     assert!(numbers[2].is_nan());
 }
 
-/// xorshift64: the same changes in every run.
+/// Returns the next number of xorshift64: the same changes in every run.
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;

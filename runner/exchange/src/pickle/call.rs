@@ -1,4 +1,4 @@
-//! What calls, states and persistent names in a pickle stand for: nothing is called.
+//! Interprets calls, states and persistent names in a pickle as values: nothing is called.
 
 use super::Global;
 use super::read::{Done, Machine};
@@ -10,7 +10,7 @@ use crate::error::refuse;
 const MOST_DIMENSIONS: usize = 8;
 
 impl Machine {
-    /// What the call of a known name stands for.
+    /// Replaces the call of a known name by the value that it stands for.
     pub(super) fn reduce(&mut self) -> Done {
         let arguments = self.pop()?;
         let Value::Global(global) = self.pop()? else {
@@ -41,7 +41,7 @@ impl Machine {
         self.push(value)
     }
 
-    /// The state of an object is kept; that of a dictionary (its `_metadata`) means nothing here.
+    /// Keeps the state of an object; that of a dictionary (its `_metadata`) has no meaning here.
     pub(super) fn build(&mut self) -> Done {
         let state = self.pop()?;
         match self.top()? {
@@ -54,7 +54,7 @@ impl Machine {
         }
     }
 
-    /// `("storage", type, key, device, numbers)`
+    /// Reads a storage: `("storage", type, key, device, numbers)`.
     pub(super) fn storage(&mut self) -> Done {
         let id = self.pop()?;
         let found = match self.pickle.items(id) {
@@ -79,7 +79,7 @@ impl Machine {
         self.push(Value::Storage((self.pickle.storages.len() - 1) as u32))
     }
 
-    /// `(storage, offset, sizes, strides, requires_grad, hooks[, metadata])`
+    /// Reads a tensor: `(storage, offset, sizes, strides, requires_grad, hooks[, metadata])`.
     fn tensor(&mut self, items: &[Value]) -> Result<Value, ExchangeError> {
         let odd = || refuse("it has a tensor that is not described as torch.save does");
         let [
@@ -120,7 +120,7 @@ impl Machine {
     }
 }
 
-/// The view, if it lies inside the storage and has no more numbers than it.
+/// Returns the view, if it lies inside the storage and has no more numbers than the storage.
 fn view(storage: Storage, offset: u64, sizes: &[u64], strides: Vec<u64>) -> Option<TensorRef> {
     let mut numbers: u64 = 1;
     let mut last = offset;

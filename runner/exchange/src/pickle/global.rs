@@ -1,8 +1,9 @@
-//! The names that a file may refer to: all others are refused by name, and none is ever called.
+//! Lists the names that a file may refer to: all others are refused by name, and none is ever
+//! called.
 
 use crate::shown::shown;
 
-/// A name that is known.
+/// A known name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Global {
     /// `collections.OrderedDict`
@@ -29,11 +30,11 @@ pub(crate) enum Global {
     Range,
     /// a TransformerLens configuration: its fields are kept
     Config,
-    /// `torch.device`, and `torch.float32` and the like: nothing depends on them
+    /// `torch.device`, and `torch.float32` and the like: they are ignored
     Inert,
 }
 
-/// How numbers are stored, all little-endian.
+/// The type of stored numbers, all little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dtype {
     F64,
@@ -44,7 +45,7 @@ pub(crate) enum Dtype {
     I32,
     I16,
     I8,
-    /// unsigned ones of more than a byte are numpy's and safetensors' alone
+    /// unsigned, more than a byte: in numpy and safetensors only
     U64,
     U32,
     U16,
@@ -53,7 +54,7 @@ pub(crate) enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one number.
+    /// Returns the bytes of one number.
     pub(crate) fn width(self) -> usize {
         match self {
             Dtype::F64 | Dtype::I64 | Dtype::U64 => 8,
@@ -81,7 +82,7 @@ const INERT: [&str; 7] = [
     "device", "float32", "float64", "float16", "bfloat16", "int64", "bool",
 ];
 
-/// What a name is, if it is on the list.
+/// Returns what a name stands for, if it is on the list.
 pub(crate) fn find(module: &str, name: &str) -> Option<Global> {
     Some(match (module, name) {
         ("collections", "OrderedDict") => Global::OrderedDict,
@@ -108,7 +109,7 @@ pub(crate) fn find(module: &str, name: &str) -> Option<Global> {
     })
 }
 
-/// What is said of a name that is not on the list.
+/// Returns the message for a name that is not on the list.
 pub(crate) fn unknown(module: &str, name: &str) -> String {
     format!(
         "it refers to {}.{}; expected tensors, numbers, texts, lists and dictionaries only, and \

@@ -1,4 +1,4 @@
-//! A part of a pickle as JSON: settings, which are read alike wherever they come from.
+//! Reads a part of a pickle as JSON, so that settings are read alike from every format.
 
 use serde_json::{Map, Value as Json};
 
@@ -8,15 +8,15 @@ use crate::error::refuse;
 
 /// The most values of a part; the settings of a model have some hundred.
 const MOST_VALUES: usize = 100_000;
-/// How deep it may be.
+/// The most levels of a part.
 const DEEPEST: usize = 16;
 
 impl Pickle {
-    /// A part of the pickle as JSON. What JSON has no word for (types, tensors, numbers that are
-    /// not finite) is null.
+    /// Returns a part of the pickle as JSON. Values that JSON does not have (types, tensors,
+    /// numbers that are not finite) are null.
     ///
     /// # Errors
-    /// It is deeper or larger than settings are; a list may hold itself.
+    /// If it is deeper or larger than settings are; a list may hold itself.
     pub(crate) fn json(&self, value: Value) -> Result<Json, ExchangeError> {
         let mut left = MOST_VALUES;
         self.part(value, DEEPEST, &mut left)

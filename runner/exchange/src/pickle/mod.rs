@@ -1,9 +1,10 @@
-//! Pickle, as far as torch.save uses it: a writer of protocol 2, and a reader that runs nothing.
+//! Reads and writes pickles, as far as torch.save uses them: a writer of protocol 2, and a reader
+//! that runs nothing.
 //!
-//! The reader is a stack machine over a fixed list of opcodes and of names ([`global`]). What it
-//! makes are plain values in one arena: a name becomes a number, calling it makes a record of the
-//! call. Lists and dictionaries refer to each other by index, so that a file that refers to itself
-//! or nests a million deep costs no more than its length.
+//! The reader is a stack machine over a fixed list of opcodes and of names ([`global`]). It makes
+//! plain values in one arena: a name becomes a number, and calling it makes a record of the call.
+//! Lists and dictionaries refer to each other by index, so that a file that refers to itself or
+//! nests a million deep costs no more than its length.
 
 mod array;
 mod call;

@@ -1,4 +1,4 @@
-//! The stack machine.
+//! Runs the stack machine of a pickle.
 
 use super::global::{find, unknown};
 use super::value::{Object, Pickle, Value};
@@ -12,8 +12,8 @@ const MOST_VALUES: usize = 8 << 20;
 /// Reads a pickle.
 ///
 /// # Errors
-/// An opcode or a name that is not on the lists, a stack that does not work out, a view outside its
-/// storage, or too many values.
+/// If an opcode or a name is not on the lists, the stack does not work out, a view lies outside its
+/// storage, or there are too many values.
 pub(crate) fn parse(bytes: Vec<u8>) -> Result<Pickle, ExchangeError> {
     let mut machine = Machine {
         pickle: Pickle {
@@ -45,10 +45,10 @@ pub(super) struct Machine {
     pub(super) pickle: Pickle,
     at: usize,
     stack: Vec<Value>,
-    /// heights of the stack
+    /// heights of the stack at the marks
     marks: Vec<usize>,
     memo: Vec<Value>,
-    /// values made so far
+    /// number of values made so far
     made: usize,
 }
 
@@ -68,9 +68,10 @@ impl Machine {
                 op::FRAME => drop(self.take::<8>()?),
                 op::STOP => {
                     self.pickle.root = self.pop()?;
-                    return match self.stack.is_empty() && self.marks.is_empty() {
-                        true => Ok(()),
-                        false => refuse("it ends with values that belong to nothing"),
+                    return if self.stack.is_empty() && self.marks.is_empty() {
+                        Ok(())
+                    } else {
+                        refuse("it ends with values that belong to nothing")
                     };
                 }
                 op::MARK => {
@@ -161,7 +162,7 @@ impl Machine {
         }
     }
 
-    /// Opcodes that push one value of their own.
+    /// Runs an opcode that pushes one value of its own.
     fn plain(&mut self, code: u8) -> Result<Value, ExchangeError> {
         Ok(match code {
             op::NONE => Value::None,
@@ -244,7 +245,7 @@ impl Machine {
         Ok(bytes)
     }
 
-    /// Start and length of the next `len` bytes.
+    /// Skips the next `len` bytes and returns their start and length.
     fn skip(&mut self, len: usize) -> Result<(u32, u32), ExchangeError> {
         let start = self.at;
         match start.checked_add(len) {
@@ -264,7 +265,7 @@ impl Machine {
         }
     }
 
-    /// The text up to the end of the line, at most 200 bytes.
+    /// Returns the text up to the end of the line, at most 200 bytes.
     fn line(&mut self) -> Result<String, ExchangeError> {
         let rest = &self.pickle.bytes[self.at..];
         let end = rest.iter().take(200).position(|byte| *byte == b'\n');
@@ -278,9 +279,10 @@ impl Machine {
 
     fn count(&mut self) -> Done {
         self.made += 1;
-        match self.made > MOST_VALUES {
-            true => refuse(format!("it has more than {MOST_VALUES} values")),
-            false => Ok(()),
+        if self.made > MOST_VALUES {
+            refuse(format!("it has more than {MOST_VALUES} values"))
+        } else {
+            Ok(())
         }
     }
 
@@ -298,7 +300,7 @@ impl Machine {
         }
     }
 
-    /// The uppermost value, not below the last mark.
+    /// Returns the uppermost value above the last mark.
     pub(super) fn top(&self) -> Result<Value, ExchangeError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
@@ -314,7 +316,7 @@ impl Machine {
         }
     }
 
-    /// The values above the last mark.
+    /// Removes and returns the values above the last mark.
     fn popped(&mut self) -> Result<Vec<Value>, ExchangeError> {
         let mark = self.mark()?;
         Ok(self.stack.split_off(mark))
@@ -325,7 +327,7 @@ impl Machine {
         if place < self.memo.len() {
             self.memo[place] = value;
         } else if place <= self.made {
-            // Pickles count their memo up; a place above the number of values is no counting.
+            // Pickles number their memo upwards; a place above the number of values is damage.
             self.count()?;
             self.memo.resize(place, Value::None);
             self.memo.push(value);

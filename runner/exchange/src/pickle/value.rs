@@ -1,4 +1,4 @@
-//! What a pickle holds: values that are small and copied, and an arena with what they refer to.
+//! Holds the values of a pickle: small ones that are copied, and an arena that they refer to.
 
 use super::Global;
 use super::global::Dtype;
@@ -31,11 +31,11 @@ pub(crate) struct Storage {
     pub(crate) dtype: Dtype,
     /// start and length, in the pickle's bytes, of the entry's name
     pub(crate) key: (u32, u32),
-    /// numbers
+    /// count of the numbers
     pub(crate) len: u64,
 }
 
-/// A view of a storage. It was checked: it lies inside, and has no more numbers than the storage.
+/// A checked view of a storage: it lies inside, and has no more numbers than the storage.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TensorRef {
     pub(crate) storage: Storage,
@@ -45,7 +45,7 @@ pub(crate) struct TensorRef {
 }
 
 impl TensorRef {
-    /// The number of numbers.
+    /// Returns how many numbers the view has.
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -59,7 +59,7 @@ pub(crate) struct Object {
     pub(crate) state: Value,
 }
 
-/// Everything a pickle holds.
+/// All values of a pickle.
 #[derive(Debug)]
 pub(crate) struct Pickle {
     pub(crate) bytes: Vec<u8>,
@@ -73,7 +73,7 @@ pub(crate) struct Pickle {
 }
 
 impl Pickle {
-    /// The text of a value that is one.
+    /// Returns the text of a value, if it is one.
     pub(crate) fn text(&self, value: Value) -> Option<&str> {
         match value {
             Value::Text(start, len) => self.slice(start, len),
@@ -90,7 +90,7 @@ impl Pickle {
         self.bytes.get(start..start + len as usize).unwrap_or(&[])
     }
 
-    /// The items of a list or tuple.
+    /// Returns the items of a list or tuple.
     pub(crate) fn items(&self, value: Value) -> Option<&[Value]> {
         match value {
             Value::List(i) => Some(&self.lists[i as usize]),
@@ -99,11 +99,11 @@ impl Pickle {
         }
     }
 
-    /// The entries of a dictionary, or the fields of a configuration object. Keys that are no texts
-    /// are left out.
+    /// Returns the entries of a dictionary, or the fields of a configuration object. Keys that are
+    /// not texts are left out.
     ///
     /// # Errors
-    /// A key that is there twice.
+    /// If a key is there twice.
     pub(crate) fn entries(
         &self,
         value: Value,

@@ -1,4 +1,4 @@
-//! Writes what a published file holds: dictionaries, lists, numbers, texts, tensors.
+//! Writes the values of a published file: dictionaries, lists, numbers, texts, tensors.
 //!
 //! Protocol 2, because `torch.load` takes it with `weights_only=True`, and every Python 3 does. The
 //! caller opens and closes containers; names are memoized, so that a tensor takes some 80 bytes.
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::op;
 use crate::array::{Array, Numbers};
 
-/// Names in the memo, in the order of their places.
+/// The names in the memo, in the order of their places.
 const NAMES: [&str; 6] = [
     "torch._utils\n_rebuild_tensor_v2\n",
     "collections\nOrderedDict\n",
@@ -18,7 +18,7 @@ const NAMES: [&str; 6] = [
     "torch\nBoolStorage\n",
 ];
 
-/// A pickle on its way.
+/// A pickle that is being written.
 pub(crate) struct Pickler {
     out: Vec<u8>,
     known: [bool; NAMES.len()],
@@ -34,20 +34,20 @@ impl Pickler {
         }
     }
 
-    /// The bytes.
+    /// Ends the pickle and returns its bytes.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.out.push(op::STOP);
         self.out
     }
 
-    /// A dictionary: `fill` writes keys and values in turn.
+    /// Writes a dictionary: `fill` writes keys and values in turn.
     pub(crate) fn dict(&mut self, fill: impl FnOnce(&mut Pickler)) {
         self.out.extend([op::EMPTY_DICT, op::MARK]);
         fill(self);
         self.out.push(op::SETITEMS);
     }
 
-    /// A list: `fill` writes its items.
+    /// Writes a list: `fill` writes its items.
     pub(crate) fn list(&mut self, fill: impl FnOnce(&mut Pickler)) {
         self.out.extend([op::EMPTY_LIST, op::MARK]);
         fill(self);
@@ -79,12 +79,12 @@ impl Pickler {
         self.out.extend(x.to_be_bytes());
     }
 
-    /// A list of floats.
+    /// Writes a list of floats.
     pub(crate) fn floats(&mut self, numbers: &[f64]) {
         self.list(|p| numbers.iter().for_each(|x| p.float(*x)));
     }
 
-    /// JSON as Python's own values.
+    /// Writes JSON as Python's own values.
     pub(crate) fn json(&mut self, json: &Json) {
         match json {
             Json::Null => self.out.push(op::NONE),
@@ -105,7 +105,7 @@ impl Pickler {
         }
     }
 
-    /// A tensor whose numbers are the next storage's: the first is `data/0`.
+    /// Writes a tensor whose numbers are the next storage's: the first is `data/0`.
     pub(crate) fn tensor(&mut self, array: &Array) {
         let storage = match array.numbers {
             Numbers::F32(_) => 2,

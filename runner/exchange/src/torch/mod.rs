@@ -1,4 +1,4 @@
-//! A file of `torch.save`: an archive, the pickle in it, and numbers that are read when asked for.
+//! Reads a file of `torch.save`: an archive, the pickle in it, and numbers on demand.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,7 +21,7 @@ pub(crate) struct TorchFile {
     /// the folder that all entries are in
     prefix: String,
     pub(crate) pickle: Pickle,
-    /// of the file, in bytes
+    /// length of the file, in bytes
     pub(crate) len: u64,
 }
 
@@ -50,7 +50,7 @@ impl TorchFile {
         })
     }
 
-    /// The numbers of a tensor in row-major order, as float64: exact for all types but
+    /// Returns the numbers of a tensor in row-major order, as float64: exactly for all types but
     /// integers above 2⁵³.
     pub(crate) fn numbers(&mut self, tensor: &TensorRef) -> Result<Vec<f64>, ExchangeError> {
         let bytes = self.storage(tensor)?;
@@ -64,8 +64,8 @@ impl TorchFile {
         Ok(places_of(tensor).into_iter().filter_map(read).collect())
     }
 
-    /// The numbers of many tensors of one number each. Each storage is read once, however many of
-    /// them are views of it.
+    /// Returns the numbers of many tensors of one number each. Each storage is read once, however
+    /// many of them are views of it.
     pub(crate) fn single_numbers(
         &mut self,
         tensors: &[TensorRef],
@@ -88,9 +88,10 @@ impl TorchFile {
                 .and_then(|at| bytes.get(at..at + width));
             numbers.extend(one.map(|bytes| decode(tensor.storage.dtype, bytes)));
         }
-        match numbers.len() == tensors.len() {
-            true => Ok(numbers),
-            false => refuse("it has a tensor outside of its storage"),
+        if numbers.len() == tensors.len() {
+            Ok(numbers)
+        } else {
+            refuse("it has a tensor outside of its storage")
         }
     }
 
@@ -99,7 +100,7 @@ impl TorchFile {
         self.pickle.slice(start, len).unwrap_or("")
     }
 
-    /// The name of the entry that holds a tensor's storage.
+    /// Returns the name of the entry that holds a tensor's storage.
     fn entry(&self, tensor: &TensorRef) -> String {
         format!("{}data/{}", self.prefix, self.key(tensor))
     }
@@ -124,7 +125,7 @@ impl TorchFile {
     }
 }
 
-/// Everything is in one folder, named after the file by torch.
+/// Returns the one folder that holds every entry, which torch names after the file.
 fn prefix(archive: &Archive<File>) -> Result<String, ExchangeError> {
     let mut found = archive
         .names()
@@ -136,7 +137,7 @@ fn prefix(archive: &Archive<File>) -> Result<String, ExchangeError> {
     }
 }
 
-/// Where the numbers of a view are in its storage, in row-major order.
+/// Returns the places of a view's numbers in its storage, in row-major order.
 pub(crate) fn places(offset: u64, shape: &[usize], strides: &[u64]) -> Vec<u64> {
     let len = shape.iter().product();
     let mut places = Vec::with_capacity(len);
@@ -159,7 +160,7 @@ fn places_of(tensor: &TensorRef) -> Vec<u64> {
     places(tensor.offset, &tensor.shape, &tensor.strides)
 }
 
-/// One number of as many bytes as its type has.
+/// Decodes one number of as many bytes as its type has.
 pub(crate) fn decode(dtype: Dtype, bytes: &[u8]) -> f64 {
     fn of<const N: usize>(bytes: &[u8]) -> [u8; N] {
         bytes.first_chunk().copied().unwrap_or([0; N])
@@ -180,7 +181,7 @@ pub(crate) fn decode(dtype: Dtype, bytes: &[u8]) -> f64 {
     }
 }
 
-/// IEEE 754 binary16.
+/// Decodes an IEEE 754 binary16.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));

@@ -1,9 +1,10 @@
-//! Analyses of shared libraries in processes of their own, one for each analysis of each cell:
-//! whatever one does to its process, this one goes on, and says what became of it.
+//! Runs analyses of shared libraries in processes of their own, one for each analysis of each cell:
+//! whatever an analysis does to its process, this process goes on, and says what happened.
 //!
-//! A process is this program with the command [`COMMAND`](crate::isolation::COMMAND), and loads the
-//! library as this one would. A snapshot is copied to it, as far as its analysis needs it, and what
-//! it says comes back, so that the findings are those of a call in this process, byte for byte.
+//! Such a process is this program with the command [`COMMAND`](crate::isolation::COMMAND), and
+//! loads the library as this one would. The parts of a snapshot that its analysis needs are copied
+//! to it, and its findings come back, so that they are those of a call in this process, byte for
+//! byte.
 
 mod process;
 mod serve;
@@ -23,7 +24,7 @@ use wire::Request;
 /// An analysis in a shared library that is not opened here.
 #[derive(Clone, Debug)]
 pub(crate) struct IsolatedAnalysis {
-    /// what it says of itself
+    /// its description
     pub(crate) about: Described,
     library: PathBuf,
     index: u32,
@@ -31,12 +32,12 @@ pub(crate) struct IsolatedAnalysis {
 }
 
 impl Isolation {
-    /// The analyses of a library.
+    /// Describes the analyses of a library, from a process that loads it.
     ///
     /// # Errors
-    /// When it does not fit, or its process came to an end.
+    /// If the library does not fit, or its process has ended.
     pub(crate) fn open(&self, library: &Path) -> Result<Vec<IsolatedAnalysis>, Failure> {
-        // A process may be in another folder by then.
+        // The process may have another working directory by then.
         let library = std::path::absolute(library).map_err(|e| Failure::new(e.to_string()))?;
         let mut process = Process::start(self, &library)?;
         let about = process.call(&Request::Describe, &[], &mut Nobody)?;
@@ -54,10 +55,10 @@ impl Isolation {
 }
 
 impl IsolatedAnalysis {
-    /// Judges parameters.
+    /// Checks parameters.
     ///
     /// # Errors
-    /// The first that it refuses, or what became of its process.
+    /// The first parameter that the analysis refuses, or how its process ended.
     pub(crate) fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
         let request = Request::Check {
             analysis: self.index,
@@ -67,10 +68,10 @@ impl IsolatedAnalysis {
         process.call(&request, &[], &mut Nobody).map(|_| ())
     }
 
-    /// Starts it on a cell.
+    /// Starts the analysis on a cell.
     ///
     /// # Errors
-    /// When it refuses the parameters or the task, or what became of its process.
+    /// If the analysis refuses the parameters or the task, or how its process ended.
     pub(crate) fn create(
         &self,
         parameters: &Map<String, Value>,
@@ -87,7 +88,7 @@ impl IsolatedAnalysis {
     }
 }
 
-/// A running analysis; no process once it has failed.
+/// A running analysis; without a process once it has failed.
 struct IsolatedInstance(Option<Process>);
 
 impl IsolatedInstance {
@@ -101,7 +102,7 @@ impl IsolatedInstance {
         let process = process.ok_or_else(|| Failure::new("its process was ended before"))?;
         let done = process.call(request, numbers, out).map(|_| ());
         if done.is_err() {
-            // It is not called again.
+            // An analysis that has failed is not called again.
             self.0 = None;
         }
         done
@@ -123,7 +124,7 @@ impl Instance for IsolatedInstance {
     }
 }
 
-/// A sink where nothing is expected; the other process has its own that says so.
+/// A sink that expects no finding; the sink of the other process reports any.
 struct Nobody;
 
 impl Sink for Nobody {

@@ -1,4 +1,5 @@
-//! The process of an analysis, as the run's process sees it: started, asked, watched, ended.
+//! The process of an analysis as the run's process sees it: starts it, sends requests, watches and
+//! ends it.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,24 +16,24 @@ use crate::described::Described;
 use crate::isolation::{COMMAND, Isolation};
 use crate::loaded::{emit, listening};
 
-/// How often a process that says nothing is looked at.
-const LOOK: Duration = Duration::from_millis(20);
-/// The most that counts of the time between two looks.
+/// How often a silent process is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// The most that counts of the time between two checks.
 const LONGEST_GAP: Duration = Duration::from_secs(1);
-/// How long a process that has hung up may take to end.
+/// How long a process may take to end after it has closed its connection.
 const LAST: Duration = Duration::from_secs(1);
 
-/// A process with one analysis; it is ended with this.
+/// A process with one analysis. Dropping this ends the process.
 pub(super) struct Process {
     child: Child,
     line: UnixStream,
     limits: Isolation,
-    /// how long the call that is in progress was watched, and when the process was last looked at
+    /// how long the call in progress has been watched, and when the process was last checked
     spent: Duration,
-    looked: Instant,
-    /// it has ended, and all that it said may not be heard yet
+    checked: Instant,
+    /// the process has ended; some of its messages may still be unread
     gone: bool,
-    /// what became of it
+    /// how the process ended
     fate: Option<String>,
 }
 
@@ -40,13 +41,13 @@ impl Process {
     /// Starts a process that loads this library.
     ///
     /// # Errors
-    /// When the system gives none.
+    /// If the system cannot start one.
     pub(super) fn start(isolation: &Isolation, library: &Path) -> Result<Process, Failure> {
         let started = || -> io::Result<Process> {
             let (line, its) = UnixStream::pair()?;
-            line.set_read_timeout(Some(LOOK))?;
-            line.set_write_timeout(Some(LOOK))?;
-            // What a plugin prints must not come among this program's results.
+            line.set_read_timeout(Some(CHECK_INTERVAL))?;
+            line.set_write_timeout(Some(CHECK_INTERVAL))?;
+            // The output of a plugin must not mix with this program's results.
             let errors = io::stderr().as_fd().try_clone_to_owned()?;
             let child = Command::new(&isolation.program)
                 .arg0("grokrun")
@@ -58,7 +59,7 @@ impl Process {
                 .arg(library)
                 .stdin(Stdio::from(OwnedFd::from(its)))
                 .stdout(Stdio::from(errors))
-                // Signals of the terminal are this process's to answer.
+                // This process answers the signals of the terminal.
                 .process_group(0)
                 .spawn()?;
             Ok(Process {
@@ -66,7 +67,7 @@ impl Process {
                 line,
                 limits: isolation.clone(),
                 spent: Duration::ZERO,
-                looked: Instant::now(),
+                checked: Instant::now(),
                 gone: false,
                 fate: None,
             })
@@ -81,14 +82,14 @@ impl Process {
     /// Makes a call; `numbers` follow the request.
     ///
     /// # Errors
-    /// Why the call failed, or what became of the process, which is then gone.
+    /// Why the call failed, or how the process ended, which is then gone.
     pub(super) fn call(
         &mut self,
         request: &Request,
         numbers: &[&[u8]],
         sink: &mut dyn Sink,
     ) -> Result<Vec<Described>, Failure> {
-        (self.spent, self.looked) = (Duration::ZERO, Instant::now());
+        (self.spent, self.checked) = (Duration::ZERO, Instant::now());
         match self.exchange(request, numbers, sink) {
             Ok(done) => done,
             Err(error) => {
@@ -159,14 +160,14 @@ impl Process {
         }
     }
 
-    /// Looks at the process while it says nothing, or does not listen.
+    /// Checks a process that neither sends nor reads.
     ///
     /// # Errors
-    /// When it takes too long, takes too much, or has ended.
-    fn look(&mut self) -> io::Result<()> {
-        // While this process is stopped, nobody waits: the clock goes on, and does not count.
-        self.spent += self.looked.elapsed().min(LONGEST_GAP);
-        self.looked = Instant::now();
+    /// If it takes too long, uses too much memory, or has ended.
+    fn check(&mut self) -> io::Result<()> {
+        // While this process is stopped the clock goes on, but that time does not count.
+        self.spent += self.checked.elapsed().min(LONGEST_GAP);
+        self.checked = Instant::now();
         let Isolation { seconds, bytes, .. } = self.limits;
         if self.spent > Duration::from_secs(seconds) {
             return Err(self.doomed(format!(
@@ -182,7 +183,7 @@ impl Process {
         if self.gone {
             return Err(self.hung_up());
         }
-        // What it said last is still heard.
+        // Messages that were sent before the end are still read.
         self.gone = self.child.try_wait()?.is_some();
         Ok(())
     }
@@ -193,12 +194,12 @@ impl Process {
         io::ErrorKind::TimedOut.into()
     }
 
-    /// Puts down how a process has ended that says no more.
+    /// Records how a process ended that has closed its connection.
     fn hung_up(&mut self) -> io::Error {
         let started = Instant::now();
         let status = loop {
             match self.child.try_wait() {
-                Ok(None) if started.elapsed() < LAST => std::thread::sleep(LOOK),
+                Ok(None) if started.elapsed() < LAST => std::thread::sleep(CHECK_INTERVAL),
                 Ok(status) => break status,
                 Err(_) => break None,
             }
@@ -212,23 +213,23 @@ impl Process {
 
     /// Ends the process.
     fn end(&mut self) {
-        // One that has ended already cannot be ended, and is all the same waited for.
+        // Killing a process that has ended already fails; it has to be waited for all the same.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Tries until there is something, or the process is not what it should be.
+    /// Repeats an operation until it succeeds, or the process exceeds a limit or has ended.
     fn patiently(
         &mut self,
         attempt: impl Fn(&mut UnixStream) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
-            if self.looked.elapsed() > LOOK {
-                self.look()?;
+            if self.checked.elapsed() > CHECK_INTERVAL {
+                self.check()?;
             }
             match attempt(&mut self.line) {
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self.look()?,
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self.check()?,
                     io::ErrorKind::Interrupted => {}
                     _ => return Err(self.hung_up()),
                 },
@@ -244,7 +245,7 @@ impl Read for Process {
         if into.is_empty() {
             return Ok(0);
         }
-        // The closure is `Fn`, and what it reads into is not its own.
+        // The closure is `Fn`, so the buffer that it reads into is passed to it.
         let into = std::cell::RefCell::new(into);
         self.patiently(|line| line.read(&mut into.borrow_mut()))
     }
@@ -269,7 +270,7 @@ impl Drop for Process {
     }
 }
 
-/// How a process has ended, in words that are the same each time.
+/// Says how a process has ended, in the same words each time.
 fn fate(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else {
         let code = status.code().unwrap_or_default();
@@ -289,7 +290,7 @@ fn fate(status: ExitStatus) -> String {
     format!("its process was ended by signal {signal} ({name})")
 }
 
-/// The bytes of memory that a process takes, where the system tells it.
+/// Returns how many bytes of memory a process uses, if the system says.
 #[cfg(target_os = "linux")]
 fn memory(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -321,7 +322,7 @@ mod tests {
         }
     }
 
-    /// What comes of asking a program that is none of ours.
+    /// Returns the failure of a call to a program that is no grokrun.
     fn asked(script: &str, limits: [u64; 2]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("program");
@@ -334,14 +335,15 @@ mod tests {
             seconds,
             bytes,
         };
-        // Another test's process that starts just now may still hold the file open for writing.
+        // A process that another test has just forked may still hold the file open for writing.
         let mut process = loop {
             match Process::start(&isolation, Path::new("lib.so")) {
                 Err(why) if why.to_string().contains("busy") => std::thread::yield_now(),
                 started => break started.unwrap_or_else(|why| panic!("{why}")),
             }
         };
-        // More than the line holds: whoever does not read it is waited for in writing.
+        // More than the socket buffers: a process that does not read it is waited for while
+        // writing.
         let large = vec![0u8; 1 << 21];
         let done = process.call(&Request::Finish, &[&large], &mut Deaf);
         done.unwrap_err().to_string()

@@ -1,5 +1,5 @@
-//! The process of an analysis, from within: it loads one library, answers its parent's requests,
-//! and ends with it.
+//! The process of an analysis from the inside: loads one library, answers the requests of its
+//! parent, and ends with it.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -15,24 +15,24 @@ use super::wire::{self, Reply, Request};
 use crate::described::Described;
 use crate::loaded::{self, LoadedAnalysis};
 
-/// How soon a process ends after its parent.
+/// How soon the process ends after its parent.
 const ORPHANED: Duration = Duration::from_millis(300);
 
 /// Serves the analyses of a library to the process at the other end of standard input; `level` is
-/// the last level of log events that it wants (0 none, 1 error … 5 trace).
+/// the least severe level of log events that the parent wants (0 none, 1 error … 5 trace).
 ///
 /// # Errors
-/// When standard input is no such line.
+/// If standard input is no such connection.
 pub fn serve(library: &Path, parent: u32, level: u32) -> io::Result<()> {
     let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     if line.peer_addr().is_err() {
         return Err(io::Error::other("it is no line to another grokrun"));
     }
-    // A plugin that reads standard input must not hear what is not for it.
+    // A plugin that reads standard input must not take messages that are meant for this process.
     loaded::empty_input()?;
     loaded::ignore_requests_to_end();
     std::thread::spawn(move || {
-        // A call that never ends must not outlive the run.
+        // A call that never returns must not outlive the run.
         while parent_id() == parent {
             std::thread::sleep(ORPHANED);
         }
@@ -62,7 +62,7 @@ pub fn serve(library: &Path, parent: u32, level: u32) -> io::Result<()> {
     }
 }
 
-/// Without its parent the process has nothing to do.
+/// Exits if the parent is gone: without it the process has nothing to do.
 fn or_leave<T>(done: io::Result<T>) -> T {
     done.unwrap_or_else(|_| loaded::leave(0))
 }
@@ -70,7 +70,7 @@ fn or_leave<T>(done: io::Result<T>) -> T {
 struct Served<'a> {
     analyses: Result<Vec<LoadedAnalysis>, Failure>,
     instance: Option<Box<dyn Instance>>,
-    /// the snapshot that was shown last, for its memory
+    /// the snapshot that was shown last, whose memory is used again
     before: SnapshotData,
     line: &'a UnixStream,
 }
@@ -123,7 +123,7 @@ fn none() -> Failure {
     Failure::new("no analysis was started")
 }
 
-/// The run's process as a sink.
+/// A sink that sends findings to the run's process.
 struct Parent<'a>(&'a UnixStream);
 
 impl Sink for Parent<'_> {

@@ -1,5 +1,6 @@
-//! What the two processes say to each other: a length, a line of JSON, and after some messages the
-//! numbers that they announce, as they lie in memory. Both are one program on one machine.
+//! Defines the messages between the two processes: a length, a line of JSON, and, after some
+//! messages, the numbers that they announce, as they are in memory. Both processes are one program
+//! on one machine.
 
 use std::io::{self, Read, Write};
 
@@ -11,18 +12,18 @@ use serde_json::{Map, Value};
 
 use crate::described::Described;
 
-/// The longest message or tensor, in bytes. All that an analysis may say of one cell is not more.
+/// The longest message or tensor, in bytes. The findings of one cell are bounded alike.
 const LONGEST: u64 = (1 << 30) + (1 << 20);
-/// Numbers that room is made for before they have come.
+/// How many numbers memory is reserved for before they have arrived.
 const PIECE: usize = 1 << 18;
 
-/// What the run's process asks for, and answers.
+/// A request of the run's process, or its answer to a reply.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
 pub(super) enum Request {
-    /// Say which analyses there are.
+    /// Describe the analyses of the library.
     Describe,
-    /// Judge parameters.
+    /// Check parameters.
     Check {
         analysis: u32,
         parameters: Map<String, Value>,
@@ -33,39 +34,39 @@ pub(super) enum Request {
         parameters: Map<String, Value>,
         task: Task,
     },
-    /// Look at a snapshot, of which the numbers follow.
+    /// Show a snapshot to the analysis; its numbers follow.
     Observe { epoch: u64, views: Vec<Head> },
-    /// Conclude.
+    /// Finish the analysis.
     Finish,
-    /// End the analysis.
+    /// Close the analysis.
     Close,
-    /// The answer to [`Reply::Keep`].
+    /// Answers [`Reply::Keep`].
     Kept(Option<Said>),
-    /// The answer to [`Reply::Recall`]: so many numbers, which follow.
+    /// Answers [`Reply::Recall`] with the count of the numbers that follow.
     Recalled(Result<usize, Said>),
 }
 
-/// A tensor of a snapshot.
+/// Describes a tensor of a snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
 pub(super) struct Head {
     name: String,
     shape: Vec<usize>,
     count: usize,
-    /// whether they are of 64 bits
+    /// whether the numbers have 64 bits
     double: bool,
 }
 
-/// What the process of an analysis says.
+/// A message from the process of an analysis.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
 pub(super) enum Reply {
     Scalar {
         series: String,
-        /// of a value that may be no number, for which JSON has no word
+        /// the bits of the value: JSON has no word for a value that is not a number
         bits: u64,
     },
-    /// The numbers follow.
+    /// A tensor, whose numbers follow.
     Tensor {
         name: String,
         shape: Vec<usize>,
@@ -83,18 +84,18 @@ pub(super) enum Reply {
     },
     /// A log event: level, package, target, message, fields.
     Log(u32, String, String, String, String),
-    /// Keep so many numbers, which follow.
+    /// A request to keep the numbers that follow.
     Keep {
         name: String,
         count: usize,
     },
-    /// Hand over what is kept.
+    /// A request to return kept numbers.
     Recall(String),
-    /// The call has ended; of [`Request::Describe`] with all analyses.
+    /// The call has ended; after [`Request::Describe`], with all analyses.
     Done(Result<Vec<Described>, Said>),
 }
 
-/// A failure.
+/// A failure as it is sent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
 pub(super) struct Said {
@@ -126,7 +127,7 @@ impl From<Said> for Failure {
     }
 }
 
-/// Says a message.
+/// Writes a message.
 pub(super) fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     let mut bytes = vec![0; size_of::<u64>()];
     serde_json::to_writer(&mut bytes, message)?;
@@ -135,7 +136,7 @@ pub(super) fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<
     to.write_all(&bytes)
 }
 
-/// Hears a message.
+/// Reads a message.
 pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
     let mut length = [0; size_of::<u64>()];
     from.read_exact(&mut length)?;
@@ -143,13 +144,13 @@ pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T
     if length > LONGEST {
         return Err(too_long(length));
     }
-    // No room is made for what does not come.
+    // Memory is reserved only for what has arrived.
     let mut bytes = Vec::new();
     from.take(length).read_to_end(&mut bytes)?;
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// Hears numbers, into the memory of others.
+/// Reads numbers into the memory of earlier ones.
 pub(super) fn receive_numbers<T: Pod>(
     from: &mut impl Read,
     count: usize,
@@ -173,7 +174,7 @@ fn too_long(length: u64) -> io::Error {
     io::Error::other(format!("it says something of {length} bytes"))
 }
 
-/// The request to look at a snapshot, and the numbers that follow it.
+/// Returns the request to show a snapshot, and the numbers that follow it.
 pub(super) fn observe<'a>(snapshot: &Snapshot<'a>) -> (Request, Vec<&'a [u8]>) {
     let views = snapshot.views().iter();
     let heads = views.clone().map(|view| Head {
@@ -193,7 +194,7 @@ pub(super) fn observe<'a>(snapshot: &Snapshot<'a>) -> (Request, Vec<&'a [u8]>) {
     (request, numbers.collect())
 }
 
-/// Hears the numbers of a snapshot, into the memory of the one before.
+/// Reads the numbers of a snapshot into the memory of the one before.
 pub(super) fn receive_snapshot(
     from: &mut impl Read,
     epoch: u64,
@@ -202,20 +203,21 @@ pub(super) fn receive_snapshot(
 ) -> io::Result<SnapshotData> {
     let mut data = SnapshotData::new(epoch);
     for head in views {
-        let numbers = match head.double {
-            false => Numbers::F32(receive_numbers(from, head.count, before.take(&head.name))?),
-            true => Numbers::F64(receive_numbers(
+        let numbers = if head.double {
+            Numbers::F64(receive_numbers(
                 from,
                 head.count,
                 before.take_f64(&head.name),
-            )?),
+            )?)
+        } else {
+            Numbers::F32(receive_numbers(from, head.count, before.take(&head.name))?)
         };
         data.add(head.name, &head.shape, numbers);
     }
     Ok(data)
 }
 
-/// Says a finding.
+/// Sends a finding.
 pub(super) fn send_finding(to: &mut impl Write, finding: Finding) -> io::Result<()> {
     match finding {
         Finding::Scalar { series, value } => {
@@ -274,7 +276,7 @@ mod tests {
             };
             let there = receive_snapshot(&mut from, epoch, views, &mut before).unwrap();
             assert!(from.is_empty());
-            // No number is not itself, so the two are compared as text.
+            // NaN is not equal to itself, so the two are compared as text.
             assert_eq!(format!("{there:?}"), format!("{data:?}"));
             before = there;
         }

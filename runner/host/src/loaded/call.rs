@@ -1,4 +1,4 @@
-//! Calls into a plugin.
+//! Calls the functions of a plugin.
 
 use std::ffi::c_void;
 use std::path::Path;
@@ -11,13 +11,13 @@ use super::callbacks::{Nobody, called};
 use super::{CheckedEntry, LoadedAnalysis};
 use crate::described::Described;
 
-/// The most analyses a crate may have; one that never says "no more" is broken.
+/// The most analyses of one crate; a plugin that never ends its list is broken.
 const MOST_ANALYSES: u32 = 1000;
 
-/// All analyses of an entry of a library.
+/// Describes all analyses of an entry of a library.
 ///
 /// # Errors
-/// When one does not describe itself properly.
+/// If an analysis does not describe itself properly.
 pub(super) fn describe_all(
     entry: CheckedEntry,
     library: &Path,
@@ -80,7 +80,7 @@ pub(super) fn create(
     let package = analysis.about.package.clone();
     let words = format!("the start of {}, in cell {}", analysis.words(), task.cell);
     let mut instance = std::ptr::null_mut();
-    // SAFETY: the function is the plugin's; texts, host and the room for the pointer live during
+    // SAFETY: the function is the plugin's; texts, host and the place of the pointer live during
     // the call.
     called(&package, &words, &mut Nobody, |host| unsafe {
         create(
@@ -92,7 +92,9 @@ pub(super) fn create(
         )
     })?;
     if instance.is_null() {
-        return Err(Failure::new("it started nothing and did not say why"));
+        return Err(Failure::new(
+            "the plugin returned no instance and gave no reason",
+        ));
     }
     Ok(Box::new(LoadedInstance {
         entry: analysis.entry,
@@ -112,12 +114,12 @@ fn incomplete() -> Failure {
 struct LoadedInstance {
     entry: CheckedEntry,
     package: String,
-    /// the analysis and its library
+    /// names the analysis and its library, for messages
     words: String,
     cell: String,
-    /// null once it is destroyed
+    /// null once the instance is destroyed
     instance: *mut c_void,
-    /// it panicked: it is not called again, not even to be destroyed
+    /// whether the instance panicked: it is not called again, not even to be destroyed
     broken: bool,
 }
 
@@ -143,7 +145,7 @@ impl LoadedInstance {
         Ok(())
     }
 
-    /// Destroys the instance, unless that was done or it panicked.
+    /// Destroys the instance, unless it is destroyed already or it panicked.
     fn destroy(&mut self) -> Result<(), Failure> {
         let instance = std::mem::replace(&mut self.instance, std::ptr::null_mut());
         if self.broken || instance.is_null() {

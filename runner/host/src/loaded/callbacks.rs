@@ -1,4 +1,4 @@
-//! What a plugin calls back during a call: the host's functions behind the C structs, on a sink.
+//! The host's functions that a plugin calls during a call: C structs in, findings on a sink out.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::calls;
 
-/// What a call into a plugin may reach, by its context pointer.
+/// Holds what the functions reach through the context pointer of a call.
 struct Context<'a> {
     package: &'a str,
     sink: &'a mut dyn Sink,
@@ -21,11 +21,11 @@ struct Context<'a> {
     failure: Option<Failure>,
 }
 
-/// Calls a plugin with a host that passes findings on to `sink`. `words` say which call it is, to
-/// go on from "at …".
+/// Calls a plugin with a host that passes findings on to `sink`. `words` name the call and go on
+/// from "at …".
 ///
 /// # Errors
-/// What the plugin says went wrong, or what was wrong with what it said.
+/// The failure that the plugin reports, or what is wrong with its findings.
 pub(super) fn called(
     package: &str,
     words: &str,
@@ -59,18 +59,19 @@ pub(super) fn called(
     }
 }
 
-/// Takes a plugin's log event: level, package, target, message, fields (a JSON object).
+/// Receives a plugin's log event: level, package, target, message, fields (a JSON object).
 pub(crate) type Relay = dyn Fn(u32, &str, &str, &str, &str) + Send + Sync;
 
-/// Where log events go in a process that is not the run's own, and the last level that is wanted.
+/// Where log events go in a process that is not the run's own, and the least severe level that is
+/// wanted.
 static RELAY: OnceLock<(u32, Box<Relay>)> = OnceLock::new();
 
-/// Sends log events there rather than to this process's own log, which nobody reads.
+/// Sends log events to this function rather than to this process's own log, which nobody reads.
 pub(crate) fn relay_log(level: u32, to: Box<Relay>) {
     let _ = RELAY.set((level, to));
 }
 
-/// The last level of log events that anybody listens to.
+/// Returns the least severe level of log events that somebody wants.
 pub(crate) fn listening() -> u32 {
     if let Some((level, _)) = RELAY.get() {
         return *level;
@@ -85,7 +86,7 @@ pub(crate) fn listening() -> u32 {
     }
 }
 
-/// A sink where no finding is expected.
+/// A sink that expects no finding.
 pub(super) struct Nobody;
 
 impl Sink for Nobody {
@@ -106,10 +107,10 @@ fn unexpected() -> Failure {
     )
 }
 
-/// Runs a callback on its context; a panic of ours must not unwind into the plugin.
+/// Runs a callback on its context; a panic of the host must not unwind into the plugin.
 ///
 /// # Safety
-/// `context` is what [`called`] handed out, during that call.
+/// `context` is the pointer that [`called`] gave to the plugin, during that call.
 unsafe fn on(context: *mut c_void, act: impl FnOnce(&mut Context<'_>)) {
     // SAFETY: as the caller promises; the interface allows one call at a time.
     let Some(context) = (unsafe { context.cast::<Context<'_>>().as_mut() }) else {
@@ -125,9 +126,10 @@ unsafe extern "C" fn push(context: *mut c_void, finding: *const RawFinding) {
     // SAFETY: the plugin hands back what it was given, and a finding that lives during this call.
     unsafe {
         on(context, |context| {
-            let taken = match finding.is_null() {
-                true => Err("it pushed nothing".to_owned()),
-                false => take(finding, context),
+            let taken = if finding.is_null() {
+                Err("it pushed a finding that is null".to_owned())
+            } else {
+                take(finding, context)
             };
             if let Err(why) = taken {
                 context.failure.get_or_insert(Failure::new(why));
@@ -197,7 +199,7 @@ unsafe fn take(raw: *const RawFinding, context: &mut Context<'_>) -> Result<(), 
             context.description = Some(json());
             return Ok(());
         }
-        // A kind of a newer minor: it can be done without.
+        // A kind of a newer minor version can be ignored.
         _ => return Ok(()),
     };
     context.sink.push(finding);
@@ -248,10 +250,11 @@ unsafe extern "C" fn kept(
     }
 }
 
-/// As [`on`], for what the sink may refuse: why is the call's failure, and the status says so.
+/// Runs a callback that the sink may refuse, as [`on`] does: the refusal becomes the call's
+/// failure, and the returned status says so.
 ///
 /// # Safety
-/// As [`on`].
+/// As for [`on`].
 unsafe fn done(
     context: *mut c_void,
     act: impl FnOnce(&mut dyn Sink) -> Result<(), Failure>,
@@ -282,7 +285,7 @@ unsafe extern "C" fn log(context: *mut c_void, level: u32, target: Str, message:
     }
 }
 
-/// Says a plugin's event again as one of ours: a callsite a level, the origin in fields.
+/// Logs a plugin's event as one of the host's: one callsite a level, the origin in fields.
 pub(crate) fn emit(level: u32, package: &str, from: &str, message: &str, fields: &str) {
     if let Some((_, relay)) = RELAY.get() {
         return relay(level, package, from, message, fields);

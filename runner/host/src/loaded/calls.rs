@@ -1,9 +1,9 @@
-//! Which calls into analyses are in progress: for whoever has to say what ended the process.
+//! Records which calls into analyses are in progress, for the message about the end of the process.
 //!
-//! A call may end the process in ways that nothing catches. So each is put down before it begins:
-//! in memory, where [`ends`](super::ends) finds it when a signal or `exit` comes, and, of a loaded
-//! plugin, in a file of the run, which a killed process leaves behind and the next command reads.
-//! The file is locked as long as its process lives, so that a file that can be locked is a dead
+//! A call may end the process in ways that nothing catches. So each call is recorded before it
+//! begins: in memory, where [`ends`](super::ends) finds it when a signal or `exit` comes, and, for
+//! a loaded plugin, in a file of the run, which a killed process leaves behind and the next command
+//! reads. The file is locked as long as its process lives, so a file that can be locked is a dead
 //! process's. It is made at the first call, and removed with [`CallNotes`].
 
 use std::cell::Cell;
@@ -15,11 +15,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::NamedTempFile;
 
-/// Calls at a time that are put down; one beyond them is made all the same.
+/// The most calls that are recorded at a time; further calls are made all the same.
 const MOST: usize = 256;
-/// The longest words of a call, in bytes: a line of the file.
+/// The longest description of a call, in bytes: a line of the file.
 const LONGEST: usize = 511;
-/// What the names of the files begin with.
+/// The beginning of the files' names.
 const PREFIX: &str = ".plugin-calls-";
 
 const FREE: usize = 0;
@@ -35,9 +35,9 @@ thread_local! {
     static MINE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// The words of one call, readable at any moment, from a signal handler too.
+/// Holds the description of one call, readable at any moment, from a signal handler too.
 struct Slot {
-    /// [`FREE`], [`TAKEN`] while it is written, else how many bytes there are
+    /// [`FREE`], [`TAKEN`] while the description is written, else its length in bytes
     state: AtomicUsize,
     text: [AtomicU8; LONGEST],
 }
@@ -50,7 +50,7 @@ impl Slot {
         }
     }
 
-    /// Takes the slot for these words; false if it is another's.
+    /// Takes the slot for this description; returns false if another call has it.
     fn take(&self, words: &str) -> bool {
         let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
         if self
@@ -68,7 +68,7 @@ impl Slot {
         true
     }
 
-    /// Copies the words; how many bytes, none if there is no call.
+    /// Copies the description and returns its length; none if there is no call.
     fn read(&self, into: &mut [u8; LONGEST]) -> Option<usize> {
         match self.state.load(Ordering::Acquire) {
             FREE | TAKEN => None,
@@ -82,16 +82,16 @@ impl Slot {
     }
 }
 
-/// A call in progress, until it is dropped.
+/// A call in progress. Dropping it ends the record.
 pub(crate) struct Call {
     slot: Option<usize>,
-    /// whether it is in the file too
+    /// whether the call is in the file too
     written: bool,
-    /// the call around it: a thread of a pool may begin one while it waits in another
+    /// the call around this one: a thread of a pool may begin one while it waits in another
     around: Option<usize>,
 }
 
-/// Puts a call down, in words that go on from "at …".
+/// Records a call, whose description goes on from "at …".
 pub(super) fn begin(words: &str) -> Call {
     let words = one_line(words);
     let mut call = begin_in_memory(&words);
@@ -104,7 +104,7 @@ pub(super) fn begin(words: &str) -> Call {
     call
 }
 
-/// As [`begin`], in memory alone: for linked analyses, which are this program's own.
+/// Records a call in memory alone, for linked analyses, which are this program's own.
 pub(crate) fn begin_in_memory(words: &str) -> Call {
     HOME.get_or_init(|| std::env::current_dir().ok());
     let words = one_line(words);
@@ -131,7 +131,7 @@ impl Drop for Call {
     }
 }
 
-/// Undoes what a plugin may have done to the working directory, which is the whole process's.
+/// Restores the working directory, which a plugin may have changed for the whole process.
 fn go_home() {
     let home = HOME.get().and_then(Option::as_deref);
     if let Some(home) = home
@@ -144,7 +144,7 @@ fn go_home() {
     }
 }
 
-/// The words of a call as one line that fits.
+/// Shortens the description of a call to one line that fits.
 fn one_line(words: &str) -> String {
     let mut line: String = words
         .chars()
@@ -158,12 +158,13 @@ fn one_line(words: &str) -> String {
     line
 }
 
-/// Whether this thread is in a call.
+/// Says whether this thread is in a call.
 pub(super) fn is_mine() -> bool {
     MINE.try_with(Cell::get).ok().flatten().is_some()
 }
 
-/// Tells the words of this thread's call, or, where it makes none, of all that are in progress.
+/// Passes on the description of this thread's call, or, if it makes none, those of all calls in
+/// progress.
 pub(crate) fn each(mut tell: impl FnMut(&[u8])) {
     let mut words = [0; LONGEST];
     let mine = MINE.try_with(Cell::get).ok().flatten();
@@ -188,7 +189,8 @@ fn notes() -> MutexGuard<'static, Option<Notes>> {
 }
 
 impl Notes {
-    /// Writes the words of a call, or none. A file that cannot be written costs the words alone.
+    /// Writes the description of a call, or an empty one. If the file cannot be written, only the
+    /// description is lost.
     fn put(&mut self, slot: usize, words: &str) {
         if let Err(error) = self.write(slot, words) {
             tracing::debug!(%error, "the calls of plugins cannot be put down");
@@ -214,13 +216,13 @@ impl Notes {
     }
 }
 
-/// Puts the calls of this process down in a run's folder, until it is dropped.
+/// Records the calls of this process in a run's folder, until it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct CallNotes(());
 
 impl CallNotes {
-    /// Begins; nothing is written before the first call.
+    /// Begins to record; nothing is written before the first call.
     pub fn keep_in(folder: &Path) -> CallNotes {
         *notes() = Some(Notes {
             folder: folder.to_owned(),
@@ -236,20 +238,20 @@ impl Drop for CallNotes {
     }
 }
 
-/// Removes this process's file, unless a call is being put down just now: for an end that is meant.
+/// Removes this process's file before an intended end, unless a call is being recorded just now.
 pub(super) fn forget() {
     if let Ok(mut notes) = NOTES.try_lock() {
         *notes = None;
     }
 }
 
-/// The calls in which processes ended that wrote to the run in this folder.
+/// Returns the calls in which processes ended that wrote to the run in this folder.
 pub fn calls_left_in(folder: &Path) -> Vec<String> {
     let left = left(folder).into_iter();
     left.flat_map(|(_, _, words)| words).collect()
 }
 
-/// As [`calls_left_in`], and removes the files that told of them.
+/// Returns the same as [`calls_left_in`], and removes the files.
 pub fn take_calls_left_in(folder: &Path) -> Vec<String> {
     let mut all = Vec::new();
     for (path, _locked, words) in left(folder) {
@@ -261,7 +263,7 @@ pub fn take_calls_left_in(folder: &Path) -> Vec<String> {
     all
 }
 
-/// The files of processes that are gone, locked, with the calls that they made last.
+/// Returns the files of dead processes, locked, with the calls that they made last.
 fn left(folder: &Path) -> Vec<(PathBuf, File, Vec<String>)> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let named = |path: &PathBuf| {
@@ -308,11 +310,11 @@ mod tests {
             assert_eq!(in_progress(), ["observe of two"]);
         }
         assert_eq!(in_progress(), ["observe of one"]);
-        // Another thread makes no call, and so may be in any.
+        // Another thread makes no call, so any call may be its own.
         let elsewhere = std::thread::scope(|scope| scope.spawn(in_progress).join().unwrap());
         assert!(elsewhere.contains(&"observe of one".to_owned()));
         assert!(is_mine());
-        // The file is this process's, which is alive; a copy of it is nobody's.
+        // The file belongs to this process, which is alive; a copy of it belongs to none.
         let files = || -> Vec<PathBuf> {
             let entries = fs::read_dir(folder.path()).unwrap();
             entries.map(|entry| entry.unwrap().path()).collect()

@@ -1,34 +1,35 @@
-//! What a plugin does to the whole process, said where it can be said: `exit`, which is undone, and
-//! the signals of a crash, which are not.
+//! Reports what a plugin does to the whole process: `exit`, which is undone, and the signals of a
+//! crash, which are not.
 //!
-//! What is said is put together without allocating, locking or unwinding: it is said in handlers.
+//! Messages are put together without allocating, locking or unwinding, since signal handlers write
+//! them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::calls;
 
-/// Whether the process ends because it is meant to.
+/// Whether the process ends as intended.
 static MEANT: AtomicBool = AtomicBool::new(false);
-/// Whether there are libraries, any thread of which may call `exit`.
+/// Whether libraries are loaded, any thread of which may call `exit`.
 static LOADED: AtomicBool = AtomicBool::new(false);
-/// Whether the end was told of: an abort follows an overflow of the stack, and would be told of
+/// Whether the end was reported: an abort follows an overflow of the stack, and would be reported
 /// again.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// Says that the process ends because it is meant to, when it is dropped or
-/// [told](Ending::is_meant). Without, a call of `exit` within an analysis, or in a process with
-/// loaded plugins, is theirs.
+/// Declares the end of the process as intended, when it is dropped or by
+/// [`is_meant`](Ending::is_meant). Without it, a call of `exit` within an analysis, or in a process
+/// with loaded plugins, is taken as the plugin's.
 #[derive(Debug)]
 #[must_use]
 pub struct Ending(());
 
 impl Ending {
-    /// To be held until the process ends.
+    /// Returns a guard that is held until the process ends.
     pub fn new() -> Ending {
         Ending(())
     }
 
-    /// To be called before `exit`.
+    /// Declares the end as intended; call it before `exit`.
     pub fn is_meant() {
         MEANT.store(true, Ordering::Relaxed);
         calls::forget();
@@ -47,12 +48,12 @@ impl Drop for Ending {
     }
 }
 
-/// Says that libraries are loaded.
+/// Declares that libraries are loaded.
 pub(crate) fn expect_libraries() {
     LOADED.store(true, Ordering::Relaxed);
 }
 
-/// What to do.
+/// The advice at the end of a message.
 const ADVICE: &[u8] = b"; a run under way goes on from its last saved state by the same command, and --isolate contains a plugin that is a library\n";
 
 /// A message that is put together without allocating.
@@ -69,7 +70,7 @@ impl Message {
         }
     }
 
-    /// Adds what fits.
+    /// Adds as much of the text as fits.
     fn add(&mut self, text: &[u8]) {
         for (place, byte) in self.bytes[self.len..].iter_mut().zip(text) {
             *place = *byte;
@@ -77,12 +78,13 @@ impl Message {
         }
     }
 
-    /// Says who has done this to the process, as far as it is known, and what to do.
+    /// Writes which analysis ended the process, as far as that is known, and what to do.
     fn tell(&mut self, deed: &[&[u8]]) {
         let mine = calls::is_mine();
-        self.add(match mine {
-            true => b"\nerror: a plugin has ",
-            false => b"\nerror: a thread on which no analysis was called has ",
+        self.add(if mine {
+            b"\nerror: a plugin has "
+        } else {
+            b"\nerror: a thread on which no analysis was called has "
         });
         deed.iter().for_each(|part| self.add(part));
         self.add(if mine {
@@ -120,11 +122,11 @@ mod system {
         (libc::SIGABRT, "SIGABRT"),
     ];
 
-    /// What handled each before.
+    /// The earlier handler of each signal.
     static BEFORE: [OnceLock<libc::sigaction>; CRASHES.len()] =
         [const { OnceLock::new() }; CRASHES.len()];
 
-    /// Begins to watch; once.
+    /// Installs the handlers, once.
     pub(crate) fn watch() {
         static WATCHED: Once = Once::new();
         WATCHED.call_once(|| {
@@ -135,7 +137,7 @@ mod system {
                 let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
                 let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = at_crash;
                 ours.sa_sigaction = handler as *const () as libc::sighandler_t;
-                // On the stack that each thread has for it: its own may be used up.
+                // The handler runs on the thread's stack for signals: its own may be used up.
                 ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
                 // SAFETY: as above; the system fills it.
                 let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -149,13 +151,13 @@ mod system {
         });
     }
 
-    /// Ends the process without a word and without what `exit` runs.
+    /// Ends the process without a message and without the functions that `exit` runs.
     pub(crate) fn leave(status: c_int) -> ! {
         // SAFETY: always sound; nothing of the process is used after it.
         unsafe { libc::_exit(status) }
     }
 
-    /// Leaves it to the parent to answer whoever asks its processes to end.
+    /// Ignores requests to end: the parent, which gets them too, answers them.
     pub(crate) fn ignore_requests_to_end() {
         for signal in [
             libc::SIGINT,
@@ -172,7 +174,7 @@ mod system {
     /// Makes standard input empty, whatever it is.
     ///
     /// # Errors
-    /// When the system has no `/dev/null`, or no room for another file.
+    /// If the system has no `/dev/null`, or no free file descriptor.
     pub(crate) fn empty_input() -> std::io::Result<()> {
         let nothing = std::fs::File::open("/dev/null")?;
         // SAFETY: both are open; whoever reads standard input later reads nothing.
@@ -228,7 +230,7 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
-    /// Nothing is watched here; the file of calls tells the next command.
+    /// Installs nothing on this system; the file of calls informs the next command.
     pub(crate) fn watch() {}
 }
 
@@ -261,7 +263,7 @@ mod tests {
         assert_eq!(message.len, 4096);
     }
 
-    /// In which process the test below does what it is told to.
+    /// The variable that tells the process of the test below what to do.
     const DEED: &str = "GROKRUN_TEST_DEED";
 
     #[cfg(unix)]

@@ -1,17 +1,17 @@
-//! Whether a plugin's entry fits this host.
+//! Checks whether a plugin's entry fits this host.
 
 use grokrun_api::abi::{Entry, MAGIC, MAJOR, UNWINDS, least, sized};
 
 use super::CheckedEntry;
 
-/// Judges an entry by its head before anything else of it is read.
+/// Checks an entry by its head before anything else of it is read.
 ///
 /// # Errors
 /// What does not fit, and what to do.
 ///
 /// # Safety
 /// `entry` is null or points to a static of at least the size of a head (24 bytes) and, if its
-/// magic and major are right, of the size it says.
+/// magic and major are right, of the size that it states.
 pub(super) unsafe fn check(entry: *const Entry) -> Result<CheckedEntry, String> {
     if entry.is_null() || !entry.is_aligned() {
         return Err("its entry is not where it should be".to_owned());
@@ -58,8 +58,9 @@ pub(super) unsafe fn check(entry: *const Entry) -> Result<CheckedEntry, String> 
         && entry.observe.is_some()
         && entry.finish.is_some()
         && entry.destroy.is_some();
-    match complete {
-        true => Ok(CheckedEntry(entry)),
-        false => Err("its entry lacks a function; rebuild it".to_owned()),
+    if complete {
+        Ok(CheckedEntry(entry))
+    } else {
+        Err("its entry lacks a function; rebuild it".to_owned())
     }
 }

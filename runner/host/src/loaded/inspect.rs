@@ -1,4 +1,4 @@
-//! What a file exports, read without opening it as a library: opening one runs code in it.
+//! Reads what a file exports without opening it as a library, which would run code in it.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,14 @@ use std::path::Path;
 use grokrun_api::abi::ENTRY_PREFIX;
 use object::{BinaryFormat, NameOrOrdinal, Object, ReadCache};
 
-/// The names of the plugin entries that a file exports; none if it is no library, or no plugin.
+/// Returns the names of the plugin entries that a file exports; none if the file is no library, or
+/// no plugin.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub fn exports(path: &Path) -> Result<Vec<String>, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    // Opening a pipe would wait for somebody to write into it.
+    // Opening a pipe would wait for a writer.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("is not a file".to_owned());
     }
@@ -32,9 +33,12 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
             NameOrOrdinal::Name(name) => String::from_utf8(name.to_vec()).ok(),
             NameOrOrdinal::Ordinal(_) => None,
         })
-        .filter_map(|name| match underscore {
-            true => name.strip_prefix('_').map(str::to_owned),
-            false => Some(name),
+        .filter_map(|name| {
+            if underscore {
+                name.strip_prefix('_').map(str::to_owned)
+            } else {
+                Some(name)
+            }
         })
         .filter(|name| name.starts_with(ENTRY_PREFIX))
         .collect();
@@ -43,7 +47,7 @@ pub fn exports(path: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// Why a file exports no entry, for whoever has named it.
+/// Says why a file exports no entry, for the person who named it.
 pub(crate) fn why_no_plugin(path: &Path) -> String {
     let cache = fs::File::open(path).map(ReadCache::new);
     let parsed = cache.as_ref().ok().map(object::File::parse);

@@ -1,5 +1,5 @@
-//! Analyses in shared libraries: what a file exports is looked up before it is opened, its entries
-//! are read and judged before anything in them is called, and it is never closed again.
+//! Loads analyses from shared libraries. The exports of a file are looked up before it is opened,
+//! its entries are checked before any function in them is called, and the library is never closed.
 
 #![expect(
     unsafe_code,
@@ -38,7 +38,7 @@ pub(crate) use calls::each as each_call;
 
 use crate::described::Described;
 
-/// Why a file's analyses cannot be used.
+/// Says why a file's analyses cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {why}", path.display())]
 pub struct LoadError {
@@ -51,14 +51,14 @@ pub struct LoadError {
 /// An analysis in a shared library.
 #[derive(Clone, Debug)]
 pub struct LoadedAnalysis {
-    /// what it says of itself
+    /// its description
     pub about: Described,
     library: PathBuf,
     entry: CheckedEntry,
     index: u32,
 }
 
-/// An entry that was found good, complete to the fields of minor 0.
+/// An entry that passed the checks, complete to the fields of minor 0.
 #[derive(Clone, Copy)]
 pub(crate) struct CheckedEntry(Entry);
 
@@ -69,23 +69,23 @@ impl std::fmt::Debug for CheckedEntry {
 }
 
 impl LoadedAnalysis {
-    /// In words that name it and where it is from.
+    /// Names the analysis and where it is from.
     fn words(&self) -> String {
         format!("analysis {} of {}", self.about.name, self.library.display())
     }
 
-    /// Judges parameters.
+    /// Checks parameters.
     ///
     /// # Errors
-    /// The first that it refuses.
+    /// The first parameter that the analysis refuses.
     pub fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
         call::check(self, parameters)
     }
 
-    /// Starts it on a cell.
+    /// Starts the analysis on a cell.
     ///
     /// # Errors
-    /// When it refuses the parameters or the task.
+    /// If the analysis refuses the parameters or the task.
     pub fn create(
         &self,
         parameters: &Map<String, Value>,
@@ -95,8 +95,8 @@ impl LoadedAnalysis {
     }
 }
 
-/// A plugin that depends on another exports that one's entry too: of several, the one of the file's
-/// name is its own.
+/// Selects the file's own entry: a plugin that depends on another exports that one's entry too; its
+/// own has the name of the file.
 fn own(symbols: Vec<String>, path: &Path) -> Vec<String> {
     let stem = path
         .file_stem()
@@ -110,10 +110,10 @@ fn own(symbols: Vec<String>, path: &Path) -> Vec<String> {
     }
 }
 
-/// The analyses of a library; none if it is no plugin.
+/// Opens a library and describes its analyses; none if it is no plugin.
 ///
 /// # Errors
-/// When the file cannot be read or opened, or an entry does not fit this host.
+/// If the file cannot be read or opened, or an entry does not fit this host.
 pub fn open(path: &Path) -> Result<Vec<LoadedAnalysis>, LoadError> {
     let failed = |why: String| LoadError {
         path: path.to_owned(),
@@ -149,7 +149,7 @@ pub fn open(path: &Path) -> Result<Vec<LoadedAnalysis>, LoadError> {
     Ok(all)
 }
 
-/// An error with those behind it: of a library that cannot be opened, the system's reason.
+/// Joins an error with its causes: for a library that cannot be opened, the system's reason.
 fn with_source(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,5 +1,5 @@
-//! Entries that do not fit, plugins that misbehave, and files that are none. Everything runs in
-//! this process; real libraries are the integration tests' matter.
+//! Entries that do not fit, plugins that misbehave, and files that are no plugins. Everything runs
+//! in this process; the integration tests load real libraries.
 
 use std::ffi::c_void;
 use std::io::Write;
@@ -61,7 +61,7 @@ impl Exported for Crate {
     }
 }
 
-/// The entry, changed, as a library would have it.
+/// Returns the entry, changed, as a library would have it.
 fn entry(change: impl FnOnce(&mut Entry)) -> &'static Entry {
     let mut entry = Entry::of::<Crate>();
     change(&mut entry);
@@ -157,7 +157,7 @@ fn another_minor_is_welcome() {
     );
 }
 
-/// Says what follows instead of observing.
+/// Emits the given findings instead of observing.
 macro_rules! says {
     ($host:ident, $body:block) => {{
         unsafe extern "C" fn observe(

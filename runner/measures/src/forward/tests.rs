@@ -3,7 +3,8 @@ use grokrun_api::{Need, Numbers, SnapshotData, Task};
 
 use super::*;
 
-/// All weights smaller than [`random`]'s, so that no softmax is one-sided, and every bias.
+/// Returns random weights, all smaller than those of [`random`] so that no softmax is one-sided,
+/// and every bias.
 fn small(task: &Task) -> SnapshotData {
     let mut data = SnapshotData::new(0);
     let m = &task.model;
@@ -43,7 +44,8 @@ fn small(task: &Task) -> SnapshotData {
     data
 }
 
-/// Logits of a pair as doc/model.md#the-published-model has them, one example at a time, in f64.
+/// Returns the logits of a pair as doc/model.md#the-published-model defines them, one example at a
+/// time, in f64.
 fn plain(m: &Model<'_>, pair: usize) -> Vec<f64> {
     let wide = |x: &[f32]| x.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
     let times = |x: &[f64], w: &[f32], n: usize| -> Vec<f64> {
@@ -92,9 +94,12 @@ fn plain(m: &Model<'_>, pair: usize) -> Vec<f64> {
     plus(&mut pre, m.b_in);
     let post: Vec<f64> = pre
         .iter()
-        .map(|x| match m.gelu {
-            true => x * 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2),
-            false => x.max(0.0),
+        .map(|x| {
+            if m.gelu {
+                x * 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2)
+            } else {
+                x.max(0.0)
+            }
         })
         .collect();
     let mut out = times(&post, m.w_out, m.d_model);
@@ -136,11 +141,11 @@ fn without_heads_every_pair_is_the_same() {
             let forward = Forward::new(Model::of(snapshot, &task).unwrap());
             let base = forward.base();
             let fast = forward.neurons(&base, &[]);
-            let look = Look {
+            let mode = HeadMode {
                 head: 0,
                 fixed: Some([0.0, 0.0]),
             };
-            let slow = forward.neurons(&base, &[look]);
+            let slow = forward.neurons(&base, &[mode]);
             for (x, y) in fast.iter().zip(&slow) {
                 assert!((x - y).abs() < 1e-4, "{x} {y}");
             }

@@ -5,7 +5,7 @@ use super::*;
 struct Kept {
     config: Value,
     metrics: Metrics,
-    told: CellSummary,
+    outcome: CellSummary,
 }
 
 fn kept(modulus: u64, seed: u64, grokked: Option<u64>) -> Kept {
@@ -21,7 +21,7 @@ fn kept(modulus: u64, seed: u64, grokked: Option<u64>) -> Kept {
     }
     Kept {
         config: json!({ "task": { "notation": "a × b", "modulus": modulus }, "seeds": { "data": 1, "model": seed } }),
-        told: CellSummary {
+        outcome: CellSummary {
             test_accuracy_epoch: grokked,
             epochs: 900,
             ..CellSummary::new("c", "finished", &Metrics::default())
@@ -36,7 +36,7 @@ fn members(all: &[Kept]) -> Vec<Member<'_>> {
             run: None,
             config: &kept.config,
             metrics: &kept.metrics,
-            told: &kept.told,
+            outcome: &kept.outcome,
         })
         .collect()
 }
@@ -49,7 +49,7 @@ fn quartiles_count_those_that_never_did_as_later() {
     assert_eq!(groups.len(), 1);
     assert_eq!(
         groups[0].verdict(),
-        "3 of 4 cells grokked; the median epoch is 200 (quartiles 100 – 300), those that did not counted as later"
+        "3 of 4 cells grokked; the median epoch is 200 (quartiles 100 – 300), cells that did not count as later"
     );
     assert_eq!(groups[0].row()[1..5], ["4", "3", "0", "0"]);
     assert_eq!(
@@ -76,7 +76,7 @@ fn quartiles_count_those_that_never_did_as_later() {
         group.verdict()
     );
     assert_eq!(group.row()[7..], ["not reached", "300 – not reached"]);
-    // A quartile that was not reached is drawn nowhere.
+    // A quartile that was not reached is not drawn.
     assert_eq!(
         across(group.spread(Milestone::Grokked).quartiles),
         Vec::<Value>::new()
@@ -88,8 +88,8 @@ fn quartiles_count_those_that_never_did_as_later() {
 fn failed_cells_and_those_that_have_not_held_it_yet_are_told_apart() {
     let mut cells = [(1, Some(100)), (2, None), (3, None), (4, None)]
         .map(|(seed, grokked)| kept(59, seed, grokked));
-    cells[1].told.status = "failed".to_owned();
-    cells[2].told.test_accuracy_since = Some(700);
+    cells[1].outcome.status = "failed".to_owned();
+    cells[2].outcome.test_accuracy_since = Some(700);
     let groups = groups(members(&cells));
     assert_eq!(
         groups[0].verdict(),
@@ -133,7 +133,7 @@ fn cells_are_grouped_by_what_they_differ_in() {
         (&figure["data"][1]["x"], &figure["data"][1]["y"]),
         (&json!(["2"]), &json!([900]))
     );
-    // Of the first group half grokked: it has no third quartile, and no box.
+    // Half of the first group grokked: it has no third quartile, and so no box.
     assert_eq!(boxes(&groups), None);
     let all = [
         kept(59, 1, Some(100)),

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What `report.js` does.
+/// Unpacks as `report.js` does.
 fn unpacked(packed: &Value) -> Vec<Option<f64>> {
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let text = packed["packed"].as_str().unwrap();
@@ -104,7 +104,7 @@ fn frames_leave_out_what_they_share_and_keep_their_ends() {
         (&trace["z"]["bytes"], &trace["z"]["width"]),
         (&json!(1), &json!(6))
     );
-    // The last one is what the figure shows anyway.
+    // The figure shows the last frame anyway.
     assert_eq!(frames[400]["data"][0], json!({}));
 }
 
@@ -130,7 +130,7 @@ fn a_page_keeps_to_its_budget() {
                 .len()
         })
         .collect();
-    // The small one keeps all; the large ones share what is left alike.
+    // The small figure keeps all frames; the large ones share the rest equally.
     assert_eq!(counts[2], 401);
     assert!(
         counts[0] == counts[1] && (20..401).contains(&counts[0]),

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use grokrun_engine::{GridPass, Shape};
-use grokrun_host::{Crew, Member, Permits, Watched, Work, at_a_desk};
+use grokrun_host::{Crew, Member, Permits, Watched, Work, on_analysis_pool};
 use grokrun_store::CheckpointReader;
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ impl Followed {
         let checkpoint = self.checkpoints.read(epoch)?;
         let Subject { history, pairs, .. } = &self.subject;
         let (grid, data) = ((&self.shape, pass), &mut shown.data);
-        at_a_desk(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, grid, data))?;
+        on_analysis_pool(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, grid, data))?;
         crew.show(&Arc::new(shown), last);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What a file of `torch.save` has beside its models: numbers in lists, arrays and tensors.
+//! Reads the numbers that a file of `torch.save` has beside its models: lists, arrays and tensors.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::torch::TorchFile;
 /// The largest number that float64 counts without gaps.
 const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// The numbers of a list (of Python's or numpy's numbers, or of tensors of one number), of an array
-/// of numpy, of a range or of a tensor; none if it is something else.
+/// Returns the numbers of a list (of Python's or numpy's numbers, or of tensors of one number), of
+/// a numpy array, of a range or of a tensor; none if the value is something else.
 pub(super) fn numbers(
     file: &mut TorchFile,
     value: Value,
@@ -48,7 +48,7 @@ pub(super) fn numbers(
     Ok(items.iter().map(one).collect())
 }
 
-/// One number, however it is wrapped.
+/// Returns one number, in any of these forms.
 pub(super) fn number(file: &mut TorchFile, value: Value) -> Result<Option<f64>, ExchangeError> {
     if let Some(number) = file.pickle.number(value) {
         return Ok(Some(number));
@@ -62,12 +62,12 @@ pub(super) fn number(file: &mut TorchFile, value: Value) -> Result<Option<f64>, 
     }
 }
 
-/// A number as one of 0, 1, 2, …
+/// Returns a number as one of 0, 1, 2, …, if it is one.
 pub(super) fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=LARGEST_WHOLE).contains(&number)).then_some(number as u64)
 }
 
-/// As [`numbers`], where only 0, 1, 2, … are expected.
+/// Returns the same as [`numbers`], if all of them are 0, 1, 2, ….
 pub(super) fn wholes(
     file: &mut TorchFile,
     value: Value,
@@ -75,7 +75,7 @@ pub(super) fn wholes(
     Ok(numbers(file, value)?.and_then(|numbers| numbers.into_iter().map(whole).collect()))
 }
 
-/// The places of the pairs of both parts.
+/// Returns the places of the pairs of both parts.
 pub(super) fn split(
     file: &mut TorchFile,
     entries: &BTreeMap<String, Value>,
@@ -93,10 +93,10 @@ pub(super) fn split(
     both(train, test)
 }
 
-/// Both parts, or neither.
+/// Returns both parts, or neither.
 ///
 /// # Errors
-/// One without the other.
+/// If there is one without the other.
 pub(super) fn both(
     train: Option<Vec<i64>>,
     test: Option<Vec<i64>>,

@@ -1,4 +1,4 @@
-//! Files of one model that are read whole: `.safetensors` and `.npz`.
+//! Reads files of one model whole: `.safetensors` and `.npz`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,21 +6,21 @@ use std::path::Path;
 use grokrun_store::Tensor;
 use serde_json::Value as Json;
 
-use super::beside::{both, whole};
 use super::history::history;
+use super::numbers::{both, whole};
 use super::own::{self, Own};
 use super::settings::Settings;
-use super::{Kind, Told};
+use super::{Details, Kind};
 use crate::error::refuse;
 use crate::numpy::Npy;
 use crate::shown::shown;
 use crate::{ExchangeError, npz, safe};
 
-/// A model with what is told beside it.
-pub(super) struct Whole {
+/// A model with what the file has beside it.
+pub(super) struct Single {
     pub(super) kind: Kind,
     pub(super) tensors: Vec<Tensor>,
-    pub(super) told: Told,
+    pub(super) details: Details,
 }
 
 fn json(key: &str, text: &str) -> Result<Json, ExchangeError> {
@@ -28,20 +28,20 @@ fn json(key: &str, text: &str) -> Result<Json, ExchangeError> {
         .map_err(|error| ExchangeError::refused(format!("its {key} is no JSON: {error}")))
 }
 
-/// A `.safetensors` file; everything but the tensors is in its metadata.
-pub(super) fn safetensors(path: &Path) -> Result<Whole, ExchangeError> {
+/// Reads a `.safetensors` file; everything but the tensors is in its metadata.
+pub(super) fn safetensors(path: &Path) -> Result<Single, ExchangeError> {
     let (tensors, metadata) = safe::read(path)?;
     let read = |key: &str| match metadata.get(key) {
         Some(text) => json(key, text).map(Some),
         None => Ok(None),
     };
     let of_ours = || {
-        let mut told = Told::default();
+        let mut details = Details::default();
         if let Some(settings) = read("hooked_transformer_config")? {
-            told.settings = Settings::read(&settings)?;
+            details.settings = Settings::read(&settings)?;
         }
         if let Some(config) = read(own::KEY)? {
-            told.own = Own::read(&config)?;
+            details.own = Own::read(&config)?;
         }
         let part = |key: &str| match read(key)? {
             None => Ok(None),
@@ -50,25 +50,25 @@ pub(super) fn safetensors(path: &Path) -> Result<Whole, ExchangeError> {
                 Err(_) => refuse(format!("its {key} are no list of places")),
             },
         };
-        told.split = both(part("train_indices")?, part("test_indices")?)?;
+        details.split = both(part("train_indices")?, part("test_indices")?)?;
         let epoch = metadata.get("epoch").and_then(|epoch| epoch.parse().ok());
-        told.epochs = epoch.into_iter().collect();
-        Ok(told)
+        details.epochs = epoch.into_iter().collect();
+        Ok(details)
     };
-    Ok(Whole {
+    Ok(Single {
         kind: Kind::Safetensors,
         tensors,
-        told: of_ours().map_err(|error: ExchangeError| error.of(path))?,
+        details: of_ours().map_err(|error: ExchangeError| error.of(path))?,
     })
 }
 
-/// An `.npz` file: tensors, history, split, and settings as texts.
-pub(super) fn npz(path: &Path) -> Result<Whole, ExchangeError> {
+/// Reads an `.npz` file: tensors, history, split, and settings as texts.
+pub(super) fn npz(path: &Path) -> Result<Single, ExchangeError> {
     let arrays = npz::read(path)?;
     of_arrays(arrays).map_err(|error| error.of(path))
 }
 
-/// What is no tensor of a model in an `.npz` file.
+/// The entries of an `.npz` file that are not tensors of a model.
 const BESIDE: [&str; 11] = [
     "config",
     own::KEY,
@@ -83,29 +83,29 @@ const BESIDE: [&str; 11] = [
     "test_indices",
 ];
 
-fn of_arrays(mut arrays: BTreeMap<String, Npy>) -> Result<Whole, ExchangeError> {
+fn of_arrays(mut arrays: BTreeMap<String, Npy>) -> Result<Single, ExchangeError> {
     let mut beside = BTreeMap::new();
     for name in BESIDE {
         beside.extend(arrays.remove_entry(name));
     }
-    let mut told = Told::default();
+    let mut details = Details::default();
     let text = |name: &str| match beside.get(name) {
         Some(Npy::Text(text)) => json(name, text).map(Some),
         Some(Npy::Numbers { .. }) => refuse(format!("its {name} is no text")),
         None => Ok(None),
     };
     if let Some(settings) = text("config")? {
-        told.settings = Settings::read(&settings)?;
+        details.settings = Settings::read(&settings)?;
     }
     if let Some(config) = text(own::KEY)? {
-        told.own = Own::read(&config)?;
+        details.own = Own::read(&config)?;
     }
     let numbers = |name: &str| match beside.get(name) {
         Some(Npy::Numbers { numbers, .. }) => Ok(Some(numbers.clone())),
         Some(Npy::Text(_)) => refuse(format!("its {name} are no numbers")),
         None => Ok(None),
     };
-    told.history = history(numbers, &mut told.notes)?;
+    details.history = history(numbers, &mut details.notes)?;
     let part = |name: &str| match numbers(name)? {
         None => Ok(None),
         Some(part) => {
@@ -118,10 +118,10 @@ fn of_arrays(mut arrays: BTreeMap<String, Npy>) -> Result<Whole, ExchangeError> 
             }
         }
     };
-    told.split = both(part("train_indices")?, part("test_indices")?)?;
+    details.split = both(part("train_indices")?, part("test_indices")?)?;
     let epoch = numbers("epoch")?.and_then(|epoch| epoch.first().copied().and_then(whole));
-    let trained = told.history.as_ref().map(|h| h.columns[0].len() as u64);
-    told.epochs = epoch.or(trained).into_iter().collect();
+    let trained = details.history.as_ref().map(|h| h.columns[0].len() as u64);
+    details.epochs = epoch.or(trained).into_iter().collect();
     let mut tensors = Vec::new();
     for (name, array) in arrays {
         match array {
@@ -138,9 +138,9 @@ fn of_arrays(mut arrays: BTreeMap<String, Npy>) -> Result<Whole, ExchangeError> 
             }
         }
     }
-    Ok(Whole {
+    Ok(Single {
         kind: Kind::Npz,
         tensors,
-        told,
+        details,
     })
 }

@@ -1,5 +1,5 @@
-//! What of a task is the same at all checkpoints: which pairs count, and the directions of the
-//! label's angle on them.
+//! Prepares what is the same at all checkpoints of a task: the pairs that count, and the directions
+//! of the label's angle on them.
 
 use grokrun_api::Task;
 use grokrun_basis::{Basis, BasisError, BasisKind, LabelBasis, Space};
@@ -13,15 +13,15 @@ pub(crate) struct Direction {
     pub(crate) frequency: usize,
     /// its value at a pair of each label, `(p)`
     pub(crate) by_label: Vec<f64>,
-    /// the matching function of the class, of length 1, `(p)`; none where Gram–Schmidt left fewer
+    /// the matching function of the class, of length 1, `(p)`; none if Gram–Schmidt left fewer
     /// directions of this frequency than there are functions
     pub(crate) by_class: Option<Vec<f64>>,
 }
 
-/// The ground that measures stand on. The **block** is the pairs whose operands and label are in
-/// the group: all pairs of addition, those without a 0 of multiplication
+/// Holds the block and the directions, which the measures share. The **block** is the pairs whose
+/// operands and label are in the group: all pairs of addition, those without a 0 of multiplication
 /// (doc/definitions.md#the-pairs-that-count).
-pub(crate) struct Ground {
+pub(crate) struct TaskPairs {
     pub(crate) p: usize,
     pub(crate) kind: BasisKind,
     pub(crate) basis: Basis,
@@ -29,24 +29,24 @@ pub(crate) struct Ground {
     pub(crate) block: Pairs,
     /// pairs that have a label and are not in the block
     pub(crate) outside: Pairs,
-    /// of the block, trained on, by label: what uses a label's row finds it in the cache
+    /// pairs of the block that are trained on, by label, so that a label's row stays in the cache
     pub(crate) train: Pairs,
-    /// not of the block, trained on
+    /// pairs outside of the block that are trained on
     pub(crate) train_outside: Pairs,
-    /// of the block, tested on
+    /// pairs of the block that are tested on
     pub(crate) test: Pairs,
-    /// in the order of frequencies
+    /// the directions, in the order of frequencies
     pub(crate) directions: Vec<Direction>,
     /// classes that are in the group
     pub(crate) classes: Vec<usize>,
 }
 
-impl Ground {
-    /// Of a task, in the kind of basis that `word` asks for.
+impl TaskPairs {
+    /// Prepares a task, in the kind of basis that `word` asks for.
     ///
     /// # Errors
-    /// When there is no such basis for the task.
-    pub(crate) fn new(word: &str, task: &Task) -> Result<Ground, BasisError> {
+    /// If there is no such basis for the task.
+    pub(crate) fn new(word: &str, task: &Task) -> Result<TaskPairs, BasisError> {
         let p = task.modulus;
         let space = Space::choose(word, &task.labels, p)?;
         let (kind, basis) = (space.kind(), space.basis().clone());
@@ -73,7 +73,7 @@ impl Ground {
             .map(|(label, inside)| label.filter(|_| *inside))
             .collect();
         let labels = LabelBasis::new(&counted, p, kind)?;
-        Ok(Ground {
+        Ok(TaskPairs {
             p,
             kind,
             directions: directions(&basis, &labels),
@@ -87,12 +87,12 @@ impl Ground {
         })
     }
 
-    /// The largest frequency.
+    /// Returns the largest frequency.
     pub(crate) fn frequencies(&self) -> usize {
         self.basis.frequencies()
     }
 
-    /// How many of these pairs have each label, `(p)`.
+    /// Returns how many of these pairs have each label, `(p)`.
     pub(crate) fn counts(&self, pairs: &Pairs) -> Vec<f64> {
         let mut counts = vec![0.0; self.p];
         for (_, label) in pairs {

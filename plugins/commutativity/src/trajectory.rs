@@ -1,52 +1,54 @@
-//! What was seen over training, and since when the model treats a and b alike.
+//! Follows the measures over training, and finds the epoch since when the model treats a and b
+//! alike.
 
 use crate::Config;
 use crate::measure::Head;
 
-/// The numbers of a snapshot that are kept.
+/// Holds the numbers that are kept of a snapshot.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct Measured {
     pub(crate) epoch: u64,
     pub(crate) heads: Vec<Head>,
     /// ‖N − Nᵀ‖² / ‖N‖² of the neurons, and of the same numbers paired at random
     pub(crate) neurons: [f64; 2],
-    /// likewise of the logits
+    /// the same for the logits
     pub(crate) logits: [f64; 2],
     /// that between L[a, b, c] and L[b, a, −c], for an antisymmetric operation
     pub(crate) opposite: Option<f64>,
 }
 
-/// Since when it holds.
+/// Says since when the model treats a and b alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Emergence {
-    /// from the snapshot at this epoch to the last, so many snapshots
+    /// from the snapshot at this epoch to the last, for this many snapshots
     At { epoch: u64, held: usize },
-    /// in all snapshots, so many: nothing emerged while they were taken
+    /// in all snapshots, this many: nothing emerged while they were taken
     Throughout { epoch: u64, held: usize },
-    /// in so many snapshots at the end, fewer than asked for
+    /// for this many snapshots at the end, fewer than `hold`
     TooShort { epoch: u64, held: usize },
-    /// not in the last
+    /// not in the last snapshot
     Never,
 }
 
-impl Seen {
-    /// The largest |mean attention to a − mean attention to b| of a head. NaN if one is.
+impl Measured {
+    /// Returns the largest |mean attention to a − mean attention to b| of a head; NaN if one is.
     pub(crate) fn largest_difference(&self) -> f64 {
         largest(self.heads.iter().map(|head| head.difference().abs()))
     }
 
-    /// The largest mean |attention to a − attention to b| of a head. NaN if one is.
+    /// Returns the largest mean |attention to a − attention to b| of a head; NaN if one is.
     pub(crate) fn largest_absolute(&self) -> f64 {
         largest(self.heads.iter().map(|head| head.absolute))
     }
 
-    /// Whether both are below their thresholds. A number that is not finite is not.
+    /// Says whether both numbers are below their thresholds; a number that is not finite is not.
     fn alike(&self, config: &Config) -> bool {
         self.largest_difference() < config.attention && self.neurons[0] < config.neurons
     }
 }
 
-/// `f64::max` would leave NaN out, and call a model that diverged a symmetric one.
+/// Returns the largest value, NaN if one is: `f64::max` would leave NaN out, and call a model that
+/// diverged symmetric.
 fn largest(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(
         0.0,
@@ -57,10 +59,15 @@ fn largest(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 impl Emergence {
-    /// The first snapshot from which, until the last, all are alike, if they are `hold` or more.
-    pub(crate) fn of(course: &[Seen], config: &Config) -> Emergence {
-        let apart = course.iter().rposition(|seen| !seen.alike(config));
-        let alike = course.get(apart.map_or(0, |i| i + 1)..).unwrap_or_default();
+    /// Finds the first snapshot from which, until the last, all are alike, if they are `hold` or
+    /// more.
+    pub(crate) fn of(trajectory: &[Measured], config: &Config) -> Emergence {
+        let apart = trajectory
+            .iter()
+            .rposition(|measured| !measured.alike(config));
+        let alike = trajectory
+            .get(apart.map_or(0, |i| i + 1)..)
+            .unwrap_or_default();
         let held = alike.len();
         match alike.first() {
             None => Emergence::Never,
@@ -78,7 +85,7 @@ impl Emergence {
         }
     }
 
-    /// The epoch from which it holds, by the rule.
+    /// Returns the epoch since when it holds, by the rule.
     pub(crate) fn epoch(self) -> Option<u64> {
         match self {
             Emergence::At { epoch, .. } | Emergence::Throughout { epoch, .. } => Some(epoch),
@@ -86,7 +93,7 @@ impl Emergence {
         }
     }
 
-    /// How many snapshots it held for, until the last.
+    /// Returns how many snapshots it held for, until the last.
     pub(crate) fn held(self) -> usize {
         match self {
             Emergence::At { held, .. }
@@ -96,7 +103,7 @@ impl Emergence {
         }
     }
 
-    /// A sentence, with the rule.
+    /// Says in a sentence since when it holds, with the rule.
     pub(crate) fn sentence(self, config: &Config) -> String {
         let found = match self {
             Emergence::At { epoch, held } => {
@@ -121,9 +128,10 @@ impl Emergence {
 mod tests {
     use super::*;
 
-    /// Snapshots a hundred epochs apart, each with an attention difference and a neuron asymmetry.
-    fn course(numbers: &[(f64, f64)]) -> Vec<Seen> {
-        let seen = |(i, (difference, neurons)): (usize, &(f64, f64))| Seen {
+    /// Makes snapshots a hundred epochs apart, each with an attention difference and a neuron
+    /// asymmetry.
+    fn trajectory(numbers: &[(f64, f64)]) -> Vec<Measured> {
+        let measured = |(i, (difference, neurons)): (usize, &(f64, f64))| Measured {
             epoch: 100 * i as u64,
             heads: [0.0, *difference]
                 .map(|d| Head {
@@ -135,7 +143,7 @@ mod tests {
             logits: [0.0, 1.0],
             opposite: None,
         };
-        numbers.iter().enumerate().map(seen).collect()
+        numbers.iter().enumerate().map(measured).collect()
     }
 
     fn rule(hold: u64) -> Config {
@@ -149,7 +157,7 @@ mod tests {
 
     #[test]
     fn it_emerges_where_both_stay_below() {
-        let made_up = course(&[ALIKE, (0.2, 0.0), ALIKE, (0.0, 0.1), ALIKE, ALIKE]);
+        let made_up = trajectory(&[ALIKE, (0.2, 0.0), ALIKE, (0.0, 0.1), ALIKE, ALIKE]);
         let expected = Emergence::At {
             epoch: 400,
             held: 2,
@@ -164,11 +172,11 @@ mod tests {
     #[test]
     fn thresholds_are_exclusive_and_signs_do_not_matter() {
         for apart in [(0.01, 0.0), (-0.2, 0.0), (0.0, 1e-3)] {
-            let made_up = course(&[ALIKE, apart]);
+            let made_up = trajectory(&[ALIKE, apart]);
             assert_eq!(Emergence::of(&made_up, &rule(1)), Emergence::Never);
         }
         assert_eq!(Emergence::of(&[], &rule(1)), Emergence::Never);
-        let always = Emergence::of(&course(&[ALIKE; 3]), &rule(1));
+        let always = Emergence::of(&trajectory(&[ALIKE; 3]), &rule(1));
         assert_eq!(always, Emergence::Throughout { epoch: 0, held: 3 });
         assert_eq!(always.epoch(), Some(0));
         assert!(always.sentence(&rule(1)).contains("nothing emerged"));
@@ -177,10 +185,14 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_not_alike() {
         for apart in [(f64::NAN, 0.0), (0.0, f64::NAN), (f64::INFINITY, 0.0)] {
-            let made_up = course(&[ALIKE, apart]);
+            let made_up = trajectory(&[ALIKE, apart]);
             assert_eq!(Emergence::of(&made_up, &rule(1)), Emergence::Never);
         }
-        assert!(course(&[(f64::NAN, 0.0)])[0].largest_difference().is_nan());
+        assert!(
+            trajectory(&[(f64::NAN, 0.0)])[0]
+                .largest_difference()
+                .is_nan()
+        );
         assert!(largest([f64::NAN, 0.5].into_iter()).is_nan());
     }
 }

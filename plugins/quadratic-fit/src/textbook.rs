@@ -1,25 +1,26 @@
-//! The course's regression: a neuron that adds two cosines, and the polynomial nearest to it.
+//! Computes the textbook's regression: a neuron that adds two cosines, and the polynomial nearest
+//! to it.
 
 use grokrun_basis::Basis;
 
-/// The fit of ReLU(offset/√n + cos_k(a) + cos_k(b)), rows of the basis at length 1, over the pairs
-/// of a group of n elements, by 1, cos a, cos b and cos a · cos b, each a term of length 1.
+/// Holds the fit of ReLU(offset/√n + cos_k(a) + cos_k(b)), rows of the basis at length 1, over the
+/// pairs of a group of n elements, by 1, cos a, cos b and cos a · cos b, each a term of length 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Course {
+pub(crate) struct Textbook {
     pub(crate) constant: f64,
     pub(crate) cos_a: f64,
     pub(crate) cos_b: f64,
     pub(crate) product: f64,
     /// share of the centred variance
     pub(crate) r2: f64,
-    /// without the product
+    /// share without the product
     pub(crate) linear: f64,
 }
 
-impl Course {
-    /// For a frequency; none where there is no such one. The terms are orthonormal, so that the
+impl Textbook {
+    /// Fits a frequency; none if there is no such frequency. The terms are orthonormal, so the
     /// regression is four sums.
-    pub(crate) fn new(basis: &Basis, k: usize, offset: f64) -> Option<Course> {
+    pub(crate) fn new(basis: &Basis, k: usize, offset: f64) -> Option<Textbook> {
         let (p, n) = (basis.modulus(), basis.group() as f64);
         let row = basis.rows_of(k).next()?;
         let matrix = basis.matrix();
@@ -43,7 +44,7 @@ impl Course {
         }
         let total = squares - constant * constant;
         let linear = cos_a * cos_a + cos_b * cos_b;
-        Some(Course {
+        Some(Textbook {
             constant,
             cos_a,
             cos_b,

@@ -1,5 +1,5 @@
-//! What the spec of an imported run says: told on the command line, told by the file, or assumed;
-//! and what was assumed, or is told twice, is said.
+//! Settles the spec of an imported run: from the command line, from the file, or by assumption.
+//! Notes every assumption, and everything that both say.
 
 use std::fmt::{Display, Write as _};
 
@@ -12,8 +12,8 @@ use super::variant::Variant;
 use crate::args::ImportArgs;
 use crate::output::Failure;
 
-/// The task of an imported run and how its model was trained, all of it decided.
-pub(super) struct Told {
+/// The task of an imported run and how its model was trained, all of it settled.
+pub(super) struct Settled {
     operation: String,
     fraction: String,
     data_seed: String,
@@ -24,18 +24,18 @@ pub(super) struct Told {
     pub(super) recipe_known: bool,
 }
 
-impl Told {
-    /// Decides; `last` is the epoch of the last checkpoint.
+impl Settled {
+    /// Settles everything; `last` is the epoch of the last checkpoint.
     ///
     /// # Errors
-    /// The command line contradicts the shapes.
+    /// If the command line contradicts the shapes.
     pub(super) fn new(
         args: &ImportArgs,
         facts: &Facts,
         parts: &Parts<'_>,
         last: u64,
         notes: &mut Vec<String>,
-    ) -> Result<Told, Failure> {
+    ) -> Result<Settled, Failure> {
         if let Some(modulus) = args.modulus
             && modulus != facts.modulus
         {
@@ -71,19 +71,20 @@ impl Told {
             (None, Parts::Train(train)) => share(train.len(), pairs(&operation, facts.modulus)),
             (None, Parts::OfSeeds) => assume(notes, "the fraction", "0.3", "--fraction F"),
         };
-        // Of a split that is there, the seed says nothing but what to write into the spec.
+        // If the split is given, the seed only has to be written into the spec.
         let drawn = matches!(parts, Parts::OfSeeds);
         let stream = either(notes, "the stream", &args.stream, &task.stream, "--stream");
         let stream = stream.unwrap_or_else(|| {
             let published = if paper { "python" } else { "torch" };
-            match drawn {
-                true => assume(
+            if drawn {
+                assume(
                     notes,
                     "whose random numbers drew the split",
                     published,
                     "--stream NAME",
-                ),
-                false => published.to_owned(),
+                )
+            } else {
+                published.to_owned()
             }
         });
         let data_seed = either(
@@ -97,9 +98,10 @@ impl Told {
             Some(seed) => seed.to_string(),
             None => {
                 let published = if paper { "0" } else { "598" };
-                match drawn {
-                    true => assume(notes, "the data seed", published, "--data-seed N"),
-                    false => published.to_owned(),
+                if drawn {
+                    assume(notes, "the data seed", published, "--data-seed N")
+                } else {
+                    published.to_owned()
                 }
             }
         };
@@ -115,7 +117,7 @@ impl Told {
         }
         let mut recipe = task.recipe.unwrap_or_else(|| published(paper));
         recipe.epochs = recipe.epochs.max(last).max(1);
-        Ok(Told {
+        Ok(Settled {
             operation,
             fraction,
             data_seed,
@@ -126,7 +128,7 @@ impl Told {
         })
     }
 
-    /// The text of the run's spec.
+    /// Returns the text of the run's spec.
     pub(super) fn spec(
         &self,
         name: &str,
@@ -140,10 +142,7 @@ impl Told {
         let recipe = &self.recipe;
         let mut out =
             String::from("# Written by `grokrun import`. These weights were not trained here");
-        out.push_str(match self.recipe_known {
-            true => ".\n",
-            false => ": what the file did not\n# tell is as published, and how the model was trained is not known.\n",
-        });
+        out.push_str(if self.recipe_known { ".\n" } else { ": what the file did not\n# tell is as published, and how the model was trained is not known.\n" });
         let _infallible = write!(
             out,
             "name = {}\noperation = {}\nmodulus = {}\nfraction = {}\nseeds = {{ data = {}, model = {}, stream = {} }}\n\n\
@@ -161,9 +160,10 @@ impl Told {
             facts.heads * facts.d_head / variant.heads.max(1),
             facts.d_mlp,
             quoted(&variant.activation),
-            quoted(match facts.trained_biases {
-                true => "trained",
-                false => "frozen",
+            quoted(if facts.trained_biases {
+                "trained"
+            } else {
+                "frozen"
             }),
             quoted(&recipe.init),
             recipe.epochs,
@@ -181,7 +181,7 @@ impl Told {
             );
         }
         let _infallible = write!(out, "\n[checkpoints]\nevery = {step}\n");
-        // Those that every later `grokrun analyze` has too.
+        // The analyses that every later `grokrun analyze` has, too.
         let linked = registry
             .all()
             .iter()
@@ -194,7 +194,7 @@ impl Told {
     }
 }
 
-/// The recipe of the published experiments.
+/// Returns the recipe of the published experiments.
 fn published(paper: bool) -> Recipe {
     Recipe {
         epochs: 0,
@@ -208,7 +208,7 @@ fn published(paper: bool) -> Recipe {
     }
 }
 
-/// Takes what was published for what the file does not tell, and says so.
+/// Notes that the published value is assumed, since the file has none.
 fn assume(notes: &mut Vec<String>, what: &str, published: &str, flag: &str) -> String {
     notes.push(format!(
         "the file does not tell {what}: {published}, as published ({flag})"
@@ -216,7 +216,7 @@ fn assume(notes: &mut Vec<String>, what: &str, published: &str, flag: &str) -> S
     published.to_owned()
 }
 
-/// What the command line says, else the file; where they differ, that is said.
+/// Returns the value of the command line, else the file's; notes it if they differ.
 pub(super) fn either<T: Clone + PartialEq + Display>(
     notes: &mut Vec<String>,
     what: &str,
@@ -234,8 +234,8 @@ pub(super) fn either<T: Clone + PartialEq + Display>(
     asked.clone().or_else(|| file.clone())
 }
 
-/// The number of pairs on which an operation is defined; of one that is not understood, which the
-/// spec will say, all.
+/// Returns the number of pairs on which an operation is defined; all if the operation is not
+/// understood, which the spec will report.
 fn pairs(operation: &str, modulus: usize) -> usize {
     let parsed = Operation::parse(operation).ok();
     let modulus = u32::try_from(modulus).unwrap_or(u32::MAX);
@@ -249,7 +249,7 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The shortest decimal fraction of which the round-down share of `all` is `part`.
+/// Returns the shortest decimal fraction of which the round-down share of `all` is `part`.
 fn share(part: usize, all: usize) -> String {
     let exact = part as f64 / all.max(1) as f64;
     for digits in 1..17 {
@@ -280,11 +280,12 @@ mod tests {
     #[test]
     fn what_is_told_twice_is_said() {
         let mut notes = Vec::new();
-        let told = |notes: &mut Vec<String>, asked, file| either(notes, "x", &asked, &file, "--x");
-        assert_eq!(told(&mut notes, None, Some(1)), Some(1));
-        assert_eq!(told(&mut notes, Some(2), Some(2)), Some(2));
+        let settled =
+            |notes: &mut Vec<String>, asked, file| either(notes, "x", &asked, &file, "--x");
+        assert_eq!(settled(&mut notes, None, Some(1)), Some(1));
+        assert_eq!(settled(&mut notes, Some(2), Some(2)), Some(2));
         assert!(notes.is_empty());
-        assert_eq!(told(&mut notes, Some(2), Some(1)), Some(2));
+        assert_eq!(settled(&mut notes, Some(2), Some(1)), Some(2));
         assert_eq!(notes, ["the file tells x 1; 2 is taken (--x)"]);
     }
 }
