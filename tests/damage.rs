@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Bench, SMALL, assert_same};
+use crate::support::{Bench, SMALL, assert_same, below};
 
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
 const CELLS: [&str; 2] = ["mul-p23-f0.5-d1-m2", "mul-p23-f0.5-d1-m3"];
@@ -81,24 +81,6 @@ fn is_timed(name: &Path) -> bool {
     ["summary.json", "log.jsonl", "report.html"]
         .iter()
         .any(|timed| name == Path::new(timed))
-}
-
-/// The files of a folder, with their bytes.
-fn below(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let (mut files, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => {
-                    let name = path.strip_prefix(root).unwrap().to_owned();
-                    files.insert(name, fs::read(&path).unwrap());
-                }
-            }
-        }
-    }
-    files
 }
 
 #[test]
@@ -381,6 +363,70 @@ fn a_damaged_manifest_or_summary_is_named_by_lists() {
             .exits(1)
             .says(&["summary.json is damaged", "makes it again"]);
     }
+}
+
+/// Files of the run as a whole say of which run they are too.
+#[test]
+fn files_of_another_run_are_told_of_and_made_again() {
+    let whole = Whole::new();
+    let set = ["--out", "other", "--set", "train.weight_decay=0.5"];
+    whole.bench.run(&[CPU, &set].concat()).exits(0);
+    let other = |name: &str| whole.bench.path().join("other/small").join(name);
+    let readers: [&[&str]; 6] = [
+        &["list"],
+        &["show", "runs/small"],
+        &["status", "runs/small"],
+        &["report", "runs/small"],
+        &["extend", "runs/small", "--epochs", "120"],
+        &["analyze", "runs/small", "--only", "commutativity"],
+    ];
+    for (name, reading) in [
+        ("summary.json", &readers[..4]),
+        ("resolved.toml", &readers[2..]),
+        ("spec.toml", &readers[4..5]),
+    ] {
+        fs::copy(other(name), whole.path(name)).unwrap();
+        for args in reading {
+            let words = [name, "is not where it belongs", "another run"];
+            let told = whole.bench.run(args);
+            assert_eq!(told.code(), Some(1), "{args:?} {}", told.err());
+            told.says(&words);
+        }
+        whole.bench.run(CPU).exits(0);
+        whole.is_as_before();
+        whole.restore();
+    }
+    // The manifest of the other run makes all the rest another's.
+    fs::copy(other("run.json"), whole.path("run.json")).unwrap();
+    for args in [CPU, readers[1], readers[2], readers[5]] {
+        let told = whole.bench.run(args);
+        assert!(
+            matches!(told.code(), Some(1 | 2)),
+            "{args:?} {}",
+            told.err()
+        );
+        told.says(&["another run", "if run.json is the other run's"]);
+    }
+    let before = below(&whole.path(""));
+    for (name, bytes) in &whole.files {
+        if !is_timed(name) && !name.ends_with("run.json") {
+            assert!(
+                before.get(name) == Some(bytes),
+                "{} has changed",
+                name.display()
+            );
+        }
+    }
+    // One that says nothing is an older grokrun's.
+    whole.restore();
+    let text = fs::read_to_string(whole.path("resolved.toml")).unwrap();
+    let (line, rest) = text.split_once('\n').unwrap();
+    assert!(
+        line.starts_with("# blake3: ") && line.contains(" of "),
+        "{line}"
+    );
+    fs::write(whole.path("resolved.toml"), rest).unwrap();
+    whole.bench.run(&["status", "runs/small"]).exits(0);
 }
 
 /// A command, and the file or folder that it makes.

@@ -7,7 +7,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use grokrun_store::{RunDir, RunView};
+
 use crate::support::{Bench, SMALL, Seeded, assert_same, summary};
+#[cfg(unix)]
+use crate::support::{signal, wait_for};
 
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "-q"];
 
@@ -197,6 +201,54 @@ fn another_cadence_holds_from_there_on() {
     assert!(whole.files("small")[&last] == bench.files("small")[&last]);
 }
 
+/// Makes the states of a run those of an older grokrun, which do not tell how often checkpoints are
+/// kept.
+fn forget_cadences(bench: &Bench) {
+    let run = RunDir::existing(&bench.path().join("runs/small")).unwrap();
+    let view = RunView::open(run.path()).unwrap();
+    for (_, cell) in view.cells().unwrap() {
+        let mut state = cell.read_state().unwrap().unwrap();
+        let extra = state.extra.as_object_mut().unwrap();
+        assert!(extra.remove("checkpoints").is_some());
+        cell.write_state(&state).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_state_that_does_not_tell_its_cadence_has_that_of_the_spec_before() {
+    let spec = SMALL.replace("model = 2", "model = [2, 3]");
+    let bench = Bench::new(&spec);
+    let short = ["train.epochs=300"];
+    let finer = ["train.epochs=450", "checkpoints.every=50"];
+    bench.run(&with(&short)).exits(0);
+    forget_cadences(&bench);
+    // Loud, and of one spec, it complains of nothing.
+    let loud = |bench: &Bench, sets: &[&'static str]| {
+        let args = with(sets);
+        let told = bench.run(&[&args[..3], &args[4..]].concat()).exits(0);
+        assert!(!told.err().contains("checkpoints"), "{}", told.err());
+    };
+    loud(&bench, &short);
+    loud(&bench, &finer);
+    assert_eq!(checkpoints(&bench), [0, 100, 200, 300, 350, 400, 450]);
+    let told = bench.run(&["status", "runs/small"]).exits(0).out();
+    assert!(!told.contains("checkpoints"), "{told}");
+
+    // So it is with one that was interrupted.
+    let bench = Bench::new(&spec.replace("epochs = 300", "epochs = 9000"));
+    let mut child = bench.spawn(&with(&[]));
+    wait_for(&bench, 300);
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    forget_cadences(&bench);
+    let kept = checkpoints(&bench);
+    assert!(kept.iter().all(|epoch| epoch % 100 == 0));
+    loud(&bench, &["train.epochs=9001", "checkpoints.every=7000"]);
+    let wanted: Vec<u64> = kept.into_iter().chain([7000, 9001]).collect();
+    assert_eq!(checkpoints(&bench), wanted);
+}
+
 #[test]
 fn what_is_no_longer_run_is_refused_with_both_values() {
     let bench = Bench::new(SMALL);
@@ -224,9 +276,18 @@ fn what_is_no_longer_run_is_refused_with_both_values() {
     );
     refused(&["checkpoints.precision=f16"], &["checkpoints.precision"]);
     let extend = |run: &str, epochs: &str| bench.run(&["extend", run, "--epochs", epochs]);
-    extend("runs/small", "200")
+    // What a command cannot do it does not advise.
+    let told = extend("runs/small", "200")
         .exits(2)
-        .says(&["300 there, 200 here"]);
+        .says(&["300 there, 200 here", "expected 300 or more"]);
+    assert!(!told.err().contains("--force"), "{}", told.err());
+    let shard = with(&["train.epochs=200", "seeds.model=[2, 3]"]);
+    bench
+        .run(&[&shard[..], &["--shard", "1/2"]].concat())
+        .exits(2)
+        .says(&["seeds.model", "`grokrun SPEC --force`, without --shard"]);
+    let said = extend("runs/small", "300").exits(0).out();
+    assert!(said.contains("nothing left to do\n"), "{said}");
     extend("nowhere", "200").exits(2).says(&["holds no run"]);
     extend("runs/small", "0").exits(2).says(&["train.epochs"]);
 
@@ -290,6 +351,8 @@ fn what_was_trained_elsewhere_is_not_trained_on() {
         ])
         .exits(2)
         .says(&["imported", "not trained on"]);
+    let told = bench.run(&["extend", "runs/theirs", "--epochs", "100000"]);
+    assert!(!told.err().contains("--force"), "{}", told.err());
 }
 
 #[test]

@@ -19,7 +19,6 @@ use crate::live::Live;
 use crate::preview::largest_batch;
 use crate::shard::Shard;
 use crate::status::{Status, saved_device, summarize};
-use crate::stop::Holding;
 use crate::survey::Survey;
 use crate::{describe, weights};
 
@@ -253,7 +252,7 @@ impl Session<'_> {
             return Ok(Some(0));
         };
         let saved_as = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
-        let status = self.by_plan(saved_as, &state);
+        let status = Status::of_state(self.plan, &state).map_err(|why| dir.foreign_state(&why))?;
         if status == Status::Training {
             // Told finished, by the spec before this one.
             let told = summary
@@ -281,18 +280,12 @@ impl Session<'_> {
         {
             let device = saved_device(&state.extra);
             let mut told = summarize(id, status, &state.metrics, device);
-            let journal = journal.get_or_init(|| Journal::read(self.run));
+            let logs = || self.run.logs().unwrap_or_default();
+            let journal = journal.get_or_init(|| Journal::read(&logs()));
             journal.fill(state.epoch, &mut told);
             summary.set(told);
         }
         Ok(None)
-    }
-
-    /// What has become of a saved cell by this plan.
-    fn by_plan(&self, saved_as: Status, state: &State) -> Status {
-        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
-        let holding = Holding::replay(self.plan.train.stop.clone(), accuracies);
-        saved_as.by(self.plan, state.epoch, &holding)
     }
 
     /// Makes sure that the checkpoints of a cell that is done have their lengths, and writes what

@@ -301,7 +301,7 @@ pub(crate) fn read_json(
     let value = seal::from_json(&text).and_then(|value| {
         let owned = Owner::of_json(&value).fingerprint.is_some();
         match owned && !seal::is_sealed_json(&text) {
-            true => Err("its digest is gone".to_owned()),
+            true => Err(seal::GONE.to_owned()),
             false => Ok(value),
         }
     });

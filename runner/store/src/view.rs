@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::run::{Manifest, RESOLVED, SPEC, lock, read_spec, read_summary};
+use crate::run::{Manifest, RESOLVED, SPEC, contents, lock, read_spec, read_summary};
 use crate::{CellDir, ErrorKind, StoreError, Summary, aside, atomic};
 
 /// A run directory that is only read, but for its report.
@@ -85,6 +85,14 @@ impl RunView {
     pub fn cell(&self, id: &str) -> Option<CellDir> {
         let path = self.path.join("cells").join(id);
         path.is_dir().then(|| CellDir::at(path))
+    }
+
+    /// As [`RunDir::logs`](crate::RunDir::logs).
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn logs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        contents::logs(&self.path)
     }
 
     /// The summary; empty if there is none yet.

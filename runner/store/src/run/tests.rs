@@ -112,6 +112,20 @@ fn fresh_starts_over_and_leaves_what_is_not_ours() {
 }
 
 #[test]
+fn a_command_that_cannot_start_over_does_not_advise_it() {
+    let out = Out::with_run();
+    for access in [Access::Keep, Access::Share] {
+        let error = out.open("two", access).unwrap_err().to_string();
+        let advised = error.contains("--force");
+        assert_eq!(advised, access == Access::Share, "{error}");
+        assert!(!advised || error.contains("`grokrun SPEC --force`, without --shard"));
+        assert!(out.kept());
+    }
+    out.open("one", Access::Keep).unwrap();
+    assert!(out.kept());
+}
+
+#[test]
 fn another_spec_needs_force() {
     let out = Out::with_run();
     for access in [Access::Continue, Access::Fresh] {
@@ -358,28 +372,51 @@ fn lengthen(
         resolved: fingerprint,
         fingerprint,
     };
-    RunDir::open_judged(
-        out.0.path(),
-        "r",
-        spec,
-        access,
-        &|run| match run.fingerprint() == shorter {
+    RunDir::open_judged(out.0.path(), "r", spec, access, &Shorter(shorter))
+}
+
+/// Lets runs of this fingerprint go on, and notes in their cell that they do.
+struct Shorter<'a>(&'a str);
+
+impl Judge for Shorter<'_> {
+    fn judge(&self, run: &RunView) -> Result<(), String> {
+        match run.fingerprint() == self.0 {
             true => Ok(()),
             false => Err("p: 5 there, 7 here".to_owned()),
-        },
-    )
+        }
+    }
+
+    fn prepare(&self, run: &RunDir) -> Result<(), StoreError> {
+        let folder = RunView::open(run.path())?;
+        assert_eq!(
+            folder.fingerprint(),
+            self.0,
+            "the folder is still the shorter run's"
+        );
+        assert!(!folder.is_lengthening());
+        fs::write(run.path().join("prepared"), "").unwrap();
+        Ok(())
+    }
 }
 
 #[test]
 fn a_longer_spec_takes_over_the_run_and_nothing_is_lost() {
     for access in [Access::Continue, Access::Force, Access::Share] {
         let out = Out::with_run();
+        let shorter = out.open("one", Access::Continue).unwrap();
+        let mut summary = Summary::default();
+        summary.set(CellSummary::new("c", "finished", &Metrics::default()));
+        shorter.write_summary(&summary, &[]).unwrap();
+        drop(shorter);
         let run = lengthen(&out, "one", "two", access).unwrap();
-        assert!(out.kept());
+        assert!(out.kept() && out.file("prepared").exists());
         assert_eq!(run.resolved().unwrap(), "two");
+        let view = RunView::open(run.path()).unwrap();
+        assert_eq!(view.spec().unwrap(), ["epochs = 9", "two"]);
         assert_eq!(
-            fs::read_to_string(out.file("spec.toml")).unwrap(),
-            "epochs = 9"
+            view.summary().unwrap(),
+            summary,
+            "it is the longer run's now"
         );
         let manifest = Manifest::read(&out.file("")).unwrap();
         assert_eq!(manifest, Some(Manifest::new("r", "two")));
