@@ -274,10 +274,10 @@ impl Session<'_> {
         if let Some(gaps) = gaps(self.plan, &dir, status, state.epoch)? {
             tracing::warn!(cell = id, "{gaps}");
         }
-        if summary
-            .cell(id)
-            .is_none_or(|told| told.status != status.word())
-        {
+        let is_told = |told: &CellSummary| {
+            told.status == status.word() && told.epochs == state.metrics.len() as u64
+        };
+        if !summary.cell(id).is_some_and(is_told) {
             let device = saved_device(&state.extra);
             let mut told = summarize(id, status, &state.metrics, device);
             let logs = || self.run.logs().unwrap_or_default();
@@ -296,7 +296,7 @@ impl Session<'_> {
             .map_err(|why| dir.foreign_state(&why))?;
         dir.check_lengths()?;
         self.describe_anew(index, dir)?;
-        let flaws = dir.undescribed()?;
+        let flaws = dir.undescribed(&saved.metrics)?;
         if !flaws.is_empty() {
             let why = flaws.join("; ");
             tracing::warn!(cell = self.plan.cells[index].id, "made again: {why}");

@@ -28,7 +28,7 @@ impl RunDir {
     /// files is left where it is, and so is what somebody has put beside our own.
     ///
     /// What was merged before, and told of by no summary since that process was killed, is told of
-    /// now.
+    /// now; a `metrics.parquet` that a killed process has left behind its state is written again.
     ///
     /// # Errors
     /// With [`StoreError::is_request`], and nothing changed: the other run is of another spec, or
@@ -96,6 +96,7 @@ impl RunDir {
                 check_alike(&id, known, &state, other)?;
             }
             if let Some(known) = known.filter(|known| known.epoch >= state.epoch) {
+                ours.renew_metrics(&known.metrics)?;
                 told.of(&id, &known);
                 merged.kept += 1;
                 continue;
@@ -107,6 +108,7 @@ impl RunDir {
                 continue;
             }
             copy(&theirs, &ours, &id)?;
+            ours.renew_metrics(&state.metrics)?;
             told.of(&id, &state);
             merged.taken += 1;
         }
@@ -167,19 +169,7 @@ impl Told<'_> {
 
 /// One history must be the beginning of the other; equally long ones must have come to the same.
 fn check_alike(id: &str, ours: &State, theirs: &State, other: &RunView) -> Result<(), StoreError> {
-    let rows = ours.metrics.rows().zip(theirs.metrics.rows());
-    let parted = rows.into_iter().position(|(ours, theirs)| {
-        let bits = |row: &crate::Row| {
-            [
-                row.train_loss,
-                row.test_loss,
-                row.train_accuracy,
-                row.test_accuracy,
-            ]
-            .map(f64::to_bits)
-        };
-        bits(&ours) != bits(&theirs)
-    });
+    let parted = ours.metrics.parts_from(&theirs.metrics);
     let ends_differ = ours.epoch == theirs.epoch && ours.tensors != theirs.tensors;
     if parted.is_none() && !ends_differ {
         return Ok(());
