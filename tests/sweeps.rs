@@ -139,6 +139,17 @@ fn times_and_devices_survive_a_merge_whatever_was_killed() {
     bench.run(SPEC).exits(0);
     assert_eq!(told(&bench, "runs/small"), whole);
 
+    // So are the cells of the second run, of which the first one knows nothing.
+    start_over();
+    let turned = ["merge", "two/small", "one/small", "--into", "runs/small"];
+    for again in [&merge, &turned] {
+        bench.run(again).exits(0);
+        fs::remove_file(summary("runs/small")).unwrap();
+        fs::remove_file(bench.path().join("runs/small/log.jsonl")).unwrap();
+    }
+    bench.run(&merge).exits(0);
+    assert_eq!(told(&bench, "runs/small"), whole);
+
     // A shard was killed between its last state and its summary.
     start_over();
     let kept = fs::read(summary("one/small")).unwrap();
@@ -253,6 +264,17 @@ fn a_diverging_cell_is_told_of_and_the_others_finish() {
         .run(SPEC)
         .exits(1)
         .says(&["training failed in", "lr1e30", "smaller learning rate"]);
+    // What is wrong with the decay is not blamed on the rate.
+    let other = Bench::new(&SMALL.replace("[train]", "[train]\nweight_decay = 1e10"));
+    let told = other
+        .run(SPEC)
+        .exits(1)
+        .says(&["smaller weight_decay", "is 1.00e7"]);
+    assert!(
+        !told.err().contains("smaller learning rate"),
+        "{}",
+        told.err()
+    );
     let status = bench.run(&["status", "runs/small"]).exits(0).out();
     let counts: Vec<&str> = status.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(counts, ["1", "0", "0", "0", "1", "2"], "{status}");

@@ -354,7 +354,7 @@ impl Session<'_> {
     }
 
     fn report(&self, ending: Ending, mine: &[usize], books: Books) -> Result<Report, SessionError> {
-        let (summary, failed) = books.close();
+        let (summary, failed) = books.close(self.plan);
         let cells = mine.iter().map(|i| &self.plan.cells[*i]);
         Ok(Report {
             ending,

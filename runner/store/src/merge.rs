@@ -130,17 +130,14 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Tells of a cell with this state: the summary of it that has the device, ours before theirs;
-    /// else what can be found out.
+    /// Tells of a cell with this state: the summary of it that has device and time, ours before
+    /// theirs; else what can be found out.
     fn of(&mut self, id: &str, state: &State) {
         let of_state = |told: &&CellSummary| told.epochs == state.metrics.len() as u64;
         let known = [&self.ours, &self.theirs].map(|summary| summary.cell(id).filter(of_state));
         let [ours, theirs] = known;
-        let with_device = [ours, theirs]
-            .into_iter()
-            .flatten()
-            .find(|told| told.device.is_some());
-        let told = match with_device {
+        let all = |told: &&CellSummary| told.device.is_some() && told.seconds.is_some();
+        let told = match [ours, theirs].into_iter().flatten().find(all) {
             Some(told) => Some(told.clone()),
             None => (self.tell)(id, state, ours.or(theirs).cloned()),
         };
