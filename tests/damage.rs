@@ -351,6 +351,21 @@ fn a_damaged_manifest_or_summary_is_named_by_lists() {
             .says(&["run.json is damaged"]);
     }
     whole.restore();
+    whole.flip(&whole.path("resolved.toml"), 0.8);
+    for command in [&["list"][..], &["status", "runs/small"]] {
+        whole
+            .bench
+            .run(command)
+            .exits(1)
+            .says(&["resolved.toml is damaged", "writes it again"]);
+    }
+    whole.restore();
+    // Who reads the one does not complain of the other.
+    whole.flip(&whole.path("spec.toml"), 0.8);
+    for command in [&["list"][..], &["status", "runs/small"]] {
+        whole.bench.run(command).exits(0);
+    }
+    whole.restore();
     whole.flip(&whole.path("summary.json"), 0.8);
     for command in [
         &["list"][..],
@@ -382,7 +397,10 @@ fn files_of_another_run_are_told_of_and_made_again() {
     ];
     for (name, reading) in [
         ("summary.json", &readers[..4]),
-        ("resolved.toml", &readers[2..]),
+        (
+            "resolved.toml",
+            &[&readers[..1], &readers[2..]].concat()[..],
+        ),
         ("spec.toml", &readers[4..5]),
     ] {
         fs::copy(other(name), whole.path(name)).unwrap();
@@ -396,6 +414,19 @@ fn files_of_another_run_are_told_of_and_made_again() {
         whole.is_as_before();
         whole.restore();
     }
+    // Nor does a run take over another's summary when it is made longer.
+    fs::copy(other("summary.json"), whole.path("summary.json")).unwrap();
+    let longer = [
+        "extend",
+        "runs/small",
+        "--epochs",
+        "160",
+        "--backend",
+        "cpu",
+    ];
+    let words = ["summary.json is not where it belongs", "made again"];
+    whole.bench.run(&longer).exits(0).says(&words);
+    whole.restore();
     // The manifest of the other run makes all the rest another's.
     fs::copy(other("run.json"), whole.path("run.json")).unwrap();
     for args in [CPU, readers[1], readers[2], readers[5]] {

@@ -277,9 +277,11 @@ fn what_is_no_longer_run_is_refused_with_both_values() {
     refused(&["checkpoints.precision=f16"], &["checkpoints.precision"]);
     let extend = |run: &str, epochs: &str| bench.run(&["extend", run, "--epochs", epochs]);
     // What a command cannot do it does not advise.
-    let told = extend("runs/small", "200")
-        .exits(2)
-        .says(&["300 there, 200 here", "expected 300 or more"]);
+    let told = extend("runs/small", "200").exits(2).says(&[
+        "cannot go on as asked",
+        "300 there, 200 here",
+        "expected 300 or more",
+    ]);
     assert!(!told.err().contains("--force"), "{}", told.err());
     let shard = with(&["train.epochs=200", "seeds.model=[2, 3]"]);
     bench

@@ -83,7 +83,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
 
 /// The plan of a run, by its resolved spec; what its analyses are does not matter here.
 fn plan(run: &RunView) -> Result<Plan, Failure> {
-    let [_, resolved] = run.spec().map_err(SessionError::from)?;
+    let resolved = run.resolved().map_err(SessionError::from)?;
     spec::parse_resolved(&resolved, Catalog::empty())
 }
 

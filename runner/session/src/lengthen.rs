@@ -75,7 +75,7 @@ pub fn differences(run: &RunView, other: &RunView) -> String {
 
 /// The plan of a run, without its analyses.
 fn earlier(run: &RunView) -> Result<Plan, String> {
-    let [_, text] = run.spec().map_err(|error| error.to_string())?;
+    let text = run.resolved().map_err(|error| error.to_string())?;
     let plan = load_training(&text, Path::new("resolved.toml"))
         .map_err(|error| format!("its resolved.toml is no spec: {error}"))?;
     let fingerprint = run.fingerprint();

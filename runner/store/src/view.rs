@@ -81,6 +81,14 @@ impl RunView {
         ])
     }
 
+    /// The spec with every default written out, alone.
+    ///
+    /// # Errors
+    /// The file is truncated or altered, or cannot be read.
+    pub fn resolved(&self) -> Result<String, StoreError> {
+        read_spec(&self.path, RESOLVED)
+    }
+
     /// A cell that was begun; none where it was not.
     pub fn cell(&self, id: &str) -> Option<CellDir> {
         let path = self.path.join("cells").join(id);
@@ -108,7 +116,7 @@ impl RunView {
     /// # Errors
     /// It is truncated or altered, or cannot be read.
     pub fn analyses(&self) -> Result<Vec<String>, StoreError> {
-        let text = read_spec(&self.path, RESOLVED)?;
+        let text = self.resolved()?;
         let header = |line: &str| {
             let name = line.trim().strip_prefix("[analysis.")?.strip_suffix(']')?;
             Some(name.trim_matches('"').to_owned())

@@ -133,9 +133,10 @@ pub(super) fn other_spec(run: &Path, access: Access, why: &str) -> StoreError {
         Access::Share => "\n`grokrun SPEC --force`, without --shard, deletes that run",
         Access::Keep => "",
     };
-    let message = format!(
-        "{} holds the run of another spec: {why}{hint}",
-        run.display(),
-    );
+    let what = match access {
+        Access::Keep => "cannot go on as asked",
+        _ => "holds the run of another spec",
+    };
+    let message = format!("{} {what}: {why}{hint}", run.display());
     StoreError::new(ErrorKind::OtherSpec, run, message)
 }

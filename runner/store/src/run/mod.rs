@@ -94,11 +94,6 @@ impl RunDir {
         whole::write_spec(&run.path, SPEC, spec.given, spec.fingerprint)?;
         whole::write_spec(&run.path, RESOLVED, spec.resolved, spec.fingerprint)?;
         if let Some(found) = Manifest::read(&run.path)?.filter(Manifest::is_lengthening) {
-            // What it tells of the shorter run is good until the cells go on.
-            let _held = lock::wait(&run.path, lock::SUMMARY)?;
-            if let Some(summary) = whole::any_summary(&run.path) {
-                whole::write_summary(&run.path, &summary, spec.fingerprint)?;
-            }
             found.lengthened().write(&run.path)?;
         }
         if run.hold != access.hold() {
@@ -190,15 +185,28 @@ impl RunDir {
         let ours = Manifest::new(name, spec.fingerprint);
         match step {
             Step::Create => ours.write(&run.path)?,
-            Step::Continue => {}
+            Step::Continue => {
+                // A process was killed while it made the run longer.
+                let found = Manifest::read(&run.path)?;
+                if found.is_some_and(|found| found.is_lengthening())
+                    && let Some(summary) = whole::any_summary(&run.path)
+                {
+                    run.take_over(&summary)?;
+                }
+            }
             Step::Lengthen => {
                 // Who held the run until now may have gone on with it since it was looked at.
                 judge
                     .judge(&RunView::open(&run.path)?)
                     .map_err(|why| other_spec(&run.path, access, &why))?;
                 judge.prepare(&run)?;
+                // A damaged one, or another run's, is told of later.
+                let summary = run.read_summary().unwrap_or_default();
                 let found = Manifest::read(&run.path)?.unwrap_or(ours);
                 found.lengthening(spec.fingerprint).write(&run.path)?;
+                if let Some(summary) = summary {
+                    run.take_over(&summary)?;
+                }
             }
             Step::StartOver => {
                 ours.clearing().write(&run.path)?;
@@ -215,6 +223,12 @@ impl RunDir {
             atomic::sweep(&run.path)?;
         }
         Ok(run)
+    }
+
+    /// Makes the shorter run's summary this one's: what it tells is good until the cells go on.
+    fn take_over(&self, summary: &Summary) -> Result<(), StoreError> {
+        let _held = lock::wait(&self.path, lock::SUMMARY)?;
+        whole::write_summary(&self.path, summary, &self.fingerprint)
     }
 
     /// The logs that there are: of one process after the other, and of those that shared the run.
