@@ -1,5 +1,6 @@
-//! Kills of every command that makes something of a run: the next try leaves, file by file and with
-//! the times that the summary tells, what one leaves that was never killed; no temporary file stays.
+//! Kills of every command that makes something of a run: the next try leaves, file by file and
+//! with the times that the summary tells, what one leaves that was never killed; no temporary file
+//! stays.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -89,7 +90,8 @@ fn left(bench: &Bench, trains: bool) -> BTreeMap<PathBuf, Vec<u8>> {
     files.retain(|path, _| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let log = name.starts_with("log.") && name.ends_with(".jsonl");
-        !log && !(trains && name == "report.html")
+        let told_of_time = trains && name == "report.html";
+        !log && !told_of_time
     });
     for (path, bytes) in &mut files {
         if trains && path.ends_with("summary.json") {

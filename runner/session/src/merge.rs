@@ -10,8 +10,8 @@ use crate::SessionError;
 use crate::journal::{self, Journal};
 use crate::status::{Status, saved_device, summarize};
 
-/// Takes from another run of this plan every cell that is further there. What a summary lacks, since
-/// a process was killed before it wrote it, comes from the states and the logs of both runs.
+/// Takes from another run of this plan every cell that is further there. What a summary lacks,
+/// since a process was killed before it wrote it, comes from the states and the logs of both runs.
 ///
 /// # Errors
 /// As [`RunDir::merge`].

@@ -27,9 +27,9 @@
 //! so that it cannot lag behind it whenever a process is killed, and in a form that other programs
 //! read over; of the files of an analysis it is in the `findings.json` that is written after them.
 //! Not so `log.jsonl` and `report.html`, which nothing here reads. States, checkpoints, splits,
-//! histories, findings and `config.json` also say whose they are ([`CellDir::of`]), and the files of
-//! the run as a whole of which run: one that was put into another's place is refused. A run of an older grokrun, whose files have no digests or
-//! do not say whose they are, is read as it is.
+//! histories, findings and `config.json` also say whose they are ([`CellDir::of`]), and the files
+//! of the run as a whole of which run: one that was put into another's place is refused. A run of
+//! an older grokrun, whose files have no digests or do not say whose they are, is read as it is.
 
 #![forbid(unsafe_code)]
 

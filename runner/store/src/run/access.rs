@@ -1,5 +1,5 @@
-//! What becomes of the run that a folder holds when it is opened with a spec: it goes on, it is made
-//! longer, it starts over, or it is refused. Changes nothing itself.
+//! What becomes of the run that a folder holds when it is opened with a spec: it goes on, it is
+//! made longer, it starts over, or it is refused. Changes nothing itself.
 
 use std::path::Path;
 
