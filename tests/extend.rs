@@ -2,9 +2,10 @@
 //! the run that was so long from the start. What is no longer run is refused, with the keys that
 //! differ.
 
+mod cadence;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::support::{Bench, SMALL, Seeded, assert_same, summary};
@@ -178,26 +179,6 @@ fn killed_while_it_is_made_longer_it_comes_to_the_same() {
 }
 
 #[test]
-fn another_cadence_holds_from_there_on() {
-    let bench = Bench::new(SMALL);
-    bench.run(&with(&["train.epochs=300"])).exits(0);
-    let finer = ["train.epochs=450", "checkpoints.every=50"];
-    bench.run(&with(&finer)).exits(0);
-    assert_eq!(checkpoints(&bench), [0, 100, 200, 300, 350, 400, 450]);
-    let coarser = ["train.epochs=700", "checkpoints.every=250"];
-    bench.run(&with(&coarser)).exits(0);
-    assert_eq!(
-        checkpoints(&bench),
-        [0, 100, 200, 300, 350, 400, 450, 500, 700]
-    );
-    // The weights are those of a run of one cadence.
-    let whole = Bench::new(SMALL);
-    whole.run(&with(&["train.epochs=700"])).exits(0);
-    let last = PathBuf::from("cells/mul-p23-f0.5-d1-m2/checkpoints/00000700.safetensors");
-    assert!(whole.files("small")[&last] == bench.files("small")[&last]);
-}
-
-#[test]
 fn what_is_no_longer_run_is_refused_with_both_values() {
     let bench = Bench::new(SMALL);
     bench.run(&with(&[])).exits(0);
@@ -224,9 +205,20 @@ fn what_is_no_longer_run_is_refused_with_both_values() {
     );
     refused(&["checkpoints.precision=f16"], &["checkpoints.precision"]);
     let extend = |run: &str, epochs: &str| bench.run(&["extend", run, "--epochs", epochs]);
-    extend("runs/small", "200")
+    // What a command cannot do it does not advise.
+    let told = extend("runs/small", "200").exits(2).says(&[
+        "cannot go on as asked",
+        "300 there, 200 here",
+        "expected 300 or more",
+    ]);
+    assert!(!told.err().contains("--force"), "{}", told.err());
+    let shard = with(&["train.epochs=200", "seeds.model=[2, 3]"]);
+    bench
+        .run(&[&shard[..], &["--shard", "1/2"]].concat())
         .exits(2)
-        .says(&["300 there, 200 here"]);
+        .says(&["seeds.model", "`grokrun SPEC --force`, without --shard"]);
+    let said = extend("runs/small", "300").exits(0).out();
+    assert!(said.contains("nothing left to do\n"), "{said}");
     extend("nowhere", "200").exits(2).says(&["holds no run"]);
     extend("runs/small", "0").exits(2).says(&["train.epochs"]);
 
@@ -290,6 +282,8 @@ fn what_was_trained_elsewhere_is_not_trained_on() {
         ])
         .exits(2)
         .says(&["imported", "not trained on"]);
+    let told = bench.run(&["extend", "runs/theirs", "--epochs", "100000"]);
+    assert!(!told.err().contains("--force"), "{}", told.err());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //!
 //! [`Killer`] is for any command. `GROKRUN_TEST_KILLS=300` has each test kill as often as that.
 
+mod commands;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};

@@ -126,6 +126,24 @@ impl Bench {
     }
 }
 
+/// The files of a folder, with their bytes; none where it is not there.
+pub(crate) fn below(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => {
+                    let name = path.strip_prefix(root).expect("inside").to_owned();
+                    files.insert(name, std::fs::read(&path).expect("a file"));
+                }
+            }
+        }
+    }
+    files
+}
+
 /// The summary of a run, without its digest, the times and the device's name with its number of
 /// threads.
 pub(crate) fn summary(bench: &Bench, run: &str) -> serde_json::Value {

@@ -1,6 +1,8 @@
 //! Sweeps: shards in one folder or several, cells that fail beside others, and what a look at the
 //! directory tells.
 
+mod merges;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,45 +66,6 @@ fn shards_in_one_folder_come_to_what_one_process_does() {
 }
 
 #[test]
-fn shards_in_several_folders_are_merged() {
-    let (whole, parts) = (Bench::new(&sweep()), Bench::new(&sweep()));
-    whole.run(SPEC).exits(0);
-    parts
-        .run(&[&shard("1/2")[..], &["--out", "one"]].concat())
-        .exits(0);
-    parts
-        .run(&[&shard("2/2")[..], &["--out", "two"]].concat())
-        .exits(0);
-    let merge = ["merge", "one/small", "two/small", "--into", "runs/small"];
-    let said = parts.run(&merge).exits(0).out();
-    assert!(
-        said.contains("2 cells taken") && said.contains("4 cells taken"),
-        "{said}"
-    );
-    assert_same(&results(&whole, "small"), &results(&parts, "small"));
-    // Again, it finds nothing to take.
-    let said = parts.run(&merge).exits(0).out();
-    assert!(
-        said.contains("0 cells taken") && said.contains("4 kept"),
-        "{said}"
-    );
-    parts.run(SPEC).exits(0);
-
-    // What is another spec's, or trained to something else, is refused.
-    parts
-        .run(&[SPEC, &["--set", "train.epochs=200", "--out", "other"]].concat())
-        .exits(0);
-    parts
-        .run(&["merge", "other/small", "--into", "runs/small"])
-        .exits(2)
-        .says(&["different specs"]);
-    parts
-        .run(&["merge", "nowhere", "--into", "runs/small"])
-        .exits(2)
-        .says(&["holds no run"]);
-}
-
-#[test]
 fn a_cell_that_cannot_go_on_does_not_keep_the_others() {
     let bench = Bench::new(&sweep());
     bench
@@ -155,6 +118,17 @@ fn a_diverging_cell_is_told_of_and_the_others_finish() {
         .run(SPEC)
         .exits(1)
         .says(&["training failed in", "lr1e30", "smaller learning rate"]);
+    // What is wrong with the decay is not blamed on the rate.
+    let other = Bench::new(&SMALL.replace("[train]", "[train]\nweight_decay = 1e10"));
+    let told = other
+        .run(SPEC)
+        .exits(1)
+        .says(&["smaller weight_decay", "is 1.00e7"]);
+    assert!(
+        !told.err().contains("smaller learning rate"),
+        "{}",
+        told.err()
+    );
     let status = bench.run(&["status", "runs/small"]).exits(0).out();
     let counts: Vec<&str> = status.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(counts, ["1", "0", "0", "0", "1", "2"], "{status}");

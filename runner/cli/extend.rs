@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use grokrun_store::RunView;
+use grokrun_store::{Access, RunView};
 
 use crate::args::{ExtendArgs, RunArgs, SpecArgs};
 use crate::output::Failure;
+use crate::run::Place;
 use crate::spec::{self, Spec};
 use crate::{place, plugins, run};
 
@@ -36,5 +37,10 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
         quiet: args.quiet,
         verbose: args.verbose,
     };
-    run::train(&run_args, &registry, &Spec::new(text, plan), name, None)
+    let place = Place {
+        name,
+        access: Access::Keep,
+        another: None,
+    };
+    run::train(&run_args, &registry, &Spec::new(text, plan), &place)
 }

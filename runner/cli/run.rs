@@ -37,11 +37,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if !args.quiet {
         spec.announce();
     }
-    train(args, &registry, &spec, &spec.plan.name, Some(ANOTHER_PLACE))
+    let place = Place {
+        name: &spec.plan.name,
+        access: access(args),
+        another: Some(ANOTHER_PLACE),
+    };
+    train(args, &registry, &spec, &place)
 }
 
-/// Trains a spec that is already read, into the folder of this name. `another` says how to name
-/// another place to the command, if that is possible.
+/// Where a spec is trained.
+pub(crate) struct Place<'a> {
+    /// The run's folder, in the folder of all.
+    pub(crate) name: &'a str,
+    /// What may be done with a run that is there.
+    pub(crate) access: Access,
+    /// How the command is told another place, if it can be.
+    pub(crate) another: Option<&'a str>,
+}
+
+/// Trains a spec that is read already.
 ///
 /// # Errors
 /// Those of [`run`].
@@ -49,8 +63,7 @@ pub(crate) fn train(
     args: &RunArgs,
     registry: &Registry,
     spec: &Spec,
-    name: &str,
-    another: Option<&str>,
+    place: &Place<'_>,
 ) -> Result<ExitCode, Failure> {
     let interrupt = signals::listen()?;
     let plan = &spec.plan;
@@ -62,8 +75,8 @@ pub(crate) fn train(
     let out = std::path::absolute(&args.out)
         .map_err(|error| Failure::request(format!("--out {}: {error}", args.out.display())))?;
     let run = spec
-        .open(&out, name, access(args))
-        .map_err(|error| match another {
+        .open(&out, place.name, place.access)
+        .map_err(|error| match place.another {
             Some(another) => Failure::of_place(error, another),
             None => Failure::from(error),
         })?;
@@ -115,7 +128,7 @@ pub(crate) fn train(
         // Not at a level that the console shows: the error itself goes there.
         tracing::info!(%error, "run failed");
     }
-    let code = finish(args, &run, &trained?)?;
+    let code = finish(args, place.access, &run, &trained?)?;
     // A plugin that cannot be used means that somebody's analysis was not made.
     Ok(
         if registry.failures().is_empty() || code != ExitCode::SUCCESS {
@@ -144,12 +157,17 @@ fn console_level(args: &RunArgs) -> LevelFilter {
     }
 }
 
-fn finish(args: &RunArgs, run: &RunDir, report: &Report) -> Result<ExitCode, Failure> {
+fn finish(
+    args: &RunArgs,
+    access: Access,
+    run: &RunDir,
+    report: &Report,
+) -> Result<ExitCode, Failure> {
     tracing::info!(ending = ?report.ending, failed = report.failed.len(), "run ends");
     let interrupted = report.ending == Ending::Interrupted;
     if !args.quiet {
         let shown = args.out.join(run.path().file_name().unwrap_or_default());
-        match print(&results(run, &shown, report)?) {
+        match print(&results(run, access, &shown, report)?) {
             // If the run was interrupted by the end of its terminal, that cannot be written to.
             Err(_) if interrupted => {}
             printed => printed?,
@@ -196,9 +214,13 @@ pub(crate) fn analysis_failures(failed: &[[String; 3]]) {
 
 /// Prints a line for each cell, small curves of a few, and the path of the report, in the folder as
 /// the user wrote it.
-fn results(run: &RunDir, shown: &Path, report: &Report) -> Result<String, Failure> {
+fn results(run: &RunDir, access: Access, shown: &Path, report: &Report) -> Result<String, Failure> {
     let note = match report.ending {
         Ending::Done => "",
+        // A command that cannot start over, or a shard, does not advise it.
+        Ending::NothingToDo if matches!(access, Access::Keep | Access::Share) => {
+            "nothing left to do\n"
+        }
         Ending::NothingToDo => "nothing left to do; --fresh starts over\n",
         Ending::Interrupted => "interrupted, state saved; the same command continues\n",
     };

@@ -198,12 +198,13 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
                 }
             };
             let touched = touched(&path);
+            let mut damaged = |flaw: String| {
+                flaws.push(flaw);
+                "damaged".to_owned()
+            };
             let (state, verdict) = match view.summary() {
-                Ok(summary) => (state(&view), verdict(&summary)),
-                Err(error) => {
-                    flaws.push(error.to_string());
-                    ("damaged".to_owned(), "-".to_owned())
-                }
+                Ok(summary) => (state(&view).unwrap_or_else(damaged), verdict(&summary)),
+                Err(error) => (damaged(error.to_string()), "-".to_owned()),
             };
             let name = path.file_name()?.to_string_lossy().into_owned();
             let row = vec![name, state, verdict, age(touched)];
@@ -227,31 +228,35 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Returns the state of a run, from its directory, as `grokrun status` counts it.
-fn state(view: &RunView) -> String {
+///
+/// # Errors
+/// A file that tells it is damaged, or another run's.
+fn state(view: &RunView) -> Result<String, String> {
     if view.is_busy() {
-        return "running".to_owned();
+        return Ok("running".to_owned());
     }
-    let resolved = view.spec().map(|[_, resolved]| resolved);
-    let plan = resolved.ok().and_then(|resolved| {
-        // Only training counts here: the analyses may not be at hand.
-        load_training(&resolved, Path::new("resolved.toml")).ok()
-    });
-    let Some(plan) = plan else {
-        return "its resolved.toml cannot be read".to_owned();
+    let resolved = match view.resolved() {
+        Ok(resolved) => resolved,
+        // A process may have been killed before it had written it.
+        Err(error) if error.kind() == ErrorKind::Io => {
+            return Ok("its resolved.toml cannot be read".to_owned());
+        }
+        Err(error) => return Err(error.to_string()),
     };
-    let standings = match standings(&plan, view) {
-        Ok(standings) => standings,
-        Err(error) => return error.to_string(),
-    };
+    // What is trained is all that counts here: its analyses may not be at hand.
+    let path = view.path().join("resolved.toml");
+    let plan = load_training(&resolved, &path)
+        .map_err(|error| format!("{} is no spec: {error}", path.display()))?;
+    let standings = standings(&plan, view).map_err(|error| error.to_string())?;
     let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
     let failed = count(|s| matches!(s, Standing::Failed(_)));
     let done = count(|s| matches!(s, Standing::Done(_)));
-    match standings.len() {
+    Ok(match standings.len() {
         _ if failed > 0 => format!("{failed} failed"),
         all if done == all => "done".to_owned(),
         1 => "interrupted".to_owned(),
         all => format!("{done} of {all} done"),
-    }
+    })
 }
 
 fn verdict(summary: &Summary) -> String {

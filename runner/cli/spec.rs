@@ -6,9 +6,9 @@ use std::path::Path;
 
 use grokrun_engine::{Choice, choose_backend};
 use grokrun_host::Registry;
-use grokrun_session::lengthens;
+use grokrun_session::Longer;
 use grokrun_spec::{Catalog, Plan};
-use grokrun_store::{Access, RunDir, RunView, SpecText, StoreError};
+use grokrun_store::{Access, RunDir, SpecText, StoreError};
 
 use crate::args::SpecArgs;
 use crate::output::{Failure, say};
@@ -57,8 +57,7 @@ impl Spec {
             resolved: &resolved,
             fingerprint: &fingerprint,
         };
-        let judge = |run: &RunView| lengthens(&self.plan, run);
-        RunDir::open_judged(out, name, spec, access, &judge)
+        RunDir::open_judged(out, name, spec, access, &Longer(&self.plan))
     }
 }
 

@@ -3,13 +3,17 @@
 
 use std::process::ExitCode;
 
-use grokrun_session::{SessionError, Standing, differences, missing_checkpoints, standings};
+use grokrun_session::{
+    SessionError, Standing, differences, merge as join, missing_checkpoints, standings,
+};
 use grokrun_spec::{Catalog, Plan};
 use grokrun_store::{Access, RunDir, RunView};
+use indicatif::MultiProgress;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{MergeArgs, StatusArgs};
 use crate::output::{Failure, print, table, whole};
-use crate::{place, plugins, report, spec};
+use crate::{log, place, plugins, report, spec};
 
 /// The most unfinished cells that are listed.
 const LISTED: usize = 20;
@@ -80,7 +84,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
 
 /// Returns the plan of a run, from its resolved spec; the analyses do not matter here.
 fn plan(run: &RunView) -> Result<Plan, Failure> {
-    let [_, resolved] = run.spec().map_err(SessionError::from)?;
+    let resolved = run.resolved().map_err(SessionError::from)?;
     spec::parse_resolved(&resolved, Catalog::empty())
 }
 
@@ -118,13 +122,20 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         &text,
         &resolved,
         first.fingerprint(),
-        Access::Continue,
+        Access::Keep,
     )
     .map_err(|error| Failure::of_place(error, "--into names another folder"))?;
-    let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    log::start(
+        &into.log_path(None),
+        LevelFilter::WARN,
+        &MultiProgress::new(),
+    )
+    .map_err(Failure::request)?;
+    let span = tracing::info_span!("run", run = plan.name);
+    let _in_run = span.enter();
     let (mut lines, mut flaws) = (Vec::new(), Vec::new());
     for run in &runs {
-        let merged = into.merge(run, &ids).map_err(SessionError::from)?;
+        let merged = join(&plan, &into, run)?;
         let mut line = vec![
             run.path().display().to_string(),
             format!("{} cells taken", merged.taken),

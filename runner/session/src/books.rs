@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use grokrun_spec::{Cell, Plan};
 use grokrun_store::{CellSummary, Metrics, RunDir, Summary};
 
 use crate::SessionError;
@@ -74,8 +75,12 @@ impl<'a> Books<'a> {
     }
 
     /// The summary in the plan's order, and the cells that failed with the reason: those put down,
-    /// and those whose loss was no number.
-    pub(crate) fn close(self) -> (Summary, Vec<[String; 2]>) {
+    /// and those whose loss was no number, each with what may help.
+    pub(crate) fn close(self, plan: &Plan) -> (Summary, Vec<[String; 2]>) {
+        let advice_to = |id: &str| {
+            let cell = plan.cells.iter().find(|cell| cell.id == id);
+            cell.map_or_else(String::new, advice)
+        };
         let diverged: Vec<[String; 2]> = self
             .summary
             .cells
@@ -83,11 +88,25 @@ impl<'a> Books<'a> {
             .filter(|told| told.status == Status::Failed.word() && !self.has_failed(&told.cell))
             .map(|told| {
                 let why = told.verdict.trim_start_matches("failed: ");
-                let advice = format!("{why}; a smaller learning rate may help");
-                [told.cell.clone(), advice]
+                [told.cell.clone(), format!("{why}{}", advice_to(&told.cell))]
             })
             .collect();
         let failed = [self.failed, diverged].concat();
         (self.summary.in_order(&self.ids), failed)
+    }
+}
+
+/// What may help a cell whose loss was no number.
+fn advice(cell: &Cell) -> String {
+    let product = cell.learning_rate * cell.weight_decay;
+    // Decay alone multiplies the weights by 1 − product in each step. A rate above 1 is itself at
+    // fault.
+    match product > 2.0 && cell.learning_rate <= 1.0 {
+        true => format!(
+            "; each step makes the weights {:.2e} times as large, since learning_rate × weight_decay is \
+             {product:.2e}: expected a smaller weight_decay, for a product below 1",
+            product - 1.0
+        ),
+        false => "; a smaller learning rate may help".to_owned(),
     }
 }

@@ -41,6 +41,16 @@ impl Cadence {
             .ok_or_else(|| format!("its cadence of checkpoints is {told}"))
     }
 
+    /// Puts the cadence of a cell that was always kept so into a state's own JSON, unless one is
+    /// there; whether it did.
+    pub(crate) fn tell(every: u64, extra: &mut Value) -> bool {
+        let lacks = extra[KEY].is_null();
+        if lacks {
+            Cadence::new(every).save(extra);
+        }
+        lacks
+    }
+
     /// Puts it into a state's own JSON.
     pub(crate) fn save(&self, extra: &mut Value) {
         extra[KEY] = json!(self.parts);
@@ -107,7 +117,12 @@ mod tests {
         let mut extra = json!({ "status": "finished" });
         assert_eq!(Cadence::saved(&extra, 9), Ok(Cadence::new(9)));
         cadence.save(&mut extra);
+        assert_eq!(Cadence::saved(&extra, 9), Ok(cadence.clone()));
+        assert!(!Cadence::tell(7, &mut extra), "it is told");
         assert_eq!(Cadence::saved(&extra, 9), Ok(cadence));
+        let mut older = json!({ "status": "finished" });
+        assert!(Cadence::tell(7, &mut older));
+        assert_eq!(Cadence::saved(&older, 9), Ok(Cadence::new(7)));
         for wrong in [
             json!([]),
             json!([[1, 2]]),

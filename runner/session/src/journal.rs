@@ -2,18 +2,37 @@
 //!
 //! A state is byte for byte the same however often the run was stopped, so it cannot hold wall
 //! times; the summary, which does, is written after it. The line [`ENDS`] is logged before the
-//! state is saved: where a kill falls between state and summary, the summary is filled from it.
-//! Knows no other line.
+//! state is saved: where a kill falls between state and summary, the summary is filled from it. Of
+//! a cell that comes from another run by merging it is logged too. Knows no other line.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 
-use grokrun_store::{CellSummary, RunDir};
+use grokrun_store::{CellSummary, open_file};
 use serde::Deserialize;
 
 /// The message of the line that tells of a cell's end.
 pub(crate) const ENDS: &str = "cell ends";
+
+/// Logs how a cell was trained, if all of it is known.
+pub(crate) fn log(epoch: u64, told: &CellSummary) {
+    let (Some(device), Some(seconds), Some(epochs_per_second)) =
+        (&told.device, told.seconds, told.epochs_per_second)
+    else {
+        return;
+    };
+    let (cell, verdict) = (&told.cell, &told.verdict);
+    tracing::info!(
+        cell,
+        epoch,
+        verdict,
+        device,
+        seconds,
+        epochs_per_second,
+        "{ENDS}"
+    );
+}
 
 /// How a cell was trained in the session that ended its training.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -40,11 +59,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Reads all logs of a run. A log is no result: what cannot be read of one is left out.
-    pub(crate) fn read(run: &RunDir) -> Journal {
+    /// Reads these logs. A log is no result: what cannot be read of one is left out.
+    pub(crate) fn read(logs: &[PathBuf]) -> Journal {
         let mut journal = Journal::default();
-        for path in run.logs().unwrap_or_default() {
-            if let Ok(file) = File::open(&path) {
+        for path in logs {
+            if let Ok(file) = open_file(path) {
                 journal.take(BufReader::new(file));
             }
         }
@@ -70,10 +89,19 @@ impl Journal {
         }
     }
 
+    fn end(&self, cell: &str, epoch: u64) -> Option<&End> {
+        let (_, end) = self.ends.get(cell)?;
+        (end.epoch == epoch).then_some(end)
+    }
+
+    /// Whether it tells of this cell after `epoch` steps.
+    pub(crate) fn tells(&self, cell: &str, epoch: u64) -> bool {
+        self.end(cell, epoch).is_some()
+    }
+
     /// Fills in what is known of a cell whose state has taken `epoch` steps.
     pub(crate) fn fill(&self, epoch: u64, told: &mut CellSummary) {
-        let known = self.ends.get(&told.cell).map(|(_, end)| end);
-        if let Some(end) = known.filter(|end| end.epoch == epoch) {
+        if let Some(end) = self.end(&told.cell, epoch) {
             told.device = Some(end.device.clone());
             told.seconds = Some(end.seconds);
             told.epochs_per_second = Some(end.epochs_per_second);

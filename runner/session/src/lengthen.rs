@@ -6,27 +6,63 @@
 use std::path::Path;
 
 use grokrun_spec::{Change, Plan, load_training};
-use grokrun_store::RunView;
+use grokrun_store::{ErrorKind, Judge, RunDir, RunView, StoreError};
 
+use crate::cadence::Cadence;
+use crate::folder::folder;
 use crate::stop::Holding;
 
 /// At most so many keys that differ are told.
 const TOLD: usize = 12;
 
-/// Says why the run cannot go on as one of this plan, in lines for the person who asked.
-///
-/// # Errors
-/// It cannot.
-pub fn lengthens(plan: &Plan, run: &RunView) -> Result<(), String> {
-    let earlier = earlier(run)?;
-    let changes = plan.changes_from(&earlier);
-    if !changes.iter().all(|change| change.lengthens) {
-        return Err(told(&changes));
+/// The plan that a run is opened with, which may make it longer.
+pub struct Longer<'a>(pub &'a Plan);
+
+impl Judge for Longer<'_> {
+    fn judge(&self, run: &RunView) -> Result<(), String> {
+        let Longer(plan) = self;
+        let earlier = earlier(run)?;
+        let changes = plan.changes_from(&earlier);
+        if !changes.iter().all(|change| change.lengthens) {
+            return Err(told(&changes));
+        }
+        if plan.train.stop != earlier.train.stop {
+            check_stops(plan, run)?;
+        }
+        Ok(())
     }
-    if plan.train.stop != earlier.train.stop {
-        check_stops(plan, run)?;
+
+    /// States of an older grokrun do not tell how often checkpoints were kept; the shorter spec
+    /// does, and it goes.
+    fn prepare(&self, run: &RunDir) -> Result<(), StoreError> {
+        let Longer(plan) = self;
+        let view = RunView::open(run.path())?;
+        // A spec that cannot be read has been judged.
+        let Ok(earlier) = earlier(&view) else {
+            return Ok(());
+        };
+        if earlier.checkpoints.every == plan.checkpoints.every {
+            return Ok(());
+        }
+        for cell in &plan.cells {
+            if view.cell(&cell.id).is_none() {
+                continue;
+            }
+            let dir = folder(run, plan, cell)?;
+            match dir.read_state() {
+                Ok(Some(mut state)) => {
+                    if Cadence::tell(earlier.checkpoints.every, &mut state.extra) {
+                        dir.write_state(&state)?;
+                    }
+                }
+                Ok(None) => {}
+                // It is told of when the cell is to go on.
+                Err(error) if error.kind() == ErrorKind::Altered => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// In which keys the specs of two runs differ, in lines; where one cannot be read, why.
@@ -39,7 +75,7 @@ pub fn differences(run: &RunView, other: &RunView) -> String {
 
 /// The plan of a run, without its analyses.
 fn earlier(run: &RunView) -> Result<Plan, String> {
-    let [_, text] = run.spec().map_err(|error| error.to_string())?;
+    let text = run.resolved().map_err(|error| error.to_string())?;
     let plan = load_training(&text, Path::new("resolved.toml"))
         .map_err(|error| format!("its resolved.toml is no spec: {error}"))?;
     let fingerprint = run.fingerprint();
@@ -58,7 +94,10 @@ fn told(changes: &[Change]) -> String {
     for change in changes.iter().take(TOLD) {
         text.push_str(&format!("\n  {change}"));
         if change.key == "train.epochs" && !change.lengthens {
-            text.push_str(" (a run is only ever made longer)");
+            let epochs = change.earlier.as_deref().unwrap_or_default();
+            text.push_str(&format!(
+                " (a run is only ever made longer; expected {epochs} or more)"
+            ));
         }
     }
     if changes.len() > TOLD {

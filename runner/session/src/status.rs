@@ -1,7 +1,7 @@
 //! What has become of a cell, as it is saved in its state and told in the summary.
 
 use grokrun_spec::Plan;
-use grokrun_store::{CellSummary, FAILED, Metrics};
+use grokrun_store::{CellSummary, FAILED, Metrics, State};
 use serde_json::{Value, json};
 
 use crate::stop::Holding;
@@ -64,6 +64,16 @@ impl Status {
         } else {
             Status::Training
         }
+    }
+
+    /// What has become of a saved cell by this plan.
+    ///
+    /// # Errors
+    /// As [`Status::from_json`].
+    pub(crate) fn of_state(plan: &Plan, state: &State) -> Result<Status, String> {
+        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
+        let holding = Holding::replay(plan.train.stop.clone(), accuracies);
+        Ok(Status::from_json(&state.extra)?.by(plan, state.epoch, &holding))
     }
 
     /// As it is saved, with what the cell was trained on, if that is known. Anything that differs

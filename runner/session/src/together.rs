@@ -96,16 +96,7 @@ impl Session<'_> {
                 let ends = live.status != Status::Training;
                 if ends {
                     // Before the state: a kill between it and the summary loses nothing that way.
-                    tracing::info!(
-                        cell = live.cell.id,
-                        epoch = live.epoch,
-                        verdict = told.verdict,
-                        device,
-                        seconds,
-                        epochs_per_second,
-                        "{}",
-                        journal::ENDS
-                    );
+                    journal::log(live.epoch, &told);
                 }
                 live.save()?;
                 live.write_metrics()?;

@@ -20,7 +20,6 @@ use crate::live::Live;
 use crate::preview::largest_batch;
 use crate::shard::Shard;
 use crate::status::{Status, saved_device, summarize};
-use crate::stop::Holding;
 use crate::survey::Survey;
 use crate::weights::Layout;
 
@@ -254,7 +253,7 @@ impl Session<'_> {
             return Ok(Some(0));
         };
         let saved_as = Status::from_json(&state.extra).map_err(|why| dir.foreign_state(&why))?;
-        let status = self.by_plan(saved_as, &state);
+        let status = Status::of_state(self.plan, &state).map_err(|why| dir.foreign_state(&why))?;
         if status == Status::Training {
             // Told finished, by the spec before this one.
             let told = summary
@@ -276,24 +275,18 @@ impl Session<'_> {
         if let Some(gaps) = gaps(self.plan, &dir, status, state.epoch)? {
             tracing::warn!(cell = id, "{gaps}");
         }
-        if summary
-            .cell(id)
-            .is_none_or(|told| told.status != status.word())
-        {
+        let is_told = |told: &CellSummary| {
+            told.status == status.word() && told.epochs == state.metrics.len() as u64
+        };
+        if !summary.cell(id).is_some_and(is_told) {
             let device = saved_device(&state.extra);
             let mut told = summarize(id, status, &state.metrics, device);
-            let journal = journal.get_or_init(|| Journal::read(self.run));
+            let logs = || self.run.logs().unwrap_or_default();
+            let journal = journal.get_or_init(|| Journal::read(&logs()));
             journal.fill(state.epoch, &mut told);
             summary.set(told);
         }
         Ok(None)
-    }
-
-    /// What has become of a saved cell by this plan.
-    fn by_plan(&self, saved_as: Status, state: &State) -> Status {
-        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
-        let holding = Holding::replay(self.plan.train.stop.clone(), accuracies);
-        saved_as.by(self.plan, state.epoch, &holding)
     }
 
     /// Makes sure that the checkpoints of a cell that is done have their lengths, and writes what
@@ -305,7 +298,7 @@ impl Session<'_> {
             .map_err(|why| dir.foreign_state(&why))?;
         dir.check_lengths()?;
         self.describe_anew(index, dir)?;
-        let flaws = dir.undescribed()?;
+        let flaws = dir.undescribed(&saved.metrics)?;
         if !flaws.is_empty() {
             let why = flaws.join("; ");
             tracing::warn!(cell = self.plan.cells[index].id, "made again: {why}");
@@ -363,7 +356,7 @@ impl Session<'_> {
     }
 
     fn report(&self, ending: Ending, mine: &[usize], books: Books) -> Result<Report, SessionError> {
-        let (summary, failed) = books.close();
+        let (summary, failed) = books.close(self.plan);
         let cells = mine.iter().map(|i| &self.plan.cells[*i]);
         Ok(Report {
             ending,

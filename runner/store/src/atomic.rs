@@ -45,17 +45,63 @@ pub(crate) fn probe(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes a folder with all files below `from`, but for those named `except`, appear as `to` whole,
-/// in the place of what is there.
-pub(crate) fn copy_folder(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
+/// in the place of what is there. Files of the folder before for which `stays` holds, by their path
+/// in it, are in the new one too.
+pub(crate) fn copy_folder(
+    from: &Path,
+    to: &Path,
+    except: &str,
+    stays: &dyn Fn(&Path) -> bool,
+) -> Result<(), StoreError> {
     let parent = to.parent().unwrap_or(Path::new("."));
     let failed = |error| StoreError::io("cannot write", to, &error);
     let aside = aside::builder(0o777).tempdir_in(parent).map_err(failed)?;
     copy_into(from, aside.path(), except)?;
     if to.exists() {
-        fs::remove_dir_all(to).map_err(failed)?;
+        carry(to, aside.path(), Path::new(""), stays).map_err(failed)?;
     }
-    fs::rename(aside.path(), to).map_err(failed)?;
+    put(aside.path(), to).map_err(failed)?;
+    // What was there before is where the new one was; it goes with `aside`.
     sync_folder(parent).map_err(failed)
+}
+
+/// Links what `stays` of a folder into another one, in the place of what has its name there; a copy
+/// where it cannot be linked.
+fn carry(from: &Path, to: &Path, inside: &Path, stays: &dyn Fn(&Path) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(from.join(inside))? {
+        let entry = entry?;
+        let inside = inside.join(entry.file_name());
+        let target = to.join(&inside);
+        if entry.file_type()?.is_dir() {
+            carry(from, to, &inside, stays)?;
+        } else if stays(&inside) {
+            fs::create_dir_all(target.parent().unwrap_or(to))?;
+            match fs::remove_file(&target) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            fs::hard_link(entry.path(), &target)
+                .or_else(|_| fs::copy(entry.path(), &target).map(drop))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a folder into the place of another one, if there is one. Where the system can, they change
+/// places at once; elsewhere there is a moment without either.
+fn put(folder: &Path, to: &Path) -> io::Result<()> {
+    if to.exists() {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
+            // Some file systems do not know how.
+            if renameat_with(CWD, folder, CWD, to, RenameFlags::EXCHANGE).is_ok() {
+                return Ok(());
+            }
+        }
+        fs::remove_dir_all(to)?;
+    }
+    fs::rename(folder, to)
 }
 
 fn copy_into(from: &Path, to: &Path, except: &str) -> Result<(), StoreError> {
@@ -115,6 +161,43 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_in_the_place_of_another_has_its_files_and_what_stays_of_that() {
+        use std::os::unix::fs::symlink;
+        let out = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| out.path().join(name));
+        let put = |path: &Path| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, path.as_os_str().as_encoded_bytes()).unwrap();
+        };
+        for name in ["state", ".lock", "deep/a", "mine/both"] {
+            put(&from.join(name));
+        }
+        for name in ["state", "old", "deep/old", "mine/both", "mine/deep/x"] {
+            put(&to.join(name));
+        }
+        symlink(out.path(), to.join("mine/link")).unwrap();
+        for round in 0..2 {
+            let stays = |inside: &Path| inside.starts_with("mine");
+            copy_folder(&from, &to, ".lock", &stays).unwrap();
+            assert_eq!(names(&to), ["deep", "mine", "state"], "{round}");
+            assert_eq!(names(&to.join("deep")), ["a"]);
+            assert_eq!(names(&to.join("mine")), ["both", "deep", "link"]);
+            let is_of = |name: &str, folder: &Path| {
+                let text = fs::read(to.join(name)).unwrap();
+                text == folder.join(name).as_os_str().as_encoded_bytes()
+            };
+            assert!(is_of("state", &from) && is_of("mine/deep/x", &to));
+            assert!(is_of("mine/both", &to), "one's own is not written over");
+            assert_eq!(fs::read_link(to.join("mine/link")).unwrap(), out.path());
+            assert_eq!(names(out.path()), ["from", "to"]);
+        }
+        let new = out.path().join("new");
+        copy_folder(&from, &new, ".lock", &|_| true).unwrap();
+        assert_eq!(names(&new), ["deep", "mine", "state"]);
     }
 
     #[test]

@@ -164,12 +164,12 @@ impl CellDir {
     }
 
     /// Which of `config.json`, `split.safetensors` and `metrics.parquet` are missing, truncated,
-    /// altered or another cell's: they can be made again from the spec and the state. Files of an
-    /// older grokrun are as good as they were then.
+    /// altered, another cell's or not of the state's history: they can be made again from the spec
+    /// and the state. Files of an older grokrun are as good as they were then.
     ///
     /// # Errors
     /// One of them is there and cannot be read.
-    pub fn undescribed(&self) -> Result<Vec<String>, StoreError> {
+    pub fn undescribed(&self, history: &Metrics) -> Result<Vec<String>, StoreError> {
         let mut flaws = Vec::new();
         let mut look = |name: &str, read: Result<bool, StoreError>| match read {
             Ok(true) => Ok(()),
@@ -186,14 +186,38 @@ impl CellDir {
         look(CONFIG, self.read_config().map(|config| config.is_some()))?;
         look(SPLIT, self.read_split().map(|split| split.is_some()))?;
         let metrics = self.path.join(METRICS);
-        match self.knows_its_owner() {
-            true => look(
-                METRICS,
-                self.read_metrics().map(|metrics| metrics.is_some()),
-            )?,
-            false => look(METRICS, Ok(metrics.exists()))?,
+        if !self.knows_its_owner() {
+            look(METRICS, Ok(metrics.exists()))?;
+            return Ok(flaws);
+        }
+        let found = self.read_metrics();
+        let behind = matches!(&found, Ok(Some(found)) if !found.is(history));
+        look(METRICS, found.map(|metrics| metrics.is_some()))?;
+        if behind {
+            // A process was killed between the state and it.
+            flaws.push(format!(
+                "{} is not of the {} epochs of the state",
+                metrics.display(),
+                history.len()
+            ));
         }
         Ok(flaws)
+    }
+
+    /// Writes `metrics.parquet` again where it is not of the state's history. One that is damaged,
+    /// or an older grokrun's, stays as it is.
+    pub(crate) fn renew_metrics(&self, history: &Metrics) -> Result<(), StoreError> {
+        let found = match self.read_metrics() {
+            Ok(found) if self.knows_its_owner() => found,
+            _ => return Ok(()),
+        };
+        if found.is_some_and(|found| found.is(history)) {
+            return Ok(());
+        }
+        match self.expected().fingerprint {
+            Some(fingerprint) => self.clone().of(fingerprint).write_metrics(history),
+            None => self.write_metrics(history),
+        }
     }
 
     /// Whether the split says whose it is: it was then written with all that describes the cell, by
@@ -301,7 +325,7 @@ pub(crate) fn read_json(
     let value = seal::from_json(&text).and_then(|value| {
         let owned = Owner::of_json(&value).fingerprint.is_some();
         match owned && !seal::is_sealed_json(&text) {
-            true => Err("its digest is gone".to_owned()),
+            true => Err(seal::GONE.to_owned()),
             false => Ok(value),
         }
     });

@@ -211,7 +211,9 @@ fn a_whole_run_has_nothing_to_tell() {
             assert!(!found.contains("error"), "{reader}: {found}");
         }
         for (_, cell) in RunView::open(&run).unwrap().cells().unwrap() {
-            assert!(cell.verify().is_empty() && cell.undescribed().unwrap().is_empty());
+            assert!(cell.verify().is_empty());
+            let history = cell.read_state().unwrap().unwrap().metrics;
+            assert!(cell.undescribed(&history).unwrap().is_empty());
         }
     }
 }
@@ -287,16 +289,48 @@ fn what_describes_a_cell_is_found_wanting() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
             fs::write(&file, changed).unwrap();
-            let flaws = cell.undescribed().unwrap();
+            let flaws = cell.undescribed(&history(41)).unwrap();
             assert!(
                 flaws.iter().any(|flaw| flaw.contains(name)),
                 "{name}: {flaws:?}"
             );
         }
         fs::remove_file(&file).unwrap();
-        assert!(cell.undescribed().unwrap()[0].contains(name));
+        assert!(cell.undescribed(&history(41)).unwrap()[0].contains(name));
         fs::write(&file, whole).unwrap();
     }
+}
+
+/// A process was killed after it had saved the state, and before it wrote the history beside it.
+#[test]
+fn a_history_that_is_behind_the_state_is_found_and_renewed() {
+    let out = run(Keeping::default());
+    let run = out.path().join("r");
+    let bare = CellDir::at(run.join("cells").join(CELLS[0]));
+    let cell = bare.clone().of("fingerprint 1".to_owned());
+    let mut longer = history(50);
+    longer.push(crate::Row {
+        epoch: 50,
+        train_loss: f64::NAN,
+        test_loss: f64::NAN,
+        train_accuracy: 0.0,
+        test_accuracy: 0.0,
+    });
+    let flaws = cell.undescribed(&longer).unwrap();
+    assert_eq!(flaws.len(), 1);
+    assert!(
+        flaws[0].contains("metrics.parquet is not of the 51 epochs"),
+        "{flaws:?}"
+    );
+    for dir in [&bare, &cell] {
+        cell.write_metrics(&history(41)).unwrap();
+        dir.renew_metrics(&longer).unwrap();
+        assert!(cell.undescribed(&longer).unwrap().is_empty(), "NaN is NaN");
+        assert!(cell.read_metrics().unwrap().unwrap().is(&longer));
+    }
+    fs::remove_file(cell.path().join("metrics.parquet")).unwrap();
+    bare.renew_metrics(&longer).unwrap();
+    assert!(cell.undescribed(&longer).unwrap().is_empty());
 }
 
 /// A run of an older grokrun: no digests but in tensor files, and nothing says whose it is.
@@ -314,7 +348,12 @@ fn a_run_without_digests_is_read_as_it_is() {
             Some("json") if !text.starts_with("{\"") => {
                 let mut json: serde_json::Value = serde_json::from_str(&old).unwrap();
                 let is_manifest = file.ends_with("run.json");
-                if let Some(object) = json.as_object_mut().filter(|_| !is_manifest) {
+                let first = match &mut json {
+                    serde_json::Value::Array(list) => list.first_mut(),
+                    json => Some(json),
+                };
+                let object = first.and_then(serde_json::Value::as_object_mut);
+                if let Some(object) = object.filter(|_| !is_manifest) {
                     object.remove("fingerprint");
                     object.remove("files");
                 }
@@ -331,7 +370,8 @@ fn a_run_without_digests_is_read_as_it_is() {
             ("test_indices".into(), crate::tensors::Entry::i64(&test)),
         ];
         crate::tensors::write(&cell.path().join("split.safetensors"), entries, &[]).unwrap();
-        assert!(cell.undescribed().unwrap().is_empty());
+        let history = cell.read_state().unwrap().unwrap().metrics;
+        assert!(cell.undescribed(&history).unwrap().is_empty());
         assert!(cell.verify().is_empty());
     }
     for (reader, found) in readers(&run) {

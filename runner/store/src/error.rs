@@ -42,10 +42,10 @@ pub enum ErrorKind {
 
 /// Where an altered or missing checkpoint comes from is unknown, so nothing is deleted unasked.
 pub(crate) const START_OVER: &str = "restore it from a copy, or delete the cell's state.safetensors to train that cell again from the \
-     start, or start the whole run over with --fresh (an imported run: import it again with --force)";
+     start, or start the whole run over with `grokrun SPEC --fresh` (an imported run: import it again with --force)";
 /// The same of a state.
 pub(crate) const TRAIN_AGAIN: &str = "restore it from a copy, or delete the file to train this cell again \
-     from the start, or start the whole run over with --fresh (an imported run: import it again with --force)";
+     from the start, or start the whole run over with `grokrun SPEC --fresh` (an imported run: import it again with --force)";
 /// Of what describes a cell.
 pub(crate) const WRITTEN_AGAIN: &str =
     "`grokrun SPEC` writes it again (an imported run: import it again with --force)";

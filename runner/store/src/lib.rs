@@ -27,9 +27,9 @@
 //! so that it cannot lag behind it whenever a process is killed, and in a form that other programs
 //! read over; of the files of an analysis it is in the `findings.json` that is written after them.
 //! Not so `log.jsonl` and `report.html`, which nothing here reads. States, checkpoints, splits,
-//! histories, findings and `config.json` also say whose they are ([`CellDir::of`]): one that was
-//! put into another's place is refused. A run of an older grokrun, whose files have no digests or
-//! do not say whose they are, is read as it is.
+//! histories, findings and `config.json` also say whose they are ([`CellDir::of`]), and the files
+//! of the run as a whole of which run: one that was put into another's place is refused. A run of
+//! an older grokrun, whose files have no digests or do not say whose they are, is read as it is.
 
 #![forbid(unsafe_code)]
 
@@ -63,7 +63,7 @@ pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
 pub use error::{ErrorKind, StoreError};
 pub use findings::{Content, FindingFiles, FoundTensor};
 pub use found::{FigureFile, FoundFiles};
-pub use merge::Merged;
+pub use merge::{Merged, Tell};
 pub use metrics::{Metrics, Row};
 pub use output::{Output, is_stream};
 pub use regular::{open_file, open_with};

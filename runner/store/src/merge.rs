@@ -1,7 +1,9 @@
 //! Several runs of one spec, joined: shards that could not share a folder.
 
-use crate::run::lock;
-use crate::{ErrorKind, RunDir, RunView, State, StoreError, Summary, atomic};
+use std::path::Path;
+
+use crate::run::{contents, lock};
+use crate::{CellDir, CellSummary, ErrorKind, RunDir, RunView, State, StoreError, Summary, atomic};
 
 /// What was done with the cells of a run that was merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,16 +18,28 @@ pub struct Merged {
     pub left: usize,
 }
 
+/// Tells of a cell, by its state, what no summary tells: `known` is what one does tell, if it is of
+/// this state. None where nothing can be told.
+pub type Tell<'a> = &'a dyn Fn(&str, &State, Option<CellSummary>) -> Option<CellSummary>;
+
 impl RunDir {
-    /// Takes from another run of the same spec every cell that is further there, and its summary.
-    /// All files of a cell are verified before it is copied; one with damaged or foreign files is
-    /// left where it is.
+    /// Takes from another run of the same spec every cell that is further there, with what is told
+    /// of it. All files of a cell are verified before it is copied; one with damaged or foreign
+    /// files is left where it is, and so is what somebody has put beside our own.
+    ///
+    /// What was merged before, and told of by no summary since that process was killed, is told of
+    /// now; a `metrics.parquet` that a killed process has left behind its state is written again.
     ///
     /// # Errors
     /// With [`StoreError::is_request`], and nothing changed: the other run is of another spec, or
     /// is being written. Otherwise: a state of this run is damaged, two histories of a cell differ,
     /// or a file cannot be read or written.
-    pub fn merge(&self, other: &RunView, ids: &[&str]) -> Result<Merged, StoreError> {
+    pub fn merge(
+        &self,
+        other: &RunView,
+        ids: &[&str],
+        tell: Tell<'_>,
+    ) -> Result<Merged, StoreError> {
         let own = RunView::open(self.path())?;
         if other.fingerprint() != own.fingerprint() {
             let message = format!(
@@ -50,7 +64,21 @@ impl RunDir {
                 Summary::default()
             })
         };
-        let (mut summary, told) = (known(own.summary()), known(other.summary()));
+        let (ours, theirs) = (known(own.summary()), known(other.summary()));
+        let mut told = Told { theirs, ours, tell };
+        let joined = self.join(other, &mut merged, &mut told);
+        // What was taken is told of, whatever came after it.
+        let all = joined.and_then(|()| told.of_the_rest(&own));
+        self.write_summary(&told.ours, ids)?;
+        all.map(|()| merged)
+    }
+
+    fn join(
+        &self,
+        other: &RunView,
+        merged: &mut Merged,
+        told: &mut Told<'_>,
+    ) -> Result<(), StoreError> {
         for (id, theirs) in other.cells()? {
             let state = match theirs.read_state() {
                 Ok(Some(state)) => state,
@@ -67,8 +95,9 @@ impl RunDir {
             if let Some(known) = &known {
                 check_alike(&id, known, &state, other)?;
             }
-            let further = known.is_none_or(|known| state.epoch > known.epoch);
-            if !further {
+            if let Some(known) = known.filter(|known| known.epoch >= state.epoch) {
+                ours.renew_metrics(&known.metrics)?;
+                told.of(&id, &known);
                 merged.kept += 1;
                 continue;
             }
@@ -78,35 +107,66 @@ impl RunDir {
                 merged.left += 1;
                 continue;
             }
-            atomic::copy_folder(theirs.path(), ours.path(), lock::NAME)?;
+            copy(&theirs, &ours, &id)?;
+            ours.renew_metrics(&state.metrics)?;
+            told.of(&id, &state);
             merged.taken += 1;
-            if let Some(told) = told.cell(&id) {
-                let one = Summary {
-                    cells: vec![told.clone()],
-                };
-                summary = summary.with(&one);
+        }
+        Ok(())
+    }
+}
+
+/// Puts a cell's folder into the place of ours, with what is somebody's own in ours.
+fn copy(theirs: &CellDir, ours: &CellDir, id: &str) -> Result<(), StoreError> {
+    let stays = |inside: &Path| !contents::is_own_of_cell(id, inside);
+    atomic::copy_folder(theirs.path(), ours.path(), lock::NAME, &stays)
+}
+
+/// What is told of cells: in the other run's summary, and in ours, which is to be written.
+struct Told<'a> {
+    theirs: Summary,
+    ours: Summary,
+    tell: Tell<'a>,
+}
+
+impl Told<'_> {
+    /// Tells of a cell with this state: the summary of it that has device and time, ours before
+    /// theirs; else what can be found out.
+    fn of(&mut self, id: &str, state: &State) {
+        let of_state = |told: &&CellSummary| told.epochs == state.metrics.len() as u64;
+        let known = [&self.ours, &self.theirs].map(|summary| summary.cell(id).filter(of_state));
+        let [ours, theirs] = known;
+        let all = |told: &&CellSummary| told.device.is_some() && told.seconds.is_some();
+        let told = match [ours, theirs].into_iter().flatten().find(all) {
+            Some(told) => Some(told.clone()),
+            None => (self.tell)(id, state, ours.or(theirs).cloned()),
+        };
+        if let Some(told) = told {
+            self.ours.set(told);
+        }
+    }
+
+    /// Tells of our cells that the other run has not.
+    fn of_the_rest(&mut self, own: &RunView) -> Result<(), StoreError> {
+        for (id, dir) in own.cells()? {
+            if self.ours.cell(&id).is_some() {
+                continue;
+            }
+            match dir.read_state() {
+                Ok(Some(state)) => self.of(&id, &state),
+                Ok(None) => {}
+                // Whoever looks at the run is told.
+                Err(error) if error.kind() == ErrorKind::Altered => {}
+                Err(error) => return Err(error),
             }
         }
-        self.write_summary(&summary, ids)?;
-        Ok(merged)
+        Ok(())
     }
 }
 
 /// One history must be the beginning of the other; equally long ones must have come to the same.
 fn check_alike(id: &str, ours: &State, theirs: &State, other: &RunView) -> Result<(), StoreError> {
-    let rows = ours.metrics.rows().zip(theirs.metrics.rows());
-    let parted = rows.into_iter().position(|(ours, theirs)| {
-        let bits = |row: &crate::Row| {
-            [
-                row.train_loss,
-                row.test_loss,
-                row.train_accuracy,
-                row.test_accuracy,
-            ]
-            .map(f64::to_bits)
-        };
-        bits(&ours) != bits(&theirs)
-    });
+    let parted = ours.metrics.parts_from(&theirs.metrics);
     let ends_differ = ours.epoch == theirs.epoch && ours.tensors != theirs.tensors;
     if parted.is_none() && !ends_differ {
         return Ok(());

@@ -103,7 +103,7 @@ impl Owner {
 }
 
 /// Enough of a fingerprint to tell two apart.
-fn short(fingerprint: &str) -> String {
+pub(crate) fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(20).collect()
 }
 

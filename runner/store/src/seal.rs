@@ -8,7 +8,7 @@
 //! *.safetensors, *.packed  {"__metadata__":{"blake3":"…"  the first key of the header's metadata
 //! *.json                   {⏎  "blake3": "…",             the first key; in a list, of its first
 //!                                                         object
-//! *.toml                   # blake3: …                    the first line
+//! *.toml                   # blake3: … of …               the first line, with whose it is
 //! metrics.parquet          blake3                         a key of the footer's metadata
 //! ```
 //!
@@ -33,14 +33,18 @@ pub(crate) const DIGITS: usize = 2 * blake3::OUT_LEN;
 /// What stands in its place while it is taken.
 pub(crate) const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
+/// Of a JSON file that says whose it is, and so was written with a digest, and that has none.
+pub(crate) const GONE: &str = "its digest is gone";
+
 /// How a JSON text begins, of an object and of a list of them, and what stands before the digest
 /// then.
 const JSON: [[&str; 2]; 2] = [
     ["{\n", "  \"blake3\": \""],
     ["[\n  {\n", "    \"blake3\": \""],
 ];
-/// What stands before the digest in the first line of a TOML file, and after it.
-const TOML: [&str; 2] = ["# blake3: ", "\n"];
+/// What stands before the digest in the first line of a TOML file, and between it and whose file it
+/// is; an older grokrun ended the line after the digest.
+const TOML: [&str; 2] = ["# blake3: ", " of "];
 /// What stands before the digest in a Parquet file: Thrift's compact form of a pair of this key and
 /// a text of 64 bytes, and its end.
 const PARQUET: [&[u8]; 2] = [b"\x18\x06blake3\x18\x40", b"\x00"];
@@ -193,11 +197,21 @@ fn in_toml(text: &[u8]) -> Option<(Range<usize>, usize)> {
     is_digest.then_some((start..start + DIGITS, off))
 }
 
-/// A TOML text with its digest as the first line, in the place of one that it has.
-pub(crate) fn to_toml(text: &str) -> Vec<u8> {
-    let [before, after] = TOML;
+/// Where the first line of a TOML text with its digest at this place ends, its line break included.
+fn end_of_line(text: &[u8], place: &Range<usize>) -> usize {
+    let rest = &text[place.end..];
+    let length = rest.iter().position(|byte| *byte == b'\n');
+    place.end + length.map_or(rest.len(), |length| length + 1)
+}
+
+/// A TOML text of a run (by its fingerprint, of one line) with its digest as the first line, in the
+/// place of one that it has.
+pub(crate) fn to_toml(text: &str, of: &str) -> Vec<u8> {
+    let [before, between] = TOML;
     let rest = match in_toml(text.as_bytes()) {
-        Some((place, 0)) => text.get(place.end + after.len()..).unwrap_or_default(),
+        Some((place, 0)) => text
+            .get(end_of_line(text.as_bytes(), &place)..)
+            .unwrap_or_default(),
         _ => text.strip_prefix(BYTE_ORDER).unwrap_or(text),
     };
     let byte_order = if text.starts_with(BYTE_ORDER) {
@@ -206,16 +220,16 @@ pub(crate) fn to_toml(text: &str) -> Vec<u8> {
         ""
     };
     let start = byte_order.len() + before.len();
-    let sealed = [byte_order, before, ZEROS, after, rest].concat();
+    let sealed = [byte_order, before, ZEROS, between, of, "\n", rest].concat();
     fill(sealed.into_bytes(), start..start + DIGITS)
 }
 
-/// The text of a TOML file, its digest checked and left out.
+/// The text of a TOML file, its digest checked and left out, and of which run it is, if it says so.
 ///
 /// # Errors
 /// It is no text, or not what was written.
-pub(crate) fn from_toml(file: Vec<u8>) -> Result<String, String> {
-    let [before, after] = TOML;
+pub(crate) fn from_toml(file: Vec<u8>) -> Result<(String, Option<String>), String> {
+    let [before, between] = TOML;
     let place = match in_toml(&file) {
         Some((place, 0)) => {
             fits(&file, &place)?;
@@ -228,14 +242,17 @@ pub(crate) fn from_toml(file: Vec<u8>) -> Result<String, String> {
         .map_err(|error| format!("byte {} is not text", error.utf8_error().valid_up_to()))?;
     match place {
         Some(place) => {
-            text.replace_range(place.start - before.len()..place.end + after.len(), "");
-            Ok(text)
+            let end = end_of_line(text.as_bytes(), &place);
+            let of = text[place.end..end].trim_end().strip_prefix(between);
+            let of = of.map(str::to_owned);
+            text.replace_range(place.start - before.len()..end, "");
+            Ok((text, of))
         }
         None if before.starts_with(text.trim_start_matches(BYTE_ORDER)) => {
             Err(format!("it was cut off: {} bytes are left", text.len()))
         }
         None if text.contains(before) => Err(elsewhere()),
-        None => Ok(text),
+        None => Ok((text, None)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::run::{Manifest, RESOLVED, SPEC, lock, read_spec, read_summary};
+use crate::run::{Manifest, RESOLVED, SPEC, contents, lock, read_spec, read_summary};
 use crate::{CellDir, ErrorKind, StoreError, Summary, aside, atomic};
 
 /// A run directory that is only read, but for its report.
@@ -81,10 +81,26 @@ impl RunView {
         ])
     }
 
+    /// The spec with every default written out, alone.
+    ///
+    /// # Errors
+    /// The file is truncated or altered, or cannot be read.
+    pub fn resolved(&self) -> Result<String, StoreError> {
+        read_spec(&self.path, RESOLVED)
+    }
+
     /// A cell that was begun; none where it was not.
     pub fn cell(&self, id: &str) -> Option<CellDir> {
         let path = self.path.join("cells").join(id);
         path.is_dir().then(|| CellDir::at(path))
+    }
+
+    /// As [`RunDir::logs`](crate::RunDir::logs).
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn logs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        contents::logs(&self.path)
     }
 
     /// The summary; empty if there is none yet.
@@ -100,7 +116,7 @@ impl RunView {
     /// # Errors
     /// It is truncated or altered, or cannot be read.
     pub fn analyses(&self) -> Result<Vec<String>, StoreError> {
-        let text = read_spec(&self.path, RESOLVED)?;
+        let text = self.resolved()?;
         let header = |line: &str| {
             let name = line.trim().strip_prefix("[analysis.")?.strip_suffix(']')?;
             Some(name.trim_matches('"').to_owned())

@@ -80,6 +80,12 @@ fn is_own(path: &Path) -> bool {
     }
 }
 
+/// Whether a path inside a cell's folder is that of a file or a folder that grokrun makes.
+pub(crate) fn is_own_of_cell(id: &str, inside: &Path) -> bool {
+    let path = Path::new(CELLS).join(id).join(inside);
+    is_own(&path) || is_own_folder(&path)
+}
+
 /// Whether a path inside a run is that of a folder that grokrun makes.
 fn is_own_folder(path: &Path) -> bool {
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
@@ -102,7 +108,7 @@ pub(super) fn clear(run: &Path) -> Result<(), StoreError> {
 }
 
 /// The logs of a run.
-pub(super) fn logs(run: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(crate) fn logs(run: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let failed = |error| StoreError::io("cannot read the folder", run, &error);
     let mut logs = Vec::new();
     for entry in fs::read_dir(run).map_err(failed)? {

@@ -88,6 +88,11 @@ impl Manifest {
         self.lengthening
     }
 
+    /// Whether the folder is becoming another run's, or a longer one's: its files may be of either.
+    pub(super) fn is_in_between(&self) -> bool {
+        self.clearing || self.lengthening
+    }
+
     /// The manifest in a folder; `None` if the folder is not a run yet.
     pub(crate) fn read(run: &Path) -> Result<Option<Manifest>, StoreError> {
         let path = run.join(NAME);

@@ -1,20 +1,25 @@
 //! The run directory as a whole: who may open it, what happens to an earlier run in it, and the
 //! files that belong to no cell.
 
+mod access;
 pub(crate) mod contents;
 pub(crate) mod lock;
 mod manifest;
+mod whole;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+pub use self::access::{Access, Judge, SpecText};
+use self::access::{Step, Stranger, other_spec, step};
 pub use self::lock::Claim;
 use self::lock::Hold;
 pub(crate) use self::manifest::Manifest;
-use crate::cell::{CellDir, write_json};
-use crate::{ErrorKind, RunView, StoreError, Summary, atomic, regular, seal};
+pub(crate) use self::whole::{read_spec, read_summary};
+use crate::cell::CellDir;
+use crate::{ErrorKind, RunView, StoreError, Summary, atomic};
 
 pub(crate) const SPEC: &str = "spec.toml";
 pub(crate) const RESOLVED: &str = "resolved.toml";
@@ -23,53 +28,6 @@ const LOG: &str = "log.jsonl";
 const LOG_STEM: &str = "log.";
 const LOG_EXTENSION: &str = ".jsonl";
 const CELLS: &str = "cells";
-
-/// What to do if the directory holds a run already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Continue it; refuse if it is another spec's.
-    Continue,
-    /// `--force`: continue it; start over if it is another spec's.
-    Force,
-    /// `--fresh`: start over; refuse if it is another spec's.
-    Fresh,
-    /// `--shard`: continue it beside other processes that do the same, each on cells of its own,
-    /// which it claims ([`RunDir::claim`]); refuse if it is another spec's.
-    Share,
-}
-
-impl Access {
-    fn hold(self) -> Hold {
-        match self {
-            Access::Share => Hold::Shared,
-            Access::Continue | Access::Force | Access::Fresh => Hold::Alone,
-        }
-    }
-}
-
-/// The spec that a run is opened with.
-#[derive(Clone, Copy, Debug)]
-pub struct SpecText<'a> {
-    /// as it was given
-    pub given: &'a str,
-    /// with every default written out
-    pub resolved: &'a str,
-    /// of its meaning
-    pub fingerprint: &'a str,
-}
-
-/// Says why the run of another spec cannot go on as one of the spec that it is opened with. Where
-/// it can, the new spec makes it longer, and nothing of it is lost.
-pub type Judge<'a> = &'a dyn Fn(&RunView) -> Result<(), String>;
-
-/// What is done with what the folder holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Create,
-    Continue,
-    Lengthen,
-    StartOver,
-}
 
 /// A run directory that this process may write, alone or with others that share it, until it is
 /// dropped.
@@ -101,9 +59,7 @@ impl RunDir {
             resolved,
             fingerprint,
         };
-        RunDir::open_judged(out, name, spec, access, &|_| {
-            Err(format!("see {RESOLVED} there"))
-        })
+        RunDir::open_judged(out, name, spec, access, &Stranger)
     }
 
     /// Opens `out/name` for writing: creates it, continues it, makes it longer or starts it over as
@@ -128,15 +84,15 @@ impl RunDir {
         name: &str,
         spec: SpecText<'_>,
         access: Access,
-        judge: Judge<'_>,
+        judge: &dyn Judge,
     ) -> Result<RunDir, StoreError> {
         let path = out.join(folder_name(name, "run", out)?);
         create(out, &path)?;
         // Held to the end: only who has it changes whose run this is.
         let _opening = lock::wait(&path, lock::OPENING)?;
         let mut run = RunDir::settle(path, name, spec, access, judge)?;
-        run.write_if_new(SPEC, spec.given)?;
-        run.write_if_new(RESOLVED, spec.resolved)?;
+        whole::write_spec(&run.path, SPEC, spec.given, spec.fingerprint)?;
+        whole::write_spec(&run.path, RESOLVED, spec.resolved, spec.fingerprint)?;
         if let Some(found) = Manifest::read(&run.path)?.filter(Manifest::is_lengthening) {
             found.lengthened().write(&run.path)?;
         }
@@ -210,7 +166,7 @@ impl RunDir {
         name: &str,
         spec: SpecText<'_>,
         access: Access,
-        judge: Judge<'_>,
+        judge: &dyn Judge,
     ) -> Result<RunDir, StoreError> {
         let step = step(&path, spec, access, judge)?;
         let hold = match step {
@@ -229,13 +185,28 @@ impl RunDir {
         let ours = Manifest::new(name, spec.fingerprint);
         match step {
             Step::Create => ours.write(&run.path)?,
-            Step::Continue => {}
+            Step::Continue => {
+                // A process was killed while it made the run longer.
+                let found = Manifest::read(&run.path)?;
+                if found.is_some_and(|found| found.is_lengthening())
+                    && let Some(summary) = whole::any_summary(&run.path)
+                {
+                    run.take_over(&summary)?;
+                }
+            }
             Step::Lengthen => {
                 // Who held the run until now may have gone on with it since it was looked at.
-                judge(&RunView::open(&run.path)?)
+                judge
+                    .judge(&RunView::open(&run.path)?)
                     .map_err(|why| other_spec(&run.path, access, &why))?;
+                judge.prepare(&run)?;
+                // A damaged one, or another run's, is told of later.
+                let summary = run.read_summary().unwrap_or_default();
                 let found = Manifest::read(&run.path)?.unwrap_or(ours);
                 found.lengthening(spec.fingerprint).write(&run.path)?;
+                if let Some(summary) = summary {
+                    run.take_over(&summary)?;
+                }
             }
             Step::StartOver => {
                 ours.clearing().write(&run.path)?;
@@ -254,6 +225,12 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Makes the shorter run's summary this one's: what it tells is good until the cells go on.
+    fn take_over(&self, summary: &Summary) -> Result<(), StoreError> {
+        let _held = lock::wait(&self.path, lock::SUMMARY)?;
+        whole::write_summary(&self.path, summary, &self.fingerprint)
+    }
+
     /// The logs that there are: of one process after the other, and of those that shared the run.
     ///
     /// # Errors
@@ -270,16 +247,6 @@ impl RunDir {
         let path = self.path.join(contents::SCRIPT);
         atomic::write(&path, text.as_bytes())?;
         Ok(path)
-    }
-
-    fn write_if_new(&self, name: &str, text: &str) -> Result<(), StoreError> {
-        let path = self.path.join(name);
-        let sealed = seal::to_toml(text);
-        // An older grokrun wrote it without a digest.
-        if regular::read(&path).is_ok_and(|old| old == sealed || old == text.as_bytes()) {
-            return Ok(());
-        }
-        atomic::write(&path, &sealed)
     }
 
     /// The folder.
@@ -326,88 +293,8 @@ impl RunDir {
             Hold::Shared => self.read_summary().unwrap_or_default().unwrap_or_default(),
         };
         let merged = known.with(cells).in_order(ids);
-        write_json(&self.path.join(SUMMARY), &merged)
+        whole::write_summary(&self.path, &merged, &self.fingerprint)
     }
-}
-
-/// What is to be done with what the folder holds; nothing is changed yet.
-fn step(
-    path: &Path,
-    spec: SpecText<'_>,
-    access: Access,
-    judge: Judge<'_>,
-) -> Result<Step, StoreError> {
-    let Some(found) = Manifest::read(path)? else {
-        return Ok(Step::Create);
-    };
-    if found.fingerprint() == spec.fingerprint {
-        return match found.clearing {
-            true if access == Access::Share => Err(half_cleared(path)),
-            clearing if clearing || access == Access::Fresh => Ok(Step::StartOver),
-            _ => Ok(Step::Continue),
-        };
-    }
-    if found.clearing {
-        // What is left of the older run says nothing any more.
-        let why = "that run was being started over when its process ended".to_owned();
-        return match access {
-            Access::Force => Ok(Step::StartOver),
-            _ => Err(other_spec(path, access, &why)),
-        };
-    }
-    match (judge(&RunView::open(path)?), access) {
-        (Ok(()), Access::Fresh) | (Err(_), Access::Force) => Ok(Step::StartOver),
-        (Ok(()), _) => Ok(Step::Lengthen),
-        (Err(why), _) => Err(other_spec(path, access, &why)),
-    }
-}
-
-fn half_cleared(run: &Path) -> StoreError {
-    let message = format!(
-        "{} was being started over when that process ended; run the spec once without --shard, \
-         or with --fresh, before shards share it",
-        run.display()
-    );
-    StoreError::new(ErrorKind::Busy, run, message)
-}
-
-/// `why` are one or more lines.
-fn other_spec(run: &Path, access: Access, why: &str) -> StoreError {
-    let hint = match access {
-        Access::Fresh => " (--fresh starts over only the same spec)",
-        Access::Continue | Access::Force | Access::Share => "",
-    };
-    let message = format!(
-        "{} holds the run of another spec: {why}\n--force deletes that run{hint}",
-        run.display(),
-    );
-    StoreError::new(ErrorKind::OtherSpec, run, message)
-}
-
-/// The text of `spec.toml` or `resolved.toml` in a run's folder.
-pub(crate) fn read_spec(run: &Path, name: &str) -> Result<String, StoreError> {
-    let path = run.join(name);
-    let file =
-        regular::read(&path).map_err(|error| StoreError::io("cannot read", &path, &error))?;
-    let remedy = "`grokrun SPEC` writes it again (an imported run: import it again with --force)";
-    seal::from_toml(file).map_err(|why| StoreError::altered(&path, why, remedy))
-}
-
-/// The `summary.json` in a run's folder; `None` if it was not written yet.
-pub(crate) fn read_summary(run: &Path) -> Result<Option<Summary>, StoreError> {
-    let path = run.join(SUMMARY);
-    let text = match regular::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::io("cannot read", &path, &error)),
-    };
-    let summary = seal::from_json(&text)
-        .and_then(|json| serde_json::from_value(json).map_err(|error| error.to_string()));
-    summary.map(Some).map_err(|why| {
-        let remedy = "`grokrun SPEC` makes it again from the cells (an imported run: import it again \
-                      with --force)";
-        StoreError::altered(&path, why, remedy)
-    })
 }
 
 /// Checks that a name is one folder's, so that no name leads out of the run.

@@ -1,3 +1,5 @@
+mod longer;
+
 use super::*;
 use crate::{CellSummary, Metrics};
 
@@ -109,6 +111,20 @@ fn fresh_starts_over_and_leaves_what_is_not_ours() {
     assert!(!out.kept());
     assert_eq!(fs::read_to_string(out.file("notes.txt")).unwrap(), "mine");
     assert!(out.file("spec.toml").exists());
+}
+
+#[test]
+fn a_command_that_cannot_start_over_does_not_advise_it() {
+    let out = Out::with_run();
+    for access in [Access::Keep, Access::Share] {
+        let error = out.open("two", access).unwrap_err().to_string();
+        let advised = error.contains("--force");
+        assert_eq!(advised, access == Access::Share, "{error}");
+        assert!(!advised || error.contains("`grokrun SPEC --force`, without --shard"));
+        assert!(out.kept());
+    }
+    out.open("one", Access::Keep).unwrap();
+    assert!(out.kept());
 }
 
 #[test]
@@ -344,85 +360,6 @@ fn starting_over_takes_the_logs_of_shards_too() {
     out.open("one", Access::Fresh).unwrap();
     assert!(!out.file("log.1-of-2.jsonl").exists());
     assert!(out.file("notes.jsonl").exists());
-}
-
-/// Opens the run with the spec `fingerprint`, where a run of `shorter` can go on as one of it.
-fn lengthen(
-    out: &Out,
-    shorter: &str,
-    fingerprint: &str,
-    access: Access,
-) -> Result<RunDir, StoreError> {
-    let spec = SpecText {
-        given: "epochs = 9",
-        resolved: fingerprint,
-        fingerprint,
-    };
-    RunDir::open_judged(
-        out.0.path(),
-        "r",
-        spec,
-        access,
-        &|run| match run.fingerprint() == shorter {
-            true => Ok(()),
-            false => Err("p: 5 there, 7 here".to_owned()),
-        },
-    )
-}
-
-#[test]
-fn a_longer_spec_takes_over_the_run_and_nothing_is_lost() {
-    for access in [Access::Continue, Access::Force, Access::Share] {
-        let out = Out::with_run();
-        let run = lengthen(&out, "one", "two", access).unwrap();
-        assert!(out.kept());
-        assert_eq!(run.resolved().unwrap(), "two");
-        // The digest stands before it.
-        let spec = fs::read_to_string(out.file("spec.toml")).unwrap();
-        assert!(spec.ends_with("\nepochs = 9"), "{spec}");
-        let manifest = Manifest::read(&out.file("")).unwrap();
-        assert_eq!(manifest, Some(Manifest::new("r", "two")));
-        assert_eq!(lock::holder(run.path()), Some(access.hold()));
-        drop(run);
-        // The other way it is no continuation.
-        refused(
-            lengthen(&out, "none", "one", Access::Continue),
-            ErrorKind::OtherSpec,
-            &["another spec", "5 there, 7 here", "--force"],
-        );
-    }
-    let out = Out::with_run();
-    lengthen(&out, "one", "two", Access::Fresh).unwrap();
-    assert!(!out.kept(), "--fresh starts over what could be continued");
-}
-
-#[test]
-fn shards_make_a_run_longer_together_but_not_under_each_other() {
-    let out = Out::with_run();
-    let short = out.open("one", Access::Share).unwrap();
-    refused(
-        lengthen(&out, "one", "two", Access::Share),
-        ErrorKind::Busy,
-        &["another process"],
-    );
-    drop(short);
-    let open = || lengthen(&out, "one", "two", Access::Share);
-    let (first, second) = (open().unwrap(), open().unwrap());
-    assert!(out.kept());
-    drop((first, second));
-}
-
-#[test]
-fn a_kill_while_a_run_is_made_longer_is_finished_by_the_next_process() {
-    let out = Out::with_run();
-    let found = Manifest::read(&out.file("")).unwrap().unwrap();
-    found.lengthening("two").write(&out.file("")).unwrap();
-    // The spec in the folder is still the shorter one.
-    assert!(RunView::open(&out.file("")).unwrap().is_lengthening());
-    let run = lengthen(&out, "none", "two", Access::Continue).unwrap();
-    assert!(out.kept());
-    assert_eq!(run.resolved().unwrap(), "two");
-    assert!(!RunView::open(run.path()).unwrap().is_lengthening());
 }
 
 #[test]

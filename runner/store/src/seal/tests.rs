@@ -52,8 +52,9 @@ fn no_byte_of_a_json_file_can_change_what_is_read() {
 fn no_byte_of_a_toml_file_can_change_what_is_read() {
     let text = "name = \"r\"\n[train]\nepochs = 100\n";
     for text in [text.to_owned(), format!("\u{feff}{text}")] {
-        let file = to_toml(&text);
-        each_byte(&file, &text, |file| from_toml(file.to_vec()));
+        let file = to_toml(&text, "import 12 ab");
+        let want = (text, Some("import 12 ab".to_owned()));
+        each_byte(&file, &want, |file| from_toml(file.to_vec()));
         for cut in 0..file.len() {
             let read = from_toml(file[..cut].to_vec());
             assert!(read.is_err(), "cut at {cut}: {read:?}");
@@ -69,8 +70,8 @@ fn the_digest_is_the_one_the_documentation_describes() {
     let zeros = text.replace(digest, ZEROS);
     assert_eq!(digest, blake3::hash(zeros.as_bytes()).to_hex().as_str());
 
-    let text = String::from_utf8(to_toml("a = 1")).unwrap();
-    let line = text.strip_suffix("\na = 1").unwrap();
+    let text = String::from_utf8(to_toml("a = 1", "ab")).unwrap();
+    let line = text.strip_suffix(" of ab\na = 1").unwrap();
     let digest = line.strip_prefix("# blake3: ").unwrap();
     let zeros = text.replace(digest, ZEROS);
     assert_eq!(digest, blake3::hash(zeros.as_bytes()).to_hex().as_str());
@@ -80,7 +81,13 @@ fn the_digest_is_the_one_the_documentation_describes() {
 fn files_without_a_digest_are_read_as_they_are() {
     assert_eq!(from_json(b"{\"a\": 1}"), Ok(json!({ "a": 1 })));
     assert_eq!(from_json(b"[]"), Ok(json!([])));
-    assert_eq!(from_toml(b"a = 1".to_vec()), Ok("a = 1".to_owned()));
+    let whole = Ok(("a = 1".to_owned(), None));
+    assert_eq!(from_toml(b"a = 1".to_vec()), whole);
+    // One that has a digest, and does not say whose it is.
+    let line = format!("# blake3: {ZEROS}\n");
+    let digest = digest(format!("{line}a = 1").as_bytes());
+    let file = format!("{}a = 1", line.replace(ZEROS, &digest));
+    assert_eq!(from_toml(file.into_bytes()), whole);
     assert_eq!(check_parquet(b"PAR1"), Ok(false));
 }
 
@@ -91,14 +98,15 @@ fn what_another_program_has_written_again_is_noticed() {
     let error = from_json(value.to_string().as_bytes()).unwrap_err();
     assert!(error.contains("another program"), "{error}");
     let mut text = b"b = 2\n".to_vec();
-    text.extend(to_toml("a = 1"));
+    text.extend(to_toml("a = 1", "ab"));
     assert!(from_toml(text).unwrap_err().contains("another program"));
 }
 
 #[test]
 fn a_text_that_is_sealed_again_has_one_digest() {
-    let once = to_toml("a = 1\n");
-    let twice = to_toml(std::str::from_utf8(&once).unwrap());
+    let once = to_toml("a = 1\n", "ab");
+    let twice = to_toml(std::str::from_utf8(&once).unwrap(), "ab");
     assert!(once == twice);
-    assert_eq!(from_toml(to_toml("")), Ok(String::new()));
+    let of = Some("ab".to_owned());
+    assert_eq!(from_toml(to_toml("", "ab")), Ok((String::new(), of)));
 }

@@ -1,0 +1,56 @@
+//! Cells of another run of the same plan, with what the summaries or the logs of both tell of them.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+use grokrun_spec::Plan;
+use grokrun_store::{CellSummary, Merged, RunDir, RunView, State};
+
+use crate::SessionError;
+use crate::journal::{self, Journal};
+use crate::status::{Status, saved_device, summarize};
+
+/// Takes from another run of this plan every cell that is further there. What a summary lacks,
+/// since a process was killed before it wrote it, comes from the states and the logs of both runs.
+///
+/// # Errors
+/// As [`RunDir::merge`].
+pub fn merge(plan: &Plan, into: &RunDir, other: &RunView) -> Result<Merged, SessionError> {
+    let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let both: Vec<PathBuf> = [into.logs(), other.logs()]
+        .into_iter()
+        .flat_map(Result::unwrap_or_default)
+        .collect();
+    let journal = OnceCell::new();
+    // What an imported cell was trained on is not known, nor whether it was to its end.
+    let imported = into.fingerprint().starts_with("import ");
+    let tell = |id: &str, state: &State, known: Option<CellSummary>| {
+        let of_state = || {
+            let status = Status::of_state(plan, state).ok().filter(|_| !imported)?;
+            let device = saved_device(&state.extra);
+            Some(summarize(id, status, &state.metrics, device))
+        };
+        let mut told = known.or_else(of_state)?;
+        let journal = journal.get_or_init(|| Journal::read(&both));
+        journal.fill(state.epoch, &mut told);
+        Some(told)
+    };
+    let merged = into.merge(other, &ids, &tell)?;
+    log_what_came(into)?;
+    Ok(merged)
+}
+
+/// Logs what the summary tells of cells that were trained elsewhere: the run's own log is what a
+/// lost summary is made again from.
+fn log_what_came(into: &RunDir) -> Result<(), SessionError> {
+    let own = Journal::read(&into.logs()?);
+    let summary = into.read_summary()?.unwrap_or_default();
+    let ended = summary
+        .cells
+        .iter()
+        .filter(|told| Status::is_end(&told.status));
+    for told in ended.filter(|told| !own.tells(&told.cell, told.epochs)) {
+        journal::log(told.epochs, told);
+    }
+    Ok(())
+}
