@@ -1,4 +1,4 @@
-"""Times grokrun and the same experiment in PyTorch + TransformerLens and in JAX, in turn.
+"""Times grokrun and the same experiment in PyTorch (TransformerLens or plain) and in JAX, in turn.
 
     python benches/peers.py --grokrun target/release/grokrun --peers ../shared/peers
 
@@ -19,14 +19,41 @@ from pathlib import Path
 
 SMALL = ["--p", "23", "--frac", "0.5", "--data-seed", "1", "--model-seed", "2",
          "--d-model", "32", "--n-heads", "4", "--d-head", "8", "--d-mlp", "64"]
+
+
+def course(small, block):
+    """The peers of the one-layer model: name, script, arguments."""
+    torch, jax = block
+    return [("TransformerLens", "torch_tl.py", ["--op", "mul", *small, "--block", str(torch), "--blocks", "3"]),
+            ("JAX, table form", "jax_scan.py",
+             ["--op", "mul", *small, "--form", "table", "--block", str(jax), "--blocks", "3"])]
+
+
+def model(*arguments):
+    """The peers of another model, of which JAX's is its best exact form."""
+    return [("JAX, pruned form", "jax_models.py", [*arguments, "--form", "pruned", "--epochs", "30"]),
+            ("torch, eager", "torch_models.py", [*arguments, "--epochs", "10"])]
+
+
+TOP = 'operation = "add"\nmodulus = {}\nfraction = {}\nseeds = {{ data = 0, model = 0 }}\n'
+TWO_LAYERS = TOP.format(97, 0.3) + '[model]\nlayers = 2\nbiases = "none"\nnorm = "%s"\n[train]\nepochs = 1\n'
+RELU_MLP = TOP.format(113, 0.4) + '''[model]
+kind = "mlp"
+input = "two-hot"
+hidden = [200, 200]
+biases = "none"
+[train]
+epochs = 1
+weight_decay = 4.0
+'''
 SETTINGS = {
-    # name: (spec, grokrun's epochs, TransformerLens' arguments, JAX's arguments)
-    "mult113": ("specs/mult113.toml", 1000,
-                ["--op", "mul", "--block", "5", "--blocks", "3"],
-                ["--op", "mul", "--form", "table", "--block", "20", "--blocks", "3"]),
-    "tiny": ("specs/tiny.toml", 8000,
-             ["--op", "mul", *SMALL, "--block", "50", "--blocks", "3"],
-             ["--op", "mul", *SMALL, "--form", "table", "--block", "500", "--blocks", "3"]),
+    # name: (spec, or its text; grokrun's epochs; the peers)
+    "mult113": ("specs/mult113.toml", 1000, course([], (5, 20))),
+    "tiny": ("specs/tiny.toml", 8000, course(SMALL, (50, 500))),
+    "quadratic-mlp": ("specs/gromov97.toml", 300, model("--model", "quadratic-mlp")),
+    "relu-mlp": (RELU_MLP, 300, model("--model", "relu-mlp")),
+    "two-layers": (TWO_LAYERS % "none", 60, model("--model", "transformer", "--norm", "none")),
+    "two-layers-pre": (TWO_LAYERS % "pre", 60, model("--model", "transformer", "--norm", "pre")),
 }
 
 
@@ -36,7 +63,8 @@ def grokrun(program, spec, epochs, threads):
         # Training alone: the peers analyse nothing and keep no checkpoints. The first and the last
         # are written all the same.
         alone = Path(out) / "alone.toml"
-        alone.write_text(Path(spec).read_text().split("[analysis.")[0])
+        text = spec if "\n" in spec else Path(spec).read_text()
+        alone.write_text(text.split("[analysis.")[0])
         started = time.perf_counter()
         process = subprocess.Popen([program, str(alone), "--backend", "cpu", "--quiet", "--out", out,
                                     "--set", f"train.epochs={epochs}", "--set", "checkpoints.every=0"],
@@ -61,20 +89,20 @@ def peer(folder, script, arguments, threads):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grokrun", default="target/release/grokrun")
-    parser.add_argument("--peers", required=True, help="the folder with torch_tl.py and jax_scan.py")
+    parser.add_argument("--peers", required=True, help="the folder with torch_tl.py, jax_scan.py, jax_models.py, torch_models.py")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=SETTINGS)
     args = parser.parse_args()
     program = str(Path(args.grokrun).resolve())
-    for name, (spec, epochs, torch_args, jax_args) in SETTINGS.items():
+    for name, (spec, epochs, peers) in SETTINGS.items():
         if args.only not in (None, name):
             continue
-        rows = {"grokrun": [], "TransformerLens": [], "JAX, table form": []}
+        rows = {"grokrun": []} | {what: [] for what, _, _ in peers}
         for _ in range(args.rounds):
             rows["grokrun"].append(grokrun(program, spec, epochs, args.threads))
-            rows["TransformerLens"].append(peer(args.peers, "torch_tl.py", torch_args, args.threads))
-            rows["JAX, table form"].append(peer(args.peers, "jax_scan.py", jax_args, args.threads))
+            for what, script, arguments in peers:
+                rows[what].append(peer(args.peers, script, arguments, args.threads))
         ours = statistics.median(ms for ms, _ in rows["grokrun"])
         print(f"\n{name}, {args.threads} threads, {args.rounds} rounds in turn")
         print(f"{'':18} {'ms/epoch':>9} {'min':>8} {'max':>8} {'x grokrun':>10} {'MiB':>6}")
