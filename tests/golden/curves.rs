@@ -1,6 +1,6 @@
 //! Loss curves: as close to torch's as f32 allows (the README's table).
 
-use grokrun_engine::reference::ReferenceExecutor;
+use grokrun_engine::reference::train_reference;
 use grokrun_engine::{CpuExecutor, EpochRow, Executor, Program};
 
 use super::{Golden, published, small};
@@ -22,15 +22,19 @@ fn apart(golden: &Golden, rows: &[Vec<EpochRow>], epochs: usize) -> f64 {
 
 #[track_caller]
 fn follows(golden: &Golden, executor: &mut dyn Executor, table: &[(usize, f64)]) {
-    let epochs = table.iter().map(|(epochs, _)| *epochs).max().unwrap_or(0);
-    let rows = executor.run(epochs as u64).expect("it trains");
+    let rows = executor.run(longest(table) as u64).expect("it trains");
+    rows_follow(golden, &rows, &executor.device(), table);
+}
+
+fn longest(table: &[(usize, f64)]) -> usize {
+    table.iter().map(|(epochs, _)| *epochs).max().unwrap_or(0)
+}
+
+#[track_caller]
+fn rows_follow(golden: &Golden, rows: &[Vec<EpochRow>], who: &str, table: &[(usize, f64)]) {
     for (epochs, tolerance) in table {
-        let apart = apart(golden, &rows, *epochs);
-        assert!(
-            apart < *tolerance,
-            "{}: {apart:e} over {epochs} epochs",
-            executor.device()
-        );
+        let apart = apart(golden, rows, *epochs);
+        assert!(apart < *tolerance, "{who}: {apart:e} over {epochs} epochs");
     }
     let accuracies = golden
         .series("train_acc")
@@ -92,13 +96,14 @@ fn the_gpu_follows_torch_on_the_published_setting() {
 }
 
 #[test]
-fn the_f64_reference_follows_torch_on_both() {
-    let golden = small();
-    let program = Program::unfolded(golden.shape);
-    let mut reference = ReferenceExecutor::<f64>::new(program, golden.cell()).unwrap();
-    follows(&golden, &mut reference, SMALL);
-    let golden = published();
-    let program = Program::unfolded(golden.shape);
-    let mut reference = ReferenceExecutor::<f64>::new(program, golden.cell()).unwrap();
-    follows(&golden, &mut reference, &[(2, 1e-8)]);
+fn the_interpreter_follows_torch_in_f64_on_both() {
+    for (golden, table) in [(small(), SMALL), (published(), &[(2, 1e-8)][..])] {
+        let rows = train_reference::<f64>(&golden.shape, &golden.cell(), longest(table));
+        let rows: Vec<_> = rows
+            .expect("it trains")
+            .into_iter()
+            .map(|row| vec![row])
+            .collect();
+        rows_follow(&golden, &rows, "the interpreter", table);
+    }
 }

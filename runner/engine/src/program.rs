@@ -117,13 +117,4 @@ impl Program {
             ],
         }
     }
-
-    /// Records the unfolded program, the reference's: the model pair by pair.
-    pub fn unfolded(shape: Shape) -> Program {
-        Program {
-            shape,
-            prologue: Vec::new(),
-            epoch: vec![Stage::Learn, Stage::Step, Stage::Evaluate],
-        }
-    }
 }
