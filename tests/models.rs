@@ -229,6 +229,47 @@ fn folded_and_plain_programs_are_one_function() {
     assert!(folded(&architecture, &plan.train.loss).unwrap().is_some());
 }
 
+#[test]
+fn exports_have_every_layer_and_say_what_has_no_words() {
+    let bench = Bench::new(&spec(KINDS[0].0, 20));
+    bench.run(CPU).exits(0);
+    let two = [
+        "export",
+        "runs/small",
+        "--format",
+        "safetensors",
+        "-o",
+        "two.safetensors",
+    ];
+    bench.run(&two).exits(0);
+    let bytes = std::fs::read(bench.path().join("two.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    for name in [
+        "blocks.1.attn.mask",
+        "blocks.0.attn.IGNORE",
+        "blocks.1.ln2.w",
+        "ln_final.b",
+    ] {
+        assert!(file.tensor(name).is_ok(), "{name}");
+    }
+    assert_eq!(file.tensor("blocks.1.attn.mask").unwrap().shape(), [3, 3]);
+    let pth = ["export", "runs/small", "--format", "pth", "-o", "two.pth"];
+    bench.run(&pth).exits(0);
+
+    let bench = Bench::new(&spec(KINDS[4].0, 20));
+    bench.run(CPU).exits(0);
+    bench
+        .run(&["export", "runs/small", "--format", "pth", "-o", "x.pth"])
+        .exits(2)
+        .says(&[
+            "TransformerLens has no model like that",
+            "safetensors or npz",
+        ]);
+    bench
+        .run(&["export", "runs/small", "--format", "npz", "-o", "x.npz"])
+        .exits(0);
+}
+
 /// specs/gromov97.toml, whose accuracies and losses the published notebook and torch 2.15 have.
 #[test]
 fn the_quadratic_network_groks_as_published() {

@@ -34,6 +34,12 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let mut config = dir.read_config()?.unwrap_or_default();
     forget_packing(&mut config);
     let model = hooked(&config, &name)?;
+    if model.is_none() && args.format == Format::Pth {
+        return Err(Failure::request(format!(
+            "TransformerLens has no model like that of cell {name}, which --format pth describes in its words; expected --format safetensors or npz"
+        )));
+    }
+    let model = model.unwrap_or_default();
     let metrics = saved.map(|state| state.metrics).unwrap_or_default();
     let Some([train, test]) = dir.read_split()? else {
         return Err(Failure::request(format!(
@@ -58,14 +64,16 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
         Format::Safetensors => {
             // The split is stored as a text: a further tensor would keep load_state_dict from
             // loading.
-            let metadata = [
+            let mut metadata = vec![
                 ("format", "pt".to_owned()),
                 ("epoch", last.to_string()),
-                ("hooked_transformer_config", model.to_string()),
                 (OWN_CONFIG, config.to_string()),
                 ("train_indices", json!(train).to_string()),
                 ("test_indices", json!(test).to_string()),
             ];
+            if model.is_object() {
+                metadata.push(("hooked_transformer_config", model.to_string()));
+            }
             let arrays = state_dict(dir.read_checkpoint(last)?);
             write_safetensors(&args.output, &arrays, &metadata)?;
         }
@@ -77,10 +85,10 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
                 shape: Vec::new(),
                 numbers: Numbers::I64(vec![last.cast_signed()]),
             });
-            let texts = [
-                ("config", model.to_string()),
-                (OWN_CONFIG, config.to_string()),
-            ];
+            let mut texts = vec![(OWN_CONFIG, config.to_string())];
+            if model.is_object() {
+                texts.push(("config", model.to_string()));
+            }
             write_npz(&args.output, &arrays, &texts)?;
         }
     }
@@ -153,15 +161,19 @@ fn forget_packing(config: &mut Value) {
     }
 }
 
-fn hooked(config: &Value, name: &str) -> Result<Value, Failure> {
-    let mut model = config["hooked_transformer_config"].clone();
-    if !model.is_object() {
+/// Returns the settings in TransformerLens's words; none if it has no such model.
+fn hooked(config: &Value, name: &str) -> Result<Option<Value>, Failure> {
+    if !config["model"].is_object() {
         return Err(Failure::request(format!(
-            "cell {name} has no config.json with hooked_transformer_config; `grokrun SPEC` writes it again"
+            "cell {name} has no config.json; `grokrun SPEC` writes it again"
         )));
     }
+    let mut model = config["hooked_transformer_config"].clone();
+    if !model.is_object() {
+        return Ok(None);
+    }
     model["device"] = json!("cpu");
-    Ok(model)
+    Ok(Some(model))
 }
 
 impl From<StoreError> for Failure {

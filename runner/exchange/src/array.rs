@@ -83,7 +83,8 @@ impl Numbers {
     }
 }
 
-/// The keys of `HookedTransformer.state_dict()` for one layer without layer norm, in its order
+/// The keys of `HookedTransformer.state_dict()` for one layer without layer norm, in its order;
+/// those of further layers come in the same one
 /// (TransformerLens 1.13 to 3.9).
 const ORDER: [&str; 18] = [
     "embed.W_E",
@@ -106,23 +107,49 @@ const ORDER: [&str; 18] = [
     "unembed.b_U",
 ];
 
-/// Makes the `state_dict` of a checkpoint's sixteen float tensors: in TransformerLens's order, with
-/// the two buffers that strict loading wants. The mask is the `(3, 3)` lower triangle and IGNORE a
-/// scalar minus infinity, which every version from 1.19 to 3.9 takes.
+/// Makes the `state_dict` of a checkpoint's float tensors: in TransformerLens's order, with the two
+/// buffers that strict loading wants of each attention layer. The mask is the lower triangle over the
+/// positions and IGNORE a scalar minus infinity, which every version from 1.19 to 3.9 takes. A model
+/// without positions has no such buffers.
 pub fn state_dict(checkpoint: Vec<Tensor>) -> Vec<Array> {
     let mut arrays: Vec<Array> = checkpoint.into_iter().map(Array::from).collect();
-    let lower = |i: usize| i % 3 <= i / 3;
-    arrays.push(Array {
-        name: "blocks.0.attn.mask".to_owned(),
-        shape: vec![3, 3],
-        numbers: Numbers::Bool((0..9).map(lower).collect()),
-    });
-    arrays.push(Array {
-        name: "blocks.0.attn.IGNORE".to_owned(),
-        shape: vec![],
-        numbers: Numbers::F32(vec![f32::NEG_INFINITY]),
-    });
-    let place = |array: &Array| ORDER.iter().position(|name| *name == array.name);
-    arrays.sort_by_key(|array| place(array).unwrap_or(ORDER.len()));
+    let positions = arrays.iter().find(|array| array.name == "pos_embed.W_pos");
+    let context = positions.and_then(|array| array.shape.first().copied());
+    let attention = |array: &Array| Some(array.name.strip_suffix(".W_V")?.to_owned());
+    let layers: Vec<String> = arrays.iter().filter_map(attention).collect();
+    if let Some(context) = context {
+        let lower = |i: usize| i % context <= i / context;
+        for layer in layers {
+            arrays.push(Array {
+                name: format!("{layer}.mask"),
+                shape: vec![context, context],
+                numbers: Numbers::Bool((0..context * context).map(lower).collect()),
+            });
+            arrays.push(Array {
+                name: format!("{layer}.IGNORE"),
+                shape: vec![],
+                numbers: Numbers::F32(vec![f32::NEG_INFINITY]),
+            });
+        }
+    }
+    arrays.sort_by_key(|array| place(&array.name));
     arrays
+}
+
+/// Where a tensor stands in TransformerLens's order: what is before the blocks, block after block,
+/// what comes after them; and its place there.
+fn place(name: &str) -> (usize, usize) {
+    let among = |name: &str| ORDER.iter().position(|known| *known == name);
+    let block = name.strip_prefix("blocks.").and_then(|rest| {
+        let (number, rest) = rest.split_once('.')?;
+        Some((number.parse::<usize>().ok()?, format!("blocks.0.{rest}")))
+    });
+    let last = ORDER.len();
+    match block {
+        Some((number, first)) => (1 + number, among(&first).unwrap_or(last)),
+        None if name.starts_with("embed.") || name.starts_with("pos_embed.") => {
+            (0, among(name).unwrap_or(last))
+        }
+        None => (usize::MAX, among(name).unwrap_or(last)),
+    }
 }
