@@ -378,3 +378,29 @@ fn what_was_reached_and_not_yet_held_is_said() {
     let page = std::fs::read_to_string(bench.path().join("runs/small/report.html")).unwrap();
     assert!(page.contains(&format!("since epoch {since}, not yet held")));
 }
+
+#[test]
+fn a_shipped_spec_stands_in_for_a_file_that_is_not_there_and_says_so() {
+    let bench = Bench::new(SMALL);
+    let check = |spec: &str| bench.run(&["check", spec, "--backend", "cpu"]);
+    check("specs/tiny.toml")
+        .exits(0)
+        .says(&["no file specs/tiny.toml", "shipped spec tiny"]);
+    let quiet = ["tiny", "--quiet", "--set", "train.epochs=2"];
+    assert_eq!(bench.run(&quiet).exits(0).err(), "");
+    assert!(bench.path().join("runs/tiny/report.html").exists());
+    check("specs/none.toml")
+        .exits(2)
+        .says(&["specs/none.toml cannot be read", "mult59"]);
+    // A file of that name is what is meant.
+    bench.write("tiny.toml", SMALL);
+    assert!(!check("tiny.toml").exits(0).err().contains("shipped"));
+    bench.write("tiny.toml", "modulus = 1");
+    assert!(!check("tiny.toml").exits(2).err().contains("shipped"));
+    let printed = bench.run(&["specs", "tiny"]).exits(0).out();
+    assert_eq!(printed, include_str!("../specs/tiny.toml"));
+    bench
+        .run(&["specs", "none"])
+        .exits(2)
+        .says(&["no shipped spec", "mult59"]);
+}

@@ -57,8 +57,8 @@ fn cells(line: &str) -> Vec<String> {
     inner.split('|').map(plain).collect()
 }
 
-/// Returns every figure of a page. The label of a row is the text of its first cells, up to the first
-/// that holds a number; a label that is empty is that of the row above.
+/// Returns every figure of a page. The label of a row is the text of its first cells, up to the
+/// first that holds a number; a label that is empty is that of the row above.
 fn lines(page: &str) -> Vec<Line> {
     let mut found = Vec::new();
     let (mut question, mut head, mut above) = (String::new(), Vec::new(), Vec::new());

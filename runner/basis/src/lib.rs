@@ -3,8 +3,8 @@
 //! - [`Basis`]: additive for Z/p, multiplicative characters for a prime p; rows with names and
 //!   frequencies, 1-D and 2-D transforms.
 //! - [`LabelBasis`]: for any operation, functions of the label, orthonormal over the pairs.
-//! - [`Space`]: the functions that belong to a frequency for an operation, over the pairs that count:
-//!   basis, directions and terms in one.
+//! - [`Space`]: the functions that belong to a frequency for an operation, over the pairs that
+//!   count: basis, directions and terms in one.
 //! - [`Energies`]: how much of each neuron or logit is explained by each frequency, in either.
 //! - [`gini`], [`effective_number`], [`participation`]: how few frequencies carry a signal.
 //! - [`vectorized`]: loops as wide as the processor allows, with the same result; [`product()`],
