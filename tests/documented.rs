@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::support::{Bench, SMALL};
 
 const GUIDE: &str = include_str!("../doc/guide.md");
+/// The keys of models, recipes and batches; `config.json` has them too.
+const MODELS: &str = include_str!("../doc/models.md");
 const DEFINITIONS: &str = include_str!("../doc/definitions.md");
 const RUN_DIRECTORY: &str = include_str!("../doc/run-directory.md");
 const PYTHON: &str = include_str!("../doc/python.md");
@@ -56,14 +58,16 @@ fn the_guide_names_every_key_of_a_spec() {
     let mut paths = Vec::new();
     properties("", &schema, &mut paths);
     assert!(paths.len() > 20, "{paths:?}");
-    let (words, tables) = (
-        code_words(GUIDE),
-        ["seeds", "model", "train", "checkpoints"],
-    );
+    let mut words = code_words(GUIDE);
+    words.extend(code_words(MODELS));
+    let tables = ["seeds", "data", "model", "train", "checkpoints"];
     for path in paths {
         let key = path.rsplit('.').next().unwrap_or_default();
         let named = names(&words, key) || tables.contains(&key);
-        assert!(named, "doc/guide.md does not name the key {path}");
+        assert!(
+            named,
+            "doc/guide.md and doc/models.md do not name the key {path}"
+        );
     }
 }
 
@@ -170,7 +174,8 @@ fn every_file_and_field_of_a_run_is_described() {
         .exits(0);
     let run = bench.path().join("runs/small");
     let cell = run.join("cells/mul-p23-f0.5-d1-m2");
-    let words = code_words(RUN_DIRECTORY);
+    let mut words = code_words(RUN_DIRECTORY);
+    words.extend(code_words(MODELS));
 
     let mut found = BTreeSet::new();
     let findings = cell.join("analysis/commutativity/findings.json");

@@ -1,6 +1,6 @@
-//! Models, optimizers, losses and batches of every kind, from the spec to the files of the run: what
-//! is trained is what the interpreter trains in f64, and a run that was stopped is the run that
-//! never was.
+//! Models, optimizers, losses and batches of every kind, from the spec to the files of the run:
+//! what is trained is what the interpreter trains in f64, and a run that was stopped is the run
+//! that never was.
 
 use std::path::Path;
 

@@ -79,8 +79,8 @@ fn the_gpu_follows_torch_on_the_small_setting() {
     follows(&golden, &mut *gpu, SMALL);
 }
 
-/// Four epochs on a software adapter, which takes seconds for each: more of them are followed on the
-/// CPU and on the small setting, and kernels are compared one by one.
+/// Four epochs on a software adapter, which takes seconds for each: more of them are followed on
+/// the CPU and on the small setting, and kernels are compared one by one.
 #[test]
 fn the_gpu_follows_torch_on_the_published_setting() {
     let golden = published();

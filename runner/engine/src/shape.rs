@@ -135,9 +135,9 @@ impl Parameter {
 }
 
 impl Shape {
-    /// Returns the shape of an architecture, if the fused passes run it: one causal block of softmax
-    /// attention and ReLU or GELU neurons on [a, b, '='], without normalisation, whose biases are
-    /// those of the neurons at most. Any other one is run by its program.
+    /// Returns the shape of an architecture, if the fused passes run it: one causal block of
+    /// softmax attention and ReLU or GELU neurons on [a, b, '='], without normalisation, whose
+    /// biases are those of the neurons at most. Any other one is run by its program.
     pub fn of(architecture: &Architecture) -> Option<Shape> {
         let Model::Transformer(model) = &architecture.model else {
             return None;

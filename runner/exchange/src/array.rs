@@ -108,9 +108,9 @@ const ORDER: [&str; 18] = [
 ];
 
 /// Makes the `state_dict` of a checkpoint's float tensors: in TransformerLens's order, with the two
-/// buffers that strict loading wants of each attention layer. The mask is the lower triangle over the
-/// positions and IGNORE a scalar minus infinity, which every version from 1.19 to 3.9 takes. A model
-/// without positions has no such buffers.
+/// buffers that strict loading wants of each attention layer. The mask is the lower triangle over
+/// the positions and IGNORE a scalar minus infinity, which every version from 1.19 to 3.9 takes. A
+/// model without positions has no such buffers.
 pub fn state_dict(checkpoint: Vec<Tensor>) -> Vec<Array> {
     let mut arrays: Vec<Array> = checkpoint.into_iter().map(Array::from).collect();
     let positions = arrays.iter().find(|array| array.name == "pos_embed.W_pos");

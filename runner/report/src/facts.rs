@@ -142,7 +142,8 @@ fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A setting, if it is not that of the published experiment; a run of an older grokrun does not say.
+/// A setting, if it is not that of the published experiment; a run of an older grokrun does not
+/// say.
 fn changed(config: &Value, pointer: &str, published: &str) -> Option<String> {
     let value = config.pointer(pointer).filter(|value| !value.is_null())?;
     (value != published).then(|| match value {

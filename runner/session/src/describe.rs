@@ -77,9 +77,9 @@ pub(crate) fn config(
     Ok(config)
 }
 
-/// The settings of a `HookedTransformerConfig`, but for those of the task; none where TransformerLens
-/// has no such model: norms after layers, attention that is no softmax, a tied unembedding, other
-/// activation functions.
+/// The settings of a `HookedTransformerConfig`, but for those of the task; none where
+/// TransformerLens has no such model: norms after layers, attention that is no softmax, a tied
+/// unembedding, other activation functions.
 fn hooked_transformer(transformer: &Transformer) -> Option<Value> {
     let first = transformer.blocks.first()?;
     let attention = first.attention?;

@@ -113,8 +113,8 @@ impl Survey {
         Survey::within(plan, (QUICK / keys.len().max(1) as u64).max(LEAST))
     }
 
-    /// The processor that trains these cells: the one that was chosen, or the CPU where programs are
-    /// to be run and the GPU was not asked for.
+    /// The processor that trains these cells: the one that was chosen, or the CPU where programs
+    /// are to be run and the GPU was not asked for.
     ///
     /// # Errors
     /// When a GPU was asked for that cannot train them.

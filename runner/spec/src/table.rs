@@ -126,8 +126,8 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Reports each of `fields` that the file has: they say something of `other` alone, which is not
-    /// what was chosen.
+    /// Reports each of `fields` that the file has: they say something of `other` alone, which is
+    /// not what was chosen.
     pub(crate) fn refuse(&self, fields: &[&dyn Field], other: &str, reader: &mut Reader<'_>) {
         for field in fields {
             if let Some(node) = self.node(*field) {

@@ -1,5 +1,5 @@
-//! The oracle of the fused passes: the model as it is written down (doc/model.md#the-published-model),
-//! unfolded, run by the program crate's interpreter.
+//! The oracle of the fused passes: the model as it is written down
+//! (doc/model.md#the-published-model), unfolded, run by the program crate's interpreter.
 //!
 //! Owns no formula: only how pairs become samples of a program, and where its tables are found.
 
@@ -23,7 +23,8 @@ pub struct Reference {
 /// What the training pairs give.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
-    /// of the mean loss, in the order of [`crate::Parameter::ALL`]; zeros where a parameter is frozen
+    /// of the mean loss, in the order of [`crate::Parameter::ALL`]; zeros where a parameter is
+    /// frozen
     pub gradient: Vec<f64>,
     /// the mean loss
     pub loss: f64,

@@ -1,5 +1,5 @@
-//! The CPU executor against the oracle. That the oracle's gradients are those of finite differences is
-//! the program crate's test.
+//! The CPU executor against the oracle. That the oracle's gradients are those of finite differences
+//! is the program crate's test.
 
 use super::*;
 use crate::cpu::CpuExecutor;

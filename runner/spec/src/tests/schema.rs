@@ -36,8 +36,8 @@ fn every_property_is_described() {
     visit("", &json_schema());
 }
 
-/// The resolved specs of all kinds of models and optimizers have a line for every key of the schema,
-/// so that neither forgets one.
+/// The resolved specs of all kinds of models and optimizers have a line for every key of the
+/// schema, so that neither forgets one.
 #[test]
 fn every_property_is_in_a_resolved_spec() {
     fn visit(prefix: &str, schema: &Json, resolved: &[toml::Table]) {
