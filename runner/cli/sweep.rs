@@ -82,7 +82,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The plan of a run, by its resolved spec; what its analyses are does not matter here.
-fn plan(run: &RunView) -> Result<Plan, Failure> {
+///
+/// # Errors
+/// It is damaged, or no spec.
+pub(crate) fn plan(run: &RunView) -> Result<Plan, Failure> {
     let resolved = run.resolved().map_err(SessionError::from)?;
     spec::parse_resolved(&resolved, Catalog::empty())
 }
