@@ -6,11 +6,13 @@ use grokrun_exchange::{
     Array, ExchangeError, Experiment, Numbers, OWN_CONFIG, state_dict, write_npz, write_pth,
     write_safetensors,
 };
+use grokrun_session::stored_cell;
 use grokrun_store::{CellDir, Metrics, RunView, StoreError};
 use serde_json::{Value, json};
 
 use crate::args::{ExportArgs, Format};
 use crate::output::{Failure, written};
+use crate::sweep;
 
 /// Runs the command.
 ///
@@ -19,6 +21,8 @@ use crate::output::{Failure, written};
 pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run)?;
     let (name, dir) = cell(&view, args.cell.as_deref())?;
+    // By the spec, so that a folder of another run's cell of this name is not taken for it.
+    let dir = stored_cell(&view, &sweep::plan(&view)?, &name).unwrap_or(dir);
     let all = dir.checkpoints()?;
     // A run that is training may have checkpoints of epochs that its saved history does not have
     // yet.

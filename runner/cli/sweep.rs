@@ -83,7 +83,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Returns the plan of a run, from its resolved spec; the analyses do not matter here.
-fn plan(run: &RunView) -> Result<Plan, Failure> {
+///
+/// # Errors
+/// It is damaged, or no spec.
+pub(crate) fn plan(run: &RunView) -> Result<Plan, Failure> {
     let resolved = run.resolved().map_err(SessionError::from)?;
     spec::parse_resolved(&resolved, Catalog::empty())
 }

@@ -83,6 +83,36 @@ fn states_checkpoints_and_splits_of_others_are_refused() {
         .says(&["state.safetensors", "other settings or seeds"]);
 }
 
+/// All of a cell's folder is one of the same name in a run with other settings.
+#[test]
+fn the_folder_of_another_runs_cell_is_refused() {
+    let whole = Whole::new();
+    let set = ["--out", "other", "--set", "train.weight_decay=0.5"];
+    whole.bench.run(&[CPU, &set].concat()).exits(0);
+    let other = whole.bench.path().join("other/small/cells").join(CELLS[0]);
+    for (name, bytes) in below(&other) {
+        fs::write(whole.cell(0, &name.to_string_lossy()), bytes).unwrap();
+    }
+    let words = ["state.safetensors", "other settings or seeds"];
+    let export = [
+        "export",
+        "runs/small",
+        "--cell",
+        CELLS[0],
+        "--format",
+        "npz",
+        "-o",
+        "x.npz",
+    ];
+    whole.bench.run(&export).exits(1).says(&words);
+    let merge = ["merge", "runs/small", "--into", "into/small"];
+    let told = whole.bench.run(&merge).exits(1).says(&words);
+    assert!(told.out().contains("1 cells taken") && told.out().contains("1 damaged"));
+    let analyze = ["analyze", "runs/small", "--only", "commutativity", "-q"];
+    whole.bench.run(&analyze).exits(1).says(&words);
+    whole.bench.run(CPU).exits(1).says(&words);
+}
+
 /// Files of the run as a whole say of which run they are too.
 #[test]
 fn files_of_another_run_are_told_of_and_made_again() {

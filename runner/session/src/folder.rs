@@ -14,14 +14,26 @@ use crate::status::Status;
 /// # Errors
 /// When it cannot be created.
 pub(crate) fn folder(run: &RunDir, plan: &Plan, cell: &Cell) -> Result<CellDir, StoreError> {
+    let fingerprint = fingerprint(run.fingerprint(), plan, cell);
+    Ok(run.cell(&cell.id)?.of(fingerprint))
+}
+
+/// The same of a run that is only read; none where there is no such cell.
+pub fn stored_cell(run: &RunView, plan: &Plan, id: &str) -> Option<CellDir> {
+    let cell = plan.cells.iter().find(|cell| cell.id == id)?;
+    let fingerprint = fingerprint(run.fingerprint(), plan, cell);
+    Some(run.cell(id)?.of(fingerprint))
+}
+
+/// Of a cell in a run of this fingerprint.
+pub(crate) fn fingerprint(run: &str, plan: &Plan, cell: &Cell) -> String {
     let own = plan.cell_fingerprint(cell);
     // The weights of an imported run are not those of its spec: where they come from stands before
     // it.
-    let fingerprint = match run.fingerprint().rsplit_once(' ') {
+    match run.rsplit_once(' ') {
         Some((origin, _)) => format!("{origin} {own}"),
         None => own,
-    };
-    Ok(run.cell(&cell.id)?.of(fingerprint))
+    }
 }
 
 /// The checkpoints that are due of a cell that has come so far, and that are not there. `last`, if

@@ -36,7 +36,7 @@ pub use adopt::{Adopted, Adoption, Parts, adopt};
 pub use analyses::{Analyses, Stored};
 pub use batch::{Batch, batches};
 pub use error::SessionError;
-pub use folder::missing_checkpoints;
+pub use folder::{missing_checkpoints, stored_cell};
 pub use interrupt::Interrupt;
 pub use lengthen::{Longer, differences};
 pub use merge::merge;

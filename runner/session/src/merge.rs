@@ -7,6 +7,7 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Merged, RunDir, RunView, State};
 
 use crate::SessionError;
+use crate::folder::fingerprint;
 use crate::journal::{self, Journal};
 use crate::status::{Status, saved_device, summarize};
 
@@ -16,7 +17,16 @@ use crate::status::{Status, saved_device, summarize};
 /// # Errors
 /// As [`RunDir::merge`].
 pub fn merge(plan: &Plan, into: &RunDir, other: &RunView) -> Result<Merged, SessionError> {
-    let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+    let cells: Vec<(&str, String)> = plan
+        .cells
+        .iter()
+        .map(|cell| {
+            (
+                cell.id.as_str(),
+                fingerprint(into.fingerprint(), plan, cell),
+            )
+        })
+        .collect();
     let both: Vec<PathBuf> = [into.logs(), other.logs()]
         .into_iter()
         .flat_map(Result::unwrap_or_default)
@@ -35,7 +45,7 @@ pub fn merge(plan: &Plan, into: &RunDir, other: &RunView) -> Result<Merged, Sess
         journal.fill(state.epoch, &mut told);
         Some(told)
     };
-    let merged = into.merge(other, &ids, &tell)?;
+    let merged = into.merge(other, &cells, &tell)?;
     log_what_came(into)?;
     Ok(merged)
 }

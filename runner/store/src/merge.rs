@@ -27,6 +27,9 @@ impl RunDir {
     /// of it. All files of a cell are verified before it is copied; one with damaged or foreign
     /// files is left where it is, and so is what somebody has put beside our own.
     ///
+    /// `cells` are those of the spec, in its order, each with its fingerprint; cells of the other
+    /// run that are not among them stay there.
+    ///
     /// What was merged before, and told of by no summary since that process was killed, is told of
     /// now; a `metrics.parquet` that a killed process has left behind its state is written again.
     ///
@@ -37,7 +40,7 @@ impl RunDir {
     pub fn merge(
         &self,
         other: &RunView,
-        ids: &[&str],
+        cells: &[(&str, String)],
         tell: Tell<'_>,
     ) -> Result<Merged, StoreError> {
         let own = RunView::open(self.path())?;
@@ -66,20 +69,26 @@ impl RunDir {
         };
         let (ours, theirs) = (known(own.summary()), known(other.summary()));
         let mut told = Told { theirs, ours, tell };
-        let joined = self.join(other, &mut merged, &mut told);
+        let joined = self.join(other, cells, &mut merged, &mut told);
         // What was taken is told of, whatever came after it.
         let all = joined.and_then(|()| told.of_the_rest(&own));
-        self.write_summary(&told.ours, ids)?;
+        let ids: Vec<&str> = cells.iter().map(|(id, _)| *id).collect();
+        self.write_summary(&told.ours, &ids)?;
         all.map(|()| merged)
     }
 
     fn join(
         &self,
         other: &RunView,
+        cells: &[(&str, String)],
         merged: &mut Merged,
         told: &mut Told<'_>,
     ) -> Result<(), StoreError> {
-        for (id, theirs) in other.cells()? {
+        for (id, fingerprint) in cells {
+            let Some(theirs) = other.cell(id) else {
+                continue;
+            };
+            let theirs = theirs.of(fingerprint.clone());
             let state = match theirs.read_state() {
                 Ok(Some(state)) => state,
                 Ok(None) => continue,
@@ -90,14 +99,14 @@ impl RunDir {
                 }
                 Err(error) => return Err(error),
             };
-            let ours = self.cell(&id)?;
+            let ours = self.cell(id)?.of(fingerprint.clone());
             let known = ours.read_state()?;
             if let Some(known) = &known {
-                check_alike(&id, known, &state, other)?;
+                check_alike(id, known, &state, other)?;
             }
             if let Some(known) = known.filter(|known| known.epoch >= state.epoch) {
                 ours.renew_metrics(&known.metrics)?;
-                told.of(&id, &known);
+                told.of(id, &known);
                 merged.kept += 1;
                 continue;
             }
@@ -107,9 +116,9 @@ impl RunDir {
                 merged.left += 1;
                 continue;
             }
-            copy(&theirs, &ours, &id)?;
+            copy(&theirs, &ours, id)?;
             ours.renew_metrics(&state.metrics)?;
-            told.of(&id, &state);
+            told.of(id, &state);
             merged.taken += 1;
         }
         Ok(())

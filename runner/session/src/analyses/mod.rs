@@ -144,8 +144,16 @@ impl<'a> Analyses<'a> {
         for cell in cells.into_iter().filter(|_| !self.is_empty()) {
             let dir = folder(run, plan, cell)?;
             for (found, _) in &self.asked {
-                let index = dir.read_findings(found.name())?;
-                if let Some(Value::String(why)) = index.map(|index| index["failure"].clone()) {
+                let why = match dir.read_findings(found.name()) {
+                    Ok(index) => index.map(|index| index["failure"].clone()),
+                    // Of a cell that could not go on, else they had been made again; that cell is
+                    // told of, and this must not hide it.
+                    Err(error) if error.kind() == ErrorKind::Altered => {
+                        Some(format!("with its findings: {error}").into())
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                if let Some(Value::String(why)) = why {
                     failed.push([cell.id.clone(), found.name().to_owned(), why]);
                 }
             }
