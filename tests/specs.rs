@@ -19,6 +19,15 @@ const MOST_BYTES: u64 = 1_000_000_000;
 /// SplitMix64.
 struct Random(u64);
 
+/// Lines of `[train]` that go together, but for the last.
+const RECIPES: [&str; 5] = [
+    "optimizer = \"sgd\"\nmomentum = 0.9\n",
+    "optimizer = \"lion\"\nloss = \"mse\"\n",
+    "optimizer = \"muon\"\nsphere = 1.0\n",
+    "gradient = { grokfast = \"ma\", window = 1000 }\nloss = \"stablemax\"\n",
+    "momentum = 0.9\n",
+];
+
 impl Random {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -131,6 +140,45 @@ impl Random {
         text
     }
 
+    /// A table of the model: the published one, a deeper one, or an mlp; now and then one that cannot
+    /// be.
+    fn model(&mut self, widths: &[&str]) -> String {
+        let activation: (&str, &[&str]) = (
+            "activation",
+            &["\"relu\"", "\"gelu\"", "\"tanh\"", "{ power = 3 }"],
+        );
+        let of_transformers = [
+            ("heads", &["1", "2", "4", "7", "64", "1024"][..]),
+            ("d_model", widths),
+            ("d_head", widths),
+            ("d_mlp", widths),
+            activation,
+            ("biases", &["\"frozen\"", "\"trained\"", "\"all\""]),
+        ];
+        match self.below(5) {
+            0..3 => self.table("model", &of_transformers, 4),
+            3 => {
+                let deeper: [(&str, &[&str]); 4] = [
+                    ("layers", &["2", "3", "4", "5"]),
+                    ("norm", &["\"pre\"", "\"post\""]),
+                    ("attention", &["\"uniform\"", "{ rate = 0.5 }"]),
+                    ("tied", &["true"]),
+                ];
+                self.table("model", &[&of_transformers[..], &deeper].concat(), 3)
+            }
+            _ => {
+                let own: [(&str, &[&str]); 4] = [
+                    ("hidden", &["[200, 200]", "500", "[65536, 65536, 65536]"]),
+                    ("input", &["\"embedding-concat\"", "\"two-hot\""]),
+                    ("init", &["\"rep-theory\"", "{ normal = 0.1 }", "\"paper\""]),
+                    activation,
+                ];
+                self.table("model", &own, 2)
+                    .replacen('\n', "\nkind = \"mlp\"\n", 1)
+            }
+        }
+    }
+
     fn spec(&mut self) -> String {
         let operation = self.axis(Random::operation);
         let modulus = self.axis(Random::modulus);
@@ -144,34 +192,7 @@ impl Random {
             "operation = {operation}\nmodulus = {modulus}\nfraction = {fraction}\nseeds = {{ data = {data}, model = {model} }}\n"
         );
         let widths: &[&str] = &["1", "3", "16", "64", "128", "1000", "4096", "65536"];
-        text.push_str(&self.table(
-            "model",
-            &[
-                ("heads", &["1", "2", "4", "7", "64", "1024"]),
-                ("d_model", widths),
-                ("d_head", widths),
-                ("d_mlp", widths),
-                (
-                    "activation",
-                    &[
-                        "\"relu\"",
-                        "\"gelu\"",
-                        "\"tanh\"",
-                        "{ power = 3 }",
-                        "\"elu\"",
-                    ],
-                ),
-                ("biases", &["\"frozen\"", "\"trained\"", "\"all\""]),
-                ("kind", &["\"transformer\"", "\"mlp\""]),
-                ("layers", &["1", "2", "4", "5"]),
-                ("norm", &["\"pre\"", "\"post\""]),
-                ("attention", &["\"uniform\"", "{ rate = 0.5 }"]),
-                ("separator", &["true", "false"]),
-                ("mask", &["\"none\"", "\"causal\""]),
-                ("hidden", &["[200, 200]", "500", "[65536, 65536, 65536]"]),
-            ],
-            4,
-        ));
+        text.push_str(&self.model(widths));
         text.push_str(&self.table(
             "train",
             &[
@@ -180,20 +201,12 @@ impl Random {
                 ("weight_decay", &["0.0", "1.0", "1e10", "[0.3, 1.0, 3.0]"]),
                 ("warmup", &["0", "10", "1_000_000_000"]),
                 ("stop", &["{ test_accuracy = 0.99, patience = 100 }"]),
-                (
-                    "optimizer",
-                    &["\"sgd\"", "\"lion\"", "\"muon\"", "\"adam\""],
-                ),
-                ("momentum", &["0.9", "1.0"]),
-                ("loss", &["\"mse\"", "\"stablemax\""]),
-                (
-                    "gradient",
-                    &["{ clip = 1.0 }", "{ grokfast = \"ma\", window = 1000 }"],
-                ),
-                ("sphere", &["1.0", "0"]),
             ],
             3,
         ));
+        if self.one_in(3) {
+            text.push_str(self.pick(&RECIPES));
+        }
         text.push_str(&self.table(
             "checkpoints",
             &[
