@@ -140,8 +140,8 @@ impl Random {
         text
     }
 
-    /// A table of the model: the published one, a deeper one, or an mlp; now and then one that cannot
-    /// be.
+    /// A table of the model: the published one, a deeper one, or an mlp; now and then one that
+    /// cannot be.
     fn model(&mut self, widths: &[&str]) -> String {
         let activation: (&str, &[&str]) = (
             "activation",
