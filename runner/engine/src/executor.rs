@@ -29,10 +29,11 @@ pub fn initial_state(parameters: Vec<f32>) -> ModelState {
     }
 }
 
-/// Returns m and v of a state of the folded program.
+/// Returns m and v of a state of the folded program. Whether they are as long as the shape's
+/// parameters is for the caller to check, together with the parameters themselves.
 ///
 /// # Errors
-/// When the state has other slots, or they are not as long as the parameters.
+/// When the state has not two slots.
 pub(crate) fn moments(state: &ModelState) -> Result<[&[f32]; 2], EngineError> {
     match state.slots.as_slice() {
         [first, second] => Ok([first, second]),

@@ -235,6 +235,15 @@ impl CpuExecutor {
     }
 }
 
+/// How many epochs to run in one call, by the seconds that one of them took last; one before that
+/// is known.
+fn epochs_in_a_call(seconds: Option<f64>) -> u64 {
+    match seconds {
+        None => 1,
+        Some(seconds) => (CALL_SECONDS / seconds).clamp(1.0, 4096.0) as u64,
+    }
+}
+
 /// A pool's device, in words.
 fn device(pool: &ThreadPool) -> String {
     let threads = pool.current_num_threads();
@@ -303,10 +312,7 @@ impl Executor for CpuExecutor {
     }
 
     fn epochs_per_call(&self) -> u64 {
-        match self.seconds_per_epoch {
-            None => 1,
-            Some(seconds) => (CALL_SECONDS / seconds).clamp(1.0, 4096.0) as u64,
-        }
+        epochs_in_a_call(self.seconds_per_epoch)
     }
 
     fn device(&self) -> String {

@@ -30,9 +30,6 @@ pub struct ProgramExecutor {
     seconds_per_epoch: Option<f64>,
 }
 
-/// How long one call should take, in seconds.
-const CALL_SECONDS: f64 = 0.25;
-
 impl ProgramExecutor {
     /// Loads the cells. `threads`: as [`TiledExecutor::new`].
     ///
@@ -122,10 +119,7 @@ impl Executor for ProgramExecutor {
     }
 
     fn epochs_per_call(&self) -> u64 {
-        match self.seconds_per_epoch {
-            None => 1,
-            Some(seconds) => (CALL_SECONDS / seconds).clamp(1.0, 4096.0) as u64,
-        }
+        super::super::epochs_in_a_call(self.seconds_per_epoch)
     }
 
     fn device(&self) -> String {
