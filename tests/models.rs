@@ -99,15 +99,15 @@ fn every_kind_trains_as_the_interpreter_does_in_f64() {
         let found = history(&bench, "small");
 
         let plan = grokrun_spec::load(&text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
-        let (cell, loss) = (&plan.cells[0], plan.train.loss);
-        let architecture = plan.architecture(cell);
+        let (cell, loss) = (&plan.cells[0], plan.cells[0].settings.train.loss);
+        let architecture = cell.architecture();
         // The plain program even where the fold is what runs: the function is the same.
-        let program = train(plain(&architecture, &loss).unwrap(), &plan.recipe(cell)).unwrap();
+        let program = train(plain(&architecture, &loss).unwrap(), &cell.recipe()).unwrap();
         let parameters = initial_parameters(
             &architecture,
             &program.parameters,
-            plan.init(cell),
-            plan.model.init_scale,
+            cell.init(),
+            cell.settings.model.init_scale,
             cell.model_seed,
         )
         .unwrap();
@@ -116,7 +116,7 @@ fn every_kind_trains_as_the_interpreter_does_in_f64() {
         model
             .load(&program.initial_state(parameters).unwrap())
             .unwrap();
-        let mut batches = match plan.batch {
+        let mut batches = match cell.settings.batch {
             Batch::Full => None,
             Batch::Size { size, seed } => {
                 Some(Batches::new(seed, train_data.len() as u32, size).unwrap())
@@ -225,8 +225,12 @@ fn folded_and_plain_programs_are_one_function() {
     // So that the first test's comparison with the plain program says something of the fold.
     let text = spec(KINDS[7].0, 10);
     let plan = grokrun_spec::load(&text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
-    let architecture = plan.architecture(&plan.cells[0]);
-    assert!(folded(&architecture, &plan.train.loss).unwrap().is_some());
+    let architecture = plan.cells[0].architecture();
+    assert!(
+        folded(&architecture, &plan.cells[0].settings.train.loss)
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]

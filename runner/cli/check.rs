@@ -57,7 +57,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     out.push_str(&table(&[
         line("cells", plan.cells.len().to_string()),
         line("batches", preview.batches.len().to_string()),
-        line("epochs", plan.train.epochs.to_string()),
+        line("epochs", plan.epochs.to_string()),
         line("device", choice.to_string()),
         line(
             "memory",

@@ -47,7 +47,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
         .to_vec(),
     );
     let mut out = table(&rows);
-    let epochs = plan.train.epochs;
+    let epochs = plan.epochs;
     let lines: Vec<Vec<String>> = plan
         .cells
         .iter()

@@ -92,7 +92,7 @@ impl<'a> Adoption<'a> {
         Ok(Adoption {
             plan,
             shape: size.model.folded("imported are")?,
-            layout: Layout::of(plan, cell, &size.model)?,
+            layout: Layout::of(cell, &size.model)?,
             model: size.model.clone(),
             material,
             metrics,

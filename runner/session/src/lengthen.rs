@@ -26,7 +26,7 @@ impl Judge for Longer<'_> {
         if !changes.iter().all(|change| change.lengthens) {
             return Err(told(&changes));
         }
-        if plan.train.stop != earlier.train.stop {
+        if plan.stop != earlier.stop {
             check_stops(plan, run)?;
         }
         Ok(())
@@ -116,7 +116,7 @@ fn check_stops(plan: &Plan, run: &RunView) -> Result<(), String> {
             continue;
         };
         let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
-        let met = Holding::replay(plan.train.stop.clone(), accuracies).met();
+        let met = Holding::replay(plan.stop.clone(), accuracies).met();
         if let Some(met) = met.filter(|met| *met < state.epoch) {
             return Err(format!(
                 "by the rule train.stop here, {} would have stopped after {met} epochs, and it has {} there",

@@ -65,10 +65,10 @@ impl<'a> Live<'a> {
         let every = plan.checkpoints.every;
         let mut cadence = Cadence::new(every);
         let mut device = None;
-        let layout = Layout::of(plan, cell, &size.model)?;
+        let layout = Layout::of(cell, &size.model)?;
         let (epoch, state, metrics, saved_as) = match dir.read_state()? {
             Some(saved) => {
-                let batches = model::batches(plan, cell, counts[0], 0)?;
+                let batches = model::batches(cell, counts[0], 0)?;
                 let steps = batches.map_or(1, |batches| batches.steps() as u64);
                 let state = layout
                     .read_state(saved.epoch * steps, &saved.tensors)
@@ -81,12 +81,12 @@ impl<'a> Live<'a> {
                 (saved.epoch, state, saved.metrics, status)
             }
             None => {
-                let state = model::initial(plan, cell, &size.model)?;
+                let state = model::initial(cell, &size.model)?;
                 (0, state, Metrics::default(), Status::Training)
             }
         };
         let accuracies = metrics.rows().map(|row| row.test_accuracy);
-        let holding = Holding::replay(plan.train.stop.clone(), accuracies);
+        let holding = Holding::replay(plan.stop.clone(), accuracies);
         let status = saved_as.by(plan, epoch, &holding);
         let mut live = Live {
             checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
@@ -161,17 +161,17 @@ impl<'a> Live<'a> {
     pub(crate) fn input(&self) -> Result<CellInput, SessionError> {
         Ok(CellInput {
             pairs: self.pairs.clone(),
-            recipe: recipe(self.plan, self.cell)?,
+            recipe: recipe(self.cell)?,
             state: self.state.clone(),
         })
     }
 
     /// What the executor of programs needs.
     pub(crate) fn recorded(&self) -> Result<RecordedCell, SessionError> {
-        let program = model::record(self.plan, self.cell)?;
+        let program = model::record(self.cell)?;
         let [train, test] = material::program_data(self.cell, &self.split, &program)?;
         Ok(RecordedCell {
-            batches: model::batches(self.plan, self.cell, train.len(), self.epoch)?,
+            batches: model::batches(self.cell, train.len(), self.epoch)?,
             cell: ProgramCell {
                 program,
                 train,
@@ -227,7 +227,7 @@ impl<'a> Live<'a> {
 
     /// The most epochs that may be run before this cell must be looked at.
     pub(crate) fn epochs_left(&self, epoch: u64) -> u64 {
-        let all = self.plan.train.epochs - epoch;
+        let all = self.plan.epochs - epoch;
         self.holding.epochs_left().map_or(all, |left| left.min(all))
     }
 
@@ -255,7 +255,7 @@ impl<'a> Live<'a> {
             self.status = Status::Failed;
         } else if self.holding.epochs_left() == Some(0) {
             self.status = Status::StoppedEarly;
-        } else if epoch + 1 == self.plan.train.epochs {
+        } else if epoch + 1 == self.plan.epochs {
             self.status = Status::Finished;
         }
     }

@@ -5,7 +5,7 @@ use grokrun_program::{
     Architecture, Batches, Loss, ModelState, Parameters, Program, folded, initial_parameters,
     plain, train,
 };
-use grokrun_spec::{Batch, Cell, Plan};
+use grokrun_spec::{Batch, Cell};
 
 use crate::SessionError;
 
@@ -21,11 +21,11 @@ pub enum Model {
 
 impl Model {
     /// The model of a cell.
-    pub(crate) fn of(plan: &Plan, cell: &Cell) -> Model {
-        let architecture = plan.architecture(cell);
-        let plainly_trained = Recipe::of(&plan.recipe(cell)).is_some()
-            && plan.train.loss == Loss::PUBLISHED
-            && plan.batch == Batch::Full;
+    pub(crate) fn of(cell: &Cell) -> Model {
+        let architecture = cell.architecture();
+        let plainly_trained = Recipe::of(&cell.recipe()).is_some()
+            && cell.settings.train.loss == Loss::PUBLISHED
+            && cell.settings.batch == Batch::Full;
         match Shape::of(&architecture).filter(|_| plainly_trained) {
             Some(shape) => Model::Folded(shape),
             None => Model::Recorded(Box::new(architecture)),
@@ -77,33 +77,31 @@ fn request(error: impl std::fmt::Display) -> SessionError {
 ///
 /// # Errors
 /// When model, loss or recipe are none, which the spec refuses before.
-pub(crate) fn record(plan: &Plan, cell: &Cell) -> Result<Program, SessionError> {
-    let (architecture, loss) = (plan.architecture(cell), plan.train.loss);
+pub(crate) fn record(cell: &Cell) -> Result<Program, SessionError> {
+    let (architecture, loss) = (cell.architecture(), cell.settings.train.loss);
     let forward = match folded(&architecture, &loss).map_err(request)? {
         Some(folded) => folded,
         None => plain(&architecture, &loss).map_err(request)?,
     };
-    train(forward, &plan.recipe(cell)).map_err(request)
+    train(forward, &cell.recipe()).map_err(request)
 }
 
 /// The state at epoch 0.
 ///
 /// # Errors
 /// When the initial weights are not defined for the model, which the spec refuses before.
-pub(crate) fn initial(plan: &Plan, cell: &Cell, model: &Model) -> Result<ModelState, SessionError> {
+pub(crate) fn initial(cell: &Cell, model: &Model) -> Result<ModelState, SessionError> {
     let parameters = initial_parameters(
         &model.architecture(),
         &model.parameters()?,
-        plan.init(cell),
-        plan.model.init_scale,
+        cell.init(),
+        cell.settings.model.init_scale,
         cell.model_seed,
     )
     .map_err(request)?;
     match model {
         Model::Folded(_) => Ok(grokrun_engine::initial_state(parameters)),
-        Model::Recorded(_) => record(plan, cell)?
-            .initial_state(parameters)
-            .map_err(request),
+        Model::Recorded(_) => record(cell)?.initial_state(parameters).map_err(request),
     }
 }
 
@@ -113,12 +111,11 @@ pub(crate) fn initial(plan: &Plan, cell: &Cell, model: &Model) -> Result<ModelSt
 /// # Errors
 /// When there are fewer samples than a minibatch has.
 pub(crate) fn batches(
-    plan: &Plan,
     cell: &Cell,
     samples: usize,
     epoch: u64,
 ) -> Result<Option<Batches>, SessionError> {
-    let Batch::Size { size, seed } = plan.batch else {
+    let Batch::Size { size, seed } = cell.settings.batch else {
         return Ok(None);
     };
     // No data set has more pairs than 32 bits hold.

@@ -220,7 +220,7 @@ fn look_at_missing(
     let mut found = measure::Measured::default();
     if !missing.is_empty() {
         let cell = &plan.cells[0];
-        let shape = Model::of(plan, cell).folded("analyses look at")?;
+        let shape = Model::of(cell).folded("analyses look at")?;
         found = measure::measure(shape, &cell.operation, missing)?;
     }
     let changed = !found.looks.is_empty();

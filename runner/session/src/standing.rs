@@ -40,7 +40,7 @@ pub fn standings(plan: &Plan, run: &RunView) -> Result<Vec<Standing>, SessionErr
             .map(|at| &summary.cells[at]);
         // Told before the run was made longer, it was another end.
         let to_the_end = |told: &&CellSummary| {
-            told.status != Status::Finished.word() || told.epochs >= plan.train.epochs
+            told.status != Status::Finished.word() || told.epochs >= plan.epochs
         };
         let told = told.filter(|told| Status::is_end(&told.status));
         if let Some(told) = told.filter(to_the_end) {

@@ -59,7 +59,7 @@ impl Status {
             Status::Failed
         } else if holding.epochs_left() == Some(0) {
             Status::StoppedEarly
-        } else if epoch >= plan.train.epochs {
+        } else if epoch >= plan.epochs {
             Status::Finished
         } else {
             Status::Training
@@ -72,7 +72,7 @@ impl Status {
     /// As [`Status::from_json`].
     pub(crate) fn of_state(plan: &Plan, state: &State) -> Result<Status, String> {
         let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
-        let holding = Holding::replay(plan.train.stop.clone(), accuracies);
+        let holding = Holding::replay(plan.stop.clone(), accuracies);
         Ok(Status::from_json(&state.extra)?.by(plan, state.epoch, &holding))
     }
 

@@ -3,10 +3,11 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use grokrun_engine::{Choice, Estimate, Recipe};
 use grokrun_program::Program;
-use grokrun_spec::{Batch, Cell, Plan};
+use grokrun_spec::{Batch, Cell, Plan, Settings};
 use grokrun_store::Keeping;
 use grokrun_task::{Count, Dataset, OperationError};
 
@@ -135,7 +136,7 @@ impl Survey {
         let mut needs = Needs::default();
         let have = grokrun_engine::available_memory();
         for cell in &plan.cells {
-            let model = Model::of(plan, cell);
+            let model = Model::of(cell);
             needs.refuse_above_memory(plan, cell, &model, have)?;
             let key = (&cell.operation, cell.modulus);
             let count = match counts.get(&key) {
@@ -158,15 +159,15 @@ impl Survey {
                     if train == 0 { "train" } else { "test" },
                 )));
             }
-            if let Batch::Size { .. } = plan.batch {
-                model::batches(plan, cell, train, 0)?;
+            if let Batch::Size { .. } = cell.settings.batch {
+                model::batches(cell, train, 0)?;
             }
             cells.push(CellSize {
-                needs: needs.of(plan, cell, &model, [train, pairs - train])?,
+                needs: needs.of(cell, &model, [train, pairs - train])?,
                 model,
                 train,
                 test: pairs - train,
-                epochs: plan.train.epochs,
+                epochs: plan.epochs,
                 keeping: keeping(plan),
             });
         }
@@ -175,18 +176,17 @@ impl Survey {
     }
 }
 
-/// What cells need. Programs are recorded once a modulus: what else differs between cells of one
-/// plan changes no size.
+/// What cells need. Programs are recorded once for each modulus and each settings of model and
+/// training: what else differs between cells of one plan changes no size.
 #[derive(Default)]
 struct Needs {
-    programs: HashMap<u32, Program>,
+    programs: HashMap<(u32, *const Settings), Program>,
 }
 
 impl Needs {
     /// The needs of a cell with these numbers of training and test pairs.
     fn of(
         &mut self,
-        plan: &Plan,
         cell: &Cell,
         model: &Model,
         pairs: [usize; 2],
@@ -195,9 +195,10 @@ impl Needs {
         if let Model::Folded(shape) = model {
             return Ok(Estimate::new(shape, train, test, 1));
         }
-        let program = match self.programs.entry(cell.modulus) {
+        let key = (cell.modulus, Arc::as_ptr(&cell.settings));
+        let program = match self.programs.entry(key) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(model::record(plan, cell)?),
+            Entry::Vacant(entry) => entry.insert(model::record(cell)?),
         };
         Ok(Estimate::of_program(program, train, test))
     }
@@ -210,12 +211,12 @@ impl Needs {
         model: &Model,
         have: Option<u64>,
     ) -> Result<(), SessionError> {
-        let epochs = plan.train.epochs;
+        let epochs = plan.epochs;
         let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
         let train = (pairs as f64 * cell.fraction) as u64;
         let parts = [train as usize, (pairs - train) as usize];
         let need = self
-            .of(plan, cell, model, parts)?
+            .of(cell, model, parts)?
             .host_bytes
             .saturating_add(pairs.saturating_mul(BYTES_A_PAIR))
             .saturating_add(history_bytes(epochs));
@@ -256,7 +257,7 @@ fn undefined(cell: &Cell, error: &OperationError) -> SessionError {
 ///
 /// # Errors
 /// When the model is not folded.
-pub(crate) fn recipe(plan: &Plan, cell: &Cell) -> Result<Recipe, SessionError> {
-    Recipe::of(&plan.recipe(cell))
+pub(crate) fn recipe(cell: &Cell) -> Result<Recipe, SessionError> {
+    Recipe::of(&cell.recipe())
         .ok_or_else(|| SessionError::Request("the fused passes run adamw alone".to_owned()))
 }

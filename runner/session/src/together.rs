@@ -71,7 +71,7 @@ impl Session<'_> {
                 }
                 let ids: Vec<&str> = lives.iter().map(|live| live.cell.id.as_str()).collect();
                 tracing::info!(cells = ids.len(), from = batch.from, device, "batch starts");
-                let epochs = self.plan.train.epochs;
+                let epochs = self.plan.epochs;
                 watch.event(Event::Batch {
                     cells: &ids,
                     from: batch.from,

@@ -293,7 +293,7 @@ impl Session<'_> {
     /// describes the cell again if something of it is missing or damaged.
     fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
         let size = &self.survey.cells[index];
-        Layout::of(self.plan, &self.plan.cells[index], &size.model)?
+        Layout::of(&self.plan.cells[index], &size.model)?
             .read_state(saved.epoch, &saved.tensors)
             .map_err(|why| dir.foreign_state(&why))?;
         dir.check_lengths()?;
@@ -313,7 +313,7 @@ impl Session<'_> {
         // One that is missing or damaged is written again in any case.
         let config = dir.read_config().ok().flatten();
         let told = config.and_then(|config| config["train"]["epochs"].as_u64());
-        if told.is_none_or(|epochs| epochs == self.plan.train.epochs) {
+        if told.is_none_or(|epochs| epochs == self.plan.epochs) {
             return Ok(());
         }
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);

@@ -2,7 +2,7 @@
 //! and the state a run continues from.
 
 use grokrun_program::{Bias, Model as Kind, ModelState, Parameters, Program};
-use grokrun_spec::{Cell, Plan};
+use grokrun_spec::Cell;
 use grokrun_store::Tensor;
 
 use crate::SessionError;
@@ -56,10 +56,10 @@ impl Layout {
     ///
     /// # Errors
     /// As [`Layout::new`].
-    pub(crate) fn of(plan: &Plan, cell: &Cell, model: &Model) -> Result<Layout, SessionError> {
+    pub(crate) fn of(cell: &Cell, model: &Model) -> Result<Layout, SessionError> {
         match model {
             Model::Folded(_) => Layout::new(model, None),
-            Model::Recorded(_) => Layout::new(model, Some(&model::record(plan, cell)?)),
+            Model::Recorded(_) => Layout::new(model, Some(&model::record(cell)?)),
         }
     }
 

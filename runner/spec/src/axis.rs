@@ -6,8 +6,9 @@ use grokrun_task::Operation;
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Field, Read, Reader, Want, wrong_type};
+use crate::field::{Field, Listing, Numbers, Read, Reader, Want, wrong_type};
 use crate::number::{Integer, Number};
+use crate::sample::range_schema;
 use crate::source::Span;
 use crate::table::{Section, Table};
 
@@ -116,7 +117,15 @@ impl<F: Element> Field for Axis<F> {
     }
 
     fn schema(&self) -> Json {
-        axis_schema(self.0.schema(), Vec::new())
+        axis_schema(self.0.schema(), ranges(&self.0))
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Own
+    }
+
+    fn numbers(&self) -> Numbers {
+        self.0.numbers()
     }
 }
 
@@ -176,8 +185,16 @@ fn read_points<F: Element>(field: &F, node: &Node, reader: &mut Reader<'_>) -> P
     }
 }
 
+/// The schema of the range that a sample may draw the values of a field from.
+pub(crate) fn ranges(field: &dyn Field) -> Vec<Json> {
+    match field.numbers() {
+        Numbers::None => Vec::new(),
+        Numbers::Whole | Numbers::Real => vec![range_schema()],
+    }
+}
+
 /// The schema of a field that takes one `element`, a list of them, or one of `more`.
-fn axis_schema(mut element: Json, more: Vec<Json>) -> Json {
+pub(crate) fn axis_schema(mut element: Json, more: Vec<Json>) -> Json {
     let mut schema = json!({});
     if let Some(element) = element.as_object_mut() {
         for key in ["description", "default"] {
@@ -217,6 +234,14 @@ impl Field for Seed {
             "minimum": i64::MIN,
             "maximum": i64::MAX,
         })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::Whole
     }
 }
 
@@ -263,6 +288,14 @@ impl Field for SeedAxis {
 
     fn schema(&self) -> Json {
         axis_schema(self.seed.schema(), vec![self.range.schema()])
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Own
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::Whole
     }
 }
 

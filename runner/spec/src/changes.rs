@@ -40,7 +40,7 @@ impl Plan {
         }
         let (before, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
             (before.into_iter().collect(), now.into_iter().collect());
-        let longer = self.train.epochs > earlier.train.epochs;
+        let longer = self.epochs > earlier.epochs;
         order
             .into_iter()
             .filter(|key| before.get(key) != now.get(key))

@@ -3,7 +3,7 @@
 //! A [`Report`] gathers what the readers find; [`Diagnostics`] is what the caller gets. What is
 //! wrong, and what to do about it, is decided elsewhere.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use annotate_snippets::renderer::Renderer;
@@ -21,6 +21,8 @@ enum Topic {
     Syntax,
     /// A key is not there.
     Missing,
+    /// A key would change nothing beside the others.
+    Idle,
     /// Everything else.
     Meaning,
 }
@@ -77,6 +79,42 @@ impl Report {
         self.push(Topic::Meaning, span, message.into())
     }
 
+    /// What stands at `span` would change nothing. Of a spec whose cells differ it is no mistake if
+    /// it changes something in one of them.
+    pub(crate) fn idle(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Topic::Idle, span, message.into())
+    }
+
+    /// Takes over what was found in each variant of a spec, every mistake once; `lists` are the
+    /// places of what the variants differ in. Returns whether nothing was.
+    pub(crate) fn gather(&mut self, variants: Vec<Report>, lists: &[Span]) -> bool {
+        let before = self.found.len();
+        let all = variants.len();
+        let mut seen = HashSet::new();
+        let mut idle: HashMap<Span, usize> = HashMap::new();
+        for variant in &variants {
+            let places = variant.found.iter().filter(|one| one.topic == Topic::Idle);
+            let places: HashSet<Span> = places.map(|one| one.span).collect();
+            for place in places {
+                *idle.entry(place).or_default() += 1;
+            }
+        }
+        // The place of an item is within that of its list.
+        let of_list = |place: Span| lists.iter().any(|list| list.contains(place));
+        for found in variants.into_iter().flat_map(|variant| variant.found) {
+            let place = found.span;
+            let message = match found.topic {
+                Topic::Idle if idle.get(&place) != Some(&all) && !of_list(place) => continue,
+                Topic::Idle => String::new(),
+                _ => found.message.clone(),
+            };
+            if seen.insert((place, message)) {
+                self.found.push(found);
+            }
+        }
+        self.found.len() == before
+    }
+
     /// Something that should stand at `span` does not.
     pub(crate) fn missing(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Topic::Missing, span, message.into())
@@ -127,7 +165,7 @@ impl Report {
             self.found.retain(|diagnostic| match diagnostic.topic {
                 Topic::Syntax => true,
                 Topic::Missing => false,
-                Topic::Meaning => {
+                Topic::Meaning | Topic::Idle => {
                     let lost = self.lost_from.is_some_and(|from| {
                         from.source() == diagnostic.span.source() && from <= diagnostic.span
                     });

@@ -55,6 +55,30 @@ impl Value {
     }
 }
 
+/// Returns the value as TOML, on one line.
+pub(crate) fn toml(node: &Node) -> String {
+    match &node.value {
+        Value::String(text) => toml::Value::from(text.as_str()).to_string(),
+        Value::Integer(integer) => integer.to_string(),
+        Value::Float(float) => format!("{float:?}"),
+        Value::Boolean(boolean) => boolean.to_string(),
+        // No key of a spec is a date.
+        Value::Datetime => "\"a date\"".to_owned(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(toml).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Table(entries) => {
+            let one = |entry: &Entry| {
+                let key = toml::Value::from(entry.key.as_str()).to_string();
+                format!("{key} = {}", toml(&entry.node))
+            };
+            let entries: Vec<String> = entries.iter().map(one).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+    }
+}
+
 /// Reads the TOML document in source number `source`; mistakes of syntax go to `report`, and the
 /// tree holds what could be understood nevertheless.
 pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec<Entry> {

@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, Report};
 use crate::document::{Node, Value};
 use crate::source::Sources;
 use crate::suggest;
+use crate::table::Table;
 
 /// A field of a table, whatever its type.
 pub(crate) trait Field: Sync {
@@ -24,11 +25,50 @@ pub(crate) trait Field: Sync {
         None
     }
 
+    /// What a list means in the place of the field's value.
+    fn listing(&self) -> Listing {
+        Listing::Value
+    }
+
+    /// The keys of the table that the field takes, if it takes one.
+    fn inner(&'static self) -> Option<&'static Table> {
+        None
+    }
+
+    /// Whether its value is a number, and of which kind.
+    fn numbers(&self) -> Numbers {
+        Numbers::None
+    }
+
     /// The last part of the path.
     fn key(&self) -> &'static str {
         let path = self.path();
         path.rsplit_once('.').map_or(path, |(_, key)| key)
     }
+}
+
+/// What a list means in the place of a field's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// It is the value, or a mistake.
+    Value,
+    /// It is an axis that the field reads itself.
+    Own,
+    /// It is an axis: each cell has one item.
+    Axis,
+    /// It is the value, and a list of such lists is an axis.
+    AxisOfLists,
+}
+
+/// The numbers that a field's value can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// It is no number.
+    None,
+    /// Integers.
+    Whole,
+    /// Integers and what is between them.
+    Real,
 }
 
 /// A field that is read into one value.
@@ -145,6 +185,10 @@ impl<T: Copy + Sync> Field for Choice<T> {
             "default": self.default.0,
         })
     }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
+    }
 }
 
 impl<T: Copy + Sync> Read for Choice<T> {
@@ -184,6 +228,10 @@ impl Field for Flag {
 
     fn schema(&self) -> Json {
         json!({ "description": self.about, "type": "boolean", "default": self.default })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
     }
 }
 

@@ -4,7 +4,7 @@ use grokrun_program::{Clip, Filter, GrokfastEma, GrokfastMa};
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Choice, Field, Flag, Presence, Read, Reader, Want, wrong_type};
+use crate::field::{Choice, Field, Flag, Listing, Presence, Read, Reader, Want, wrong_type};
 use crate::number::{End, Integer, Number, Width};
 use crate::table::{Section, Table};
 
@@ -92,6 +92,14 @@ impl Field for Gradient {
             "description": self.about,
             "anyOf": [filter, { "type": "array", "items": filter }],
         })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::AxisOfLists
+    }
+
+    fn inner(&'static self) -> Option<&'static Table> {
+        Some(&FILTER)
     }
 }
 

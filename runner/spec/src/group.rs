@@ -4,7 +4,7 @@ use grokrun_program::Group;
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Field, Flag, Presence, Read, Reader, Want, wrong_type};
+use crate::field::{Field, Flag, Listing, Presence, Read, Reader, Want, wrong_type};
 use crate::number::{End, Number, Width};
 use crate::source::Span;
 use crate::table::{Section, Table};
@@ -77,6 +77,10 @@ impl Field for Groups {
 
     fn schema(&self) -> Json {
         json!({ "description": self.about, "type": "array", "items": ONE.schema() })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::AxisOfLists
     }
 }
 

@@ -17,10 +17,12 @@ use crate::table::Table;
 
 mod data;
 mod model;
+mod sample;
 mod train;
 
 pub(crate) use data::*;
 pub(crate) use model::*;
+pub(crate) use sample::*;
 pub(crate) use train::*;
 
 /// The most cells that one spec may have.
@@ -45,6 +47,7 @@ pub(crate) static TOP: Table = Table {
         &DATA,
         &MODEL,
         &TRAIN,
+        &SAMPLE,
         &CHECKPOINTS,
         &ANALYSIS,
     ],
@@ -207,7 +210,16 @@ pub(crate) static ANALYSIS_EVERY: Integer = Integer {
 
 /// The table that has the key `word`, or one much like it, and that key.
 pub(crate) fn home(word: &str) -> Option<(&'static Table, &'static str)> {
-    let tables = [&TOP, &SEEDS, &DATA, &MODEL, &TRAIN, &STOP, &CHECKPOINTS];
+    let tables = [
+        &TOP,
+        &SEEDS,
+        &DATA,
+        &MODEL,
+        &TRAIN,
+        &STOP,
+        &SAMPLE,
+        &CHECKPOINTS,
+    ];
     let keys = |table: &'static Table| table.fields.iter().map(|field| field.key());
     let exactly = tables.into_iter().find_map(|table| {
         let key = keys(table).find(|key| *key == word)?;

@@ -5,9 +5,9 @@
 //!
 //! 1. a tree of values with their places, from the file and from every `--set` (`document`,
 //!    `overrides`);
-//! 2. a `Spec`: every key found in the one table of keys (`keys`), every value in its range,
-//!    lists still lists;
-//! 3. a [`Plan`]: checked as a whole and multiplied out into [`Cell`]s.
+//! 2. a `Spec`: every key found in the one table of keys (`keys`), every value in its range; the
+//!    tables of model and training are read once for each combination of their lists (`variants`);
+//! 3. a [`Plan`]: checked as a whole and multiplied out into [`Cell`]s, or drawn from (`sample`).
 //!
 //! [`json_schema`] describes specs to editors, from the same table of keys.
 //!
@@ -53,27 +53,33 @@ mod overrides;
 mod plan;
 mod resolve;
 mod resolved;
+mod sample;
 mod schema;
+mod settings;
 mod source;
 mod spec;
 mod sphere;
+mod suffix;
 mod suggest;
 mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
 mod train;
+mod variants;
 mod widths;
 mod word_or_table;
+mod written;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 pub use analysis::{AnalysisKind, Catalog, ParameterError};
 pub use changes::Change;
 pub use diagnostic::{Diagnostics, Mistake};
 pub use plan::{
-    AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Plan, Precision, Stop,
-    Train,
+    AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Plan, Precision, Sample,
+    Settings, Stop, Train,
 };
 pub use schema::json_schema;
 
@@ -137,11 +143,21 @@ fn read(
         sources: &sources,
         report: &mut report,
     };
-    let spec = Spec::read(&entries, end, path, catalog, &mut reader);
-    resolve::check(&spec, &mut reader);
-    if report.is_empty() {
-        Ok(resolve::plan(spec))
-    } else {
-        Err(report.finish(sources))
+    let plan = match sample::read(&entries, &mut reader) {
+        Some(draws) => {
+            let read = |tree: &[document::Entry], reader: &mut Reader<'_>| {
+                Spec::read(tree, end, path, catalog, reader)
+            };
+            resolve::sampled(&draws, &entries, read, &mut reader)
+        }
+        None => {
+            let spec = Spec::read(&entries, end, path, catalog, &mut reader);
+            resolve::check(&spec, &mut HashSet::new(), &mut reader);
+            reader.report.is_empty().then(|| resolve::plan(spec))
+        }
+    };
+    match plan {
+        Some(plan) if report.is_empty() => Ok(plan),
+        _ => Err(report.finish(sources)),
     }
 }

@@ -9,8 +9,8 @@ use grokrun_program::{
 
 use crate::field::{Field, Reader};
 use crate::keys;
-use crate::resolved::Written;
 use crate::table::Section;
+use crate::written::Written;
 
 /// A model, but for the sizes that its task gives.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Field, Presence, Read, Reader, Want, wrong_type};
+use crate::field::{Field, Listing, Numbers, Presence, Read, Reader, Want, wrong_type};
 
 /// An integer of a range. Seeds have their own type: they may be negative.
 #[derive(Debug)]
@@ -66,6 +66,14 @@ impl Field for Integer {
             schema["default"] = json!(default);
         }
         schema
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::Whole
     }
 }
 
@@ -223,6 +231,14 @@ impl Field for Number {
         }
         schema
     }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::Real
+    }
 }
 
 impl Read for Number {
@@ -264,6 +280,10 @@ impl Field for Pair {
             "maxItems": 2,
             "default": self.default,
         })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::AxisOfLists
     }
 }
 

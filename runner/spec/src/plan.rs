@@ -3,33 +3,41 @@
 //! A [`Plan`] is complete. Nothing after it looks anything up by name, and every value is in the
 //! range that the spec's reference gives for it.
 
+use std::sync::Arc;
+
 use grokrun_program::{Architecture, Init, Recipe};
 use grokrun_task::{Operation, Stream};
 use serde_json::{Map, Value as Json};
 
 pub use crate::model::{Biases, Model};
 pub(crate) use crate::model::{Embeddings, Input, Kind};
+pub use crate::sample::Sample;
+pub use crate::settings::Settings;
 pub(crate) use crate::train::Rule;
 pub use crate::train::Train;
 
 /// An experiment, resolved: every default filled in, every axis multiplied out.
 ///
 /// Made by [`load`](crate::load) alone. The cells are the full cross product of the values that
-/// occur in them.
+/// occur in them, or a sample of it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Plan {
     /// The run's name; can name a folder on every system.
     pub name: String,
     /// The models to train: at least one, each with an id of its own. The operation varies
-    /// slowest, then modulus, fraction, learning rate, weight decay, data seed and model seed.
+    /// slowest, then modulus, fraction, learning rate, weight decay, the other keys of model and
+    /// training, data seed and model seed.
     pub cells: Vec<Cell>,
-    /// How the samples of every cell reach its model.
-    pub batch: Batch,
-    /// The architecture of every cell, but for the sizes that its task gives.
-    pub model: Model,
-    /// The training of every cell.
-    pub train: Train,
+    /// The paths of the keys of `[data]`, `[model]` and `[train]` that the spec gives a list, in
+    /// the order of the keys: the axes that are neither learning rate nor weight decay.
+    pub varied: Vec<&'static str>,
+    /// How the cells were drawn, where they are no cross product.
+    pub sample: Option<Sample>,
+    /// How many epochs every cell is trained for, at least 1.
+    pub epochs: u64,
+    /// When a cell stops before the last epoch.
+    pub stop: Option<Stop>,
     /// When weights are kept.
     pub checkpoints: Checkpoints,
     /// The analyses to run, in the order of the spec.
@@ -40,8 +48,8 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     /// A readable name that is also a folder's, as in `mul-p113-f0.3-d598-m999`: operation,
-    /// modulus, fraction, data seed, model seed; then the learning rate (`lr`) and the weight
-    /// decay (`wd`) if the spec varies them, and the stream if it is not `torch`.
+    /// modulus, fraction, data seed, model seed; then the learning rate (`lr`), the weight decay
+    /// (`wd`) and the other keys if the spec varies them, and the stream if it is not `torch`.
     pub id: String,
     /// The function that is learned.
     pub operation: Operation,
@@ -59,21 +67,23 @@ pub struct Cell {
     pub learning_rate: f64,
     /// The weight decay, at least 0.
     pub weight_decay: f64,
+    /// What else its model and its training are; cells that have the same share it.
+    pub settings: Arc<Settings>,
 }
 
-impl Plan {
-    /// The model of a cell.
-    pub fn architecture(&self, cell: &Cell) -> Architecture {
-        self.model.architecture(cell.modulus as usize)
+impl Cell {
+    /// Returns the model.
+    pub fn architecture(&self) -> Architecture {
+        self.settings.model.architecture(self.modulus as usize)
     }
 
-    /// How the model of a cell is trained.
-    pub fn recipe(&self, cell: &Cell) -> Recipe {
-        let train = &self.train;
+    /// Returns how the model is trained.
+    pub fn recipe(&self) -> Recipe {
+        let train = &self.settings.train;
         Recipe {
             rule: train.rule,
-            learning_rate: cell.learning_rate,
-            weight_decay: cell.weight_decay,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
             warmup: train.warmup,
             filters: train.filters.clone(),
             sphere: train.sphere,
@@ -81,10 +91,10 @@ impl Plan {
         }
     }
 
-    /// How the weights of a cell are drawn: TransformerLens had another order before its version
-    /// 1.13, which is a stream of its own.
-    pub fn init(&self, cell: &Cell) -> Init {
-        match (self.model.init, cell.stream) {
+    /// Returns how the weights are drawn: TransformerLens had another order before its version 1.13,
+    /// which is a stream of its own.
+    pub fn init(&self) -> Init {
+        match (self.settings.model.init, self.stream) {
             (Init::TransformerLens, Stream::TorchLegacy) => Init::TransformerLensLegacy,
             (init, _) => init,
         }

@@ -1,23 +1,31 @@
 //! From a spec to its plan: the checks that need more than one key, and the cross product.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use grokrun_task::Stream;
+use grokrun_task::{Operation, Stream};
 
 use crate::axis::{Point, Points};
+use crate::document::Entry;
 use crate::field::Reader;
-use crate::keys::MAX_CELLS;
+use crate::keys::{self, MAX_CELLS};
 use crate::number::grouped;
 use crate::plan::{Batch, Cell, Plan};
+use crate::sample::Draws;
+use crate::settings::Settings;
 use crate::source::Span;
 use crate::spec::Spec;
+use crate::suffix::Suffixes;
+
+/// Operations that were found to be defined, or were reported, with their moduli.
+pub(crate) type Seen = HashSet<(Operation, u32)>;
 
 /// Reports whatever is wrong with the values of `spec` together.
-pub(crate) fn check(spec: &Spec, reader: &mut Reader<'_>) {
+pub(crate) fn check(spec: &Spec, seen: &mut Seen, reader: &mut Reader<'_>) {
     check_slugs(spec, reader);
     // Too many cells are too many pairs to check one by one.
     if count_is_possible(spec, reader) {
-        check_operations(spec, reader);
+        check_operations(spec, seen, reader);
         check_parts(spec, reader);
         check_batch(spec, reader);
     }
@@ -26,15 +34,97 @@ pub(crate) fn check(spec: &Spec, reader: &mut Reader<'_>) {
 /// Multiplies out the axes of a spec that has no mistakes.
 pub(crate) fn plan(spec: Spec) -> Plan {
     let count: usize = axes(&spec).iter().map(|(length, ..)| length).product();
+    let mut varied = spec.variants.varied.clone();
+    if spec.weight_decay.points.len() > 1 {
+        varied.insert(0, keys::WEIGHT_DECAY.0.path);
+    }
+    if spec.learning_rate.points.len() > 1 {
+        varied.insert(0, keys::LEARNING_RATE.0.path);
+    }
+    let mut cells: Vec<Cell> = (0..count).map(|index| cell(&spec, index)).collect();
+    name(&mut cells, &varied);
     Plan {
-        cells: (0..count).map(|index| cell(&spec, index)).collect(),
+        cells,
+        varied: spec.variants.varied,
+        sample: None,
         name: spec.name,
-        batch: spec.batch,
-        model: spec.model,
-        train: spec.train,
+        epochs: spec.epochs,
+        stop: spec.stop,
         checkpoints: spec.checkpoints,
         analyses: spec.analyses,
     }
+}
+
+/// The most draws for each cell that a sample has: where nearly all are cells that it has already,
+/// it has not got so many.
+const DRAWS: u64 = 50;
+
+/// Draws the cells of a sample; `read` reads a spec whose keys have one value each. None after a
+/// mistake.
+pub(crate) fn sampled(
+    draws: &Draws,
+    entries: &[Entry],
+    read: impl Fn(&[Entry], &mut Reader<'_>) -> Spec,
+    reader: &mut Reader<'_>,
+) -> Option<Plan> {
+    let mut seen = Seen::new();
+    let mut one = |tree: &[Entry], reader: &mut Reader<'_>| {
+        let spec = read(tree, reader);
+        check(&spec, &mut seen, reader);
+        reader.report.is_empty().then_some(spec)
+    };
+    for end in draws.ends(entries) {
+        one(&end, reader)?;
+    }
+    let sample = &draws.sample;
+    let varied: Vec<&'static str> = sample.axes.iter().map(|(path, _)| *path).collect();
+    let mut cells: Vec<Cell> = Vec::new();
+    let mut same: HashMap<Vec<(&'static str, String)>, Arc<Settings>> = HashMap::new();
+    let mut known: HashSet<String> = HashSet::new();
+    let mut first = None;
+    for index in 0..sample.count.saturating_mul(DRAWS) {
+        if cells.len() as u64 == sample.count {
+            break;
+        }
+        let spec = one(&draws.draw(entries, index), reader)?;
+        let mut drawn = cell(&spec, 0);
+        let values = drawn.settings.values();
+        let text = format!("{drawn:?}");
+        if !known.insert(text) {
+            continue;
+        }
+        drawn.settings = same.entry(values).or_insert(drawn.settings).clone();
+        cells.push(drawn);
+        first.get_or_insert(spec);
+    }
+    let spec = first?;
+    if (cells.len() as u64) < sample.count {
+        let entry = entries.iter().find(|entry| entry.key == "sample")?;
+        let found = grouped(cells.len() as u64);
+        let problem = format!("the lists of the spec have only {found} different cells");
+        let diagnostic = reader.report.error(entry.key_span, problem);
+        diagnostic.label("expected a smaller count, or a range in place of a list");
+        return None;
+    }
+    name(&mut cells, &varied);
+    let of_settings = |path: &&'static str| {
+        let own = [keys::LEARNING_RATE.0.path, keys::WEIGHT_DECAY.0.path];
+        let tables = crate::settings::TABLES;
+        tables
+            .iter()
+            .any(|table| path.starts_with(&format!("{table}.")))
+            && !own.contains(path)
+    };
+    Some(Plan {
+        cells,
+        varied: varied.into_iter().filter(of_settings).collect(),
+        sample: Some(sample.clone()),
+        name: spec.name,
+        epochs: spec.epochs,
+        stop: spec.stop,
+        checkpoints: spec.checkpoints,
+        analyses: spec.analyses,
+    })
 }
 
 /// The cell number `index`: its digits in the mixed radix of the axes' lengths are the places in
@@ -48,28 +138,16 @@ fn cell(spec: &Spec, index: usize) -> Cell {
     let mut rest = index;
     let model_seed = digit(&mut rest, &spec.model_seed);
     let data_seed = digit(&mut rest, &spec.data_seed);
+    let all = &spec.variants.settings;
+    let settings = all[rest % all.len()].clone();
+    rest /= all.len();
     let weight_decay = digit(&mut rest, &spec.weight_decay);
     let learning_rate = digit(&mut rest, &spec.learning_rate);
     let fraction = digit(&mut rest, &spec.fraction);
     let modulus = digit(&mut rest, &spec.modulus);
     let operation = digit(&mut rest, &spec.operation);
-
-    let slug = operation.slug();
-    let mut id = format!(
-        "{slug}-p{modulus}-f{}-d{data_seed}-m{model_seed}",
-        short(fraction)
-    );
-    if spec.learning_rate.points.len() > 1 {
-        id.push_str(&format!("-lr{}", short(learning_rate)));
-    }
-    if spec.weight_decay.points.len() > 1 {
-        id.push_str(&format!("-wd{}", short(weight_decay)));
-    }
-    if spec.stream != Stream::Torch {
-        id.push_str(&format!("-{}", spec.stream));
-    }
     Cell {
-        id,
+        id: String::new(),
         operation,
         modulus,
         fraction,
@@ -78,6 +156,34 @@ fn cell(spec: &Spec, index: usize) -> Cell {
         stream: spec.stream,
         learning_rate,
         weight_decay,
+        settings,
+    }
+}
+
+/// Gives cells their ids, with the values of the keys in which they differ.
+fn name(cells: &mut [Cell], varied: &[&'static str]) {
+    let suffixes = Suffixes::new(cells, varied);
+    let has = |path: &str| varied.contains(&path);
+    for cell in cells {
+        let mut id = format!(
+            "{}-p{}-f{}-d{}-m{}",
+            cell.operation.slug(),
+            cell.modulus,
+            short(cell.fraction),
+            cell.data_seed,
+            cell.model_seed
+        );
+        if has(keys::LEARNING_RATE.0.path) {
+            id.push_str(&format!("-lr{}", short(cell.learning_rate)));
+        }
+        if has(keys::WEIGHT_DECAY.0.path) {
+            id.push_str(&format!("-wd{}", short(cell.weight_decay)));
+        }
+        id.push_str(suffixes.of(cell));
+        if cell.stream != Stream::Torch {
+            id.push_str(&format!("-{}", cell.stream));
+        }
+        cell.id = id;
     }
 }
 
@@ -88,11 +194,13 @@ fn short(number: f64) -> String {
 }
 
 /// The length of each axis, its key, and where it stands if it is not left to the default.
-fn axes(spec: &Spec) -> [(usize, &'static str, Option<Span>); 7] {
+fn axes(spec: &Spec) -> Vec<(usize, &str, Option<Span>)> {
     fn axis<T>(points: &Points<T>, key: &'static str) -> (usize, &'static str, Option<Span>) {
         (points.points.len(), key, points.span)
     }
-    [
+    let of_variants = spec.variants.axes.iter();
+    let of_variants = of_variants.map(|(length, name, span)| (*length, name.as_str(), Some(*span)));
+    let own = [
         axis(&spec.operation, "operation"),
         axis(&spec.modulus, "modulus"),
         axis(&spec.fraction, "fraction"),
@@ -100,7 +208,8 @@ fn axes(spec: &Spec) -> [(usize, &'static str, Option<Span>); 7] {
         axis(&spec.weight_decay, "train.weight_decay"),
         axis(&spec.data_seed, "seeds.data"),
         axis(&spec.model_seed, "seeds.model"),
-    ]
+    ];
+    own.into_iter().chain(of_variants).collect()
 }
 
 /// Whether the spec has no more cells than possible; otherwise reports it at the longest axis.
@@ -164,11 +273,14 @@ const PAIRS: usize = 1 << 25;
 const LEAST_PAIRS: usize = 1 << 16;
 
 /// Every operation has to be defined for every modulus.
-fn check_operations(spec: &Spec, reader: &mut Reader<'_>) {
+fn check_operations(spec: &Spec, seen: &mut Seen, reader: &mut Reader<'_>) {
     let count = spec.operation.points.len() * spec.modulus.points.len();
     let pairs = (PAIRS / count.max(1)).max(LEAST_PAIRS) as u64;
     for (operation, place) in &spec.operation.points {
         for (modulus, span) in &spec.modulus.points {
+            if !seen.insert((operation.clone(), *modulus)) {
+                continue;
+            }
             let (Some(place), Some(span), Err(error)) =
                 (place, span, operation.check_within(*modulus, pairs))
             else {
@@ -188,7 +300,12 @@ fn check_operations(spec: &Spec, reader: &mut Reader<'_>) {
 /// A minibatch has at most as many samples as are trained on. Counted over all p² pairs, as the
 /// parts are.
 fn check_batch(spec: &Spec, reader: &mut Reader<'_>) {
-    let (Batch::Size { size, .. }, Some(span)) = (spec.batch, spec.batch_span) else {
+    let sizes = spec.variants.settings.iter();
+    let sizes = sizes.filter_map(|settings| match settings.batch {
+        Batch::Size { size, .. } => Some(size),
+        Batch::Full => None,
+    });
+    let (Some(size), Some(span)) = (sizes.max(), spec.batch_span) else {
         return;
     };
     let counts = spec.modulus.points.iter().flat_map(|(modulus, _)| {

@@ -1,7 +1,7 @@
 //! Writing a plan down: as a spec with every key, and as fingerprints of it and of its cells.
 //!
 //! Both list the values of an axis as they occur in the cells, of which the plan holds the full
-//! cross product.
+//! cross product, or as a sample's spec has them.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -10,8 +10,10 @@ use grokrun_task::Operation;
 use serde_json::{Map, Value as Json};
 
 use crate::axis::Point;
-use crate::field::{Choice, Field};
-use crate::plan::{AnalysisRequest, Batch, Cell, Compression, Plan};
+use crate::field::{Choice, Field as _};
+use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
+use crate::settings::Settings;
+use crate::written::{Form, Written, distinct};
 use crate::{changes, keys};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
@@ -19,49 +21,32 @@ const CANONICAL: &str = "grokrun spec 1\n";
 /// The same of a cell.
 const CANONICAL_CELL: &str = "grokrun cell 1\n";
 
-/// What is written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// every key
-    Resolved,
-    /// what is hashed: keys that came later are left out at their defaults, so that fingerprints of
-    /// older runs stay good
-    Canonical,
-}
-
-/// What was written down so far.
-#[derive(Debug)]
-pub(crate) struct Written {
-    form: Form,
-    /// as TOML
-    text: String,
-    /// each key's path and value, in the order of the text
-    values: Vec<(&'static str, String)>,
-}
-
 impl Plan {
     /// The spec with every key and its value, as TOML. Reading it gives this plan again.
     pub fn resolved_toml(&self) -> String {
         let mut out = Written::new(Form::Resolved);
         out.line(&keys::NAME, &quoted(&self.name));
-        self.write_rest(&mut out, &Axes::of(&self.cells));
-        out.text
+        self.write_rest(&mut out, &self.cells, &Axes::of(&self.cells));
+        self.write_draws(&mut out);
+        let mut text = out.text();
+        for analysis in &self.analyses {
+            write_analysis(&mut text, analysis);
+        }
+        text
     }
 
     /// A hash, as 64 hexadecimal digits, of everything in the spec that decides about results:
     /// all of it but the name, the order in which an axis lists its values, and the analyses, which
     /// change nothing that is trained: they can be added to a run that is there.
     pub fn fingerprint(&self) -> String {
-        let canonical = CANONICAL.to_owned() + &self.decisive(&self.cells, Form::Canonical).text;
+        let canonical = CANONICAL.to_owned() + &self.decisive(None, Form::Canonical).text();
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
     /// The keys of a cell that decide about its results, with their values, in the tables of the
     /// spec: what `config.json` says of it.
     pub fn cell_values(&self, cell: &Cell) -> Json {
-        let text = self
-            .decisive(std::slice::from_ref(cell), Form::Resolved)
-            .text;
+        let text = self.decisive(Some(cell), Form::Resolved).text();
         // What is written here is TOML: `resolved_toml` is read back by a test.
         let table: toml::Table = text.parse().unwrap_or_default();
         to_json(toml::Value::Table(table))
@@ -70,25 +55,32 @@ impl Plan {
     /// The keys that decide about results, by path, with their values; an axis in order of its
     /// values.
     pub(crate) fn decisive_values(&self) -> Vec<(&'static str, String)> {
-        self.decisive(&self.cells, Form::Resolved).values
+        self.decisive(None, Form::Resolved).into_values()
     }
 
-    /// Everything but the name and the analyses, each axis in order of its values.
-    fn decisive(&self, cells: &[Cell], form: Form) -> Written {
-        let plan = Plan {
-            name: String::new(),
-            cells: cells.to_vec(),
-            analyses: Vec::new(),
-            batch: self.batch,
-            model: self.model.clone(),
-            train: self.train.clone(),
-            checkpoints: self.checkpoints.clone(),
-        };
-        let mut axes = Axes::of(&plan.cells);
+    /// Everything but the name and the analyses, of one cell or of all, each axis in order of its
+    /// values.
+    fn decisive(&self, cell: Option<&Cell>, form: Form) -> Written {
+        let cells = cell.map_or(self.cells.as_slice(), std::slice::from_ref);
+        let mut axes = Axes::of(cells);
         axes.sort();
         let mut out = Written::new(form);
-        plan.write_rest(&mut out, &axes);
+        self.write_rest(&mut out, cells, &axes);
+        if cell.is_none() {
+            self.write_draws(&mut out);
+        }
         out
+    }
+
+    /// Writes what the cells of a sample were drawn from in place of their values.
+    fn write_draws(&self, out: &mut Written) {
+        let Some(sample) = &self.sample else { return };
+        for (path, values) in &sample.axes {
+            out.set(path, values);
+        }
+        out.header(&keys::SAMPLE);
+        out.line(&keys::SAMPLE_COUNT, &sample.count.to_string());
+        out.line(&keys::SAMPLE_SEED, &sample.seed.to_string());
     }
 
     /// A hash, as 64 hexadecimal digits, of everything that decides about the weights of this cell
@@ -96,8 +88,7 @@ impl Plan {
     /// is left out: a cell that is trained for longer is the same cell, alone or in a sweep.
     pub fn cell_fingerprint(&self, cell: &Cell) -> String {
         let mut canonical = CANONICAL_CELL.to_owned();
-        let cells = std::slice::from_ref(cell);
-        for (key, value) in self.decisive(cells, Form::Canonical).values {
+        for (key, value) in self.decisive(Some(cell), Form::Canonical).into_values() {
             if !changes::is_of_length(key) && !key.starts_with("checkpoints.") {
                 let _infallible = writeln!(canonical, "{key} = {value}");
             }
@@ -105,8 +96,8 @@ impl Plan {
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
-    /// Everything but the name.
-    fn write_rest(&self, out: &mut Written, axes: &Axes<'_>) {
+    /// Everything but the name and the analyses.
+    fn write_rest(&self, out: &mut Written, cells: &[Cell], axes: &Axes<'_>) {
         out.line(&keys::OPERATION, &list(&axes.operation));
         out.line(&keys::MODULUS, &list(&axes.modulus));
         out.line(&keys::FRACTION, &list(&axes.fraction));
@@ -115,34 +106,29 @@ impl Plan {
         out.line(&keys::SEEDS_DATA, &seeds(&axes.data_seed));
         out.line(&keys::SEEDS_MODEL, &seeds(&axes.model_seed));
         // A plan has at least one cell, and all of them have one stream.
-        let stream = self
-            .cells
-            .first()
-            .map(|cell| cell.stream)
-            .unwrap_or_default();
+        let stream = cells.first().map(|cell| cell.stream).unwrap_or_default();
         out.line(&keys::SEEDS_STREAM, &word(&keys::SEEDS_STREAM, stream));
 
-        if self.batch != Batch::Full || out.form == Form::Resolved {
-            out.header(&keys::DATA);
-            out.line(&keys::BATCH, &keys::BATCH.toml(self.batch));
-        }
-
-        out.header(&keys::MODEL);
-        self.model.write(out);
-
-        let train = &self.train;
-        out.header(&keys::TRAIN);
-        out.line(&keys::EPOCHS, &train.epochs.to_string());
-        train.write_optimizer(out);
-        out.line(&keys::LEARNING_RATE, &list(&axes.learning_rate));
-        out.line(&keys::WEIGHT_DECAY, &list(&axes.weight_decay));
-        train.write_rule(out);
-        out.line(&keys::WARMUP, &train.warmup.to_string());
-        train.write_rest(out);
-        match &train.stop {
-            None => out
-                .text
-                .push_str("# stop is not set: all epochs are trained\n"),
+        let form = out.form();
+        let parts = distinct_settings(cells).into_iter().map(|settings| {
+            let mut part = Written::new(form);
+            settings.write_data(&mut part);
+            part.header(&keys::MODEL);
+            settings.model.write(&mut part);
+            let train = &settings.train;
+            part.header(&keys::TRAIN);
+            part.line(&keys::EPOCHS, &self.epochs.to_string());
+            train.write_optimizer(&mut part);
+            part.line(&keys::LEARNING_RATE, &list(&axes.learning_rate));
+            part.line(&keys::WEIGHT_DECAY, &list(&axes.weight_decay));
+            train.write_rule(&mut part);
+            part.line(&keys::WARMUP, &train.warmup.to_string());
+            train.write_rest(&mut part);
+            part
+        });
+        out.append(Written::merge(parts.collect(), &self.varied));
+        match &self.stop {
+            None => out.comment("stop is not set: all epochs are trained"),
             Some(stop) => {
                 out.header(&keys::STOP);
                 out.line(&keys::TEST_ACCURACY, &stop.test_accuracy.toml());
@@ -162,11 +148,15 @@ impl Plan {
             word(&keys::COMPRESSION, compression),
             compression == Compression::None,
         );
-
-        for analysis in &self.analyses {
-            write_analysis(&mut out.text, analysis);
-        }
     }
+}
+
+/// Returns the different settings of the cells, in the order in which they come.
+fn distinct_settings(cells: &[Cell]) -> Vec<&Settings> {
+    let mut seen = HashSet::new();
+    let all = cells.iter().map(|cell| &*cell.settings);
+    all.filter(|settings| seen.insert(std::ptr::from_ref(*settings)))
+        .collect()
 }
 
 fn write_analysis(out: &mut String, analysis: &AnalysisRequest) {
@@ -229,45 +219,6 @@ impl<'c> Axes<'c> {
         self.weight_decay.sort_by(f64::total_cmp);
         self.data_seed.sort_unstable();
         self.model_seed.sort_unstable();
-    }
-}
-
-/// The different ones of `values`, in the order in which they come.
-fn distinct<T: Clone + Eq + std::hash::Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = HashSet::new();
-    values.filter(|value| seen.insert(value.clone())).collect()
-}
-
-impl Written {
-    fn new(form: Form) -> Written {
-        Written {
-            form,
-            text: String::new(),
-            values: Vec::new(),
-        }
-    }
-
-    /// Writes a key that came after the first fingerprints: at its default it is left out of them.
-    pub(crate) fn beyond(&mut self, field: &dyn Field, value: String, is_default: bool) {
-        if self.form == Form::Resolved || !is_default {
-            self.line(field, &value);
-        }
-    }
-
-    /// Writes a comment on a key that is not set.
-    pub(crate) fn silent(&mut self, text: &str) {
-        if self.form == Form::Resolved {
-            let _infallible = writeln!(self.text, "# {text}");
-        }
-    }
-
-    fn header(&mut self, table: &dyn Field) {
-        let _infallible = write!(self.text, "\n[{}]\n", table.path());
-    }
-
-    pub(crate) fn line(&mut self, field: &dyn Field, value: &str) {
-        let _infallible = writeln!(self.text, "{} = {value}", field.key());
-        self.values.push((field.path(), value.to_owned()));
     }
 }
 

@@ -39,7 +39,7 @@ impl Source {
 pub(crate) const OVERRIDE: &str = "--set";
 
 /// A range of bytes in one of the [`Sources`]. Always within the text and on character borders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Span {
     source: usize,
     start: usize,
@@ -50,6 +50,11 @@ impl Span {
     /// The index of the source; 0 is the spec's file.
     pub(crate) fn source(self) -> usize {
         self.source
+    }
+
+    /// Whether `inner` is a part of it.
+    pub(crate) fn contains(self, inner: Span) -> bool {
+        self.source == inner.source && self.start <= inner.start && inner.end <= self.end
     }
 
     /// Where the span starts, in bytes.

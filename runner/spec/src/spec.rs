@@ -1,4 +1,5 @@
-//! A spec as written: every key read and in its range, the axes not yet multiplied out.
+//! A spec as written: every key read and in its range, the axes of the task, the seeds and the
+//! learning rate not yet multiplied out.
 
 use std::path::Path;
 
@@ -6,14 +7,14 @@ use grokrun_task::{Operation, Stream};
 
 use crate::analysis::Catalog;
 use crate::axis::Points;
+use crate::diagnostic::Report;
 use crate::document::Entry;
 use crate::field::Reader;
-use crate::keys;
-use crate::model::Model;
-use crate::plan::{AnalysisRequest, Batch, Checkpoints};
+use crate::plan::{AnalysisRequest, Checkpoints, Stop};
 use crate::source::Span;
 use crate::table::Section;
-use crate::train::Train;
+use crate::variants::Variants;
+use crate::{keys, settings, variants};
 
 /// What a spec says. After a mistake, fields hold what is good for finding more of them.
 #[derive(Debug)]
@@ -27,11 +28,12 @@ pub(crate) struct Spec {
     pub(crate) stream: Stream,
     pub(crate) learning_rate: Points<f64>,
     pub(crate) weight_decay: Points<f64>,
-    pub(crate) batch: Batch,
+    /// What the tables of model and training say for each combination of their lists.
+    pub(crate) variants: Variants,
     /// Where the batch stands, if it is not left to the default.
     pub(crate) batch_span: Option<Span>,
-    pub(crate) model: Model,
-    pub(crate) train: Train,
+    pub(crate) epochs: u64,
+    pub(crate) stop: Option<Stop>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) analyses: Vec<AnalysisRequest>,
 }
@@ -57,11 +59,17 @@ impl Spec {
             .filter_map(|p| u32::try_from(p).ok());
         let fraction = top.read(&keys::FRACTION, reader);
         let seeds = Section::open(&keys::SEEDS, top.node(&keys::SEEDS), reader);
-        let data = Section::open(&keys::DATA, top.node(&keys::DATA), reader);
-        let model = Section::open(&keys::MODEL, top.node(&keys::MODEL), reader);
-        let model = Model::read(&model, reader);
-        let parameters = model.parameters();
-        let train = Section::open(&keys::TRAIN, top.node(&keys::TRAIN), reader);
+        let variants = variants::read(entries, reader);
+        // The variants report what is wrong with the tables themselves.
+        let mut of_variants = Report::new();
+        let train = Section::open(
+            &keys::TRAIN,
+            top.node(&keys::TRAIN),
+            &mut Reader {
+                sources: reader.sources,
+                report: &mut of_variants,
+            },
+        );
         let checkpoints = Section::open(&keys::CHECKPOINTS, top.node(&keys::CHECKPOINTS), reader);
         let checkpoints = Checkpoints {
             every: checkpoints.read(&keys::EVERY, reader),
@@ -79,10 +87,16 @@ impl Spec {
             stream: seeds.read(&keys::SEEDS_STREAM, reader),
             learning_rate: train.read(&keys::LEARNING_RATE, reader),
             weight_decay: train.read(&keys::WEIGHT_DECAY, reader),
-            batch: data.read(&keys::BATCH, reader),
-            batch_span: data.node(&keys::BATCH).map(|node| node.span),
-            train: Train::read(&train, parameters.as_ref(), reader),
-            model,
+            variants,
+            batch_span: settings::batch_span(entries),
+            epochs: train.read(&keys::EPOCHS, reader),
+            stop: train.node(&keys::STOP).map(|node| {
+                let stop = Section::open(&keys::STOP, Some(node), reader);
+                Stop {
+                    test_accuracy: stop.read(&keys::TEST_ACCURACY, reader),
+                    patience: stop.read(&keys::PATIENCE, reader),
+                }
+            }),
             analyses: keys::ANALYSIS.read(analysis, checkpoints.every, catalog, reader),
             checkpoints,
         }

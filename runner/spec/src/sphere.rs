@@ -4,7 +4,7 @@ use grokrun_program::Sphere;
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Field, Read, Reader};
+use crate::field::{Field, Listing, Read, Reader};
 use crate::keys;
 use crate::number::Number;
 use crate::table::{Section, Table};
@@ -29,6 +29,14 @@ impl Field for SphereField {
                 self.table.schema(),
             ],
         })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
+    }
+
+    fn inner(&'static self) -> Option<&'static Table> {
+        Some(self.table)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::axis::{axis_schema, ranges};
 use crate::document::{Entry, Node, Value};
-use crate::field::{Field, Read, Reader, Want, wrong_type};
-use crate::keys;
+use crate::field::{Field, Listing, Read, Reader, Want, wrong_type};
 use crate::source::{Span, excerpt};
-use crate::suggest;
+use crate::{keys, suggest, variants};
 
 /// A table with a fixed set of keys.
 pub(crate) struct Table {
@@ -23,6 +23,10 @@ impl Field for Table {
         self.path
     }
 
+    fn inner(&'static self) -> Option<&'static Table> {
+        Some(self)
+    }
+
     fn required(&self) -> Option<&'static str> {
         self.required
     }
@@ -31,7 +35,7 @@ impl Field for Table {
         let properties: Map<String, Json> = self
             .fields
             .iter()
-            .map(|field| (field.key().to_owned(), field.schema()))
+            .map(|field| (field.key().to_owned(), listed_schema(*field)))
             .collect();
         let required: Vec<_> = self
             .fields
@@ -49,6 +53,14 @@ impl Field for Table {
             schema["required"] = json!(required);
         }
         schema
+    }
+}
+
+/// The schema of a field, with the list that makes it an axis.
+fn listed_schema(field: &dyn Field) -> Json {
+    match variants::listing(field) {
+        Listing::Value | Listing::Own => field.schema(),
+        Listing::Axis | Listing::AxisOfLists => axis_schema(field.schema(), ranges(field)),
     }
 }
 
@@ -132,7 +144,7 @@ impl<'d> Section<'d> {
         for field in fields {
             if let Some(node) = self.node(*field) {
                 let problem = format!("`{}` is a setting of {other}", field.path());
-                let diagnostic = reader.report.error(node.span, problem);
+                let diagnostic = reader.report.idle(node.span, problem);
                 diagnostic.label("expected no such key: it would change nothing here");
             }
         }

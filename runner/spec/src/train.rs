@@ -8,17 +8,14 @@ use grokrun_program::{
 
 use crate::axis::Point;
 use crate::field::{Field, Reader};
-use crate::plan::Stop;
-use crate::resolved::Written;
 use crate::source::Span;
 use crate::table::Section;
+use crate::written::Written;
 use crate::{gradient, group, keys, sphere};
 
-/// The training of every cell; learning rate and weight decay are each cell's own.
+/// A training, but for its length; learning rate and weight decay are each cell's own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Train {
-    /// How many epochs, at least 1.
-    pub epochs: u64,
     /// The rule that moves the weights; its numbers are in their ranges, also as `f32`.
     pub rule: grokrun_program::Rule,
     /// Over how many steps the learning rate rises linearly; 0 for none.
@@ -31,8 +28,6 @@ pub struct Train {
     pub sphere: Option<Sphere>,
     /// Settings of some parameters; of several that match the last one counts.
     pub groups: Vec<Group>,
-    /// When to stop before the last epoch.
-    pub stop: Option<Stop>,
 }
 
 /// The word for a rule.
@@ -78,20 +73,12 @@ impl Train {
             check_groups(&groups, parameters, reader);
         }
         Train {
-            epochs: section.read(&keys::EPOCHS, reader),
             rule: read_rule(section, reader),
             warmup: section.read(&keys::WARMUP, reader),
             loss: section.read(&keys::LOSS, reader),
             filters: section.read(&keys::GRADIENT, reader),
             sphere: section.read(&keys::SPHERE, reader),
             groups: groups.into_iter().map(|(group, _)| group).collect(),
-            stop: section.node(&keys::STOP).map(|node| {
-                let stop = Section::open(&keys::STOP, Some(node), reader);
-                Stop {
-                    test_accuracy: stop.read(&keys::TEST_ACCURACY, reader),
-                    patience: stop.read(&keys::PATIENCE, reader),
-                }
-            }),
         }
     }
 
@@ -141,16 +128,32 @@ impl Train {
         let published = self.loss == Loss::PUBLISHED;
         out.beyond(&keys::LOSS, keys::LOSS.toml(self.loss), published);
         match gradient::toml(&self.filters) {
+            // In a list of values a table would be one of several filters.
+            Some(filters) if filters.starts_with('{') => {
+                out.line_with_item(&keys::GRADIENT, &filters, format!("[{filters}]"));
+            }
             Some(filters) => out.line(&keys::GRADIENT, &filters),
-            None => out.silent("gradient is not set: gradients are used as they are"),
+            None => out.unset(
+                &keys::GRADIENT,
+                "[]",
+                "gradient is not set: gradients are used as they are",
+            ),
         }
         match &self.sphere {
             Some(kept) => out.line(&keys::SPHERE, &sphere::toml(kept)),
-            None => out.silent("sphere is not set: weights are not rescaled"),
+            None => out.unset(
+                &keys::SPHERE,
+                "",
+                "sphere is not set: weights are not rescaled",
+            ),
         }
         let groups: Vec<String> = self.groups.iter().map(group::toml).collect();
         if groups.is_empty() {
-            out.silent("group is not set: all parameters have the same settings");
+            out.unset(
+                &keys::GROUP,
+                "[]",
+                "group is not set: all parameters have the same settings",
+            );
         } else {
             out.line(&keys::GROUP, &format!("[{}]", groups.join(", ")));
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Field, Read, Reader, Want, wrong_type};
+use crate::field::{Field, Listing, Read, Reader, Want, wrong_type};
 use crate::number::Integer;
 
 /// A list of one to so many widths; a single integer is a list of one.
@@ -35,6 +35,10 @@ impl Field for Widths {
                 { "type": "array", "items": each, "minItems": 1, "maxItems": self.most },
             ],
         })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::AxisOfLists
     }
 }
 

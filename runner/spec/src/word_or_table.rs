@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
-use crate::field::{Choice, Field, Read, Reader, Want, wrong_type};
+use crate::field::{Choice, Field, Listing, Read, Reader, Want, wrong_type};
 use crate::suggest;
 use crate::table::{Section, Table};
 
@@ -42,6 +42,14 @@ impl<T: Copy + Sync> Field for WordOrTable<T> {
             "default": word["default"],
             "anyOf": [{ "enum": word["enum"] }, self.table.schema()],
         })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
+    }
+
+    fn inner(&'static self) -> Option<&'static Table> {
+        Some(self.table)
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn of(
         fraction: cell.fraction,
         data_seed: cell.data_seed,
         model_seed: cell.model_seed,
-        epochs: plan.train.epochs,
+        epochs: plan.epochs,
         model: Model {
             d_model: shape.d_model,
             heads: shape.heads,

@@ -162,7 +162,7 @@ pub(super) fn analysis_name(plan: &Plan, found: &Found, request: &AnalysisReques
 /// With what a cost depends on besides the modulus and the number of neurons.
 fn named(plan: &Plan, what: &str) -> String {
     let cell = &plan.cells[0];
-    let shape = Shape::of(&plan.architecture(cell));
+    let shape = Shape::of(&cell.architecture());
     let model = shape.map(|shape| {
         format!(
             "{} heads of {}, d_model {}, {:?}",

@@ -38,7 +38,7 @@ pub(super) fn seconds_an_operation(
         return Ok(None);
     };
     let cell = &plan.cells[index];
-    let program = model::record(plan, cell)?;
+    let program = model::record(cell)?;
     let mut split = Material::new(cell)?.split;
     let share = (OPERATIONS / operations(size)).min(1.0);
     for part in [&mut split.train, &mut split.test] {
@@ -46,7 +46,7 @@ pub(super) fn seconds_an_operation(
     }
     let [train, test] = material::program_data(cell, &split, &program)?;
     let epoch = Estimate::of_program(&program, train.len(), test.len()).flops_per_epoch;
-    let state = model::initial(plan, cell, &size.model)?;
+    let state = model::initial(cell, &size.model)?;
     let cell = ProgramCell {
         program,
         train,

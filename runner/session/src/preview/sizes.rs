@@ -49,7 +49,7 @@ pub(super) fn disk(
 
 /// How many checkpoints a cell has, at most: where cadences meet, one is counted once for each.
 fn checkpoints(plan: &Plan) -> u64 {
-    let of_cadence = |every: u64| plan.train.epochs.checked_div(every).unwrap_or(0);
+    let of_cadence = |every: u64| plan.epochs.checked_div(every).unwrap_or(0);
     let cadences = plan.analyses.iter().map(|analysis| analysis.every);
     let mut cadences: Vec<u64> = cadences.chain([plan.checkpoints.every]).collect();
     cadences.sort_unstable();
@@ -61,7 +61,7 @@ fn checkpoints(plan: &Plan) -> u64 {
 /// what describes a cell.
 fn files(plan: &Plan, size: &CellSize, checkpoints: u64) -> f64 {
     let estimate = size.estimate();
-    let history = 2.0 * 40.0 * plan.train.epochs as f64;
+    let history = 2.0 * 40.0 * plan.epochs as f64;
     let split = 8.0 * (size.train + size.test) as f64;
     let of_checkpoints = checkpoints as f64 * (estimate.checkpoint_bytes as f64 + A_LINE);
     of_checkpoints + estimate.state_bytes as f64 + history + split + A_CELL
@@ -84,7 +84,7 @@ fn findings(
         let Some(look) = costs.look(&name) else {
             continue;
         };
-        let looks = times(request.every, plan.train.epochs);
+        let looks = times(request.every, plan.epochs);
         let [numbers, texts] = look.bytes(shape, looks);
         sum = [sum[0] + numbers, sum[1] + texts + AN_ANALYSIS];
     }

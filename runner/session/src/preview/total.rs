@@ -70,7 +70,7 @@ impl Time {
         an_operation: f64,
         notes: &mut Vec<String>,
     ) -> Time {
-        let epochs = plan.train.epochs;
+        let epochs = plan.epochs;
         let looking: Vec<Looking<'_>> = analyses
             .asked()
             .map(|(found, request)| Looking {

@@ -1,5 +1,6 @@
 //! Tests of the crate as its users see it: texts in, plans or reports out.
 
+mod axes;
 mod catalog;
 mod changes;
 mod garbage;

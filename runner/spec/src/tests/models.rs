@@ -61,19 +61,19 @@ fn resolved_specs_of_every_kind_give_the_same_plan() {
         assert_eq!(good(load_with(&resolved, &[])), plan, "{resolved}");
         assert!(fingerprints.insert(plan.fingerprint()), "{sets:?}");
         let cell = &plan.cells[0];
-        let architecture = plan.architecture(cell);
+        let architecture = cell.architecture();
         architecture.check().unwrap();
         let parameters = grokrun_program::Parameters::new(&architecture).unwrap();
-        plan.recipe(cell).check(&parameters).unwrap();
-        plan.init(cell).check(&architecture).unwrap();
-        plan.train.loss.check().unwrap();
+        cell.recipe().check(&parameters).unwrap();
+        cell.init().check(&architecture).unwrap();
+        cell.settings.train.loss.check().unwrap();
     }
 }
 
 #[test]
 fn words_mean_what_they_say() {
     let plan = plan_with(SETS[1]);
-    let Model::Transformer(model) = &plan.model.kind else {
+    let Model::Transformer(model) = &plan.cells[0].settings.model.kind else {
         panic!("a transformer");
     };
     assert_eq!(
@@ -84,12 +84,15 @@ fn words_mean_what_they_say() {
     assert_eq!(block.attention.unwrap().pattern, Pattern::Rate(0.25));
     assert_eq!(block.mlp.unwrap().activation, Activation::Power(3));
     assert_eq!(
-        (plan.model.init, plan.model.init_scale),
+        {
+            let model = &plan.cells[0].settings.model;
+            (model.init, model.init_scale)
+        },
         (Init::Normal(0.02), 4.0)
     );
 
     let plan = plan_with(SETS[4]);
-    let Model::Mlp(model) = &plan.model.kind else {
+    let Model::Mlp(model) = &plan.cells[0].settings.model.kind else {
         panic!("an mlp");
     };
     let input = Input::EmbeddingConcat {
@@ -100,21 +103,25 @@ fn words_mean_what_they_say() {
         (model.input, model.hidden.as_slice()),
         (input, &[7, 8, 9][..])
     );
-    assert_eq!(plan.model.init, Init::Torch, "the default of an mlp");
     assert_eq!(
-        plan.batch,
+        plan.cells[0].settings.model.init,
+        Init::Torch,
+        "the default of an mlp"
+    );
+    assert_eq!(
+        plan.cells[0].settings.batch,
         Batch::Size {
             size: 512,
             seed: -3
         }
     );
 
-    let lion = plan_with(SETS[2]).train.rule;
+    let lion = plan_with(SETS[2]).cells[0].settings.train.rule;
     assert!(matches!(lion, Rule::Lion(lion) if lion.betas == [0.9, 0.99]));
-    let muon = plan_with(SETS[5]).train.rule;
+    let muon = plan_with(SETS[5]).cells[0].settings.train.rule;
     assert!(matches!(muon, Rule::Muon(muon) if muon.momentum == 0.95
         && muon.others.learning_rate == 3e-4 && muon.others.rule.betas == [0.9, 0.98]));
-    let filters = plan_with(SETS[6]).train.filters;
+    let filters = plan_with(SETS[6]).cells[0].settings.train.filters.clone();
     assert!(matches!(filters[1], Filter::GrokfastMa(ma) if ma.window == 7 && ma.lambda == 5.0));
     assert_eq!(filters.len(), 3);
 }

@@ -14,7 +14,7 @@ fn values_of_every_kind_are_set() {
         "name=\"foo\"",
     ]);
     assert_eq!(plan.name, "foo");
-    assert_eq!(plan.train.epochs, 500);
+    assert_eq!(plan.epochs, 500);
     let ids: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
     assert_eq!(ids, ["add-p59-f0.5-d598-m1", "add-p59-f0.5-d598-m2"]);
 }
@@ -40,7 +40,7 @@ fn tables_are_merged_and_lists_replaced() {
         &text,
         &["train={ warmup = 3 }", "train.learning_rate=[0.5]"],
     ));
-    assert_eq!((plan.train.epochs, plan.train.warmup), (7, 3));
+    assert_eq!((plan.epochs, plan.cells[0].settings.train.warmup), (7, 3));
     assert_eq!(plan.cells[0].learning_rate, 0.5);
     assert_eq!(plan.cells.len(), 1);
 }

@@ -44,7 +44,7 @@ fn the_defaults_are_the_published_experiments() {
     let plan = plan_with(&[]);
     assert_eq!(plan.name, "x");
     assert_eq!(
-        plan.model,
+        plan.cells[0].settings.model,
         Model {
             kind: Architecture::published(113).model,
             biases: Biases::Frozen,
@@ -52,17 +52,16 @@ fn the_defaults_are_the_published_experiments() {
             init_scale: 1.0,
         }
     );
+    assert_eq!((plan.epochs, plan.stop.as_ref()), (40_000, None));
     assert_eq!(
-        plan.train,
+        plan.cells[0].settings.train,
         Train {
-            epochs: 40_000,
             rule: Rule::AdamW(AdamW::PUBLISHED),
             warmup: 0,
             loss: Loss::PUBLISHED,
             filters: Vec::new(),
             sphere: None,
             groups: Vec::new(),
-            stop: None
         }
     );
     assert_eq!(
@@ -108,7 +107,7 @@ fn every_key_is_read() {
     let plan = good(load_with(FULL, &[]));
     assert_eq!(plan.name, "all keys");
     assert_eq!(
-        plan.model,
+        plan.cells[0].settings.model,
         Model {
             kind: kind(64, 2, 16, 256),
             biases: Biases::Trained,
@@ -117,9 +116,18 @@ fn every_key_is_read() {
         }
     );
     assert_eq!(
-        plan.train,
+        (plan.epochs, plan.stop.clone()),
+        (
+            5_000,
+            Some(Stop {
+                test_accuracy: 0.99,
+                patience: 1000
+            })
+        )
+    );
+    assert_eq!(
+        plan.cells[0].settings.train,
         Train {
-            epochs: 5_000,
             rule: Rule::AdamW(AdamW {
                 betas: [0.8, 0.99],
                 epsilon: 1e-6,
@@ -129,10 +137,6 @@ fn every_key_is_read() {
             filters: Vec::new(),
             sphere: None,
             groups: Vec::new(),
-            stop: Some(Stop {
-                test_accuracy: 0.99,
-                patience: 1000
-            }),
         }
     );
     assert_eq!(

@@ -85,7 +85,7 @@ fn mult113_is_the_published_experiment() {
     let (_, plan) = shipped().swap_remove(4);
     assert_eq!(plan.cells.len(), 1);
     assert_eq!(plan.cells[0].id, "mul-p113-f0.3-d598-m999");
-    assert_eq!(plan.train.epochs, 40_000);
+    assert_eq!(plan.epochs, 40_000);
     assert_eq!(plan.checkpoints.every, 100);
     // Nothing in the file departs from the defaults.
     assert_eq!(plan.fingerprint(), plan_with(&[]).fingerprint());

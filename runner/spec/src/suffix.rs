@@ -1,0 +1,164 @@
+//! What the ids of cells say of the keys in which they differ.
+//!
+//! Knows values as they are written in TOML, not what they mean.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::plan::Cell;
+use crate::settings::Settings;
+
+/// The longest text for the value of a key, in bytes.
+const LONGEST: usize = 40;
+/// The longest text for all keys: what a folder's name has room for.
+const LONGEST_OF_ALL: usize = 120;
+
+/// The end of each cell's id.
+pub(crate) struct Suffixes {
+    of: HashMap<*const Settings, String>,
+}
+
+impl Suffixes {
+    /// Makes the suffixes of cells that differ in these keys, and maybe in others.
+    pub(crate) fn new(cells: &[Cell], varied: &[&'static str]) -> Suffixes {
+        let mut settings: Vec<&Settings> = Vec::new();
+        let mut seen = HashSet::new();
+        for cell in cells {
+            if seen.insert(std::ptr::from_ref(&*cell.settings)) {
+                settings.push(&cell.settings);
+            }
+        }
+        let mut of: HashMap<*const Settings, String> = HashMap::new();
+        let values: Vec<HashMap<&str, String>> = match settings.len() {
+            // One for all: nothing to tell apart.
+            1 => Vec::new(),
+            _ => settings
+                .iter()
+                .map(|settings| settings.values().into_iter().collect())
+                .collect(),
+        };
+        for path in varied {
+            let column = values.iter().map(|values| values.get(path));
+            let texts = texts(path, &column.collect::<Vec<_>>());
+            for (settings, text) in settings.iter().zip(texts) {
+                let suffix = of.entry(std::ptr::from_ref(*settings)).or_default();
+                suffix.push_str(&text);
+            }
+        }
+        for suffix in of.values_mut() {
+            *suffix = shortened(suffix, LONGEST_OF_ALL);
+        }
+        Suffixes { of }
+    }
+
+    /// Returns the suffix of a cell; empty where no key differs.
+    pub(crate) fn of(&self, cell: &Cell) -> &str {
+        let suffix = self.of.get(&std::ptr::from_ref(&*cell.settings));
+        suffix.map_or("", String::as_str)
+    }
+}
+
+/// The text of each value of a key, with the key in front; empty for a key that has none.
+fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
+    let parsed: Vec<Option<toml::Value>> = values
+        .iter()
+        .map(|value| {
+            let table: toml::Table = format!("x = {}", (*value)?).parse().ok()?;
+            let value = table.get("x")?;
+            Some(match value.as_array().map(Vec::as_slice) {
+                Some([only @ toml::Value::Table(_)]) => only.clone(),
+                _ => value.clone(),
+            })
+        })
+        .collect();
+    // What all tables have alike tells none of them apart.
+    let tables = parsed.iter().flatten().filter_map(toml::Value::as_table);
+    let mut alike: BTreeMap<&str, Option<&toml::Value>> = BTreeMap::new();
+    let mut count = 0;
+    for table in tables {
+        count += 1;
+        for (key, value) in table {
+            let known = alike.entry(key).or_insert(Some(value));
+            if *known != Some(value) {
+                *known = None;
+            }
+        }
+    }
+    let is_alike = |key: &str| count > 1 && alike.get(key).is_some_and(Option::is_some);
+    let key = path.rsplit_once('.').map_or(path, |(_, key)| key);
+    let key = key.replace('_', "");
+    let text = |value: &Option<toml::Value>| {
+        let Some(value) = value else {
+            return String::new();
+        };
+        let text = match value {
+            toml::Value::Table(table) => {
+                let told = table.iter().filter(|(key, _)| !is_alike(key));
+                let told: Vec<String> = told.map(|(key, v)| labelled(key, &slug(v))).collect();
+                told.join("-")
+            }
+            other => slug(other),
+        };
+        format!("-{}", labelled(&key, &shortened(&text, LONGEST)))
+    };
+    let mut texts: Vec<String> = parsed.iter().map(text).collect();
+    // Different values have different texts.
+    let mut first: HashMap<&str, &Option<&String>> = HashMap::new();
+    let clash = texts.iter().zip(values).any(|(text, value)| {
+        let known = first.entry(text).or_insert(value);
+        *known != value
+    });
+    if clash {
+        for (text, value) in texts.iter_mut().zip(values) {
+            let value = value.map_or("", String::as_str);
+            text.push_str(&format!("-{}", hash(value)));
+        }
+    }
+    texts
+}
+
+/// `layers` and `2` as `layers2`, `norm` and `pre` as `norm-pre`.
+fn labelled(key: &str, text: &str) -> String {
+    match text.starts_with(|first: char| first.is_ascii_digit()) {
+        true => format!("{key}{text}"),
+        false => format!("{key}-{text}"),
+    }
+}
+
+/// A value in letters, digits, dots and hyphens.
+fn slug(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Float(number) => {
+            let text = format!("{number:?}");
+            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+        }
+        toml::Value::Array(items) if items.is_empty() => "none".to_owned(),
+        toml::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(slug).collect();
+            items.join("-")
+        }
+        toml::Value::Table(table) => {
+            let entries = table.iter().map(|(key, v)| labelled(key, &slug(v)));
+            entries.collect::<Vec<_>>().join("-")
+        }
+        toml::Value::String(text) => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+            text.chars()
+                .map(|c| if fits(c) { c } else { '-' })
+                .collect()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The text, cut with a hash of six digits where it is longer than `most` bytes.
+fn shortened(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most - "-123456".len());
+    format!("{}-{}", text[..end].trim_end_matches('-'), hash(text))
+}
+
+fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..6].to_owned()
+}

@@ -1,0 +1,274 @@
+//! Lists in the place of values: the axes of `[data]`, `[model]` and `[train]`, and the draws of a
+//! sample.
+//!
+//! Works on the tree of the file: with every list replaced by one of its items, the tables are read
+//! like those of a spec without axes. Knows nothing of what the values mean.
+
+use std::sync::Arc;
+
+use crate::changes::is_of_length;
+use crate::diagnostic::Report;
+use crate::document::{Entry, Node, Value};
+use crate::field::{Field, Listing, Numbers, Reader};
+use crate::keys::{self, MAX_CELLS};
+use crate::settings::{Settings, TABLES};
+use crate::source::Span;
+use crate::table::Table;
+
+/// A list of values, or a range of them, of which each cell has one.
+#[derive(Clone, Debug)]
+pub(crate) struct List {
+    /// The keys that lead to it from the top of the file.
+    keys: Vec<String>,
+    /// The key of its table that it stands at or in.
+    pub(crate) path: &'static str,
+    /// Whether its numbers are integers.
+    pub(crate) whole: bool,
+    /// What stands there.
+    pub(crate) node: Node,
+}
+
+/// Which lists are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those of keys that do not read a list themselves.
+    Grid,
+    /// All, and tables that say a range.
+    Sample,
+}
+
+/// Returns the lists of a spec, in the order of the table of keys.
+pub(crate) fn lists(entries: &[Entry], wanted: Wanted) -> Vec<List> {
+    let mut found = Vec::new();
+    walk(&keys::TOP, entries, &[], None, wanted, &mut found);
+    found
+}
+
+/// Whether the cells of a run can differ in a key. Those that say how long a run goes on, and what
+/// is kept of it, cannot: a cell that is trained for longer is the same cell.
+fn varies(field: &dyn Field) -> bool {
+    let path = field.path();
+    let fixed: [&dyn Field; 5] = [
+        &keys::STOP,
+        &keys::CHECKPOINTS,
+        &keys::SEEDS_STREAM,
+        &keys::ANALYSIS,
+        &keys::SAMPLE,
+    ];
+    !is_of_length(path) && !fixed.iter().any(|field| field.path() == path)
+}
+
+/// Returns what a list means at a key of `[data]`, `[model]` or `[train]`.
+pub(crate) fn listing(field: &dyn Field) -> Listing {
+    let path = field.path();
+    let of_settings = |table: &&str| path.starts_with(&format!("{table}."));
+    let of_parts = [&keys::GROUP as &dyn Field, &keys::STOP];
+    let part = of_parts
+        .iter()
+        .any(|whole| path.starts_with(&format!("{}.", whole.path())));
+    match TABLES.iter().any(of_settings) && !part && varies(field) {
+        true => field.listing(),
+        false => Listing::Value,
+    }
+}
+
+fn walk(
+    table: &'static Table,
+    entries: &[Entry],
+    above: &[String],
+    of: Option<&'static str>,
+    wanted: Wanted,
+    found: &mut Vec<List>,
+) {
+    for field in table.fields {
+        let entry = entries.iter().find(|entry| entry.key == field.key());
+        let Some(entry) = entry.filter(|_| varies(*field)) else {
+            continue;
+        };
+        let keys = [above, std::slice::from_ref(&entry.key)].concat();
+        // The tables of the spec are no keys themselves.
+        let own = (!above.is_empty()).then_some(field.path());
+        let path = of.or(own).unwrap_or(field.path());
+        let is_axis = match (&entry.node.value, field.listing(), wanted) {
+            (Value::Array(_), Listing::Axis, _) => true,
+            (Value::Array(items), Listing::AxisOfLists, _) => {
+                let list = |item: &Node| matches!(item.value, Value::Array(_));
+                items.iter().any(list)
+            }
+            (Value::Array(_) | Value::Table(_), Listing::Own, Wanted::Sample) => true,
+            (Value::Table(range), Listing::Axis, Wanted::Sample) => {
+                let is_end = |entry: &Entry| matches!(entry.key.as_str(), "log" | "uniform");
+                range.iter().any(is_end)
+            }
+            _ => false,
+        };
+        if is_axis {
+            found.push(List {
+                keys,
+                path,
+                whole: field.numbers() == Numbers::Whole,
+                node: entry.node.clone(),
+            });
+        } else if let (Value::Table(inner), Some(table)) = (&entry.node.value, field.inner()) {
+            let of = of.or(own);
+            walk(table, inner, &keys, of, wanted, found);
+        }
+    }
+}
+
+impl List {
+    /// Returns the items of a list; of a range, none.
+    pub(crate) fn items(&self) -> &[Node] {
+        match &self.node.value {
+            Value::Array(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// Returns the name of the key, with those of the tables that it stands in.
+    pub(crate) fn name(&self) -> String {
+        self.keys.join(".")
+    }
+
+    /// Returns what stands at the key of the table that the list is at or in.
+    pub(crate) fn of_path<'e>(&self, entries: &'e [Entry]) -> Option<&'e Node> {
+        let mut keys = self.path.split('.');
+        let first = keys.next()?;
+        let mut node = &entries.iter().find(|entry| entry.key == first)?.node;
+        for key in keys {
+            let Value::Table(inner) = &node.value else {
+                return None;
+            };
+            node = &inner.iter().find(|entry| entry.key == key)?.node;
+        }
+        Some(node)
+    }
+
+    /// Puts `node` in the place of the list.
+    pub(crate) fn replace(&self, entries: &mut Vec<Entry>, node: Node) {
+        let key = self.keys.last();
+        let entry = self
+            .table(entries)
+            .and_then(|table| table.iter_mut().find(|entry| Some(&entry.key) == key));
+        if let Some(entry) = entry {
+            entry.node = node;
+        }
+    }
+
+    /// Takes the key out of its table.
+    fn remove(&self, entries: &mut Vec<Entry>) {
+        if let Some(table) = self.table(entries) {
+            table.retain(|entry| Some(&entry.key) != self.keys.last());
+        }
+    }
+
+    /// Returns the table that the list stands in.
+    fn table<'e>(&self, entries: &'e mut Vec<Entry>) -> Option<&'e mut Vec<Entry>> {
+        let above = self.keys.iter().take(self.keys.len().saturating_sub(1));
+        above.fold(Some(entries), |table, key| {
+            let entry = table?.iter_mut().find(|entry| entry.key == *key)?;
+            match &mut entry.node.value {
+                Value::Table(inner) => Some(inner),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// The settings of all cells, and the axes that they come from.
+#[derive(Debug)]
+pub(crate) struct Variants {
+    /// One for each combination of items; the last list varies fastest.
+    pub(crate) settings: Vec<Arc<Settings>>,
+    /// The keys whose values differ.
+    pub(crate) varied: Vec<&'static str>,
+    /// The length, the name and the place of each list.
+    pub(crate) axes: Vec<(usize, String, Span)>,
+}
+
+/// Reads the tables of a spec once for each combination of the items of their lists.
+pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Variants {
+    let of_settings = |entry: &&Entry| TABLES.contains(&entry.key.as_str());
+    let mut base: Vec<Entry> = entries.iter().filter(of_settings).cloned().collect();
+    let mut lists = lists(&base, Wanted::Grid);
+    lists.retain(|list| !refuse_empty(list, &mut base, reader));
+    let axes = lists
+        .iter()
+        .map(|list| (list.items().len(), list.name(), list.node.span));
+    let axes: Vec<_> = axes.collect();
+    let count = axes.iter().try_fold(1_u64, |count, (length, ..)| {
+        count.checked_mul(*length as u64)
+    });
+    // Too many are reported with the other axes; one is read for its mistakes.
+    let count = count.filter(|count| *count <= MAX_CELLS).unwrap_or(1);
+
+    let mut settings = Vec::new();
+    let mut reports = Vec::new();
+    for index in 0..count {
+        let mut rest = index as usize;
+        for list in lists.iter().rev() {
+            let items = list.items();
+            list.replace(&mut base, items[rest % items.len()].clone());
+            rest /= items.len();
+        }
+        let mut report = Report::new();
+        let mut own = Reader {
+            sources: reader.sources,
+            report: &mut report,
+        };
+        settings.push(Arc::new(Settings::read(&base, &mut own)));
+        reports.push(report);
+    }
+    let spans: Vec<Span> = lists.iter().map(|list| list.node.span).collect();
+    let sound = reader.report.gather(reports, &spans);
+    if sound && settings.len() as u64 == count && count > 1 {
+        refuse_repeated(&lists, &settings, reader);
+    }
+    let mut varied: Vec<&'static str> = lists
+        .iter()
+        .filter(|list| list.items().len() > 1)
+        .map(|list| list.path)
+        .collect();
+    varied.dedup();
+    Variants {
+        settings,
+        varied,
+        axes,
+    }
+}
+
+/// Reports a list without items and takes it out of the tree.
+fn refuse_empty(list: &List, base: &mut Vec<Entry>, reader: &mut Reader<'_>) -> bool {
+    let empty = list.items().is_empty();
+    if empty {
+        reader
+            .report
+            .error(
+                list.node.span,
+                format!("`{}` is an empty list", list.name()),
+            )
+            .label("expected at least one value");
+        list.remove(base);
+    }
+    empty
+}
+
+/// Reports items that make the same cells as an earlier item of their list.
+fn refuse_repeated(lists: &[List], settings: &[Arc<Settings>], reader: &mut Reader<'_>) {
+    let mut step = settings.len();
+    for list in lists {
+        let items = list.items();
+        step /= items.len();
+        for (place, item) in items.iter().enumerate() {
+            let same = (0..place).find(|&one| settings[one * step] == settings[place * step]);
+            let Some(first) = same else { continue };
+            let text = reader.sources.excerpt(item.span);
+            let name = list.name();
+            reader
+                .report
+                .error(item.span, format!("`{name}` has {text} twice"))
+                .label("the same value again: it would train the same cells twice")
+                .context(items[first].span, "first here");
+        }
+    }
+}

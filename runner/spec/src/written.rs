@@ -1,0 +1,258 @@
+//! A spec as it is written down: lines of keys and values, from which come a TOML text and the
+//! values by path.
+//!
+//! Knows nothing of which keys there are.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use crate::field::Field;
+
+/// What is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Every key.
+    Resolved,
+    /// What is hashed: keys that came later are left out at their defaults, so that fingerprints of
+    /// older runs stay good.
+    Canonical,
+}
+
+/// What was written down so far.
+#[derive(Debug)]
+pub(crate) struct Written {
+    form: Form,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Line {
+    Header(&'static str),
+    Value {
+        path: &'static str,
+        key: &'static str,
+        value: String,
+        /// How the value stands in a list of values, if not as it is.
+        item: Option<String>,
+    },
+    /// A key that is not set, the value that would say so, and what its absence means.
+    Unset {
+        path: &'static str,
+        key: &'static str,
+        value: &'static str,
+        comment: &'static str,
+    },
+    Comment(String),
+}
+
+impl Line {
+    fn value(path: &'static str, key: &'static str, value: String) -> Line {
+        Line::Value {
+            path,
+            key,
+            value,
+            item: None,
+        }
+    }
+
+    fn key(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Line::Value { path, key, .. } | Line::Unset { path, key, .. } => Some((path, key)),
+            Line::Header(_) | Line::Comment(_) => None,
+        }
+    }
+
+    /// Whether both say something of the same key, or open the same table.
+    fn matches(&self, other: &Line) -> bool {
+        match (self.key(), other.key()) {
+            (Some(one), Some(other)) => one == other,
+            _ => self == other,
+        }
+    }
+}
+
+impl Written {
+    pub(crate) fn new(form: Form) -> Written {
+        Written {
+            form,
+            lines: Vec::new(),
+        }
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Writes the header of a table.
+    pub(crate) fn header(&mut self, table: &dyn Field) {
+        self.lines.push(Line::Header(table.path()));
+    }
+
+    /// Writes a key and its value.
+    pub(crate) fn line(&mut self, field: &dyn Field, value: &str) {
+        self.lines.push(Line::Value {
+            path: field.path(),
+            key: field.key(),
+            value: value.to_owned(),
+            item: None,
+        });
+    }
+
+    /// Writes a key whose value stands as `item` in a list of values.
+    pub(crate) fn line_with_item(&mut self, field: &dyn Field, value: &str, item: String) {
+        self.lines.push(Line::Value {
+            path: field.path(),
+            key: field.key(),
+            value: value.to_owned(),
+            item: Some(item),
+        });
+    }
+
+    /// Writes a key that came after the first fingerprints: at its default it is left out of them.
+    pub(crate) fn beyond(&mut self, field: &dyn Field, value: String, is_default: bool) {
+        if self.form == Form::Resolved || !is_default {
+            self.line(field, &value);
+        }
+    }
+
+    /// Writes that a key is not set; in a list of values, `value` says so.
+    pub(crate) fn unset(&mut self, field: &dyn Field, value: &'static str, comment: &'static str) {
+        self.lines.push(Line::Unset {
+            path: field.path(),
+            key: field.key(),
+            value,
+            comment,
+        });
+    }
+
+    /// Writes a comment, in both forms.
+    pub(crate) fn comment(&mut self, text: &str) {
+        self.lines.push(Line::Comment(text.to_owned()));
+    }
+
+    /// Returns what several cells have of one part of a spec, in one: a key that is `varied` gets
+    /// the list of its values, and of the others one whose values differ is left out, since its
+    /// default follows from a key that is varied.
+    pub(crate) fn merge(mut parts: Vec<Written>, varied: &[&'static str]) -> Written {
+        if parts.len() == 1 {
+            return parts.remove(0);
+        }
+        let form = parts.first().map_or(Form::Resolved, |part| part.form);
+        let mut lines: Vec<Line> = Vec::new();
+        for part in &parts {
+            // Behind what stands before it in its own part.
+            let mut at = 0;
+            for line in &part.lines {
+                match lines.iter().position(|known| known.matches(line)) {
+                    Some(place) => at = place + 1,
+                    None => {
+                        lines.insert(at, line.clone());
+                        at += 1;
+                    }
+                }
+            }
+        }
+        let mut merged = Written::new(form);
+        for line in lines {
+            let Some((path, key)) = line.key() else {
+                merged.lines.push(line);
+                continue;
+            };
+            if varied.contains(&path) {
+                let mut values = distinct(parts.iter().filter_map(|part| part.listed(path)));
+                if form == Form::Canonical {
+                    values.sort_unstable();
+                }
+                let value = format!("[{}]", values.join(", "));
+                merged.lines.push(Line::value(path, key, value));
+                continue;
+            }
+            let values = distinct(parts.iter().filter_map(|part| part.value(path)));
+            match (values.as_slice(), form) {
+                ([], _) => merged.lines.push(line),
+                ([only], _) => {
+                    let value = (*only).to_owned();
+                    merged.lines.push(Line::value(path, key, value));
+                }
+                (_, Form::Resolved) => {
+                    merged.comment(&format!("{key} is not set: each cell has its default"));
+                }
+                (_, Form::Canonical) => {}
+            }
+        }
+        merged
+    }
+
+    /// Puts another value in the place of a key's.
+    pub(crate) fn set(&mut self, wanted: &str, value: &str) {
+        for line in &mut self.lines {
+            if let Some((path, key)) = line.key().filter(|(path, _)| *path == wanted) {
+                let value = value.to_owned();
+                *line = Line::value(path, key, value);
+            }
+        }
+    }
+
+    /// Adds the lines of another part.
+    pub(crate) fn append(&mut self, part: Written) {
+        self.lines.extend(part.lines);
+    }
+
+    fn value(&self, wanted: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Value { path, value, .. } if *path == wanted => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Returns the value as it stands in a list of values.
+    fn listed(&self, wanted: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Value {
+                path, value, item, ..
+            } if *path == wanted => Some(item.as_deref().unwrap_or(value)),
+            Line::Unset { path, value, .. } if *path == wanted => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Returns the TOML text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.lines {
+            let _infallible = match line {
+                Line::Header(path) => write!(text, "\n[{path}]\n"),
+                Line::Value { key, value, .. } => writeln!(text, "{key} = {value}"),
+                Line::Comment(comment) => writeln!(text, "# {comment}"),
+                Line::Unset { comment, .. } if self.form == Form::Resolved => {
+                    writeln!(text, "# {comment}")
+                }
+                Line::Unset { .. } => Ok(()),
+            };
+        }
+        text
+    }
+
+    /// Returns what each key that is set, or could be, has in a list of values.
+    pub(crate) fn all_listed(&self) -> Vec<(&'static str, String)> {
+        let paths = self.lines.iter().filter_map(Line::key);
+        paths
+            .filter_map(|(path, _)| Some((path, self.listed(path)?.to_owned())))
+            .collect()
+    }
+
+    /// Returns each key's path and value, in the order of the text.
+    pub(crate) fn into_values(self) -> Vec<(&'static str, String)> {
+        let value = |line| match line {
+            Line::Value { path, value, .. } => Some((path, value)),
+            Line::Header(_) | Line::Comment(_) | Line::Unset { .. } => None,
+        };
+        self.lines.into_iter().filter_map(value).collect()
+    }
+}
+
+/// Returns the different ones of `values`, in the order in which they come.
+pub(crate) fn distinct<T: Clone + Eq + std::hash::Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    values.filter(|value| seen.insert(value.clone())).collect()
+}
