@@ -1,6 +1,7 @@
 //! The algebraic tasks: which operation, over which pairs of residues, split how.
 //!
 //! - [`Operation`]: a named operation or an expression in `a` and `b`, with its domain.
+//! - [`Group`]: a finite group by name, its elements in a published order.
 //! - [`Dataset`]: every pair of the domain with its label, in the published order (`a` slow, `b`
 //!   fast); [`Dataset::split`] cuts it as the published code does.
 //! - [`Stream`]: which published code that is.
@@ -13,6 +14,7 @@
 mod dataset;
 #[cfg(test)]
 mod fixtures;
+mod group;
 mod operation;
 pub mod python;
 mod residues;
@@ -21,6 +23,7 @@ mod stream;
 pub mod torch;
 
 pub use dataset::Dataset;
+pub use group::{ElementOrder, Group, MAX_ELEMENTS};
 pub use operation::{Count, Evaluator, MAX_MODULUS, Operation, OperationError};
 pub use split::{Split, SplitError};
 pub use stream::Stream;
