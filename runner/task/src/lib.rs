@@ -2,6 +2,7 @@
 //!
 //! - [`Operation`]: a named operation or an expression in `a` and `b`, with its domain.
 //! - [`Group`]: a finite group by name, its elements in a published order.
+//! - [`TableOperation`]: an operation given by its results.
 //! - [`Dataset`]: every pair of the domain with its label, in the published order (`a` slow, `b`
 //!   fast); [`Dataset::split`] cuts it as the published code does.
 //! - [`Stream`]: which published code that is.
@@ -20,6 +21,7 @@ pub mod python;
 mod residues;
 mod split;
 mod stream;
+mod table;
 pub mod torch;
 
 pub use dataset::Dataset;
@@ -27,3 +29,4 @@ pub use group::{ElementOrder, Group, MAX_ELEMENTS};
 pub use operation::{Count, Evaluator, MAX_MODULUS, Operation, OperationError};
 pub use split::{Split, SplitError};
 pub use stream::Stream;
+pub use table::{Place, TableError, TableOperation};
