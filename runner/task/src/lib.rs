@@ -1,10 +1,9 @@
-//! The algebraic tasks: which operation, over which pairs of residues, split how.
+//! The tasks: which operation, over which tuples of operands, split how, labelled how.
 //!
-//! - [`Operation`]: a named operation or an expression in `a` and `b`, with its domain.
-//! - [`Group`]: a finite group by name, its elements in a published order.
-//! - [`TableOperation`]: an operation given by its results.
-//! - [`Dataset`]: every pair of the domain with its label, in the published order (`a` slow, `b`
-//!   fast); [`Dataset::split`] cuts it as the published code does.
+//! - [`Operation`]: a named operation or an expression in `a` to `e`, a [`Group`] or a
+//!   [`TableOperation`], with its domain.
+//! - [`Dataset`]: every tuple of the domain with its label, in the published order (`a` slow, the
+//!   last operand fast); [`Dataset::split`] cuts it as the published code does.
 //! - [`Stream`]: which published code that is.
 //! - [`torch::Generator`] and [`python::Random`]: the random numbers of torch and of Python, bit
 //!   for bit and on every machine.
@@ -23,10 +22,13 @@ mod split;
 mod stream;
 mod table;
 pub mod torch;
+mod tuple;
 
 pub use dataset::Dataset;
 pub use group::{ElementOrder, Group, MAX_ELEMENTS};
-pub use operation::{Count, Evaluator, MAX_MODULUS, Operation, OperationError};
+pub use operation::{
+    Count, Domain, Evaluator, MAX_MODULUS, MAX_OPERANDS, MAX_TUPLES, Operation, OperationError,
+};
 pub use split::{Split, SplitError};
 pub use stream::Stream;
 pub use table::{Place, TableError, TableOperation};
