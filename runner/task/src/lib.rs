@@ -4,6 +4,7 @@
 //!   [`TableOperation`], with its domain.
 //! - [`Dataset`]: every tuple of the domain with its label, in the published order (`a` slow, the
 //!   last operand fast); [`Dataset::split`] cuts it as the published code does.
+//! - [`noisy_labels`]: training labels of which a share is drawn anew.
 //! - [`Stream`]: which published code that is.
 //! - [`torch::Generator`] and [`python::Random`]: the random numbers of torch and of Python, bit
 //!   for bit and on every machine.
@@ -15,6 +16,7 @@ mod dataset;
 #[cfg(test)]
 mod fixtures;
 mod group;
+mod noise;
 mod operation;
 pub mod python;
 mod residues;
@@ -26,6 +28,7 @@ mod tuple;
 
 pub use dataset::Dataset;
 pub use group::{ElementOrder, Group, MAX_ELEMENTS};
+pub use noise::{NoiseError, noisy_labels, noisy_labels_drawn};
 pub use operation::{
     Count, Domain, Evaluator, MAX_MODULUS, MAX_OPERANDS, MAX_TUPLES, Operation, OperationError,
 };
