@@ -5,6 +5,7 @@
 //! - [`Dataset`]: every tuple of the domain with its label, in the published order (`a` slow, the
 //!   last operand fast); [`Dataset::split`] cuts it as the published code does.
 //! - [`noisy_labels`]: training labels of which a share is drawn anew.
+//! - [`SparseParity`]: the parity of a few of many random bits.
 //! - [`Stream`]: which published code that is.
 //! - [`torch::Generator`] and [`python::Random`]: the random numbers of torch and of Python, bit
 //!   for bit and on every machine.
@@ -20,6 +21,7 @@ mod noise;
 mod operation;
 pub mod python;
 mod residues;
+mod sparse_parity;
 mod split;
 mod stream;
 mod table;
@@ -32,6 +34,7 @@ pub use noise::{NoiseError, noisy_labels, noisy_labels_drawn};
 pub use operation::{
     Count, Domain, Evaluator, MAX_MODULUS, MAX_OPERANDS, MAX_TUPLES, Operation, OperationError,
 };
+pub use sparse_parity::{SparseParity, SparseParityError};
 pub use split::{Split, SplitError};
 pub use stream::Stream;
 pub use table::{Place, TableError, TableOperation};
