@@ -1,8 +1,11 @@
-//! The algebraic tasks: which operation, over which pairs of residues, split how.
+//! The tasks: which operation, over which tuples of operands, split how, labelled how.
 //!
-//! - [`Operation`]: a named operation or an expression in `a` and `b`, with its domain.
-//! - [`Dataset`]: every pair of the domain with its label, in the published order (`a` slow, `b`
-//!   fast); [`Dataset::split`] cuts it as the published code does.
+//! - [`Operation`]: a named operation or an expression in `a` to `e`, a [`Group`] or a
+//!   [`TableOperation`], with its domain.
+//! - [`Dataset`]: every tuple of the domain with its label, in the published order (`a` slow, the
+//!   last operand fast); [`Dataset::split`] cuts it as the published code does.
+//! - [`noisy_labels`]: training labels of which a share is drawn anew.
+//! - [`SparseParity`]: the parity of a few of many random bits.
 //! - [`Stream`]: which published code that is.
 //! - [`torch::Generator`] and [`python::Random`]: the random numbers of torch and of Python, bit
 //!   for bit and on every machine.
@@ -13,14 +16,25 @@
 mod dataset;
 #[cfg(test)]
 mod fixtures;
+mod group;
+mod noise;
 mod operation;
 pub mod python;
 mod residues;
+mod sparse_parity;
 mod split;
 mod stream;
+mod table;
 pub mod torch;
+mod tuple;
 
 pub use dataset::Dataset;
-pub use operation::{Count, Evaluator, MAX_MODULUS, Operation, OperationError};
+pub use group::{ElementOrder, Group, MAX_ELEMENTS};
+pub use noise::{NoiseError, noisy_labels, noisy_labels_drawn};
+pub use operation::{
+    Count, Domain, Evaluator, MAX_MODULUS, MAX_OPERANDS, MAX_TUPLES, Operation, OperationError,
+};
+pub use sparse_parity::{SparseParity, SparseParityError};
 pub use split::{Split, SplitError};
 pub use stream::Stream;
+pub use table::{Place, TableError, TableOperation};

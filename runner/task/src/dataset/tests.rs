@@ -59,6 +59,48 @@ fn splits_of_the_golden_settings() {
     }
 }
 
+#[test]
+fn tuples_are_ordered_with_the_last_operand_fast() {
+    let data = dataset("a + 2*b + c", 3);
+    assert_eq!([data.operands(), data.pairs().len()], [3, 27]);
+    for (index, label) in data.pairs().iter().zip(data.labels()) {
+        let tokens: Vec<u32> = data.tokens_of(*index).collect();
+        let [a, b, c] = tokens[..] else {
+            panic!("{tokens:?}")
+        };
+        assert_eq!(*index, (a * 3 + b) * 3 + c);
+        assert_eq!(*label, (a + 2 * b + c) % 3);
+        assert_eq!(data.label(*index), Some(*label));
+    }
+    assert_eq!(data.label(27), None);
+    let pairs = dataset("div", 5);
+    assert_eq!(pairs.operands(), 2);
+    assert!(pairs.tokens_of(13).eq([2, 3]));
+    let five = dataset("a*b*c*d/e", 5);
+    assert_eq!(five.pairs().len(), 5_usize.pow(4) * 4);
+    assert!(five.tokens_of(3124).eq([4; 5]));
+    let split = five.split(0.3, 1, Stream::Torch).unwrap();
+    assert_eq!(split.train.len(), 750);
+}
+
+#[test]
+fn splits_of_groups_are_the_published_ones() {
+    let golden = json(include_str!("../../fixtures/groups.json"));
+    for (name, size) in [("S4", 24), ("D5", 10)] {
+        let data = dataset(&format!("group {name}"), size);
+        let split = data.split(0.5, 3, Stream::Torch).unwrap();
+        let hashes = &golden["splits"][name];
+        assert_eq!(
+            sha256_of_i64(&split.train),
+            hashes["sha256_train_indices_i64le"]
+        );
+        assert_eq!(
+            sha256_of_i64(&split.test),
+            hashes["sha256_test_indices_i64le"]
+        );
+    }
+}
+
 fn first_pairs(indices: &[u32], modulus: u32) -> Vec<(u32, u32)> {
     indices
         .iter()

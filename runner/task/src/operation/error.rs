@@ -17,7 +17,7 @@ pub struct OperationError {
 }
 
 impl OperationError {
-    pub(super) fn new(
+    pub(crate) fn new(
         span: Range<usize>,
         message: impl Into<String>,
         expected: impl Into<String>,
@@ -30,7 +30,7 @@ impl OperationError {
         }
     }
 
-    pub(super) fn help(self, help: impl Into<Option<String>>) -> OperationError {
+    pub(crate) fn help(self, help: impl Into<Option<String>>) -> OperationError {
         OperationError {
             help: help.into(),
             ..self

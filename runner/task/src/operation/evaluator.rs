@@ -1,74 +1,18 @@
-//! Operations modulo a number: where they are defined, and their values.
+//! Operations modulo a number: their values.
 
-use super::expression::{Expression, Point};
-use super::named::Domain;
-use super::notation::{self, Style};
-use super::{Operation, OperationError};
+use super::expression::{MAX_OPERANDS, Point};
+use super::formula::Formula;
+use super::{Domain, Kind, Operation, OperationError};
 use crate::residues;
+use crate::tuple::operands_of;
 
 /// The largest modulus: with it, the index of every pair fits 32 bits.
 pub const MAX_MODULUS: u32 = 65_535;
 
+/// The most tuples of three operands or more.
+pub const MAX_TUPLES: u64 = 1 << 28;
+
 impl Operation {
-    /// Whether the operation makes sense modulo `modulus`.
-    ///
-    /// Without a division it does for every modulus. With one it does if every divisor that occurs
-    /// is 0 (such pairs are left out) or has an inverse: always for a prime modulus, for a
-    /// composite one where the divisors share no factor with it, as in `a/2` modulo 15.
-    ///
-    /// Takes time in the order of the modulus; for a composite modulus and a divisor that depends
-    /// on both operands, of its square.
-    ///
-    /// # Errors
-    /// The modulus is not in 2..=[`MAX_MODULUS`]; some divisor has no inverse; or no pair at all is
-    /// left. The span is the whole text that was parsed.
-    pub fn check(&self, modulus: u32) -> Result<(), OperationError> {
-        self.evaluator(modulus).map(|_| ())
-    }
-
-    /// The same, trying at most so many pairs: what they do not tell is taken for granted, until
-    /// [`Operation::evaluator`] tries all of them.
-    ///
-    /// # Errors
-    /// Those of [`Operation::check`], as far as these pairs tell.
-    pub fn check_within(&self, modulus: u32, pairs: u64) -> Result<(), OperationError> {
-        self.prepared(modulus)?.check(pairs)
-    }
-
-    /// How many pairs it is defined on, trying at most `most` of them. Where that is not all, rows
-    /// of the table, spread evenly, stand for the rest.
-    ///
-    /// # Errors
-    /// Those of [`Operation::check`], as far as the pairs that are tried tell.
-    pub fn count(&self, modulus: u32, most: u64) -> Result<Count, OperationError> {
-        let evaluator = self.prepared(modulus)?;
-        let p = u64::from(modulus);
-        if evaluator.inverses.is_none() {
-            let side = match self.domain {
-                Domain::All => p,
-                Domain::Nonzero => p - 1,
-            };
-            return Ok(Count {
-                pairs: side * side,
-                exact: true,
-            });
-        }
-        evaluator.check(most)?;
-        let rows = (most / p).clamp(1, p);
-        let row = |i: u64| (i * p / rows) as u32;
-        let defined = |a: u32| {
-            (0..modulus)
-                .filter(|b| evaluator.apply(a, *b).is_some())
-                .count()
-        };
-        let found: u64 = (0..rows).map(|i| defined(row(i)) as u64).sum();
-        Ok(Count {
-            // Both factors are below 2^33: the product of the largest table fits.
-            pairs: found * p / rows,
-            exact: rows == p,
-        })
-    }
-
     /// The operation made ready for many evaluations modulo `modulus`.
     ///
     /// # Errors
@@ -80,13 +24,10 @@ impl Operation {
     }
 
     /// With the inverses at hand, and nothing tried yet but the size of the modulus.
-    fn prepared(&self, modulus: u32) -> Result<Evaluator<'_>, OperationError> {
-        if !(2..=MAX_MODULUS).contains(&modulus) {
-            let message = format!("the modulus is {modulus}");
-            let expected = format!("an integer from 2 to {MAX_MODULUS}");
-            return Err(OperationError::new(0..self.extent, message, expected));
-        }
-        let inverses = self.expression.divides().then(|| {
+    pub(super) fn prepared(&self, modulus: u32) -> Result<Evaluator<'_>, OperationError> {
+        self.check_size(modulus)?;
+        let divides = matches!(&self.kind, Kind::Formula(formula) if formula.expression.divides());
+        let inverses = divides.then(|| {
             (0..modulus)
                 .map(|n| residues::inverse(n, modulus).unwrap_or(0))
                 .collect::<Vec<u32>>()
@@ -98,54 +39,73 @@ impl Operation {
         })
     }
 
+    fn check_size(&self, modulus: u32) -> Result<(), OperationError> {
+        let refused = |message, expected| OperationError::new(0..self.extent, message, expected);
+        if !(2..=MAX_MODULUS).contains(&modulus) {
+            let message = format!("the modulus is {modulus}");
+            let expected = format!("an integer from 2 to {MAX_MODULUS}");
+            return Err(refused(message, expected));
+        }
+        if let Some(size) = self.size().filter(|size| *size != modulus) {
+            let message = format!("the modulus is {modulus}, but {self} has {size} elements");
+            return Err(refused(message, format!("the number of elements, {size}")));
+        }
+        let operands = self.operands() as u32;
+        let tuples = u64::from(modulus).checked_pow(operands);
+        if operands > 2 && tuples.is_none_or(|tuples| tuples > MAX_TUPLES) {
+            let fits = |p: &u32| u64::from(*p).pow(operands) <= MAX_TUPLES;
+            let largest = (2..modulus).take_while(fits).last().unwrap_or(2);
+            let message = format!("{operands} operands modulo {modulus} have too many tuples");
+            let expected = format!(
+                "a modulus of at most {largest} for {operands} operands, which have at most \
+                 {MAX_TUPLES} tuples"
+            );
+            return Err(refused(message, expected));
+        }
+        Ok(())
+    }
+
     /// The value for one pair; `None` outside the domain, for operands that are not residues of the
-    /// modulus, and for a modulus that [`Operation::check`] refuses for its size.
+    /// modulus, for a modulus that [`Operation::check`] refuses for its size, and for an operation
+    /// that has more than two operands.
     ///
     /// For many pairs take [`Operation::evaluator`].
     pub fn apply(&self, a: u32, b: u32, modulus: u32) -> Option<u32> {
-        let sized = (2..=MAX_MODULUS).contains(&modulus);
-        if sized {
-            self.value(Point {
-                a,
-                b,
-                modulus,
-                inverses: None,
-            })
-        } else {
-            None
-        }
+        self.check_size(modulus).ok()?;
+        let evaluator = Evaluator {
+            operation: self,
+            modulus,
+            inverses: None,
+        };
+        evaluator.apply(a, b)
     }
 
-    /// Whether swapping the operands never changes the outcome, being undefined included. False
-    /// where the operation is undefined for the modulus.
+    /// Whether exchanging operands never changes the outcome, being undefined included. False where
+    /// the operation is undefined for the modulus.
     ///
-    /// Tries all pairs until it finds a difference.
+    /// Tries all tuples until it finds a difference.
     pub fn is_commutative(&self, modulus: u32) -> bool {
-        self.evaluator(modulus).is_ok_and(|evaluator| {
-            (0..modulus).all(|a| (0..a).all(|b| evaluator.apply(a, b) == evaluator.apply(b, a)))
+        let Ok(evaluator) = self.evaluator(modulus) else {
+            return false;
+        };
+        if let Some(group) = self.as_group() {
+            return group.is_abelian();
+        }
+        let operands = self.operands();
+        let tuples = u64::from(modulus).pow(operands as u32);
+        (0..tuples).all(|index| {
+            let tuple = operands_of(index, modulus, operands);
+            // Exchanges of neighbours make up every other; each is tried from one side.
+            (1..operands)
+                .filter(|right| tuple[right - 1] > tuple[*right])
+                .all(|right| {
+                    let mut exchanged = tuple;
+                    exchanged.swap(right - 1, right);
+                    evaluator.value(&evaluator.at(tuple))
+                        == evaluator.value(&evaluator.at(exchanged))
+                })
         })
     }
-
-    fn value(&self, at: Point<'_>) -> Option<u32> {
-        let inside = match self.domain {
-            Domain::All => at.a < at.modulus && at.b < at.modulus,
-            Domain::Nonzero => (1..at.modulus).contains(&at.a) && (1..at.modulus).contains(&at.b),
-        };
-        if inside {
-            self.expression.value(at).ok()
-        } else {
-            None
-        }
-    }
-}
-
-/// How many pairs an operation is defined on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count {
-    /// the pairs
-    pub pairs: u64,
-    /// whether each was tried; else this is carried on from some
-    pub exact: bool,
 }
 
 /// An operation modulo a number for which it is defined, with the inverses at hand.
@@ -163,95 +123,81 @@ impl<'o> Evaluator<'o> {
         self.modulus
     }
 
-    /// The value for a pair; `None` outside the domain and for operands that are not residues of
-    /// the modulus.
-    pub fn apply(&self, a: u32, b: u32) -> Option<u32> {
-        self.operation.value(self.at(a, b))
+    /// Returns how many operands the operation has.
+    pub fn operands(&self) -> usize {
+        self.operation.operands()
     }
 
-    fn at(&self, a: u32, b: u32) -> Point<'_> {
+    /// The value for a pair; `None` outside the domain, for operands that are not residues of the
+    /// modulus, and for an operation that has more than two operands.
+    pub fn apply(&self, a: u32, b: u32) -> Option<u32> {
+        self.apply_all(&[a, b])
+    }
+
+    /// Returns the value for a tuple; `None` outside the domain, for operands that are not residues
+    /// of the modulus, and for another number of operands than the operation has.
+    pub fn apply_all(&self, operands: &[u32]) -> Option<u32> {
+        if operands.len() != self.operands() {
+            return None;
+        }
+        let mut tuple = [0; MAX_OPERANDS];
+        for (place, operand) in tuple.iter_mut().zip(operands) {
+            *place = *operand;
+        }
+        self.value(&self.at(tuple))
+    }
+
+    /// Returns the number of rows: of tuples without their last operand.
+    pub(crate) fn rows(&self) -> u64 {
+        u64::from(self.modulus).pow(self.operands() as u32 - 1)
+    }
+
+    /// Returns the values of a row, over which the last operand runs.
+    pub(crate) fn row(&self, row: u64) -> impl Iterator<Item = Option<u32>> {
+        let operands = self.operands();
+        let first = row * u64::from(self.modulus);
+        let mut at = self.at(operands_of(first, self.modulus, operands));
+        (0..self.modulus).map(move |last| {
+            at.operands[operands - 1] = last;
+            self.value(&at)
+        })
+    }
+
+    fn value(&self, at: &Point<'_>) -> Option<u32> {
+        let [a, b, ..] = at.operands;
+        match &self.operation.kind {
+            Kind::Formula(formula) if self.has(formula, at) => formula.expression.value(at).ok(),
+            Kind::Formula(_) => None,
+            Kind::Group(group) => group.product(a, b),
+            Kind::Table(table) => table.table.value(a, b),
+        }
+    }
+
+    /// Whether a tuple is one of the domain, before the formula is asked.
+    fn has(&self, formula: &Formula, at: &Point<'_>) -> bool {
+        // Operands that the formula does not have are 0.
+        let residues = at.operands.iter().all(|operand| *operand < self.modulus);
+        residues
+            && match formula.domain {
+                Domain::All => true,
+                Domain::Nonzero => !at.operands[..formula.operands].contains(&0),
+            }
+    }
+
+    pub(super) fn at(&self, operands: [u32; MAX_OPERANDS]) -> Point<'_> {
         Point {
-            a,
-            b,
+            operands,
             modulus: self.modulus,
             inverses: self.inverses.as_deref(),
         }
     }
 
-    /// Whether the operation makes sense, by at most so many pairs.
-    fn check(&self, most: u64) -> Result<(), OperationError> {
-        self.every_divisor_has_an_inverse(most)?;
-        self.some_pair_is_defined(most)
+    pub(super) fn operation(&self) -> &'o Operation {
+        self.operation
     }
 
-    fn every_divisor_has_an_inverse(&self, most: u64) -> Result<(), OperationError> {
-        if self.inverses.is_none() || residues::is_prime(self.modulus) {
-            return Ok(());
-        }
-        let expression = &self.operation.expression;
-        let mentions = expression.mentioned_by_divisors();
-        let all = |mentioned| if mentioned { 0..self.modulus } else { 0..1 };
-        let mut left = most;
-        for a in all(mentions.a) {
-            for b in all(mentions.b) {
-                if left == 0 {
-                    return Ok(());
-                }
-                left -= 1;
-                if let Err(undefined) = expression.value(self.at(a, b))
-                    && undefined.value != 0
-                {
-                    return Err(self.no_inverse(undefined.divisor, undefined.value));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn no_inverse(&self, divisor: &Expression, value: u32) -> OperationError {
-        let p = self.modulus;
-        let shown = notation::write(divisor, Style::Source).text;
-        let factor = format!(
-            "which shares the factor {} with {p}",
-            residues::gcd(value, p)
-        );
-        let message = match divisor {
-            Expression::Constant(_) => {
-                format!("modulo {p} there is no division by `{shown}`, {factor}")
-            }
-            _ => {
-                format!("modulo {p} there is no division by `{shown}`: it can be {value}, {factor}")
-            }
-        };
-        let expected = "a prime modulus, or divisors that share no factor with the modulus";
-        let error = OperationError::new(0..self.operation.extent, message, expected);
-        error.help(match residues::primes_beside(p, MAX_MODULUS) {
-            (Some(below), Some(above)) => {
-                Some(format!("the nearest prime moduli are {below} and {above}"))
-            }
-            (Some(prime), None) | (None, Some(prime)) => {
-                Some(format!("the nearest prime modulus is {prime}"))
-            }
-            (None, None) => None,
-        })
-    }
-
-    fn some_pair_is_defined(&self, most: u64) -> Result<(), OperationError> {
-        let p = u64::from(self.modulus);
-        let rows = most.div_ceil(p).min(p);
-        let defined = |a| (0..self.modulus).any(|b| self.apply(a, b).is_some());
-        if (0..rows as u32).any(defined) || rows < p {
-            return Ok(());
-        }
-        let message = format!(
-            "modulo {} the operation divides by 0 for every pair",
-            self.modulus
-        );
-        let expected = "a divisor that is not always 0";
-        Err(OperationError::new(
-            0..self.operation.extent,
-            message,
-            expected,
-        ))
+    /// Whether anything is divided.
+    pub(super) fn divides(&self) -> bool {
+        self.inverses.is_some()
     }
 }

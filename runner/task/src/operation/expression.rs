@@ -1,12 +1,27 @@
-//! Expressions in `a` and `b`: the tree and its value. Where a value is undefined is decided here.
+//! Expressions in `a` to `e`: the tree and its value. Where a value is undefined is decided here.
 
 use crate::residues;
 
-/// One of the two numbers that an operation is applied to.
+/// The most operands that an operation can have: the letters `a` to `e`.
+pub const MAX_OPERANDS: usize = 5;
+
+/// One of the numbers that an operation is applied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operand {
     A,
     B,
+    C,
+    D,
+    E,
+}
+
+impl Operand {
+    /// The letters, in the order of the operands.
+    pub(super) const LETTERS: [&'static str; MAX_OPERANDS] = ["a", "b", "c", "d", "e"];
+
+    pub(super) fn letter(self) -> &'static str {
+        Operand::LETTERS[self as usize]
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +61,8 @@ pub(super) struct Choice {
 /// Where an expression is evaluated.
 #[derive(Clone, Copy)]
 pub(super) struct Point<'t> {
-    pub(super) a: u32,
-    pub(super) b: u32,
+    /// The value of each operand; of those that the operation does not have, 0.
+    pub(super) operands: [u32; MAX_OPERANDS],
     pub(super) modulus: u32,
     /// The inverse of each residue, 0 for none; without a table inverses are computed.
     pub(super) inverses: Option<&'t [u32]>,
@@ -76,28 +91,21 @@ pub(super) struct Undefined<'e> {
 
 /// Which operands an expression mentions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mentions {
-    pub(super) a: bool,
-    pub(super) b: bool,
-}
+pub(super) struct Mentions(pub(super) [bool; MAX_OPERANDS]);
 
 impl std::ops::BitOr for Mentions {
     type Output = Mentions;
     fn bitor(self, other: Mentions) -> Mentions {
-        Mentions {
-            a: self.a | other.a,
-            b: self.b | other.b,
-        }
+        Mentions(std::array::from_fn(|i| self.0[i] | other.0[i]))
     }
 }
 
 impl Expression {
     /// The value at a point, reduced. Only the branch that is chosen has to be defined.
-    pub(super) fn value(&self, at: Point<'_>) -> Result<u32, Undefined<'_>> {
+    pub(super) fn value(&self, at: &Point<'_>) -> Result<u32, Undefined<'_>> {
         let p = at.modulus;
         Ok(match self {
-            Expression::Operand(Operand::A) => at.a,
-            Expression::Operand(Operand::B) => at.b,
+            Expression::Operand(operand) => at.operands[*operand as usize],
             Expression::Constant(constant) => (constant % u64::from(p)) as u32,
             Expression::Negated(inner) => match inner.value(at)? {
                 0 => 0,
@@ -144,10 +152,20 @@ impl Expression {
         }
     }
 
+    /// How many operands the expression has: up to the last letter that it mentions, and two at
+    /// least. A letter before the last one counts whether it is mentioned or not.
+    pub(super) fn operands(&self) -> usize {
+        let last = self.mentions().0.iter().rposition(|mentioned| *mentioned);
+        last.map_or(2, |last| (last + 1).max(2))
+    }
+
     fn mentions(&self) -> Mentions {
         match self {
-            Expression::Operand(Operand::A) => Mentions { a: true, b: false },
-            Expression::Operand(Operand::B) => Mentions { a: false, b: true },
+            Expression::Operand(operand) => {
+                let mut mentions = Mentions::default();
+                mentions.0[*operand as usize] = true;
+                mentions
+            }
             Expression::Constant(_) => Mentions::default(),
             Expression::Negated(inner) | Expression::Power(inner, _) => inner.mentions(),
             Expression::Binary(_, left, right) => left.mentions() | right.mentions(),

@@ -34,12 +34,15 @@ pub(super) struct Token {
 
 /// What may stand in an expression, for messages.
 pub(super) const VOCABULARY: &str =
-    "`a`, `b`, integers, + - * / ^ ( ) and the words if, odd, even, else";
+    "`a` to `e`, integers, + - * / ^ ( ) and the words if, odd, even, else";
 
 /// The words of the language.
-const WORDS: [(&str, Kind); 7] = [
+const WORDS: [(&str, Kind); 10] = [
     ("a", Kind::Operand(Operand::A)),
     ("b", Kind::Operand(Operand::B)),
+    ("c", Kind::Operand(Operand::C)),
+    ("d", Kind::Operand(Operand::D)),
+    ("e", Kind::Operand(Operand::E)),
     ("if", Kind::If),
     ("is", Kind::Is),
     ("odd", Kind::Odd),
@@ -105,14 +108,13 @@ fn keyword(word: &str, start: usize) -> Result<Kind, OperationError> {
         return Ok(*kind);
     }
     let help = match word {
-        "A" | "B" => Some("operands are lower-case".to_owned()),
+        "A" | "B" | "C" | "D" | "E" => Some("operands are lower-case".to_owned()),
         "x" => Some("the first operand is `a`".to_owned()),
         "y" => Some("the second operand is `b`".to_owned()),
+        "z" => Some("the third operand is `c`".to_owned()),
         "mod" => Some(MODULUS_HELP.to_owned()),
-        _ if word
-            .chars()
-            .all(|c| c == 'a' || c == 'b' || c.is_ascii_digit()) =>
-        {
+        "table" => Some("a table is read from its file, not from its name".to_owned()),
+        _ if word.chars().all(|c| matches!(c, 'a'..='e' | '0'..='9')) => {
             let factors: Vec<String> = word.chars().map(String::from).collect();
             Some(format!(
                 "products are written with `*`: {}",

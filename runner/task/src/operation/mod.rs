@@ -1,27 +1,38 @@
-//! Operations on residues: named ones and expressions.
+//! Operations: named ones and expressions on residues, groups, tables. Owns what they have in
+//! common: their texts, their domains and their values. Knows nothing of data sets.
 
+mod domain;
 mod error;
 mod evaluator;
 mod expression;
+mod formula;
 mod lexer;
 mod named;
 mod notation;
 mod parser;
+mod written;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
+pub use domain::{Count, Domain};
 pub use error::OperationError;
-pub use evaluator::{Count, Evaluator, MAX_MODULUS};
+pub use evaluator::{Evaluator, MAX_MODULUS, MAX_TUPLES};
+pub use expression::MAX_OPERANDS;
 
-use expression::Expression;
-use named::{Domain, NAMED};
-use notation::Style;
+use formula::Formula;
+use named::NAMED;
+use written::Table;
 
-/// The longest slug of an expression, in bytes.
+use crate::group::{ElementOrder, Group};
+use crate::table::{TableError, TableOperation};
+
+/// The longest slug, in bytes.
 const LONGEST_SLUG: usize = 40;
 
-/// A function of two residues: `add`, or `a^2 + a*b + b^2`.
+/// A function of two to five residues, or of two elements of a group or a table: `add`,
+/// `a^2 + a*b + b^2`, `a + b + c`, `group S5`.
 ///
 /// # Names
 /// | name | function |
@@ -42,17 +53,21 @@ const LONGEST_SLUG: usize = 40;
 /// product   = negation { ("*" | "/") negation }
 /// negation  = "-" negation | power
 /// power     = atom [ "^" integer ]
-/// atom      = "a" | "b" | integer | "(" choice ")"
+/// atom      = "a" | "b" | "c" | "d" | "e" | integer | "(" choice ")"
 /// ```
 /// Integers are decimal, below 2^64 and count modulo the modulus (exponents do not). A residue is
 /// odd or even as the integer from 0 to p − 1. Anything to the power 0 is 1. A text has at most 512
 /// bytes, spaces not counted.
 ///
+/// An expression has as many operands as its last letter says, and two at least: `a + c` has three,
+/// of which the second changes nothing. Behind a name or an expression `on nonzero` leaves out the
+/// tuples with a 0.
+///
 /// An expression that is a named operation written out *is* that operation: `a*b` and `mul` are
 /// equal and have one slug.
 ///
 /// # Domain
-/// A division by 0 has no result; pairs that would need it are not in the data set. Of a
+/// A division by 0 has no result; tuples that would need it are not in the data set. Of a
 /// conditional only the branch that is chosen counts. A divisor other than 0 that has no inverse
 /// (possible for composite moduli only) makes the operation undefined for that modulus as a whole:
 /// [`Operation::check`].
@@ -68,61 +83,89 @@ const LONGEST_SLUG: usize = 40;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Operation {
-    name: Option<&'static str>,
-    domain: Domain,
-    expression: Expression,
-    /// The name, or the expression in its one form. Equal operations have equal texts.
+    kind: Kind,
+    /// What [`Operation::text`] gives. Equal operations have equal texts.
     text: String,
     /// The length of the text that was parsed: errors of the modulus concern all of it.
     extent: usize,
 }
 
+#[derive(Clone, Debug)]
+enum Kind {
+    Formula(Formula),
+    Group(Arc<Group>),
+    Table(Arc<Table>),
+}
+
 impl Operation {
-    /// Reads a name or an expression; spaces around it do not count.
+    /// Reads a name or an expression, with or without `on nonzero` behind it, or a group as
+    /// [`Operation::text`] writes it; spaces around do not count.
     ///
     /// # Errors
     /// The text is neither; the error says where it stops making sense.
     pub fn parse(text: &str) -> Result<Operation, OperationError> {
-        parser::check_length(text)?;
-        let word = text.trim();
-        if let Some(named) = NAMED.iter().find(|named| named.name == word) {
-            return Ok(Operation {
-                name: Some(named.name),
-                domain: named.domain,
-                expression: named.parse()?,
-                text: named.name.to_owned(),
-                extent: text.len(),
-            });
-        }
-        if word.is_empty() {
-            let error = OperationError::new(0..text.len(), "the operation is empty", EXPECTED);
-            return Err(error.help(listing()));
-        }
-        if looks_like_a_name(word) {
-            return Err(unknown_name(text, word));
-        }
-        let expression = parser::parse(text)?;
-        // The expressions of the table all parse, so an error here hides no name.
-        let name = NAMED
-            .iter()
-            .filter(|named| named.domain == Domain::All)
-            .find(|named| {
-                named
-                    .parse()
-                    .is_ok_and(|written_out| written_out == expression)
-            })
-            .map(|named| named.name);
-        let text_in_one_form = match name {
-            Some(name) => name.to_owned(),
-            None => notation::write(&expression, Style::Source).text,
+        let kind = match written::group(text) {
+            Some(group) => Kind::Group(Arc::new(group?)),
+            None => Kind::Formula(Formula::parse(text)?),
         };
-        Ok(Operation {
-            name,
-            domain: Domain::All,
-            expression,
-            text: text_in_one_form,
-            extent: text.len(),
-        })
+        Ok(Operation::of(kind, text.len()))
+    }
+
+    /// Reads a group by its name, `S5` or `S4 x S4`, its elements in an order; spaces around do not
+    /// count.
+    ///
+    /// # Errors
+    /// There is no such group, it is too large, or its elements are not known in that order. The
+    /// span is a part of the name.
+    pub fn group(name: &str, order: ElementOrder) -> Result<Operation, OperationError> {
+        let group = Group::with_order(name, order)?;
+        Ok(Operation::of(Kind::Group(Arc::new(group)), name.len()))
+    }
+
+    /// Makes an operation of a table. The name is for people and file names: equal tables of
+    /// different names are different operations.
+    pub fn table(name: &str, table: TableOperation) -> Operation {
+        let name = written::table_name(name);
+        let extent = name.len();
+        Operation::of(Kind::Table(Arc::new(Table { name, table })), extent)
+    }
+
+    /// Makes an operation of the bytes of a table file, of either format that
+    /// [`TableOperation::read`] reads.
+    ///
+    /// # Errors
+    /// The bytes are no table.
+    pub fn table_from_bytes(name: &str, bytes: &[u8]) -> Result<Operation, TableError> {
+        TableOperation::read(bytes).map(|table| Operation::table(name, table))
+    }
+
+    fn of(kind: Kind, extent: usize) -> Operation {
+        let text = match &kind {
+            Kind::Formula(formula) => formula.text(),
+            Kind::Group(group) => written::group_text(group),
+            Kind::Table(table) => table.text(),
+        };
+        Operation { kind, text, extent }
+    }
+
+    /// Restricts the operation to a domain: to the tuples without a 0, or not at all. `mul` becomes
+    /// `mul-nonzero`, and `add` becomes `a + b on nonzero`.
+    ///
+    /// # Errors
+    /// The elements of groups and tables are no residues: none of them is 0.
+    pub fn on(self, domain: Domain) -> Result<Operation, OperationError> {
+        match (self.kind, domain) {
+            (kind, Domain::All) => Ok(Operation { kind, ..self }),
+            (Kind::Formula(formula), Domain::Nonzero) => Ok(Operation::of(
+                Kind::Formula(formula.on(domain)),
+                self.extent,
+            )),
+            (Kind::Group(_) | Kind::Table(_), Domain::Nonzero) => {
+                let message = format!("{} has no element that is zero", self.text);
+                let expected = "all pairs, or an operation on residues";
+                Err(OperationError::new(0..self.extent, message, expected))
+            }
+        }
     }
 
     /// The names that [`Operation::parse`] knows.
@@ -132,38 +175,81 @@ impl Operation {
 
     /// The name, if the operation has one.
     pub fn name(&self) -> Option<&'static str> {
-        self.name
+        match &self.kind {
+            Kind::Formula(formula) => formula.name,
+            Kind::Group(_) | Kind::Table(_) => None,
+        }
     }
 
-    /// The name, or the expression in its one form. It parses to this operation again.
+    /// Returns how many operands it has: 2 to [`MAX_OPERANDS`].
+    pub fn operands(&self) -> usize {
+        match &self.kind {
+            Kind::Formula(formula) => formula.operands,
+            Kind::Group(_) | Kind::Table(_) => 2,
+        }
+    }
+
+    /// Returns the number of elements, where the operation fixes it: of a group or a table. It
+    /// stands in the place of the modulus.
+    pub fn size(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Formula(_) => None,
+            Kind::Group(group) => Some(group.order()),
+            Kind::Table(table) => Some(table.table.size()),
+        }
+    }
+
+    /// Returns how many values an operand can have, so how many tokens stand for operands.
+    pub fn tokens(&self, modulus: u32) -> u32 {
+        self.size().unwrap_or(modulus)
+    }
+
+    /// Returns how many values the result can have.
+    pub fn classes(&self, modulus: u32) -> u32 {
+        self.size().unwrap_or(modulus)
+    }
+
+    /// Returns the group, if the operation is one.
+    pub fn as_group(&self) -> Option<&Group> {
+        match &self.kind {
+            Kind::Group(group) => Some(group),
+            Kind::Formula(_) | Kind::Table(_) => None,
+        }
+    }
+
+    /// Returns the table, if the operation is one.
+    pub fn as_table(&self) -> Option<&TableOperation> {
+        match &self.kind {
+            Kind::Table(table) => Some(&table.table),
+            Kind::Formula(_) | Kind::Group(_) => None,
+        }
+    }
+
+    /// The name, the expression in its one form, `group S5` or `table NAME (HASH)`. It parses to
+    /// this operation again, unless that is a table.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The operation as people write it: `a × b`, `a² + ab + b²`.
+    /// The operation as people write it: `a × b`, `a² + ab + b²`, `ab in S5`.
     pub fn notation(&self) -> String {
-        let notation = notation::write(&self.expression, Style::People).text;
-        match self.domain {
-            Domain::All => notation,
-            Domain::Nonzero => format!("{notation} (a, b ≠ 0)"),
+        match &self.kind {
+            Kind::Formula(formula) => formula.notation(),
+            Kind::Group(group) => written::group_notation(group),
+            Kind::Table(table) => table.notation(),
         }
     }
 
     /// A short name for files: lower-case letters, digits and hyphens. Named operations give their
     /// name; expressions are spelled out, with a hash of six digits where that is too long or could
-    /// mean another expression as well. The same in every version and on every machine.
+    /// mean another expression as well; groups and tables begin with what they are. The same in
+    /// every version and on every machine.
     pub fn slug(&self) -> String {
-        if let Some(name) = self.name {
-            return name.to_owned();
+        match &self.kind {
+            Kind::Formula(formula) => formula.slug(),
+            Kind::Group(group) => written::group_slug(group),
+            Kind::Table(table) => table.slug(),
         }
-        let written = notation::write(&self.expression, Style::FileName);
-        let mut slug = written.text;
-        if slug.len() <= LONGEST_SLUG && !written.lossy {
-            return slug;
-        }
-        let hash = blake3::hash(self.text.as_bytes()).to_hex();
-        slug.truncate(LONGEST_SLUG - "-123456".len());
-        format!("{}-{}", slug.trim_end_matches('-'), &hash[..6])
     }
 }
 
@@ -186,38 +272,6 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-const EXPECTED: &str = "the name of an operation or an expression in `a` and `b`";
-
-/// What there is to choose from.
-fn listing() -> String {
-    let names: Vec<&str> = Operation::names().collect();
-    format!("the names are {}", names.join(", "))
-}
-
-/// Whether a text was meant as a name: words joined by hyphens, beginning with a word that does not
-/// begin an expression.
-fn looks_like_a_name(text: &str) -> bool {
-    let mut words = text.split(['-', '_']);
-    text.chars()
-        .all(|c| lexer::belongs_to_a_word(c) || c == '-')
-        && text.starts_with(char::is_alphabetic)
-        && words
-            .next()
-            .is_some_and(|word| word.chars().any(|c| !matches!(c, 'a' | 'b' | '0'..='9')))
-        && !matches!(text, "x" | "y" | "A" | "B")
-}
-
-fn unknown_name(text: &str, word: &str) -> OperationError {
-    let start = text.len() - text.trim_start().len();
-    let help = match named::nearest(word, Operation::names()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => listing(),
-    };
-    let shown: String = word.chars().take(40).collect();
-    let message = format!("unknown operation `{shown}`");
-    OperationError::new(start..start + word.len(), message, EXPECTED).help(help)
 }
 
 #[cfg(test)]

@@ -1,16 +1,7 @@
 //! The operations that have a name.
 
 use super::expression::Expression;
-use super::{OperationError, parser};
-
-/// Which pairs an operation is meant for, before it is asked where it is defined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Domain {
-    /// All p² pairs.
-    All,
-    /// Both operands in 1..p: (p − 1)² pairs.
-    Nonzero,
-}
+use super::{Domain, OperationError, parser};
 
 /// An operation with a name of its own.
 pub(super) struct Named {

@@ -1,6 +1,6 @@
 //! Writing an expression down: as source, for people, for file names.
 
-use super::expression::{Choice, Expression, Operand, Operator, Parity};
+use super::expression::{Choice, Expression, Operator, Parity};
 
 /// For whom an expression is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,8 +117,7 @@ impl Writer {
 
     fn expression(&mut self, expression: &Expression) {
         match expression {
-            Expression::Operand(Operand::A) => self.put(["a"; 3]),
-            Expression::Operand(Operand::B) => self.put(["b"; 3]),
+            Expression::Operand(operand) => self.put([operand.letter(); 3]),
             Expression::Constant(constant) => self.put([&constant.to_string(); 3]),
             Expression::Negated(inner) => {
                 self.put(["-", "−", "minus-"]);

@@ -6,7 +6,7 @@
 //! product   = negation { ("*" | "/") negation }
 //! negation  = "-" negation | power
 //! power     = atom [ "^" integer ]
-//! atom      = "a" | "b" | integer | "(" choice ")"
+//! atom      = "a" | "b" | "c" | "d" | "e" | integer | "(" choice ")"
 //! ```
 
 use super::OperationError;
@@ -203,7 +203,7 @@ impl<'t> Parser<'t> {
                 }
                 Err(self.stray())
             }
-            _ => Err(self.unexpected("`a`, `b`, an integer or `(`")),
+            _ => Err(self.unexpected("`a` to `e`, an integer or `(`")),
         }
     }
 

@@ -1,0 +1,111 @@
+//! How groups and tables are written: as texts, for people, for file names.
+
+use super::{LONGEST_SLUG, OperationError};
+use crate::group::{ElementOrder, Group};
+use crate::table::TableOperation;
+
+/// What the text of a group begins with.
+const GROUP: &str = "group";
+
+/// The longest name of a table, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// The group that `text` is, if it begins with the word.
+pub(super) fn group(text: &str) -> Option<Result<Group, OperationError>> {
+    let start = text.len() - text.trim_start().len();
+    let rest = text[start..].strip_prefix(GROUP)?;
+    if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
+        return None;
+    }
+    let named = |order: &ElementOrder| {
+        let name = rest.trim_end().strip_suffix(&in_order(*order))?;
+        Some((name, *order))
+    };
+    let (name, order) = ElementOrder::ALL
+        .iter()
+        .find_map(named)
+        .unwrap_or((rest, ElementOrder::Lexicographic));
+    let shift = start + GROUP.len();
+    Some(
+        Group::with_order(name, order).map_err(|error| OperationError {
+            span: error.span.start + shift..error.span.end + shift,
+            ..error
+        }),
+    )
+}
+
+/// The text of a group, which [`group`] reads again.
+pub(super) fn group_text(group: &Group) -> String {
+    format!("{GROUP} {group}{}", order_unless_usual(group))
+}
+
+pub(super) fn group_notation(group: &Group) -> String {
+    format!("ab in {group}{}", order_unless_usual(group))
+}
+
+pub(super) fn group_slug(group: &Group) -> String {
+    let mut words = vec![GROUP.to_owned(), group.name().to_lowercase()];
+    if group.element_order() != ElementOrder::Lexicographic {
+        words.push(group.element_order().name().to_owned());
+    }
+    let slug = words.join("-").replace(' ', "-");
+    if slug.len() <= LONGEST_SLUG {
+        return slug;
+    }
+    shortened(&slug, &blake3::hash(group_text(group).as_bytes()))
+}
+
+fn order_unless_usual(group: &Group) -> String {
+    match group.element_order() {
+        ElementOrder::Lexicographic => String::new(),
+        order => in_order(order),
+    }
+}
+
+fn in_order(order: ElementOrder) -> String {
+    format!(" in {order} order")
+}
+
+/// A table with the name that it is shown under.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) table: TableOperation,
+}
+
+impl Table {
+    pub(super) fn text(&self) -> String {
+        let hash = self.table.hash().to_hex();
+        format!("table {} ({})", self.name, &hash[..16])
+    }
+
+    pub(super) fn notation(&self) -> String {
+        format!("table {} of a and b", self.name)
+    }
+
+    /// The name as far as a file name can show it, and six digits of the content.
+    pub(super) fn slug(&self) -> String {
+        let words = |c: char| !c.is_ascii_alphanumeric();
+        let words: Vec<&str> = self.name.split(words).filter(|w| !w.is_empty()).collect();
+        let slug = format!("table-{}", words.join("-").to_ascii_lowercase());
+        shortened(&slug, &self.table.hash())
+    }
+}
+
+/// A name of a table on one line and of bearable length.
+pub(super) fn table_name(name: &str) -> String {
+    let plain = name.chars().filter(|c| !c.is_control());
+    let name: String = plain.take(LONGEST_NAME).collect();
+    match name.trim() {
+        "" => "unnamed".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// A slug with six digits of a hash behind it, cut to fit.
+fn shortened(slug: &str, hash: &blake3::Hash) -> String {
+    let mut slug = slug.to_owned();
+    // Slugs are ASCII: any cut is between characters.
+    slug.truncate(LONGEST_SLUG - "-123456".len());
+    format!("{}-{}", slug.trim_end_matches('-'), &hash.to_hex()[..6])
+}

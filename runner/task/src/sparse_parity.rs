@@ -1,0 +1,169 @@
+//! Sparse parity: the parity of a few of many random bits, sampled. Owns how the samples are drawn.
+//! Knows nothing of operations: its samples are no tuples of a table.
+
+use std::num::NonZeroU64;
+
+use crate::torch::Generator;
+
+/// The most bits of all samples together.
+const MOST_BITS: u64 = 1 << 28;
+
+/// Samples of random bits with the parity of some of them, as in Barak et al. 2022 and Merrill et
+/// al. 2023.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SparseParity {
+    bits: usize,
+    relevant: usize,
+    inputs: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+/// Why there is no such task.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SparseParityError {
+    /// More relevant bits than bits, or none.
+    #[error(
+        "{relevant} of {bits} bits are to be relevant; expected from 1 to as many as there are"
+    )]
+    Relevant {
+        /// The bits of a sample.
+        bits: usize,
+        /// The bits that the label depends on.
+        relevant: usize,
+    },
+    /// Too few samples to learn and to test.
+    #[error("there is {samples} sample; expected at least 2: one to train on, one to test on")]
+    TooFewSamples {
+        /// The samples.
+        samples: usize,
+    },
+    /// Too much to hold.
+    #[error("{samples} samples of {bits} bits are too many; expected at most 2^28 bits in all")]
+    TooLarge {
+        /// The samples.
+        samples: usize,
+        /// The bits of a sample.
+        bits: usize,
+    },
+}
+
+impl SparseParity {
+    /// Draws samples: `torch.manual_seed(seed)`, then `torch.randint(0, 2, (samples, bits))`. The
+    /// label of a sample is the sum of its first `relevant` bits modulo 2.
+    ///
+    /// Bits are drawn alike, so which of them are relevant changes nothing, and the first are. The
+    /// published codes draw in ways of their own; these draws are those of none of them.
+    ///
+    /// # Errors
+    /// There are no relevant bits or more than bits; fewer than two samples; or too many bits.
+    pub fn new(
+        bits: usize,
+        relevant: usize,
+        samples: usize,
+        seed: i64,
+    ) -> Result<SparseParity, SparseParityError> {
+        if relevant == 0 || relevant > bits {
+            return Err(SparseParityError::Relevant { bits, relevant });
+        }
+        if samples < 2 {
+            return Err(SparseParityError::TooFewSamples { samples });
+        }
+        let all = (bits as u64).checked_mul(samples as u64);
+        let Some(all) = all.filter(|all| *all <= MOST_BITS) else {
+            return Err(SparseParityError::TooLarge { samples, bits });
+        };
+        let mut generator = Generator::new(seed);
+        let two = NonZeroU64::MIN.saturating_add(1);
+        let inputs: Vec<u8> = (0..all)
+            .map(|_| generator.random_below(two) as u8)
+            .collect();
+        let labels = inputs
+            .chunks(bits)
+            .map(|sample| {
+                sample[..relevant]
+                    .iter()
+                    .fold(0, |parity, bit| parity ^ bit)
+            })
+            .collect();
+        Ok(SparseParity {
+            bits,
+            relevant,
+            inputs,
+            labels,
+        })
+    }
+
+    /// Returns how many bits a sample has.
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+
+    /// Returns how many bits the label depends on: the first ones.
+    pub fn relevant(&self) -> usize {
+        self.relevant
+    }
+
+    /// Returns the bits of all samples, `(samples, bits)`.
+    pub fn inputs(&self) -> &[u8] {
+        &self.inputs
+    }
+
+    /// Returns the parity of each sample, `(samples)`.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{json, numbers};
+
+    #[test]
+    fn bits_are_torchs_draws_and_labels_their_parity() {
+        let vectors = json(include_str!("../fixtures/rng2.json"));
+        let of_two = |vector: &&serde_json::Value| vector["high"] == 2;
+        let vectors = vectors["randint"].as_array().unwrap();
+        for vector in vectors.iter().filter(of_two) {
+            let seed = vector["seed"].as_i64().unwrap();
+            let values = numbers(&vector["values"]);
+            let task = SparseParity::new(5, 3, 2, seed).unwrap();
+            let drawn: Vec<u32> = task.inputs().iter().map(|bit| u32::from(*bit)).collect();
+            assert_eq!(drawn, values[..10]);
+            for (sample, label) in task.inputs().chunks(5).zip(task.labels()) {
+                assert_eq!(sample[0] ^ sample[1] ^ sample[2], *label);
+            }
+        }
+        assert!(vectors.iter().filter(of_two).count() > 0);
+    }
+
+    #[test]
+    fn both_parities_are_about_as_frequent() {
+        for relevant in [1, 3, 43] {
+            let task = SparseParity::new(43, relevant, 2000, 1).unwrap();
+            let odd = task.labels().iter().filter(|label| **label == 1).count();
+            assert!((880..1120).contains(&odd), "{odd}");
+            assert_eq!(task.inputs().len(), 43 * 2000);
+        }
+    }
+
+    #[test]
+    fn tasks_that_cannot_be_are_refused() {
+        let refused =
+            |bits, relevant, samples| SparseParity::new(bits, relevant, samples, 0).unwrap_err();
+        for (bits, relevant) in [(3, 0), (3, 4), (0, 0)] {
+            assert_eq!(
+                refused(bits, relevant, 10),
+                SparseParityError::Relevant { bits, relevant }
+            );
+        }
+        assert_eq!(
+            refused(3, 1, 1),
+            SparseParityError::TooFewSamples { samples: 1 }
+        );
+        for samples in [usize::MAX, 1 << 27] {
+            let too_large = SparseParityError::TooLarge { samples, bits: 3 };
+            assert_eq!(refused(3, 1, samples), too_large);
+        }
+    }
+}
