@@ -4,6 +4,7 @@
 mod analyses;
 mod bad_input;
 mod browser;
+mod changes;
 mod cli;
 #[cfg(unix)]
 mod cluster;

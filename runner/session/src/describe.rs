@@ -24,7 +24,7 @@ pub(crate) fn config(
     let (mut of_model, mut train, data) = (take("model"), take("train"), take("data"));
     of_model["trained_parameters"] = json!(model.parameters()?.trained());
     // What is not set is said, so that nobody has to know the default.
-    for key in ["stop", "gradient", "sphere", "group"] {
+    for key in ["stop", "gradient", "sphere", "group", "at"] {
         if train.get(key).is_none() {
             train[key] = Value::Null;
         }

@@ -11,6 +11,7 @@ mod analyses;
 mod batch;
 mod books;
 mod cadence;
+mod course;
 mod describe;
 mod error;
 mod folder;

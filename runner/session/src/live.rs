@@ -6,12 +6,13 @@ use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell};
 use grokrun_host::Scratch;
 use grokrun_program::ModelState;
 use grokrun_spec::{Cell, Plan};
-use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State};
+use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State, Tensor};
 use grokrun_task::Split;
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
 use crate::cadence::Cadence;
+use crate::course::{Course, Seen};
 use crate::describe;
 use crate::history::History;
 use crate::material::{self, Material};
@@ -21,10 +22,18 @@ use crate::stop::Holding;
 use crate::survey::{CellSize, recipe};
 use crate::weights::Layout;
 
+/// Whether a tensor of a state is a norm that is kept.
+fn is_norm(name: &str) -> bool {
+    name.starts_with("norm.")
+}
+
 /// A cell in memory.
 pub(crate) struct Live<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) cell: &'a Cell,
+    /// the cell as the changes of its spec have made it until now
+    now: Cell,
+    course: Course,
     size: &'a CellSize,
     pub(crate) dir: CellDir,
     checkpoints: CheckpointWriter,
@@ -65,8 +74,12 @@ impl<'a> Live<'a> {
         let every = plan.checkpoints.every;
         let mut cadence = Cadence::new(every);
         let mut device = None;
-        let layout = Layout::of(cell, &size.model)?;
-        let (epoch, state, metrics, saved_as) = match dir.read_state()? {
+        let saved = dir.read_state()?;
+        let history = saved.iter().flat_map(|saved| saved.metrics.rows());
+        let course = Course::replay(cell, history.map(Seen::of));
+        let now = course.cell(cell);
+        let layout = Layout::of(&now, &size.model)?;
+        let (epoch, state, metrics, saved_as) = match saved {
             Some(saved) => {
                 let batches = model::batches(cell, counts[0], 0)?;
                 let steps = batches.map_or(1, |batches| batches.steps() as u64);
@@ -92,6 +105,8 @@ impl<'a> Live<'a> {
             checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
             plan,
             cell,
+            now,
+            course,
             size,
             dir,
             split,
@@ -161,14 +176,14 @@ impl<'a> Live<'a> {
     pub(crate) fn input(&self) -> Result<CellInput, SessionError> {
         Ok(CellInput {
             pairs: self.pairs.clone(),
-            recipe: recipe(self.cell)?,
+            recipe: recipe(&self.now)?,
             state: self.state.clone(),
         })
     }
 
     /// What the executor of programs needs.
     pub(crate) fn recorded(&self) -> Result<RecordedCell, SessionError> {
-        let program = model::record(self.cell)?;
+        let program = model::record(&self.now)?;
         let [train, test] = material::program_data(self.cell, &self.split, &program)?;
         Ok(RecordedCell {
             batches: model::batches(self.cell, train.len(), self.epoch)?,
@@ -227,8 +242,45 @@ impl<'a> Live<'a> {
 
     /// The most epochs that may be run before this cell must be looked at.
     pub(crate) fn epochs_left(&self, epoch: u64) -> u64 {
+        let left = [self.holding.epochs_left(), self.course.epochs_left()];
         let all = self.plan.epochs - epoch;
-        self.holding.epochs_left().map_or(all, |left| left.min(all))
+        left.into_iter().flatten().fold(all, u64::min)
+    }
+
+    /// Whether the spec trains the cell in another way from the present epoch on. Also where it ends
+    /// there: a longer spec goes on.
+    pub(crate) fn changes(&self) -> bool {
+        self.course.cell(self.cell) != self.now
+    }
+
+    /// Makes the changes that are due. What the optimizer keeps is kept, as far as it has it after
+    /// the change as well; the rest begins anew.
+    pub(crate) fn change(&mut self) -> Result<(), SessionError> {
+        if !self.changes() {
+            return Ok(());
+        }
+        let now = self.course.cell(self.cell);
+        tracing::info!(cell = self.cell.id, epoch = self.epoch, "training changes");
+        let layout = Layout::of(&now, &self.size.model)?;
+        let parameters = self.state.parameters.clone();
+        let new = model::state_of(&now, &self.size.model, parameters)?;
+        // A norm that is kept from now on is that of now.
+        let same_sphere = now.settings.train.sphere == self.now.settings.train.sphere;
+        let stays = |name: &str| same_sphere || !is_norm(name);
+        let before = self.layout.state(&self.state);
+        let mut tensors = layout.state(&new);
+        for tensor in &mut tensors {
+            let same = |one: &&Tensor| one.name == tensor.name && one.shape == tensor.shape;
+            if let Some(kept) = before.iter().find(same).filter(|one| stays(&one.name)) {
+                tensor.data.clone_from(&kept.data);
+            }
+        }
+        self.state = layout
+            .read_state(self.state.step, &tensors)
+            .map_err(SessionError::Failed)?;
+        self.layout = layout;
+        self.now = now;
+        Ok(())
     }
 
     /// Takes the next epoch's metrics.
@@ -251,6 +303,11 @@ impl<'a> Live<'a> {
             test_accuracy,
         });
         self.holding.see(test_accuracy);
+        self.course.see(Seen {
+            train_loss,
+            train_accuracy,
+            test_accuracy,
+        });
         if !(train_loss.is_finite() && test_loss.is_finite()) {
             self.status = Status::Failed;
         } else if self.holding.epochs_left() == Some(0) {

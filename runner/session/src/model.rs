@@ -5,7 +5,7 @@ use grokrun_program::{
     Architecture, Batches, Loss, ModelState, Parameters, Program, folded, initial_parameters,
     plain, train,
 };
-use grokrun_spec::{Batch, Cell};
+use grokrun_spec::{Batch, Cell, ScheduledChange};
 
 use crate::SessionError;
 
@@ -25,6 +25,12 @@ impl Model {
         let architecture = cell.architecture();
         let plainly_trained = Recipe::of(&cell.recipe()).is_some()
             && cell.settings.train.loss == Loss::PUBLISHED
+            && cell
+                .settings
+                .train
+                .changes
+                .iter()
+                .all(ScheduledChange::is_of_numbers)
             && cell.settings.batch == Batch::Full;
         match Shape::of(&architecture).filter(|_| plainly_trained) {
             Some(shape) => Model::Folded(shape),
@@ -99,6 +105,18 @@ pub(crate) fn initial(cell: &Cell, model: &Model) -> Result<ModelState, SessionE
         cell.model_seed,
     )
     .map_err(request)?;
+    state_of(cell, model, parameters)
+}
+
+/// The state of an optimizer that begins with these parameters.
+///
+/// # Errors
+/// When they are not those of the cell's program.
+pub(crate) fn state_of(
+    cell: &Cell,
+    model: &Model,
+    parameters: Vec<f32>,
+) -> Result<ModelState, SessionError> {
     match model {
         Model::Folded(_) => Ok(grokrun_engine::initial_state(parameters)),
         Model::Recorded(_) => record(cell)?.initial_state(parameters).map_err(request),

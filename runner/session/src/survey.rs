@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use grokrun_engine::{Choice, Estimate, Recipe};
 use grokrun_program::Program;
-use grokrun_spec::{Batch, Cell, Plan, Settings};
+use grokrun_spec::{Batch, Cell, Plan, Settings, When};
 use grokrun_store::Keeping;
 use grokrun_task::{Count, Dataset, OperationError};
 
@@ -24,6 +24,8 @@ const BYTES_A_PAIR: u64 = 40;
 pub struct CellSize {
     /// the model
     pub model: Model,
+    /// what else it is trained with
+    pub settings: Arc<Settings>,
     /// what one cell takes of memory, files and work, without its history
     pub needs: Estimate,
     /// pairs trained on
@@ -44,14 +46,35 @@ fn history_bytes(epochs: u64) -> u64 {
 impl CellSize {
     /// Whether both can be replicas of one program.
     pub(crate) fn trains_with(&self, other: &CellSize) -> bool {
-        (&self.model, self.train, self.test) == (&other.model, other.train, other.test)
+        let together = match self.model {
+            Model::Folded(_) => true,
+            Model::Recorded(_) => Arc::ptr_eq(&self.settings, &other.settings),
+        };
+        // What waits for something changes each cell at another epoch.
+        let waits = |size: &CellSize| {
+            let changes = size.settings.train.changes.iter();
+            changes
+                .map(|change| change.when)
+                .any(|when| !matches!(when, When::Epoch(_)))
+        };
+        let sizes = |size: &CellSize| (size.train, size.test);
+        self.model == other.model
+            && sizes(self) == sizes(other)
+            && together
+            && !waits(self)
+            && !waits(other)
     }
 
     /// The size of a cell of a folded model, trained for ten epochs.
     #[cfg(test)]
     pub(crate) fn of_shape(shape: grokrun_engine::Shape, train: usize, test: usize) -> CellSize {
+        let text =
+            "operation = \"add\"\nmodulus = 5\nfraction = 0.5\nseeds = { data = 0, model = 0 }";
+        let plan = grokrun_spec::load_training(text, std::path::Path::new("x.toml"));
+        let settings = &plan.expect("a spec").cells[0].settings;
         CellSize {
             model: Model::Folded(shape),
+            settings: Arc::clone(&settings),
             needs: Estimate::new(&shape, train, test, 1),
             train,
             test,
@@ -164,6 +187,7 @@ impl Survey {
             }
             cells.push(CellSize {
                 needs: needs.of(cell, &model, [train, pairs - train])?,
+                settings: Arc::clone(&cell.settings),
                 model,
                 train,
                 test: pairs - train,

@@ -202,7 +202,9 @@ impl Session<'_> {
                 watch.event(Event::Epochs { epoch, rows: last });
             }
 
-            let ended = lives.iter().any(|live| live.status != Status::Training);
+            // A cell that is trained in another way from here on needs another executor.
+            let changed = lives.iter().any(Live::changes);
+            let ended = changed || lives.iter().any(|live| live.status != Status::Training);
             let interrupted = self.interrupt.is_asked();
             let checkpoint = self.is_checkpoint(epoch);
             let save = saved.elapsed() >= SAVE_EVERY;
@@ -217,6 +219,7 @@ impl Session<'_> {
                             follower.checkpoint(live.place, epoch, last);
                         }
                     }
+                    live.change()?;
                     if save && !ended && !interrupted {
                         live.save()?;
                     }

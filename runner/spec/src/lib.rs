@@ -37,6 +37,7 @@
 //! ```
 
 mod analysis;
+mod at;
 mod axis;
 mod changes;
 mod diagnostic;
@@ -75,6 +76,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 pub use analysis::{AnalysisKind, Catalog, ParameterError};
+pub use at::{ScheduledChange, When};
 pub use changes::Change;
 pub use diagnostic::{Diagnostics, Mistake};
 pub use plan::{

@@ -71,19 +71,23 @@ fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
         })
         .collect();
     // What all tables have alike tells none of them apart.
-    let tables = parsed.iter().flatten().filter_map(toml::Value::as_table);
+    let mut tables: Vec<&toml::Table> = Vec::new();
+    for table in parsed.iter().flatten().filter_map(toml::Value::as_table) {
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+    let is_alike_alone = tables.len() == 1;
     let mut alike: BTreeMap<&str, Option<&toml::Value>> = BTreeMap::new();
-    let mut count = 0;
-    for table in tables {
-        count += 1;
+    for table in &tables {
         for (key, value) in table {
-            let known = alike.entry(key).or_insert(Some(value));
+            let known = alike.entry(key.as_str()).or_insert(Some(value));
             if *known != Some(value) {
                 *known = None;
             }
         }
     }
-    let is_alike = |key: &str| count > 1 && alike.get(key).is_some_and(Option::is_some);
+    let is_alike = |key: &str| !is_alike_alone && alike.get(key).is_some_and(Option::is_some);
     let key = path.rsplit_once('.').map_or(path, |(_, key)| key);
     let key = key.replace('_', "");
     let text = |value: &Option<toml::Value>| {

@@ -6,12 +6,13 @@ use grokrun_program::{
     Adam, AdamW, Filter, Group, Lion, Loss, Muon, Others, Parameters, Sgd, Sphere,
 };
 
+use crate::at::ScheduledChange;
 use crate::axis::Point;
 use crate::field::{Field, Reader};
 use crate::source::Span;
 use crate::table::Section;
 use crate::written::Written;
-use crate::{gradient, group, keys, sphere};
+use crate::{at, gradient, group, keys, sphere};
 
 /// A training, but for its length; learning rate and weight decay are each cell's own.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Train {
     pub sphere: Option<Sphere>,
     /// Settings of some parameters; of several that match the last one counts.
     pub groups: Vec<Group>,
+    /// What changes while it goes on, in this order.
+    pub changes: Vec<ScheduledChange>,
 }
 
 /// The word for a rule.
@@ -69,16 +72,20 @@ impl Train {
         reader: &mut Reader<'_>,
     ) -> Train {
         let groups = section.read(&keys::GROUP, reader);
+        let changes = section.read(&keys::AT, reader);
+        let sphere = section.read(&keys::SPHERE, reader);
         if let Some(parameters) = parameters {
             check_groups(&groups, parameters, reader);
+            at::check(&changes, parameters, sphere, check_groups, reader);
         }
         Train {
             rule: read_rule(section, reader),
             warmup: section.read(&keys::WARMUP, reader),
             loss: section.read(&keys::LOSS, reader),
             filters: section.read(&keys::GRADIENT, reader),
-            sphere: section.read(&keys::SPHERE, reader),
+            sphere,
             groups: groups.into_iter().map(|(group, _)| group).collect(),
+            changes: changes.into_iter().map(|one| one.change).collect(),
         }
     }
 
@@ -156,6 +163,12 @@ impl Train {
             );
         } else {
             out.line(&keys::GROUP, &format!("[{}]", groups.join(", ")));
+        }
+        let changes: Vec<String> = self.changes.iter().map(at::toml).collect();
+        if changes.is_empty() {
+            out.unset(&keys::AT, "[]", "at is not set: nothing changes on the way");
+        } else {
+            out.line(&keys::AT, &format!("[{}]", changes.join(", ")));
         }
     }
 }

@@ -3,6 +3,7 @@
 use grokrun_program::{Loss, LossKind, Precision};
 
 use super::MAX_EPOCHS;
+use crate::at::Changes;
 use crate::axis::Axis;
 use crate::field::{Choice, Flag, Presence};
 use crate::gradient::Gradient;
@@ -32,6 +33,7 @@ pub(crate) static TRAIN: Table = Table {
         &GRADIENT,
         &SPHERE,
         &GROUP,
+        &AT,
         &STOP,
     ],
 };
@@ -277,6 +279,29 @@ pub(crate) static GROUP: Groups = Groups {
     path: "train.group",
     about: "Settings of some parameters, as [[train.group]]; of several that match the last one \
             counts.",
+};
+
+pub(crate) static AT: Changes = Changes {
+    path: "train.at",
+    about: "Changes while a cell is trained, as [[train.at]]: at an epoch, or when something has \
+            happened for the first time. They are made in the order of the file.",
+};
+
+pub(crate) static SET_SPHERE: SphereField = SphereField {
+    multiple: Number {
+        path: "train.at.set.sphere",
+        about: "The norm that the weights keep, as a multiple of the norm that they have then.",
+        low: End::Open(0.0),
+        high: End::None,
+        width: Width::Single,
+        presence: Presence::Required("multiple = 1.0"),
+    },
+    table: &Table {
+        path: "train.at.set.sphere",
+        about: "The norm that is kept.",
+        required: Some("sphere = { multiple = 1.0, each = true }"),
+        fields: &[&SPHERE_MULTIPLE, &SPHERE_EACH],
+    },
 };
 
 pub(crate) static STOP: Table = Table {

@@ -70,8 +70,16 @@ const AXES: [(&[&str], &[&str]); 12] = [
         &["-group-none", "-group-frozen-true-match-embed.-"],
     ),
     (
-        &["data.batch=[\"full\", { size = 512, seed = 0 }]"],
-        &["-batch-full", "-batch-seed0-size512"],
+        &[
+            "data.batch=[\"full\", { size = 512, seed = 0 }]",
+            "model.tied=[true, false]",
+        ],
+        &[
+            "-batch-full-tied-true",
+            "-batch-full-tied-false",
+            "-batch-seed0-size512-tied-true",
+            "-batch-seed0-size512-tied-false",
+        ],
     ),
 ];
 

@@ -62,6 +62,7 @@ fn the_defaults_are_the_published_experiments() {
             filters: Vec::new(),
             sphere: None,
             groups: Vec::new(),
+            changes: Vec::new(),
         }
     );
     assert_eq!(
@@ -137,6 +138,7 @@ fn every_key_is_read() {
             filters: Vec::new(),
             sphere: None,
             groups: Vec::new(),
+            changes: Vec::new(),
         }
     );
     assert_eq!(
@@ -272,6 +274,7 @@ loss = "cross-entropy"
 # gradient is not set: gradients are used as they are
 # sphere is not set: weights are not rescaled
 # group is not set: all parameters have the same settings
+# at is not set: nothing changes on the way
 # stop is not set: all epochs are trained
 
 [checkpoints]

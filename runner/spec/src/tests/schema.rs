@@ -59,7 +59,7 @@ fn every_property_is_in_a_resolved_spec() {
             }
         }
     }
-    let all: [&[&str]; 5] = [
+    let all: [&[&str]; 6] = [
         &["train.stop={test_accuracy=0.99, patience=10}"],
         &[
             "model.kind=mlp",
@@ -68,6 +68,7 @@ fn every_property_is_in_a_resolved_spec() {
         ],
         &["train.optimizer=muon", "train.sphere=0.8"],
         &["train.group=[{match=\"embed.*\", frozen=true}]"],
+        &["train.at=[{epoch=10, set={weight_decay=0}}]"],
         &["sample={count=2, seed=0}", "seeds.model=[1, 2]"],
     ];
     let resolved = all.map(|sets| {

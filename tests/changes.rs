@@ -1,0 +1,154 @@
+//! Changes while a cell is trained: decay off, frozen parameters, a norm that is kept. What is
+//! trained is what the spec says, and a run that was stopped is the run that never was.
+
+use grokrun_store::{Metrics, RunView};
+
+use crate::support::{Bench, assert_same};
+
+const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
+const CELL: &str = "add-p11-f0.5-d1-m2";
+
+/// A spec of a small model with these further tables.
+fn spec(epochs: u64, tables: &str) -> String {
+    format!(
+        "name = \"small\"\noperation = \"add\"\nmodulus = 11\nfraction = 0.5\nseeds = {{ data = 1, model = 2 }}\n[model]\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n[checkpoints]\nevery = 10\n[train]\nepochs = {epochs}\nlearning_rate = 0.03\n{tables}"
+    )
+}
+
+fn trained(spec: &str) -> Bench {
+    let bench = Bench::new(spec);
+    bench.run(CPU).exits(0);
+    bench
+}
+
+fn history(bench: &Bench, cell: &str) -> Metrics {
+    let view = RunView::open(&bench.path().join("runs/small")).unwrap();
+    let (history, flaw) = view.cell(cell).unwrap().read_history();
+    assert_eq!(flaw, None);
+    history
+}
+
+/// A tensor of a checkpoint.
+fn weights(bench: &Bench, epoch: u64, name: &str) -> Vec<f32> {
+    let path = format!("runs/small/cells/{CELL}/checkpoints/{epoch:08}.safetensors");
+    let bytes = std::fs::read(bench.path().join(path)).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let data = file.tensor(name).unwrap().data().to_vec();
+    data.chunks_exact(4)
+        .map(|x| f32::from_le_bytes(x.try_into().unwrap()))
+        .collect()
+}
+
+/// Changes of every kind: of numbers, which the fused passes run, and of what needs a program.
+const CHANGES: [&str; 4] = [
+    "[[train.at]]\nepoch = 17\nset = { weight_decay = 0.0, learning_rate = 0.005 }\n",
+    "[[train.at]]\nwhen = \"memorised\"\nset = { weight_decay = 0.0 }\n",
+    "[[train.at]]\nwhen = { train_loss = 1.5 }\nset = { group = [{ match = \"embed.*\", frozen = true }] }\n[[train.at]]\nepoch = 40\nset = { group = [] }\n",
+    "[[train.at]]\nepoch = 17\nset = { sphere = 1.0 }\n",
+];
+
+#[test]
+fn a_changed_training_goes_on_byte_for_byte() {
+    for changes in CHANGES {
+        let whole = trained(&spec(60, changes));
+        // Stopped before the change, at it, and after it.
+        let parts = Bench::new("");
+        for epochs in [12, 17, 33, 60] {
+            parts.write("small.toml", spec(epochs, changes));
+            parts.run(CPU).exits(0);
+        }
+        assert_same(&whole.files("small"), &parts.files("small"));
+    }
+}
+
+#[test]
+fn until_the_change_it_is_the_run_without_and_from_then_on_another() {
+    let without = history(&trained(&spec(60, "")), CELL);
+    let with = history(&trained(&spec(60, CHANGES[0])), CELL);
+    let same = |epoch: usize| {
+        let rows = [&without, &with].map(|history| history.rows().nth(epoch).unwrap());
+        rows[0] == rows[1]
+    };
+    // Epoch 17 is the first step with the new settings; its train metrics come before the step.
+    assert!((0..17).all(same) && !(17..60).any(same));
+}
+
+#[test]
+fn an_event_is_the_epoch_at_which_it_happened() {
+    let event = trained(&spec(200, CHANGES[1]));
+    let memorised = history(&event, CELL)
+        .rows()
+        .position(|row| row.train_accuracy >= 0.99)
+        .expect("it memorises");
+    assert!(memorised < 190, "{memorised}");
+    let told = CHANGES[1].replace(
+        "when = \"memorised\"",
+        &format!("epoch = {}", memorised + 1),
+    );
+    let at = trained(&spec(200, &told));
+    assert_eq!(history(&event, CELL), history(&at, CELL));
+}
+
+#[test]
+fn frozen_parameters_rest_and_a_kept_norm_stays() {
+    let changes = "[[train.at]]\nepoch = 20\nset = { group = [{ match = \"embed.*\", frozen = true }] }\n[[train.at]]\nepoch = 40\nset = { group = [] }\n";
+    let bench = trained(&spec(60, changes));
+    let embed = |epoch| weights(&bench, epoch, "embed.W_E");
+    assert_ne!(embed(10), embed(20));
+    assert_eq!(embed(20), embed(40));
+    assert_ne!(embed(40), embed(50));
+    assert_ne!(
+        weights(&bench, 20, "unembed.W_U"),
+        weights(&bench, 40, "unembed.W_U")
+    );
+
+    let bench = trained(&spec(
+        60,
+        "[[train.at]]\nepoch = 20\nset = { sphere = 1.0 }\n",
+    ));
+    let names = [
+        "embed.W_E",
+        "pos_embed.W_pos",
+        "blocks.0.attn.W_Q",
+        "blocks.0.attn.W_K",
+        "blocks.0.attn.W_V",
+        "blocks.0.attn.W_O",
+        "blocks.0.mlp.W_in",
+        "blocks.0.mlp.W_out",
+        "unembed.W_U",
+    ];
+    let norm = |epoch| {
+        let all = names.iter().flat_map(|name| weights(&bench, epoch, name));
+        all.map(|w| f64::from(w).powi(2)).sum::<f64>().sqrt()
+    };
+    assert!((norm(10) / norm(20) - 1.0).abs() > 1e-3);
+    for epoch in [30, 40, 60] {
+        assert!((norm(epoch) / norm(20) - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_sweep_over_models_and_optimizers_trains_each_as_alone() {
+    let axes =
+        "optimizer = [\"adamw\", \"sgd\"]\n[data]\nbatch = [\"full\", { size = 16, seed = 0 }]\n";
+    let sweep = trained(&spec(30, axes).replace("d_mlp = 32", "d_mlp = 32\nlayers = [1, 2]"));
+    let mut cells = 0;
+    for (optimizer, layers, batch) in [
+        ("adamw", 1, "\"full\""),
+        ("sgd", 2, "\"full\""),
+        ("adamw", 2, "{ size = 16, seed = 0 }"),
+        ("sgd", 1, "{ size = 16, seed = 0 }"),
+    ] {
+        let tables = format!("optimizer = \"{optimizer}\"\n[data]\nbatch = {batch}\n");
+        let model = format!("d_mlp = 32\nlayers = {layers}");
+        let alone = trained(&spec(30, &tables).replace("d_mlp = 32", &model));
+        let suffix = match batch {
+            "\"full\"" => "full",
+            _ => "seed0-size16",
+        };
+        let id = format!("{CELL}-batch-{suffix}-layers{layers}-optimizer-{optimizer}");
+        assert_eq!(history(&sweep, &id), history(&alone, CELL), "{id}");
+        cells += 1;
+    }
+    assert_eq!(cells, 4);
+}
