@@ -39,7 +39,10 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     for (cell, size) in plan.cells.iter().zip(&survey.cells).take(LISTED) {
         rows.push(vec![
             cell.id.clone(),
-            format!("{} (mod {})", cell.operation.notation(), cell.modulus),
+            match cell.operation.size() {
+                Some(_) => cell.operation.notation(),
+                None => format!("{} (mod {})", cell.operation.notation(), cell.modulus),
+            },
             size.train.to_string(),
             size.test.to_string(),
             size.needs.parameters.to_string(),

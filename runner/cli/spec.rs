@@ -7,7 +7,7 @@ use std::path::Path;
 use grokrun_engine::{Choice, choose_backend};
 use grokrun_host::Registry;
 use grokrun_session::Longer;
-use grokrun_spec::{Catalog, Plan};
+use grokrun_spec::{Catalog, Files, Plan};
 use grokrun_store::{Access, RunDir, SpecText, StoreError};
 
 use crate::args::SpecArgs;
@@ -92,7 +92,24 @@ pub(crate) fn parse(
     set: &[String],
     registry: &Registry,
 ) -> Result<Plan, Failure> {
-    parse_by(text, path, set, &plugins::catalog(registry))
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let files = Files::new(move |name| read_table(&folder.join(name)));
+    parse_by(text, path, set, &plugins::catalog(registry).with_files(files))
+}
+
+/// The longest table that is read: as many results as a table may have, with their commas.
+const LONGEST_TABLE: u64 = 200_000_000;
+
+/// Reads a file that a spec names.
+fn read_table(path: &Path) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let read = file.take(LONGEST_TABLE + 1).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LONGEST_TABLE {
+        return Err(format!("it is longer than {} MB", LONGEST_TABLE / 1_000_000));
+    }
+    Ok(bytes)
 }
 
 /// Checks the resolved spec of a run, which may ask for analyses that are not in the catalog.

@@ -17,7 +17,11 @@ fn configs(cells: &[Gathered]) -> Vec<&Value> {
 fn heading_of(name: &str, configs: &[&Value]) -> String {
     let task = |config: &Value| {
         let notation = config["task"]["notation"].as_str()?.to_owned();
-        Some(format!("{notation} mod {}", config["task"]["modulus"]))
+        Some(match &config["task"]["modulus"] {
+            // A group or a table is not modulo anything.
+            Value::Null => notation,
+            modulus => format!("{notation} mod {modulus}"),
+        })
     };
     match distinct(configs.iter().filter_map(|c| task(c))).as_slice() {
         [one] => one.clone(),

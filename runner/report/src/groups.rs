@@ -38,7 +38,7 @@ pub(crate) struct Group<'a> {
     cells: Vec<Member<'a>>,
 }
 
-/// The settings in which groups can differ.
+/// The settings in which groups can differ, beside the other keys of [`TABLES`].
 const FIELDS: [(&str, &str); 5] = [
     ("", "/task/notation"),
     ("mod ", "/task/modulus"),
@@ -47,27 +47,50 @@ const FIELDS: [(&str, &str); 5] = [
     ("weight decay ", "/train/weight_decay"),
 ];
 
+/// The tables of `config.json` whose keys are those of the spec.
+const TABLES: [&str; 3] = ["data", "model", "train"];
+
+/// Returns the words and the places of all settings that a cell has.
+fn fields(cells: &[Member<'_>]) -> Vec<(String, String)> {
+    let named = FIELDS.map(|(words, place)| (words.to_owned(), place.to_owned()));
+    let mut all = Vec::from(named);
+    for table in TABLES {
+        let of_cells = cells.iter().filter_map(|cell| cell.config[table].as_object());
+        for key in of_cells.flat_map(|table| table.keys()) {
+            let place = format!("/{table}/{key}");
+            // It follows from the others.
+            let derived = key == "trained_parameters";
+            if !derived && !all.iter().any(|(_, known)| *known == place) {
+                all.push((format!("{} ", key.replace('_', " ")), place));
+            }
+        }
+    }
+    all
+}
+
 fn said(value: Option<&Value>) -> String {
     match value {
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "none".to_owned(),
         Some(other) => other.to_string(),
-        None => "?".to_owned(),
     }
 }
 
 /// Groups cells, in the order of their first cells.
 pub(crate) fn groups(cells: Vec<Member<'_>>) -> Vec<Group<'_>> {
-    let field = |member: &Member, i: usize| said(member.config.pointer(FIELDS[i].1));
-    let varies: Vec<usize> = (0..FIELDS.len())
-        .filter(|i| cells.iter().any(|c| field(c, *i) != field(&cells[0], *i)))
-        .collect();
+    let field = |member: &Member, place: &str| said(member.config.pointer(place));
+    let mut varies = fields(&cells);
+    varies.retain(|(_, place)| {
+        let of_first = field(&cells[0], place);
+        cells.iter().any(|cell| field(cell, place) != of_first)
+    });
     let runs = cells.iter().any(|cell| cell.run != cells[0].run);
     let mut groups: Vec<Group> = Vec::new();
     for cell in cells {
         let run = cell.run.filter(|_| runs).map(str::to_owned);
         let parts = varies
             .iter()
-            .map(|i| format!("{}{}", FIELDS[*i].0, field(&cell, *i)));
+            .map(|(words, place)| format!("{words}{}", field(&cell, place)));
         let name = run.into_iter().chain(parts).collect::<Vec<_>>().join(", ");
         match groups.iter_mut().find(|group| group.name == name) {
             Some(group) => group.cells.push(cell),

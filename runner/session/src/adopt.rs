@@ -158,7 +158,7 @@ impl<'a> Adoption<'a> {
                 Some(pass.run(&parameters, wanted)?.logits)
             }
         };
-        let pairs = &self.material.pairs;
+        let pairs = self.material.pairs(&self.plan.cells[0])?;
         let judge = |samples| self.judge(&logits, more.as_deref(), samples);
         let [train_loss, train_accuracy] = judge(pairs.train());
         let [test_loss, test_accuracy] = judge(pairs.test());
@@ -234,7 +234,7 @@ pub fn adopt<E: From<SessionError>>(
     } = adoption;
     let cell = &plan.cells[0];
     let dir = folder(run, plan, cell).map_err(failed)?;
-    let counts = [material.pairs.train().len(), material.pairs.test().len()];
+    let counts = [material.split.train.len(), material.split.test.len()];
     let mut config = describe::config(plan, cell, model, counts)?;
     config["imported"] = origin.clone();
     dir.write_config(&config).map_err(failed)?;

@@ -6,6 +6,7 @@
 use grokrun_program::{Activation, Mask, Model as Kind, Norm, Pattern, Transformer};
 use grokrun_spec::{Cell, Compression, Plan, Precision};
 use grokrun_store::Keeping;
+use grokrun_task::Domain;
 use serde_json::{Value, json};
 
 use crate::SessionError;
@@ -34,7 +35,13 @@ pub(crate) fn config(
         "task": {
             "operation": cell.operation.text(),
             "notation": cell.operation.notation(),
-            "modulus": cell.modulus,
+            "modulus": cell.operation.size().is_none().then_some(cell.modulus),
+            "elements": cell.modulus,
+            "operands": cell.operation.operands(),
+            "pairs": match cell.operation.domain() {
+                Domain::All => "all",
+                Domain::Nonzero => "nonzero",
+            },
             "fraction": cell.fraction,
             "train_pairs": pairs[0],
             "test_pairs": pairs[1],

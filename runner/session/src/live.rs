@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell};
+use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell, Shape};
 use grokrun_host::Scratch;
 use grokrun_program::ModelState;
 use grokrun_spec::{Cell, Plan};
@@ -38,7 +38,7 @@ pub(crate) struct Live<'a> {
     pub(crate) dir: CellDir,
     checkpoints: CheckpointWriter,
     split: Split,
-    pairs: Pairs,
+    pairs: Option<Pairs>,
     /// what names the numbers of a state
     layout: Layout,
     /// epochs trained
@@ -67,7 +67,7 @@ impl<'a> Live<'a> {
         let cell = &plan.cells[index];
         let Material { split, pairs } = Material::new(cell)?;
         // Written again when a cell goes on: whatever became of the files, they are right then.
-        let counts = [pairs.train().len(), pairs.test().len()];
+        let counts = [split.train.len(), split.test.len()];
         dir.write_config(&describe::config(plan, cell, &size.model, counts)?)?;
         let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
         dir.write_split(&indices(&split.train), &indices(&split.test))?;
@@ -175,10 +175,14 @@ impl<'a> Live<'a> {
     /// What the executor of a folded model needs.
     pub(crate) fn input(&self) -> Result<CellInput, SessionError> {
         Ok(CellInput {
-            pairs: self.pairs.clone(),
+            pairs: self.pairs()?,
             recipe: recipe(&self.now)?,
             state: self.state.clone(),
         })
+    }
+
+    fn pairs(&self) -> Result<Pairs, SessionError> {
+        self.pairs.clone().ok_or_else(|| material::not_pairs(self.cell))
     }
 
     /// What the executor of programs needs.
@@ -194,6 +198,11 @@ impl<'a> Live<'a> {
                 state: self.state.clone(),
             },
         })
+    }
+
+    /// The shape that analyses look at, if they look at the cell.
+    pub(crate) fn analysed(&self) -> Option<&Shape> {
+        self.size.analysed()
     }
 
     /// The model.
@@ -212,7 +221,7 @@ impl<'a> Live<'a> {
             dir: self.dir.clone(),
             train: self.split.train.clone(),
             test: self.split.test.clone(),
-            pairs: Arc::new(self.pairs.clone()),
+            pairs: Arc::new(self.pairs()?),
             history: self.history.clone(),
         };
         let shape = self.size.model.folded("analyses look at")?;

@@ -4,19 +4,19 @@ use std::collections::HashSet;
 
 use grokrun_engine::{Pairs, Sample};
 use grokrun_program::{Data, Program};
-use grokrun_spec::Cell;
+use grokrun_spec::{Cell, Noise};
 use grokrun_store::CellDir;
-use grokrun_task::{Dataset, Split};
+use grokrun_task::{Dataset, Split, noisy_labels};
 
 use crate::SessionError;
 use crate::survey::dataset;
 
-/// The pairs of a cell.
+/// The samples of a cell.
 pub(crate) struct Material {
-    /// as drawn, indices into the a-major list of all pairs
+    /// as drawn, indices into the list of all tuples, the last operand fastest
     pub(crate) split: Split,
-    /// as the engine wants them
-    pub(crate) pairs: Pairs,
+    /// as the fused passes and the analyses want them, where samples are pairs
+    pub(crate) pairs: Option<Pairs>,
 }
 
 impl Material {
@@ -26,6 +26,14 @@ impl Material {
             .split(cell.fraction, cell.data_seed, cell.stream)
             .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
         Material::of(cell, &data, split)
+    }
+
+    /// The pairs of both parts.
+    ///
+    /// # Errors
+    /// When samples have another number of operands.
+    pub(crate) fn pairs(&self, cell: &Cell) -> Result<&Pairs, SessionError> {
+        self.pairs.as_ref().ok_or_else(|| not_pairs(cell))
     }
 
     /// The data of a cell with the split that its folder has: an imported one may have been drawn
@@ -44,13 +52,14 @@ impl Material {
     pub(crate) fn with_split(cell: &Cell, parts: &[Vec<i64>; 2]) -> Result<Material, SessionError> {
         let data = dataset(cell)?;
         let p = u64::from(data.modulus());
-        let mut seen = vec![false; (p * p) as usize];
+        let all = p.pow(data.operands() as u32);
+        let mut seen = vec![false; all as usize];
         let mut part = |name: &str, places: &[i64]| {
             let mut part = Vec::with_capacity(places.len());
             for place in places {
                 let pair = u32::try_from(*place)
                     .ok()
-                    .filter(|pair| u64::from(*pair) < p * p);
+                    .filter(|pair| u64::from(*pair) < all);
                 let Some(pair) = pair.filter(|pair| data.label(*pair).is_some()) else {
                     return Err(SessionError::Request(format!(
                         "cell {}: its {name} pairs have {place}; expected places a·{p} + b of pairs on which {} is defined",
@@ -88,25 +97,47 @@ impl Material {
     }
 
     fn of(cell: &Cell, data: &Dataset, split: Split) -> Result<Material, SessionError> {
-        let [train, test] = [&split.train, &split.test].map(|part| samples(data, part));
-        let pairs = Pairs::new(data.modulus() as usize, train, test)
+        if data.operands() != 2 {
+            return Ok(Material { split, pairs: None });
+        }
+        let p = data.modulus();
+        let [train, test] = labels(cell, data, &split)?;
+        let samples = |part: &[u32], labels: Vec<u32>| {
+            let one = |(pair, label): (&u32, u32)| Sample {
+                a: pair / p,
+                b: pair % p,
+                label,
+            };
+            part.iter().zip(labels).map(one).collect()
+        };
+        let (train, test) = (samples(&split.train, train), samples(&split.test, test));
+        let pairs = Pairs::new(p as usize, train, test)
             .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
+        let pairs = Some(pairs);
         Ok(Material { split, pairs })
     }
 }
 
-/// The samples of a part, in its order.
-fn samples(data: &Dataset, part: &[u32]) -> Vec<Sample> {
-    let p = data.modulus();
-    let one = |pair: &u32| {
-        let label = data.label(*pair)?;
-        Some(Sample {
-            a: pair / p,
-            b: pair % p,
-            label,
-        })
+pub(crate) fn not_pairs(cell: &Cell) -> SessionError {
+    SessionError::Request(format!(
+        "cell {}: {} has {} operands; expected an operation of two",
+        cell.id,
+        cell.operation.text(),
+        cell.operation.operands()
+    ))
+}
+
+/// The labels of both parts, in their order; those of training with the cell's noise.
+fn labels(cell: &Cell, data: &Dataset, split: &Split) -> Result<[Vec<u32>; 2], SessionError> {
+    let of = |part: &[u32]| {
+        let labels = part.iter().filter_map(|tuple| data.label(*tuple));
+        labels.collect::<Vec<u32>>()
     };
-    part.iter().filter_map(one).collect()
+    let Noise { share, seed } = cell.settings.noise;
+    let classes = cell.operation.classes(cell.modulus);
+    let train = noisy_labels(&of(&split.train), classes, share, seed)
+        .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
+    Ok([train, of(&split.test)])
 }
 
 /// Both parts of a split for a program, in the order in which they were drawn: minibatches are
@@ -120,12 +151,11 @@ pub(crate) fn program_data(
     program: &Program,
 ) -> Result<[Data; 2], SessionError> {
     let data = dataset(cell)?;
-    let part = |part: &[u32]| {
-        let samples = samples(&data, part);
-        let tokens = samples.iter().flat_map(|s| [s.a, s.b]).collect();
-        let labels = samples.iter().map(|s| s.label).collect();
-        Data::new(program, tokens, labels)
+    let [train, test] = labels(cell, &data, split)?;
+    let part = |part: &[u32], labels: Vec<u32>| {
+        let tokens = part.iter().flat_map(|tuple| data.tokens_of(*tuple));
+        Data::new(program, tokens.collect(), labels)
             .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))
     };
-    Ok([part(&split.train)?, part(&split.test)?])
+    Ok([part(&split.train, train)?, part(&split.test, test)?])
 }

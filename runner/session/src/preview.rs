@@ -74,12 +74,13 @@ impl Preview {
         let mut notes = Vec::new();
         let an_operation = programs::seconds_an_operation(plan, survey)?;
         let no_analyses;
-        let analyses = match an_operation {
-            None => analyses,
-            Some(_) => {
+        let looked_at = survey.cells.iter().all(|size| size.analysed().is_some());
+        let analyses = match looked_at {
+            true => analyses,
+            false => {
                 no_analyses = Analyses::none();
                 if !analyses.is_empty() {
-                    let note = "the analyses do not look at this model: they say so in a note";
+                    let note = "the analyses do not look at this model or task: they say so in a note";
                     notes.push(note.to_owned());
                 }
                 &no_analyses

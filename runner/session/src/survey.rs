@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use grokrun_engine::{Choice, Estimate, Recipe};
+use grokrun_engine::{Choice, Estimate, Recipe, Shape};
 use grokrun_program::Program;
 use grokrun_spec::{Batch, Cell, Plan, Settings, When};
 use grokrun_store::Keeping;
@@ -28,6 +28,8 @@ pub struct CellSize {
     pub settings: Arc<Settings>,
     /// what one cell takes of memory, files and work, without its history
     pub needs: Estimate,
+    /// whether the task is an operation on pairs of residues
+    pub residues: bool,
     /// pairs trained on
     pub train: usize,
     /// pairs tested on
@@ -44,6 +46,11 @@ fn history_bytes(epochs: u64) -> u64 {
 }
 
 impl CellSize {
+    /// The shape that analyses look at: they know folded models of pairs of residues.
+    pub(crate) fn analysed(&self) -> Option<&Shape> {
+        self.model.shape().filter(|_| self.residues)
+    }
+
     /// Whether both can be replicas of one program.
     pub(crate) fn trains_with(&self, other: &CellSize) -> bool {
         let together = match self.model {
@@ -74,7 +81,8 @@ impl CellSize {
         let settings = &plan.expect("a spec").cells[0].settings;
         CellSize {
             model: Model::Folded(shape),
-            settings: Arc::clone(&settings),
+            settings: Arc::clone(settings),
+            residues: true,
             needs: Estimate::new(&shape, train, test, 1),
             train,
             test,
@@ -188,6 +196,7 @@ impl Survey {
             cells.push(CellSize {
                 needs: needs.of(cell, &model, [train, pairs - train])?,
                 settings: Arc::clone(&cell.settings),
+                residues: cell.operation.size().is_none() && cell.operation.operands() == 2,
                 model,
                 train,
                 test: pairs - train,
@@ -236,7 +245,8 @@ impl Needs {
         have: Option<u64>,
     ) -> Result<(), SessionError> {
         let epochs = plan.epochs;
-        let pairs = u64::from(cell.modulus) * u64::from(cell.modulus);
+        let operands = cell.operation.operands() as u32;
+        let pairs = u64::from(cell.modulus).saturating_pow(operands);
         let train = (pairs as f64 * cell.fraction) as u64;
         let parts = [train as usize, (pairs - train) as usize];
         let need = self

@@ -144,7 +144,7 @@ impl Session<'_> {
             return Ok(None);
         };
         // Of other models the analyses say afterwards that they cannot look at them.
-        let Some(&shape) = first.model().shape() else {
+        let Some(&shape) = first.analysed() else {
             return Ok(None);
         };
         let permits = self.analyses.check_memory(&shape)?;

@@ -9,17 +9,19 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::document::{Entry, Node, Value};
 use crate::field::{Field, Reader, Want, wrong_type};
+use crate::files::Files;
 use crate::keys;
 use crate::plan::AnalysisRequest;
 use crate::source::excerpt;
 use crate::suggest;
 
-/// The analyses that a spec may ask for.
+/// What a spec may ask for by name: analyses, and files.
 #[derive(Debug, Default)]
 pub struct Catalog {
     kinds: Vec<AnalysisKind>,
     /// whether a spec may ask for others too
     others: bool,
+    files: Files,
 }
 
 impl Catalog {
@@ -27,8 +29,18 @@ impl Catalog {
     pub fn new(kinds: impl IntoIterator<Item = AnalysisKind>) -> Self {
         Self {
             kinds: kinds.into_iter().collect(),
-            others: false,
+            ..Self::default()
         }
+    }
+
+    /// With these files for specs to name.
+    #[must_use]
+    pub fn with_files(self, files: Files) -> Self {
+        Self { files, ..self }
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Takes any other analysis as it is written down: for the resolved spec of a run, where every

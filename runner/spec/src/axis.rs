@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use grokrun_task::Operation;
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
@@ -42,12 +41,6 @@ impl<T: Point> Point for &T {
     }
 }
 
-impl Point for Operation {
-    fn toml(&self) -> String {
-        toml::Value::from(self.text()).to_string()
-    }
-}
-
 /// The values of an axis as written, each with its place; the default has none.
 #[derive(Debug)]
 pub(crate) struct Points<T> {
@@ -58,7 +51,7 @@ pub(crate) struct Points<T> {
 
 impl<T> Points<T> {
     /// The same places with other values.
-    pub(crate) fn filter_map<U>(self, map: impl Fn(T) -> Option<U>) -> Points<U> {
+    pub(crate) fn filter_map<U>(self, mut map: impl FnMut(T) -> Option<U>) -> Points<U> {
         let points = self.points.into_iter();
         Points {
             span: self.span,

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::diagnostic::{Diagnostic, Report};
 use crate::document::{Node, Value};
+use crate::files::Files;
 use crate::source::Sources;
 use crate::suggest;
 use crate::table::Table;
@@ -84,10 +85,12 @@ pub(crate) trait Read: Field {
     fn absent(&self) -> Self::Out;
 }
 
-/// What reading needs besides the node: the texts, and where mistakes go.
+/// What reading needs besides the node: the texts, the files that they name, and where mistakes
+/// go.
 #[derive(Debug)]
 pub(crate) struct Reader<'r> {
     pub(crate) sources: &'r Sources,
+    pub(crate) files: &'r Files,
     pub(crate) report: &'r mut Report,
 }
 

@@ -3,7 +3,7 @@
 //! Everything else is derived from it: what the reader accepts and says, the schema that editors
 //! use, and the resolved spec. The defaults are the published experiment's (Nanda et al. 2023).
 
-use grokrun_task::{MAX_MODULUS, Stream};
+use grokrun_task::{Domain, MAX_MODULUS, Stream};
 
 use crate::analysis::Analyses;
 use crate::axis::{Axis, Seed, SeedAxis};
@@ -42,6 +42,7 @@ pub(crate) static TOP: Table = Table {
         &NAME,
         &OPERATION,
         &MODULUS,
+        &PAIRS,
         &FRACTION,
         &SEEDS,
         &DATA,
@@ -61,18 +62,27 @@ pub(crate) static NAME: FolderName = FolderName {
 
 pub(crate) static OPERATION: Axis<OperationField> = Axis(OperationField {
     path: "operation",
-    about: "What is learned: the name of an operation or an expression in a and b, as in \
-            \"a^2 + a*b + b^2\". A list is an axis.",
+    about: "What is learned: the name of an operation; an expression in a to e, as in \"a^2 + a*b + \
+            b^2\", whose last letter says how many operands there are; a group; or a table. A list \
+            is an axis.",
     example: "operation = \"mul\"",
 });
 
 pub(crate) static MODULUS: Axis<Integer> = Axis(Integer {
     path: "modulus",
-    about: "The modulus p: operands and results are the residues 0 to p - 1. A list is an axis.",
+    about: "The modulus p: operands and results are the residues 0 to p - 1. A list is an axis. \
+            Groups and tables have none: their elements are as many as they are.",
     min: 2,
     max: MAX_MODULUS as u64,
-    presence: Presence::Required("modulus = 113"),
+    presence: Presence::Optional,
 });
+
+pub(crate) static PAIRS: Choice<Domain> = Choice {
+    path: "pairs",
+    about: "all: every operand is any residue. nonzero: none is 0.",
+    default: ("all", Domain::All),
+    others: &[("nonzero", Domain::Nonzero)],
+};
 
 pub(crate) static FRACTION: Axis<Number> = Axis(Number {
     path: "fraction",

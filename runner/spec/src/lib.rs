@@ -43,11 +43,13 @@ mod changes;
 mod diagnostic;
 mod document;
 mod field;
+mod files;
 mod gradient;
 mod group;
 mod keys;
 mod model;
 mod name;
+mod noise;
 mod number;
 mod operation;
 mod overrides;
@@ -79,9 +81,10 @@ pub use analysis::{AnalysisKind, Catalog, ParameterError};
 pub use at::{ScheduledChange, When};
 pub use changes::Change;
 pub use diagnostic::{Diagnostics, Mistake};
+pub use files::Files;
 pub use plan::{
-    AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Plan, Precision, Sample,
-    Settings, Stop, Train,
+    AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Noise, Plan, Precision,
+    Sample, Settings, Stop, Train,
 };
 pub use schema::json_schema;
 
@@ -143,6 +146,7 @@ fn read(
 
     let mut reader = Reader {
         sources: &sources,
+        files: catalog.files(),
         report: &mut report,
     };
     let plan = match sample::read(&entries, &mut reader) {

@@ -1,12 +1,14 @@
-//! The field `operation`: a name or an expression, read by the task crate.
+//! The field `operation`: a name or an expression, a group, or a table; what each of them is, is
+//! the task crate's.
 
-use grokrun_task::Operation;
+use grokrun_task::{ElementOrder, Operation, TableError};
 use serde_json::{Value as Json, json};
 
-use crate::axis::Element;
+use crate::axis::{Element, Point};
 use crate::document::{Node, Value};
-use crate::field::{Field, Reader, Want, wrong_type};
+use crate::field::{Choice, Field, Listing, Reader, Want, wrong_type};
 use crate::source::{Sources, Span};
+use crate::table::{Section, Table};
 
 /// What is learned.
 #[derive(Debug)]
@@ -14,6 +16,81 @@ pub(crate) struct OperationField {
     pub(crate) path: &'static str,
     pub(crate) about: &'static str,
     pub(crate) example: &'static str,
+}
+
+static GROUP: Table = Table {
+    path: "operation",
+    about: "The product of a finite group.",
+    required: Some("operation = { group = \"S5\" }"),
+    fields: &[&NAME, &ORDER],
+};
+
+static NAME: Word = Word {
+    path: "operation.group",
+    about: "The group: Cn, Dn (with 2n elements), Sn, An, Dicn (4n), or a product, \"S4 x S4\".",
+    required: Some("group = \"S5\""),
+};
+
+static ORDER: Choice<ElementOrder> = Choice {
+    path: "operation.order",
+    about: "The order of the elements: lexicographic, or that of the published code of Stander et \
+            al. (rep-theory) or of Chughtai et al. (parity).",
+    default: ("lexicographic", ElementOrder::Lexicographic),
+    others: &[
+        ("rep-theory", ElementOrder::RepTheory),
+        ("parity", ElementOrder::Parity),
+    ],
+};
+
+static TABLE: Table = Table {
+    path: "operation",
+    about: "Any operation, by its table.",
+    required: Some("operation = { table = \"t.csv\" }"),
+    fields: &[&FILE, &CSV],
+};
+
+static FILE: Word = Word {
+    path: "operation.table",
+    about: "A file beside the spec: .csv, a square of results or lines a,b,result; or .npy.",
+    required: Some("table = \"t.csv\""),
+};
+
+static CSV: Word = Word {
+    path: "operation.csv",
+    about: "The table itself, as the text of a .csv file; the file is not read then.",
+    required: None,
+};
+
+/// A text without a range.
+#[derive(Debug)]
+struct Word {
+    path: &'static str,
+    about: &'static str,
+    required: Option<&'static str>,
+}
+
+impl Field for Word {
+    fn path(&self) -> &'static str {
+        self.path
+    }
+
+    fn required(&self) -> Option<&'static str> {
+        self.required
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "description": self.about, "type": "string", "minLength": 1 })
+    }
+}
+
+impl Word {
+    fn read<'n>(&self, node: &'n Node, reader: &mut Reader<'_>) -> Option<&'n str> {
+        let Value::String(text) = &node.value else {
+            wrong_type(self.path, Want::Text, "a text", node, reader);
+            return None;
+        };
+        Some(text)
+    }
 }
 
 impl Field for OperationField {
@@ -28,10 +105,20 @@ impl Field for OperationField {
     fn schema(&self) -> Json {
         json!({
             "description": self.about,
-            "type": "string",
-            "minLength": 1,
-            "examples": Operation::names().collect::<Vec<_>>(),
+            "anyOf": [
+                {
+                    "type": "string",
+                    "minLength": 1,
+                    "examples": Operation::names().collect::<Vec<_>>(),
+                },
+                GROUP.schema(),
+                TABLE.schema(),
+            ],
         })
+    }
+
+    fn listing(&self) -> Listing {
+        Listing::Axis
     }
 }
 
@@ -39,24 +126,118 @@ impl Element for OperationField {
     type Out = Operation;
 
     fn element(&self, node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
-        let Value::String(text) = &node.value else {
-            let expected = "the name of an operation, an expression in `a` and `b`, or a list";
-            wrong_type(self.path, Want::Text, expected, node, reader);
-            return None;
-        };
-        match Operation::parse(text) {
-            Ok(operation) => Some(operation),
-            Err(error) => {
-                let span = inside(node.span, text, error.span, reader.sources);
-                let diagnostic = reader.report.error(span, error.message);
-                diagnostic.label(format!("expected {}", error.expected));
-                if let Some(help) = error.help {
-                    diagnostic.add_help(help);
-                }
+        match &node.value {
+            Value::String(text) => expression(text, node, reader),
+            Value::Table(entries) if entries.iter().any(|entry| entry.key == "table") => {
+                table(node, reader)
+            }
+            Value::Table(_) => group(node, reader),
+            _ => {
+                let expected = "the name of an operation, an expression in `a` and `b`, a group or \
+                                a table as in { group = \"S5\" } and { table = \"t.csv\" }, or a \
+                                list";
+                wrong_type(self.path, Want::Text, expected, node, reader);
                 None
             }
         }
     }
+}
+
+fn expression(text: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
+    match Operation::parse(text) {
+        Ok(operation) => Some(operation),
+        Err(error) => {
+            let span = inside(node.span, text, error.span, reader.sources);
+            let diagnostic = reader.report.error(span, error.message);
+            diagnostic.label(format!("expected {}", error.expected));
+            if let Some(help) = error.help {
+                diagnostic.add_help(help);
+            }
+            None
+        }
+    }
+}
+
+fn group(node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
+    let section = Section::open(&GROUP, Some(node), reader);
+    let order = section.read(&ORDER, reader);
+    let name = section.node(&NAME)?;
+    let text = NAME.read(name, reader)?;
+    match Operation::group(text, order) {
+        Ok(operation) => Some(operation),
+        Err(error) => {
+            let span = inside(name.span, text, error.span, reader.sources);
+            let diagnostic = reader.report.error(span, error.message);
+            diagnostic.label(format!("expected {}", error.expected));
+            if let Some(help) = error.help {
+                diagnostic.add_help(help);
+            }
+            None
+        }
+    }
+}
+
+fn table(node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
+    let section = Section::open(&TABLE, Some(node), reader);
+    let file = section.node(&FILE)?;
+    let path = FILE.read(file, reader)?;
+    let read = match section.node(&CSV) {
+        Some(csv) => Ok(CSV.read(csv, reader)?.as_bytes().to_vec()),
+        None => reader.files.read(path),
+    };
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            let problem = format!("the table {path:?} cannot be read: {why}");
+            let diagnostic = reader.report.error(file.span, problem);
+            diagnostic.label("expected a file beside the spec");
+            return None;
+        }
+    };
+    let stem = std::path::Path::new(path).file_stem();
+    let name = stem.and_then(|stem| stem.to_str()).unwrap_or("table");
+    match Operation::table_from_bytes(name, &bytes) {
+        Ok(operation) => Some(operation),
+        Err(error) => {
+            let TableError { message, .. } = &error;
+            let problem = format!("the table {path:?}: {message}");
+            let diagnostic = reader.report.error(file.span, problem);
+            diagnostic.label(format!("{}: expected {}", error.place, error.expected));
+            None
+        }
+    }
+}
+
+impl Point for Operation {
+    fn toml(&self) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        if let Some(group) = self.as_group() {
+            let order = quoted(group.element_order().name());
+            return format!("{{ group = {}, order = {order} }}", quoted(group.name()));
+        }
+        let Some(table) = self.as_table() else {
+            return quoted(self.text());
+        };
+        let size = table.size();
+        let mut csv = String::new();
+        for a in 0..size {
+            let row = (0..size).map(|b| table.value(a, b).map_or(String::new(), |r| r.to_string()));
+            csv.push_str(&row.collect::<Vec<_>>().join(","));
+            csv.push('\n');
+        }
+        let file = quoted(&format!("{}.csv", self.table_name().unwrap_or("table")));
+        format!("{{ table = {file}, csv = {} }}", quoted_on_one_line(&csv))
+    }
+}
+
+/// A text in quotes, with its line ends as escapes.
+fn quoted_on_one_line(text: &str) -> String {
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    )
 }
 
 /// Where the bytes `range` of the string `value`, written at `node`, stand. All of `node` for a

@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 
 pub use crate::model::{Biases, Model};
 pub(crate) use crate::model::{Embeddings, Input, Kind};
+pub use crate::noise::Noise;
 pub use crate::sample::Sample;
 pub use crate::settings::Settings;
 pub(crate) use crate::train::Rule;
@@ -53,9 +54,11 @@ pub struct Cell {
     pub id: String,
     /// The function that is learned.
     pub operation: Operation,
-    /// The modulus p, 2 to 65,535. The operation is defined for it.
+    /// The modulus p, 2 to 65,535, or the number of elements of a group or a table. The operation is
+    /// defined for it.
     pub modulus: u32,
-    /// The share of all pairs that is trained on, strictly between 0 and 1.
+    /// The share of all pairs that is trained on, strictly between 0 and 1. With more operands than
+    /// two a pair is a tuple, here and wherever pairs are counted.
     pub fraction: f64,
     /// The seed of the split.
     pub data_seed: i64,
@@ -74,7 +77,9 @@ pub struct Cell {
 impl Cell {
     /// Returns the model.
     pub fn architecture(&self) -> Architecture {
-        self.settings.model.architecture(self.modulus as usize)
+        let mut architecture = self.settings.model.architecture(self.modulus as usize);
+        architecture.operands = self.operation.operands();
+        architecture
     }
 
     /// Returns how the model is trained.

@@ -146,6 +146,7 @@ fn cell(spec: &Spec, index: usize) -> Cell {
     let fraction = digit(&mut rest, &spec.fraction);
     let modulus = digit(&mut rest, &spec.modulus);
     let operation = digit(&mut rest, &spec.operation);
+    let modulus = operation.size().unwrap_or(modulus);
     Cell {
         id: String::new(),
         operation,
@@ -278,7 +279,7 @@ fn check_operations(spec: &Spec, seen: &mut Seen, reader: &mut Reader<'_>) {
     let pairs = (PAIRS / count.max(1)).max(LEAST_PAIRS) as u64;
     for (operation, place) in &spec.operation.points {
         for (modulus, span) in &spec.modulus.points {
-            if !seen.insert((operation.clone(), *modulus)) {
+            if operation.size().is_some() || !seen.insert((operation.clone(), *modulus)) {
                 continue;
             }
             let (Some(place), Some(span), Err(error)) =
@@ -308,8 +309,7 @@ fn check_batch(spec: &Spec, reader: &mut Reader<'_>) {
     let (Some(size), Some(span)) = (sizes.max(), spec.batch_span) else {
         return;
     };
-    let counts = spec.modulus.points.iter().flat_map(|(modulus, _)| {
-        let pairs = f64::from(*modulus) * f64::from(*modulus);
+    let counts = tuples(spec).into_iter().flat_map(|(pairs, ..)| {
         let fractions = spec.fraction.points.iter();
         fractions.map(move |(fraction, _)| (pairs * fraction) as usize)
     });
@@ -320,11 +320,30 @@ fn check_batch(spec: &Spec, reader: &mut Reader<'_>) {
     }
 }
 
-/// No part of the data may be empty. Counted over all p² pairs: that an operation is undefined for
+/// Returns, for each operation and modulus, how many tuples there are, what multiplies to them, and
+/// where that stands.
+fn tuples(spec: &Spec) -> Vec<(f64, String, Option<Span>)> {
+    let mut found = Vec::new();
+    for (operation, place) in &spec.operation.points {
+        for (modulus, span) in &spec.modulus.points {
+            let elements = operation.size().unwrap_or(*modulus);
+            let operands = operation.operands();
+            let power = ["", "", "²", "³", "⁴", "⁵"].get(operands).unwrap_or(&"");
+            let count = f64::from(elements).powi(operands as i32);
+            let text = format!("{elements}{power}");
+            let span = operation.size().map_or(*span, |_| *place);
+            if !found.iter().any(|(_, known, _)| *known == text) {
+                found.push((count, text, span));
+            }
+        }
+    }
+    found
+}
+
+/// No part of the data may be empty. Counted over all tuples: that an operation is undefined for
 /// some of them is seen when the data set is built.
 fn check_parts(spec: &Spec, reader: &mut Reader<'_>) {
-    for (modulus, place) in &spec.modulus.points {
-        let pairs = f64::from(*modulus) * f64::from(*modulus);
+    for (pairs, text, place) in tuples(spec) {
         for (fraction, span) in &spec.fraction.points {
             let (Some(place), Some(span)) = (place, span) else {
                 continue;
@@ -341,7 +360,7 @@ fn check_parts(spec: &Spec, reader: &mut Reader<'_>) {
                 .label(format!(
                     "expected a larger fraction: this one of {pairs} pairs is none"
                 ))
-                .context(*place, format!("{modulus}² = {pairs} pairs"));
+                .context(place, format!("{text} = {pairs} pairs"));
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use grokrun_task::Operation;
+use grokrun_task::{Domain, Operation};
 use serde_json::{Map, Value as Json};
 
 use crate::axis::Point;
@@ -99,7 +99,17 @@ impl Plan {
     /// Everything but the name and the analyses.
     fn write_rest(&self, out: &mut Written, cells: &[Cell], axes: &Axes<'_>) {
         out.line(&keys::OPERATION, &list(&axes.operation));
-        out.line(&keys::MODULUS, &list(&axes.modulus));
+        let sized = |operation: &&Operation| operation.size().is_some();
+        if !axes.operation.iter().any(sized) {
+            out.line(&keys::MODULUS, &list(&axes.modulus));
+        }
+        let nonzero = |operation: &&Operation| operation.domain() == Domain::Nonzero;
+        let pairs = match axes.operation.iter().all(nonzero) {
+            true => Domain::Nonzero,
+            false => Domain::All,
+        };
+        // The operations' own texts say it too.
+        out.beyond(&keys::PAIRS, word(&keys::PAIRS, pairs), true);
         out.line(&keys::FRACTION, &list(&axes.fraction));
 
         out.header(&keys::SEEDS);

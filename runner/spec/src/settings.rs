@@ -4,6 +4,7 @@ use crate::document::Entry;
 use crate::field::Reader;
 use crate::keys;
 use crate::model::Model;
+use crate::noise::Noise;
 use crate::plan::Batch;
 use crate::source::Span;
 use crate::table::Section;
@@ -17,6 +18,8 @@ use crate::written::{Form, Written};
 pub struct Settings {
     /// How the training samples reach the model.
     pub batch: Batch,
+    /// The training labels that are wrong on purpose.
+    pub noise: Noise,
     /// The architecture, but for the sizes that the task gives.
     pub model: Model,
     /// The training, but for its length.
@@ -40,6 +43,7 @@ impl Settings {
         let train = Section::open(&keys::TRAIN, node("train"), reader);
         Settings {
             batch: data.read(&keys::BATCH, reader),
+            noise: data.read(&keys::LABEL_NOISE, reader),
             train: Train::read(&train, parameters.as_ref(), reader),
             model,
         }
@@ -47,10 +51,12 @@ impl Settings {
 
     /// Writes the lines of `[data]`.
     pub(crate) fn write_data(&self, out: &mut Written) {
-        if self.batch != Batch::Full || out.form() == Form::Resolved {
+        let noisy = self.noise != Noise::NONE;
+        if self.batch != Batch::Full || noisy || out.form() == Form::Resolved {
             out.header(&keys::DATA);
             out.line(&keys::BATCH, &keys::BATCH.toml(self.batch));
         }
+        out.beyond(&keys::LABEL_NOISE, self.noise.toml(), !noisy);
     }
 
     /// Returns the value of each key, as TOML, as it stands in a list of values.

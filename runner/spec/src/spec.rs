@@ -52,11 +52,8 @@ impl Spec {
             Some(node) => keys::NAME.read(node, reader),
             None => keys::NAME.of_file(path, end, reader),
         };
-        let operation = top.read(&keys::OPERATION, reader);
-        // No modulus of the field's range is beyond 32 bits.
-        let modulus = top
-            .read(&keys::MODULUS, reader)
-            .filter_map(|p| u32::try_from(p).ok());
+        let operation = read_operations(&top, reader);
+        let modulus = read_moduli(&top, &operation, end, reader);
         let fraction = top.read(&keys::FRACTION, reader);
         let seeds = Section::open(&keys::SEEDS, top.node(&keys::SEEDS), reader);
         let variants = variants::read(entries, reader);
@@ -67,6 +64,7 @@ impl Spec {
             top.node(&keys::TRAIN),
             &mut Reader {
                 sources: reader.sources,
+                files: reader.files,
                 report: &mut of_variants,
             },
         );
@@ -100,5 +98,67 @@ impl Spec {
             analyses: keys::ANALYSIS.read(analysis, checkpoints.every, catalog, reader),
             checkpoints,
         }
+    }
+}
+
+/// Reads the operations, on the pairs that are asked for.
+fn read_operations(top: &Section<'_>, reader: &mut Reader<'_>) -> Points<Operation> {
+    let operations = top.read(&keys::OPERATION, reader);
+    let domain = top.read(&keys::PAIRS, reader);
+    let place = top.node(&keys::PAIRS).map(|node| node.span);
+    operations.filter_map(|operation| match operation.clone().on(domain) {
+        Ok(operation) => Some(operation),
+        Err(error) => {
+            if let Some(place) = place {
+                let diagnostic = reader.report.error(place, error.message);
+                diagnostic.label(format!("expected {}", error.expected));
+            }
+            Some(operation)
+        }
+    })
+}
+
+/// Reads the moduli. A group or a table has its own number of elements, and no modulus.
+fn read_moduli(
+    top: &Section<'_>,
+    operations: &Points<Operation>,
+    end: Span,
+    reader: &mut Reader<'_>,
+) -> Points<u32> {
+    // No modulus of the field's range is beyond 32 bits.
+    let moduli = top
+        .read(&keys::MODULUS, reader)
+        .filter_map(|p| u32::try_from(p).ok());
+    let all = &operations.points;
+    let (sized, others): (Vec<_>, Vec<_>) = all.iter().partition(|(one, _)| one.size().is_some());
+    let Some((first, place)) = sized.first() else {
+        if moduli.span.is_none() {
+            let diagnostic = reader.report.missing(end, "missing key `modulus`");
+            diagnostic
+                .label(match end.range().is_empty() {
+                    true => "expected here",
+                    false => "expected above",
+                })
+                .add_help("for example: modulus = 113");
+        }
+        return moduli;
+    };
+    if let (Some((_, Some(other))), Some(place)) = (others.first(), place) {
+        let problem = "operations with a modulus and without one";
+        let diagnostic = reader.report.error(*other, problem);
+        diagnostic
+            .label("this one needs a modulus")
+            .context(*place, "this one has its own number of elements")
+            .add_help("put them into two specs");
+    }
+    if let Some(span) = moduli.span {
+        let problem = format!("{} has no modulus", first.notation());
+        let diagnostic = reader.report.error(span, problem);
+        diagnostic.label("expected no such key: a group or a table has its own number of elements");
+    }
+    // One place, whose value is each operation's own.
+    Points {
+        span: None,
+        points: vec![(first.size().unwrap_or(2), None)],
     }
 }

@@ -80,7 +80,7 @@ fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
     let is_alike_alone = tables.len() == 1;
     let mut alike: BTreeMap<&str, Option<&toml::Value>> = BTreeMap::new();
     for table in &tables {
-        for (key, value) in table {
+        for (key, value) in *table {
             let known = alike.entry(key.as_str()).or_insert(Some(value));
             if *known != Some(value) {
                 *known = None;

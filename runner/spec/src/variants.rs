@@ -48,7 +48,8 @@ pub(crate) fn lists(entries: &[Entry], wanted: Wanted) -> Vec<List> {
 /// is kept of it, cannot: a cell that is trained for longer is the same cell.
 fn varies(field: &dyn Field) -> bool {
     let path = field.path();
-    let fixed: [&dyn Field; 5] = [
+    let fixed: [&dyn Field; 6] = [
+        &keys::PAIRS,
         &keys::STOP,
         &keys::CHECKPOINTS,
         &keys::SEEDS_STREAM,
@@ -95,10 +96,12 @@ fn walk(
                 let list = |item: &Node| matches!(item.value, Value::Array(_));
                 items.iter().any(list)
             }
-            (Value::Array(_) | Value::Table(_), Listing::Own, Wanted::Sample) => true,
-            (Value::Table(range), Listing::Axis, Wanted::Sample) => {
-                let is_end = |entry: &Entry| matches!(entry.key.as_str(), "log" | "uniform");
-                range.iter().any(is_end)
+            (Value::Array(_), Listing::Own, Wanted::Sample) => true,
+            (Value::Table(range), Listing::Own | Listing::Axis, Wanted::Sample) => {
+                let of_range = |entry: &Entry| {
+                    matches!(entry.key.as_str(), "log" | "uniform" | "start" | "count")
+                };
+                range.iter().any(of_range)
             }
             _ => false,
         };
@@ -214,6 +217,7 @@ pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Variants {
         let mut report = Report::new();
         let mut own = Reader {
             sources: reader.sources,
+            files: reader.files,
             report: &mut report,
         };
         settings.push(Arc::new(Settings::read(&base, &mut own)));

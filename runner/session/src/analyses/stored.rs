@@ -66,19 +66,21 @@ impl Stored<'_> {
     fn analyze_cell(&self, index: usize, watch: &mut dyn Watch) -> Result<(), SessionError> {
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
         let dir = folder(self.run, self.plan, cell)?;
-        let Some(&shape) = size.model.shape() else {
+        let Some(&shape) = size.analysed() else {
             return self.analyses.decline(&dir);
         };
         let permits = self.analyses.check_memory(&shape)?;
         let saved = dir.read_state()?;
         let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
-        let Material { split, pairs } = Material::stored(cell, &dir)?;
+        let material = Material::stored(cell, &dir)?;
+        let pairs = Arc::new(material.pairs(cell)?.clone());
+        let split = material.split;
         let subject = Subject {
             id: cell.id.clone(),
             dir,
             train: split.train,
             test: split.test,
-            pairs: Arc::new(pairs),
+            pairs,
             history: History::new(saved.map(|state| state.metrics).unwrap_or_default()),
         };
         let scratch = Scratch::new(self.run.path());

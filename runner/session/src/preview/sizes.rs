@@ -76,7 +76,7 @@ fn findings(
     size: &CellSize,
 ) -> [f64; 2] {
     let mut sum = [0.0, 0.0];
-    let Some(shape) = size.model.shape() else {
+    let Some(shape) = size.analysed() else {
         return [0.0, AN_ANALYSIS * analyses.asked().count() as f64];
     };
     for (found, request) in analyses.asked() {
@@ -96,7 +96,7 @@ fn findings(
 pub(super) fn beside_training(survey: &Survey, analyses: &Analyses<'_>, cores: usize) -> u64 {
     let asked = analyses.asked().count();
     let of_cell = |size: &CellSize| {
-        let snapshots = size.model.shape().map_or(0, snapshot_bytes);
+        let snapshots = size.analysed().map_or(0, snapshot_bytes);
         let one = snapshots / crate::analyses::MOST_SNAPSHOTS;
         let working = WORKING * one as f64 * asked.min(cores) as f64;
         snapshots.saturating_add(working as u64)

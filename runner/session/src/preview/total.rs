@@ -114,7 +114,7 @@ impl Time {
                     threads: choice.threads(),
                 },
             };
-            let shape = size.model.shape();
+            let shape = size.analysed();
             let training = epoch.seconds * epochs as f64;
 
             let looks = |l: &Looking<'_>| {

@@ -234,6 +234,7 @@ fn the_resolved_spec_reads_well() {
     let expected = r#"name = "x"
 operation = "mul"
 modulus = [5, 7]
+pairs = "all"
 fraction = 0.3
 
 [seeds]
@@ -243,6 +244,7 @@ stream = "torch"
 
 [data]
 batch = "full"
+label_noise = 0.0
 
 [model]
 kind = "transformer"

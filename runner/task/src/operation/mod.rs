@@ -225,6 +225,22 @@ impl Operation {
         }
     }
 
+    /// Returns the name of the table, if the operation is one.
+    pub fn table_name(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Table(table) => Some(&table.name),
+            Kind::Formula(_) | Kind::Group(_) => None,
+        }
+    }
+
+    /// Returns which tuples the operation is meant for.
+    pub fn domain(&self) -> Domain {
+        match &self.kind {
+            Kind::Formula(formula) => formula.domain,
+            Kind::Group(_) | Kind::Table(_) => Domain::All,
+        }
+    }
+
     /// The name, the expression in its one form, `group S5` or `table NAME (HASH)`. It parses to
     /// this operation again, unless that is a table.
     pub fn text(&self) -> &str {
