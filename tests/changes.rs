@@ -152,3 +152,20 @@ fn a_sweep_over_models_and_optimizers_trains_each_as_alone() {
     }
     assert_eq!(cells, 4);
 }
+
+#[test]
+fn checkpoints_may_begin_logarithmically() {
+    let log = "[checkpoints]\nat = \"log\"\nevery = 20\n";
+    let text = |epochs| spec(epochs, "").replace("[checkpoints]\nevery = 10\n", log);
+    let bench = trained(&text(50));
+    let kept = |bench: &Bench| {
+        let view = RunView::open(&bench.path().join("runs/small")).unwrap();
+        view.cell(CELL).unwrap().checkpoints().unwrap()
+    };
+    assert_eq!(kept(&bench), [0, 1, 2, 4, 8, 16, 20, 32, 40, 50]);
+    // A run that is made longer keeps what it has.
+    bench.write("small.toml", text(70));
+    bench.run(CPU).exits(0);
+    assert_eq!(kept(&bench), [0, 1, 2, 4, 8, 16, 20, 32, 40, 60, 64, 70]);
+    assert_same(&bench.files("small"), &trained(&text(70)).files("small"));
+}

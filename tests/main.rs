@@ -34,3 +34,4 @@ mod signals;
 mod specs;
 mod support;
 mod sweeps;
+mod tasks;

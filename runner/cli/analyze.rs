@@ -107,7 +107,7 @@ fn requests(
             }
             Ok(AnalysisRequest {
                 name: name.clone(),
-                every: found.every().unwrap_or(plan.checkpoints.every),
+                every: found.every().unwrap_or(plan.checkpoints.spacing.every),
                 parameters: plugins::defaults(found),
             })
         })

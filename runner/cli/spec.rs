@@ -94,7 +94,12 @@ pub(crate) fn parse(
 ) -> Result<Plan, Failure> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let files = Files::new(move |name| read_table(&folder.join(name)));
-    parse_by(text, path, set, &plugins::catalog(registry).with_files(files))
+    parse_by(
+        text,
+        path,
+        set,
+        &plugins::catalog(registry).with_files(files),
+    )
 }
 
 /// The longest table that is read: as many results as a table may have, with their commas.
@@ -107,7 +112,10 @@ fn read_table(path: &Path) -> Result<Vec<u8>, String> {
     let read = file.take(LONGEST_TABLE + 1).read_to_end(&mut bytes);
     read.map_err(|error| error.to_string())?;
     if bytes.len() as u64 > LONGEST_TABLE {
-        return Err(format!("it is longer than {} MB", LONGEST_TABLE / 1_000_000));
+        return Err(format!(
+            "it is longer than {} MB",
+            LONGEST_TABLE / 1_000_000
+        ));
     }
     Ok(bytes)
 }

@@ -16,7 +16,7 @@ use grokrun_api::Needs;
 
 use crate::analysis_pool::on_analysis_pool;
 use crate::collector::Findings;
-use crate::member::{Member, due};
+use crate::member::{Due, Member};
 use crate::shown::Shown;
 use crate::watched::{Watched, Work};
 
@@ -48,7 +48,7 @@ struct Worker {
     name: String,
     watched: Watched,
     version: String,
-    every: u64,
+    due: Due,
     needs: Needs,
     queue: SyncSender<Arc<Shown>>,
     thread: JoinHandle<Outcome>,
@@ -80,7 +80,7 @@ impl Crew {
     /// Returns what a snapshot of this epoch has to show: the union of the needs of all analyses
     /// that are due; none if no analysis is due.
     pub fn needs(&self, epoch: u64, last: bool) -> Option<Needs> {
-        let due = self.workers.iter().filter(|w| due(w.every, epoch, last));
+        let due = self.workers.iter().filter(|w| w.due.is_at(epoch, last));
         due.map(|worker| worker.needs).reduce(Needs::union)
     }
 
@@ -89,7 +89,7 @@ impl Crew {
     pub fn show(&mut self, snapshot: &Arc<Shown>, last: bool) {
         self.warn_of_the_slowest(snapshot.data.epoch);
         for worker in &mut self.workers {
-            if due(worker.every, snapshot.data.epoch, last) {
+            if worker.due.is_at(snapshot.data.epoch, last) {
                 worker.show(snapshot);
             }
         }
@@ -132,7 +132,7 @@ impl Worker {
     fn start(member: Member) -> std::io::Result<Worker> {
         let (queue, snapshots) = sync_channel::<Arc<Shown>>(QUEUE);
         let (name, version) = (member.name().to_owned(), member.version().to_owned());
-        let (every, needs) = member.demand();
+        let (due, needs) = member.demand();
         let done = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&done);
         let watched = Watched::new(&name);
@@ -162,7 +162,7 @@ impl Worker {
             name,
             watched,
             version,
-            every,
+            due,
             needs,
             queue,
             thread,

@@ -18,7 +18,7 @@ pub struct Member {
     name: String,
     version: String,
     needs: Needs,
-    every: u64,
+    due: Due,
     /// the cell, for a linked analysis: loaded ones record their calls themselves
     linked_in: Option<String>,
     instance: Option<Box<dyn Instance>>,
@@ -29,11 +29,12 @@ pub struct Member {
 
 impl Member {
     /// Starts `found` on a cell; the analysis is shown every `every`-th epoch (0: the first and the
-    /// last), and its findings wait in `scratch`. If it cannot start, the member has failed.
+    /// last) and those of `also`, and its findings wait in `scratch`. If it cannot start, the member has failed.
     pub fn start(
         found: &Found,
         parameters: &Map<String, Value>,
         every: u64,
+        also: &'static [u64],
         task: &Task,
         scratch: &Scratch,
     ) -> Member {
@@ -41,7 +42,7 @@ impl Member {
             name: found.name().to_owned(),
             version: found.version().to_owned(),
             needs: found.needs().iter().copied().collect(),
-            every,
+            due: Due { every, also },
             linked_in: (*found.origin() == Origin::Linked).then(|| task.cell.clone()),
             instance: None,
             collector: Collector::new(scratch),
@@ -75,12 +76,12 @@ impl Member {
     }
 
     /// Returns the cadence and the needs of the analysis; no needs if it has failed already.
-    pub(crate) fn demand(&self) -> (u64, Needs) {
+    pub(crate) fn demand(&self) -> (Due, Needs) {
         let needs = self
             .instance
             .as_ref()
             .map_or(Needs::default(), |_| self.needs);
-        (self.every, needs)
+        (self.due, needs)
     }
 
     /// Shows the analysis the parts of a snapshot that it needs.
@@ -150,9 +151,19 @@ impl Member {
     }
 }
 
-/// Says whether an analysis with this cadence is shown this epoch.
-pub(crate) fn due(every: u64, epoch: u64, last: bool) -> bool {
-    last || epoch == 0 || (every != 0 && epoch.is_multiple_of(every))
+/// At which epochs an analysis is shown a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due {
+    every: u64,
+    also: &'static [u64],
+}
+
+impl Due {
+    /// Returns whether the analysis is shown this epoch.
+    pub(crate) fn is_at(self, epoch: u64, last: bool) -> bool {
+        let multiple = self.every != 0 && epoch.is_multiple_of(self.every);
+        last || epoch == 0 || multiple || self.also.contains(&epoch)
+    }
 }
 
 /// Calls an analysis; a panic becomes a failure like any other.
@@ -211,7 +222,7 @@ mod tests {
     fn a_linked_analysis_is_named_while_it_is_called_and_its_close_can_fail() {
         let found = Found::linked(&Registration::of::<Listens>("here"));
         let (task, scratch) = (add(5), Scratch::new(&std::env::temp_dir()));
-        let mut member = Member::start(&found, &Map::new(), 1, &task, &scratch);
+        let mut member = Member::start(&found, &Map::new(), 1, &[], &task, &scratch);
         member.observe(&random(&task, 20, 1));
         let outcome = member.finish();
         let want = format!("epoch 20 of linked analysis listens, in cell {}", task.cell);

@@ -55,7 +55,9 @@ fn fields(cells: &[Member<'_>]) -> Vec<(String, String)> {
     let named = FIELDS.map(|(words, place)| (words.to_owned(), place.to_owned()));
     let mut all = Vec::from(named);
     for table in TABLES {
-        let of_cells = cells.iter().filter_map(|cell| cell.config[table].as_object());
+        let of_cells = cells
+            .iter()
+            .filter_map(|cell| cell.config[table].as_object());
         for key in of_cells.flat_map(|table| table.keys()) {
             let place = format!("/{table}/{key}");
             // It follows from the others.

@@ -64,18 +64,18 @@ pub(crate) fn gaps(
 ) -> Result<Option<String>, StoreError> {
     // After a loss that is no number no checkpoint is written.
     let last = matches!(status, Status::Finished | Status::StoppedEarly);
-    let every = plan.checkpoints.every;
-    if missing(&Cadence::new(every), dir, epochs, last)?.is_empty() || is_imported(dir) {
+    let spacing = plan.checkpoints.spacing;
+    if missing(&Cadence::new(spacing), dir, epochs, last)?.is_empty() || is_imported(dir) {
         return Ok(None);
     }
     // Megabytes, so read only now: the spec may have had another cadence before the run was made
     // longer.
     let saved = dir
         .read_state()?
-        .map(|state| Cadence::saved(&state.extra, every));
+        .map(|state| Cadence::saved(&state.extra, spacing));
     let gaps = match saved {
         Some(Ok(cadence)) => missing(&cadence, dir, epochs, last)?,
-        Some(Err(_)) | None => missing(&Cadence::new(every), dir, epochs, last)?,
+        Some(Err(_)) | None => missing(&Cadence::new(spacing), dir, epochs, last)?,
     };
     Ok((!gaps.is_empty()).then(|| in_words(&gaps, dir)))
 }

@@ -41,7 +41,7 @@ impl Judge for Longer<'_> {
         let Ok(earlier) = earlier(&view) else {
             return Ok(());
         };
-        if earlier.checkpoints.every == plan.checkpoints.every {
+        if earlier.checkpoints.spacing == plan.checkpoints.spacing {
             return Ok(());
         }
         for cell in &plan.cells {
@@ -51,7 +51,7 @@ impl Judge for Longer<'_> {
             let dir = folder(run, plan, cell)?;
             match dir.read_state() {
                 Ok(Some(mut state)) => {
-                    if Cadence::tell(earlier.checkpoints.every, &mut state.extra) {
+                    if Cadence::tell(earlier.checkpoints.spacing, &mut state.extra) {
                         dir.write_state(&state)?;
                     }
                 }

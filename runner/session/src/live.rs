@@ -5,7 +5,7 @@ use std::sync::Arc;
 use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell, Shape};
 use grokrun_host::Scratch;
 use grokrun_program::ModelState;
-use grokrun_spec::{Cell, Plan};
+use grokrun_spec::{Cell, Plan, Spacing};
 use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State, Tensor};
 use grokrun_task::Split;
 
@@ -71,8 +71,8 @@ impl<'a> Live<'a> {
         dir.write_config(&describe::config(plan, cell, &size.model, counts)?)?;
         let indices = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
         dir.write_split(&indices(&split.train), &indices(&split.test))?;
-        let every = plan.checkpoints.every;
-        let mut cadence = Cadence::new(every);
+        let spacing = plan.checkpoints.spacing;
+        let mut cadence = Cadence::new(spacing);
         let mut device = None;
         let saved = dir.read_state()?;
         let history = saved.iter().flat_map(|saved| saved.metrics.rows());
@@ -89,7 +89,7 @@ impl<'a> Live<'a> {
                 let status =
                     Status::from_json(&saved.extra).map_err(|why| dir.foreign_state(&why))?;
                 cadence =
-                    Cadence::saved(&saved.extra, every).map_err(|why| dir.foreign_state(&why))?;
+                    Cadence::saved(&saved.extra, spacing).map_err(|why| dir.foreign_state(&why))?;
                 device = saved_device(&saved.extra);
                 (saved.epoch, state, saved.metrics, status)
             }
@@ -131,7 +131,7 @@ impl<'a> Live<'a> {
     fn take_up(&mut self, saved_as: Status) -> Result<(), SessionError> {
         let goes_on = saved_as.ends() && !self.status.ends();
         let epoch = self.epoch;
-        self.cadence.go_on(epoch, self.plan.checkpoints.every);
+        self.cadence.go_on(epoch, self.plan.checkpoints.spacing);
         for kept in self.dir.checkpoints()? {
             // The last of a shorter training, or what comes again if it is due.
             let beyond = kept > epoch || (kept == epoch && goes_on);
@@ -166,10 +166,10 @@ impl<'a> Live<'a> {
 
     /// Whether a checkpoint is due after so many steps, for its own sake or for an analysis.
     fn is_due(&self, epoch: u64) -> bool {
-        let looked_at = |every: u64| every != 0 && epoch.is_multiple_of(every);
-        let asked = self.plan.analyses.iter().map(|request| request.every);
-        let now = std::iter::once(self.plan.checkpoints.every).chain(asked);
-        self.cadence.is_due(epoch) || now.into_iter().any(looked_at)
+        let asked = self.plan.analyses.iter();
+        let asked = asked.map(|request| Spacing::every(request.every));
+        let mut now = std::iter::once(self.plan.checkpoints.spacing).chain(asked);
+        self.cadence.is_due(epoch) || now.any(|spacing| spacing.is_due(epoch))
     }
 
     /// What the executor of a folded model needs.
@@ -182,7 +182,9 @@ impl<'a> Live<'a> {
     }
 
     fn pairs(&self) -> Result<Pairs, SessionError> {
-        self.pairs.clone().ok_or_else(|| material::not_pairs(self.cell))
+        self.pairs
+            .clone()
+            .ok_or_else(|| material::not_pairs(self.cell))
     }
 
     /// What the executor of programs needs.

@@ -80,7 +80,8 @@ impl Preview {
             false => {
                 no_analyses = Analyses::none();
                 if !analyses.is_empty() {
-                    let note = "the analyses do not look at this model or task: they say so in a note";
+                    let note =
+                        "the analyses do not look at this model or task: they say so in a note";
                     notes.push(note.to_owned());
                 }
                 &no_analyses

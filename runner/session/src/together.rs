@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use grokrun_engine::{Executor, Program};
 use grokrun_host::Scratch;
+use grokrun_spec::Spacing;
 
 use crate::SessionError;
 use crate::analyses::Follower;
@@ -242,11 +243,8 @@ impl Session<'_> {
     /// How many epochs to run in one call: never past a checkpoint, the end, or the epoch at
     /// which a cell may have to stop.
     fn window(&self, epoch: u64, per_call: u64, lives: &[Live<'_>]) -> u64 {
-        let to_checkpoint = self
-            .cadences()
-            .map(|every| every - epoch % every)
-            .min()
-            .unwrap_or(u64::MAX);
+        let to_checkpoint = self.spacings().filter_map(|one| one.to_next(epoch));
+        let to_checkpoint = to_checkpoint.min().unwrap_or(u64::MAX);
         let to_end = lives
             .iter()
             .map(|live| live.epochs_left(epoch))
@@ -258,13 +256,12 @@ impl Session<'_> {
     /// Checkpoints are taken where the spec wants them, and where an analysis looks: what was
     /// analysed beside training can be analysed again.
     fn is_checkpoint(&self, epoch: u64) -> bool {
-        self.cadences().any(|every| epoch.is_multiple_of(every))
+        self.spacings().any(|spacing| spacing.is_due(epoch))
     }
 
-    /// In epochs, none of them 0.
-    fn cadences(&self) -> impl Iterator<Item = u64> {
-        let own = std::iter::once(self.plan.checkpoints.every);
-        own.chain(self.analyses.cadences()).filter(|e| *e != 0)
+    fn spacings(&self) -> impl Iterator<Item = Spacing> {
+        let own = std::iter::once(self.plan.checkpoints.spacing);
+        own.chain(self.analyses.cadences().map(Spacing::every))
     }
 
     fn log_metrics(&self, lives: &[Live<'_>]) {

@@ -24,7 +24,8 @@ pub struct Change {
 /// Whether a key says only how long a run goes on, or how often its weights are kept.
 pub(crate) fn is_of_length(key: &str) -> bool {
     let stop = [keys::TEST_ACCURACY.path(), keys::PATIENCE.path()];
-    key == keys::EPOCHS.path() || key == keys::EVERY.path() || stop.contains(&key)
+    let checkpoints = [keys::EVERY.path(), keys::CHECKPOINTS_AT.path()];
+    key == keys::EPOCHS.path() || checkpoints.contains(&key) || stop.contains(&key)
 }
 
 impl Plan {

@@ -177,15 +177,27 @@ pub(crate) static CHECKPOINTS: Table = Table {
     path: "checkpoints",
     about: "When the weights are kept.",
     required: None,
-    fields: &[&EVERY, &PRECISION, &COMPRESSION],
+    fields: &[&EVERY, &CHECKPOINTS_AT, &PRECISION, &COMPRESSION],
 };
 
 pub(crate) static EVERY: Integer = Integer {
     path: "checkpoints.every",
-    about: "Epochs from one checkpoint to the next; 0 keeps only the first and the last.",
+    about: "Epochs from one checkpoint to the next; 0 keeps only the first and the last. Default: 100, \
+            and 1000 beside at = \"log\".",
     min: 0,
     max: MAX_EPOCHS,
     presence: Presence::Default(100),
+};
+
+/// `every` beside `at = "log"` where the spec is silent.
+pub(crate) const EVERY_BESIDE_LOG: u64 = 1000;
+
+pub(crate) static CHECKPOINTS_AT: Choice<bool> = Choice {
+    path: "checkpoints.at",
+    about: "multiples: those of `every`. log: the checkpoints after 1, 2, 4, 8 … 512 epochs too; every \
+            analysis looks at them.",
+    default: ("multiples", false),
+    others: &[("log", true)],
 };
 
 pub(crate) static PRECISION: Choice<Precision> = Choice {

@@ -60,6 +60,7 @@ mod sample;
 mod schema;
 mod settings;
 mod source;
+mod spacing;
 mod spec;
 mod sphere;
 mod suffix;
@@ -87,6 +88,7 @@ pub use plan::{
     Sample, Settings, Stop, Train,
 };
 pub use schema::json_schema;
+pub use spacing::Spacing;
 
 use diagnostic::Report;
 use field::{Field as _, Reader};

@@ -14,6 +14,7 @@ pub(crate) use crate::model::{Embeddings, Input, Kind};
 pub use crate::noise::Noise;
 pub use crate::sample::Sample;
 pub use crate::settings::Settings;
+pub(crate) use crate::spacing::Spacing;
 pub(crate) use crate::train::Rule;
 pub use crate::train::Train;
 
@@ -132,8 +133,8 @@ pub struct Stop {
 /// When weights are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoints {
-    /// Epochs from one checkpoint to the next; 0 for the first and the last only.
-    pub every: u64,
+    /// At which epochs, besides the first and the last.
+    pub spacing: Spacing,
     /// The number format of the files.
     pub precision: Precision,
     /// How the files are made smaller.

@@ -147,7 +147,13 @@ impl Plan {
         }
 
         out.header(&keys::CHECKPOINTS);
-        out.line(&keys::EVERY, &self.checkpoints.every.to_string());
+        let spacing = self.checkpoints.spacing;
+        out.line(&keys::EVERY, &spacing.every.to_string());
+        out.beyond(
+            &keys::CHECKPOINTS_AT,
+            word(&keys::CHECKPOINTS_AT, spacing.log),
+            !spacing.log,
+        );
         out.line(
             &keys::PRECISION,
             &word(&keys::PRECISION, self.checkpoints.precision),

@@ -12,6 +12,7 @@ use crate::document::Entry;
 use crate::field::Reader;
 use crate::plan::{AnalysisRequest, Checkpoints, Stop};
 use crate::source::Span;
+use crate::spacing::Spacing;
 use crate::table::Section;
 use crate::variants::Variants;
 use crate::{keys, settings, variants};
@@ -69,8 +70,13 @@ impl Spec {
             },
         );
         let checkpoints = Section::open(&keys::CHECKPOINTS, top.node(&keys::CHECKPOINTS), reader);
+        let log = checkpoints.read(&keys::CHECKPOINTS_AT, reader);
+        let every = match (log, checkpoints.node(&keys::EVERY)) {
+            (true, None) => keys::EVERY_BESIDE_LOG,
+            _ => checkpoints.read(&keys::EVERY, reader),
+        };
         let checkpoints = Checkpoints {
-            every: checkpoints.read(&keys::EVERY, reader),
+            spacing: Spacing { every, log },
             precision: checkpoints.read(&keys::PRECISION, reader),
             compression: checkpoints.read(&keys::COMPRESSION, reader),
         };
@@ -95,7 +101,7 @@ impl Spec {
                     patience: stop.read(&keys::PATIENCE, reader),
                 }
             }),
-            analyses: keys::ANALYSIS.read(analysis, checkpoints.every, catalog, reader),
+            analyses: keys::ANALYSIS.read(analysis, checkpoints.spacing.every, catalog, reader),
             checkpoints,
         }
     }
@@ -132,7 +138,9 @@ fn read_moduli(
     let all = &operations.points;
     let (sized, others): (Vec<_>, Vec<_>) = all.iter().partition(|(one, _)| one.size().is_some());
     let Some((first, place)) = sized.first() else {
-        if moduli.span.is_none() {
+        // Of an operation that could not be read, nobody knows whether it needs one.
+        let needed = !all.is_empty() || top.node(&keys::OPERATION).is_none();
+        if moduli.span.is_none() && needed {
             let diagnostic = reader.report.missing(end, "missing key `modulus`");
             diagnostic
                 .label(match end.range().is_empty() {

@@ -421,7 +421,7 @@ impl Subject {
         let cannot = |error| SessionError::Failed(format!("a thread cannot be started: {error}"));
         let scratch = Scratch::new(&std::env::temp_dir());
         let clock = Clock::start();
-        let member = Member::start(found, &request.parameters, 1, &self.task, &scratch);
+        let member = Member::start(found, &request.parameters, 1, &[], &self.task, &scratch);
         let mut crew = Crew::start(vec![member]).map_err(cannot)?;
         for (i, snapshot) in snapshots.iter().enumerate() {
             crew.show(snapshot, i + 1 == snapshots.len());

@@ -51,10 +51,11 @@ pub(super) fn disk(
 fn checkpoints(plan: &Plan) -> u64 {
     let of_cadence = |every: u64| plan.epochs.checked_div(every).unwrap_or(0);
     let cadences = plan.analyses.iter().map(|analysis| analysis.every);
-    let mut cadences: Vec<u64> = cadences.chain([plan.checkpoints.every]).collect();
+    let mut cadences: Vec<u64> = cadences.chain([plan.checkpoints.spacing.every]).collect();
     cadences.sort_unstable();
     cadences.dedup();
-    2 + cadences.into_iter().map(of_cadence).sum::<u64>()
+    let also = plan.checkpoints.spacing.also().len() as u64;
+    2 + also + cadences.into_iter().map(of_cadence).sum::<u64>()
 }
 
 /// Checkpoints, state, split, 40 bytes of metrics an epoch in the state and again beside it, and

@@ -84,7 +84,8 @@ impl Time {
         let snapshots = costs.look(&looks::snapshot_name(plan, analyses));
         // The most frequent of several cadences: the others mostly fall on the same epochs.
         let most = looking.iter().map(|l| times(l.every, epochs)).max();
-        let checkpoints = times(plan.checkpoints.every, epochs).max(most.unwrap_or(0)) as f64;
+        let own = 2 + plan.checkpoints.spacing.count(epochs);
+        let checkpoints = own.max(most.unwrap_or(0)) as f64;
         let looks_a_cell: u64 = looking.iter().map(|l| times(l.every, epochs)).sum();
         let cores = super::cores() as f64;
 

@@ -11,6 +11,7 @@ mod ranges;
 mod reports;
 mod schema;
 mod shipped;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@ use grokrun_task::{Operation, Stream};
 use super::*;
 use grokrun_program::{Activation, AdamW, Architecture, Init, Loss, Rule};
 
-use crate::{Biases, Checkpoints, Compression, Model, Precision, Stop, Train};
+use crate::{Biases, Checkpoints, Compression, Model, Precision, Spacing, Stop, Train};
 
 /// A spec that sets every key to something else than its default.
 const FULL: &str = r#"
@@ -68,7 +68,7 @@ fn the_defaults_are_the_published_experiments() {
     assert_eq!(
         plan.checkpoints,
         Checkpoints {
-            every: 100,
+            spacing: Spacing::every(100),
             precision: Precision::F32,
             compression: Compression::None,
         }
@@ -144,7 +144,7 @@ fn every_key_is_read() {
     assert_eq!(
         plan.checkpoints,
         Checkpoints {
-            every: 50,
+            spacing: Spacing::every(50),
             precision: Precision::F16,
             compression: Compression::Lossless,
         }
@@ -281,6 +281,7 @@ loss = "cross-entropy"
 
 [checkpoints]
 every = 100
+at = "multiples"
 precision = "f32"
 compression = "none"
 "#;

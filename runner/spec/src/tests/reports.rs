@@ -144,8 +144,8 @@ fn colour_changes_nothing_but_colour() {
 fn a_file_full_of_mistakes_is_cut_short() {
     let text: String = (0..80).map(|number| format!("key{number} = 1\n")).collect();
     let mistakes = load_with(&text, &[]).expect_err("none of these is a key");
-    assert_eq!(mistakes.iter().len(), 81);
+    assert_eq!(mistakes.iter().len(), 82);
     let shown = mistakes.render(false);
     assert_eq!(shown.matches("error: ").count(), 50);
-    assert!(shown.ends_with("… and 31 more\n"), "{shown}");
+    assert!(shown.ends_with("… and 32 more\n"), "{shown}");
 }

@@ -86,7 +86,24 @@ fn mult113_is_the_published_experiment() {
     assert_eq!(plan.cells.len(), 1);
     assert_eq!(plan.cells[0].id, "mul-p113-f0.3-d598-m999");
     assert_eq!(plan.epochs, 40_000);
-    assert_eq!(plan.checkpoints.every, 100);
+    assert_eq!(plan.checkpoints.spacing.every, 100);
     // Nothing in the file departs from the defaults.
     assert_eq!(plan.fingerprint(), plan_with(&[]).fingerprint());
+}
+
+#[test]
+fn the_specs_of_the_gallery_are_valid() {
+    let folder = repository("specs/gallery");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("there is a gallery") {
+        let path = entry.expect("the folder can be read").path();
+        let text = std::fs::read_to_string(&path).expect("the spec can be read");
+        let plan = good(load(&text, &path, &[], &linked()));
+        assert_eq!(
+            Some(plan.name.as_str()),
+            path.file_stem().and_then(|s| s.to_str())
+        );
+        count += 1;
+    }
+    assert!(count >= 10, "{count}");
 }

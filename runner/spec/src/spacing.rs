@@ -1,0 +1,92 @@
+//! At which epochs checkpoints are kept.
+
+/// The epochs of a logarithmic beginning: what happens early happens fast.
+const LOG: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+/// At which epochs a checkpoint is due; the first and the last always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spacing {
+    /// Epochs from one to the next; 0 for none.
+    pub every: u64,
+    /// Whether those after 1, 2, 4 … 512 epochs are due too.
+    pub log: bool,
+}
+
+impl Spacing {
+    /// Returns a spacing of so many epochs.
+    pub const fn every(every: u64) -> Spacing {
+        Spacing { every, log: false }
+    }
+
+    /// Returns the epochs beside the multiples.
+    pub fn also(self) -> &'static [u64] {
+        match self.log {
+            true => &LOG,
+            false => &[],
+        }
+    }
+
+    /// Returns whether one is due after so many epochs, above 0.
+    pub fn is_due(self, epoch: u64) -> bool {
+        self.also().contains(&epoch) || (self.every != 0 && epoch.is_multiple_of(self.every))
+    }
+
+    /// Returns after how many more epochs the next one is due.
+    pub fn to_next(self, epoch: u64) -> Option<u64> {
+        let multiple = (epoch.checked_rem(self.every)).map(|past| self.every - past);
+        let also = self.also().iter().find(|also| **also > epoch);
+        multiple
+            .into_iter()
+            .chain(also.map(|also| also - epoch))
+            .min()
+    }
+
+    /// Returns how many are due in so many epochs, the first not counted.
+    pub fn count(self, epochs: u64) -> u64 {
+        let also = self.also().iter().filter(|also| **also <= epochs);
+        let also = also.filter(|also| self.every == 0 || !also.is_multiple_of(self.every));
+        epochs.checked_div(self.every).unwrap_or(0) + also.count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_what_is_next_and_what_is_counted() {
+        for spacing in [
+            Spacing::every(100),
+            Spacing::every(0),
+            Spacing {
+                every: 1000,
+                log: true,
+            },
+            Spacing {
+                every: 0,
+                log: true,
+            },
+            Spacing {
+                every: 8,
+                log: true,
+            },
+        ] {
+            let due: Vec<u64> = (1..=3000).filter(|epoch| spacing.is_due(*epoch)).collect();
+            assert_eq!(due.len() as u64, spacing.count(3000), "{spacing:?}");
+            let (mut epoch, mut met) = (0, Vec::new());
+            while let Some(more) = spacing.to_next(epoch).filter(|more| epoch + more <= 3000) {
+                epoch += more;
+                met.push(epoch);
+            }
+            assert_eq!(met, due, "{spacing:?}");
+        }
+        assert_eq!(
+            Spacing {
+                every: 1000,
+                log: true
+            }
+            .count(2000),
+            12
+        );
+    }
+}
