@@ -169,3 +169,50 @@ fn checkpoints_may_begin_logarithmically() {
     assert_eq!(kept(&bench), [0, 1, 2, 4, 8, 16, 20, 32, 40, 60, 64, 70]);
     assert_same(&bench.files("small"), &trained(&text(70)).files("small"));
 }
+
+#[test]
+fn a_cell_may_begin_with_the_weights_of_another_run() {
+    let bench = trained(&spec(40, ""));
+    let transfer = |start: &str| {
+        let text = spec(40, "").replace("name = \"small\"", "name = \"next\"");
+        let text = text.replace("operation = \"add\"", "operation = \"sub\"");
+        bench.write("next.toml", format!("{text}[start]\n{start}\n"));
+        bench.run(&["next.toml", "--backend", "cpu", "--quiet", "--fresh"])
+    };
+    let first = |run: &str, cell: &str, epoch: u64| {
+        let path = format!("runs/{run}/cells/{cell}/checkpoints/{epoch:08}.safetensors");
+        let bytes = std::fs::read(bench.path().join(path)).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        file.tensor("blocks.0.mlp.W_in").unwrap().data().to_vec()
+    };
+    let next = CELL.replace("add", "sub");
+    for (start, epoch) in [
+        ("run = \"runs/small\"\nepoch = 20", 20),
+        ("run = \"runs/small\"", 40),
+        (
+            "file = \"runs/small/cells/add-p11-f0.5-d1-m2/checkpoints/00000010.safetensors\"",
+            10,
+        ),
+    ] {
+        transfer(start).exits(0);
+        assert_eq!(first("next", &next, 0), first("small", CELL, epoch));
+        assert_ne!(first("next", &next, 10), first("small", CELL, epoch));
+    }
+    transfer("run = \"runs/none\"")
+        .exits(2)
+        .says(&["its [start] cannot be used"]);
+    transfer("run = \"runs/small\"\ncell = \"x\"")
+        .exits(2)
+        .says(&["has no cell x; expected one of add-p11"]);
+    let wide = spec(40, "").replace("d_mlp = 32", "d_mlp = 64");
+    bench.write(
+        "wide.toml",
+        format!("{wide}[start]\nrun = \"runs/small\"\n"),
+    );
+    bench
+        .run(&["wide.toml", "--backend", "cpu", "--set", "name=wide"])
+        .exits(2)
+        .says(&[
+            "is of another model: its tensor blocks.0.mlp.W_in is [16, 32]; expected [16, 64]",
+        ]);
+}

@@ -23,6 +23,7 @@ pub(crate) fn config(
     let mut values = plan.cell_values(cell);
     let mut take = |table: &str| values[table].take();
     let (mut of_model, mut train, data) = (take("model"), take("train"), take("data"));
+    let start = take("start");
     of_model["trained_parameters"] = json!(model.parameters()?.trained());
     // What is not set is said, so that nobody has to know the default.
     for key in ["stop", "gradient", "sphere", "group", "at"] {
@@ -52,6 +53,7 @@ pub(crate) fn config(
             "stream": cell.stream.name(),
         },
         "data": data,
+        "start": start,
         "model": of_model,
         "train": train,
     });

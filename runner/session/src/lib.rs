@@ -26,6 +26,7 @@ mod model;
 mod preview;
 mod shard;
 mod standing;
+mod start;
 mod status;
 mod stop;
 mod survey;

@@ -8,6 +8,7 @@ use grokrun_program::{
 use grokrun_spec::{Batch, Cell, ScheduledChange};
 
 use crate::SessionError;
+use crate::start;
 
 /// The model of a cell, as far as executors and files need it.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,14 +98,17 @@ pub(crate) fn record(cell: &Cell) -> Result<Program, SessionError> {
 /// # Errors
 /// When the initial weights are not defined for the model, which the spec refuses before.
 pub(crate) fn initial(cell: &Cell, model: &Model) -> Result<ModelState, SessionError> {
-    let parameters = initial_parameters(
-        &model.architecture(),
-        &model.parameters()?,
-        cell.init(),
-        cell.settings.model.init_scale,
-        cell.model_seed,
-    )
-    .map_err(request)?;
+    let parameters = match &cell.settings.start {
+        Some(start) => start::parameters(cell, model, start)?,
+        None => initial_parameters(
+            &model.architecture(),
+            &model.parameters()?,
+            cell.init(),
+            cell.settings.model.init_scale,
+            cell.model_seed,
+        )
+        .map_err(request)?,
+    };
     state_of(cell, model, parameters)
 }
 

@@ -18,11 +18,13 @@ use crate::table::Table;
 mod data;
 mod model;
 mod sample;
+mod start;
 mod train;
 
 pub(crate) use data::*;
 pub(crate) use model::*;
 pub(crate) use sample::*;
+pub(crate) use start::*;
 pub(crate) use train::*;
 
 /// The most cells that one spec may have.
@@ -46,6 +48,7 @@ pub(crate) static TOP: Table = Table {
         &FRACTION,
         &SEEDS,
         &DATA,
+        &START,
         &MODEL,
         &TRAIN,
         &SAMPLE,
@@ -236,6 +239,7 @@ pub(crate) fn home(word: &str) -> Option<(&'static Table, &'static str)> {
         &TOP,
         &SEEDS,
         &DATA,
+        &START,
         &MODEL,
         &TRAIN,
         &STOP,

@@ -63,6 +63,7 @@ mod source;
 mod spacing;
 mod spec;
 mod sphere;
+mod start;
 mod suffix;
 mod suggest;
 mod syntax;
@@ -72,6 +73,7 @@ mod tests;
 mod train;
 mod variants;
 mod widths;
+mod word;
 mod word_or_table;
 mod written;
 
@@ -85,7 +87,7 @@ pub use diagnostic::{Diagnostics, Mistake};
 pub use files::Files;
 pub use plan::{
     AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Noise, Plan, Precision,
-    Sample, Settings, Stop, Train,
+    Sample, Settings, Start, Stop, Train,
 };
 pub use schema::json_schema;
 pub use spacing::Spacing;

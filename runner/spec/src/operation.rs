@@ -9,6 +9,7 @@ use crate::document::{Node, Value};
 use crate::field::{Choice, Field, Listing, Reader, Want, wrong_type};
 use crate::source::{Sources, Span};
 use crate::table::{Section, Table};
+use crate::word::Word;
 
 /// What is learned.
 #[derive(Debug)]
@@ -60,38 +61,6 @@ static CSV: Word = Word {
     about: "The table itself, as the text of a .csv file; the file is not read then.",
     required: None,
 };
-
-/// A text without a range.
-#[derive(Debug)]
-struct Word {
-    path: &'static str,
-    about: &'static str,
-    required: Option<&'static str>,
-}
-
-impl Field for Word {
-    fn path(&self) -> &'static str {
-        self.path
-    }
-
-    fn required(&self) -> Option<&'static str> {
-        self.required
-    }
-
-    fn schema(&self) -> Json {
-        json!({ "description": self.about, "type": "string", "minLength": 1 })
-    }
-}
-
-impl Word {
-    fn read<'n>(&self, node: &'n Node, reader: &mut Reader<'_>) -> Option<&'n str> {
-        let Value::String(text) = &node.value else {
-            wrong_type(self.path, Want::Text, "a text", node, reader);
-            return None;
-        };
-        Some(text)
-    }
-}
 
 impl Field for OperationField {
     fn path(&self) -> &'static str {

@@ -15,6 +15,7 @@ pub use crate::noise::Noise;
 pub use crate::sample::Sample;
 pub use crate::settings::Settings;
 pub(crate) use crate::spacing::Spacing;
+pub use crate::start::Start;
 pub(crate) use crate::train::Rule;
 pub use crate::train::Train;
 

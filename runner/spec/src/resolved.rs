@@ -122,7 +122,7 @@ impl Plan {
         let form = out.form();
         let parts = distinct_settings(cells).into_iter().map(|settings| {
             let mut part = Written::new(form);
-            settings.write_data(&mut part);
+            settings.write_before_model(&mut part);
             part.header(&keys::MODEL);
             settings.model.write(&mut part);
             let train = &settings.train;

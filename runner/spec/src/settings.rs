@@ -7,11 +7,12 @@ use crate::model::Model;
 use crate::noise::Noise;
 use crate::plan::Batch;
 use crate::source::Span;
+use crate::start::Start;
 use crate::table::Section;
 use crate::train::Train;
 use crate::written::{Form, Written};
 
-/// The tables `[data]`, `[model]` and `[train]` of a cell, but for the keys that have fields of
+/// The tables `[data]`, `[start]`, `[model]` and `[train]` of a cell, but for the keys that have fields of
 /// their own in a [`Cell`](crate::Cell), and for the length of the training.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -20,6 +21,8 @@ pub struct Settings {
     pub batch: Batch,
     /// The training labels that are wrong on purpose.
     pub noise: Noise,
+    /// The weights to begin with; drawn where there are none.
+    pub start: Option<Start>,
     /// The architecture, but for the sizes that the task gives.
     pub model: Model,
     /// The training, but for its length.
@@ -27,7 +30,7 @@ pub struct Settings {
 }
 
 /// The paths of the tables that [`Settings`] are read from.
-pub(crate) const TABLES: [&str; 3] = ["data", "model", "train"];
+pub(crate) const TABLES: [&str; 4] = ["data", "start", "model", "train"];
 
 impl Settings {
     /// Reads the tables, of which every key has one value.
@@ -37,6 +40,7 @@ impl Settings {
             entry.map(|entry| &entry.node)
         };
         let data = Section::open(&keys::DATA, node("data"), reader);
+        let start = Section::open(&keys::START, node("start"), reader);
         let model = Section::open(&keys::MODEL, node("model"), reader);
         let model = Model::read(&model, reader);
         let parameters = model.parameters();
@@ -44,13 +48,22 @@ impl Settings {
         Settings {
             batch: data.read(&keys::BATCH, reader),
             noise: data.read(&keys::LABEL_NOISE, reader),
+            start: Start::read(&start, reader),
             train: Train::read(&train, parameters.as_ref(), reader),
             model,
         }
     }
 
+    /// Writes the tables before `[model]`.
+    pub(crate) fn write_before_model(&self, out: &mut Written) {
+        self.write_data(out);
+        if let Some(start) = &self.start {
+            start.write(out);
+        }
+    }
+
     /// Writes the lines of `[data]`.
-    pub(crate) fn write_data(&self, out: &mut Written) {
+    fn write_data(&self, out: &mut Written) {
         let noisy = self.noise != Noise::NONE;
         if self.batch != Batch::Full || noisy || out.form() == Form::Resolved {
             out.header(&keys::DATA);
@@ -62,7 +75,7 @@ impl Settings {
     /// Returns the value of each key, as TOML, as it stands in a list of values.
     pub(crate) fn values(&self) -> Vec<(&'static str, String)> {
         let mut out = Written::new(Form::Resolved);
-        self.write_data(&mut out);
+        self.write_before_model(&mut out);
         self.model.write(&mut out);
         self.train.write_optimizer(&mut out);
         self.train.write_rule(&mut out);

@@ -67,6 +67,8 @@ fn listed_schema(field: &dyn Field) -> Json {
 /// A table of the file, checked against the keys that it may have.
 pub(crate) struct Section<'d> {
     entries: &'d [Entry],
+    /// where it stands, if it does
+    span: Option<Span>,
 }
 
 impl<'d> Section<'d> {
@@ -74,7 +76,10 @@ impl<'d> Section<'d> {
     /// keys are reported.
     pub(crate) fn open(table: &Table, node: Option<&'d Node>, reader: &mut Reader<'_>) -> Self {
         let Some(node) = node else {
-            return Self { entries: &[] };
+            return Self {
+                entries: &[],
+                span: None,
+            };
         };
         let Value::Table(entries) = &node.value else {
             let expected = match table.required {
@@ -87,9 +92,20 @@ impl<'d> Section<'d> {
             if doubled {
                 diagnostic.add_help(format!("write [{}], with single brackets", table.path));
             }
-            return Self { entries: &[] };
+            return Self {
+                entries: &[],
+                span: None,
+            };
         };
-        Self::open_entries(table, entries, node.span, reader)
+        Self {
+            span: Some(node.span),
+            ..Self::open_entries(table, entries, node.span, reader)
+        }
+    }
+
+    /// Where the table stands, if the file has it.
+    pub(crate) fn span(&self) -> Option<Span> {
+        self.span
     }
 
     /// Opens the top of a file; `end` is where a key could be added.
@@ -127,7 +143,10 @@ impl<'d> Section<'d> {
                 diagnostic.add_help(format!("for example: {example}"));
             }
         }
-        Self { entries }
+        Self {
+            entries,
+            span: None,
+        }
     }
 
     /// The value of `field`.

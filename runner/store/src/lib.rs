@@ -57,6 +57,7 @@ mod table;
 mod tensors;
 mod verdict;
 mod view;
+mod weights;
 
 pub use cell::CellDir;
 pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
@@ -74,6 +75,7 @@ pub use summary::{Best, CellSummary, FAILED, Summary};
 pub use tensors::Tensor;
 pub use verdict::{ACCURACY, Crossing, HOLD, Verdict};
 pub use view::RunView;
+pub use weights::read_weights;
 
 /// The version of grokrun that is written into `run.json` and `summary.json`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -6,7 +6,7 @@ use super::*;
 use crate::Batch;
 
 /// Overrides that set every form of every key once.
-const SETS: [&[&str]; 10] = [
+const SETS: [&[&str]; 12] = [
     &[
         "model.layers=4",
         "model.norm=pre",
@@ -53,6 +53,8 @@ const SETS: [&[&str]; 10] = [
     &[
         "train.at=[{epoch=10, set={weight_decay=0}}, {when=\"memorised\", set={learning_rate=1e-4, sphere=1}}, {when={train_loss=1e-3}, set={sphere={multiple=1, each=true}}}]",
     ],
+    &["start={run=\"runs/x\", epoch=7}"],
+    &["start={file=\"w.safetensors\"}"],
     &["train.at=[{when=\"grokked\", set={group=[{match=\"embed.*\", frozen=true}]}}]"],
 ];
 

@@ -59,7 +59,7 @@ fn every_property_is_in_a_resolved_spec() {
             }
         }
     }
-    let all: [&[&str]; 6] = [
+    let all: [&[&str]; 8] = [
         &["train.stop={test_accuracy=0.99, patience=10}"],
         &[
             "model.kind=mlp",
@@ -70,6 +70,8 @@ fn every_property_is_in_a_resolved_spec() {
         &["train.group=[{match=\"embed.*\", frozen=true}]"],
         &["train.at=[{epoch=10, set={weight_decay=0}}]"],
         &["sample={count=2, seed=0}", "seeds.model=[1, 2]"],
+        &["start={run=\"runs/x\", cell=\"y\", epoch=7}"],
+        &["start={file=\"w.safetensors\"}"],
     ];
     let resolved = all.map(|sets| {
         let text = plan_with(sets).resolved_toml();
