@@ -177,7 +177,7 @@ fn a_cell_may_begin_with_the_weights_of_another_run() {
         let text = spec(40, "").replace("name = \"small\"", "name = \"next\"");
         let text = text.replace("operation = \"add\"", "operation = \"sub\"");
         bench.write("next.toml", format!("{text}[start]\n{start}\n"));
-        bench.run(&["next.toml", "--backend", "cpu", "--quiet", "--fresh"])
+        bench.run(&["next.toml", "--backend", "cpu", "--quiet", "--force"])
     };
     let first = |run: &str, cell: &str, epoch: u64| {
         let path = format!("runs/{run}/cells/{cell}/checkpoints/{epoch:08}.safetensors");
