@@ -1,5 +1,5 @@
-//! Tasks beside pairs of residues: groups, tables, more operands, noisy labels. Trained from a spec,
-//! they are what torch trains (the settings and numbers of `group_S4`, `group_D5` and
+//! Tasks beside pairs of residues: groups, tables, more operands, noisy labels. Trained from a
+//! spec, they are what torch trains (the settings and numbers of `group_S4`, `group_D5` and
 //! `quad_p23_noise` of runner/program/tests/golden).
 
 use grokrun_store::{Metrics, RunView};

@@ -29,7 +29,8 @@ pub struct Member {
 
 impl Member {
     /// Starts `found` on a cell; the analysis is shown every `every`-th epoch (0: the first and the
-    /// last) and those of `also`, and its findings wait in `scratch`. If it cannot start, the member has failed.
+    /// last) and those of `also`, and its findings wait in `scratch`. If it cannot start, the
+    /// member has failed.
     pub fn start(
         found: &Found,
         parameters: &Map<String, Value>,

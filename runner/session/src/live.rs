@@ -258,8 +258,8 @@ impl<'a> Live<'a> {
         left.into_iter().flatten().fold(all, u64::min)
     }
 
-    /// Whether the spec trains the cell in another way from the present epoch on. Also where it ends
-    /// there: a longer spec goes on.
+    /// Whether the spec trains the cell in another way from the present epoch on. Also where it
+    /// ends there: a longer spec goes on.
     pub(crate) fn changes(&self) -> bool {
         self.course.cell(self.cell) != self.now
     }

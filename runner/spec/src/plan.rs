@@ -56,8 +56,8 @@ pub struct Cell {
     pub id: String,
     /// The function that is learned.
     pub operation: Operation,
-    /// The modulus p, 2 to 65,535, or the number of elements of a group or a table. The operation is
-    /// defined for it.
+    /// The modulus p, 2 to 65,535, or the number of elements of a group or a table. The operation
+    /// is defined for it.
     pub modulus: u32,
     /// The share of all pairs that is trained on, strictly between 0 and 1. With more operands than
     /// two a pair is a tuple, here and wherever pairs are counted.
@@ -98,8 +98,8 @@ impl Cell {
         }
     }
 
-    /// Returns how the weights are drawn: TransformerLens had another order before its version 1.13,
-    /// which is a stream of its own.
+    /// Returns how the weights are drawn: TransformerLens had another order before its version
+    /// 1.13, which is a stream of its own.
     pub fn init(&self) -> Init {
         match (self.settings.model.init, self.stream) {
             (Init::TransformerLens, Stream::TorchLegacy) => Init::TransformerLensLegacy,

@@ -134,7 +134,8 @@ pub(super) fn numbering(
 /// How the code of Chughtai et al. 2023 comes to its list: by a chain of stabilizers, as SymPy's
 /// Schreier–Sims algorithm builds it. The number of an element, written in mixed radix, has one
 /// digit for each transversal, the first transversal's the fastest. The element is `first`, then
-/// what the digits pick, the last transversal's pick first. Permutations stand in one-line notation.
+/// what the digits pick, the last transversal's pick first. Permutations stand in one-line
+/// notation.
 struct Chain {
     family: Family,
     size: u32,
