@@ -39,6 +39,7 @@
 mod analysis;
 mod axis;
 mod changes;
+mod claim;
 mod diagnostic;
 mod document;
 mod field;
@@ -62,6 +63,7 @@ mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod train;
 mod widths;
 mod word_or_table;
@@ -70,6 +72,10 @@ use std::path::Path;
 
 pub use analysis::{AnalysisKind, Catalog, ParameterError};
 pub use changes::Change;
+pub use claim::{
+    At, Claim, Condition, Event, Expected, Measure, Metric, Over, Quantity, Range, Selection,
+    Tolerance,
+};
 pub use diagnostic::{Diagnostics, Mistake};
 pub use plan::{
     AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Plan, Precision, Stop,
@@ -99,7 +105,8 @@ pub fn load(
 }
 
 /// Reads the spec `text` as [`load`] does, but for the analyses it asks for, which the plan has
-/// not: for whoever needs to know what is trained, and may not have every analysis at hand.
+/// not: for whoever needs to know what is trained, and may not have every analysis at hand. Claims
+/// are in it, also those on series of analyses.
 ///
 /// # Errors
 /// The spec has mistakes: all that could be found.
@@ -128,6 +135,7 @@ fn read(
         overrides::graft(&mut entries, given);
     }
     let none = Catalog::empty();
+    let with_analyses = catalog.is_some();
     let catalog = catalog.unwrap_or_else(|| {
         entries.retain(|entry| entry.key != keys::ANALYSIS.key());
         &none
@@ -139,6 +147,12 @@ fn read(
     };
     let spec = Spec::read(&entries, end, path, catalog, &mut reader);
     resolve::check(&spec, &mut reader);
+    if with_analyses {
+        let tables = entries
+            .iter()
+            .find(|entry| entry.key == keys::ANALYSIS.key());
+        claim::read::check_analyses(&spec.claims, tables.map(|table| &table.node), &mut reader);
+    }
     if report.is_empty() {
         Ok(resolve::plan(spec))
     } else {

@@ -34,6 +34,7 @@ pub(crate) fn plan(spec: Spec) -> Plan {
         train: spec.train,
         checkpoints: spec.checkpoints,
         analyses: spec.analyses,
+        claims: spec.claims.into_iter().map(|(claim, _)| claim).collect(),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use crate::axis::Point;
 use crate::field::{Choice, Field};
 use crate::plan::{AnalysisRequest, Batch, Cell, Compression, Plan};
-use crate::{changes, keys};
+use crate::{changes, claim, keys};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
@@ -49,8 +49,8 @@ impl Plan {
     }
 
     /// A hash, as 64 hexadecimal digits, of everything in the spec that decides about results:
-    /// all of it but the name, the order in which an axis lists its values, and the analyses, which
-    /// change nothing that is trained: they can be added to a run that is there.
+    /// all of it but the name, the order in which an axis lists its values, and the analyses and
+    /// claims, which change nothing that is trained: they can be added to a run that is there.
     pub fn fingerprint(&self) -> String {
         let canonical = CANONICAL.to_owned() + &self.decisive(&self.cells, Form::Canonical).text;
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
@@ -73,12 +73,13 @@ impl Plan {
         self.decisive(&self.cells, Form::Resolved).values
     }
 
-    /// Everything but the name and the analyses, each axis in order of its values.
+    /// Everything but the name, the analyses and the claims, each axis in order of its values.
     fn decisive(&self, cells: &[Cell], form: Form) -> Written {
         let plan = Plan {
             name: String::new(),
             cells: cells.to_vec(),
             analyses: Vec::new(),
+            claims: Vec::new(),
             batch: self.batch,
             model: self.model.clone(),
             train: self.train.clone(),
@@ -165,6 +166,9 @@ impl Plan {
 
         for analysis in &self.analyses {
             write_analysis(&mut out.text, analysis);
+        }
+        for claim in &self.claims {
+            claim::write(&mut out.text, claim);
         }
     }
 }
@@ -308,7 +312,7 @@ fn seeds(values: &[i64]) -> String {
 }
 
 /// JSON as TOML; `None` for null, which no parameter of a plan is.
-fn from_json(value: &Json) -> Option<toml::Value> {
+pub(crate) fn from_json(value: &Json) -> Option<toml::Value> {
     Some(match value {
         Json::Null => return None,
         Json::Bool(boolean) => toml::Value::Boolean(*boolean),

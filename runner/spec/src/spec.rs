@@ -6,6 +6,7 @@ use grokrun_task::{Operation, Stream};
 
 use crate::analysis::Catalog;
 use crate::axis::Points;
+use crate::claim::Claim;
 use crate::document::Entry;
 use crate::field::Reader;
 use crate::keys;
@@ -34,6 +35,8 @@ pub(crate) struct Spec {
     pub(crate) train: Train,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) analyses: Vec<AnalysisRequest>,
+    /// Each with its place.
+    pub(crate) claims: Vec<(Claim, Span)>,
 }
 
 impl Spec {
@@ -85,6 +88,7 @@ impl Spec {
             model,
             analyses: keys::ANALYSIS.read(analysis, checkpoints.every, catalog, reader),
             checkpoints,
+            claims: top.read(&keys::CLAIM, reader),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod changes;
+mod claims;
 mod garbage;
 mod models;
 mod overrides;

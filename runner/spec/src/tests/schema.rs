@@ -59,7 +59,7 @@ fn every_property_is_in_a_resolved_spec() {
             }
         }
     }
-    let all: [&[&str]; 4] = [
+    let all: [&[&str]; 5] = [
         &["train.stop={test_accuracy=0.99, patience=10}"],
         &[
             "model.kind=mlp",
@@ -68,6 +68,7 @@ fn every_property_is_in_a_resolved_spec() {
         ],
         &["train.optimizer=muon", "train.sphere=0.8"],
         &["train.group=[{match=\"embed.*\", frozen=true}]"],
+        &["claim=[{source=\"x\", quantity={event=\"grokked\"}, at_most=1000}]"],
     ];
     let resolved = all.map(|sets| {
         let text = plan_with(sets).resolved_toml();
