@@ -2,7 +2,7 @@
 //! see.
 
 use grokrun_spec::Plan;
-use grokrun_store::{CellSummary, RunView};
+use grokrun_store::RunView;
 
 use crate::SessionError;
 use crate::status::Status;
@@ -38,12 +38,7 @@ pub fn standings(plan: &Plan, run: &RunView) -> Result<Vec<Standing>, SessionErr
             .binary_search_by(|told| told.cell.as_str().cmp(id))
             .ok()
             .map(|at| &summary.cells[at]);
-        // Told before the run was made longer, it was another end.
-        let to_the_end = |told: &&CellSummary| {
-            told.status != Status::Finished.word() || told.epochs >= plan.epochs
-        };
-        let told = told.filter(|told| Status::is_end(&told.status));
-        if let Some(told) = told.filter(to_the_end) {
+        if let Some(told) = told.filter(|told| told.is_over(plan.epochs)) {
             return match told.status == Status::Failed.word() {
                 true => Standing::Failed(told.verdict.clone()),
                 false => Standing::Done(told.verdict.clone()),

@@ -1,7 +1,7 @@
 //! What has become of a cell, as it is saved in its state and told in the summary.
 
 use grokrun_spec::Plan;
-use grokrun_store::{CellSummary, FAILED, Metrics, State};
+use grokrun_store::{CellSummary, FAILED, FINISHED, INTERRUPTED, Metrics, State};
 use serde_json::{Value, json};
 
 use crate::stop::Holding;
@@ -30,8 +30,8 @@ impl Status {
     /// In the summary; a cell that is still training when a session ends was interrupted.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Status::Training => "interrupted",
-            Status::Finished => "finished",
+            Status::Training => INTERRUPTED,
+            Status::Finished => FINISHED,
             Status::StoppedEarly => "stopped early",
             Status::Failed => FAILED,
         }

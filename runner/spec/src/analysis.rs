@@ -293,7 +293,7 @@ fn unknown_parameter(kind: &AnalysisKind, parameter: &Entry, reader: &mut Reader
 }
 
 /// The value as JSON; `None` for what JSON can't hold.
-fn to_json(value: &Value) -> Option<Json> {
+pub(crate) fn to_json(value: &Value) -> Option<Json> {
     Some(match value {
         Value::String(text) => Json::from(text.as_str()),
         Value::Integer(integer) => match i64::try_from(*integer) {

@@ -30,7 +30,7 @@ pub(crate) fn is_of_length(key: &str) -> bool {
 
 impl Plan {
     /// The keys in which this spec differs from an earlier one, in the order of a resolved spec:
-    /// those that decide about results, so neither the name nor the analyses.
+    /// those that decide about results, so neither the name nor the analyses nor the claims.
     pub fn changes_from(&self, earlier: &Plan) -> Vec<Change> {
         let (before, now) = (earlier.decisive_values(), self.decisive_values());
         let mut order: Vec<&'static str> = now.iter().map(|(key, _)| *key).collect();

@@ -4,10 +4,11 @@
 //! use, and the resolved spec. The defaults are the published experiment's (Nanda et al. 2023).
 
 use grokrun_task::{Domain, MAX_MODULUS, Stream};
+use serde_json::Value as Json;
 
 use crate::analysis::Analyses;
 use crate::axis::{Axis, Seed, SeedAxis};
-use crate::field::{Choice, Presence};
+use crate::field::{Choice, Field as _, Presence};
 use crate::name::FolderName;
 use crate::number::{End, Integer, Number, Width};
 use crate::operation::OperationField;
@@ -15,12 +16,14 @@ use crate::plan::{Compression, Precision};
 use crate::suggest;
 use crate::table::Table;
 
+mod claim;
 mod data;
 mod model;
 mod sample;
 mod start;
 mod train;
 
+pub(crate) use claim::*;
 pub(crate) use data::*;
 pub(crate) use model::*;
 pub(crate) use sample::*;
@@ -54,6 +57,7 @@ pub(crate) static TOP: Table = Table {
         &SAMPLE,
         &CHECKPOINTS,
         &ANALYSIS,
+        &CLAIM,
     ],
 };
 
@@ -232,6 +236,23 @@ pub(crate) static ANALYSIS_EVERY: Integer = Integer {
     max: MAX_EPOCHS,
     presence: Presence::Required("every = 100"),
 };
+
+/// The paths of the keys that a cell has a value of: all but the name, the analyses and the claims.
+pub(crate) fn paths() -> Vec<String> {
+    fn gather(above: &str, schema: &Json, paths: &mut Vec<String>) {
+        for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+            match property["properties"].is_object() {
+                true => gather(&format!("{above}{key}."), property, paths),
+                false => paths.push(format!("{above}{key}")),
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    gather("", &TOP.schema(), &mut paths);
+    let others = [NAME.path(), ANALYSIS.path(), CLAIM.path()];
+    paths.retain(|path| !others.contains(&path.as_str()));
+    paths
+}
 
 /// The table that has the key `word`, or one much like it, and that key.
 pub(crate) fn home(word: &str) -> Option<(&'static Table, &'static str)> {

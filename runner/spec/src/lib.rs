@@ -40,6 +40,7 @@ mod analysis;
 mod at;
 mod axis;
 mod changes;
+mod claim;
 mod diagnostic;
 mod document;
 mod field;
@@ -70,6 +71,7 @@ mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod train;
 mod variants;
 mod widths;
@@ -83,6 +85,10 @@ use std::path::Path;
 pub use analysis::{AnalysisKind, Catalog, ParameterError};
 pub use at::{ScheduledChange, When};
 pub use changes::Change;
+pub use claim::{
+    At, Claim, Condition, Event, Expected, Measure, Metric, Over, Quantity, Range, Selection,
+    Tolerance,
+};
 pub use diagnostic::{Diagnostics, Mistake};
 pub use files::Files;
 pub use plan::{
@@ -114,7 +120,8 @@ pub fn load(
 }
 
 /// Reads the spec `text` as [`load`] does, but for the analyses it asks for, which the plan has
-/// not: for whoever needs to know what is trained, and may not have every analysis at hand.
+/// not: for whoever needs to know what is trained, and may not have every analysis at hand. Claims
+/// are in it, also those on series of analyses.
 ///
 /// # Errors
 /// The spec has mistakes: all that could be found.
@@ -143,6 +150,7 @@ fn read(
         overrides::graft(&mut entries, given);
     }
     let none = Catalog::empty();
+    let with_analyses = catalog.is_some();
     let catalog = catalog.unwrap_or_else(|| {
         entries.retain(|entry| entry.key != keys::ANALYSIS.key());
         &none
@@ -153,15 +161,18 @@ fn read(
         files: catalog.files(),
         report: &mut report,
     };
-    let plan = match sample::read(&entries, &mut reader) {
-        Some(draws) => {
-            let read = |tree: &[document::Entry], reader: &mut Reader<'_>| {
-                Spec::read(tree, end, path, catalog, reader)
-            };
-            resolve::sampled(&draws, &entries, read, &mut reader)
+    let read = |tree: &[document::Entry], reader: &mut Reader<'_>| {
+        let spec = Spec::read(tree, end, path, catalog, reader);
+        if with_analyses {
+            let tables = tree.iter().find(|entry| entry.key == keys::ANALYSIS.key());
+            claim::read::check_analyses(&spec.claims, tables.map(|table| &table.node), reader);
         }
+        spec
+    };
+    let plan = match sample::read(&entries, &mut reader) {
+        Some(draws) => resolve::sampled(&draws, &entries, read, &mut reader),
         None => {
-            let spec = Spec::read(&entries, end, path, catalog, &mut reader);
+            let spec = read(&entries, &mut reader);
             resolve::check(&spec, &mut HashSet::new(), &mut reader);
             reader.report.is_empty().then(|| resolve::plan(spec))
         }

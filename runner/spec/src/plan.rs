@@ -9,6 +9,7 @@ use grokrun_program::{Architecture, Init, Recipe};
 use grokrun_task::{Operation, Stream};
 use serde_json::{Map, Value as Json};
 
+use crate::claim::Claim;
 pub use crate::model::{Biases, Model};
 pub(crate) use crate::model::{Embeddings, Input, Kind};
 pub use crate::noise::Noise;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub checkpoints: Checkpoints,
     /// The analyses to run, in the order of the spec.
     pub analyses: Vec<AnalysisRequest>,
+    /// The claims to evaluate, in the order of the spec.
+    pub claims: Vec<Claim>,
 }
 
 /// One model trained on one task with one pair of seeds.

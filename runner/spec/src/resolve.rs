@@ -52,6 +52,7 @@ pub(crate) fn plan(spec: Spec) -> Plan {
         stop: spec.stop,
         checkpoints: spec.checkpoints,
         analyses: spec.analyses,
+        claims: spec.claims.into_iter().map(|(claim, _)| claim).collect(),
     }
 }
 
@@ -123,6 +124,7 @@ pub(crate) fn sampled(
         epochs: spec.epochs,
         stop: spec.stop,
         checkpoints: spec.checkpoints,
+        claims: spec.claims.into_iter().map(|(claim, _)| claim).collect(),
         analyses: spec.analyses,
     })
 }

@@ -14,7 +14,7 @@ use crate::field::{Choice, Field as _};
 use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
 use crate::settings::Settings;
 use crate::written::{Form, Written, distinct};
-use crate::{changes, keys};
+use crate::{changes, claim, keys};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
@@ -32,12 +32,15 @@ impl Plan {
         for analysis in &self.analyses {
             write_analysis(&mut text, analysis);
         }
+        for claim in &self.claims {
+            claim::write(&mut text, claim);
+        }
         text
     }
 
     /// A hash, as 64 hexadecimal digits, of everything in the spec that decides about results:
-    /// all of it but the name, the order in which an axis lists its values, and the analyses, which
-    /// change nothing that is trained: they can be added to a run that is there.
+    /// all of it but the name, the order in which an axis lists its values, and the analyses and
+    /// claims, which change nothing that is trained: they can be added to a run that is there.
     pub fn fingerprint(&self) -> String {
         let canonical = CANONICAL.to_owned() + &self.decisive(None, Form::Canonical).text();
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
@@ -58,8 +61,8 @@ impl Plan {
         self.decisive(None, Form::Resolved).into_values()
     }
 
-    /// Everything but the name and the analyses, of one cell or of all, each axis in order of its
-    /// values.
+    /// Everything but the name, the analyses and the claims, of one cell or of all, each axis in
+    /// order of its values.
     fn decisive(&self, cell: Option<&Cell>, form: Form) -> Written {
         let cells = cell.map_or(self.cells.as_slice(), std::slice::from_ref);
         let mut axes = Axes::of(cells);
@@ -275,7 +278,7 @@ fn seeds(values: &[i64]) -> String {
 }
 
 /// JSON as TOML; `None` for null, which no parameter of a plan is.
-fn from_json(value: &Json) -> Option<toml::Value> {
+pub(crate) fn from_json(value: &Json) -> Option<toml::Value> {
     Some(match value {
         Json::Null => return None,
         Json::Bool(boolean) => toml::Value::Boolean(*boolean),

@@ -7,6 +7,7 @@ use grokrun_task::{Operation, Stream};
 
 use crate::analysis::Catalog;
 use crate::axis::Points;
+use crate::claim::Claim;
 use crate::diagnostic::Report;
 use crate::document::Entry;
 use crate::field::Reader;
@@ -37,6 +38,8 @@ pub(crate) struct Spec {
     pub(crate) stop: Option<Stop>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) analyses: Vec<AnalysisRequest>,
+    /// Each with its place.
+    pub(crate) claims: Vec<(Claim, Span)>,
 }
 
 impl Spec {
@@ -103,6 +106,7 @@ impl Spec {
             }),
             analyses: keys::ANALYSIS.read(analysis, checkpoints.spacing.every, catalog, reader),
             checkpoints,
+            claims: top.read(&keys::CLAIM, reader),
         }
     }
 }

@@ -72,7 +72,7 @@ impl Train {
         reader: &mut Reader<'_>,
     ) -> Train {
         let groups = section.read(&keys::GROUP, reader);
-        let changes = section.read(&keys::AT, reader);
+        let changes = section.read(&keys::CHANGES, reader);
         let sphere = section.read(&keys::SPHERE, reader);
         if let Some(parameters) = parameters {
             check_groups(&groups, parameters, reader);
@@ -166,9 +166,13 @@ impl Train {
         }
         let changes: Vec<String> = self.changes.iter().map(at::toml).collect();
         if changes.is_empty() {
-            out.unset(&keys::AT, "[]", "at is not set: nothing changes on the way");
+            out.unset(
+                &keys::CHANGES,
+                "[]",
+                "at is not set: nothing changes on the way",
+            );
         } else {
-            out.line(&keys::AT, &format!("[{}]", changes.join(", ")));
+            out.line(&keys::CHANGES, &format!("[{}]", changes.join(", ")));
         }
     }
 }

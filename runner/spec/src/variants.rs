@@ -63,7 +63,7 @@ fn varies(field: &dyn Field) -> bool {
 pub(crate) fn listing(field: &dyn Field) -> Listing {
     let path = field.path();
     let of_settings = |table: &&str| path.starts_with(&format!("{table}."));
-    let of_parts = [&keys::GROUP as &dyn Field, &keys::AT, &keys::STOP];
+    let of_parts = [&keys::GROUP as &dyn Field, &keys::CHANGES, &keys::STOP];
     let part = of_parts
         .iter()
         .any(|whole| path.starts_with(&format!("{}.", whole.path())));

@@ -26,7 +26,7 @@ use crate::tensors::{self, Entry};
 use crate::{CellDir, StoreError, atomic};
 
 pub(crate) const INDEX: &str = "findings.json";
-const SERIES: &str = "series.parquet";
+pub(crate) const SERIES: &str = "series.parquet";
 const TENSORS: &str = "tensors.safetensors";
 /// The digests of the other files, by name, in the index.
 pub(crate) const FILES: &str = "files";
@@ -157,7 +157,7 @@ impl CellDir {
         Ok(())
     }
 
-    fn analysis(&self, name: &str) -> PathBuf {
+    pub(crate) fn analysis(&self, name: &str) -> PathBuf {
         self.path().join("analysis").join(name)
     }
 }
@@ -272,6 +272,41 @@ mod tests {
         assert_ne!(fs::read(path("series.parquet")).unwrap(), first);
         cell.write_findings("sparsity", files(0.25)).unwrap();
         assert_eq!(fs::read(path("series.parquet")).unwrap(), first);
+    }
+
+    #[test]
+    fn series_come_back_and_a_changed_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let cell = CellDir::create(folder.path().join("cell")).unwrap();
+        assert_eq!(cell.read_series("sparsity").unwrap(), None);
+        let none = FindingFiles {
+            index: json!({ "series": [] }),
+            ..FindingFiles::default()
+        };
+        cell.write_findings("sparsity", none).unwrap();
+        let found = cell.read_series("sparsity").unwrap().unwrap();
+        assert_eq!(found, crate::FoundSeries::default());
+
+        let index = json!({ "series": ["gini"] });
+        let written = FindingFiles {
+            index,
+            ..files(0.25)
+        };
+        cell.write_findings("sparsity", written).unwrap();
+        let found = cell.read_series("sparsity").unwrap().unwrap();
+        assert_eq!(found.epochs, [0, 100]);
+        let (name, values) = &found.series[0];
+        assert_eq!(name, "gini");
+        assert!(values[0] == 0.25 && values[1].is_nan());
+
+        let file = cell.path().join("analysis/sparsity/series.parquet");
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[40] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let error = cell.read_series("sparsity").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Altered);
+        fs::remove_file(&file).unwrap();
+        assert!(cell.read_series("sparsity").is_err());
     }
 
     #[test]

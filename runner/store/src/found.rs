@@ -1,16 +1,16 @@
 //! What analyses left in a cell, as a reader sees it: each file is compared with the digest that
 //! the `findings.json` beside it has of it, and is left out, with a word, where it does not fit.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::cell::read_json;
-use crate::findings::{FILES, INDEX, made_again};
+use crate::findings::{FILES, INDEX, SERIES, made_again};
 use crate::owner::Owner;
-use crate::{CellDir, ErrorKind, StoreError, regular, seal, tensors};
+use crate::{CellDir, ErrorKind, StoreError, regular, seal, table, tensors};
 
 /// What an analysis left in a cell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,15 @@ pub struct FoundFiles {
     /// name of each figure and where its Plotly JSON is, by name: they are large, and read one by
     /// one
     pub figures: Vec<(String, FigureFile)>,
+}
+
+/// The series that an analysis left in a cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundSeries {
+    /// the epochs that it was called at, in order
+    pub epochs: Vec<u64>,
+    /// name and values of each series, a value an epoch; NaN where there is none
+    pub series: Vec<(String, Vec<f64>)>,
 }
 
 /// The file of a figure.
@@ -117,6 +126,25 @@ impl CellDir {
             }
         }
         (all, flaws)
+    }
+
+    /// The series that the analysis `name` left; none where it did not conclude.
+    ///
+    /// # Errors
+    /// A file is missing, truncated, altered or another cell's, or cannot be read.
+    pub fn read_series(&self, name: &str) -> Result<Option<FoundSeries>, StoreError> {
+        let Some(index) = self.read_findings(name)? else {
+            return Ok(None);
+        };
+        if index["series"].as_array().is_none_or(Vec::is_empty) {
+            return Ok(Some(FoundSeries::default()));
+        }
+        let file = Listed::new(&self.analysis(name), &index, SERIES);
+        file.bytes()?;
+        let opened = File::open(&file.path);
+        let opened = opened.map_err(|error| StoreError::io("cannot read", &file.path, &error))?;
+        let (epochs, series) = table::read_series(opened).map_err(|why| file.damaged(why))?;
+        Ok(Some(FoundSeries { epochs, series }))
     }
 
     /// Every file of findings that is not as it was written.

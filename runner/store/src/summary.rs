@@ -14,6 +14,10 @@ use crate::{Metrics, Row, VERSION};
 
 /// The status of a cell whose training failed.
 pub const FAILED: &str = "failed";
+/// The status of a cell that was trained for all epochs of its spec.
+pub const FINISHED: &str = "finished";
+/// The status of a cell of which epochs are left.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// All cells that have been started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -147,6 +151,16 @@ impl CellSummary {
     /// Whether its training failed.
     pub fn has_failed(&self) -> bool {
         self.status == FAILED
+    }
+
+    /// Whether nothing of it is left to train by a spec of so many epochs. A cell that was finished
+    /// before its run was made longer is not over.
+    pub fn is_over(&self, epochs: u64) -> bool {
+        match self.status.as_str() {
+            INTERRUPTED => false,
+            FINISHED => self.epochs >= epochs,
+            _ => true,
+        }
     }
 
     /// How far it got with a milestone.

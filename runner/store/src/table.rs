@@ -85,15 +85,7 @@ pub(crate) fn read_history(
             .iter()
             .position(|c| c.name() == name && c.physical_type() == Physical::DOUBLE)
             .ok_or_else(|| format!("it has no column {name} of doubles"))?;
-        let mut values = Vec::new();
-        for group in 0..reader.num_row_groups() {
-            let group = reader.get_row_group(group).map_err(failed)?;
-            let column = group.get_column_reader(index).map_err(failed)?;
-            get_typed_column_reader::<DoubleType>(column)
-                .read_records(usize::MAX, None, None, &mut values)
-                .map_err(failed)?;
-        }
-        Ok::<_, String>(values)
+        values::<DoubleType>(&reader, index)
     };
     let [train_loss, test_loss, train_accuracy, test_accuracy] = Metrics::COLUMNS;
     let columns = [
@@ -107,6 +99,56 @@ pub(crate) fn read_history(
         metrics.ok_or("its columns are of different lengths")?,
         notes,
     ))
+}
+
+/// Epochs, and the name and the values of each series.
+type Series = (Vec<u64>, Vec<(String, Vec<f64>)>);
+
+/// The epochs and the series of a `series.parquet`.
+///
+/// # Errors
+/// In what it is none.
+pub(crate) fn read_series(file: File) -> std::result::Result<Series, String> {
+    let reader = SerializedFileReader::new(file).map_err(|error| error.to_string())?;
+    let columns = reader.metadata().file_metadata().schema_descr().columns();
+    let (mut epochs, mut series) = (None, Vec::new());
+    for (index, column) in columns.iter().enumerate() {
+        match (column.name(), column.physical_type()) {
+            ("epoch", Physical::INT64) => {
+                let read = values::<Int64Type>(&reader, index)?;
+                epochs = Some(read.into_iter().map(i64::cast_unsigned).collect::<Vec<_>>());
+            }
+            (name, Physical::DOUBLE) => {
+                series.push((name.to_owned(), values::<DoubleType>(&reader, index)?));
+            }
+            (name, _) => return Err(format!("its column {name} is not of doubles")),
+        }
+    }
+    let epochs = epochs.ok_or("it has no column epoch of integers")?;
+    match series
+        .iter()
+        .all(|(_, values)| values.len() == epochs.len())
+    {
+        true => Ok((epochs, series)),
+        false => Err("its columns are of different lengths".to_owned()),
+    }
+}
+
+/// The values of a column, over all groups of rows.
+fn values<T: DataType>(
+    reader: &SerializedFileReader<File>,
+    index: usize,
+) -> std::result::Result<Vec<T::T>, String> {
+    let failed = |error: ParquetError| error.to_string();
+    let mut values = Vec::new();
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group).map_err(failed)?;
+        let column = group.get_column_reader(index).map_err(failed)?;
+        get_typed_column_reader::<T>(column)
+            .read_records(usize::MAX, None, None, &mut values)
+            .map_err(failed)?;
+    }
+    Ok(values)
 }
 
 /// Writes a file with a column `epoch`, of so many rows, and columns of doubles; notes in its

@@ -33,7 +33,7 @@ pub(crate) static TRAIN: Table = Table {
         &GRADIENT,
         &SPHERE,
         &GROUP,
-        &AT,
+        &CHANGES,
         &STOP,
     ],
 };
@@ -281,7 +281,7 @@ pub(crate) static GROUP: Groups = Groups {
             counts.",
 };
 
-pub(crate) static AT: Changes = Changes {
+pub(crate) static CHANGES: Changes = Changes {
     path: "train.at",
     about: "Changes while a cell is trained, as [[train.at]]: at an epoch, or when something has \
             happened for the first time. They are made in the order of the file.",

@@ -39,6 +39,12 @@ betas = [0.9, 0.98]
 stop = { test_accuracy = 0.99, patience = 10 }
 [checkpoints]
 every = 100
+[[claim]]
+source = "x"
+quantity = { metric = "test_loss", at = "min" }
+where = { modulus = 5 }
+published = 1e-3
+relative = 0.5
 [analysis.x]
 "#;
 

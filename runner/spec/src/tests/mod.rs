@@ -3,6 +3,7 @@
 mod axes;
 mod catalog;
 mod changes;
+mod claims;
 mod garbage;
 mod models;
 mod overrides;

@@ -127,6 +127,11 @@ fn overrides() {
 }
 
 #[test]
+fn claims() {
+    compare("claims.txt", 6);
+}
+
+#[test]
 fn colour_changes_nothing_but_colour() {
     let mistakes = load_with("operation = 5", &["modulus=1"]).expect_err("both are wrong");
     let coloured = mistakes.render(true);

@@ -59,7 +59,7 @@ fn every_property_is_in_a_resolved_spec() {
             }
         }
     }
-    let all: [&[&str]; 8] = [
+    let all: [&[&str]; 9] = [
         &["train.stop={test_accuracy=0.99, patience=10}"],
         &[
             "model.kind=mlp",
@@ -72,6 +72,7 @@ fn every_property_is_in_a_resolved_spec() {
         &["sample={count=2, seed=0}", "seeds.model=[1, 2]"],
         &["start={run=\"runs/x\", cell=\"y\", epoch=7}"],
         &["start={file=\"w.safetensors\"}"],
+        &["claim=[{source=\"x\", quantity={event=\"grokked\"}, at_most=1000}]"],
     ];
     let resolved = all.map(|sets| {
         let text = plan_with(sets).resolved_toml();
