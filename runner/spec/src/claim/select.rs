@@ -31,7 +31,11 @@ impl Selection {
                 Json::Array(any) => any.iter().any(|wanted| same(wanted, found)),
                 _ => false,
             };
-            found.is_some_and(|found| same(wanted, found) || one_of(found))
+            match found {
+                Some(found) => same(wanted, found) || one_of(found),
+                // A key that is not set, as those of lists can be: nothing is in the list.
+                None => wanted.as_array().is_some_and(Vec::is_empty),
+            }
         })
     }
 }
