@@ -72,7 +72,7 @@ impl Preview {
         again: bool,
     ) -> Result<Preview, SessionError> {
         let mut notes = Vec::new();
-        let an_operation = programs::seconds_an_operation(plan, survey)?;
+        let an_operation = programs::seconds_an_operation(plan, survey, choice)?;
         let no_analyses;
         let analyses = match an_operation {
             None => analyses,
