@@ -6,7 +6,10 @@ use naga::{Handle, Module, ScalarKind, Type, TypeInner};
 
 /// The struct that a binding is, or an array of which it is, with those inside it first: name and
 /// Rust text of each.
-pub(super) fn of_binding(module: &Module, ty: Handle<Type>) -> Result<Vec<(String, String)>, String> {
+pub(super) fn of_binding(
+    module: &Module,
+    ty: Handle<Type>,
+) -> Result<Vec<(String, String)>, String> {
     match module.types[ty].inner {
         TypeInner::Array { base, .. } => of_binding(module, base),
         TypeInner::Struct { .. } => {

@@ -119,7 +119,10 @@ impl Survey {
     /// # Errors
     /// When a program does not fit a GPU that was asked for.
     pub fn device(&self, choice: Choice) -> Result<Choice, SessionError> {
-        let recorded = self.cells.iter().filter(|size| size.model.shape().is_none());
+        let recorded = self
+            .cells
+            .iter()
+            .filter(|size| size.model.shape().is_none());
         let Some(most) = recorded.map(|size| size.needs.largest_buffer).max() else {
             return Ok(choice);
         };

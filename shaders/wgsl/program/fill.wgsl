@@ -1,6 +1,7 @@
 // out[i] = value, for `count` numbers side by side: what a program clears.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each, z over replicas.
+// Grid: x and y over the tiles of the jobs, 256 numbers each,
+// four an invocation, z over replicas.
 
 struct Job { tile: u32, first: u32, count: u32, value: f32 }
 
@@ -10,15 +11,20 @@ struct Job { tile: u32, first: u32, count: u32, value: f32 }
 
 //#include program/job
 
-@compute @workgroup_size(256)
+fn number(job: Job, replica: u32, i: u32) {
+    if i < job.count {
+        arena[replica * params.stride + job.first + i] = job.value;
+    }
+}
+
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile = group.y * groups.x + group.x;
     if tile >= params.tiles {
         return;
     }
     let job = jobs[job_of(tile)];
-    let i = (tile - job.tile) * 256u + lane;
-    if i < job.count {
-        arena[group.z * params.stride + job.first + i] = job.value;
+    for (var c = 0u; c < 4u; c++) {
+        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

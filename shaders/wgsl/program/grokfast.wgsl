@@ -4,7 +4,8 @@
 // (window, count), and g <- g + c1 times the sum of its rows, unless c1 is 0: the window is not
 // full yet.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each, z over replicas. Numerics: f32, a
+// Grid: x and y over the tiles of the jobs, 256 numbers each,
+// four an invocation, z over replicas. Numerics: f32, a
 // running sum in the rows' order.
 
 struct Job { tile: u32, count: u32, gradient: u32, kept: u32, window: u32, coefficients: u32 }
@@ -16,19 +17,12 @@ struct Job { tile: u32, count: u32, gradient: u32, kept: u32, window: u32, coeff
 
 //#include program/job
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let tile = group.y * groups.x + group.x;
-    if tile >= params.tiles {
-        return;
-    }
-    let job = jobs[job_of(tile)];
-    let i = (tile - job.tile) * 256u + lane;
+fn number(job: Job, replica: u32, i: u32) {
     if i >= job.count {
         return;
     }
-    let base = group.z * params.stride + i;
-    let c = group.z * params.steps + job.coefficients;
+    let base = replica * params.stride + i;
+    let c = replica * params.steps + job.coefficients;
     let g = arena[base + job.gradient];
     let kept = base + job.kept;
     if job.window == 0u {
@@ -47,4 +41,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         sum += arena[kept + row * job.count];
     }
     arena[base + job.gradient] = g + factor * sum;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let tile = group.y * groups.x + group.x;
+    if tile >= params.tiles {
+        return;
+    }
+    let job = jobs[job_of(tile)];
+    for (var c = 0u; c < 4u; c++) {
+        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+    }
 }

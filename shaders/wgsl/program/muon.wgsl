@@ -5,7 +5,8 @@
 //   parameter (heads, inputs, outputs) lie side by side; with `turned` transposed.
 // Phase 2: w <- c0 w - c1 wide o, o from `matrix` in the same order.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each, z over replicas.
+// Grid: x and y over the tiles of the jobs, 256 numbers each,
+// four an invocation, z over replicas.
 
 struct Job {
     tile: u32,
@@ -29,19 +30,12 @@ struct Job {
 
 //#include program/job
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let tile = group.y * groups.x + group.x;
-    if tile >= params.tiles {
-        return;
-    }
-    let job = jobs[job_of(tile)];
-    let i = (tile - job.tile) * 256u + lane;
+fn number(job: Job, replica: u32, i: u32) {
     if i >= job.heads * job.inputs * job.outputs {
         return;
     }
-    let base = group.z * params.stride;
-    let c = group.z * params.steps + job.coefficients;
+    let base = replica * params.stride;
+    let c = replica * params.steps + job.coefficients;
     let row = i / job.outputs % job.inputs;
     let col = i / (job.outputs * job.inputs) * job.outputs + i % job.outputs;
     let straight = row * job.heads * job.outputs + col;
@@ -54,5 +48,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     } else {
         let w = base + job.weights + i;
         arena[w] = step[c] * arena[w] - step[c + 1u] * job.wide * arena[at];
+    }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let tile = group.y * groups.x + group.x;
+    if tile >= params.tiles {
+        return;
+    }
+    let job = jobs[job_of(tile)];
+    for (var c = 0u; c < 4u; c++) {
+        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

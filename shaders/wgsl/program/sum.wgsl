@@ -2,7 +2,8 @@
 // transposed look-up. The rows of t are those of its list, words of the data from `list` on, which
 // starts at the word `starts` + t; without lists, rows t chunk to (t + 1) chunk of `count`.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers of out each, z over replicas. Numerics:
+// Grid: x and y over the tiles of the jobs, 256 numbers of out
+// each, four an invocation, z over replicas. Numerics:
 // f32, one running sum in the rows' order; at most 65,535 rows.
 
 struct Job {
@@ -31,21 +32,14 @@ struct Job {
 //#include program/job
 //#include program/look
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let tile = group.y * groups.x + group.x;
-    if tile >= params.tiles {
-        return;
-    }
-    let job = jobs[job_of(tile)];
-    let i = (tile - job.tile) * 256u + lane;
+fn number(job: Job, replica: u32, i: u32) {
     if i >= job.rows * job.cols {
         return;
     }
     let t = i / job.cols;
     let col = i % job.cols;
     let listed = job.starts != OWN;
-    let words = group.z * params.samples;
+    let words = replica * params.samples;
     var begin = t * job.chunk;
     var end = min(job.count, begin + job.chunk);
     if listed {
@@ -58,16 +52,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         if listed {
             row = data[words + job.list + at];
         }
-        var value = arena[view_at(job.values, group.z, row, col)];
+        var value = arena[view_at(job.values, replica, row, col)];
         if job.weighted != 0u {
-            value *= arena[view_at(job.weights, group.z, row, col / job.width)];
+            value *= arena[view_at(job.weights, replica, row, col / job.width)];
         }
         sum += value;
     }
-    let at = block_at(job.out, group.z, t, col);
+    let at = block_at(job.out, replica, t, col);
     if job.add != 0u {
         arena[at] += job.scale * sum;
     } else {
         arena[at] = job.scale * sum;
+    }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let tile = group.y * groups.x + group.x;
+    if tile >= params.tiles {
+        return;
+    }
+    let job = jobs[job_of(tile)];
+    for (var c = 0u; c < 4u; c++) {
+        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

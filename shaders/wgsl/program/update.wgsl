@@ -7,7 +7,8 @@
 //   w <- w - c0 a. Rule 5, Nesterov's form: w <- w - c0 (d + c4 a).
 // Rule 6, Lion: w <- c0 w - c1 sign(c2 a + c3 g), then a <- c4 a + c5 g; sign(0) = 0.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each, z over replicas.
+// Grid: x and y over the tiles of the jobs, 256 numbers each,
+// four an invocation, z over replicas.
 
 struct Job { tile: u32, count: u32, rule: u32, weights: u32, gradient: u32, first: u32, second: u32, coefficients: u32 }
 
@@ -18,19 +19,12 @@ struct Job { tile: u32, count: u32, rule: u32, weights: u32, gradient: u32, firs
 
 //#include program/job
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let tile = group.y * groups.x + group.x;
-    if tile >= params.tiles {
-        return;
-    }
-    let job = jobs[job_of(tile)];
-    let i = (tile - job.tile) * 256u + lane;
+fn number(job: Job, replica: u32, i: u32) {
     if i >= job.count {
         return;
     }
-    let base = group.z * params.stride + i;
-    let c = group.z * params.steps + job.coefficients;
+    let base = replica * params.stride + i;
+    let c = replica * params.steps + job.coefficients;
     let w = arena[base + job.weights];
     let g = arena[base + job.gradient];
     let a = arena[base + job.first];
@@ -65,4 +59,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         }
     }
     arena[base + job.weights] = moved;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let tile = group.y * groups.x + group.x;
+    if tile >= params.tiles {
+        return;
+    }
+    let job = jobs[job_of(tile)];
+    for (var c = 0u; c < 4u; c++) {
+        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+    }
 }

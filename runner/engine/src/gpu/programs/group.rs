@@ -19,6 +19,7 @@ use crate::executor::EpochRow;
 use crate::gpu::context::Context;
 use crate::gpu::metrics::{RECORD, Readback, WINDOW, sums};
 use crate::gpu::recorder::{Dispatch, Recorder};
+use crate::gpu::variant::Variant;
 
 /// Words of minibatches that one window holds, if an epoch has not more: 16 MB.
 const BATCH_WORDS: usize = 1 << 22;
@@ -86,7 +87,11 @@ impl Group {
     ///
     /// # Errors
     /// When a program or a state is none, when the device has no room, or refuses a kernel.
-    pub(super) fn new(context: &Context, cells: Vec<RecordedCell>) -> Result<Group, EngineError> {
+    pub(super) fn new(
+        context: &Context,
+        variant: Variant,
+        cells: Vec<RecordedCell>,
+    ) -> Result<Group, EngineError> {
         let Some(first) = cells.first() else {
             return Err(EngineError::Data("a group needs a cell".to_owned()));
         };
@@ -94,7 +99,7 @@ impl Group {
             check(cell)?;
         }
         let counts = counts(first);
-        let lowered = Lowered::new(&first.cell.program, &counts);
+        let lowered = Lowered::new(&first.cell.program, &counts, variant);
         let buffers = Buffers::new(context, &lowered, &counts, &cells)?;
         for (replica, cell) in cells.iter().enumerate() {
             load(context, &lowered, &buffers, replica, &cell.cell.state)?;
@@ -275,11 +280,14 @@ impl Group {
 
     /// Returns the numbers of a replica's table that does not depend on samples, for tests.
     #[cfg(test)]
-    pub(super) fn table(&self, context: &Context, replica: usize, table: usize) -> Vec<f32> {
-        let program = &self.cells[replica].program;
-        let id = grokrun_program::TableId(table);
-        let first = replica * self.lowered.numbers + self.lowered.layout.first(id);
-        let count = program.entries(id);
+    pub(super) fn table(
+        &self,
+        context: &Context,
+        replica: usize,
+        table: grokrun_program::TableId,
+    ) -> Vec<f32> {
+        let first = replica * self.lowered.numbers + self.lowered.layout.first(table);
+        let count = self.cells[replica].program.entries(table);
         context.read(&self.buffers.arena, first, count).unwrap()
     }
 }

@@ -12,6 +12,7 @@ use super::layout::Layout;
 use super::lower::Lowering;
 use super::samples::SampleWords;
 use super::schedule::Recording;
+use crate::gpu::variant::Variant;
 
 /// The numbers of samples of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub(crate) struct Lowered {
 }
 
 impl Lowered {
-    pub(crate) fn new(program: &Program, counts: &Counts) -> Lowered {
+    pub(crate) fn new(program: &Program, counts: &Counts, variant: Variant) -> Lowered {
         let samples = Samples {
             train: counts.step,
             test: counts.test,
@@ -74,7 +75,7 @@ impl Lowered {
             Stage::Shared,
         ];
         let mut recording = Recording::default();
-        let mut lowering = Lowering::new(program, &layout, samples);
+        let mut lowering = Lowering::new(program, &layout, samples, variant);
         let shared = recording.push(lowering.stages(&[Stage::Shared]));
         let evaluation = recording.push(lowering.stages(&[Stage::Forward(Part::Test)]));
         let first = recording.push(lowering.stages(&step));
@@ -108,7 +109,8 @@ pub(crate) struct ProgramBytes {
 
 /// Returns what one cell of a program takes.
 pub(crate) fn program_bytes(program: &Program, counts: &Counts) -> ProgramBytes {
-    let lowered = Lowered::new(program, counts);
+    // Where numbers lie does not depend on the variant.
+    let lowered = Lowered::new(program, counts, Variant::Tiles);
     let bytes = |numbers: usize| (numbers as u64).saturating_mul(4);
     let arena = bytes(lowered.numbers);
     let words = lowered.recording.jobs.values();

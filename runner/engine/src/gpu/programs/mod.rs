@@ -20,6 +20,7 @@ use grokrun_program::{ModelState, Op, Program};
 
 use super::adapter::Adapter;
 use super::context::Context;
+use super::variant::Variant;
 use super::{SUBMISSIONS, epochs_in_a_call};
 use crate::EngineError;
 use crate::cache::cache_folder;
@@ -48,10 +49,14 @@ impl GpuPrograms {
         cells: Vec<RecordedCell>,
     ) -> Result<GpuPrograms, EngineError> {
         let context = Context::open(adapter, cache_folder().as_deref())?;
-        GpuPrograms::on(context, cells)
+        GpuPrograms::on(context, Variant::of(adapter.kind), cells)
     }
 
-    fn on(context: Context, cells: Vec<RecordedCell>) -> Result<GpuPrograms, EngineError> {
+    fn on(
+        context: Context,
+        variant: Variant,
+        cells: Vec<RecordedCell>,
+    ) -> Result<GpuPrograms, EngineError> {
         let mut together: Vec<Vec<RecordedCell>> = Vec::new();
         let mut places = Vec::with_capacity(cells.len());
         for cell in cells {
@@ -67,7 +72,7 @@ impl GpuPrograms {
             together[group].push(cell);
         }
         let groups = together.into_iter();
-        let groups = groups.map(|cells| Group::new(&context, cells));
+        let groups = groups.map(|cells| Group::new(&context, variant, cells));
         Ok(GpuPrograms {
             groups: groups.collect::<Result<_, _>>()?,
             context,

@@ -6,14 +6,14 @@ use grokrun_shaders::program::{Block, add, product};
 use super::{Lowering, NUMBERS, Numbers, OWN, transposed};
 use crate::gpu::programs::schedule::Region;
 
-/// Rows and columns of a tile.
+/// Rows and columns of a tile on GPUs, for which products are cut.
 const TILE: usize = 64;
-/// What goes through workgroup memory at once.
+/// What goes through workgroup memory there at once.
 const DEPTH: usize = 16;
 /// Tiles that keep a device busy: a product that has fewer is cut along k.
 const BUSY: usize = 256;
 /// Of k in a part, at least and at most.
-const PART: [usize; 2] = [256, DEPTH * 65_535];
+const PART: [usize; 2] = [256, 65_520];
 
 /// A matrix that is read.
 #[derive(Clone, Copy)]
@@ -96,10 +96,11 @@ impl Lowering<'_> {
     /// out ← scale · Σ A B.
     pub(super) fn product(&mut self, out: Target, scale: f32, factors: &[(Read, Read, usize)]) {
         let Target { rows, cols, .. } = out;
-        let (across, down) = (cols.div_ceil(TILE), rows.div_ceil(TILE));
+        let (kernel, tile) = self.variant.program_product();
+        let (across, down) = (cols.div_ceil(tile[1]), rows.div_ceil(tile[0]));
         let k = factors.iter().map(|(.., k)| *k).max().unwrap_or(0);
         let (chunk, parts) = match factors {
-            [_] => cut(k, across.saturating_mul(down)),
+            [_] => cut(k, rows.div_ceil(TILE).saturating_mul(cols.div_ceil(TILE))),
             _ => (k.max(1), 1),
         };
         let mut reads = Vec::new();
@@ -111,7 +112,7 @@ impl Lowering<'_> {
                 right: right.block,
                 k: *k as u32,
             };
-            let number = self.term(&product::KERNEL, &term);
+            let number = self.term(kernel, &term);
             first.get_or_insert(number);
         }
         let mut job = product::Job {
@@ -134,14 +135,14 @@ impl Lowering<'_> {
                 reads.push(out.region);
                 job.add = 1;
             }
-            self.push(&product::KERNEL, &job, tiles, reads, vec![out.region]);
+            self.push(kernel, &job, tiles, reads, vec![out.region]);
             return;
         }
         let size = rows.saturating_mul(cols);
         let left = self.scratch(parts.saturating_mul(size));
         job.out = left.block(cols);
         job.part = size as u32;
-        self.push(&product::KERNEL, &job, tiles, reads, vec![left.region()]);
+        self.push(kernel, &job, tiles, reads, vec![left.region()]);
         self.total(left, parts, [rows, cols], out.block, out.region, out.write);
     }
 

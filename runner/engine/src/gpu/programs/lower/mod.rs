@@ -16,6 +16,7 @@ use grokrun_shaders::{Kernel, Words};
 use super::layout::Layout;
 use super::samples::SampleWords;
 use super::schedule::{Region, Space, Work};
+use crate::gpu::variant::Variant;
 
 /// As [`Look::look`]: the row is the job's own.
 const OWN: u32 = u32::MAX;
@@ -27,6 +28,7 @@ pub(crate) struct Lowering<'a> {
     program: &'a Program,
     layout: &'a Layout,
     samples: Samples,
+    variant: Variant,
     works: Vec<Work>,
     terms: HashMap<&'static str, Vec<u32>>,
     /// the next free number behind the tables, and the first that no list of jobs has used
@@ -74,8 +76,14 @@ fn transposed(block: Block) -> Block {
 
 impl<'a> Lowering<'a> {
     /// For so many samples, which may be fewer than the layout is for.
-    pub(crate) fn new(program: &'a Program, layout: &'a Layout, samples: Samples) -> Lowering<'a> {
+    pub(crate) fn new(
+        program: &'a Program,
+        layout: &'a Layout,
+        samples: Samples,
+        variant: Variant,
+    ) -> Lowering<'a> {
         Lowering {
+            variant,
             program,
             layout,
             samples,

@@ -208,7 +208,9 @@ impl Lowering<'_> {
             reads.extend(term.weights.map(|view| self.region(view)));
             let term = add::Term {
                 values: self.look(term.values, over),
-                weights: term.weights.map_or_else(Default::default, |view| self.look(view, over)),
+                weights: term
+                    .weights
+                    .map_or_else(Default::default, |view| self.look(view, over)),
                 scale: term.scale as f32,
                 weighted: u32::from(term.weights.is_some()),
             };
@@ -243,7 +245,9 @@ impl Lowering<'_> {
             cols: cols as u32,
             width: (cols / heads) as u32,
             values: self.look(term.values, over),
-            weights: term.weights.map_or_else(Default::default, |view| self.look(view, over)),
+            weights: term
+                .weights
+                .map_or_else(Default::default, |view| self.look(view, over)),
             weighted: u32::from(term.weights.is_some()),
             scale: term.scale as f32,
             starts: OWN,
