@@ -1,12 +1,17 @@
 //! Validates every kernel and writes down what the engine must know of it: expanded source, entry
-//! point, bindings. A mistake in a kernel is a build error with its place in the source.
+//! point, bindings; of the kernels of programs also the structs that their buffers hold. A mistake
+//! in a kernel is a build error with its place in the source.
 
+#[path = "build/structs.rs"]
+mod structs;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, StorageAccess};
+use naga::{AddressSpace, Module, StorageAccess};
 
 /// wgpu's default limits, which every adapter that runs wgpu has.
 const MAX_INVOCATIONS: u32 = 256;
@@ -15,38 +20,79 @@ const MAX_STORAGE_BUFFERS: usize = 8;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=wgsl");
     println!("cargo::rerun-if-changed=build.rs");
-    let mut files: Vec<_> = fs::read_dir("wgsl")?
+    println!("cargo::rerun-if-changed=build");
+    let folder = env::var("OUT_DIR")?;
+    let write = |name: &str, text: String| fs::write(Path::new(&folder).join(name), text);
+    let mut out = String::new();
+    let mut names = Vec::new();
+    for (stem, source) in kernels("wgsl")? {
+        let module = parse(&source).map_err(|why| format!("{stem}: {why}"))?;
+        let name = stem.to_uppercase();
+        let kernel = reflect(&module, &name, &stem, &source);
+        writeln!(out, "{}", kernel.map_err(|why| format!("{stem}: {why}"))?)?;
+        names.push(name);
+    }
+    list(&mut out, &names)?;
+    write("kernels.rs", out)?;
+    write("program.rs", program()?)?;
+    Ok(())
+}
+
+/// The kernels of programs: a module each, with its structs, and those that they share.
+fn program() -> Result<String, Box<dyn std::error::Error>> {
+    let (mut shared, mut modules, mut names) = (BTreeMap::new(), String::new(), Vec::new());
+    for (stem, source) in kernels("wgsl/program")? {
+        let module = parse(&source).map_err(|why| format!("program/{stem}: {why}"))?;
+        let kernel = reflect(&module, "KERNEL", &format!("program/{stem}"), &source);
+        let kernel = kernel.map_err(|why| format!("program/{stem}: {why}"))?;
+        let mut own = String::new();
+        for (_, variable) in module.global_variables.iter() {
+            if variable.binding.is_none() {
+                continue;
+            }
+            for (name, text) in structs::of_binding(&module, variable.ty)? {
+                match name.as_str() {
+                    "Job" | "Term" => own.push_str(&text),
+                    _ => drop(shared.insert(name, text)),
+                }
+            }
+        }
+        writeln!(
+            modules,
+            "/// See its kernel.\npub mod {stem} {{\nuse super::*;\n{kernel}\n{own}}}"
+        )?;
+        names.push(format!("{stem}::KERNEL"));
+    }
+    let mut out: String = shared.into_values().collect();
+    out.push_str(&modules);
+    list(&mut out, &names)?;
+    Ok(out)
+}
+
+/// The kernels of a folder, in their order: stem and expanded source.
+fn kernels(folder: &str) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<_>>()?;
     files.sort();
-    let mut out = String::new();
-    let mut names = Vec::new();
+    let mut found = Vec::new();
     for file in files {
-        let name = file
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        let Some(stem) = name
-            .strip_suffix(".wgsl")
-            .filter(|stem| !stem.contains('.'))
-        else {
-            continue;
-        };
-        let source = expand(&fs::read_to_string(&file)?)?;
-        let kernel = reflect(stem, &source).map_err(|why| format!("{name}: {why}"))?;
-        writeln!(out, "{kernel}")?;
-        names.push(stem.to_uppercase());
+        let name = file.file_name().and_then(|name| name.to_str());
+        let stem = name.and_then(|name| name.strip_suffix(".wgsl"));
+        if let Some(stem) = stem.filter(|stem| !stem.contains('.')) {
+            found.push((stem.to_owned(), expand(&fs::read_to_string(&file)?)?));
+        }
     }
+    Ok(found)
+}
+
+/// Writes the list of these constants.
+fn list(out: &mut String, names: &[String]) -> std::fmt::Result {
+    let names: String = names.iter().map(|name| format!("    &{name},\n")).collect();
     writeln!(
         out,
-        "/// Every kernel, by name.\npub const KERNELS: &[&Kernel] = &["
-    )?;
-    for name in names {
-        writeln!(out, "    &{name},")?;
-    }
-    writeln!(out, "];")?;
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("kernels.rs"), out)?;
-    Ok(())
+        "/// Every kernel, by name.\npub const KERNELS: &[&Kernel] = &[\n{names}];"
+    )
 }
 
 /// Puts the text of `wgsl/NAME.inc.wgsl` in the place of each line `//#include NAME`.
@@ -65,12 +111,16 @@ fn expand(source: &str) -> Result<String, std::io::Error> {
     Ok(out)
 }
 
-/// The kernel as a Rust constant.
-fn reflect(stem: &str, source: &str) -> Result<String, String> {
+fn parse(source: &str) -> Result<Module, String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     Validator::new(ValidationFlags::all(), Capabilities::empty())
         .validate(&module)
         .map_err(|e| e.emit_to_string(source))?;
+    Ok(module)
+}
+
+/// The kernel as a Rust constant of this name.
+fn reflect(module: &Module, constant: &str, name: &str, source: &str) -> Result<String, String> {
     let [entry] = module.entry_points.as_slice() else {
         return Err("expected one entry point".to_owned());
     };
@@ -93,12 +143,13 @@ fn reflect(stem: &str, source: &str) -> Result<String, String> {
             AddressSpace::Storage { .. } => "Read",
             other => return Err(format!("a binding in {other:?}")),
         };
-        bindings.push((binding.binding, kind));
+        let name = variable.name.clone().unwrap_or_default();
+        bindings.push((binding.binding, kind, name));
     }
     bindings.sort();
     let storage = bindings
         .iter()
-        .filter(|(_, kind)| *kind != "Uniform")
+        .filter(|(_, kind, _)| *kind != "Uniform")
         .count();
     if storage > MAX_STORAGE_BUFFERS {
         return Err(format!(
@@ -108,14 +159,15 @@ fn reflect(stem: &str, source: &str) -> Result<String, String> {
     if !bindings
         .iter()
         .enumerate()
-        .all(|(i, (number, _))| i as u32 == *number)
+        .all(|(i, (number, ..))| i as u32 == *number)
     {
         return Err("bindings are not numbered 0, 1, 2, …".to_owned());
     }
     let kinds: Vec<String> = bindings
         .iter()
-        .map(|(_, kind)| format!("Binding::{kind}"))
+        .map(|(_, kind, _)| format!("Binding::{kind}"))
         .collect();
+    let names: Vec<&str> = bindings.iter().map(|(.., name)| name.as_str()).collect();
     let header: Vec<&str> = source
         .lines()
         .map_while(|line| line.strip_prefix("//"))
@@ -123,8 +175,7 @@ fn reflect(stem: &str, source: &str) -> Result<String, String> {
     let docs: String = header.iter().map(|line| format!("///{line}\n")).collect();
     let docs = docs.replace('[', "\\[").replace(']', "\\]");
     Ok(format!(
-        "{docs}pub const {}: Kernel = Kernel {{ name: {stem:?}, source: {source:?}, entry: {:?}, bindings: &[{}] }};\n",
-        stem.to_uppercase(),
+        "{docs}pub const {constant}: Kernel = Kernel {{ name: {name:?}, source: {source:?}, entry: {:?}, bindings: &[{}], names: &{names:?} }};\n",
         entry.name,
         kinds.join(", "),
     ))

@@ -22,6 +22,7 @@ mod isolation;
 #[cfg(unix)]
 mod kills;
 mod models;
+mod models_gpu;
 mod numpy;
 mod outputs;
 mod plugins;

@@ -14,7 +14,7 @@ use crate::support::{Bench, assert_same};
 
 /// Tables of a spec, and how far a loss may be from the interpreter's after ten epochs: rounding
 /// grows with the depth, and a sign of Lion or a ReLU near 0 may fall on another side.
-const KINDS: [(&str, f64); 9] = [
+pub(crate) const KINDS: [(&str, f64); 9] = [
     (
         "[model]\nlayers = 2\nnorm = \"pre\"\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n",
         1e-4,
@@ -55,7 +55,7 @@ const KINDS: [(&str, f64); 9] = [
 ];
 
 /// A spec with these tables; `[train]` gets its epochs.
-fn spec(tables: &str, epochs: u64) -> String {
+pub(crate) fn spec(tables: &str, epochs: u64) -> String {
     let top = "name = \"small\"\noperation = \"add\"\nmodulus = 11\nfraction = 0.5\nseeds = { data = 1, model = 2 }\n";
     let checkpoints = "[checkpoints]\nevery = 20\n";
     match tables.contains("[train]\n") {
@@ -77,7 +77,7 @@ fn history(bench: &Bench, run: &str) -> Metrics {
 }
 
 /// Both parts of the plan's only cell, in the order in which they were drawn.
-fn data(plan: &Plan, program: &Program) -> [Data; 2] {
+pub(crate) fn data(plan: &Plan, program: &Program) -> [Data; 2] {
     let cell = &plan.cells[0];
     let all = grokrun_task::Dataset::new(&cell.operation, cell.modulus).unwrap();
     let split = all
@@ -90,6 +90,62 @@ fn data(plan: &Plan, program: &Program) -> [Data; 2] {
     })
 }
 
+/// The plan of a spec with one cell.
+pub(crate) fn plan(text: &str) -> Plan {
+    grokrun_spec::load(text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap()
+}
+
+/// The minibatches of a plan's only cell, if it has any.
+pub(crate) fn batches(plan: &Plan, train: &Data) -> Option<Batches> {
+    match plan.cells[0].settings.batch {
+        Batch::Full => None,
+        Batch::Size { size, seed } => Some(Batches::new(seed, train.len() as u32, size).unwrap()),
+    }
+}
+
+/// The first weights of a plan's only cell.
+pub(crate) fn initial(plan: &Plan, program: &Program) -> Vec<f32> {
+    let cell = &plan.cells[0];
+    initial_parameters(
+        &cell.architecture(),
+        &program.parameters,
+        cell.init(),
+        plan.cells[0].settings.model.init_scale,
+        cell.model_seed,
+    )
+    .unwrap()
+}
+
+/// Train and test losses of so many epochs by the interpreter in f64, of the plain program even
+/// where the fold is what runs: the function is the same.
+pub(crate) fn interpreted(plan: &Plan, epochs: usize) -> Vec<[f64; 2]> {
+    let cell = &plan.cells[0];
+    let forward = plain(&cell.architecture(), &plan.cells[0].settings.train.loss).unwrap();
+    let program = train(forward, &cell.recipe()).unwrap();
+    let [train_data, test_data] = data(plan, &program);
+    let mut model = Interpreter::<f64>::new(&program, train_data.clone(), test_data).unwrap();
+    let state = program.initial_state(initial(plan, &program)).unwrap();
+    model.load(&state).unwrap();
+    let mut batches = batches(plan, &train_data);
+    let mut epoch = |_| {
+        let train_loss = match &mut batches {
+            None => model.train().loss,
+            Some(batches) => batches
+                .epoch()
+                .iter()
+                .map(|places| {
+                    let batch = train_data.pick(places);
+                    let share = batch.len() as f64 / train_data.len() as f64;
+                    model.set_train(batch).unwrap();
+                    share * model.train().loss
+                })
+                .sum(),
+        };
+        [train_loss, model.evaluate().loss]
+    };
+    (0..epochs).map(&mut epoch).collect()
+}
+
 #[test]
 fn every_kind_trains_as_the_interpreter_does_in_f64() {
     for (tables, tolerance) in KINDS {
@@ -97,47 +153,8 @@ fn every_kind_trains_as_the_interpreter_does_in_f64() {
         let bench = Bench::new(&text);
         bench.run(CPU).exits(0);
         let found = history(&bench, "small");
-
-        let plan = grokrun_spec::load(&text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
-        let (cell, loss) = (&plan.cells[0], plan.cells[0].settings.train.loss);
-        let architecture = cell.architecture();
-        // The plain program even where the fold is what runs: the function is the same.
-        let program = train(plain(&architecture, &loss).unwrap(), &cell.recipe()).unwrap();
-        let parameters = initial_parameters(
-            &architecture,
-            &program.parameters,
-            cell.init(),
-            cell.settings.model.init_scale,
-            cell.model_seed,
-        )
-        .unwrap();
-        let [train_data, test_data] = data(&plan, &program);
-        let mut model = Interpreter::<f64>::new(&program, train_data.clone(), test_data).unwrap();
-        model
-            .load(&program.initial_state(parameters).unwrap())
-            .unwrap();
-        let mut batches = match cell.settings.batch {
-            Batch::Full => None,
-            Batch::Size { size, seed } => {
-                Some(Batches::new(seed, train_data.len() as u32, size).unwrap())
-            }
-        };
-        for row in found.rows() {
-            let train_loss = match &mut batches {
-                None => model.train().loss,
-                Some(batches) => batches
-                    .epoch()
-                    .iter()
-                    .map(|places| {
-                        let batch = train_data.pick(places);
-                        let share = batch.len() as f64 / train_data.len() as f64;
-                        model.set_train(batch).unwrap();
-                        share * model.train().loss
-                    })
-                    .sum(),
-            };
-            let test_loss = model.evaluate().loss;
-            for (ours, wanted) in [(row.train_loss, train_loss), (row.test_loss, test_loss)] {
+        for (row, wanted) in found.rows().zip(interpreted(&plan(&text), 10)) {
+            for (ours, wanted) in [row.train_loss, row.test_loss].into_iter().zip(wanted) {
                 let apart = (ours / wanted - 1.0).abs();
                 assert!(
                     apart < tolerance,
@@ -205,26 +222,10 @@ fn what_is_not_folded_is_told_by_check_report_and_analyses() {
 }
 
 #[test]
-fn a_gpu_that_is_asked_for_refuses_what_it_cannot_run() {
-    let devices = grokrun_engine::describe_devices();
-    let Some(adapter) = devices.iter().find(|device| device.backend != "cpu") else {
-        eprintln!("skipped: there is no adapter");
-        return;
-    };
-    let bench = Bench::new(&spec(KINDS[0].0, 30));
-    let gpu = ["small.toml", "--backend", "gpu", "--adapter", &adapter.name];
-    bench
-        .run(&gpu)
-        .exits(2)
-        .says(&["cannot train this model", "expected --backend cpu"]);
-    assert!(!bench.path().join("runs/small").exists());
-}
-
-#[test]
 fn folded_and_plain_programs_are_one_function() {
     // So that the first test's comparison with the plain program says something of the fold.
     let text = spec(KINDS[7].0, 10);
-    let plan = grokrun_spec::load(&text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
+    let plan = plan(&text);
     let architecture = plan.cells[0].architecture();
     assert!(
         folded(&architecture, &plan.cells[0].settings.train.loss)

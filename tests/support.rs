@@ -234,22 +234,25 @@ impl Finished {
     }
 }
 
-/// An executor on any adapter, software too. Without one the test is skipped and says so, unless
+/// The name of any adapter, software too. Without one the test is skipped and says so, unless
 /// `GROKRUN_REQUIRE_GPU=1` makes that a failure.
+pub(crate) fn adapter() -> Option<String> {
+    let mut devices = grokrun_engine::describe_devices().into_iter();
+    let adapter = devices.find(|device| device.backend != "cpu");
+    if adapter.is_none() {
+        let required = std::env::var_os("GROKRUN_REQUIRE_GPU").is_some_and(|value| value == "1");
+        assert!(!required, "GROKRUN_REQUIRE_GPU=1, and there is no adapter");
+        eprintln!("skipped: there is no adapter");
+    }
+    adapter.map(|adapter| adapter.name)
+}
+
+/// An executor on any adapter, as [`adapter`] finds it.
 pub(crate) fn software_or_hardware_gpu(
     shape: Shape,
     cells: Vec<CellInput>,
 ) -> Option<Box<dyn Staged>> {
-    let adapters = grokrun_engine::describe_devices()
-        .into_iter()
-        .filter(|d| d.backend != "cpu");
-    let Some(adapter) = adapters.into_iter().next() else {
-        let required = std::env::var_os("GROKRUN_REQUIRE_GPU").is_some_and(|value| value == "1");
-        assert!(!required, "GROKRUN_REQUIRE_GPU=1, and there is no adapter");
-        eprintln!("skipped: there is no adapter");
-        return None;
-    };
-    let choice =
-        grokrun_engine::choose_backend(Backend::Gpu, Some(&adapter.name)).expect("it is there");
+    let adapter = adapter()?;
+    let choice = grokrun_engine::choose_backend(Backend::Gpu, Some(&adapter)).expect("it is there");
     Some(grokrun_engine::open(&choice, Program::folded(shape), cells).expect("it opens"))
 }

@@ -1,5 +1,6 @@
-//! The GPU kernels: WGSL texts, validated and reflected when this crate is built, and for each a
-//! twin in plain Rust of the same name, which says what it computes.
+//! The GPU kernels: WGSL texts, validated and reflected when this crate is built. Those of the
+//! folded model have a twin each in plain Rust, of the same name, which says what it computes; those
+//! of [`program`] are an operation of `grokrun_program` each, whose interpreter is their twin.
 //!
 //! Each kernel's header has its formula, the shape of each binding, its grid and its numerics. All
 //! stay inside wgpu's default limits: 256 invocations a workgroup, 16 KiB of workgroup memory, 8
@@ -7,6 +8,7 @@
 //! invocation (Mesa 22 silently stops there). Who dispatches them is the engine.
 
 mod forward;
+pub mod program;
 pub mod twins;
 
 pub use forward::ForwardSizes;
@@ -26,6 +28,17 @@ pub struct Kernel {
     pub entry: &'static str,
     /// what is bound in group 0 at 0, 1, 2, …
     pub bindings: &'static [Binding],
+    /// what the kernel calls each of them
+    pub names: &'static [&'static str],
+}
+
+/// A struct of a kernel, which is written word by word into a buffer.
+pub trait Words {
+    /// How many words it has.
+    const COUNT: usize;
+
+    /// Adds its words in the order of its fields.
+    fn push(&self, words: &mut Vec<u32>);
 }
 
 /// What stands at a binding.
@@ -51,8 +64,8 @@ mod tests {
 
     #[test]
     fn every_kernel_says_what_it_computes_and_on_which_grid() {
-        assert_eq!(KERNELS.len(), 7);
-        for kernel in KERNELS {
+        assert_eq!((KERNELS.len(), program::KERNELS.len()), (7, 20));
+        for kernel in KERNELS.iter().chain(program::KERNELS) {
             assert!(kernel.source.starts_with("// "), "{}", kernel.name);
             assert!(
                 kernel.source.contains("Grid: "),

@@ -8,7 +8,7 @@ use crate::cpu::tiled::{ProgramExecutor, RecordedCell};
 use crate::cpu::{CpuExecutor, Sharing, default_threads, sharing};
 use crate::estimate::{Estimate, available_memory};
 use crate::executor::{CellInput, Executor, Staged};
-use crate::gpu::{Adapter, GpuExecutor, Kind, adapters, choose};
+use crate::gpu::{Adapter, GpuExecutor, GpuPrograms, Kind, adapters, choose};
 use crate::program::Program;
 use crate::shape::Shape;
 
@@ -70,26 +70,28 @@ impl Choice {
         &self.reason
     }
 
-    /// Returns the processor that trains programs: this one, or the CPU where a GPU was picked
-    /// without being asked for. The GPU's kernels are those of the folded model.
+    /// Returns the processor that trains programs whose tables take so many bytes of one buffer:
+    /// this one, or the CPU where they do not fit a GPU that was picked without being asked for.
     ///
     /// # Errors
-    /// When a GPU was asked for.
-    pub fn for_programs(&self) -> Result<Choice, EngineError> {
-        match &self.processor {
-            Processor::Cpu => Ok(self.clone()),
-            Processor::Gpu(adapter) if self.asked => Err(EngineError::Data(format!(
-                "{} cannot train this model: on a GPU, only one-layer transformers with '=', a \
-                 causal softmax, no norms, ReLU or GELU neurons and AdamW on the full batch are \
-                 trained; expected --backend cpu",
+    /// When they do not fit a GPU that was asked for.
+    pub fn for_programs(&self, largest_buffer: u64) -> Result<Choice, EngineError> {
+        let adapter = match &self.processor {
+            Processor::Gpu(adapter) if largest_buffer > adapter.largest_arena() => adapter,
+            _ => return Ok(self.clone()),
+        };
+        let [need, most] = [largest_buffer, adapter.largest_arena()].map(|bytes| bytes / 1_000_000);
+        if self.asked {
+            return Err(EngineError::Memory(format!(
+                "{} cannot hold this model: its tables take {need} MB, and a buffer of it has {most} MB at most; expected a smaller model, modulus or minibatch, or --backend cpu",
                 adapter.describe()
-            ))),
-            Processor::Gpu(_) => Ok(Choice {
-                processor: Processor::Cpu,
-                reason: "the GPU trains one-layer transformers with AdamW only".to_owned(),
-                asked: false,
-            }),
+            )));
         }
+        Ok(Choice {
+            processor: Processor::Cpu,
+            reason: format!("the model's tables take {need} MB, and a buffer of the GPU {most} MB"),
+            asked: false,
+        })
     }
 
     /// Whether it is the CPU.
@@ -283,12 +285,14 @@ pub fn open(
 /// Loads cells that are trained by their programs, of one architecture, onto the processor.
 ///
 /// # Errors
-/// When it is a GPU that was asked for, when a program cannot be run, or when the cells do not go
-/// together.
+/// When a program cannot be run, when the cells do not go together or do not fit, or when the
+/// device fails.
 pub fn open_programs(
     choice: &Choice,
     cells: Vec<RecordedCell>,
 ) -> Result<Box<dyn Executor>, EngineError> {
-    choice.for_programs()?;
-    Ok(Box::new(ProgramExecutor::new(cells, None)?))
+    match &choice.processor {
+        Processor::Cpu => Ok(Box::new(ProgramExecutor::new(cells, None)?)),
+        Processor::Gpu(adapter) => Ok(Box::new(GpuPrograms::new(adapter, cells)?)),
+    }
 }

@@ -2,7 +2,7 @@
 
 use grokrun_program::{Program, Samples};
 
-use crate::gpu::replica_bytes;
+use crate::gpu::{Counts, program_bytes, replica_bytes};
 use crate::operations::Operations;
 use crate::shape::Shape;
 
@@ -64,9 +64,11 @@ impl Estimate {
 }
 
 impl Estimate {
-    /// The needs of one cell that is trained by its program, on the CPU.
-    pub fn of_program(program: &Program, train: usize, test: usize) -> Estimate {
+    /// The needs of one cell that is trained by its program, with so many training samples in a
+    /// step.
+    pub fn of_program(program: &Program, [train, test]: [usize; 2], step: usize) -> Estimate {
         let samples = Samples { train, test };
+        let device = program_bytes(program, &Counts { train, step, test });
         let memory = program.memory(&samples);
         let [state, shared] = [memory.state, memory.shared].map(|bytes| bytes as u64);
         // A tile of the widest samples for each of four threads, forward and backward.
@@ -82,8 +84,8 @@ impl Estimate {
                 .saturating_add(stored.saturating_mul(CHUNKS))
                 .saturating_add(sample.saturating_mul(4 * TILE))
                 .saturating_add(((train + test) as u64).saturating_mul(32)),
-            device_bytes: 0,
-            largest_buffer: 0,
+            device_bytes: device.all,
+            largest_buffer: device.arena,
             state_bytes: state.saturating_add(HEADER),
             checkpoint_bytes: stored.saturating_add(HEADER),
             flops_per_epoch: 2.0 * program.epoch_cost(&samples).multiply_adds(),

@@ -10,7 +10,9 @@ mod models;
 #[expect(dead_code, reason = "the interpreter's tests use the rest")]
 mod tensors;
 
-use grokrun_engine::{PartScore, ProgramCell, TiledExecutor};
+use grokrun_engine::{
+    Backend, PartScore, ProgramCell, RecordedCell, TiledExecutor, choose_backend, open_programs,
+};
 use grokrun_program::{Batches, Data, Program, TableId};
 
 use case::Case;
@@ -43,6 +45,18 @@ const TRAININGS: [&str; 25] = [
     "tf2_none_relu_nomask",
     "tf3_none_relu",
 ];
+
+/// Software adapters take their time.
+const ON_GPU: [&str; 7] = [
+    "group_D5",
+    "mlp1_batch64",
+    "mlp2_ce32_orthograd",
+    "mlp2_stablemax",
+    "quad_p23_noise",
+    "rate_0.5",
+    "tf2_ln_gelu_biases",
+];
+const GPU_EPOCHS: u64 = 3;
 
 fn executor(case: &Case, program: &Program, threads: usize) -> TiledExecutor {
     let [train, test] = case.data(program);
@@ -157,5 +171,56 @@ fn any_number_of_threads_gives_the_same_bytes() {
         };
         let one = after(1);
         assert!(after(2) == one && after(5) == one, "{name}");
+    }
+}
+
+/// On any adapter, software too: of each kind of model, loss and batch one, for a few epochs.
+#[test]
+fn losses_are_torchs_on_a_gpu() {
+    let mut devices = grokrun_engine::describe_devices().into_iter();
+    let Some(adapter) = devices.find(|device| device.backend != "cpu") else {
+        let required = std::env::var_os("GROKRUN_REQUIRE_GPU").is_some_and(|value| value == "1");
+        assert!(!required, "GROKRUN_REQUIRE_GPU=1, and there is no adapter");
+        eprintln!("skipped: there is no adapter");
+        return;
+    };
+    let choice = choose_backend(Backend::Gpu, Some(&adapter.name)).expect("the adapter");
+    let cases: Vec<Case> = ON_GPU.iter().map(|name| Case::read(name)).collect();
+    let cells = cases.iter().map(|case| {
+        let program = case.program(false);
+        let [train, test] = case.data(&program);
+        let setting = &case.facts["setting"];
+        let batches = setting["batch"].as_u64().map(|size| {
+            let seed = setting["batch_seed"].as_i64().expect("a seed");
+            Batches::new(seed, train.len() as u32, size as usize).expect("batches")
+        });
+        let state = program.initial_state(case.initial.clone());
+        let cell = ProgramCell {
+            state: state.expect("a state of the program"),
+            program,
+            train,
+            test,
+        };
+        RecordedCell { cell, batches }
+    });
+    let mut gpu = open_programs(&choice, cells.collect()).expect("programs that run");
+    let rows = gpu.run(GPU_EPOCHS).expect("an adapter that answers");
+    for (place, (name, case)) in ON_GPU.iter().zip(&cases).enumerate() {
+        let [train, test] = ["train_loss", "test_loss"].map(|key| case.series(key));
+        let allowed = case.allowed("loss");
+        for (number, row) in rows.iter().enumerate() {
+            let allowed = allowed[usize::from(number > 0)].max(2e-7);
+            let row = row[place];
+            for (ours, theirs) in [
+                (row.train_loss, train[number]),
+                (row.test_loss, test[number]),
+            ] {
+                let apart = (ours - theirs).abs() / theirs.abs();
+                assert!(
+                    apart <= allowed,
+                    "{name}, epoch {number}: {apart:e} > {allowed:e}"
+                );
+            }
+        }
     }
 }

@@ -50,6 +50,11 @@ impl Batches {
         }
     }
 
+    /// Returns the samples of a batch, of which the last of an epoch may have fewer.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// Returns the steps of an epoch.
     pub fn steps(&self) -> usize {
         (self.count as usize).div_ceil(self.size)

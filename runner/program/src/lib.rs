@@ -46,9 +46,9 @@ pub use interpret::{Data, DataError, Interpreter, Real, Score};
 pub use loss::{Loss, LossError, LossKind, Precision};
 pub use op::{Factors, Moved, Op, Term, Write};
 pub use optimizer::{
-    Adam, AdamW, Clip, Coefficients, ElementRule, Filter, GrokfastEma, GrokfastMa, Group, Lion,
-    MAX_SLOTS, Muon, Others, Recipe, RecipeError, Rule, Settings, Sgd, Sphere, TrainError,
-    move_matrix, newton_schulz, orthogonal, train,
+    Adam, AdamW, Clip, Coefficients, ElementRule, Filter, GrokfastEma, GrokfastMa, Group,
+    ITERATIONS, Lion, MAX_SLOTS, Muon, Others, QUINTIC, Recipe, RecipeError, Rule, Settings, Sgd,
+    Sphere, TrainError, move_matrix, newton_schulz, orthogonal, train,
 };
 pub use parameters::{Matrix, Parameter, Parameters, Role};
 pub use plain::{RecordError, plain};

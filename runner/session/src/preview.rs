@@ -72,7 +72,7 @@ impl Preview {
         again: bool,
     ) -> Result<Preview, SessionError> {
         let mut notes = Vec::new();
-        let an_operation = programs::seconds_an_operation(plan, survey)?;
+        let an_operation = programs::seconds_an_operation(plan, survey, choice)?;
         let no_analyses;
         let looked_at = survey.cells.iter().all(|size| size.analysed().is_some());
         let analyses = match looked_at {

@@ -145,18 +145,21 @@ impl Survey {
         Survey::within(plan, (QUICK / keys.len().max(1) as u64).max(LEAST))
     }
 
-    /// The processor that trains these cells: the one that was chosen, or the CPU where programs
-    /// are to be run and the GPU was not asked for.
+    /// The processor that trains these cells: the one that was chosen, or the CPU where a program
+    /// does not fit a GPU that was not asked for.
     ///
     /// # Errors
-    /// When a GPU was asked for that cannot train them.
+    /// When a program does not fit a GPU that was asked for.
     pub fn device(&self, choice: Choice) -> Result<Choice, SessionError> {
-        let recorded = |size: &CellSize| size.model.shape().is_none();
-        if !self.cells.iter().any(recorded) {
+        let recorded = self
+            .cells
+            .iter()
+            .filter(|size| size.model.shape().is_none());
+        let Some(most) = recorded.map(|size| size.needs.largest_buffer).max() else {
             return Ok(choice);
-        }
+        };
         choice
-            .for_programs()
+            .for_programs(most)
             .map_err(|error| SessionError::Request(error.to_string()))
     }
 
@@ -233,7 +236,11 @@ impl Needs {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(model::record(cell)?),
         };
-        Ok(Estimate::of_program(program, train, test))
+        let step = match cell.settings.batch {
+            Batch::Full => train,
+            Batch::Size { size, .. } => size.min(train),
+        };
+        Ok(Estimate::of_program(program, pairs, step))
     }
 
     /// Both parts of the pairs are held whatever the fraction, so p² bounds the memory.

@@ -1,6 +1,7 @@
 //! A device and its queue: buffers, pipelines, submissions and read-backs, each of which returns an
 //! error rather than panics, and never waits for ever.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     /// the first error that nobody was waiting for
     failure: Arc<OnceLock<String>>,
     staging: Mutex<Option<Buffer>>,
+    /// what was compiled so far, by source and overrides
+    pipelines: Mutex<HashMap<String, ComputePipeline>>,
     /// compiled kernels of former runs
     pub(crate) kept: Kept,
     #[cfg(test)]
@@ -78,6 +81,7 @@ impl Context {
             limits,
             failure,
             staging: Mutex::new(None),
+            pipelines: Mutex::default(),
             #[cfg(test)]
             lanes: Default::default(),
         })
@@ -148,11 +152,30 @@ impl Context {
         }
     }
 
-    /// Compiles a kernel with its overrides.
+    /// Returns a kernel with its overrides, compiled when it is first asked for.
     ///
     /// # Errors
     /// When the driver refuses it.
     pub(crate) fn pipeline(
+        &self,
+        kernel: &Kernel,
+        constants: &[(&str, f64)],
+    ) -> Result<ComputePipeline, EngineError> {
+        let key = format!("{:p} {constants:?}", kernel.source);
+        let known = || {
+            self.pipelines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(pipeline) = known().get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = self.compile(kernel, constants)?;
+        known().insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn compile(
         &self,
         kernel: &Kernel,
         constants: &[(&str, f64)],

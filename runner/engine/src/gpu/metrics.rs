@@ -34,10 +34,12 @@ pub(crate) struct Readback {
 }
 
 impl Readback {
+    /// For windows of so many records at most.
+    ///
     /// # Errors
     /// When the device's memory is full.
-    pub(crate) fn new(context: &Context, replicas: usize) -> Result<Readback, EngineError> {
-        let size = 4 * (WINDOW * 2 * RECORD * replicas) as u64;
+    pub(crate) fn new(context: &Context, records: usize) -> Result<Readback, EngineError> {
+        let size = 4 * (records * RECORD) as u64;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let staging = || context.buffer("metrics on their way", size, usage);
         Ok(Readback {
@@ -52,19 +54,18 @@ impl Readback {
         self.windows.len() == IN_FLIGHT
     }
 
-    /// Submits a window of `epochs` epochs, whose commands are in `encoder`.
+    /// Submits a window that leaves so many records, and whose commands are in `encoder`.
     pub(crate) fn send(
         &mut self,
         context: &Context,
         mut encoder: CommandEncoder,
         ring: &Buffer,
-        epochs: usize,
-        replicas: usize,
+        records: usize,
     ) {
         let staging = self.count % IN_FLIGHT;
         self.count += 1;
         let buffer = &self.staging[staging];
-        let bytes = 4 * (epochs * replicas * 2 * RECORD) as u64;
+        let bytes = 4 * (records * RECORD) as u64;
         encoder.copy_buffer_to_buffer(ring, 0, buffer, 0, bytes);
         let submission = context.submit(encoder.finish());
         self.windows.push_back(Window {
@@ -75,40 +76,45 @@ impl Readback {
         });
     }
 
-    /// Waits for the oldest window: for each of its epochs a row for each replica. None where no
-    /// window is on its way.
+    /// Waits for the oldest window, and returns its records. None where no window is on its way.
     ///
     /// # Errors
     /// When the device failed or does not answer in time.
-    pub(crate) fn take(
-        &mut self,
-        context: &Context,
-        sizes: &Sizes,
-    ) -> Result<Option<Vec<Vec<EpochRow>>>, EngineError> {
+    pub(crate) fn take(&mut self, context: &Context) -> Result<Option<Vec<f32>>, EngineError> {
         let Some(window) = self.windows.pop_front() else {
             return Ok(None);
         };
         context.wait(window.submission)?;
         let buffer = &self.staging[window.staging];
-        let ring: Vec<f32> = window.mapping.finish(context, buffer, window.bytes)?;
-        let cells: Vec<EpochRow> = ring
-            .chunks_exact(2 * RECORD)
-            .map(|records| row(records, sizes))
-            .collect();
-        let epochs = cells.chunks_exact(sizes.replicas);
-        Ok(Some(epochs.map(<[EpochRow]>::to_vec).collect()))
+        let records = window.mapping.finish(context, buffer, window.bytes)?;
+        Ok(Some(records))
     }
+}
+
+/// The rows of a window's epochs, each with one for each replica.
+pub(crate) fn rows(records: &[f32], sizes: &Sizes) -> Vec<Vec<EpochRow>> {
+    let cells = records.chunks_exact(2 * RECORD);
+    let cells: Vec<EpochRow> = cells.map(|records| row(records, sizes)).collect();
+    let epochs = cells.chunks_exact(sizes.replicas);
+    epochs.map(<[EpochRow]>::to_vec).collect()
+}
+
+/// The sum of the losses in a record, and the number of right answers.
+pub(crate) fn sums(record: &[f32]) -> [f64; 2] {
+    let losses = record.iter().take(PARTIALS).copied().map(f64::from);
+    let rights = record.get(PARTIALS).copied().unwrap_or(0.0);
+    [losses.sum(), f64::from(rights)]
 }
 
 /// The row of one replica from its two records.
 fn row(records: &[f32], sizes: &Sizes) -> EpochRow {
     let (train, test) = (sizes.train as f64, sizes.test as f64);
-    let sum = |part: &[f32]| part.iter().copied().map(f64::from).sum::<f64>();
     let (of_train, of_test) = records.split_at(RECORD);
+    let ([train_loss, train_right], [test_loss, test_right]) = (sums(of_train), sums(of_test));
     EpochRow {
-        train_loss: sum(&of_train[..PARTIALS]) / train,
-        test_loss: sum(&of_test[..PARTIALS]) / test,
-        train_accuracy: f64::from(of_train[PARTIALS]) / train,
-        test_accuracy: f64::from(of_test[PARTIALS]) / test,
+        train_loss: train_loss / train,
+        test_loss: test_loss / test,
+        train_accuracy: train_right / train,
+        test_accuracy: test_right / test,
     }
 }

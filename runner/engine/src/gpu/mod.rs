@@ -1,5 +1,5 @@
-//! The GPU executor: the folded program as WGSL kernels on any adapter that wgpu reaches. All wgpu
-//! of the project is in this folder.
+//! The GPU executors: the folded program, here, and any recorded program, in `programs`, as WGSL
+//! kernels on any adapter that wgpu reaches. All wgpu of the project is in this folder.
 //!
 //! Recorded once: every stage is a list of dispatches with their buffers bound. An epoch replays
 //! the lists; the device keeps the step's number and a ring of metrics, so the host does nothing
@@ -16,6 +16,7 @@ mod kept;
 mod lower;
 mod metrics;
 mod plan;
+mod programs;
 mod recorder;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use wgpu::CommandEncoder;
 
 pub(crate) use adapter::{Adapter, Kind, adapters, choose};
 pub(crate) use arena::replica_bytes;
+pub(crate) use programs::{Counts, GpuPrograms, program_bytes};
 
 use crate::EngineError;
 use crate::cache::cache_folder;
@@ -48,7 +50,16 @@ use variant::Variant;
 const CALL_SECONDS: f64 = 0.24;
 const SUBMISSIONS: usize = 4;
 
-/// Trains cells on a GPU.
+/// Epochs of one call, of which at most `window` go into a submission: one, until it is known how
+/// long one takes.
+fn epochs_in_a_call(seconds_per_epoch: Option<f64>, window: usize) -> usize {
+    match seconds_per_epoch {
+        None => 1,
+        Some(seconds) => ((CALL_SECONDS / seconds) as usize).clamp(1, SUBMISSIONS * window),
+    }
+}
+
+/// Trains cells of the folded model on a GPU.
 pub struct GpuExecutor {
     context: Context,
     program: Program,
@@ -104,7 +115,7 @@ impl GpuExecutor {
         let mut executor = GpuExecutor {
             recipes: cells.iter().map(|cell| cell.recipe).collect(),
             epoch: cells[0].state.step,
-            readback: Readback::new(&context, sizes.replicas)?,
+            readback: Readback::new(&context, WINDOW * 2 * sizes.replicas)?,
             context,
             program,
             sizes,
@@ -179,18 +190,14 @@ impl GpuExecutor {
             .device
             .create_command_encoder(&Default::default());
         self.encode(&mut encoder, &self.epoch_ranges(), count);
-        let (ring, replicas) = (&self.buffers.ring, self.sizes.replicas);
-        self.readback
-            .send(&self.context, encoder, ring, count, replicas);
+        let (ring, records) = (&self.buffers.ring, count * 2 * self.sizes.replicas);
+        self.readback.send(&self.context, encoder, ring, records);
         self.epoch += count as u64;
     }
 
     /// Epochs of one call.
     fn call(&self) -> usize {
-        match self.seconds_per_epoch {
-            None => 1,
-            Some(seconds) => ((CALL_SECONDS / seconds) as usize).clamp(1, SUBMISSIONS * WINDOW),
-        }
+        epochs_in_a_call(self.seconds_per_epoch, WINDOW)
     }
 
     /// A table's numbers, padding included.
@@ -213,8 +220,8 @@ impl Executor for GpuExecutor {
                 self.submit(count);
                 left -= count;
             }
-            match self.readback.take(&self.context, &self.sizes)? {
-                Some(window) => rows.extend(window),
+            match self.readback.take(&self.context)? {
+                Some(window) => rows.extend(metrics::rows(&window, &self.sizes)),
                 None => break,
             }
         }

@@ -2,7 +2,7 @@
 //! always runs the same; and every variant sums in the same order, so it is a matter of time only:
 //! tests compare them bit by bit.
 
-use grokrun_shaders::{Kernel, PRODUCT, PRODUCT_TILED};
+use grokrun_shaders::{Kernel, PRODUCT, PRODUCT_TILED, program};
 
 use super::adapter::Kind;
 use super::plan::Tile;
@@ -42,6 +42,14 @@ impl Variant {
                 rows: 64,
                 fours: 16,
             },
+        }
+    }
+
+    /// The kernel of products of programs, and the rows and columns that one workgroup of it makes.
+    pub(crate) fn program_product(self) -> (&'static Kernel, [usize; 2]) {
+        match self {
+            Variant::Registers => (&program::product_rows::KERNEL, [8, 128]),
+            Variant::Tiles => (&program::product::KERNEL, [64, 64]),
         }
     }
 

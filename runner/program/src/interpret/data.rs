@@ -86,7 +86,10 @@ impl Data {
     }
 
     /// Checks that these samples are a program's; no samples are any program's.
-    pub(super) fn fits(&self, program: &Program) -> Result<(), ProgramError> {
+    ///
+    /// # Errors
+    /// Fails if they were checked against a program of other tokens or classes.
+    pub fn fits(&self, program: &Program) -> Result<(), ProgramError> {
         let own = (self.operands, self.bounds);
         if self.is_empty() || own == (program.operands, [program.tokens, program.classes]) {
             return Ok(());

@@ -23,14 +23,19 @@ pub struct GrokfastMa {
 }
 
 impl GrokfastEma {
+    /// Returns the shares of the average and of the gradient in the new average, and λ, in the step
+    /// numbered `step`, from 0.
+    pub fn coefficients(&self, step: u64) -> [f64; 3] {
+        if step == 0 {
+            [0.0, 1.0, self.lambda]
+        } else {
+            [self.alpha, 1.0 - self.alpha, self.lambda]
+        }
+    }
+
     /// Changes gradients in the step numbered `step`, from 0.
     pub fn apply<T: Real>(&self, step: u64, gradient: &mut [T], average: &mut [T]) {
-        let [old, fresh] = if step == 0 {
-            [0.0, 1.0]
-        } else {
-            [self.alpha, 1.0 - self.alpha]
-        };
-        let [old, fresh, lambda] = [old, fresh, self.lambda].map(T::from_f64);
+        let [old, fresh, lambda] = self.coefficients(step).map(T::from_f64);
         for (g, mean) in gradient.iter_mut().zip(average) {
             *mean = old * *mean + fresh * *g;
             *g += lambda * *mean;
@@ -39,15 +44,22 @@ impl GrokfastEma {
 }
 
 impl GrokfastMa {
+    /// Returns which row of the ring the gradient of the step numbered `step`, from 0, goes into,
+    /// and what the sum of all rows is multiplied by; nothing while the ring is not full.
+    pub fn place_and_factor(&self, step: u64) -> (usize, Option<f64>) {
+        let window = self.window as u64;
+        let factor = (step + 1 >= window).then(|| self.lambda / window as f64);
+        ((step % window) as usize, factor)
+    }
+
     /// Changes gradients in the step numbered `step`, from 0; `kept` holds the last ones in a ring.
     pub fn apply<T: Real>(&self, step: u64, gradient: &mut [T], kept: &mut [T]) {
         let len = gradient.len();
-        let place = (step % self.window as u64) as usize * len;
-        kept[place..place + len].copy_from_slice(gradient);
-        if step + 1 < self.window as u64 {
+        let (row, factor) = self.place_and_factor(step);
+        kept[row * len..(row + 1) * len].copy_from_slice(gradient);
+        let Some(factor) = factor.map(T::from_f64) else {
             return;
-        }
-        let factor = T::from_f64(self.lambda / self.window as f64);
+        };
         for (i, g) in gradient.iter_mut().enumerate() {
             let sum = kept.iter().skip(i).step_by(len);
             *g += factor * sum.fold(T::ZERO, |sum, x| sum + *x);

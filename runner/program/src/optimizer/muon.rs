@@ -29,10 +29,10 @@ pub struct Others {
     pub weight_decay: f64,
 }
 
-/// The coefficients of the iteration, which need not converge to be useful.
-const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
-/// How often it is applied.
-const ITERATIONS: usize = 5;
+/// The coefficients a, b and c of [`newton_schulz`], which need not converge to be useful.
+pub const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
+/// How often it applies them.
+pub const ITERATIONS: usize = 5;
 
 impl ElementRule for Muon {
     /// m.

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use grokrun_engine::{Estimate, Executor, ProgramCell, ProgramExecutor, RecordedCell};
+use grokrun_engine::{Choice, Estimate, ProgramCell, RecordedCell};
 use grokrun_spec::Plan;
 
 use crate::SessionError;
@@ -17,14 +17,15 @@ const OPERATIONS: f64 = 4e9;
 /// How long to measure, in seconds.
 const BUDGET: f64 = 0.5;
 
-/// Seconds that an operation of the plan's programs takes, with all threads at work; none where no
-/// cell is run by its program.
+/// Seconds that an operation of the plan's programs takes on the processor, with all threads at work
+/// on a CPU; none where no cell is run by its program.
 ///
 /// # Errors
 /// When a program cannot be run.
 pub(super) fn seconds_an_operation(
     plan: &Plan,
     survey: &Survey,
+    choice: &Choice,
 ) -> Result<Option<f64>, SessionError> {
     let recorded = survey
         .cells
@@ -45,7 +46,8 @@ pub(super) fn seconds_an_operation(
         part.truncate(((part.len() as f64 * share) as usize).max(1));
     }
     let [train, test] = material::program_data(cell, &split, &program)?;
-    let epoch = Estimate::of_program(&program, train.len(), test.len()).flops_per_epoch;
+    let counts = [train.len(), test.len()];
+    let epoch = Estimate::of_program(&program, counts, train.len()).flops_per_epoch;
     let state = model::initial(cell, &size.model)?;
     let cell = ProgramCell {
         program,
@@ -54,7 +56,8 @@ pub(super) fn seconds_an_operation(
         state,
     };
     let batches = None;
-    let mut executor = ProgramExecutor::new(vec![RecordedCell { cell, batches }], None)?;
+    let cells = vec![RecordedCell { cell, batches }];
+    let mut executor = grokrun_engine::open_programs(choice, cells)?;
     // The first epoch warms caches.
     executor.run(1)?;
     let (started, mut best) = (Instant::now(), f64::INFINITY);

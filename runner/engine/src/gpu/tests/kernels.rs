@@ -261,6 +261,7 @@ fn exp_and_log1p_survive_the_driver() {
             source: source.leak(),
             entry: "main",
             bindings: &[Binding::Read, Binding::Write],
+            names: &["x", "y"],
         }))
     };
     let exps: Vec<f64> = (0..60_000).map(|i| f64::from(-i as f32 * 1e-3)).collect();

@@ -1,0 +1,230 @@
+//! Lowers the stages of a program to jobs of kernels. A pure function: no device is needed.
+//!
+//! Owns which kernel an operation is, how its views become blocks, and how sums over many rows are
+//! cut into parts. The cuts depend on the program and the number of samples alone.
+
+mod matrices;
+mod rows;
+mod update;
+
+use std::collections::HashMap;
+
+use grokrun_program::{Extent, Part, Program, Samples, Stage, TableId, View};
+use grokrun_shaders::program::{Block, View as Look};
+use grokrun_shaders::{Kernel, Words};
+
+use super::layout::Layout;
+use super::samples::SampleWords;
+use super::schedule::{Region, Space, Work};
+use crate::gpu::variant::Variant;
+
+/// As [`Look::look`]: the row is the job's own.
+const OWN: u32 = u32::MAX;
+/// Numbers that a workgroup of most kernels has.
+const NUMBERS: usize = 256;
+
+/// Lowers stages one after another.
+pub(crate) struct Lowering<'a> {
+    program: &'a Program,
+    layout: &'a Layout,
+    samples: Samples,
+    variant: Variant,
+    works: Vec<Work>,
+    terms: HashMap<&'static str, Vec<u32>>,
+    /// the next free number behind the tables, and the first that no list of jobs has used
+    scratch: [usize; 2],
+}
+
+/// Some numbers of the arena side by side.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    first: usize,
+    count: usize,
+    space: Space,
+}
+
+impl Numbers {
+    fn region(&self) -> Region {
+        match self.space {
+            // Whole tables, whatever their rows are.
+            Space::Table(_) => Region {
+                space: self.space,
+                rows: [0, usize::MAX],
+                cols: [0, usize::MAX],
+            },
+            _ => Region::of(self.space, self.first, self.count),
+        }
+    }
+
+    /// The numbers as a matrix with rows of so many columns.
+    fn block(&self, cols: usize) -> Block {
+        Block {
+            first: self.first as u32,
+            row: cols as u32,
+            col: 1,
+        }
+    }
+}
+
+fn transposed(block: Block) -> Block {
+    Block {
+        row: block.col,
+        col: block.row,
+        ..block
+    }
+}
+
+impl<'a> Lowering<'a> {
+    /// For so many samples, which may be fewer than the layout is for.
+    pub(crate) fn new(
+        program: &'a Program,
+        layout: &'a Layout,
+        samples: Samples,
+        variant: Variant,
+    ) -> Lowering<'a> {
+        Lowering {
+            variant,
+            program,
+            layout,
+            samples,
+            works: Vec::new(),
+            terms: HashMap::new(),
+            scratch: [layout.end(); 2],
+        }
+    }
+
+    /// Goes on with another number of training samples.
+    pub(crate) fn with_train(&mut self, train: usize) {
+        self.samples.train = train;
+    }
+
+    /// Returns the jobs of these stages, in an order in which they can run.
+    pub(crate) fn stages(&mut self, stages: &[Stage]) -> Vec<Work> {
+        self.scratch[0] = self.layout.end();
+        for stage in stages {
+            match stage {
+                Stage::Update => self.update(),
+                _ => {
+                    for op in self.program.stage(*stage) {
+                        self.op(op);
+                    }
+                }
+            }
+            if let Stage::Forward(part) = stage {
+                self.metrics(*part);
+            }
+        }
+        std::mem::take(&mut self.works)
+    }
+
+    /// Returns the terms of each kernel, by name.
+    pub(crate) fn terms(&self) -> &HashMap<&'static str, Vec<u32>> {
+        &self.terms
+    }
+
+    /// Returns the numbers of a replica's part: tables, and what stands behind them.
+    pub(crate) fn numbers(&self) -> usize {
+        self.scratch[1]
+    }
+
+    fn rows(&self, extent: Extent) -> usize {
+        self.program.rows(extent, &self.samples)
+    }
+
+    fn count(&self, part: Part) -> usize {
+        match part {
+            Part::Train => self.samples.train,
+            Part::Test => self.samples.test,
+        }
+    }
+
+    fn words(&self, part: Part) -> SampleWords {
+        SampleWords::new(self.program, self.count(part))
+    }
+
+    /// Takes numbers behind the tables.
+    fn scratch(&mut self, count: usize) -> Numbers {
+        let first = self.scratch[0];
+        self.scratch[0] = first.saturating_add(count);
+        self.scratch[1] = self.scratch[1].max(self.scratch[0]);
+        Numbers {
+            first,
+            count,
+            space: Space::Scratch,
+        }
+    }
+
+    /// The numbers of a table that does not depend on samples.
+    fn table(&self, id: TableId) -> Numbers {
+        Numbers {
+            first: self.layout.first(id),
+            count: self.program.entries(id),
+            space: Space::Table(id.0),
+        }
+    }
+
+    fn region(&self, view: View) -> Region {
+        let range = |span: grokrun_program::Span| {
+            let end = span.first.saturating_add(self.rows(span.extent));
+            [span.first, end]
+        };
+        Region {
+            space: Space::Table(view.table.0),
+            rows: range(view.rows),
+            cols: range(view.cols),
+        }
+    }
+
+    /// A view as it is read at the rows of `over`.
+    fn look(&self, view: View, over: Extent) -> Look {
+        let Block { first, row, col } = self.layout.block(view);
+        let (row, look) = match (view.height(), over) {
+            (own, over) if own == over => (row, OWN),
+            (Extent::Token(position), Extent::Sample(part)) => {
+                (row, self.words(part).tokens(position) as u32)
+            }
+            // A single row: the program's check lets nothing else through.
+            _ => (0, OWN),
+        };
+        Look {
+            first,
+            row,
+            col,
+            look,
+        }
+    }
+
+    fn push(
+        &mut self,
+        kernel: &'static Kernel,
+        job: &impl Words,
+        tiles: usize,
+        reads: Vec<Region>,
+        writes: Vec<Region>,
+    ) {
+        if tiles == 0 {
+            return;
+        }
+        let mut words = Vec::new();
+        job.push(&mut words);
+        self.works.push(Work {
+            kernel,
+            job: words,
+            tiles,
+            reads,
+            writes,
+        });
+    }
+
+    /// Adds a term of a kernel's jobs, and returns its number.
+    fn term(&mut self, kernel: &'static Kernel, term: &impl Words) -> u32 {
+        let words = self.terms.entry(kernel.name).or_default();
+        let number = words.len() / size_of_words(term);
+        term.push(words);
+        number as u32
+    }
+}
+
+fn size_of_words<W: Words>(_: &W) -> usize {
+    W::COUNT
+}

@@ -1,0 +1,127 @@
+//! A program lowered as a whole: where everything lies, and which dispatches a step and an
+//! evaluation are.
+//!
+//! A pure function of the program and the numbers of samples.
+
+use std::ops::Range;
+
+use grokrun_program::{Part, Program, Samples, Stage};
+
+use super::coefficients;
+use super::layout::Layout;
+use super::lower::Lowering;
+use super::samples::SampleWords;
+use super::schedule::Recording;
+use crate::gpu::variant::Variant;
+
+/// The numbers of samples of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// training samples of an epoch
+    pub(crate) train: usize,
+    /// training samples of one step
+    pub(crate) step: usize,
+    /// test samples
+    pub(crate) test: usize,
+}
+
+impl Counts {
+    /// The training samples of each step of an epoch.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = usize> {
+        let step = self.step.max(1);
+        let train = self.train;
+        (0..train)
+            .step_by(step)
+            .map(move |first| step.min(train - first))
+    }
+
+    /// The training samples of the last step, if they are fewer than those of the others.
+    fn last(&self) -> Option<usize> {
+        self.steps().last().filter(|last| *last != self.step)
+    }
+}
+
+/// The dispatches of a program.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) layout: Layout,
+    pub(crate) recording: Recording,
+    /// what depends on the parameters alone
+    pub(crate) shared: Range<usize>,
+    /// a step and the shared stage after it
+    pub(crate) step: Range<usize>,
+    /// the same of the last minibatch, where it is smaller
+    pub(crate) last: Option<Range<usize>>,
+    pub(crate) evaluation: Range<usize>,
+    /// numbers of a replica's part of the arena
+    pub(crate) numbers: usize,
+    /// of the training samples of one step, and of the test samples
+    pub(crate) words: [SampleWords; 2],
+    /// numbers that a step is told
+    pub(crate) coefficients: usize,
+}
+
+impl Lowered {
+    pub(crate) fn new(program: &Program, counts: &Counts, variant: Variant) -> Lowered {
+        let samples = Samples {
+            train: counts.step,
+            test: counts.test,
+        };
+        let layout = Layout::new(program, &samples);
+        let step = [
+            Stage::Forward(Part::Train),
+            Stage::Backward,
+            Stage::Update,
+            Stage::Shared,
+        ];
+        let mut recording = Recording::default();
+        let mut lowering = Lowering::new(program, &layout, samples, variant);
+        let shared = recording.push(lowering.stages(&[Stage::Shared]));
+        let evaluation = recording.push(lowering.stages(&[Stage::Forward(Part::Test)]));
+        let first = recording.push(lowering.stages(&step));
+        let last = counts.last().map(|last| {
+            lowering.with_train(last);
+            recording.push(lowering.stages(&step))
+        });
+        recording.terms = lowering.terms().clone();
+        Lowered {
+            recording,
+            shared,
+            step: first,
+            last,
+            evaluation,
+            numbers: lowering.numbers(),
+            words: [counts.step, counts.test].map(|count| SampleWords::new(program, count)),
+            coefficients: coefficients::count_all(program),
+            layout,
+        }
+    }
+}
+
+/// What a program takes on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProgramBytes {
+    /// of the largest buffer, the arena
+    pub(crate) arena: u64,
+    /// of all buffers
+    pub(crate) all: u64,
+}
+
+/// Returns what one cell of a program takes.
+pub(crate) fn program_bytes(program: &Program, counts: &Counts) -> ProgramBytes {
+    // Where numbers lie does not depend on the variant.
+    let lowered = Lowered::new(program, counts, Variant::Tiles);
+    let bytes = |numbers: usize| (numbers as u64).saturating_mul(4);
+    let arena = bytes(lowered.numbers);
+    let words = lowered.recording.jobs.values();
+    let words = words.chain(lowered.recording.terms.values());
+    let jobs: usize = words.map(Vec::len).sum();
+    let samples = lowered
+        .words
+        .iter()
+        .fold(0usize, |sum, words| sum.saturating_add(words.len()));
+    ProgramBytes {
+        arena,
+        all: arena.saturating_add(bytes(samples.saturating_add(jobs))),
+    }
+}

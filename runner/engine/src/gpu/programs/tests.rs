@@ -1,0 +1,488 @@
+//! Programs on an adapter against the interpreter in f64, and against themselves.
+//!
+//! All cases of a test are cells of one executor, so that each kernel is compiled once. Without an
+//! adapter a test is skipped, as those beside it.
+
+use grokrun_program::{
+    Activation, AdamW, Architecture, Attention, Batches, Bias, Block, Clip, Data, Filter,
+    GrokfastEma, GrokfastMa, Init, Input, Interpreter, Lion, Loss, LossKind, Mask, Mlp, Model,
+    Muon, Neurons, Norm, Others, Part, Pattern, Precision, Recipe, Rule, Sgd, Sphere, Stage,
+    Transformer, folded, initial_parameters, plain, train,
+};
+
+use super::lowered::Lowered;
+use super::*;
+use crate::cpu::tiled::ProgramCell;
+use crate::gpu::tests::{Lanes, adapter};
+
+const TOKENS: usize = 7;
+
+/// Widths that are no multiple of anything.
+fn transformer(layers: usize, change: impl FnOnce(&mut Transformer)) -> Architecture {
+    let block = Block {
+        attention: Some(Attention {
+            heads: 3,
+            d_head: 5,
+            pattern: Pattern::Softmax,
+        }),
+        mlp: Some(Neurons {
+            width: 13,
+            activation: Activation::Gelu,
+        }),
+    };
+    let mut transformer = Transformer {
+        d_model: 11,
+        separator: true,
+        blocks: vec![block; layers],
+        norm: Norm::None,
+        mask: Mask::Causal,
+        attention_biases: Bias::Trained,
+        mlp_biases: Bias::Trained,
+        unembedding_bias: Bias::Trained,
+        tied: false,
+    };
+    change(&mut transformer);
+    of(Model::Transformer(transformer))
+}
+
+fn of(model: Model) -> Architecture {
+    Architecture {
+        tokens: TOKENS,
+        classes: TOKENS,
+        operands: 2,
+        model,
+    }
+}
+
+fn mlp(activation: Activation) -> Architecture {
+    of(Model::Mlp(Mlp {
+        input: Input::EmbeddingConcat {
+            width: 6,
+            shared: false,
+        },
+        hidden: vec![19, 10],
+        activation,
+        biases: Bias::Trained,
+    }))
+}
+
+fn loss(kind: LossKind, precision: Precision, temperature: f64) -> Loss {
+    Loss {
+        kind,
+        precision,
+        temperature,
+    }
+}
+
+fn rule(rule: Rule) -> Recipe {
+    Recipe {
+        rule,
+        learning_rate: 1e-2,
+        weight_decay: 0.1,
+        warmup: 2,
+        ..Recipe::published()
+    }
+}
+
+fn filters(filters: Vec<Filter>) -> Recipe {
+    Recipe {
+        filters,
+        ..Recipe::published()
+    }
+}
+
+fn cell(architecture: &Architecture, loss: &Loss, recipe: &Recipe, seed: i64) -> RecordedCell {
+    let forward = plain(architecture, loss).unwrap();
+    recorded(architecture, train(forward, recipe).unwrap(), seed)
+}
+
+fn recorded(architecture: &Architecture, program: Program, seed: i64) -> RecordedCell {
+    let parameters = &program.parameters;
+    let init = Init::Normal(0.4);
+    let parameters = initial_parameters(architecture, parameters, init, 1.0, seed).unwrap();
+    let n = TOKENS as u32;
+    let part = |test: bool| {
+        // As many in every cell, whatever the seed.
+        let pairs = (0..n * n).filter(|i| ((i * 11 + seed as u32 * 5) % (n * n) >= 21) == test);
+        let labels = pairs.clone().map(|i| (i / n * 2 + i % n) % n).collect();
+        Data::new(
+            &program,
+            pairs.flat_map(|i| [i / n, i % n]).collect(),
+            labels,
+        )
+        .unwrap()
+    };
+    RecordedCell {
+        batches: None,
+        cell: ProgramCell {
+            train: part(false),
+            test: part(true),
+            state: program.initial_state(parameters).unwrap(),
+            program,
+        },
+    }
+}
+
+fn open(variant: Variant, cells: Vec<RecordedCell>) -> Option<GpuPrograms> {
+    let context = Context::open(&adapter()?, None).unwrap();
+    Some(GpuPrograms::on(context, variant, cells).unwrap())
+}
+
+/// Every architecture and loss, all of plain gradient descent.
+fn models() -> Vec<RecordedCell> {
+    let sgd = Recipe {
+        weight_decay: 0.0,
+        ..rule(Rule::Sgd(Sgd {
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+        }))
+    };
+    let published = Loss::PUBLISHED;
+    let mut cells = Vec::new();
+    let mut push = |architecture: &Architecture, loss: &Loss| {
+        let seed = cells.len() as i64 + 1;
+        cells.push(cell(architecture, loss, &sgd, seed));
+    };
+    push(&transformer(1, |_| {}), &published);
+    push(&transformer(2, |t| t.norm = Norm::Pre), &published);
+    let unmasked = |t: &mut Transformer| {
+        (t.norm, t.mask, t.separator) = (Norm::Post, Mask::None, false);
+    };
+    push(&transformer(2, unmasked), &published);
+    let rate = |t: &mut Transformer| {
+        t.tied = true;
+        let attention = t.blocks[0].attention.as_mut().unwrap();
+        attention.pattern = Pattern::Rate(0.4);
+    };
+    push(&transformer(1, rate), &published);
+    let uniform = |t: &mut Transformer| {
+        for block in &mut t.blocks {
+            block.attention.as_mut().unwrap().pattern = Pattern::Uniform;
+            block.mlp = None;
+        }
+    };
+    push(&transformer(2, uniform), &published);
+    for activation in [
+        Activation::Relu,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Quadratic,
+        Activation::Power(3),
+        Activation::Silu,
+        Activation::Tanh,
+        Activation::Identity,
+    ] {
+        push(&mlp(activation), &published);
+    }
+    for kind in [LossKind::CrossEntropy, LossKind::Mse, LossKind::Stablemax] {
+        for precision in [Precision::F64, Precision::F32] {
+            push(&mlp(Activation::Tanh), &loss(kind, precision, 0.7));
+        }
+    }
+    for precision in [Precision::F16, Precision::Bf16] {
+        push(
+            &mlp(Activation::Tanh),
+            &loss(LossKind::CrossEntropy, precision, 1.0),
+        );
+    }
+    // The bundle that the folded executor fuses, operation by operation.
+    let published = Architecture::published(TOKENS);
+    let forward = folded(&published, &Loss::PUBLISHED).unwrap().unwrap();
+    cells.push(recorded(&published, train(forward, &sgd).unwrap(), 3));
+    cells
+}
+
+/// Every rule, filter and projection.
+fn recipes() -> Vec<RecordedCell> {
+    let sgd = |momentum, nesterov| {
+        rule(Rule::Sgd(Sgd {
+            momentum,
+            dampening: 0.0,
+            nesterov,
+        }))
+    };
+    let ema = GrokfastEma {
+        alpha: 0.9,
+        lambda: 2.0,
+    };
+    let ma = GrokfastMa {
+        window: 3,
+        lambda: 1.5,
+    };
+    let others = Others {
+        rule: AdamW::PUBLISHED,
+        learning_rate: 1e-3,
+        weight_decay: 0.5,
+    };
+    let sphere = |multiple, each| Recipe {
+        sphere: Some(Sphere { multiple, each }),
+        ..Recipe::published()
+    };
+    let recipes = [
+        Recipe::published(),
+        rule(Rule::Adam(grokrun_program::Adam {
+            betas: [0.8, 0.95],
+            epsilon: 1e-7,
+        })),
+        sgd(0.0, false),
+        sgd(0.9, false),
+        sgd(0.9, true),
+        rule(Rule::Lion(Lion { betas: [0.9, 0.99] })),
+        rule(Rule::Muon(Muon {
+            momentum: 0.95,
+            others,
+        })),
+        filters(vec![
+            Filter::GrokfastEma(ema),
+            Filter::Clip(Clip { most: 0.1 }),
+        ]),
+        filters(vec![Filter::GrokfastMa(ma)]),
+        filters(vec![Filter::Orthogonal]),
+        sphere(0.8, false),
+        sphere(1.2, true),
+    ];
+    let architecture = transformer(1, |t| t.norm = Norm::Pre);
+    let with = |(recipe, seed)| cell(&architecture, &Loss::PUBLISHED, recipe, seed);
+    recipes.iter().zip(1..).map(with).collect()
+}
+
+/// Minibatches of which the last is smaller.
+fn batched(seed: i64) -> RecordedCell {
+    let mut cell = cell(
+        &mlp(Activation::Tanh),
+        &Loss::PUBLISHED,
+        &Recipe::published(),
+        seed,
+    );
+    let count = cell.cell.train.len() as u32;
+    cell.batches = Some(Batches::new(seed, count, 4).unwrap());
+    assert!(!count.is_multiple_of(4));
+    cell
+}
+
+fn all() -> Vec<RecordedCell> {
+    let mut cells = models();
+    cells.extend(recipes());
+    cells.extend([batched(1), batched(2)]);
+    cells
+}
+
+#[test]
+fn gradients_are_the_interpreters_in_f64() {
+    let cells = models();
+    let Some(mut gpu) = open(Variant::Registers, cells.clone()) else {
+        return;
+    };
+    let rows = gpu.run(1).unwrap();
+    for (number, RecordedCell { cell, .. }) in cells.into_iter().enumerate() {
+        let program = &cell.program;
+        let mut model = Interpreter::<f64>::new(program, cell.train, cell.test).unwrap();
+        model.load(&cell.state).unwrap();
+        for stage in [Stage::Shared, Stage::Forward(Part::Train), Stage::Backward] {
+            model.run(stage);
+        }
+        let score = model.score(Part::Train);
+        let row = rows[0][number];
+        assert!(
+            (row.train_loss / score.loss - 1.0).abs() < 2e-6,
+            "case {number}"
+        );
+        assert_eq!(row.train_accuracy, score.accuracy, "case {number}");
+        let [group, place] = gpu.places[number];
+        // Half precision: one rounding may fall on the other side.
+        let op = program.stage(Stage::Forward(Part::Train)).last();
+        let half = matches!(op, Some(Op::Loss { loss, .. })
+            if matches!(loss.precision, Precision::F16 | Precision::Bf16));
+        let allowed = if half { 1e-3 } else { 5e-6 };
+        for id in program.trained() {
+            let gradient = program.gradient(id).unwrap();
+            let ours = gpu.groups[group].table(&gpu.context, place, gradient);
+            let theirs = model.table(gradient);
+            let largest = theirs.iter().fold(1e-7f64, |m, x| m.max(x.abs()));
+            let apart = ours
+                .iter()
+                .zip(theirs)
+                .fold(0.0f64, |m, (a, b)| m.max((f64::from(*a) - b).abs()));
+            assert!(
+                apart <= allowed * largest,
+                "case {number}, {}: {:e}",
+                program.table(id).name,
+                apart / largest
+            );
+        }
+    }
+}
+
+#[test]
+fn every_recipe_moves_weights_as_the_interpreter_does_in_f64() {
+    let cells = recipes();
+    let Some(mut gpu) = open(Variant::Registers, cells.clone()) else {
+        return;
+    };
+    let epochs = 6;
+    let rows = gpu.run(epochs).unwrap();
+    for (number, RecordedCell { cell, .. }) in cells.into_iter().enumerate() {
+        let mut model = Interpreter::<f64>::new(&cell.program, cell.train, cell.test).unwrap();
+        model.load(&cell.state).unwrap();
+        for row in &rows {
+            let (train, test) = (model.train(), model.evaluate());
+            for (ours, theirs) in [
+                (row[number].train_loss, train.loss),
+                (row[number].test_loss, test.loss),
+            ] {
+                let apart = (ours / theirs - 1.0).abs();
+                assert!(apart < 2e-5, "case {number}: {ours} for {theirs}");
+            }
+        }
+        let (ours, theirs) = (gpu.state(number).unwrap(), model.state());
+        assert_eq!(ours.step, epochs);
+        for (ours, theirs) in std::iter::once((&ours.parameters, &theirs.parameters))
+            .chain(ours.slots.iter().zip(&theirs.slots))
+        {
+            let largest = theirs.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+            let apart = ours
+                .iter()
+                .zip(theirs)
+                .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            // b_K, whose gradient is nothing but rounding, is moved by Adam and Lion all the same.
+            assert!(
+                apart <= 2e-2 * largest,
+                "case {number}: {apart:e} of {largest:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn both_variants_and_any_order_of_invocations_give_the_same_bytes() {
+    let Some(adapter) = adapter() else { return };
+    let train = |variant, lanes| {
+        let mut context = Context::open(&adapter, None).unwrap();
+        context.lanes = lanes;
+        let cells = all();
+        let count = cells.len();
+        let mut gpu = GpuPrograms::on(context, variant, cells).unwrap();
+        let rows = gpu.run(3).unwrap();
+        let states: Vec<_> = (0..count).map(|cell| gpu.state(cell).unwrap()).collect();
+        (rows, states)
+    };
+    let (rows, states) = train(Variant::Registers, Lanes::AsGiven);
+    for lanes in [Lanes::AsGiven, Lanes::Backwards, Lanes::Scattered] {
+        let (others, other_states) = train(Variant::Tiles, lanes);
+        for cell in 0..states.len() {
+            for (row, other) in rows.iter().zip(&others) {
+                assert_eq!(row[cell], other[cell], "case {cell}, {lanes:?}");
+            }
+            assert!(states[cell] == other_states[cell], "case {cell}, {lanes:?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_alone_together_and_continued() {
+    let Some(adapter) = adapter() else { return };
+    let open = |cells: Vec<RecordedCell>| {
+        let context = Context::open(&adapter, None).unwrap();
+        GpuPrograms::on(context, Variant::Registers, cells).unwrap()
+    };
+    // Alike but for their rates, so that they are replicas of one group, and others beside them.
+    let quicker = Recipe {
+        learning_rate: 3e-3,
+        weight_decay: 0.2,
+        ..Recipe::published()
+    };
+    let of = |recipe: &Recipe, seed| cell(&mlp(Activation::Relu), &Loss::PUBLISHED, recipe, seed);
+    let mut cells = vec![of(&Recipe::published(), 3), of(&quicker, 6)];
+    cells.extend([batched(4), batched(7)]);
+    cells.extend(recipes());
+    let mut together = open(cells.clone());
+    assert_eq!(
+        together.groups.len(),
+        cells.len() - 2,
+        "two pairs are alike"
+    );
+    let rows = together.run(7).unwrap();
+    let mut parts = open(cells.clone());
+    // One epoch a submission, then several.
+    let first = [parts.run(1).unwrap(), parts.run(3).unwrap()].concat();
+    let later: Vec<RecordedCell> = cells
+        .iter()
+        .enumerate()
+        .map(|(number, cell)| {
+            let mut cell = cell.clone();
+            cell.cell.state = parts.state(number).unwrap();
+            if let Some(batches) = &mut cell.batches {
+                batches.skip(4);
+            }
+            cell
+        })
+        .collect();
+    let mut after = open(later);
+    assert_eq!([first, after.run(3).unwrap()].concat(), rows);
+    for number in 0..cells.len() {
+        let same = after.state(number).unwrap() == together.state(number).unwrap();
+        assert!(same, "case {number}");
+    }
+    let mut alone = open(vec![cells[1].clone()]);
+    for (alone, row) in alone.run(7).unwrap().iter().zip(&rows) {
+        assert_eq!(alone[0], row[1]);
+    }
+}
+
+#[test]
+fn what_is_none_is_refused() {
+    let Some(adapter) = adapter() else { return };
+    let refusal = |cell: RecordedCell| {
+        let context = Context::open(&adapter, None).unwrap();
+        let opened = GpuPrograms::on(context, Variant::Registers, vec![cell]);
+        opened.err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    let mut short = batched(1);
+    short.cell.state.parameters.pop();
+    assert!(refusal(short).contains("expected"));
+    let mut slotless = batched(1);
+    slotless.cell.state.slots.pop();
+    assert!(refusal(slotless).contains("slots"));
+    let mut empty = batched(1);
+    empty.cell.test = empty.cell.test.pick(&[]);
+    assert!(refusal(empty).contains("the test part is empty"));
+    let mut forward = batched(1);
+    let (_, ops) = forward.cell.program.stages.pop().unwrap();
+    forward.cell.program.ops.truncate(ops.start);
+    assert!(refusal(forward).contains("no update stage"));
+}
+
+#[test]
+fn lowering_needs_no_device_and_heads_go_together() {
+    let block = transformer(1, |t| t.norm = Norm::Pre);
+    let cell = cell(&block, &Loss::PUBLISHED, &Recipe::published(), 1);
+    let counts = counts(&cell);
+    let lowered = Lowered::new(&cell.cell.program, &counts, Variant::Tiles);
+    let calls = &lowered.recording.calls[lowered.step.clone()];
+    let jobs: usize = calls.iter().map(|call| call.count).sum();
+    assert!(
+        calls.len() * 2 < jobs,
+        "{} dispatches for {jobs} jobs",
+        calls.len()
+    );
+    // The samples of both parts lie over each other.
+    let bytes = |test| program_bytes(&cell.cell.program, &Counts { test, ..counts }).arena;
+    assert_eq!(bytes(1), bytes(counts.train / 2));
+    assert!(bytes(40 * counts.train) > 4 * bytes(1));
+}
+
+#[test]
+fn the_largest_of_all_programs_saturates_rather_than_overflows() {
+    let mut huge = transformer(4, |t| t.d_model = 1 << 14);
+    (huge.tokens, huge.classes) = (65_535, 65_535);
+    let forward = plain(&huge, &Loss::PUBLISHED).unwrap();
+    let program = train(forward, &Recipe::published()).unwrap();
+    let all = 65_535 * 65_535;
+    let counts = Counts {
+        train: all / 2,
+        step: all / 2,
+        test: all / 2,
+    };
+    assert!(program_bytes(&program, &counts).arena > 1 << 50);
+}

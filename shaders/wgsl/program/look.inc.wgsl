@@ -1,0 +1,9 @@
+// Where numbers of a view lie that is looked up by row; needs job.inc.wgsl and `data`.
+
+fn view_at(view: View, replica: u32, row: u32, col: u32) -> u32 {
+    var own = row;
+    if view.look != OWN {
+        own = data[replica * params.samples + view.look + row];
+    }
+    return replica * params.stride + view.first + own * view.row + col * view.col;
+}
