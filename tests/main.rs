@@ -4,6 +4,7 @@
 mod analyses;
 mod bad_input;
 mod browser;
+mod claims;
 mod cli;
 #[cfg(unix)]
 mod cluster;
