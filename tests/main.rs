@@ -5,6 +5,7 @@ mod analyses;
 mod bad_input;
 mod browser;
 mod changes;
+mod claims;
 mod cli;
 #[cfg(unix)]
 mod cluster;

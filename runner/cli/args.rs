@@ -76,6 +76,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun report runs/mult59\n  grokrun report runs/mult59 --svg figures"
     )]
     Report(ReportArgs),
+    /// Evaluate the claims of a run's spec: published, measured, verdict
+    #[command(
+        after_help = "Example:\n  grokrun gromov97\n  grokrun verify runs/gromov97\n  grokrun verify mine.toml        the claims of this file, on the run that is there of it\n\n\
+                      Exit status: 0 every claim holds; 1 one does not, or cannot be evaluated (the reason is printed); 2 there is no such run, or no claim."
+    )]
+    Verify(VerifyArgs),
     /// Put the cells of several runs into one page
     #[command(after_help = "Example:\n  grokrun compare runs/mult59 runs/mult113 -o both.html")]
     Compare(CompareArgs),
@@ -303,6 +309,21 @@ pub(crate) struct ReportArgs {
     /// Write every figure to this folder as SVG instead, for papers
     #[arg(long, value_name = "DIR")]
     pub(crate) svg: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// The runs' folders; or a spec, whose claims are then those of the file
+    #[arg(value_name = "RUN|SPEC.toml", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+
+    /// The folder of all runs, in which the run of a spec is
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) out: PathBuf,
+
+    /// Print a list of JSON objects, one a claim
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -57,10 +57,15 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         bytes => format!(", {} on the device", size_in_words(bytes)),
     };
     out.push('\n');
-    out.push_str(&table(&[
+    let mut lines = vec![
         line("cells", plan.cells.len().to_string()),
         line("batches", preview.batches.len().to_string()),
         line("epochs", plan.epochs.to_string()),
+    ];
+    if !plan.claims.is_empty() {
+        lines.push(line("claims", plan.claims.len().to_string()));
+    }
+    lines.extend([
         line("device", choice.to_string()),
         line(
             "memory",
@@ -69,7 +74,8 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         line("disk", disk(plan, preview.disk_bytes)),
         line("time", time(&preview.time)),
         line("", basis(&preview)),
-    ]));
+    ]);
+    out.push_str(&table(&lines));
     for note in &preview.notes {
         say(format!("note: {note}"));
     }

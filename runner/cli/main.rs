@@ -26,6 +26,7 @@ mod spec;
 mod spread;
 mod submit;
 mod sweep;
+mod verify;
 mod visible;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Analyze(args) => analyze::analyze(&args),
         Command::Report(args) => report::report(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Compare(args) => report::compare(&args),
         Command::Extend(args) => extend::extend(&args),
         Command::Export(args) => export::export(&args),

@@ -66,20 +66,28 @@ impl Spec {
 /// # Errors
 /// If the file cannot be read, or the spec is wrong: everything that is wrong with it.
 pub(crate) fn read(args: &SpecArgs, registry: &Registry) -> Result<Spec, Failure> {
-    let (text, shipped) = match shipped::find(&args.spec) {
-        Some((name, text)) if args.spec.symlink_metadata().is_err() => {
-            let path = args.spec.display();
-            let said = format!("no file {path} here: this is the shipped spec {name}");
-            (text.to_owned(), Some(said))
-        }
-        _ => (read_text(&args.spec)?, None),
-    };
+    let (text, shipped) = text_of(&args.spec)?;
     let plan = parse(&text, &args.spec, &args.set, registry)?;
     Ok(Spec {
         text,
         plan,
         shipped,
     })
+}
+
+/// Returns the text of a spec; with a notice where it is a shipped one that stands in for a file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn text_of(path: &Path) -> Result<(String, Option<String>), Failure> {
+    match shipped::find(path) {
+        Some((name, text)) if path.symlink_metadata().is_err() => {
+            let path = path.display();
+            let said = format!("no file {path} here: this is the shipped spec {name}");
+            Ok((text.to_owned(), Some(said)))
+        }
+        _ => Ok((read_text(path)?, None)),
+    }
 }
 
 /// Checks the text of a spec from `path`.

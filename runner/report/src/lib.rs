@@ -1,14 +1,16 @@
 //! Makes `report.html` of a run directory: one file that opens offline and shows whether and how a
 //! model grokked.
 //!
-//! Owns the page, its figures and its words. Reads what the store keeps and nothing else; knows
-//! nothing of devices and plugins. Figures are Plotly's JSON, drawn by Plotly's own bundle
-//! (vendored, MIT). Text is escaped by the template, and data stands in a script of type JSON in
-//! which no `<` is left, so that nothing in a spec, a plugin or a note becomes markup.
+//! Owns the page, its figures and its words. Reads what the store keeps, and the claims of the spec
+//! as the claims crate judges them; knows nothing of devices and plugins. Figures are Plotly's
+//! JSON, drawn by Plotly's own bundle (vendored, MIT). Text is escaped by the template, and data
+//! stands in a script of type JSON in which no `<` is left, so that nothing in a spec, a plugin or a
+//! note becomes markup.
 //!
 //! A file that is damaged, or belongs to another cell, is left out: the page says so, and so does
 //! the result.
 
+mod claims;
 mod curves;
 mod facts;
 mod gather;
@@ -91,7 +93,8 @@ fn page(views: &[RunView], ended: bool) -> Result<Made<String>, ReportError> {
     let names = gather::labels(views);
     let mut flaws = Flaws::default();
     let gathered = gather::gather(views, ended, &mut flaws)?;
-    let what = page::Page::of(&names, &gathered, &mut flaws).render()?;
+    let claims = claims::claims(views, &names, &mut flaws);
+    let what = page::Page::of(&names, &gathered, claims, &mut flaws).render()?;
     let Flaws(flaws) = flaws;
     Ok(Made { what, flaws })
 }

@@ -4,6 +4,7 @@ use askama::Template;
 use grokrun_store::FoundFiles;
 use serde_json::Value;
 
+use crate::claims::ClaimRow;
 use crate::facts::{facts, heading};
 use crate::gather::{Flaws, Gathered};
 use crate::groups::{self, Group, Member};
@@ -36,6 +37,8 @@ pub(crate) struct Page {
     more_flaws: usize,
     /// the outcome of the cells, if there are several: group and verdict
     verdicts: Vec<(String, String)>,
+    /// the claims of the specs
+    claims: Vec<ClaimRow>,
     cells: Vec<Cell>,
     /// one row for each cell, if there are several
     table: Vec<Vec<String>>,
@@ -140,7 +143,12 @@ fn is_tall(figure: &Value) -> bool {
 
 impl Page {
     /// Makes the page of the runs with these names; adds files that cannot be used to the flaws.
-    pub(crate) fn of(names: &[String], gathered: &[Gathered], flaws: &mut Flaws) -> Page {
+    pub(crate) fn of(
+        names: &[String],
+        gathered: &[Gathered],
+        claims: Vec<ClaimRow>,
+        flaws: &mut Flaws,
+    ) -> Page {
         let name = names.join(", ");
         let mut figures = Figures::default();
         let several = gathered.len() > 1;
@@ -185,6 +193,7 @@ impl Page {
             flaws: flaws.0.iter().take(MOST_FLAWS).cloned().collect(),
             more_flaws: flaws.0.len().saturating_sub(MOST_FLAWS),
             verdicts: verdicts.collect(),
+            claims,
             table: gathered
                 .iter()
                 .filter(|_| several)
@@ -354,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_page_of_nothing_is_a_page() {
-        let page = Page::of(&["run".to_owned()], &[], &mut Flaws::default());
+        let page = Page::of(&["run".to_owned()], &[], Vec::new(), &mut Flaws::default());
         let page = page.render().unwrap();
         assert!(page.contains("nothing was trained yet") && page.contains("<h1>run</h1>"));
     }

@@ -6,7 +6,7 @@ use crate::document::{Node, Value};
 use crate::field::{Choice, Field, Reader, Want, wrong_type};
 use crate::suggest;
 
-/// A text that is not empty.
+/// A text of one line that is not empty.
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) path: &'static str,
@@ -31,19 +31,21 @@ impl Field for Text {
 }
 
 impl Text {
-    /// Reads `node`; `None` if it is no text, or an empty one.
+    /// Reads `node`; `None` if it is no text, an empty one, or of several lines.
     pub(crate) fn check(&self, node: &Node, reader: &mut Reader<'_>) -> Option<String> {
         let expected = format!("a text, as in {}", self.example);
         let Value::String(text) = &node.value else {
             wrong_type(self.path, Want::Text, &expected, node, reader);
             return None;
         };
-        if text.trim().is_empty() {
-            let problem = format!("`{}` must be {expected}", self.path);
-            reader.report.error(node.span, problem).label("empty");
-            return None;
-        }
-        Some(text.clone())
+        let objection = match text {
+            text if text.trim().is_empty() => "empty",
+            text if text.contains(char::is_control) => "it has a line break or the like in it",
+            text => return Some(text.clone()),
+        };
+        let problem = format!("`{}` must be {expected}", self.path);
+        reader.report.error(node.span, problem).label(objection);
+        None
     }
 }
 

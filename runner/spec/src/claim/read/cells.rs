@@ -85,7 +85,7 @@ fn wanted(path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Json> {
             _ => text(node),
         };
     }
-    let value = to_json(&node.value).filter(is_in_64_bits);
+    let value = to_json(&node.value).filter(is_plain);
     if value.is_none() {
         reader
             .report
@@ -93,17 +93,18 @@ fn wanted(path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Json> {
                 node.span,
                 format!("`{}` has no value of this kind", excerpt(path)),
             )
-            .label("no key is a date, infinite, not a number or beyond 64 bits");
+            .label("no key is a date, infinite, not a number, beyond 64 bits or of several lines");
     }
     value
 }
 
-/// Whether all integers in it can be written as TOML.
-fn is_in_64_bits(value: &Json) -> bool {
+/// Whether it can be written as TOML in one line.
+fn is_plain(value: &Json) -> bool {
     match value {
         Json::Number(number) => number.is_i64() || number.is_f64(),
-        Json::Array(items) => items.iter().all(is_in_64_bits),
-        Json::Object(entries) => entries.values().all(is_in_64_bits),
+        Json::String(text) => !text.contains(char::is_control),
+        Json::Array(items) => items.iter().all(is_plain),
+        Json::Object(entries) => entries.values().all(is_plain),
         _ => true,
     }
 }
