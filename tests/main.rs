@@ -16,6 +16,7 @@ mod documented;
 mod exchange;
 mod extend;
 mod figures;
+mod gallery;
 mod golden;
 mod import;
 #[cfg(unix)]
