@@ -16,7 +16,7 @@ pub enum Model {
     /// One causal block without normalisation, trained by AdamW on the full batch: fused passes
     /// run it, on any device, and analyses look at it.
     Folded(Shape),
-    /// Any other model or recipe: its recorded program is run, on the CPU.
+    /// Any other model or recipe: its recorded program is run, on any device.
     Recorded(Box<Architecture>),
 }
 

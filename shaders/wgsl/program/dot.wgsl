@@ -15,7 +15,7 @@ struct Job { tile: u32, rows: u32, heads: u32, width: u32, left: View, right: Vi
 //#include program/job
 //#include program/look
 
-fn number(job: Job, replica: u32, i: u32) {
+fn one_number(job: Job, replica: u32, i: u32) {
     if i >= job.rows * job.heads {
         return;
     }
@@ -43,6 +43,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     for (var c = 0u; c < 4u; c++) {
-        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+        one_number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

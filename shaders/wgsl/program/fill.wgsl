@@ -11,7 +11,7 @@ struct Job { tile: u32, first: u32, count: u32, value: f32 }
 
 //#include program/job
 
-fn number(job: Job, replica: u32, i: u32) {
+fn one_number(job: Job, replica: u32, i: u32) {
     if i < job.count {
         arena[replica * params.stride + job.first + i] = job.value;
     }
@@ -25,6 +25,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     for (var c = 0u; c < 4u; c++) {
-        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+        one_number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

@@ -17,7 +17,7 @@ struct Job { tile: u32, count: u32, gradient: u32, kept: u32, window: u32, coeff
 
 //#include program/job
 
-fn number(job: Job, replica: u32, i: u32) {
+fn one_number(job: Job, replica: u32, i: u32) {
     if i >= job.count {
         return;
     }
@@ -51,6 +51,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     for (var c = 0u; c < 4u; c++) {
-        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+        one_number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

@@ -32,7 +32,7 @@ struct Job {
 //#include program/job
 //#include program/look
 
-fn number(job: Job, replica: u32, i: u32) {
+fn one_number(job: Job, replica: u32, i: u32) {
     if i >= job.rows * job.cols {
         return;
     }
@@ -74,6 +74,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     for (var c = 0u; c < 4u; c++) {
-        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+        one_number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

@@ -13,7 +13,7 @@ struct Job { tile: u32, rows: u32, cols: u32, parts: u32, first: u32, out: Block
 
 //#include program/job
 
-fn number(job: Job, replica: u32, i: u32) {
+fn one_number(job: Job, replica: u32, i: u32) {
     let size = job.rows * job.cols;
     if i >= size {
         return;
@@ -38,6 +38,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     for (var c = 0u; c < 4u; c++) {
-        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+        one_number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

@@ -19,7 +19,7 @@ struct Job { tile: u32, count: u32, rule: u32, weights: u32, gradient: u32, firs
 
 //#include program/job
 
-fn number(job: Job, replica: u32, i: u32) {
+fn one_number(job: Job, replica: u32, i: u32) {
     if i >= job.count {
         return;
     }
@@ -69,6 +69,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     for (var c = 0u; c < 4u; c++) {
-        number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
+        one_number(job, group.z, (tile - job.tile) * 256u + c * 64u + lane);
     }
 }

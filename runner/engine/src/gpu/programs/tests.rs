@@ -7,7 +7,7 @@ use grokrun_program::{
     Activation, AdamW, Architecture, Attention, Batches, Bias, Block, Clip, Data, Filter,
     GrokfastEma, GrokfastMa, Init, Input, Interpreter, Lion, Loss, LossKind, Mask, Mlp, Model,
     Muon, Neurons, Norm, Others, Part, Pattern, Precision, Recipe, Rule, Sgd, Sphere, Stage,
-    Transformer, folded, initial_parameters, plain, train,
+    TableId, Transformer, folded, initial_parameters, plain, train,
 };
 
 use super::lowered::Lowered;
@@ -193,6 +193,9 @@ fn models() -> Vec<RecordedCell> {
     cells
 }
 
+/// Lion's place in [`recipes`].
+const LION: usize = 5;
+
 /// Every rule, filter and projection.
 fn recipes() -> Vec<RecordedCell> {
     let sgd = |momentum, nesterov| {
@@ -242,7 +245,10 @@ fn recipes() -> Vec<RecordedCell> {
         sphere(0.8, false),
         sphere(1.2, true),
     ];
-    let architecture = transformer(1, |t| t.norm = Norm::Pre);
+    // Without b_K, whose gradient is 0: of what rounding leaves of it Adam and Lion make steps.
+    let architecture = transformer(1, |t| {
+        (t.norm, t.attention_biases) = (Norm::Pre, Bias::None);
+    });
     let with = |(recipe, seed)| cell(&architecture, &Loss::PUBLISHED, recipe, seed);
     recipes.iter().zip(1..).map(with).collect()
 }
@@ -261,10 +267,11 @@ fn batched(seed: i64) -> RecordedCell {
     cell
 }
 
-fn all() -> Vec<RecordedCell> {
-    let mut cells = models();
-    cells.extend(recipes());
-    cells.extend([batched(1), batched(2)]);
+/// One of each kernel that has barriers, or a form for every class of adapters.
+fn some() -> Vec<RecordedCell> {
+    let mut cells: Vec<RecordedCell> = models().into_iter().skip(1).step_by(4).collect();
+    cells.extend(recipes().into_iter().skip(LION + 1));
+    cells.push(batched(1));
     cells
 }
 
@@ -295,7 +302,9 @@ fn gradients_are_the_interpreters_in_f64() {
         let half = matches!(op, Some(Op::Loss { loss, .. })
             if matches!(loss.precision, Precision::F16 | Precision::Bf16));
         let allowed = if half { 1e-3 } else { 5e-6 };
-        for id in program.trained() {
+        // That of b_K is 0, and what rounding leaves of it has no digits.
+        let named = |id: &TableId| !program.table(*id).name.ends_with("b_K");
+        for id in program.trained().filter(named) {
             let gradient = program.gradient(id).unwrap();
             let ours = gpu.groups[group].table(&gpu.context, place, gradient);
             let theirs = model.table(gradient);
@@ -345,9 +354,10 @@ fn every_recipe_moves_weights_as_the_interpreter_does_in_f64() {
                 .iter()
                 .zip(theirs)
                 .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
-            // b_K, whose gradient is nothing but rounding, is moved by Adam and Lion all the same.
+            // A sign of Lion may fall on the other side.
+            let allowed = if number == LION { 2e-2 } else { 2e-3 };
             assert!(
-                apart <= 2e-2 * largest,
+                apart <= allowed * largest,
                 "case {number}: {apart:e} of {largest:e}"
             );
         }
@@ -360,15 +370,15 @@ fn both_variants_and_any_order_of_invocations_give_the_same_bytes() {
     let train = |variant, lanes| {
         let mut context = Context::open(&adapter, None).unwrap();
         context.lanes = lanes;
-        let cells = all();
+        let cells = some();
         let count = cells.len();
         let mut gpu = GpuPrograms::on(context, variant, cells).unwrap();
-        let rows = gpu.run(3).unwrap();
+        let rows = gpu.run(2).unwrap();
         let states: Vec<_> = (0..count).map(|cell| gpu.state(cell).unwrap()).collect();
         (rows, states)
     };
     let (rows, states) = train(Variant::Registers, Lanes::AsGiven);
-    for lanes in [Lanes::AsGiven, Lanes::Backwards, Lanes::Scattered] {
+    for lanes in [Lanes::Backwards, Lanes::Scattered] {
         let (others, other_states) = train(Variant::Tiles, lanes);
         for cell in 0..states.len() {
             for (row, other) in rows.iter().zip(&others) {
@@ -395,7 +405,7 @@ fn the_same_bytes_alone_together_and_continued() {
     let of = |recipe: &Recipe, seed| cell(&mlp(Activation::Relu), &Loss::PUBLISHED, recipe, seed);
     let mut cells = vec![of(&Recipe::published(), 3), of(&quicker, 6)];
     cells.extend([batched(4), batched(7)]);
-    cells.extend(recipes());
+    cells.extend(recipes().into_iter().skip(LION));
     let mut together = open(cells.clone());
     assert_eq!(
         together.groups.len(),

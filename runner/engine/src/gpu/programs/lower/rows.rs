@@ -324,7 +324,7 @@ impl Lowering<'_> {
             Activation::GeluTanh => (3, 0),
             Activation::Identity => (4, 1),
             Activation::Quadratic => (4, 2),
-            Activation::Power(power) => (4, u32::from(power)),
+            Activation::Power(power) => (4, power),
             Activation::Silu => (5, 0),
             Activation::Tanh => (6, 0),
         };
