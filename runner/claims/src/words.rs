@@ -26,6 +26,7 @@ impl Verified {
                 tolerance,
             } => {
                 let far = match tolerance {
+                    Tolerance::Absolute(0.0) => return exact(published),
                     Tolerance::Absolute(far) => exact(far),
                     Tolerance::Relative(share) => format!("{} %", number(100.0 * share)),
                 };

@@ -4,8 +4,8 @@
 //! Owns the page, its figures and its words. Reads what the store keeps, and the claims of the spec
 //! as the claims crate judges them; knows nothing of devices and plugins. Figures are Plotly's
 //! JSON, drawn by Plotly's own bundle (vendored, MIT). Text is escaped by the template, and data
-//! stands in a script of type JSON in which no `<` is left, so that nothing in a spec, a plugin or a
-//! note becomes markup.
+//! stands in a script of type JSON in which no `<` is left, so that nothing in a spec, a plugin or
+//! a note becomes markup.
 //!
 //! A file that is damaged, or belongs to another cell, is left out: the page says so, and so does
 //! the result.
