@@ -90,7 +90,7 @@ fn operations_that_are_none() {
         &["small.toml:2:"],
     );
     refused(
-        instead("operation = \"a + c\"", "operation = \"mul\""),
+        instead("operation = \"a + f\"", "operation = \"mul\""),
         &["small.toml:2:"],
     );
     let composite = instead("operation = \"div\"", "operation = \"mul\"")

@@ -60,7 +60,15 @@ fn the_guide_names_every_key_of_a_spec() {
     assert!(paths.len() > 20, "{paths:?}");
     let mut words = code_words(GUIDE);
     words.extend(code_words(MODELS));
-    let tables = ["seeds", "data", "model", "train", "checkpoints"];
+    let tables = [
+        "seeds",
+        "sample",
+        "data",
+        "start",
+        "model",
+        "train",
+        "checkpoints",
+    ];
     for path in paths {
         let key = path.rsplit('.').next().unwrap_or_default();
         let named = names(&words, key) || tables.contains(&key);

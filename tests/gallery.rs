@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::Bench;
 
 /// Those that take some seconds; the others were run by hand (doc/gallery.md).
-const QUICK: [&str; 3] = ["stander2024-s4", "prieto2025", "doshi2023"];
+const QUICK: [&str; 1] = ["stander2024-s4"];
 
 #[test]
 fn quick_specs_of_the_gallery_keep_their_claims() {

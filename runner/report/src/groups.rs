@@ -83,8 +83,9 @@ pub(crate) fn groups(cells: Vec<Member<'_>>) -> Vec<Group<'_>> {
     let field = |member: &Member, place: &str| said(member.config.pointer(place));
     let mut varies = fields(&cells);
     varies.retain(|(_, place)| {
-        let of_first = field(&cells[0], place);
-        cells.iter().any(|cell| field(cell, place) != of_first)
+        let mut values = cells.iter().map(|cell| field(cell, place));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
     });
     let runs = cells.iter().any(|cell| cell.run != cells[0].run);
     let mut groups: Vec<Group> = Vec::new();

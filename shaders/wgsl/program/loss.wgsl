@@ -1,5 +1,5 @@
-// The loss of each sample, whether its answer is right, and with `differentiate` the gradient of its
-// logits times `scale`. l = logits / temperature, y the label.
+// The loss of each sample, whether its answer is right, and with `differentiate` the gradient of
+// its logits times `scale`. l = logits / temperature, y the label.
 //
 // Kind 1, the cross-entropy. Grade 1 (f64): m = max l; S = sum over j != y of e^(l_j - m);
 //   Z = S + e^(l_y - m). The loss is log1p(S) where l_y = m, else (m - l_y) + log(Z); the gradient
@@ -12,8 +12,8 @@
 //   In f64 log1p(S / s(l_y)) with S over the others.
 // The answer is right if y is the first class of the largest logit, as torch's argmax.
 //
-// Grid: x and y over the tiles of the jobs, a sample each, z over replicas; 64 invocations along the
-// classes. Numerics: f32; each invocation sums every 64th class, then by halves.
+// Grid: x and y over the tiles of the jobs, a sample each, z over replicas; 64 invocations along
+// the classes. Numerics: f32; each invocation sums every 64th class, then by halves.
 
 struct Job {
     tile: u32,

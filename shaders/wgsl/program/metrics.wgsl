@@ -1,8 +1,8 @@
 // The losses and right answers of a step's samples into the record that the host reads: 32 partial
 // sums of losses, then the number of right answers.
 //
-// records (replicas, 33). Grid: one workgroup, z over replicas. Numerics: each lane sums every 256th
-// number, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum
+// records (replicas, 33). Grid: one workgroup, z over replicas. Numerics: each lane sums every
+// 256th number, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum
 // would round the loss to 6e-8. At most 65,535 numbers a lane.
 
 struct Job { tile: u32, losses: u32, rights: u32, count: u32 }

@@ -1,7 +1,8 @@
 // One step of a rule on each number of a parameter, w with gradient g, slots a and b and the step's
 // coefficients c, worked out in f64 on the host.
 //
-// Rule 1, AdamW: w <- c0 w - c1 a / (sqrt(b) c2 + c3) after a <- a + c4 (g - a), b <- c5 b + c6 g^2.
+// Rule 1, AdamW: w <- c0 w - c1 a / (sqrt(b) c2 + c3) after a <- a + c4 (g - a),
+// b <- c5 b + c6 g^2.
 // Rule 2, Adam: the same with g + c7 w for g.
 // Rule 3, SGD: w <- w - c0 d, d = g + c1 w. Rule 4, with momentum: a <- c2 a + c3 d and
 //   w <- w - c0 a. Rule 5, Nesterov's form: w <- w - c0 (d + c4 a).

@@ -17,8 +17,8 @@ const OPERATIONS: f64 = 4e9;
 /// How long to measure, in seconds.
 const BUDGET: f64 = 0.5;
 
-/// Seconds that an operation of the plan's programs takes on the processor, with all threads at work
-/// on a CPU; none where no cell is run by its program.
+/// Seconds that an operation of the plan's programs takes on the processor, with all threads at
+/// work on a CPU; none where no cell is run by its program.
 ///
 /// # Errors
 /// When a program cannot be run.
