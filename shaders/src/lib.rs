@@ -1,6 +1,7 @@
 //! The GPU kernels: WGSL texts, validated and reflected when this crate is built. Those of the
 //! folded model have a twin each in plain Rust, of the same name, which says what it computes;
-//! those of [`program`] are an operation of `grokrun_program` each, whose interpreter is their twin.
+//! those of [`program`] are an operation of `grokrun_program` each, whose interpreter is their
+//! twin.
 //!
 //! Each kernel's header has its formula, the shape of each binding, its grid and its numerics. All
 //! stay inside wgpu's default limits: 256 invocations a workgroup, 16 KiB of workgroup memory, 8

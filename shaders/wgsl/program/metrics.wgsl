@@ -2,8 +2,8 @@
 // sums of losses, then the number of right answers.
 //
 // records (replicas, 33). Grid: one workgroup, z over replicas. Numerics: each lane sums every
-// 256th number, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum
-// would round the loss to 6e-8. At most 65,535 numbers a lane.
+// 256th number, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole
+// sum would round the loss to 6e-8. At most 65,535 numbers a lane.
 
 struct Job { tile: u32, losses: u32, rights: u32, count: u32 }
 
