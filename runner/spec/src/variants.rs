@@ -167,9 +167,9 @@ impl List {
 
     /// Returns the table that the list stands in.
     fn table<'e>(&self, entries: &'e mut Vec<Entry>) -> Option<&'e mut Vec<Entry>> {
-        let above = self.keys.iter().take(self.keys.len().saturating_sub(1));
-        above.fold(Some(entries), |table, key| {
-            let entry = table?.iter_mut().find(|entry| entry.key == *key)?;
+        let mut above = self.keys.iter().take(self.keys.len().saturating_sub(1));
+        above.try_fold(entries, |table, key| {
+            let entry = table.iter_mut().find(|entry| entry.key == *key)?;
             match &mut entry.node.value {
                 Value::Table(inner) => Some(inner),
                 _ => None,
