@@ -6,24 +6,6 @@
 use grokrun_spec::{Cell, ScheduledChange, When};
 use grokrun_store::{ACCURACY, Row};
 
-/// The metrics that a change waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    pub(crate) train_loss: f64,
-    pub(crate) train_accuracy: f64,
-    pub(crate) test_accuracy: f64,
-}
-
-impl Seen {
-    pub(crate) fn of(row: Row) -> Seen {
-        Seen {
-            train_loss: row.train_loss,
-            train_accuracy: row.train_accuracy,
-            test_accuracy: row.test_accuracy,
-        }
-    }
-}
-
 /// From which epoch on each change of a cell holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Course {
@@ -36,7 +18,7 @@ pub(crate) struct Course {
 
 impl Course {
     /// Replays the history so far.
-    pub(crate) fn replay(cell: &Cell, history: impl Iterator<Item = Seen>) -> Course {
+    pub(crate) fn replay(cell: &Cell, history: impl Iterator<Item = Row>) -> Course {
         let changes = cell.settings.train.changes.clone();
         let from = changes.iter().map(|change| match change.when {
             When::Epoch(epoch) => Some(epoch),
@@ -52,7 +34,7 @@ impl Course {
     }
 
     /// Takes the next epoch's metrics.
-    pub(crate) fn see(&mut self, row: Seen) {
+    pub(crate) fn see(&mut self, row: Row) {
         self.seen += 1;
         for (change, from) in self.changes.iter().zip(&mut self.from) {
             let happened = match change.when {
@@ -103,9 +85,11 @@ mod tests {
         plan.cells[0].clone()
     }
 
-    fn row(train_loss: f64, train_accuracy: f64, test_accuracy: f64) -> Seen {
-        Seen {
+    fn row(train_loss: f64, train_accuracy: f64, test_accuracy: f64) -> Row {
+        Row {
+            epoch: 0,
             train_loss,
+            test_loss: 1.0,
             train_accuracy,
             test_accuracy,
         }

@@ -12,7 +12,7 @@ use grokrun_task::Split;
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
 use crate::cadence::Cadence;
-use crate::course::{Course, Seen};
+use crate::course::Course;
 use crate::describe;
 use crate::history::History;
 use crate::material::{self, Material};
@@ -76,7 +76,7 @@ impl<'a> Live<'a> {
         let mut device = None;
         let saved = dir.read_state()?;
         let history = saved.iter().flat_map(|saved| saved.metrics.rows());
-        let course = Course::replay(cell, history.map(Seen::of));
+        let course = Course::replay(cell, history);
         let now = course.cell(cell);
         let layout = Layout::of(&now, &size.model)?;
         let (epoch, state, metrics, saved_as) = match saved {
@@ -306,19 +306,16 @@ impl<'a> Live<'a> {
             train_accuracy,
             test_accuracy,
         } = *row;
-        self.history.push(Row {
+        let row = Row {
             epoch,
             train_loss,
             test_loss,
             train_accuracy,
             test_accuracy,
-        });
+        };
+        self.history.push(row);
         self.holding.see(test_accuracy);
-        self.course.see(Seen {
-            train_loss,
-            train_accuracy,
-            test_accuracy,
-        });
+        self.course.see(row);
         if !(train_loss.is_finite() && test_loss.is_finite()) {
             self.status = Status::Failed;
         } else if self.holding.epochs_left() == Some(0) {

@@ -12,7 +12,7 @@ use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
 use crate::books::Books;
-use crate::course::{Course, Seen};
+use crate::course::Course;
 use crate::describe;
 use crate::folder::{folder, gaps};
 use crate::interrupt::Interrupt;
@@ -294,9 +294,8 @@ impl Session<'_> {
     /// describes the cell again if something of it is missing or damaged.
     fn mend(&self, index: usize, dir: &CellDir, saved: &State) -> Result<(), SessionError> {
         let size = &self.survey.cells[index];
-        let history = saved.metrics.rows().map(Seen::of);
         let cell = &self.plan.cells[index];
-        let now = Course::replay(cell, history).cell(cell);
+        let now = Course::replay(cell, saved.metrics.rows()).cell(cell);
         Layout::of(&now, &size.model)?
             .read_state(saved.epoch, &saved.tensors)
             .map_err(|why| dir.foreign_state(&why))?;

@@ -143,10 +143,7 @@ fn read_points<F: Element>(field: &F, node: &Node, reader: &mut Reader<'_>) -> P
     match &node.value {
         Value::Array(items) => {
             if items.is_empty() {
-                reader
-                    .report
-                    .error(node.span, format!("`{path}` is an empty list"))
-                    .label("expected at least one value");
+                report_empty(path, node.span, reader);
             }
             let mut first: HashMap<String, Span> = HashMap::new();
             for item in items {
@@ -154,12 +151,7 @@ fn read_points<F: Element>(field: &F, node: &Node, reader: &mut Reader<'_>) -> P
                     continue;
                 };
                 if let Some(first) = first.get(&value.toml()) {
-                    let text = reader.sources.excerpt(item.span);
-                    reader
-                        .report
-                        .error(item.span, format!("`{path}` has {text} twice"))
-                        .label("the same value again: it would train the same cells twice")
-                        .context(*first, "first here");
+                    report_repeated(path, item.span, *first, reader);
                 } else {
                     first.insert(value.toml(), item.span);
                     points.push((value, Some(item.span)));
@@ -176,6 +168,24 @@ fn read_points<F: Element>(field: &F, node: &Node, reader: &mut Reader<'_>) -> P
         span: Some(node.span),
         points,
     }
+}
+
+/// Reports that the list of the key `name` has no values.
+pub(crate) fn report_empty(name: &str, list: Span, reader: &mut Reader<'_>) {
+    let diagnostic = reader
+        .report
+        .error(list, format!("`{name}` is an empty list"));
+    diagnostic.label("expected at least one value");
+}
+
+/// Reports an item of the list of the key `name` that makes the same cells as an earlier one.
+pub(crate) fn report_repeated(name: &str, item: Span, first: Span, reader: &mut Reader<'_>) {
+    let text = reader.sources.excerpt(item);
+    let problem = format!("`{name}` has {text} twice");
+    let diagnostic = reader.report.error(item, problem);
+    diagnostic
+        .label("the same value again: it would train the same cells twice")
+        .context(first, "first here");
 }
 
 /// The schema of the range that a sample may draw the values of a field from.

@@ -11,8 +11,8 @@ use crate::field::Reader;
 use crate::keys::{self, MAX_CELLS};
 use crate::number::grouped;
 use crate::plan::{Batch, Cell, Plan};
-use crate::sample::Draws;
-use crate::settings::Settings;
+use crate::sample::{Draws, Sample};
+use crate::settings::{self, Settings};
 use crate::source::Span;
 use crate::spec::Spec;
 use crate::suffix::Suffixes;
@@ -43,10 +43,21 @@ pub(crate) fn plan(spec: Spec) -> Plan {
     }
     let mut cells: Vec<Cell> = (0..count).map(|index| cell(&spec, index)).collect();
     name(&mut cells, &varied);
+    let varied = spec.variants.varied.clone();
+    with_cells(spec, cells, varied, None)
+}
+
+/// The plan of a spec with these cells.
+fn with_cells(
+    spec: Spec,
+    cells: Vec<Cell>,
+    varied: Vec<&'static str>,
+    sample: Option<Sample>,
+) -> Plan {
     Plan {
         cells,
-        varied: spec.variants.varied,
-        sample: None,
+        varied,
+        sample,
         name: spec.name,
         epochs: spec.epochs,
         stop: spec.stop,
@@ -89,11 +100,10 @@ pub(crate) fn sampled(
         }
         let spec = one(&draws.draw(entries, index), reader)?;
         let mut drawn = cell(&spec, 0);
-        let values = drawn.settings.values();
-        let text = format!("{drawn:?}");
-        if !known.insert(text) {
+        if !known.insert(format!("{drawn:?}")) {
             continue;
         }
+        let values = drawn.settings.values();
         drawn.settings = same.entry(values).or_insert(drawn.settings).clone();
         cells.push(drawn);
         first.get_or_insert(spec);
@@ -108,25 +118,10 @@ pub(crate) fn sampled(
         return None;
     }
     name(&mut cells, &varied);
-    let of_settings = |path: &&'static str| {
-        let own = [keys::LEARNING_RATE.0.path, keys::WEIGHT_DECAY.0.path];
-        let tables = crate::settings::TABLES;
-        tables
-            .iter()
-            .any(|table| path.starts_with(&format!("{table}.")))
-            && !own.contains(path)
-    };
-    Some(Plan {
-        cells,
-        varied: varied.into_iter().filter(of_settings).collect(),
-        sample: Some(sample.clone()),
-        name: spec.name,
-        epochs: spec.epochs,
-        stop: spec.stop,
-        checkpoints: spec.checkpoints,
-        claims: spec.claims.into_iter().map(|(claim, _)| claim).collect(),
-        analyses: spec.analyses,
-    })
+    let own = [keys::LEARNING_RATE.0.path, keys::WEIGHT_DECAY.0.path];
+    let of_settings = |path: &&'static str| settings::has(path) && !own.contains(path);
+    let varied = varied.into_iter().filter(of_settings).collect();
+    Some(with_cells(spec, cells, varied, Some(sample.clone())))
 }
 
 /// The cell number `index`: its digits in the mixed radix of the axes' lengths are the places in

@@ -3,7 +3,6 @@
 //! Both list the values of an axis as they occur in the cells, of which the plan holds the full
 //! cross product, or as a sample's spec has them.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use grokrun_task::{Domain, Operation};
@@ -12,9 +11,8 @@ use serde_json::{Map, Value as Json};
 use crate::axis::Point;
 use crate::field::{Choice, Field as _};
 use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
-use crate::settings::Settings;
 use crate::written::{Form, Written, distinct};
-use crate::{changes, claim, keys};
+use crate::{changes, claim, keys, settings};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
@@ -123,7 +121,7 @@ impl Plan {
         out.line(&keys::SEEDS_STREAM, &word(&keys::SEEDS_STREAM, stream));
 
         let form = out.form();
-        let parts = distinct_settings(cells).into_iter().map(|settings| {
+        let parts = settings::distinct(cells).into_iter().map(|settings| {
             let mut part = Written::new(form);
             settings.write_before_model(&mut part);
             part.header(&keys::MODEL);
@@ -168,14 +166,6 @@ impl Plan {
             compression == Compression::None,
         );
     }
-}
-
-/// Returns the different settings of the cells, in the order in which they come.
-fn distinct_settings(cells: &[Cell]) -> Vec<&Settings> {
-    let mut seen = HashSet::new();
-    let all = cells.iter().map(|cell| &*cell.settings);
-    all.filter(|settings| seen.insert(std::ptr::from_ref(*settings)))
-        .collect()
 }
 
 fn write_analysis(out: &mut String, analysis: &AnalysisRequest) {

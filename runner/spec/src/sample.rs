@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use crate::axis::Element as _;
+use crate::axis::{Element as _, report_empty};
 use crate::document::{self, Entry, Node, Value};
 use crate::field::Reader;
 use crate::keys;
@@ -94,9 +94,7 @@ fn values(list: &List, reader: &mut Reader<'_>) -> Option<Values> {
     let Value::Table(entries) = &list.node.value else {
         let items = list.items();
         if items.is_empty() {
-            let problem = format!("`{name}` is an empty list");
-            let diagnostic = reader.report.error(list.node.span, problem);
-            diagnostic.label("expected at least one value");
+            report_empty(&name, list.node.span, reader);
             return None;
         }
         return Some(Values::Items(items.to_vec()));

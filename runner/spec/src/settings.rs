@@ -1,11 +1,13 @@
 //! What a spec says of a cell beside its task, its seeds, its learning rate and its weight decay.
 
+use std::collections::HashSet;
+
 use crate::document::Entry;
 use crate::field::Reader;
 use crate::keys;
 use crate::model::Model;
 use crate::noise::Noise;
-use crate::plan::Batch;
+use crate::plan::{Batch, Cell};
 use crate::source::Span;
 use crate::start::Start;
 use crate::table::Section;
@@ -83,6 +85,21 @@ impl Settings {
         self.train.write_rest(&mut out);
         out.all_listed()
     }
+}
+
+/// Returns the different settings of cells, in the order in which they come. Cells that have the
+/// same settings share them.
+pub(crate) fn distinct(cells: &[Cell]) -> Vec<&Settings> {
+    let mut seen = HashSet::new();
+    let all = cells.iter().map(|cell| &*cell.settings);
+    all.filter(|settings| seen.insert(std::ptr::from_ref(*settings)))
+        .collect()
+}
+
+/// Whether a key stands in one of the [`TABLES`].
+pub(crate) fn has(path: &str) -> bool {
+    let table = path.split_once('.').map(|(table, _)| table);
+    table.is_some_and(|table| TABLES.contains(&table))
 }
 
 /// Returns where the batch stands, if it is not left to the default.

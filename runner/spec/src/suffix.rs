@@ -2,10 +2,10 @@
 //!
 //! Knows values as they are written in TOML, not what they mean.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::Cell;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// The longest text for the value of a key, in bytes.
 const LONGEST: usize = 40;
@@ -20,13 +20,7 @@ pub(crate) struct Suffixes {
 impl Suffixes {
     /// Makes the suffixes of cells that differ in these keys, and maybe in others.
     pub(crate) fn new(cells: &[Cell], varied: &[&'static str]) -> Suffixes {
-        let mut settings: Vec<&Settings> = Vec::new();
-        let mut seen = HashSet::new();
-        for cell in cells {
-            if seen.insert(std::ptr::from_ref(&*cell.settings)) {
-                settings.push(&cell.settings);
-            }
-        }
+        let settings = settings::distinct(cells);
         let mut of: HashMap<*const Settings, String> = HashMap::new();
         let values: Vec<HashMap<&str, String>> = match settings.len() {
             // One for all: nothing to tell apart.

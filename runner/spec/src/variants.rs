@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
+use crate::axis::{report_empty, report_repeated};
 use crate::changes::is_of_length;
 use crate::diagnostic::Report;
 use crate::document::{Entry, Node, Value};
 use crate::field::{Field, Listing, Numbers, Reader};
 use crate::keys::{self, MAX_CELLS};
-use crate::settings::{Settings, TABLES};
+use crate::settings::{self, Settings, TABLES};
 use crate::source::Span;
 use crate::table::Table;
 
@@ -62,12 +63,11 @@ fn varies(field: &dyn Field) -> bool {
 /// Returns what a list means at a key of `[data]`, `[model]` or `[train]`.
 pub(crate) fn listing(field: &dyn Field) -> Listing {
     let path = field.path();
-    let of_settings = |table: &&str| path.starts_with(&format!("{table}."));
     let of_parts = [&keys::GROUP as &dyn Field, &keys::CHANGES, &keys::STOP];
     let part = of_parts
         .iter()
         .any(|whole| path.starts_with(&format!("{}.", whole.path())));
-    match TABLES.iter().any(of_settings) && !part && varies(field) {
+    match settings::has(path) && !part && varies(field) {
         true => field.listing(),
         false => Listing::Value,
     }
@@ -245,13 +245,7 @@ pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Variants {
 fn refuse_empty(list: &List, base: &mut Vec<Entry>, reader: &mut Reader<'_>) -> bool {
     let empty = list.items().is_empty();
     if empty {
-        reader
-            .report
-            .error(
-                list.node.span,
-                format!("`{}` is an empty list", list.name()),
-            )
-            .label("expected at least one value");
+        report_empty(&list.name(), list.node.span, reader);
         list.remove(base);
     }
     empty
@@ -265,14 +259,9 @@ fn refuse_repeated(lists: &[List], settings: &[Arc<Settings>], reader: &mut Read
         step /= items.len();
         for (place, item) in items.iter().enumerate() {
             let same = (0..place).find(|&one| settings[one * step] == settings[place * step]);
-            let Some(first) = same else { continue };
-            let text = reader.sources.excerpt(item.span);
-            let name = list.name();
-            reader
-                .report
-                .error(item.span, format!("`{name}` has {text} twice"))
-                .label("the same value again: it would train the same cells twice")
-                .context(items[first].span, "first here");
+            if let Some(first) = same {
+                report_repeated(&list.name(), item.span, items[first].span, reader);
+            }
         }
     }
 }
