@@ -170,6 +170,11 @@ fn tables_and_operands_train_go_on_and_are_told_of() {
         let [whole, parts] = &benches;
         whole.run(CPU).exits(0);
         parts.run(CPU).exits(0);
+        // The spec is read with its table.
+        whole
+            .run(&["verify", "small.toml"])
+            .exits(2)
+            .says(&["its spec has no claims"]);
         // The table is in the run: its file may go.
         std::fs::remove_file(parts.path().join("v4.csv")).unwrap();
         parts

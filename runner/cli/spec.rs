@@ -100,14 +100,23 @@ pub(crate) fn parse(
     set: &[String],
     registry: &Registry,
 ) -> Result<Plan, Failure> {
+    let catalog = plugins::catalog(registry).with_files(files_beside(path));
+    parse_by(text, path, set, &catalog)
+}
+
+/// Checks the text of a spec from `path`, whatever analyses it asks for.
+///
+/// # Errors
+/// If it is wrong: everything that is wrong with it.
+pub(crate) fn parse_without_plugins(text: &str, path: &Path) -> Result<Plan, Failure> {
+    let catalog = Catalog::empty().and_others().with_files(files_beside(path));
+    parse_by(text, path, &[], &catalog)
+}
+
+/// The files that a spec from `path` may name.
+fn files_beside(path: &Path) -> Files {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let files = Files::new(move |name| read_table(&folder.join(name)));
-    parse_by(
-        text,
-        path,
-        set,
-        &plugins::catalog(registry).with_files(files),
-    )
+    Files::new(move |name| read_table(&folder.join(name)))
 }
 
 /// The longest table that is read: as many results as a table may have, with their commas.

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use grokrun_claims::{ClaimsError, Verdict, Verified, counted, of_run};
-use grokrun_spec::{Plan, load_training};
 use grokrun_store::RunView;
 use serde_json::Value;
 
@@ -64,11 +63,12 @@ fn of_folder(path: &Path) -> Result<(String, Vec<Verified>), Failure> {
 fn of_spec(path: &Path, out: &Path) -> Result<(String, Vec<Verified>), Failure> {
     let (text, shipped) = spec::text_of(path)?;
     shipped.iter().for_each(say);
-    let plan = training(&text, path)?;
+    let plan = spec::parse_without_plugins(&text, path)?;
     let folder = out.join(&plan.name);
     let view = RunView::open(&folder)?;
     let resolved = view.resolved()?;
-    let changes = plan.changes_from(&training(&resolved, &folder.join("resolved.toml"))?);
+    let earlier = spec::parse_without_plugins(&resolved, &folder.join("resolved.toml"))?;
+    let changes = plan.changes_from(&earlier);
     if !changes.is_empty() {
         let lines: Vec<String> = changes.iter().map(|c| format!("\n  {c}")).collect();
         return Err(Failure::request(format!(
@@ -79,13 +79,6 @@ fn of_spec(path: &Path, out: &Path) -> Result<(String, Vec<Verified>), Failure> 
     }
     let claims = grokrun_claims::verify(&plan, &view).map_err(failure)?;
     Ok((folder.display().to_string(), claims))
-}
-
-/// Reads a spec without its analyses, which may not be at hand.
-fn training(text: &str, path: &Path) -> Result<Plan, Failure> {
-    load_training(text, path).map_err(|diagnostics| {
-        Failure::diagnosed(diagnostics.render(console::colors_enabled_stderr()))
-    })
 }
 
 fn failure(error: ClaimsError) -> Failure {
