@@ -15,7 +15,7 @@ use crate::train::Train;
 use crate::written::{Form, Written};
 
 /// The tables `[data]`, `[start]`, `[model]` and `[train]` of a cell, but for the keys that have
-/// fields of their own in a [`Cell`](crate::Cell), and for the length of the training.
+/// fields of their own in a [`Cell`], and for the length of the training.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
