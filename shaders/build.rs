@@ -175,7 +175,8 @@ fn reflect(module: &Module, constant: &str, name: &str, source: &str) -> Result<
     let docs: String = header.iter().map(|line| format!("///{line}\n")).collect();
     let docs = docs.replace('[', "\\[").replace(']', "\\]");
     Ok(format!(
-        "{docs}pub const {constant}: Kernel = Kernel {{ name: {name:?}, source: {source:?}, entry: {:?}, bindings: &[{}], names: &{names:?} }};\n",
+        "{docs}pub const {constant}: Kernel = Kernel {{ name: {name:?}, source: {source:?}, \
+         entry: {:?}, bindings: &[{}], names: &{names:?} }};\n",
         entry.name,
         kinds.join(", "),
     ))

@@ -1,8 +1,8 @@
 // out[r, h, j] = constant + the sum over the terms of scale w[r, h] v[r, h, j], or out += it: sums,
 // look-ups, biases, and values mixed by attention. A head is `width` columns.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers of out
-// each, four an invocation, z over replicas. Numerics:
+// Grid: x and y over the tiles of the jobs, 256 numbers of out each, four
+// an invocation, z over replicas. Numerics:
 // f32, one running sum in the terms' order.
 
 struct Job { tile: u32, rows: u32, cols: u32, width: u32, first_term: u32, terms: u32, constant: f32, out: Block, add: u32 }

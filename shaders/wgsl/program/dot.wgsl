@@ -1,8 +1,8 @@
 // out[r, h] = scale times the sum of a[r, h, j] b[r, h, j] over the `width` columns j of a head, or
 // out += it: scores of queries and keys.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers of out
-// each, four an invocation, z over replicas. Numerics:
+// Grid: x and y over the tiles of the jobs, 256 numbers of out each, four
+// an invocation, z over replicas. Numerics:
 // f32, one running sum in the columns' order.
 
 struct Job { tile: u32, rows: u32, heads: u32, width: u32, left: View, right: View, scale: f32, out: Block, add: u32 }

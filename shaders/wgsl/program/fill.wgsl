@@ -1,7 +1,7 @@
 // out[i] = value, for `count` numbers side by side: what a program clears.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each,
-// four an invocation, z over replicas.
+// Grid: x and y over the tiles of the jobs, 256 numbers each, four an
+// invocation, z over replicas.
 
 struct Job { tile: u32, first: u32, count: u32, value: f32 }
 

@@ -4,8 +4,8 @@
 // (window, count), and g <- g + c1 times the sum of its rows, unless c1 is 0: the window is not
 // full yet.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each,
-// four an invocation, z over replicas. Numerics: f32, a
+// Grid: x and y over the tiles of the jobs, 256 numbers each, four an
+// invocation, z over replicas. Numerics: f32, a
 // running sum in the rows' order.
 
 struct Job { tile: u32, count: u32, gradient: u32, kept: u32, window: u32, coefficients: u32 }

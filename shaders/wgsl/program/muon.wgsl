@@ -5,8 +5,8 @@
 //   parameter (heads, inputs, outputs) lie side by side; with `turned` transposed.
 // Phase 2: w <- c0 w - c1 wide o, o from `matrix` in the same order.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each,
-// four an invocation, z over replicas.
+// Grid: x and y over the tiles of the jobs, 256 numbers each, four an
+// invocation, z over replicas.
 
 struct Job {
     tile: u32,

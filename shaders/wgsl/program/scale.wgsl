@@ -1,7 +1,7 @@
 // x[i] = f x[i], or with `other` x[i] += f other[i], where f is the number at `factor`.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each,
-// four an invocation, z over replicas.
+// Grid: x and y over the tiles of the jobs, 256 numbers each, four an
+// invocation, z over replicas.
 
 struct Job { tile: u32, count: u32, first: u32, other: u32, along: u32, factor: u32 }
 

@@ -2,8 +2,8 @@
 // transposed look-up. The rows of t are those of its list, words of the data from `list` on, which
 // starts at the word `starts` + t; without lists, rows t chunk to (t + 1) chunk of `count`.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers of out
-// each, four an invocation, z over replicas. Numerics:
+// Grid: x and y over the tiles of the jobs, 256 numbers of out each, four
+// an invocation, z over replicas. Numerics:
 // f32, one running sum in the rows' order; at most 65,535 rows.
 
 struct Job {

@@ -1,8 +1,8 @@
 // out[r, c] = the sum of the parts[p, r, c] over p, or out += it: what products and sums over many
 // rows leave in parts.
 //
-// Grid: x and y over the tiles of the jobs, 256 numbers each,
-// four an invocation, z over replicas. Numerics: f32, one
+// Grid: x and y over the tiles of the jobs, 256 numbers each, four an
+// invocation, z over replicas. Numerics: f32, one
 // running sum in the parts' order.
 
 struct Job { tile: u32, rows: u32, cols: u32, parts: u32, first: u32, out: Block, add: u32 }

@@ -93,12 +93,12 @@ fn filters(filters: Vec<Filter>) -> Recipe {
 
 fn cell(architecture: &Architecture, loss: &Loss, recipe: &Recipe, seed: i64) -> RecordedCell {
     let forward = plain(architecture, loss).unwrap();
-    recorded(architecture, train(forward, recipe).unwrap(), seed)
+    let program = train(forward, recipe).unwrap();
+    recorded(architecture, program, Init::Normal(0.4), seed)
 }
 
-fn recorded(architecture: &Architecture, program: Program, seed: i64) -> RecordedCell {
+fn recorded(architecture: &Architecture, program: Program, init: Init, seed: i64) -> RecordedCell {
     let parameters = &program.parameters;
-    let init = Init::Normal(0.4);
     let parameters = initial_parameters(architecture, parameters, init, 1.0, seed).unwrap();
     let n = TOKENS as u32;
     let part = |test: bool| {
@@ -189,7 +189,9 @@ fn models() -> Vec<RecordedCell> {
     // The bundle that the folded executor fuses, operation by operation.
     let published = Architecture::published(TOKENS);
     let forward = folded(&published, &Loss::PUBLISHED).unwrap().unwrap();
-    cells.push(recorded(&published, train(forward, &sgd).unwrap(), 3));
+    let program = train(forward, &sgd).unwrap();
+    // As wide as this, larger weights would leave few digits of a gradient.
+    cells.push(recorded(&published, program, Init::TransformerLens, 3));
     cells
 }
 
