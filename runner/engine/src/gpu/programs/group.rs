@@ -6,25 +6,19 @@
 use std::ops::Range;
 
 use grokrun_program::{Batches, Data, ModelState, Program, Stage};
-use grokrun_shaders::program::Params;
-use grokrun_shaders::{Binding, Words};
-use wgpu::{Buffer, BufferUsages, CommandEncoder};
+use wgpu::CommandEncoder;
 
+use super::bind::{Lists, bind};
+use super::buffers::{Buffers, load, window};
 use super::coefficients;
 use super::lowered::{Counts, Lowered};
-use super::schedule::Call;
 use crate::EngineError;
 use crate::cpu::tiled::RecordedCell;
 use crate::executor::EpochRow;
 use crate::gpu::context::Context;
-use crate::gpu::metrics::{RECORD, Readback, WINDOW, sums};
-use crate::gpu::recorder::{Dispatch, Recorder};
+use crate::gpu::metrics::{RECORD, Readback, sums};
+use crate::gpu::recorder::Dispatch;
 use crate::gpu::variant::Variant;
-
-/// Words of minibatches that one window holds, if an epoch has not more: 16 MB.
-const BATCH_WORDS: usize = 1 << 22;
-/// Workgroups in a row of a grid.
-const ROW: usize = 65_535;
 
 /// What is a cell's own.
 struct Own {
@@ -33,29 +27,6 @@ struct Own {
     batches: Option<(Data, Batches)>,
     /// steps taken
     step: u64,
-}
-
-/// The buffers of a group; all but the last three are bound by name.
-struct Buffers {
-    arena: Buffer,
-    /// the samples of a step, and the test samples
-    samples: [Buffer; 2],
-    /// the coefficients of a step
-    step: Buffer,
-    /// a record a replica
-    records: Buffer,
-    /// the coefficients, and the minibatches, of a window's steps
-    steps: Buffer,
-    batches: Option<Buffer>,
-    ring: Buffer,
-}
-
-/// Which dispatches are what.
-struct Lists {
-    shared: Range<usize>,
-    step: Range<usize>,
-    last: Range<usize>,
-    evaluation: Range<usize>,
 }
 
 /// Cells that are trained by the same dispatches.
@@ -104,7 +75,7 @@ impl Group {
         for (replica, cell) in cells.iter().enumerate() {
             load(context, &lowered, &buffers, replica, &cell.cell.state)?;
         }
-        let (dispatches, lists) = record(context, &lowered, &buffers, &counts, cells.len())?;
+        let (dispatches, lists) = bind(context, &lowered, &buffers, &counts, cells.len())?;
         let window = window(&lowered, &counts, cells.len());
         let records = window * (counts.steps().count() + 1) * cells.len();
         let own = |cell: RecordedCell| Own {
@@ -309,175 +280,4 @@ fn check(cell: &RecordedCell) -> Result<(), EngineError> {
         data.fits(program).map_err(|e| refuse(e.to_string()))?;
     }
     Ok(())
-}
-
-/// Epochs of a submission at most.
-fn window(lowered: &Lowered, counts: &Counts, replicas: usize) -> usize {
-    let steps = counts.steps().count().max(1);
-    let by_steps = WINDOW / steps;
-    let words = lowered.words[0].len().saturating_mul(steps * replicas);
-    let by_words = match steps {
-        1 => WINDOW,
-        _ => BATCH_WORDS / words.max(1),
-    };
-    by_steps.min(by_words).max(1)
-}
-
-fn load(
-    context: &Context,
-    lowered: &Lowered,
-    buffers: &Buffers,
-    replica: usize,
-    state: &ModelState,
-) -> Result<(), EngineError> {
-    let layout = &lowered.layout;
-    let (slots, given) = (layout.slots(), state.slots.len());
-    if slots.len() != given {
-        return Err(EngineError::Data(format!(
-            "the state has {given} slots; expected {}",
-            slots.len()
-        )));
-    }
-    let parameters = std::iter::once(([0, layout.parameters()], &state.parameters));
-    for ([first, count], numbers) in parameters.chain(slots.iter().copied().zip(&state.slots)) {
-        if numbers.len() != count {
-            return Err(EngineError::Data(format!(
-                "a part of the state has {} numbers; expected {count}",
-                numbers.len()
-            )));
-        }
-        let at = 4 * (replica * lowered.numbers + first) as u64;
-        let bytes = bytemuck::cast_slice(numbers);
-        context.queue.write_buffer(&buffers.arena, at, bytes);
-    }
-    Ok(())
-}
-
-impl Buffers {
-    fn new(
-        context: &Context,
-        lowered: &Lowered,
-        counts: &Counts,
-        cells: &[RecordedCell],
-    ) -> Result<Buffers, EngineError> {
-        let replicas = cells.len();
-        let numbers = lowered.numbers.saturating_mul(replicas);
-        let arena = context.storage("the batch's tables", numbers)?;
-        let [of_step, of_test] = lowered.words;
-        let [mut train, mut test] = [Vec::new(), Vec::new()];
-        for RecordedCell { cell, batches } in cells {
-            of_test.pack(&cell.test, &mut test);
-            match batches {
-                None => of_step.pack(&cell.train, &mut train),
-                // A minibatch is copied here before its step.
-                Some(_) => train.resize(train.len() + of_step.len(), 0),
-            }
-        }
-        let window = window(lowered, counts, replicas);
-        let steps = counts.steps().count();
-        let batched = cells.iter().any(|cell| cell.batches.is_some());
-        let words = window * steps * replicas * of_step.len();
-        let usage = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        let batches = match batched {
-            true => Some(context.buffer("minibatches", 4 * words as u64, usage)?),
-            false => None,
-        };
-        let each = lowered.coefficients * replicas;
-        let records = RECORD * replicas;
-        Ok(Buffers {
-            arena,
-            samples: [
-                context.filled("training samples", &train)?,
-                context.filled("test samples", &test)?,
-            ],
-            step: context.storage("coefficients of a step", each)?,
-            records: context.storage("records", records)?,
-            steps: context.storage("coefficients", window * steps * each)?,
-            batches,
-            ring: context.storage("metrics", window * (steps + 1) * records)?,
-        })
-    }
-}
-
-/// Binds the dispatches of all lists.
-fn record(
-    context: &Context,
-    lowered: &Lowered,
-    buffers: &Buffers,
-    counts: &Counts,
-    replicas: usize,
-) -> Result<(Vec<Dispatch>, Lists), EngineError> {
-    let recording = &lowered.recording;
-    let mut jobs = std::collections::HashMap::new();
-    for (name, words) in &recording.jobs {
-        let terms = recording.terms.get(name).map_or(&[][..], Vec::as_slice);
-        let pair = [
-            context.filled("jobs", words)?,
-            context.filled("terms", terms)?,
-        ];
-        jobs.insert(*name, pair);
-    }
-    let mut out = Recorder::default();
-    let last_samples = counts.steps().last().unwrap_or(counts.step);
-    let mut list = |calls: &Range<usize>, samples: &Buffer, words: usize| {
-        for call in &recording.calls[calls.clone()] {
-            let Some([jobs, terms]) = jobs.get(call.kernel.name) else {
-                continue;
-            };
-            let named = [
-                ("jobs", jobs),
-                ("terms", terms),
-                ("data", samples),
-                ("step", &buffers.step),
-                ("arena", &buffers.arena),
-                ("records", &buffers.records),
-            ];
-            let bound = call.kernel.bindings.iter().zip(call.kernel.names);
-            let bound = bound.filter(|(kind, _)| **kind != Binding::Uniform);
-            let bound = bound.filter_map(|(_, name)| {
-                let found = named.iter().find(|(known, _)| known == name);
-                found.map(|(_, buffer)| *buffer)
-            });
-            let bound: Vec<&Buffer> = bound.collect();
-            let parameters = parameters(call, lowered, words);
-            let rows = call.tiles.div_ceil(ROW).max(1);
-            let grid = [call.tiles.div_ceil(rows), rows, replicas].map(|n| n as u64);
-            out.dispatch(call.kernel, &parameters, &bound, grid);
-        }
-    };
-    let [train, test] = &buffers.samples;
-    let [of_step, of_test] = lowered.words.map(|words| words.len());
-    list(&lowered.shared, train, of_step);
-    list(&lowered.step, train, of_step);
-    let of_last = lowered.words[0].with(last_samples).len();
-    let last = lowered.last.clone().unwrap_or(0..0);
-    list(&last, train, of_last);
-    list(&lowered.evaluation, test, of_test);
-    let mut end = 0;
-    let mut take = |calls: &Range<usize>| {
-        let start = end;
-        end += calls.len();
-        start..end
-    };
-    let lists = Lists {
-        shared: take(&lowered.shared),
-        step: take(&lowered.step),
-        last: take(&last),
-        evaluation: take(&lowered.evaluation),
-    };
-    Ok((out.finish(context)?, lists))
-}
-
-fn parameters(call: &Call, lowered: &Lowered, samples: usize) -> Vec<u32> {
-    let params = Params {
-        first: call.first as u32,
-        count: call.count as u32,
-        tiles: call.tiles as u32,
-        stride: lowered.numbers as u32,
-        samples: samples as u32,
-        steps: lowered.coefficients as u32,
-    };
-    let mut words = Vec::new();
-    params.push(&mut words);
-    words
 }

@@ -2,8 +2,11 @@
 //!
 //! `lower` says which jobs an operation is, `schedule` which of them are one dispatch, `layout` and
 //! `samples` where numbers and samples lie; all of it is worked out without a device. `group` holds
-//! cells of one program on one. Owns which cells go together, and how many epochs a call has.
+//! cells of one program on one, `buffers` what is in its memory, `bind` makes dispatches of it.
+//! Owns which cells go together, and how many epochs a call has.
 
+mod bind;
+mod buffers;
 mod coefficients;
 mod group;
 mod layout;

@@ -3,6 +3,7 @@
 //! Owns which kernel an operation is, how its views become blocks, and how sums over many rows are
 //! cut into parts. The cuts depend on the program and the number of samples alone.
 
+mod loss;
 mod matrices;
 mod rows;
 mod update;

@@ -1,13 +1,12 @@
 //! The operations that go by rows, and sums over rows.
 
-use grokrun_program::{Activation, Extent, Loss, LossKind, Op, Part, Precision, Term, View, Write};
+use grokrun_program::{Activation, Extent, Op, Term, View, Write};
 use grokrun_shaders::program::{
-    Block, activate, add, dot, fill, loss, metrics, norm, norm_gradient, softmax, softmax_gradient,
-    sum, total,
+    Block, activate, add, dot, fill, norm, norm_gradient, softmax, softmax_gradient, sum, total,
 };
 
 use super::{Lowering, NUMBERS, Numbers, OWN};
-use crate::gpu::programs::schedule::{Region, Space};
+use crate::gpu::programs::schedule::Region;
 
 /// Rows of one part of a sum over all rows, at least.
 const PART: usize = 64;
@@ -346,58 +345,5 @@ impl Lowering<'_> {
         };
         let tiles = rows.saturating_mul(cols.div_ceil(4)).div_ceil(FOURS);
         self.push(&activate::KERNEL, &job, tiles, reads, vec![region]);
-    }
-
-    fn loss(&mut self, logits: View, part: Part, loss: &Loss, gradient: Option<View>) {
-        let samples = self.count(part);
-        let [losses, rights] = self.layout.scores(part);
-        let kind = match loss.kind {
-            LossKind::CrossEntropy => 1,
-            LossKind::Mse => 2,
-            LossKind::Stablemax => 3,
-        };
-        let grade = match loss.precision {
-            Precision::F64 => 1,
-            Precision::F32 => 2,
-            Precision::F16 => 3,
-            Precision::Bf16 => 4,
-        };
-        let job = loss::Job {
-            tile: 0,
-            classes: self.rows(logits.width()) as u32,
-            kind,
-            grade,
-            temperature: loss.temperature as f32,
-            scale: (1.0 / samples as f64) as f32,
-            differentiate: u32::from(gradient.is_some()),
-            logits: self.layout.block(logits),
-            gradient: gradient.map_or_else(Default::default, |view| self.layout.block(view)),
-            labels: self.words(part).labels() as u32,
-            losses: losses as u32,
-            rights: rights as u32,
-        };
-        let mut writes = self.scores(part);
-        writes.extend(gradient.map(|view| self.region(view)));
-        let reads = vec![self.region(logits)];
-        self.push(&loss::KERNEL, &job, samples, reads, writes);
-    }
-
-    fn scores(&self, part: Part) -> Vec<Region> {
-        let places = self.layout.scores(part);
-        let region = |first| Region::of(Space::Scores, first, self.count(part));
-        places.map(region).to_vec()
-    }
-
-    /// The losses and right answers of a part into the record that the host reads.
-    pub(super) fn metrics(&mut self, part: Part) {
-        let [losses, rights] = self.layout.scores(part);
-        let job = metrics::Job {
-            tile: 0,
-            losses: losses as u32,
-            rights: rights as u32,
-            count: self.count(part) as u32,
-        };
-        let (reads, record) = (self.scores(part), Region::of(Space::Records, 0, 1));
-        self.push(&metrics::KERNEL, &job, 1, reads, vec![record]);
     }
 }
