@@ -28,6 +28,22 @@ impl Material {
         Material::of(cell, &data, split)
     }
 
+    /// The data that a cell is trained on once its spec has set another fraction: the first samples
+    /// of the same order. Labels that are wrong are drawn for it as for one of that fraction.
+    ///
+    /// # Errors
+    /// When a part would be empty.
+    pub(crate) fn cut(cell: &Cell, split: &Split) -> Result<Material, SessionError> {
+        let order: Vec<u32> = split.train.iter().chain(&split.test).copied().collect();
+        let count = train_count(cell, order.len(), cell.fraction)?;
+        let (train, test) = order.split_at(count);
+        let split = Split {
+            train: train.to_vec(),
+            test: test.to_vec(),
+        };
+        Material::of(cell, &dataset(cell)?, split)
+    }
+
     /// The pairs of both parts.
     ///
     /// # Errors
@@ -116,6 +132,27 @@ impl Material {
         let pairs = Some(pairs);
         Ok(Material { split, pairs })
     }
+}
+
+/// How many of so many samples are trained on.
+///
+/// # Errors
+/// When a part would be empty.
+pub(crate) fn train_count(
+    cell: &Cell,
+    samples: usize,
+    fraction: f64,
+) -> Result<usize, SessionError> {
+    let train = (samples as f64 * fraction) as usize;
+    if train == 0 || train == samples {
+        return Err(SessionError::Request(format!(
+            "cell {}: a fraction of {fraction} of {samples} pair{} leaves the {} part empty; expected at least one pair in each",
+            cell.id,
+            if samples == 1 { "" } else { "s" },
+            if train == 0 { "train" } else { "test" },
+        )));
+    }
+    Ok(train)
 }
 
 pub(crate) fn not_pairs(cell: &Cell) -> SessionError {
