@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use grokrun_session::{Standing, standings};
+use grokrun_session::{CellProgress, progress_of_cells};
 use grokrun_spec::load_training;
 use grokrun_store::{
     Crossing, ErrorKind, HOLD, Metrics, Milestone, RunView, Spread, StoreError, Summary,
@@ -247,11 +247,11 @@ fn state(view: &RunView) -> Result<String, String> {
     let path = view.path().join("resolved.toml");
     let plan = load_training(&resolved, &path)
         .map_err(|error| format!("{} is no spec: {error}", path.display()))?;
-    let standings = standings(&plan, view).map_err(|error| error.to_string())?;
-    let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
-    let failed = count(|s| matches!(s, Standing::Failed(_)));
-    let done = count(|s| matches!(s, Standing::Done(_)));
-    Ok(match standings.len() {
+    let progress_of_cells = progress_of_cells(&plan, view).map_err(|error| error.to_string())?;
+    let count = |is: fn(&CellProgress) -> bool| progress_of_cells.iter().filter(|s| is(s)).count();
+    let failed = count(|s| matches!(s, CellProgress::Failed(_)));
+    let done = count(|s| matches!(s, CellProgress::Done(_)));
+    Ok(match progress_of_cells.len() {
         _ if failed > 0 => format!("{failed} failed"),
         all if done == all => "done".to_owned(),
         1 => "interrupted".to_owned(),

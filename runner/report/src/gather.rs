@@ -90,7 +90,7 @@ pub(crate) fn gather(
                     1 => cell,
                     _ => format!("{label} / {cell}"),
                 },
-                config: flaws.unless(dir.read_config()).unwrap_or_default(),
+                config: flaws.unless(dir.read_config_json()).unwrap_or_default(),
                 order: order.clone(),
                 training: !ended && dir.is_claimed(),
                 dir,

@@ -12,10 +12,10 @@ use grokrun_task::Split;
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Subject};
 use crate::cadence::Cadence;
+use crate::cell_data::{self, CellData};
 use crate::course::Course;
 use crate::describe;
 use crate::history::History;
-use crate::material::{self, Material};
 use crate::model::{self, Model};
 use crate::status::{Status, saved_device};
 use crate::stop::Stopping;
@@ -66,7 +66,7 @@ impl<'a> Live<'a> {
         dir: CellDir,
     ) -> Result<Live<'a>, SessionError> {
         let cell = &plan.cells[index];
-        let Material { split, pairs } = Material::new(cell)?;
+        let CellData { split, pairs } = CellData::new(cell)?;
         // Written again when a cell goes on: whatever became of the files, they are right then.
         let counts = [split.train.len(), split.test.len()];
         dir.write_config(&describe::config(plan, cell, &size.model, counts)?)?;
@@ -79,8 +79,8 @@ impl<'a> Live<'a> {
         let history = saved.iter().flat_map(|saved| saved.metrics.rows());
         let course = Course::replay(cell, history);
         let now = course.cell(cell);
-        let recut = (now.fraction != cell.fraction).then(|| Material::cut(&now, &split));
-        let Material { split, pairs } = recut.unwrap_or(Ok(Material { split, pairs }))?;
+        let recut = (now.fraction != cell.fraction).then(|| CellData::cut(&now, &split));
+        let CellData { split, pairs } = recut.unwrap_or(Ok(CellData { split, pairs }))?;
         let layout = Layout::of(&now, &size.model)?;
         let (epoch, state, metrics, saved_as) = match saved {
             Some(saved) => {
@@ -186,13 +186,13 @@ impl<'a> Live<'a> {
     fn pairs(&self) -> Result<Pairs, SessionError> {
         self.pairs
             .clone()
-            .ok_or_else(|| material::not_pairs(self.cell))
+            .ok_or_else(|| cell_data::not_pairs(self.cell))
     }
 
     /// What the executor of programs needs.
     pub(crate) fn recorded(&self) -> Result<RecordedCell, SessionError> {
         let program = model::record(&self.now)?;
-        let [train, test] = material::program_data(self.cell, &self.split, &program)?;
+        let [train, test] = cell_data::program_data(self.cell, &self.split, &program)?;
         Ok(RecordedCell {
             batches: model::batches(self.cell, train.len(), self.epoch)?,
             cell: ProgramCell {
@@ -293,7 +293,7 @@ impl<'a> Live<'a> {
             .map_err(SessionError::Failed)?;
         self.layout = layout;
         if now.fraction != self.now.fraction {
-            let Material { split, pairs } = Material::cut(&now, &self.split)?;
+            let CellData { split, pairs } = CellData::cut(&now, &self.split)?;
             (self.split, self.pairs) = (split, pairs);
         }
         self.now = now;

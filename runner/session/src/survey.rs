@@ -12,8 +12,8 @@ use grokrun_store::Keeping;
 use grokrun_task::{Count, Dataset, OperationError};
 
 use crate::SessionError;
+use crate::cell_data::train_count;
 use crate::describe::keeping;
-use crate::material::train_count;
 use crate::model::{self, Model};
 
 /// Bytes that making a data set and its split takes for each of the p² pairs: pairs and labels,

@@ -37,6 +37,7 @@ mod aside;
 mod atomic;
 mod cell;
 mod checkpoint;
+mod config;
 #[cfg(test)]
 mod damage;
 mod error;
@@ -61,6 +62,7 @@ mod weights;
 
 pub use cell::CellDir;
 pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
+pub use config::{CellConfig, CheckpointsConfig, SeedsConfig, TaskConfig, Values};
 pub use error::{ErrorKind, StoreError};
 pub use findings::{Content, FindingFiles, FoundTensor};
 pub use found::{FigureFile, FoundFiles, FoundSeries};

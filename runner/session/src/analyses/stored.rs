@@ -8,10 +8,10 @@ use grokrun_store::{CellDir, RunDir, State};
 
 use super::{Analyses, Follower, Subject};
 use crate::SessionError;
+use crate::cell_data::CellData;
 use crate::folder::{folder, gaps};
 use crate::history::History;
 use crate::interrupt::Interrupt;
-use crate::material::Material;
 use crate::status::Status;
 use crate::survey::Survey;
 use crate::train::{Ending, Event, Watch};
@@ -72,9 +72,9 @@ impl Stored<'_> {
         let permits = self.analyses.check_memory(&shape)?;
         let saved = dir.read_state()?;
         let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
-        let material = Material::stored(cell, &dir)?;
-        let pairs = Arc::new(material.pairs(cell)?.clone());
-        let split = material.split;
+        let data = CellData::stored(cell, &dir)?;
+        let pairs = Arc::new(data.pairs(cell)?.clone());
+        let split = data.split;
         let subject = Subject {
             id: cell.id.clone(),
             dir,

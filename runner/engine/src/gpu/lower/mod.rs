@@ -102,7 +102,7 @@ impl<'a> Lowering<'a> {
     /// Adds the dispatch that ends an epoch: its metrics go to the ring, and the clock moves on.
     pub(crate) fn metrics(&self, out: &mut Recorder) {
         let t = self.tables;
-        let part = |losses: Place, rights: Place| [losses.first, rights.first, losses.fours(), 0];
+        let part = |losses: Place, rights: Place| [losses.first, rights.first, losses.vec4s(), 0];
         let words = [
             part(t.train_losses, t.train_rights),
             part(t.test_losses, t.test_rights),

@@ -12,7 +12,7 @@ use crate::gpu::programs::schedule::Region;
 const PART: usize = 64;
 /// Parts of such a sum, at most.
 const PARTS: usize = 256;
-/// Fours that a workgroup of softmaxes and activations has.
+/// Vec4s that a workgroup of softmaxes and activations has.
 const FOURS: usize = 64;
 
 /// Whether the output is added to, and its region as what is read then.
