@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use grokrun_host::{CallNotes, Registry};
-use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Shard, Survey};
+use grokrun_session::{
+    Analyses, Ending, Report, Session, SessionError, Shard, Survey, settings_of,
+};
 use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
@@ -235,7 +237,7 @@ fn results(run: &RunDir, access: Access, shown: &Path, report: &Report) -> Resul
     Ok(format!(
         "{}{more}{}{}{note}{}\n",
         show::cells(&listed),
-        spread(&report.summary),
+        spread(&report.summary, &settings_of(&view, &report.summary.cells)),
         // The session has reported already what cannot be read.
         show::curves(&view, &mut Vec::new())?,
         page.display()

@@ -10,6 +10,7 @@
 //! A file that is damaged, or belongs to another cell, is left out: the page says so, and so does
 //! the result.
 
+mod axes;
 mod claims;
 mod curves;
 mod facts;
@@ -18,9 +19,11 @@ mod groups;
 mod numbers;
 mod pack;
 mod page;
+mod phase_map;
 mod phases;
 mod picture;
 mod story;
+mod survival;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use crate::pack::{self, Packed};
 use crate::phases::{Phase, Phases};
 use crate::story::Formula;
 use crate::texts::Texts;
-use crate::{curves, numbers, story};
+use crate::{axes, curves, numbers, story, survival};
 
 /// The most cells whose analyses are shown.
 const MOST_CELLS: usize = 6;
@@ -152,22 +152,37 @@ impl Page {
         let name = names.join(", ");
         let mut figures = Figures::default();
         let several = gathered.len() > 1;
-        let members = gathered.iter().map(|cell| Member {
+        let members = gathered.iter().enumerate().map(|(number, cell)| Member {
             run: (names.len() > 1).then_some(cell.run.as_str()),
             config: &cell.config,
             metrics: &cell.metrics,
             outcome: &cell.outcome,
+            link: format!("cell-{number}"),
         });
+        let members: Vec<Member> = members.collect();
+        let over_axes = match several {
+            true => axes::figures(&members, None),
+            false => Vec::new(),
+        };
         let groups = if several {
-            groups::groups(members.collect())
+            groups::groups(members)
         } else {
             Vec::new()
         };
         let mut overview = Vec::new();
         let mut multiples = Vec::new();
         if several {
-            overview.push(figures.add(groups::by_seed(&groups), "figure"));
-            overview.extend(groups::boxes(&groups).map(|figure| figures.add(figure, "figure")));
+            overview.extend(survival::curves(&groups).map(|figure| figures.add(figure, "figure")));
+            overview.extend(
+                over_axes
+                    .into_iter()
+                    .map(|figure| figures.add(figure, "figure")),
+            );
+            // Of many groups each would have a few points, and all the same colours.
+            if groups.len() <= MOST_GROUPS {
+                overview.push(figures.add(groups::by_seed(&groups), "figure"));
+                overview.extend(groups::boxes(&groups).map(|figure| figures.add(figure, "figure")));
+            }
             let class = if groups.len() > 2 {
                 "figure small"
             } else {

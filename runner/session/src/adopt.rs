@@ -7,6 +7,7 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
 use serde_json::Value;
 
+use crate::cells::write_cells;
 use crate::folder::folder;
 use crate::material::Material;
 use crate::model::Model;
@@ -270,6 +271,7 @@ pub fn adopt<E: From<SessionError>>(
         cells: vec![summary(&cell.id, epoch, metrics, &adopted)],
     };
     run.write_summary(&summary, &[&cell.id]).map_err(failed)?;
+    write_cells(run)?;
     Ok(adopted)
 }
 

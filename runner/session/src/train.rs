@@ -12,6 +12,7 @@ use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
 use crate::books::Books;
+use crate::cells::write_cells;
 use crate::course::Course;
 use crate::describe;
 use crate::folder::{folder, gaps};
@@ -359,6 +360,7 @@ impl Session<'_> {
     }
 
     fn report(&self, ending: Ending, mine: &[usize], books: Books) -> Result<Report, SessionError> {
+        write_cells(self.run)?;
         let (summary, failed) = books.close(self.plan);
         let cells = mine.iter().map(|i| &self.plan.cells[*i]);
         Ok(Report {

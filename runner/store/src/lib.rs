@@ -12,6 +12,7 @@
 //!   report.html              to look at; made from the rest
 //!   log.jsonl                appended by the logger
 //!   summary.json             one object a cell; with log.jsonl the only file with times in it
+//!   cells.parquet            one row a cell: settings and outcome, for Python
 //!   cells/<cell>/
 //!     config.json            what is needed to rebuild the model and the data set
 //!     split.safetensors      train_indices, test_indices: int64
@@ -36,6 +37,7 @@
 mod aside;
 mod atomic;
 mod cell;
+mod cells_table;
 mod checkpoint;
 #[cfg(test)]
 mod damage;
@@ -64,6 +66,7 @@ pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
 pub use error::{ErrorKind, StoreError};
 pub use findings::{Content, FindingFiles, FoundTensor};
 pub use found::{FigureFile, FoundFiles, FoundSeries};
+pub use grokrun_sweeps::{ACCURACY, Crossing, HOLD};
 pub use merge::{Merged, Tell};
 pub use metrics::{Metrics, Row};
 pub use output::{Output, is_stream};
@@ -73,7 +76,7 @@ pub use spread::{Milestone, Spread};
 pub use state::State;
 pub use summary::{Best, CellSummary, FAILED, FINISHED, INTERRUPTED, Summary};
 pub use tensors::Tensor;
-pub use verdict::{ACCURACY, Crossing, HOLD, Verdict};
+pub use verdict::Verdict;
 pub use view::RunView;
 pub use weights::read_weights;
 

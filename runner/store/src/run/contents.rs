@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::{CELLS, LOG, LOG_EXTENSION, LOG_STEM, RESOLVED, SPEC, SUMMARY, lock, manifest};
-use crate::{StoreError, atomic, checkpoint, findings};
+use crate::{StoreError, atomic, cells_table, checkpoint, findings};
 
 const REPORT: &str = "report.html";
 /// What `grokrun submit` writes for a cluster's engine.
@@ -56,6 +56,7 @@ fn is_own(path: &Path) -> bool {
                 SPEC,
                 RESOLVED,
                 SUMMARY,
+                cells_table::NAME,
                 REPORT,
                 SCRIPT,
                 lock::NAME,
@@ -98,7 +99,7 @@ fn is_own_folder(path: &Path) -> bool {
 /// Removes what a run has left, but for its manifest and its locks: a file that grokrun did not
 /// write stays, with the folders it is in. Links are removed, not followed.
 pub(super) fn clear(run: &Path) -> Result<(), StoreError> {
-    for name in [SUMMARY, REPORT, SPEC, RESOLVED] {
+    for name in [SUMMARY, cells_table::NAME, REPORT, SPEC, RESOLVED] {
         remove(&run.join(name))?;
     }
     for log in logs(run)? {
