@@ -13,6 +13,7 @@
 //!   log.jsonl                appended by the logger
 //!   summary.json             one object a cell; with log.jsonl the only file with times in it
 //!   cells.parquet            one row a cell: settings and outcome, for Python
+//!   sweep/<name>/            what an analysis of the whole sweep found
 //!   cells/<cell>/
 //!     config.json            what is needed to rebuild the model and the data set
 //!     split.safetensors      train_indices, test_indices: int64
@@ -55,6 +56,7 @@ mod seal;
 mod spread;
 mod state;
 mod summary;
+mod sweep;
 mod table;
 mod tensors;
 mod verdict;

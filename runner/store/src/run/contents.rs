@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::{CELLS, LOG, LOG_EXTENSION, LOG_STEM, RESOLVED, SPEC, SUMMARY, lock, manifest};
-use crate::{StoreError, atomic, cells_table, checkpoint, findings};
+use crate::{StoreError, atomic, cells_table, checkpoint, findings, sweep};
 
 const REPORT: &str = "report.html";
 /// What `grokrun submit` writes for a cluster's engine.
@@ -76,7 +76,7 @@ fn is_own(path: &Path) -> bool {
             names.contains(name)
         }
         [CELLS, _, "checkpoints", name] => checkpoint::is_name(name),
-        [CELLS, _, "analysis", _, name] => findings::is_name(name),
+        [CELLS, _, "analysis", _, name] | [sweep::FOLDER, _, name] => findings::is_name(name),
         _ => false,
     }
 }
@@ -92,7 +92,12 @@ fn is_own_folder(path: &Path) -> bool {
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
     matches!(
         parts.as_slice(),
-        [CELLS] | [CELLS, _] | [CELLS, _, "checkpoints" | "analysis"] | [CELLS, _, "analysis", _]
+        [CELLS]
+            | [CELLS, _]
+            | [CELLS, _, "checkpoints" | "analysis"]
+            | [CELLS, _, "analysis", _]
+            | [sweep::FOLDER]
+            | [sweep::FOLDER, _]
     )
 }
 
@@ -105,6 +110,7 @@ pub(super) fn clear(run: &Path) -> Result<(), StoreError> {
     for log in logs(run)? {
         remove(&log)?;
     }
+    clear_folder(run, Path::new(sweep::FOLDER))?;
     clear_folder(run, Path::new(CELLS))
 }
 
@@ -180,6 +186,8 @@ mod tests {
             "cells/c/checkpoints/00000100.packed",
             "cells/c/checkpoints/.grokrun-x.tmp",
             "cells/c/analysis/a/x.figure.json",
+            "sweep/a/findings.json",
+            "cells.parquet",
         ] {
             assert!(is_own(Path::new(own)), "{own}");
         }
@@ -193,6 +201,7 @@ mod tests {
             "cells/c/checkpoints/100.safetensors",
             "cells/c/analysis/a/plot.png",
             "cells/c/plots/findings.json",
+            "sweep/findings.json",
         ] {
             assert!(!is_own(Path::new(other)), "{other}");
         }
