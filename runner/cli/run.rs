@@ -99,6 +99,7 @@ pub(crate) fn train(
         device = choice.to_string(),
         reason = choice.reason(),
         version = env!("CARGO_PKG_VERSION"),
+        command = command_line(),
         "run starts"
     );
 
@@ -139,6 +140,19 @@ pub(crate) fn train(
             ExitCode::from(ANALYSIS_FAILED)
         },
     )
+}
+
+/// Returns the command as it was given, for the run's log and its report.
+fn command_line() -> String {
+    let quoted =
+        |argument: String| match argument.contains(|c: char| " \"'$&|<>;()*?[]".contains(c)) {
+            true => format!("'{}'", argument.replace('\'', "'\\''")),
+            false => argument,
+        };
+    let arguments = std::env::args_os().skip(1);
+    let words = arguments.map(|argument| quoted(argument.to_string_lossy().into_owned()));
+    let words: Vec<String> = std::iter::once("grokrun".to_owned()).chain(words).collect();
+    words.join(" ")
 }
 
 fn access(args: &RunArgs) -> Access {

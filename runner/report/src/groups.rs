@@ -78,10 +78,20 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 
 /// Returns first quartile, median and third quartile of a metric at one epoch; none if there are no
 /// values. The epochs at which cells grokked are summarised by [`Spread`] instead.
-fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
+pub(crate) fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.retain(|x| x.is_finite());
     values.sort_unstable_by(f64::total_cmp);
     (!values.is_empty()).then(|| [0.25, 0.5, 0.75].map(|share| quantile(&values, share)))
+}
+
+/// Returns the epochs at which a curve among many is drawn, the first and the last among them.
+pub(crate) fn thin(epochs: usize) -> Vec<usize> {
+    let at = drawn(epochs);
+    let last = at.last().copied();
+    let step = 1 + at.len() / MOST_POINTS;
+    let mut thin: Vec<usize> = at.iter().copied().step_by(step).collect();
+    thin.extend(last.filter(|last| thin.last() != Some(last)));
+    thin
 }
 
 /// Puts into words the epoch by which a share of cells reached a milestone.
@@ -90,9 +100,26 @@ fn by(epoch: Option<u64>) -> String {
 }
 
 impl Group<'_> {
+    /// Returns all of these cells as one group.
+    pub(crate) fn all<'a>(cells: &[Member<'a>]) -> Group<'a> {
+        let copy = |cell: &Member<'a>| Member {
+            link: String::new(),
+            ..*cell
+        };
+        Group {
+            name: String::new(),
+            cells: cells.iter().map(copy).collect(),
+        }
+    }
+
     /// Returns how many cells it has.
     pub(crate) fn len(&self) -> usize {
         self.cells.len()
+    }
+
+    /// Returns the histories of its cells; empty ones were not read.
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = &Metrics> {
+        self.cells.iter().map(|cell| cell.metrics)
     }
 
     /// Returns the summaries of its cells.
@@ -173,17 +200,6 @@ impl Group<'_> {
             .iter()
             .filter(|c| !c.metrics.is_empty())
             .collect();
-        let thin = |epochs: usize| -> Vec<usize> {
-            let at = drawn(epochs);
-            let last = at.last().copied();
-            let mut thin: Vec<usize> = at
-                .iter()
-                .copied()
-                .step_by(1 + at.len() / MOST_POINTS)
-                .collect();
-            thin.extend(last.filter(|last| thin.last() != Some(last)));
-            thin
-        };
         let line = |name: &str, x: &[usize], y: Vec<f64>, style: Value| json!({ "type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": style });
         let mut traces: Vec<Value> = read
             .iter()
