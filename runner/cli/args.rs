@@ -370,6 +370,9 @@ pub(crate) struct ShowArgs {
     /// The run's folder
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+    /// Print JSON: every cell, and when the cells of each group memorised and grokked
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

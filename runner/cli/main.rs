@@ -25,6 +25,7 @@ mod signals;
 mod spec;
 mod spread;
 mod submit;
+mod survival;
 mod sweep;
 mod verify;
 mod visible;

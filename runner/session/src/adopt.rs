@@ -8,6 +8,7 @@ use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
 use serde_json::Value;
 
 use crate::cell_data::CellData;
+use crate::cells::write_cells;
 use crate::folder::folder;
 use crate::model::Model;
 use crate::status::Status;
@@ -267,6 +268,7 @@ pub fn adopt<E: From<SessionError>>(
         cells: vec![summary(&cell.id, epoch, metrics, &adopted)],
     };
     run.write_summary(&summary, &[&cell.id]).map_err(failed)?;
+    write_cells(run)?;
     Ok(adopted)
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use grokrun_engine::{Choice, EpochRow};
-use grokrun_spec::Plan;
+use grokrun_spec::{Cell, Plan};
 use grokrun_store::{CellDir, CellSummary, RunDir, State, Summary};
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
+use crate::cells::write_cells;
 use crate::course::Course;
 use crate::describe;
 use crate::folder::{folder, gaps};
@@ -139,6 +140,9 @@ impl Session<'_> {
         if outcomes.summary != before {
             outcomes.write()?;
         }
+        if !pending.is_empty() {
+            self.run.discard_sweep_findings()?;
+        }
         let mut ending = match pending.is_empty() {
             true => Ending::NothingToDo,
             false => Ending::Done,
@@ -174,9 +178,32 @@ impl Session<'_> {
                 analyses: self.analyses,
                 interrupt: self.interrupt,
             };
-            ending = stored.analyze(&left, watch)?;
+            ending = stored.analyze_cells(&left, watch)?;
+        }
+        if ending != Ending::Interrupted {
+            let again = ending == Ending::Done;
+            self.conclude_sweep(again, watch)?;
+            if self.interrupt.is_asked() {
+                ending = Ending::Interrupted;
+            }
         }
         self.report(ending, &mine, outcomes)
+    }
+
+    /// Lets the analyses of the sweep conclude, once all cells of the plan have come to an end:
+    /// of a run in shards, in the process that trains the last one.
+    fn conclude_sweep(&self, again: bool, watch: &mut dyn Watch) -> Result<(), SessionError> {
+        let summary = self.run.read_summary()?.unwrap_or_default();
+        let ended = |cell: &Cell| {
+            let told = summary.cell(&cell.id);
+            told.is_some_and(|told| Status::is_end(&told.status))
+        };
+        match self.plan.cells.iter().all(ended) {
+            true => self
+                .analyses
+                .conclude_sweep(self.run, again, self.interrupt, watch),
+            false => Ok(()),
+        }
     }
 
     /// The cells that are this session's, by their number in the plan.
@@ -364,6 +391,7 @@ impl Session<'_> {
         mine: &[usize],
         outcomes: Outcomes,
     ) -> Result<Report, SessionError> {
+        write_cells(self.run)?;
         let (summary, failed) = outcomes.close(self.plan);
         let cells = mine.iter().map(|i| &self.plan.cells[*i]);
         Ok(Report {
