@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import tiny
 
 import grokrun as gk
+from conftest import tiny
 
 P = 13
 

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import tiny
 
 import grokrun as gk
+from conftest import tiny
 from grokrun._progress import Progress
 from grokrun._train import toml
 

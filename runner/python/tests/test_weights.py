@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny
 
 import grokrun as gk
+from conftest import tiny
 
 WAYS = [("f32", "none"), ("f16", "none"), ("f32", "lossless"), ("f16", "lossless")]
 
