@@ -15,9 +15,8 @@ from ._optional import need
 from ._safetensors import Array
 from .errors import NotThere
 
-#: The keys of a configuration that version 4's native models take.
-_NATIVE = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "act_fn", "normalization_type",
-           "d_vocab", "d_vocab_out", "n_ctx")  # fmt: skip
+#: Of a configuration, what version 4's native models have no use for: weights are loaded.
+_OTHERS = ("init_weights", "seed")
 
 
 def state_dict(weights: Mapping[str, Array]) -> dict[str, Any]:
@@ -63,7 +62,7 @@ def _bridged(own: Mapping[str, Any], state: dict[str, Any]) -> Any:
     from transformer_lens.conversion_utils import convert_tl_checkpoint
     from transformer_lens.model_bridge import TransformerBridge
 
-    settings = {name: own[name] for name in _NATIVE}
+    settings = {name: value for name, value in own.items() if name not in _OTHERS}
     config = TransformerBridgeConfig(architecture="TransformerLensNative", **settings)
     model = TransformerBridge.boot_native(config)
     model.load_state_dict(convert_tl_checkpoint(state, config), strict=True)
