@@ -14,6 +14,7 @@ from ._adopt import adopt
 from ._binary import find as binary
 from ._cell import Cell
 from ._findings import Findings, Tensors
+from ._measure import Snapshot
 from ._run import Run, open
 from ._survival import Survival, kaplan_meier
 from ._train import analyze, run
@@ -49,6 +50,7 @@ __all__ = [
     "Problem",
     "RequestError",
     "Run",
+    "Snapshot",
     "SpecError",
     "Survival",
     "Tensors",

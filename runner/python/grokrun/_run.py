@@ -5,6 +5,7 @@ Owns what can be asked of a run, and opening one. Knows nothing of the files of 
 
 from __future__ import annotations
 
+import builtins
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from . import _frames, _html, _settings, _survival
+from . import _frames, _html, _measure, _settings, _survival
 from ._cell import METRICS, Cell
+from ._measure import Map, Measure
 from ._owned import json_file
 from ._survival import Survival
 from .errors import AnalysisWarning, NotARun, NotThere, not_there
@@ -207,6 +209,29 @@ class Run:
                 (cell.known_by(self.axes), _frames.with_values(table, table.column_names[1:]))
             )
         return _frames.tidy(parts, self.axes, pa.schema([("epoch", pa.int64())]))
+
+    def measure(
+        self, function: Measure, *, every: int = 1, mapping: Map = builtins.map
+    ) -> pd.DataFrame:
+        """Calls your function with every checkpoint: `cell`, the axes, `epoch`, its numbers.
+
+        A snapshot at which it fails is left out with an `AnalysisWarning` that says why. Nothing is
+        written: an analysis that belongs to the run and its report is a plugin (doc/plugins.md).
+
+        Args:
+            function: takes a `Snapshot` (`weights`, `epoch`, `cell`), returns numbers by name.
+            every: only checkpoints at multiples of it, and each cell's last.
+            mapping: calls a function for each cell: `ThreadPoolExecutor().map`, to do several at
+                once.
+        """
+        table = self.measure_table(function, every=every, mapping=mapping)
+        return _frames.frame(table, "measure")
+
+    def measure_table(
+        self, function: Measure, *, every: int = 1, mapping: Map = builtins.map
+    ) -> pa.Table:
+        """The same as a pyarrow.Table, without pandas."""
+        return _measure.measure(self, function, every, mapping)
 
     @property
     def analyses(self) -> list[str]:
