@@ -13,7 +13,6 @@ const GUIDE: &str = include_str!("../doc/guide.md");
 const MODELS: &str = include_str!("../doc/models.md");
 const DEFINITIONS: &str = include_str!("../doc/definitions.md");
 const RUN_DIRECTORY: &str = include_str!("../doc/run-directory.md");
-const PYTHON: &str = include_str!("../doc/python.md");
 
 /// The words between backticks, fenced lines included.
 fn code_words(page: &str) -> BTreeSet<&str> {
@@ -246,20 +245,4 @@ fn file_words(path: &Path) -> [String; 2] {
         true => [name, "`checkpoints/EPOCH.safetensors`".to_owned()],
         false => [name, ending],
     }
-}
-
-/// What the page says to write is what a test runs.
-#[test]
-fn the_page_for_python_has_the_lines_that_are_tested() {
-    let script = include_str!("python/read_checkpoints.py");
-    let lines = script
-        .split("# doc/python.md\n")
-        .nth(1)
-        .expect("marked lines")
-        .trim();
-    let body = lines.split_once("@functools").expect("the function").1;
-    assert!(
-        PYTHON.contains(body),
-        "doc/python.md and read_checkpoints.py differ"
-    );
 }
