@@ -6,6 +6,21 @@ use grokrun_store::{Metrics, RunView};
 
 use crate::support::{Bench, assert_same};
 
+/// The analyses that come with grokrun, beside fourier-sparsity, which [`TABLES`] has.
+const ANALYSES: [&str; 11] = [
+    "activations",
+    "clock-or-pizza",
+    "commutativity",
+    "effective-weights",
+    "embedding-geometry",
+    "interventions",
+    "logit-directions",
+    "neuron-clustering",
+    "progress-measures",
+    "quadratic-fit",
+    "singular-values",
+];
+
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
 
 /// The history of the only cell of a run.
@@ -195,15 +210,28 @@ fn tables_and_operands_train_go_on_and_are_told_of() {
 }
 
 #[test]
-fn analyses_say_that_they_do_not_look_at_groups() {
+fn every_analysis_looks_at_groups_in_their_own_basis() {
     let spec = format!(
-        "name = \"small\"\noperation = {{ group = \"D4\" }}\nfraction = 0.6\nseeds = {{ data = 0, model = 0 }}\n{TABLES}"
+        "name = \"small\"\noperation = {{ group = \"D4\" }}\nfraction = 0.6\nseeds = {{ data = 0, model = 0 }}\n{TABLES}{}",
+        ANALYSES.map(|name| format!("[analysis.{name}]\n")).concat()
     );
     let bench = Bench::new(&spec);
     bench.run(CPU).exits(0);
-    let found = bench
+    let cell = bench
         .path()
-        .join("runs/small/cells/group-d4-p8-f0.6-d0-m0/analysis/fourier-sparsity/findings.json");
-    let found = std::fs::read_to_string(found).unwrap();
-    assert!(found.contains("nothing was measured"), "{found}");
+        .join("runs/small/cells/group-d4-p8-f0.6-d0-m0/analysis");
+    for folder in std::fs::read_dir(&cell).unwrap() {
+        let folder = folder.unwrap().path();
+        let index = std::fs::read_to_string(folder.join("findings.json")).unwrap();
+        let found: serde_json::Value = serde_json::from_str(&index).unwrap();
+        assert!(found["failure"].is_null(), "{index}");
+        assert!(!index.contains("nothing was measured"), "{index}");
+    }
+    let index = cell.join("neuron-clustering/findings.json");
+    let index = std::fs::read_to_string(index).unwrap();
+    assert!(
+        index.contains("irreducible representations of D4"),
+        "{index}"
+    );
+    assert!(index.contains("2d_1"), "{index}");
 }

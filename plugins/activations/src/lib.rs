@@ -33,8 +33,8 @@ mod spectrum;
 
 use figures::{Maps, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
-use grokrun_measures::check_basis;
+use grokrun_basis::{Space, gaussian};
+use grokrun_measures::{check_basis, numbering, space};
 use spectrum::{Shares, blocks, by_column, effective_terms, mean_squared, one_wave};
 
 /// The most neurons that can be selected: each has two figures.
@@ -51,7 +51,7 @@ const NOISE: usize = 16;
 pub struct Config {
     /// neurons that are shown, counted from 0; at most 16
     pub neurons: Vec<usize>,
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// the most snapshots that a map is shown at, 2 to 100; a map is p² numbers
     pub frames: usize,
@@ -124,8 +124,7 @@ impl Analysis for Activations {
                 format!("must be below d_mlp = {d_mlp}, and {neuron} is not"),
             ));
         }
-        let failed = |error: BasisError| Failure::new(error.to_string());
-        let space = Space::choose(&config.basis, &task.labels, p).map_err(failed)?;
+        let space = space(&config.basis, task)?;
         let matrix: Vec<f32> = space.basis().matrix().iter().map(|x| *x as f32).collect();
         let noise = config.control.then(|| {
             let table = gaussian(1, p * p * NOISE);
@@ -224,18 +223,21 @@ impl Analysis for Activations {
         self.trajectory.tensors(basis, out);
         self.trajectory.tables(&self.space, out);
         self.trajectory.draw(basis, out);
-        let mut note = format!("basis: {}", self.space.kind());
+        let mut note = format!("basis: {}", self.space);
         if let Some(root) = basis.root() {
             note.push_str(&format!(
                 ", tokens in the order of their logarithm to {root}, 0 first"
             ));
         }
-        if self.space.kind() == BasisKind::Labels {
+        if self.space.operands().is_none() {
             note.push_str(
                 "; a token has no angle in this operation: spectra are in the additive basis, where they need not be sparse, and fractions are along the directions of the label",
             );
         }
         out.note(note);
+        if let Some(note) = numbering(basis) {
+            out.note(note);
+        }
         Ok(())
     }
 }

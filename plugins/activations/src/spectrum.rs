@@ -110,7 +110,7 @@ impl Shares {
                 (Row::Outside(_), _) | (_, Row::Outside(_)) => &mut shares.outside,
                 (Row::Constant, Row::Constant) => continue,
                 (Row::Constant, _) | (_, Row::Constant) => &mut shares.linear,
-                (a, b) if a.frequency() == b.frequency() => &mut shares.same,
+                (a, b) if a.component() == b.component() => &mut shares.same,
                 _ => &mut shares.different,
             };
             *kind += square;
@@ -158,7 +158,7 @@ pub(crate) fn blocks(basis: &Basis, squares: &[f64]) -> Vec<f64> {
             .flat_map(|i| rows.iter().map(move |j| i * p + j));
         pairs.map(|at| squares[at]).sum()
     };
-    (1..=basis.frequencies()).map(of).collect()
+    (1..=basis.count()).map(of).collect()
 }
 
 /// Returns the largest share, of the energy in the group's block, that functions of one operand at
@@ -175,6 +175,6 @@ pub(crate) fn one_wave(basis: &Basis, squares: &[f64]) -> f64 {
         rows.map(|row| squares[row * p + constant] + squares[constant * p + row])
             .sum()
     };
-    let most = (1..=basis.frequencies()).map(of).fold(0.0, f64::max);
+    let most = (1..=basis.count()).map(of).fold(0.0, f64::max);
     if total > 0.0 { most / total } else { 0.0 }
 }

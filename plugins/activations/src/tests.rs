@@ -15,7 +15,7 @@ fn wave(basis: &Basis, k: usize, token: usize, phase: f64) -> f64 {
 /// Plants maps: head h attends to a with 1/2 + 0.3 cos(k_h θ(a)); neuron 0 is cos 2θ(a) cos 5θ(b),
 /// neuron 1 cos 7θ(b) + 1, neuron 2 the product of sin 3θ(a) and cos 3θ(b), the others are 0.
 fn planted(task: &Task) -> SnapshotData {
-    let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
+    let basis = space("auto", &task).unwrap().basis().clone();
     let mut data = random(task, 0, 3);
     let mut attention = Vec::new();
     let mut post = vec![0.0f32; 529 * 96];
@@ -40,7 +40,7 @@ fn planted(task: &Task) -> SnapshotData {
 fn planted_maps_have_their_spectra() {
     for task in [add(23), mul(23)] {
         let found = analyse::<Activations>(Config::default(), &task, &[planted(&task)]);
-        let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
+        let basis = space("auto", &task).unwrap().basis().clone();
         let near = |series: &str, want: f64| {
             let got = found.last(series).unwrap();
             assert!((got - want).abs() < 1e-5, "{series}: {got} {want}");
@@ -127,7 +127,7 @@ fn the_expert_has_products_of_a_frequency_alone() {
 #[test]
 fn both_ways_to_a_spectrum_agree() {
     for task in [add(23), mul(23)] {
-        let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
+        let basis = space("auto", &task).unwrap().basis().clone();
         let table = gaussian(4, 529 * 70);
         let matrix: Vec<f32> = basis.matrix().iter().map(|x| *x as f32).collect();
         let got = mean_squared(&basis, &matrix, &table);

@@ -78,7 +78,7 @@ pub(crate) fn isolated(basis: &Basis, k: usize, w_e: &[f32], d: usize) -> Vec<f3
     let mut coefficients = basis.forward(&w_e[..p * d]);
     let kept = basis.rows_of(k);
     for (row, of_row) in coefficients.chunks_exact_mut(d.max(1)).enumerate() {
-        let other = basis.rows()[row].frequency().is_some() && !kept.contains(&row);
+        let other = basis.rows()[row].component().is_some() && !kept.contains(&row);
         if other {
             of_row.fill(0.0);
         }

@@ -45,8 +45,8 @@ mod places;
 
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{Forward, KeyRule, Model, Spectrum, embedding};
+use grokrun_basis::{Basis, gaussian};
+use grokrun_measures::{Forward, KeyRule, Model, Spectrum, embedding, space};
 use places::Places;
 
 /// The parameters of the analysis.
@@ -121,10 +121,8 @@ impl Analysis for ClockOrPizza {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let failed = |error: BasisError| Failure::new(error.to_string());
         let p = task.modulus;
-        let kind = BasisKind::of(&task.labels, p);
-        let basis = Basis::of(kind, p).map_err(failed)?;
+        let space = space("auto", task)?;
         let defined = |pair: &usize| task.labels.get(*pair).is_some_and(Option::is_some);
         let pairs: Vec<usize> = (0..task.pairs()).filter(defined).collect();
         let mirrored = |pair: &usize| {
@@ -133,12 +131,12 @@ impl Analysis for ClockOrPizza {
         };
         Ok(ClockOrPizza {
             rule: KeyRule::parse("keys", &config.keys)?,
-            places: Places::new(kind, &basis, task),
+            places: Places::new(&space, task),
             symmetric: pairs.iter().all(mirrored),
             questions: gradient::questions(u64::from(config.seed), config.samples, &pairs, p),
             task: task.clone(),
             trajectory: Trajectory::default(),
-            basis,
+            basis: space.basis().clone(),
             config,
         })
     }

@@ -1,7 +1,7 @@
 //! Finds the places of operands and labels in their cyclic group.
 
 use grokrun_api::Task;
-use grokrun_basis::{Basis, BasisKind};
+use grokrun_basis::Space;
 
 /// Describes an operation whose operands have a place in a group of n, so that the label's is
 /// ±place(a) ± place(b) + constant: addition, subtraction, and through logarithms multiplication
@@ -31,10 +31,8 @@ pub(crate) struct Pair {
 
 impl Places {
     /// Finds the places; none if the operation has no such group.
-    pub(crate) fn new(kind: BasisKind, basis: &Basis, task: &Task) -> Option<Places> {
-        if kind == BasisKind::Labels {
-            return None;
-        }
+    pub(crate) fn new(space: &Space, task: &Task) -> Option<Places> {
+        let basis = space.operands().filter(|basis| basis.is_cyclic())?;
         let (p, n) = (task.modulus, basis.group());
         let mut of = vec![None; p];
         for (place, token) in basis.order().iter().enumerate() {

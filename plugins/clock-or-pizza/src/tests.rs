@@ -12,8 +12,7 @@ fn add() -> Task {
 }
 
 fn places(task: &Task) -> Places {
-    let kind = BasisKind::of(&task.labels, task.modulus);
-    Places::new(kind, &Basis::of(kind, task.modulus).unwrap(), task).unwrap()
+    Places::new(&space("auto", task).unwrap(), task).unwrap()
 }
 
 /// Makes logits `(p², p)` of the places of a, b and c.

@@ -2,7 +2,7 @@
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
-use grokrun_measures::{Frames, rounded};
+use grokrun_measures::{Frames, listed, rounded, shown};
 
 use crate::attention::Attention;
 
@@ -79,14 +79,14 @@ impl Trajectory {
                 json!(mean[0]),
                 json!(mean[1]),
                 json!(mean[2]),
-                json!(scores.0),
+                shown(basis, scores.0),
                 json!(basis.order_of(scores.0)),
                 json!(scores.1),
-                json!(attention.0),
+                shown(basis, attention.0),
                 json!(attention.1),
-                json!(w_ov.0),
+                shown(basis, w_ov.0),
                 json!(w_ov.1),
-                json!(w_neur.0),
+                shown(basis, w_neur.0),
                 json!(w_neur.1),
                 json!(noise.and_then(|noise| noise.get(head))),
             ]
@@ -109,11 +109,13 @@ impl Trajectory {
         ];
         let rows = means.iter().enumerate().map(row).collect();
         out.table("heads", &columns, rows);
-        let keys: Vec<String> = self.keys.iter().map(usize::to_string).collect();
-        out.note(if keys.is_empty() {
+        out.note(if self.keys.is_empty() {
             "no key frequencies at the last snapshot".to_owned()
         } else {
-            format!("key frequencies of the last snapshot: {}", keys.join(", "))
+            format!(
+                "key frequencies of the last snapshot: {}",
+                listed(basis, &self.keys)
+            )
         });
     }
 
@@ -213,7 +215,7 @@ impl Trajectory {
                     rows.map(|row| self.w_l[row * neurons + neuron].powi(2))
                         .sum()
                 };
-                let ranked = (1..=basis.frequencies()).map(|k| (k, energy(k)));
+                let ranked = (1..=basis.count()).map(|k| (k, energy(k)));
                 let most = |x: (usize, f64), y: (usize, f64)| if y.1 > x.1 { y } else { x };
                 (ranked.fold((0, 0.0), most).0, neuron)
             })

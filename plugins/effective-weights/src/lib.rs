@@ -36,8 +36,8 @@ mod power;
 use attention::Attention;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{KeyRule, by_class, check_basis, neuron_logit_map};
+use grokrun_basis::{Space, gaussian};
+use grokrun_measures::{KeyRule, by_class, check_basis, neuron_logit_map, numbering, space};
 use maps::Maps;
 use power::Power;
 
@@ -46,7 +46,7 @@ use power::Power;
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
 pub struct Config {
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// key frequencies of each snapshot: those above a quarter of the largest norm of W_L or of W_E
     pub keys: String,
@@ -66,8 +66,7 @@ impl Default for Config {
 
 /// The running analysis.
 pub struct EffectiveWeights {
-    kind: BasisKind,
-    basis: Basis,
+    space: Space,
     rule: KeyRule,
     task: Task,
     /// the control: W_attn of each head, and W_neur, of noise
@@ -93,28 +92,26 @@ impl Analysis for EffectiveWeights {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let failed = |error: BasisError| Failure::new(error.to_string());
         let p = task.modulus;
-        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
-        let basis = Basis::of(kind, p).map_err(failed)?;
+        let space = space(&config.basis, task)?;
+        let basis = space.basis();
         let noise = config.control.then(|| {
             let of = |seed: i64, width: usize| gaussian(seed, p * width);
-            let head = |h: usize| Power::of_table(&basis, &of(2 + h.cast_signed() as i64, 1));
+            let head = |h: usize| Power::of_table(basis, &of(2 + h.cast_signed() as i64, 1));
             let heads = (0..task.model.heads).map(head).collect();
-            (heads, Power::of_table(&basis, &of(1, task.model.d_mlp)))
+            (heads, Power::of_table(basis, &of(1, task.model.d_mlp)))
         });
         Ok(EffectiveWeights {
             rule: KeyRule::parse("keys", &config.keys)?,
             trajectory: Trajectory::default(),
             task: task.clone(),
-            kind,
-            basis,
+            space,
             noise,
         })
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let (p, basis) = (self.task.modulus, &self.basis);
+        let (p, basis) = (self.task.modulus, self.space.basis());
         let maps = Maps::new(snapshot, p)?;
         let keys = self.rule.keys(basis, snapshot)?;
 
@@ -165,7 +162,7 @@ impl Analysis for EffectiveWeights {
                 power.frequencies.iter().map(|x| x.sqrt() as f32).collect()
             };
             let norms: Vec<f32> = powers.iter().flat_map(narrow).collect();
-            let shape = [powers.len(), basis.frequencies()];
+            let shape = [powers.len(), basis.count()];
             let shape = if name == "W_L" { &shape[1..] } else { &shape };
             out.tensor(&format!("{name}-norms"), shape, norms);
         }
@@ -202,20 +199,24 @@ impl Analysis for EffectiveWeights {
             .noise
             .as_ref()
             .map(|(heads, _)| heads.iter().map(|power| power.best().1).collect());
-        self.trajectory.tables(&self.basis, noise.as_deref(), out);
-        self.trajectory.draw(&self.basis, out);
-        let mut note = format!("basis: {}", self.kind);
-        if let Some(root) = self.basis.root() {
+        let basis = self.space.basis();
+        self.trajectory.tables(basis, noise.as_deref(), out);
+        self.trajectory.draw(basis, out);
+        let mut note = format!("basis: {}", self.space);
+        if let Some(root) = basis.root() {
             note.push_str(&format!(
                 ", tokens in the order of their logarithm to {root}; 0 has none and is outside"
             ));
         }
-        if self.kind == BasisKind::Labels {
+        if self.space.operands().is_none() {
             note.push_str(
                 "; a token has no angle in this operation, so that W_attn, W_OV and W_neur, taken in the additive basis, need not be periodic",
             );
         }
         out.note(note);
+        if let Some(note) = numbering(basis) {
+            out.note(note);
+        }
         Ok(())
     }
 }

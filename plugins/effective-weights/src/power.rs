@@ -20,7 +20,7 @@ impl Power {
         let rows: Vec<f64> = coefficients.chunks_exact(width).map(squares).collect();
         let of = |k: usize| rows[basis.rows_of(k)].iter().sum();
         Power {
-            frequencies: (1..=basis.frequencies()).map(of).collect(),
+            frequencies: (1..=basis.count()).map(of).collect(),
             rows,
         }
     }

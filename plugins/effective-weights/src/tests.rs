@@ -3,6 +3,8 @@
 use grokrun_api::testing::{add, analyse, mul, random, run, task};
 use grokrun_api::{Numbers, SnapshotData};
 
+use grokrun_basis::Basis;
+
 use super::*;
 
 /// Height of the planted waves.
@@ -16,7 +18,7 @@ fn angle(basis: &Basis, k: usize, token: usize) -> f64 {
 /// Plants weights: head h scores a token with HIGH cos(k_h θ) and writes cos(k_h θ) times 1, 2, …
 /// to the neurons; W_L is cos(2θ) of the class.
 fn planted(task: &Task, frequencies: [usize; 4]) -> SnapshotData {
-    let basis = Basis::of(BasisKind::of(&task.labels, task.modulus), task.modulus).unwrap();
+    let basis = space("auto", &task).unwrap().basis().clone();
     let (p, m) = (task.modulus, &task.model);
     let (d, e) = (m.d_model, m.d_head);
     let mut data = random(task, 0, 3);
@@ -67,7 +69,7 @@ fn planted_heads_are_read_exactly() {
         let frequencies = [2, 5, 9, 7];
         let data = planted(&task, frequencies);
         let found = analyse::<EffectiveWeights>(Config::default(), &task, &[data]);
-        let basis = Basis::of(BasisKind::of(&task.labels, 23), 23).unwrap();
+        let basis = space("auto", &task).unwrap().basis().clone();
         let (shape, scores) = found.tensor("W_attn").unwrap();
         assert_eq!(shape, [4, 23]);
         for (head, k) in frequencies.into_iter().enumerate() {
@@ -87,7 +89,7 @@ fn planted_heads_are_read_exactly() {
             let norms = found.tensor("W_neur-norms").unwrap().1;
             let sum: f64 = (1..=96).map(|x| f64::from(x * x)).sum();
             let want = (basis.group() as f64 / 2.0 * sum).sqrt();
-            let got = f64::from(norms[head * basis.frequencies() + k - 1]);
+            let got = f64::from(norms[head * basis.count() + k - 1]);
             assert!((got / want - 1.0).abs() < 1e-6, "{got} {want}");
         }
         // Only W_L's frequency is key: a quarter of all heads' energy.
@@ -130,7 +132,7 @@ fn attention_is_the_softmax_of_the_planted_scores() {
         let basis = Basis::additive(23);
         let score = |token: usize| (HIGH * angle(&basis, 5, token)).exp();
         // planted() chooses the angles by the operation: the same for both of these.
-        assert_eq!(BasisKind::of(&add(23).labels, 23), BasisKind::Additive);
+        assert_eq!(space("auto", &add(23)).unwrap().to_string(), "additive");
         let counted = |pair: &usize| task.labels[*pair].is_some();
         let pairs: Vec<usize> = (0..529).filter(counted).collect();
         let to = |pick: &dyn Fn(f64, f64) -> f64| -> f64 {

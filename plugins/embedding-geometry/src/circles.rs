@@ -21,7 +21,7 @@ pub(crate) struct Circles {
 impl Circles {
     /// Measures the tokens' rows of W_E, `(p, d)`.
     pub(crate) fn new(basis: &Basis, tokens: &[f32], d: usize) -> Circles {
-        let (p, count) = (basis.modulus(), basis.frequencies());
+        let (p, count) = (basis.modulus(), basis.count());
         let coefficients = basis.forward(tokens);
         let row = |i: usize| &coefficients[i * d..(i + 1) * d];
         let mut planes = Vec::with_capacity(count);

@@ -2,7 +2,7 @@
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
-use grokrun_measures::{Frames, rounded};
+use grokrun_measures::{Frames, rounded, shown};
 
 use crate::circles::Circles;
 use crate::principal::Principal;
@@ -73,7 +73,7 @@ impl Trajectory {
     pub(crate) fn tables(
         &self,
         basis: &Basis,
-        noise: Option<&(Principal, Circles)>,
+        noise: Option<&(Principal, Option<Circles>)>,
         out: &mut dyn Sink,
     ) {
         let Some((_, last)) = self.frames.last() else {
@@ -85,7 +85,7 @@ impl Trajectory {
                 json!(i + 1),
                 json!(last.components.shares[i]),
                 json!(noise.and_then(|(components, _)| components.shares.get(i))),
-                json!(k),
+                shown(basis, k),
                 json!(fraction),
             ]
         };
@@ -101,9 +101,9 @@ impl Trajectory {
 
         if let Some(circles) = &last.circles {
             let row = |k: &usize| {
-                let noise = noise.map(|(_, circles)| circles.fit[k - 1]);
+                let noise = noise.and_then(|(_, circles)| Some(circles.as_ref()?.fit[k - 1]));
                 vec![
-                    json!(k),
+                    shown(basis, *k),
                     json!(basis.order_of(*k)),
                     json!(circles.share[k - 1]),
                     json!(circles.roundness[k - 1]),
@@ -225,7 +225,7 @@ impl Trajectory {
         let mut keys = self.keys.clone();
         keys.sort_by(|j, k| share(*k).total_cmp(&share(*j)).then(j.cmp(k)));
         keys.truncate(MOST_CIRCLES);
-        let (n, width) = (basis.group(), 2 * basis.frequencies());
+        let (n, width) = (basis.group(), 2 * basis.count());
         for k in keys {
             let turns: Vec<f64> = (0..n)
                 .map(|place| (k * place % n) as f64 / n as f64)
@@ -257,7 +257,7 @@ impl Trajectory {
 fn best(basis: &Basis, in_basis: &[f64], count: usize, component: usize) -> (usize, f64) {
     let power = |row: usize| in_basis[row * count + component].powi(2);
     let of = |k: usize| (k, basis.rows_of(k).map(power).sum::<f64>());
-    let all: Vec<(usize, f64)> = (1..=basis.frequencies()).map(of).collect();
+    let all: Vec<(usize, f64)> = (1..=basis.count()).map(of).collect();
     let total: f64 = all.iter().map(|(_, x)| x).sum();
     let most = |x: (usize, f64), y: &(usize, f64)| if y.1 > x.1 { *y } else { x };
     let (k, x) = all.iter().fold((0, 0.0), most);

@@ -34,8 +34,8 @@ mod probe;
 use circles::Circles;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{KeyRule, check_basis, embedding};
+use grokrun_basis::{Basis, Space, gaussian};
+use grokrun_measures::{KeyRule, check_basis, embedding, numbering, space};
 use principal::Principal;
 use probe::Probe;
 
@@ -51,7 +51,7 @@ const MOST_SHUFFLES: usize = 100;
 pub struct Config {
     /// principal components that are kept, 2 to 64
     pub components: usize,
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// key frequencies of each snapshot: those above a quarter of the largest norm of W_L or of W_E
     pub keys: String,
@@ -82,13 +82,12 @@ impl Default for Config {
 /// The running analysis.
 pub struct EmbeddingGeometry {
     config: Config,
-    kind: BasisKind,
-    basis: Basis,
+    space: Space,
     rule: KeyRule,
     p: usize,
     probe: Option<Probe>,
     /// the control: components and circles of noise
-    noise: Option<(Principal, Circles)>,
+    noise: Option<(Principal, Option<Circles>)>,
     trajectory: Trajectory,
 }
 
@@ -122,15 +121,14 @@ impl Analysis for EmbeddingGeometry {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let failed = |error: BasisError| Failure::new(error.to_string());
         let p = task.modulus;
-        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
-        let basis = Basis::of(kind, p).map_err(failed)?;
+        let space = space(&config.basis, task)?;
         let d = task.model.d_model;
         let noise = || {
             let table = gaussian(1, p * d);
             let components = Principal::new(&table, d, config.components)?;
-            Some((components, Circles::new(&basis, &table, d)))
+            let circles = planes(&space).map(|basis| Circles::new(basis, &table, d));
+            Some((components, circles))
         };
         let probe = || Probe::new(p, config.ridge, config.shuffles);
         Ok(EmbeddingGeometry {
@@ -138,15 +136,14 @@ impl Analysis for EmbeddingGeometry {
             noise: config.control.then(noise).flatten(),
             probe: config.probe.then(probe).flatten(),
             trajectory: Trajectory::new(p, Basis::multiplicative(p).ok()),
-            kind,
-            basis,
+            space,
             p,
             config,
         })
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let (p, basis) = (self.p, &self.basis);
+        let (p, basis) = (self.p, self.space.basis());
         let w_e = snapshot.weight("embed.W_E")?;
         let (tokens, d) = (embedding(w_e, p), w_e.size(1));
         if tokens.len() != p * d || d == 0 {
@@ -167,15 +164,12 @@ impl Analysis for EmbeddingGeometry {
         let narrow = components.scores.iter().map(|x| *x as f32);
         out.tensor("components", &[p, components.count], narrow);
 
-        let keys = match self.kind {
-            // The frequencies are the label's: a token has none of them.
-            BasisKind::Labels => Vec::new(),
-            _ => self.rule.keys(basis, snapshot)?,
+        let keys = match self.space.operands() {
+            // The components are the label's: a token has none of them.
+            None => Vec::new(),
+            Some(basis) => self.rule.keys(basis, snapshot)?,
         };
-        let circles = match self.kind {
-            BasisKind::Labels => None,
-            _ => Some(Circles::new(basis, tokens, d)),
-        };
+        let circles = planes(&self.space).map(|basis| Circles::new(basis, tokens, d));
         if let Some(circles) = &circles {
             let mean = |values: &[f64]| -> f64 {
                 keys.iter().map(|k| values[k - 1]).sum::<f64>() / keys.len() as f64
@@ -221,9 +215,9 @@ impl Analysis for EmbeddingGeometry {
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.trajectory
-            .tables(&self.basis, self.noise.as_ref(), out);
-        self.trajectory.draw(&self.basis, out);
+        let basis = self.space.basis();
+        self.trajectory.tables(basis, self.noise.as_ref(), out);
+        self.trajectory.draw(basis, out);
         for note in self.notes() {
             out.note(note);
         }
@@ -235,7 +229,7 @@ impl EmbeddingGeometry {
     /// Says which measures have a meaning for this task, and which have not.
     fn notes(&self) -> Vec<String> {
         let (p, logarithm) = (self.p, Basis::multiplicative(self.p).ok());
-        let mut notes = vec![format!("basis: {}", self.kind)];
+        let mut notes = vec![format!("basis: {}", self.space)];
         match logarithm.as_ref().and_then(Basis::root) {
             Some(root) => notes.push(format!(
                 "discrete logarithms are to the smallest primitive root, {root}; 0 has none"
@@ -244,21 +238,32 @@ impl EmbeddingGeometry {
                 "{p} is not prime: there is no discrete logarithm to colour by, and no Legendre symbol to probe"
             )),
         }
-        if self.kind == BasisKind::Labels {
+        if self.space.operands().is_none() {
             notes.push(
                 "a token has no angle in this operation: no circles, and the components' frequencies, in the additive basis, need not say anything".to_owned(),
             );
         }
+        if let Some(note) = numbering(self.space.basis()) {
+            notes.push("a representation is no plane: there are no circles".to_owned());
+            notes.push(note);
+        }
         if self.config.probe && logarithm.is_some() && self.probe.is_none() {
             notes.push(format!("{p} has too few residues for a probe"));
         }
-        if self.probe.is_some() && self.kind == BasisKind::Additive {
+        let additive = self.space.operands().is_some() && self.space.basis().root().is_none();
+        if self.probe.is_some() && additive {
             notes.push(
                 "the Legendre symbol has no part in this operation: the probe is expected at one half".to_owned(),
             );
         }
         notes
     }
+}
+
+/// Returns the basis whose components are planes, in which tokens can be on a circle: none if
+/// operands have no components, or these are representations of more dimensions.
+fn planes(space: &Space) -> Option<&Basis> {
+    space.operands().filter(|basis| basis.is_cyclic())
 }
 
 grokrun_api::export_plugin!(EmbeddingGeometry);

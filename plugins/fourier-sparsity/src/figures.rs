@@ -3,7 +3,7 @@
 use grokrun_api::prelude::*;
 use grokrun_api::serde_json::Value;
 use grokrun_basis::Basis;
-use grokrun_measures::Frames;
+use grokrun_measures::{Frames, listed, shown};
 
 /// The most frames of a figure that moves.
 const MOST_FRAMES: usize = 200;
@@ -59,10 +59,10 @@ impl Trajectory {
         let Some((_, [w_e, w_l])) = self.norms.last() else {
             return;
         };
-        let rules = self.keys.iter().map(|(rule, keys)| {
-            let list: Vec<String> = keys.iter().map(usize::to_string).collect();
-            vec![json!(rule), json!(keys.len()), json!(list.join(", "))]
-        });
+        let rules = self
+            .keys
+            .iter()
+            .map(|(rule, keys)| vec![json!(rule), json!(keys.len()), json!(listed(basis, keys))]);
         out.table("rules", &["rule", "count", "frequencies"], rules.collect());
         let mut all: Vec<usize> = self
             .keys
@@ -77,7 +77,7 @@ impl Trajectory {
                 json!(found.is_some_and(|(_, keys)| keys.contains(&k)))
             };
             vec![
-                json!(k),
+                shown(basis, k),
                 json!(basis.order_of(k)),
                 json!(w_e[k - 1]),
                 json!(w_l[k - 1]),
@@ -127,10 +127,7 @@ impl Trajectory {
         out.figure("gini", figure);
 
         for (part, name) in ["W_E", "W_L"].into_iter().enumerate() {
-            let bars = |norms: &[Vec<f64>; 2]| {
-                let labels: Vec<String> = (1..=norms[part].len()).map(|k| k.to_string()).collect();
-                Trace::bar(name, &labels, &norms[part])
-            };
+            let bars = |norms: &[Vec<f64>; 2]| Trace::bar(name, &names_of(basis), &norms[part]);
             let mut figure = Figure::new(&format!("{name} by frequency"))
                 .x("frequency", Axis::Linear)
                 .y("norm", Axis::Linear)
@@ -141,7 +138,7 @@ impl Trajectory {
             out.figure(&format!("{name}-norms"), figure);
         }
 
-        let labels: Vec<String> = (1..=self.logits.len()).map(|k| k.to_string()).collect();
+        let labels = names_of(basis);
         let figure = Figure::new("Logits along cos and sin of the label's angle, last snapshot")
             .x("frequency", Axis::Linear)
             .y("share of variance", Axis::Linear)
@@ -164,4 +161,10 @@ impl Trajectory {
             .trace(Trace::heatmap(&rows, Colors::Diverging).labelled(&columns, &names));
         out.figure("W_E-in-basis", figure);
     }
+}
+
+/// Returns the names of the components, number 1 first.
+fn names_of(basis: &Basis) -> Vec<String> {
+    let names = basis.components().iter().map(|one| one.name.clone());
+    names.collect()
 }

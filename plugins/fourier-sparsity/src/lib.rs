@@ -27,15 +27,17 @@ mod figures;
 
 use figures::Trajectory;
 use grokrun_api::prelude::*;
-use grokrun_basis::{Basis, BasisKind, Energies, LabelBasis, gaussian};
-use grokrun_measures::{KeyRule, Spectrum, by_class, check_basis, embedding, neuron_logit_map};
+use grokrun_basis::{Basis, Energies, Space, gaussian};
+use grokrun_measures::{
+    KeyRule, Spectrum, by_class, check_basis, embedding, neuron_logit_map, numbering, space,
+};
 
 /// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
 pub struct Config {
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// also measure W_E in the other basis of the operands
     pub wrong_basis: bool,
@@ -57,10 +59,8 @@ impl Default for Config {
 pub struct FourierSparsity {
     config: Config,
     p: usize,
-    kind: BasisKind,
-    basis: Basis,
+    space: Space,
     wrong: Option<Basis>,
-    labels: LabelBasis,
     trajectory: Trajectory,
 }
 
@@ -81,27 +81,18 @@ impl Analysis for FourierSparsity {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let p = task.modulus;
-        let failed = |error: grokrun_basis::BasisError| Failure::new(error.to_string());
-        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
-        let basis = Basis::of(kind, p).map_err(failed)?;
-        let wrong = match basis.kind() {
-            BasisKind::Multiplicative => Some(Basis::additive(p)),
-            _ => Basis::multiplicative(p).ok(),
-        };
+        let space = space(&config.basis, task)?;
         Ok(FourierSparsity {
-            p,
-            kind,
-            wrong: wrong.filter(|_| config.wrong_basis),
-            labels: LabelBasis::new(&task.labels, p, kind).map_err(failed)?,
+            p: task.modulus,
+            wrong: space.wrong().filter(|_| config.wrong_basis),
             trajectory: Trajectory::new(),
-            basis,
+            space,
             config,
         })
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let (p, basis) = (self.p, &self.basis);
+        let (p, basis) = (self.p, self.space.basis());
         let w_e = snapshot.weight("embed.W_E")?;
         let w_u = snapshot.weight("unembed.W_U")?;
         let tokens = embedding(w_e, p);
@@ -132,16 +123,14 @@ impl Analysis for FourierSparsity {
             compared.push(gini);
         }
 
-        let logits = Energies::along_labels(&self.labels, snapshot.logits()?.data()).shares();
+        let logits =
+            Energies::along_labels(self.space.labels(), snapshot.logits()?.data()).shares();
         out.scalar("logits explained", logits.iter().sum());
         let narrow = logits.iter().map(|x| *x as f32);
         out.tensor("logit-shares", &[logits.len()], narrow);
 
         let post = snapshot.post()?;
-        let neurons = match self.kind {
-            BasisKind::Labels => Energies::along_labels(&self.labels, post.data()),
-            _ => Energies::in_basis(basis, post.data()),
-        };
+        let neurons = self.space.energies(post.data());
         let keys = [
             ("max/4", spectra[0].1.above_quarter()),
             ("5 medians", spectra[0].1.above_medians()),
@@ -164,21 +153,25 @@ impl Analysis for FourierSparsity {
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.trajectory.tables(&self.basis, out);
+        let basis = self.space.basis();
+        self.trajectory.tables(basis, out);
         self.trajectory
-            .draw(&self.basis, self.wrong.is_some(), self.config.control, out);
-        let mut note = format!("basis: {}", self.kind);
-        if let Some(root) = self.basis.root() {
+            .draw(basis, self.wrong.is_some(), self.config.control, out);
+        let mut note = format!("basis: {}", self.space);
+        if let Some(root) = basis.root() {
             note.push_str(&format!(
                 ", characters of the logarithm to the primitive root {root}"
             ));
         }
-        if self.kind == BasisKind::Labels {
+        if self.space.operands().is_none() {
             note.push_str(
                 "; the operands have no angle of their own in it, so that W_E is shown in the additive basis and need not be sparse",
             );
         }
         out.note(note);
+        if let Some(note) = numbering(basis) {
+            out.note(note);
+        }
         Ok(())
     }
 }

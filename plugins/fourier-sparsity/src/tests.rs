@@ -2,6 +2,8 @@
 
 use grokrun_api::testing::{Expert, Recorder, add, analyse, mul, random, task};
 
+use grokrun_measures::testing::{GroupExpert, group};
+
 use super::*;
 
 fn rule(found: &Recorder, rule: &str) -> String {
@@ -111,4 +113,45 @@ fn parameters_are_judged() {
         ..Config::default()
     };
     assert!(FourierSparsity::new(config, &composite).is_err());
+}
+
+#[test]
+fn a_planted_representation_is_the_key_by_every_rule() {
+    for (name, components, keys) in [
+        ("S4", vec![1, 3], "sign, standard"),
+        ("D5", vec![2], "2d_1"),
+    ] {
+        let expert = GroupExpert {
+            noise: 0.005,
+            ..GroupExpert::new(&components)
+        };
+        let task = expert.task(name);
+        let found =
+            analyse::<FourierSparsity>(Config::default(), &task, &[expert.snapshot(&task, 0)]);
+        for by in ["max/4", "neurons", "W_L"] {
+            assert_eq!(rule(&found, by), keys, "{by} of {name}");
+        }
+        assert!(found.last("logits explained").unwrap() > 0.99);
+        let wrong = found.last("W_E gini, wrong basis").unwrap();
+        let gini = found.last("W_E gini").unwrap();
+        assert!(gini > wrong + 0.2, "{name}: {gini} {wrong}");
+        let notes = found.notes();
+        let basis = format!("irreducible representations of {name}");
+        assert!(notes[0].contains(&basis), "{notes:?}");
+        let table = found.table("key-frequencies").unwrap();
+        assert_eq!(table.len(), components.len());
+        assert!(table[0]["order"].is_null() && table[0]["frequency"].is_string());
+    }
+}
+
+#[test]
+fn of_noise_no_representation_stands_out() {
+    let task = group("S4");
+    let found = analyse::<FourierSparsity>(Config::default(), &task, &[random(&task, 0, 3)]);
+    // Norms grow with the degree: all but the one sign are above a quarter of the largest.
+    assert!(rule(&found, "max/4").split(", ").count() >= 3);
+    assert_eq!(rule(&found, "5 medians"), "");
+    // A function of ab is one of 23 in 575 of a random logit.
+    let explained = found.last("logits explained").unwrap();
+    assert!((explained - 23.0 / 575.0).abs() < 0.01, "{explained}");
 }

@@ -5,8 +5,8 @@ use crate::pairs::Pairs;
 /// Holds the shares of u_k and v_k, functions of a pair, that the label's cosine and sine explain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Explained {
-    /// share of u_k by its own direction, of v_k by its own; by frequency from 1 on, NaN if there
-    /// is none
+    /// share of u_k by its own direction, of v_k by its own; by component from 1 on, NaN if there
+    /// is none; of a representation the mean over its entries of the share by all its directions
     pub(crate) own: Vec<[f64; 2]>,
     /// by both directions of the frequency
     pub(crate) both: Vec<[f64; 2]>,
@@ -18,9 +18,20 @@ impl Explained {
         let (p, space) = (pairs.p, &pairs.space);
         let (sums, totals) = sums(pairs, in_basis, p);
         let mut explained = Explained::default();
-        for k in 1..=space.frequencies().min(space.basis().frequencies()) {
+        for k in 1..=space.count() {
             let coefficients = space.labels().coefficients(k, &sums);
             let (mut own, mut both) = ([f64::NAN; 2], [f64::NAN; 2]);
+            if !space.basis().is_cyclic() {
+                let rows = space.basis().rows_of(k);
+                let share = |row: usize| -> f64 {
+                    let of = |c: &Vec<f64>| part(c[row] * c[row], totals[row]);
+                    coefficients.iter().map(of).sum()
+                };
+                let mean = rows.clone().map(share).sum::<f64>() / rows.len() as f64;
+                explained.own.push([mean, f64::NAN]);
+                explained.both.push([mean, f64::NAN]);
+                continue;
+            }
             for (i, row) in space.basis().rows_of(k).enumerate() {
                 let share = |c: &Vec<f64>| part(c[row] * c[row], totals[row]);
                 if let Some(c) = coefficients.get(i) {
@@ -50,7 +61,7 @@ impl Explained {
 pub(crate) fn best_explained(pairs: &Pairs, table: &[f32], width: usize) -> f64 {
     let (sums, totals) = sums(pairs, table, width);
     let mut best = vec![0.0f64; width];
-    for k in 1..=pairs.space.frequencies() {
+    for k in 1..=pairs.space.count() {
         let coefficients = pairs.space.labels().coefficients(k, &sums);
         for (column, best) in best.iter_mut().enumerate() {
             let energy = coefficients.iter().map(|c| c[column] * c[column]).sum();

@@ -1,7 +1,7 @@
 //! Draws the snapshots of a training in tables and figures.
 
 use grokrun_api::prelude::*;
-use grokrun_measures::rounded;
+use grokrun_measures::{rounded, shown};
 
 use crate::ablations::NAMES;
 use crate::directions::Explained;
@@ -51,7 +51,12 @@ impl Trajectory {
             let (own, both) = (last.explained.own.get(at)?, last.explained.both.get(at)?);
             let order = pairs.space.basis().order_of(*k);
             let values = [own[0], own[1], both[0], both[1]].map(|x| json!(x));
-            Some([json!(k), json!(order)].into_iter().chain(values).collect())
+            Some(
+                [shown(pairs.space.basis(), *k), json!(order)]
+                    .into_iter()
+                    .chain(values)
+                    .collect(),
+            )
         };
         let columns = [
             "frequency",
@@ -109,7 +114,11 @@ impl Trajectory {
                 let of = |s: &Measured| s.explained.own.get(k - 1).map_or(f64::NAN, |pair| pair[i]);
                 let values = over(&of);
                 if values.iter().any(|x| !x.is_nan()) {
-                    figure = figure.trace(Trace::line(&format!("{name} {k}"), &epochs, &values));
+                    figure = figure.trace(Trace::line(
+                        &format!("{name} {}", pairs.space.basis().name_of(*k)),
+                        &epochs,
+                        &values,
+                    ));
                 }
             }
         }
@@ -130,6 +139,10 @@ impl Trajectory {
             return;
         }
         let (p, basis) = (pairs.p, pairs.space.basis());
+        if !basis.is_cyclic() {
+            out.note("no spectra: a representation has more functions than u and v");
+            return;
+        }
         let names: Vec<String> = (0..p).map(|row| basis.name(row)).collect();
         let mut all: Vec<f32> = Vec::new();
         let mut which: Vec<f32> = Vec::new();

@@ -46,8 +46,7 @@ use ablations::{Ablations, Model, NAMES};
 use directions::{Explained, best_explained};
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::BasisKind;
-use grokrun_measures::{KeyRule, check_basis, neuron_logit_map, product_bt};
+use grokrun_measures::{KeyRule, check_basis, neuron_logit_map, numbering, product_bt};
 use pairs::Pairs;
 use spans::Outputs;
 
@@ -59,7 +58,7 @@ const RANDOM: usize = 8;
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
 pub struct Config {
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// key frequencies of each snapshot: those above a quarter of the largest norm of W_L or of W_E
     pub keys: String,
@@ -110,8 +109,8 @@ impl Analysis for LogitDirections {
     }
 
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
-        let pairs = Pairs::new(&config.basis, task).map_err(|e| Failure::new(e.to_string()))?;
-        let most = pairs.space.basis().frequencies();
+        let pairs = Pairs::new(&config.basis, task)?;
+        let most = pairs.space.count();
         config.frequencies.sort_unstable();
         config.frequencies.dedup();
         if let Some(k) = config.frequencies.iter().find(|k| **k > most) {
@@ -190,16 +189,20 @@ impl Analysis for LogitDirections {
         self.trajectory.draw(&self.pairs, out);
         let mut note = format!(
             "basis: {}; {} of the {} pairs count",
-            self.pairs.space.kind(),
+            self.pairs.space,
             self.pairs.count(),
             self.pairs.p * self.pairs.p
         );
-        if self.pairs.space.kind() == BasisKind::Labels {
+        if self.pairs.space.operands().is_none() {
             note.push_str(
                 "; a token has no angle in this operation, so that there are no terms but the directions of the label, and the 2-D spectra, in the additive basis, need not be sparse",
             );
         }
         out.note(note);
+        if let Some(note) = numbering(self.pairs.space.basis()) {
+            out.note("u of a representation: the mean over its matrix entries of the share that all of its directions explain; there is no v");
+            out.note(note);
+        }
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use grokrun_api::{Failure, Task};
-use grokrun_basis::{BasisError, BasisKind, Space};
-use grokrun_measures::{Rows, Shift};
+use grokrun_basis::Space;
+use grokrun_measures::{Rows, Shift, space};
 
 /// Holds a task's pairs that count, N of them, in one basis. Tables over them are `(N, …)`.
 pub(crate) struct Pairs {
@@ -30,16 +30,16 @@ pub(crate) struct Loss {
 
 impl Pairs {
     /// Selects the pairs in the basis that `word` asks for.
-    pub(crate) fn new(word: &str, task: &Task) -> Result<Pairs, BasisError> {
+    pub(crate) fn new(word: &str, task: &Task) -> Result<Pairs, Failure> {
         let p = task.modulus;
-        let space = Space::choose(word, &task.labels, p)?;
+        let space = space(word, task)?;
         // Made again with the labels of these pairs alone, so that the directions are orthonormal
         // over exactly the pairs of the terms.
         let mut labels = vec![None; p * p];
         for pair in &space.pairs {
             labels[*pair] = task.labels[*pair];
         }
-        let space = Space::new(space.kind(), &labels, p)?;
+        let space = space.over(&labels);
         let mut place = vec![usize::MAX; p * p];
         for (at, pair) in space.pairs.iter().enumerate() {
             place[*pair] = at;
@@ -113,7 +113,7 @@ impl Pairs {
     pub(crate) fn terms(&self, keys: &[usize]) -> Vec<f32> {
         let one = 1.0 / (self.count().max(1) as f64).sqrt();
         let mut terms = vec![one as f32; self.count()];
-        if self.space.kind() == BasisKind::Labels {
+        if self.space.operands().is_none() {
             terms.extend(self.directions(keys));
             return terms;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Space;
-use grokrun_measures::Frames;
+use grokrun_measures::{Frames, shown};
 
 use crate::clusters::Clusters;
 use crate::losses::Losses;
@@ -70,7 +70,7 @@ impl Trajectory {
             let mean = fractions.sum::<f64>() / members.len() as f64;
             let without = last.losses.as_ref().and_then(|l| l.without.get(k));
             vec![
-                json!(k),
+                shown(space.basis(), *k),
                 json!(space.basis().order_of(*k)),
                 json!(members.len()),
                 json!(mean),
@@ -104,7 +104,7 @@ impl Trajectory {
         out.note(format!(
             "{final_count} of {total} neurons are in {} clusters, a frequency explaining at least {threshold} of their variance, in the basis {}",
             last.clusters.members.len(),
-            space.kind()
+            space
         ));
         if let Some((count, fraction)) = self.noise {
             out.note(format!(
@@ -113,7 +113,7 @@ impl Trajectory {
         }
     }
 
-    pub(crate) fn draw(&self, threshold: f64, out: &mut dyn Sink) {
+    pub(crate) fn draw(&self, space: &Space, threshold: f64, out: &mut dyn Sink) {
         let Some((_, last)) = self.frames.last() else {
             return;
         };
@@ -121,6 +121,7 @@ impl Trajectory {
         let over =
             |pick: &dyn Fn(&Brief) -> f64| -> Vec<f64> { self.briefs.iter().map(pick).collect() };
 
+        let name = |k: &usize| space.basis().name_of(*k);
         let keys: BTreeSet<usize> = last.clusters.members.keys().copied().collect();
         let mut figure = Figure::new(&format!(
             "Neurons by frequency, fraction at least {threshold}"
@@ -131,7 +132,7 @@ impl Trajectory {
         for k in &keys {
             let count = |s: &Brief| s.sizes.get(k).map_or(0.0, |size| *size as f64);
             figure = figure.trace(Trace::line(
-                &format!("frequency {k}"),
+                &format!("frequency {}", name(k)),
                 &epochs,
                 &over(&count),
             ));
@@ -181,7 +182,11 @@ impl Trajectory {
                 .trace(Trace::line("clean neurons", &epochs, &of(&|l| l.clean)));
             for k in &keys {
                 let without = |l: &Losses| l.without.get(k).copied().unwrap_or(f64::NAN);
-                figure = figure.trace(Trace::line(&format!("without {k}"), &epochs, &of(&without)));
+                figure = figure.trace(Trace::line(
+                    &format!("without {}", name(k)),
+                    &epochs,
+                    &of(&without),
+                ));
             }
             out.figure("losses", figure);
         }

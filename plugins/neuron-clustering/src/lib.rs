@@ -21,8 +21,8 @@ mod losses;
 use clusters::Clusters;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::{BasisError, BasisKind, Space, gaussian};
-use grokrun_measures::{Rows, check_basis, neuron_logit_map};
+use grokrun_basis::{Space, gaussian};
+use grokrun_measures::{Rows, check_basis, neuron_logit_map, numbering, space};
 use losses::{Model, losses};
 
 /// The parameters of the analysis.
@@ -32,7 +32,7 @@ use losses::{Model, losses};
 pub struct Config {
     /// the least share of a neuron's variance that its frequency explains
     pub threshold: f64,
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// compute the loss of cleaned neurons and without each cluster
     pub losses: bool,
@@ -95,18 +95,8 @@ impl Analysis for NeuronClustering {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let failed = |error: BasisError| Failure::new(error.to_string());
-        let p = task.modulus;
-        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
-        let other = match kind {
-            BasisKind::Multiplicative => BasisKind::Additive,
-            _ => BasisKind::Multiplicative,
-        };
-        let wrong = config
-            .wrong_basis
-            .then(|| Space::new(other, &task.labels, p).ok())
-            .flatten();
-        let space = Space::new(kind, &task.labels, p).map_err(failed)?;
+        let space = space(&config.basis, task)?;
+        let wrong = space.wrong_space().filter(|_| config.wrong_basis);
         Ok(NeuronClustering {
             rows: Rows::new(task, space.pairs.iter().copied()),
             space,
@@ -129,7 +119,7 @@ impl Analysis for NeuronClustering {
             |pick: fn(&(usize, f64)) -> f32| clusters.best.iter().map(pick).collect::<Vec<_>>();
         out.tensor("frequency", &[d], of(|(k, _)| *k as f32));
         out.tensor("fraction", &[d], of(|(_, fraction)| *fraction as f32));
-        let mut counts = vec![0.0f32; self.space.frequencies()];
+        let mut counts = vec![0.0f32; self.space.count()];
         for (k, members) in &clusters.members {
             counts[k - 1] = members.len() as f32;
         }
@@ -164,7 +154,8 @@ impl Analysis for NeuronClustering {
             out.scalar("loss", losses.original);
             out.scalar("clean-neuron loss", losses.clean);
             for (k, loss) in &losses.without {
-                out.scalar(&format!("loss without cluster {k}"), *loss);
+                let name = self.space.basis().name_of(*k);
+                out.scalar(&format!("loss without cluster {name}"), *loss);
             }
             Some(losses)
         } else {
@@ -182,7 +173,11 @@ impl Analysis for NeuronClustering {
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
         self.trajectory
             .tables(&self.space, self.config.threshold, out);
-        self.trajectory.draw(self.config.threshold, out);
+        self.trajectory
+            .draw(&self.space, self.config.threshold, out);
+        if let Some(note) = numbering(self.space.basis()) {
+            out.note(note);
+        }
         Ok(())
     }
 }

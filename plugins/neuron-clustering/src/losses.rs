@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grokrun_basis::{Space, vectorized};
+use grokrun_basis::{Basis, Space, vectorized};
 use grokrun_measures::{Rows, Shift, product};
 use rayon::prelude::*;
 
@@ -29,7 +29,7 @@ pub(crate) struct Losses {
     pub(crate) original: f64,
     /// of neurons alone, each reduced to the terms of its cluster's frequency
     pub(crate) clean: f64,
-    /// the same without one cluster, by frequency
+    /// the same without one cluster, by component
     pub(crate) without: BTreeMap<usize, f64>,
 }
 
@@ -80,9 +80,10 @@ pub(crate) fn losses(
 }
 
 /// Holds the contribution of a cluster to the logits, each of its neurons projected on the terms of
-/// frequency k: a few operations a pair.
+/// component k: a few operations a pair.
 struct Part {
-    /// over the pairs that count, `(terms)` of `(pairs)`
+    /// over the pairs that count, `(terms)` of `(pairs)`; where a component has more terms than the
+    /// cluster has neurons, the projected neurons themselves
     terms: Vec<Vec<f32>>,
     /// `(terms, p)`
     by_class: Vec<f32>,
@@ -92,8 +93,12 @@ struct Part {
 
 impl Part {
     fn new(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Part {
-        let terms = space.terms(k);
         let (d, p) = (model.w_l.len() / model.p, model.p);
+        let cyclic = space.operands().is_none_or(Basis::is_cyclic);
+        if !cyclic && space.term_count(k) > members.len() && space.pairs.len() == p * p {
+            return Part::of_neurons(space, k, members, model);
+        }
+        let terms = space.terms(k);
         let mut by_class = vec![0.0; terms.len() * p];
         let mut coefficients = vec![vec![0.0; members.len()]; terms.len()];
         let mut outputs = vec![0.0; members.len()];
@@ -119,6 +124,24 @@ impl Part {
             }
         }
         Part { terms, by_class, p }
+    }
+
+    /// Projects each neuron by itself: a representation of degree d has (1 + d²)² terms.
+    fn of_neurons(space: &Space, k: usize, members: &[usize], model: &Model<'_>) -> Part {
+        let (d, p) = (model.w_l.len() / model.p, model.p);
+        let column = |neuron: &usize| model.post.iter().skip(*neuron).step_by(d).copied();
+        let terms = members.iter().map(|neuron| {
+            let column: Vec<f32> = column(neuron).collect();
+            space.project(k, &column)
+        });
+        let rows = members
+            .iter()
+            .map(|neuron| &model.w_l[neuron * p..(neuron + 1) * p]);
+        Part {
+            terms: terms.collect(),
+            by_class: rows.flatten().copied().collect(),
+            p,
+        }
     }
 
     /// Adds the contribution to the logits `(…, p)` of the pairs that count, from the pair at this

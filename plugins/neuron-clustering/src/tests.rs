@@ -2,6 +2,8 @@
 
 use grokrun_api::testing::{Expert, Recorder, add, analyse, mul, random, task};
 
+use grokrun_measures::testing::{GroupExpert, group};
+
 use super::*;
 
 fn counts(found: &Recorder) -> Vec<(u64, u64)> {
@@ -128,4 +130,50 @@ fn parameters_are_judged() {
     };
     let error = NeuronClustering::check(&config).unwrap_err().to_string();
     assert!(error.contains("threshold"), "{error}");
+}
+
+#[test]
+fn neurons_of_a_group_are_in_the_clusters_of_their_representations() {
+    // 1 neuron of the sign, 2³ of the representation of degree 2, 3³ of the standard one.
+    let expert = GroupExpert::new(&[1, 2, 3]);
+    let task = expert.task("S4");
+    let config = Config {
+        smallest: 1,
+        wrong_basis: true,
+        ..Config::default()
+    };
+    let found = analyse::<NeuronClustering>(config, &task, &[expert.snapshot(&task, 0)]);
+    let rows = found.table("clusters").unwrap();
+    let sizes: Vec<(&str, u64)> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["frequency"].as_str().unwrap(),
+                row["neurons"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(sizes, [("sign", 1), ("2d", 8), ("standard", 27)]);
+    assert!((found.last("mean fraction").unwrap() - 1.0).abs() < 1e-5);
+    assert!(found.last("neurons in clusters, wrong basis").unwrap() < 2.0);
+    // Cleaning takes nothing away; without a cluster the logits lack its character.
+    let loss = found.last("loss").unwrap();
+    assert!((found.last("clean-neuron loss").unwrap() / loss - 1.0).abs() < 1e-3);
+    let without = |name: &str| found.last(&format!("loss without cluster {name}")).unwrap();
+    assert!(
+        without("standard") > 10.0 * loss && without("2d") > 2.0 * loss,
+        "{loss}"
+    );
+    assert!(without("standard") > without("2d") && without("2d") > without("sign"));
+}
+
+#[test]
+fn noise_on_a_group_has_no_clusters() {
+    let task = group("S4");
+    let found = analyse::<NeuronClustering>(Config::default(), &task, &[random(&task, 0, 5)]);
+    assert_eq!(found.last("neurons in clusters"), Some(0.0));
+    // The largest component has 99 of 575 terms.
+    let noise = found.tensor("noise-fraction").unwrap().1;
+    assert!(noise.iter().all(|x| *x < 0.4), "{noise:?}");
+    assert!(counts(&found).is_empty());
 }

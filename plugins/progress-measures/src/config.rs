@@ -1,7 +1,7 @@
 //! Defines the parameters and their ranges.
 
 use grokrun_api::prelude::*;
-use grokrun_basis::BasisKind;
+use grokrun_basis::BASES;
 use grokrun_measures::KeyRule;
 
 /// The most checkpoints, beside the last, whose parts along the directions are kept.
@@ -12,7 +12,7 @@ pub(crate) const MOST_KEPT: usize = 512;
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
 pub struct Config {
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// final (of the last checkpoint; the series have those of each) or each (found at each
     /// checkpoint)
@@ -66,7 +66,7 @@ impl Config {
                 ))
             }
         };
-        one_of("basis", &self.basis, &BasisKind::CHOICES)?;
+        one_of("basis", &self.basis, &BASES)?;
         one_of("keys", &self.keys, &["final", "each"])?;
         KeyRule::parse("rule", &self.rule)?;
         if self.frequencies.contains(&0) {

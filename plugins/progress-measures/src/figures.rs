@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use grokrun_api::prelude::*;
+use grokrun_basis::Basis;
+use grokrun_measures::shown;
 
 use crate::point::Point;
 
@@ -35,7 +37,13 @@ impl Trajectory {
 
     /// Emits tables and figures; `frozen` are the measures with the last snapshot's `keys`, if they
     /// are wanted at all checkpoints.
-    pub(crate) fn tell(&self, keys: &[usize], frozen: Option<&[Point]>, out: &mut dyn Sink) {
+    pub(crate) fn tell(
+        &self,
+        basis: &Basis,
+        keys: &[usize],
+        frozen: Option<&[Point]>,
+        out: &mut dyn Sink,
+    ) {
         let Some(last) = self.measured.last() else {
             return;
         };
@@ -50,7 +58,7 @@ impl Trajectory {
         }
         let rows = keys.iter().filter_map(|k| {
             let (cosine, loss) = (last.cosines.get(k - 1)?, last.without.get(k - 1)?);
-            Some(vec![json!(k), json!(cosine), json!(loss)])
+            Some(vec![shown(basis, *k), json!(cosine), json!(loss)])
         });
         let columns = ["frequency", "cosine with cube", "excluded loss"];
         out.table("key-frequencies", &columns, rows.collect());
@@ -63,7 +71,7 @@ impl Trajectory {
         let points = frozen.unwrap_or(&own);
         self.draw_losses(points, out);
         draw_ratios(points, out);
-        self.draw_frequencies(keys, points, out);
+        self.draw_frequencies(basis, keys, points, out);
         self.draw_weights(out);
     }
 
@@ -104,7 +112,13 @@ impl Trajectory {
         out.figure("losses", figure);
     }
 
-    fn draw_frequencies(&self, keys: &[usize], points: &[Point], out: &mut dyn Sink) {
+    fn draw_frequencies(
+        &self,
+        basis: &Basis,
+        keys: &[usize],
+        points: &[Point],
+        out: &mut dyn Sink,
+    ) {
         let epochs = self.epochs();
         let mut without = figure(
             "Excluded loss of each key frequency, train",
@@ -119,7 +133,7 @@ impl Trajectory {
         );
         for k in keys {
             let at = |values: &[f64]| values.get(k - 1).copied().unwrap_or(f64::NAN);
-            let name = format!("frequency {k}");
+            let name = format!("frequency {}", basis.name_of(*k));
             without = without.trace(Trace::line(&name, &epochs, &self.over(|s| at(&s.without))));
             cubes = cubes.trace(Trace::line(&name, &epochs, &self.over(|s| at(&s.cosines))));
         }

@@ -51,8 +51,9 @@ mod task_pairs;
 pub use config::Config;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::BasisKind;
-use grokrun_measures::{KeyRule, Spectrum, by_class, embedding, neuron_logit_map, product};
+use grokrun_measures::{
+    KeyRule, Spectrum, by_class, embedding, listed, neuron_logit_map, numbering, product,
+};
 use kept::Kept;
 use losses::{Own, excluded, train_rows};
 use phases::{Phases, Rule};
@@ -98,8 +99,7 @@ impl Analysis for ProgressMeasures {
     }
 
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
-        let task =
-            TaskPairs::new(&config.basis, task).map_err(|why| Failure::new(why.to_string()))?;
+        let task = TaskPairs::new(&config.basis, task)?;
         let largest = task.frequencies();
         if let Some(k) = config.frequencies.iter().find(|k| **k > largest) {
             return Err(Failure::parameter(
@@ -112,10 +112,10 @@ impl Analysis for ProgressMeasures {
         }
         config.frequencies.sort_unstable();
         config.frequencies.dedup();
-        let rule = match task.kind {
+        let rule = match task.space.operands() {
             // The embedding's frequencies are not those of the label.
-            BasisKind::Labels => KeyRule::NeuronLogitMap,
-            _ => KeyRule::parse("rule", &config.rule)?,
+            None => KeyRule::NeuronLogitMap,
+            Some(_) => KeyRule::parse("rule", &config.rule)?,
         };
         Ok(ProgressMeasures {
             rule,
@@ -193,7 +193,8 @@ impl Analysis for ProgressMeasures {
         } else {
             None
         };
-        self.trajectory.tell(&self.keys, frozen.as_deref(), out);
+        self.trajectory
+            .tell(&self.task.basis, &self.keys, frozen.as_deref(), out);
         self.explain(out);
         Ok(())
     }
@@ -275,8 +276,7 @@ impl ProgressMeasures {
     /// Notes what a reader of the figures has to know.
     fn explain(&self, out: &mut dyn Sink) {
         let task = &self.task;
-        let list: Vec<String> = self.keys.iter().map(usize::to_string).collect();
-        let (rule, keys) = (self.rule_name(), list.join(", "));
+        let (rule, keys) = (self.rule_name(), listed(&task.basis, &self.keys));
         out.note(match (self.config.frequencies.is_empty(), self.freezes()) {
             (false, _) => format!("key frequencies, given: {keys}"),
             (true, true) => format!(
@@ -286,7 +286,10 @@ impl ProgressMeasures {
                 "key frequencies are found at each checkpoint, by {rule}; at the last: {keys}"
             ),
         });
-        out.note(format!("basis: {}", task.kind));
+        out.note(format!("basis: {}", task.space));
+        if let Some(note) = numbering(&task.basis) {
+            out.note(note);
+        }
         if !task.outside.is_empty() {
             out.note(format!(
                 "measures are of the {} pairs whose operands and label are in the group; the loss and accuracy of the other {} pairs are series of their own",
@@ -304,7 +307,7 @@ impl ProgressMeasures {
         if task.directions.is_empty() {
             out.note("the labels of this operation give no directions, so that no measure that projects has a meaning");
         }
-        if task.kind == BasisKind::Labels && self.config.rule == "W_E" {
+        if task.space.operands().is_none() && self.config.rule == "W_E" {
             out.note("the operands of this operation have no angle, so that key frequencies are found in W_L, not in W_E");
         }
     }

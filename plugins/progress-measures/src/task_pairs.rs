@@ -1,8 +1,9 @@
 //! Prepares what is the same at all checkpoints of a task: the pairs that count, and the directions
 //! of the label's angle on them.
 
-use grokrun_api::Task;
-use grokrun_basis::{Basis, BasisError, BasisKind, LabelBasis, Space};
+use grokrun_api::{Failure, Task};
+use grokrun_basis::{Basis, LabelBasis, Space};
+use grokrun_measures::space;
 
 /// Pairs (indices a·p + b) with their labels.
 pub(crate) type Pairs = Vec<(usize, usize)>;
@@ -23,7 +24,7 @@ pub(crate) struct Direction {
 /// (doc/definitions.md#the-pairs-that-count).
 pub(crate) struct TaskPairs {
     pub(crate) p: usize,
-    pub(crate) kind: BasisKind,
+    pub(crate) space: Space,
     pub(crate) basis: Basis,
     /// pairs of the block
     pub(crate) block: Pairs,
@@ -42,14 +43,14 @@ pub(crate) struct TaskPairs {
 }
 
 impl TaskPairs {
-    /// Prepares a task, in the kind of basis that `word` asks for.
+    /// Prepares a task, in the basis that `word` asks for.
     ///
     /// # Errors
     /// If there is no such basis for the task.
-    pub(crate) fn new(word: &str, task: &Task) -> Result<TaskPairs, BasisError> {
+    pub(crate) fn new(word: &str, task: &Task) -> Result<TaskPairs, Failure> {
         let p = task.modulus;
-        let space = Space::choose(word, &task.labels, p)?;
-        let (kind, basis) = (space.kind(), space.basis().clone());
+        let space = space(word, task)?;
+        let basis = space.basis().clone();
         let mut in_block = vec![false; task.labels.len()];
         for pair in &space.pairs {
             in_block[*pair] = true;
@@ -72,10 +73,9 @@ impl TaskPairs {
         let counted: Vec<Option<u32>> = counted
             .map(|(label, inside)| label.filter(|_| *inside))
             .collect();
-        let labels = LabelBasis::new(&counted, p, kind)?;
+        let labels = LabelBasis::new(&counted, &basis);
         Ok(TaskPairs {
             p,
-            kind,
             directions: directions(&basis, &labels),
             block: of(&mut all(), true),
             outside: of(&mut all(), false),
@@ -84,12 +84,13 @@ impl TaskPairs {
             test: of(&mut test(), true),
             classes: basis.order().to_vec(),
             basis,
+            space,
         })
     }
 
-    /// Returns the largest frequency.
+    /// Returns the number of components, which is the largest frequency.
     pub(crate) fn frequencies(&self) -> usize {
-        self.basis.frequencies()
+        self.basis.count()
     }
 
     /// Returns how many of these pairs have each label, `(p)`.
@@ -105,7 +106,7 @@ impl TaskPairs {
 fn directions(basis: &Basis, labels: &LabelBasis) -> Vec<Direction> {
     let p = basis.modulus();
     let matrix = basis.matrix();
-    (1..=basis.frequencies())
+    (1..=basis.count())
         .flat_map(|frequency| {
             let rows = basis.rows_of(frequency);
             let whole = labels.directions(frequency).count() == rows.len();

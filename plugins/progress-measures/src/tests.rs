@@ -6,6 +6,8 @@ use std::f64::consts::TAU;
 use grokrun_api::testing::{Expert, Recorder, add, mul, random, run, task};
 use grokrun_api::{Numbers, SnapshotData};
 
+use grokrun_measures::testing::{GroupExpert, group};
+
 use super::*;
 
 const P: usize = 23;
@@ -319,3 +321,90 @@ fn phases_are_a_table_of_four_columns_and_notes() {
 }
 
 mod odd;
+
+/// The loss of logits Σ_k 4 χ_k(g) with the neutral element right, from characters of S4 by the
+/// number of fixed points and the parity.
+fn loss_of_characters(characters: &[fn(f64, f64) -> f64]) -> f64 {
+    // Elements by class: how many, fixed points, parity.
+    let classes = [
+        (1.0, 4.0, 1.0),
+        (6.0, 2.0, -1.0),
+        (3.0, 0.0, 1.0),
+        (8.0, 1.0, 1.0),
+        (6.0, 0.0, -1.0),
+    ];
+    let logit = |fixed: f64, parity: f64| -> f64 {
+        characters.iter().map(|chi| 4.0 * chi(fixed, parity)).sum()
+    };
+    let own = logit(4.0, 1.0);
+    let others = classes[1..]
+        .iter()
+        .map(|(count, fixed, parity)| count * (logit(*fixed, *parity) - own).exp());
+    others.sum::<f64>().ln_1p()
+}
+
+#[test]
+fn a_groups_expert_has_the_measures_of_its_characters() {
+    let sign: fn(f64, f64) -> f64 = |_, parity| parity;
+    let standard: fn(f64, f64) -> f64 = |fixed, _| fixed - 1.0;
+    let expert = GroupExpert::new(&[1, 3]);
+    let task = expert.task("S4");
+    let found = analyse(Config::default(), &task, vec![expert.snapshot(&task, 0)]);
+    let loss = loss_of_characters(&[sign, standard]);
+    for series in [
+        "trig loss",
+        "trig loss, train",
+        "restricted loss",
+        "cube loss",
+    ] {
+        close(&found, series, loss);
+    }
+    close(&found, "excluded loss", 24f64.ln());
+    close(&found, "excluded loss, neurons", 24f64.ln());
+    close(&found, "trig ratio, logits", 1.0);
+    // By Schur's lemma a third of the variance of ρ_jm(a) ρ_ms(b) is a function of ab; all of the
+    // sign's one neuron is.
+    close(&found, "trig ratio, post", (27.0 / 3.0 + 1.0) / 28.0);
+    assert!(found.last("cube residual").unwrap() < 1e-3);
+    let cosines = found.tensor("cube-cosines").unwrap().1;
+    // ‖χ_ρ(a b c⁻¹)‖² is the same for each of them.
+    for (component, cosine) in (1..).zip(cosines) {
+        let want = if [1, 3].contains(&component) {
+            0.5f64.sqrt()
+        } else {
+            0.0
+        };
+        assert!(
+            (f64::from(*cosine) - want).abs() < 1e-3,
+            "{component}: {cosine}"
+        );
+    }
+    let without = found.tensor("excluded-loss").unwrap().1;
+    let left = loss_of_characters(&[standard]);
+    assert!(
+        (f64::from(without[0]) / left - 1.0).abs() < 1e-3,
+        "{} {left}",
+        without[0]
+    );
+    let keys = found.table("key-frequencies").unwrap();
+    assert_eq!(
+        (keys[0]["frequency"].as_str(), keys[1]["frequency"].as_str()),
+        (Some("sign"), Some("standard"))
+    );
+    assert!(
+        found
+            .notes()
+            .iter()
+            .any(|note| note.contains("sign, standard"))
+    );
+}
+
+#[test]
+fn noise_on_a_group_has_no_cube() {
+    let task = group("S4");
+    let found = analyse(Config::default(), &task, vec![random(&task, 0, 3)]);
+    for cosine in found.tensor("cube-cosines").unwrap().1 {
+        assert!(cosine.abs() < 0.05, "{cosine}");
+    }
+    assert!(found.last("cube residual").unwrap() > 0.99);
+}

@@ -39,8 +39,8 @@ use block::Block;
 use figures::{Measured, Trajectory};
 use fit::{Fits, Model, Neuron};
 use grokrun_api::prelude::*;
-use grokrun_basis::{Basis, BasisError, BasisKind, Energies, gaussian};
-use grokrun_measures::{check_basis, neuron_logit_map};
+use grokrun_basis::{Energies, gaussian};
+use grokrun_measures::{check_basis, neuron_logit_map, space};
 
 /// How many columns of noise the control has.
 const NOISE: usize = 64;
@@ -50,7 +50,7 @@ const NOISE: usize = 64;
 #[serde(crate = "grokrun_api::serde", default, deny_unknown_fields)]
 #[schemars(crate = "grokrun_api::schemars")]
 pub struct Config {
-    /// auto (the one that suits the operation), additive, multiplicative or labels
+    /// auto (the one that suits the operation), additive, multiplicative, group or labels
     pub basis: String,
     /// the least r2 of a neuron that counts as explained
     pub threshold: f64,
@@ -76,6 +76,8 @@ pub struct QuadraticFit {
     config: Config,
     /// none if operands have no angle
     block: Option<Block>,
+    /// the name of the basis
+    basis: String,
     relu: bool,
     trajectory: Trajectory,
 }
@@ -112,16 +114,12 @@ impl Analysis for QuadraticFit {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let failed = |error: BasisError| Failure::new(error.to_string());
-        let p = task.modulus;
-        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
-        let block = match kind {
-            BasisKind::Labels => None,
-            kind => Some(Block::new(Basis::of(kind, p).map_err(failed)?, task)),
-        };
+        let space = space(&config.basis, task)?;
+        let cyclic = space.operands().filter(|basis| basis.is_cyclic());
         Ok(QuadraticFit {
             config,
-            block,
+            block: cyclic.map(|basis| Block::new(basis.clone(), task)),
+            basis: space.to_string(),
             relu: task.model.activation == "relu",
             trajectory: Trajectory::default(),
         })
@@ -176,7 +174,7 @@ impl Analysis for QuadraticFit {
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
         let Some(block) = &self.block else {
-            out.note("a token has no angle in this operation: a polynomial of cosines and sines of the operands has no meaning, and nothing was fitted");
+            out.note(format!("a token has no angle in this operation (basis: {}): a polynomial of cosines and sines of the operands has no meaning, and nothing was fitted", self.basis));
             return Ok(());
         };
         self.trajectory
@@ -184,7 +182,7 @@ impl Analysis for QuadraticFit {
         self.trajectory.draw(self.config.threshold, out);
         out.note(format!(
             "basis: {}; {} of the {} pairs count",
-            block.basis.kind(),
+            self.basis,
             block.pairs.len(),
             block.basis.modulus().pow(2)
         ));

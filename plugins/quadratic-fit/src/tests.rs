@@ -7,6 +7,8 @@ use grokrun_api::{Numbers, SnapshotData};
 use grokrun_measures::{Rows, Shift};
 
 use super::textbook::Textbook;
+use grokrun_basis::Basis;
+
 use super::*;
 
 fn analyse(config: Config, task: &Task, snapshots: &[SnapshotData]) -> Recorder {

@@ -2,7 +2,7 @@
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
-use grokrun_measures::{Frames, rounded};
+use grokrun_measures::{Frames, rounded, shown};
 
 use crate::spectrum::Singular;
 
@@ -80,7 +80,7 @@ impl Trajectory {
         let row = |(k, [one, two]): (usize, &[f64; 2])| {
             let values = [*one, *two].map(|x| json!(x));
             let circle = if *one > 0.0 { two / one } else { f64::NAN };
-            let whole = [json!(k), json!(basis.order_of(k))].into_iter();
+            let whole = [shown(basis, k), json!(basis.order_of(k))].into_iter();
             whole.chain(values).chain([json!(circle)]).collect()
         };
         let columns = ["frequency", "order", "larger", "smaller", "circle"];

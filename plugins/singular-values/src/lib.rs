@@ -34,8 +34,8 @@ mod spectrum;
 
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
-use grokrun_basis::{Basis, BasisError, BasisKind, gaussian};
-use grokrun_measures::{check_basis, embedding, product};
+use grokrun_basis::{Basis, Space, gaussian};
+use grokrun_measures::{check_basis, embedding, numbering, product, shown, space};
 use matrices::matrices;
 use spectrum::{Singular, left_vectors, of_rows};
 
@@ -65,8 +65,7 @@ impl Default for Config {
 
 /// The running analysis.
 pub struct SingularValues {
-    kind: BasisKind,
-    basis: Basis,
+    space: Space,
     heads: (usize, usize),
     control: bool,
     trajectory: Trajectory,
@@ -91,21 +90,18 @@ impl Analysis for SingularValues {
     }
 
     fn new(config: Config, task: &Task) -> Result<Self, Failure> {
-        let failed = |error: BasisError| Failure::new(error.to_string());
-        let p = task.modulus;
-        let kind = BasisKind::choose(&config.basis, &task.labels, p).map_err(failed)?;
         Ok(SingularValues {
-            basis: Basis::of(kind, p).map_err(failed)?,
+            space: space(&config.basis, task)?,
             heads: (task.model.d_model, task.model.d_head),
             control: config.control,
             trajectory: Trajectory::default(),
             last: (Vec::new(), 0),
-            kind,
         })
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let p = self.basis.modulus();
+        let basis = self.space.basis();
+        let p = basis.modulus();
         let matrices = matrices(snapshot, p)?;
         let mut spectra = Vec::new();
         for matrix in &matrices {
@@ -142,10 +138,10 @@ impl Analysis for SingularValues {
 
         let w_e = snapshot.weight("embed.W_E")?;
         let (tokens, width) = (embedding(w_e, p), w_e.size(1));
-        let coefficients = self.basis.forward(tokens);
-        let frequencies: Vec<[f64; 2]> = (1..=self.basis.frequencies())
+        let coefficients = basis.forward(tokens);
+        let frequencies: Vec<[f64; 2]> = (1..=basis.count())
             .map(|k| {
-                let rows = self.basis.rows_of(k);
+                let rows = basis.rows_of(k);
                 of_rows(&coefficients[rows.start * width..rows.end * width], width)
             })
             .collect();
@@ -168,7 +164,8 @@ impl Analysis for SingularValues {
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.trajectory.tables(&self.basis, out);
+        let basis = self.space.basis();
+        self.trajectory.tables(basis, out);
         self.trajectory.draw(out);
         let (w_e, width) = &self.last;
         match left_vectors(w_e, *width) {
@@ -177,10 +174,16 @@ impl Analysis for SingularValues {
                 let noise = noise.and_then(|noise| left_vectors(&noise, *width));
                 let rows = vectors.iter().zip(&values.values).take(VECTORS).enumerate();
                 let rows = rows.map(|(i, (vector, value))| {
-                    let (k, share) = best(&self.basis, vector);
+                    let (k, share) = best(basis, vector);
                     let noise = noise.as_ref().and_then(|(vectors, _)| vectors.get(i));
-                    let noise = noise.map(|vector| best(&self.basis, vector).1);
-                    vec![json!(i), json!(value), json!(k), json!(share), json!(noise)]
+                    let noise = noise.map(|vector| best(basis, vector).1);
+                    vec![
+                        json!(i),
+                        json!(value),
+                        shown(basis, k),
+                        json!(share),
+                        json!(noise),
+                    ]
                 });
                 let columns = [
                     "place",
@@ -194,13 +197,17 @@ impl Analysis for SingularValues {
             None if w_e.is_empty() => {}
             None => out.note("W_E has a number that is not finite: it has no singular vectors"),
         }
-        let mut note = format!("basis of W_E's components: {}", self.kind);
-        if self.kind == BasisKind::Labels {
+        let mut note = format!("basis of W_E's components: {}", self.space);
+        if self.space.operands().is_none() {
             note.push_str(
                 "; a token has no angle in this operation, so that these components, in the additive basis, have no meaning of their own",
             );
         }
         out.note(note);
+        if let Some(note) = numbering(basis) {
+            out.note("of a representation these are the two largest singular values of its rows of F W_E");
+            out.note(note);
+        }
         Ok(())
     }
 }

@@ -84,9 +84,14 @@ pub(crate) fn left_vectors(table: &[f32], columns: usize) -> Option<(Vec<Vec<f64
     Some((vectors, Singular { values }))
 }
 
-/// Returns the two singular values of two rows, or the one of one, in closed form: of the Gram
-/// matrix of f32 numbers, in f64.
+/// Returns the two largest singular values of rows `(…, width)`. Those of two rows, or the one of
+/// one, in closed form: of the Gram matrix of f32 numbers, in f64.
 pub(crate) fn of_rows(rows: &[f64], width: usize) -> [f64; 2] {
+    if rows.len() > 2 * width {
+        let narrow: Vec<f32> = rows.iter().map(|x| *x as f32).collect();
+        let values = Singular::of(&narrow, width).values;
+        return [0, 1].map(|i| values.get(i).copied().unwrap_or(0.0));
+    }
     let (x, y) = rows.split_at(width.min(rows.len()));
     let dot = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
     let (xx, xy, yy) = (dot(x, x), dot(x, y), dot(y, y));

@@ -1,4 +1,4 @@
-//! Measures how much of each column of a table over pairs is explained by each frequency.
+//! Measures how much of each column of a table over pairs is explained by each component.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -15,24 +15,24 @@ const COLUMNS: usize = 16;
 pub struct Energies {
     /// energy of each column without its mean, `(width)`
     pub total: Vec<f64>,
-    /// energy of each column's part in each frequency, `(frequencies, width)`, frequency 1 first
-    pub by_frequency: Vec<Vec<f64>>,
+    /// energy of each column's part in each component, `(components, width)`, number 1 first
+    pub by_component: Vec<Vec<f64>>,
 }
 
-/// Holds a column's best frequency and the share of its energy there.
+/// Holds a column's best component and the share of its energy there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Best {
-    pub(crate) frequency: usize,
+    pub(crate) component: usize,
     pub(crate) share: f64,
 }
 
 impl Energies {
-    /// Measures tables `(p², width)` in a basis of the operands: frequency k has the terms {const,
-    /// cos k, sin k} of a times those of b, without the constant
+    /// Measures tables `(p², width)` in a basis of the operands: component k has the terms {const,
+    /// rows of k} of a times those of b, without the constant: of frequency k, {const, cos k, sin k}
     /// (doc/definitions.md#terms-of-a-frequency). Pairs with a residue outside of the group do not
     /// count; the mean is that of the group's block (doc/definitions.md#the-pairs-that-count).
     ///
-    /// The mean, which has no frequency, is subtracted from each column first, so that f32 suffices
+    /// The mean, which is in no component, is subtracted from each column first, so that f32 suffices
     /// for the transform along a: it is right to 1e-6 of what varies.
     pub fn in_basis(basis: &Basis, table: &[f32]) -> Energies {
         let p = basis.modulus();
@@ -41,7 +41,7 @@ impl Energies {
         let narrow: Vec<f32> = matrix.iter().map(|x| *x as f32).collect();
         let moments = Moments::over_block(basis, table, width);
         let means = moments.means();
-        let mut by_frequency = vec![vec![0.0; width]; basis.frequencies()];
+        let mut by_component = vec![vec![0.0; width]; basis.count()];
         // A few columns at a time: the intermediate result of the two transforms stays in the
         // cache.
         let starts: Vec<usize> = (0..width).step_by(COLUMNS).collect();
@@ -49,8 +49,8 @@ impl Energies {
             let means = &means[*from..width.min(from + COLUMNS)];
             let part = columns(table, width, *from, means);
             let along_a = product(&narrow, &part, p);
-            let frequencies = 1..=basis.frequencies();
-            let energies = frequencies.map(|k| {
+            let components = 1..=basis.count();
+            let energies = components.map(|k| {
                 let mut energy = [0.0; COLUMNS];
                 vectorized(AddBlock {
                     basis,
@@ -64,14 +64,14 @@ impl Energies {
             energies.collect::<Vec<_>>()
         });
         for (from, energies) in starts.iter().zip(parts.collect::<Vec<_>>()) {
-            for (all, energy) in by_frequency.iter_mut().zip(energies) {
+            for (all, energy) in by_component.iter_mut().zip(energies) {
                 let to = &mut all[*from..width.min(from + COLUMNS)];
                 to.copy_from_slice(&energy[..to.len()]);
             }
         }
         Energies {
             total: moments.energies(),
-            by_frequency,
+            by_component,
         }
     }
 
@@ -84,7 +84,7 @@ impl Energies {
             .filter(|(label, _)| label.is_some())
             .map(|(_, row)| row);
         let total = Moments::of(counted, width, labels.pairs()).energies();
-        let by_frequency = (1..=labels.frequencies())
+        let by_component = (1..=labels.count())
             .map(|k| {
                 let mut energy = vec![0.0; width];
                 for term in labels.coefficients(k, &sums) {
@@ -95,7 +95,7 @@ impl Energies {
             .collect();
         Energies {
             total,
-            by_frequency,
+            by_component,
         }
     }
 
@@ -104,20 +104,20 @@ impl Energies {
         self.total.len()
     }
 
-    /// Returns each column's best frequency and the share of its energy there; 0 and 0 for a column
+    /// Returns each column's best component and the share of its energy there; 0 and 0 for a column
     /// that is constant.
     pub fn best(&self) -> Vec<(usize, f64)> {
         (0..self.width())
             .map(|column| {
                 let best = self.best_of(column);
-                (best.frequency, best.share)
+                (best.component, best.share)
             })
             .collect()
     }
 
     fn best_of(&self, column: usize) -> Best {
         let none = Best {
-            frequency: 0,
+            component: 0,
             share: 0.0,
         };
         let total = self.total[column];
@@ -125,9 +125,9 @@ impl Energies {
             return none;
         }
         (1..)
-            .zip(&self.by_frequency)
-            .map(|(frequency, energy)| Best {
-                frequency,
+            .zip(&self.by_component)
+            .map(|(component, energy)| Best {
+                component,
                 share: energy[column] / total,
             })
             .fold(
@@ -138,11 +138,11 @@ impl Energies {
             )
     }
 
-    /// Returns the share of all columns' energy that each frequency has, `(frequencies)`.
+    /// Returns the share of all columns' energy that each component has, `(components)`.
     pub fn shares(&self) -> Vec<f64> {
         let total: f64 = self.total.iter().sum();
         let share = |energy: &Vec<f64>| energy.iter().sum::<f64>() / total;
-        self.by_frequency
+        self.by_component
             .iter()
             .map(|energy| if total > 0.0 { share(energy) } else { 0.0 })
             .collect()
@@ -158,7 +158,7 @@ pub fn vectorized<L: WithSimd>(loops: L) -> L::Output {
     Arch::new().dispatch(loops)
 }
 
-/// Adds the energy of frequency k's terms, given the coefficients along a, `(p, p, columns)`. Only
+/// Adds the energy of component k's terms, given the coefficients along a, `(p, p, columns)`. Only
 /// the b's of the group are summed over: the group's rows vanish elsewhere.
 struct AddBlock<'a> {
     basis: &'a Basis,
@@ -182,9 +182,17 @@ impl WithSimd for AddBlock<'_> {
         } = self;
         let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
         let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
-        let mut terms = [const { [0.0; COLUMNS] }; 3];
+        // A frequency's fit on the stack.
+        let (mut few, mut many) = ([const { [0.0; COLUMNS] }; 3], Vec::new());
+        let terms: &mut [[f64; COLUMNS]] = match few.get_mut(..rows.len()) {
+            Some(few) => few,
+            None => {
+                many.resize(rows.len(), [0.0; COLUMNS]);
+                &mut many
+            }
+        };
         for i in &rows {
-            for term in &mut terms {
+            for term in terms.iter_mut() {
                 term[..columns].fill(0.0);
             }
             for b in basis.order() {
@@ -281,7 +289,6 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::BasisKind;
     use crate::sparsity::gaussian;
 
     /// Returns a table: column 0 is one frequency, column 1 another with noise, column 2 constant.
@@ -322,7 +329,7 @@ mod tests {
         let labels: Vec<Option<u32>> = (0..169)
             .map(|i| Some((i / 13 * (i / 13) + i % 13) % 13))
             .collect();
-        let basis = LabelBasis::new(&labels, p, BasisKind::Labels).unwrap();
+        let basis = LabelBasis::new(&labels, &Basis::additive(p));
         let angle = |label: u32| std::f64::consts::TAU * 5.0 * f64::from(label) / 13.0;
         let table: Vec<f32> = labels
             .iter()
@@ -348,7 +355,7 @@ mod tests {
                 .collect();
             let got = Energies::in_basis(&basis, &table);
             let coefficients = basis.forward_2d(&table);
-            for k in 1..=basis.frequencies() {
+            for k in 1..=basis.count() {
                 let rows: Vec<usize> = std::iter::once(basis.constant())
                     .chain(basis.rows_of(k))
                     .collect();
@@ -359,7 +366,7 @@ mod tests {
                         .filter(|(i, j)| (*i, *j) != (basis.constant(), basis.constant()))
                         .map(|(i, j)| at(i, j).powi(2))
                         .sum();
-                    let off = (got.by_frequency[k - 1][column] - want).abs() / got.total[column];
+                    let off = (got.by_component[k - 1][column] - want).abs() / got.total[column];
                     assert!(off < 3e-7, "{k} {column}: {off:e}");
                 }
             }

@@ -3,18 +3,24 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::cayley::{GroupTable, MOST_ELEMENTS};
 use crate::group::{is_prime, powers, primitive_root};
 
 /// A kind of basis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BasisKind {
+pub(crate) enum BasisKind {
     /// has cosines and sines of 2πka/p on each operand
     Additive,
     /// has cosines and sines of 2πk log a / (p − 1) on each operand, for a prime p
     Multiplicative,
+    /// has matrix entries of the irreducible representations of the group on each operand
+    Group,
     /// has cosines and sines of 2πk f(a, b)/p on the pairs
     Labels,
 }
+
+/// The words by which a user asks for a basis: one that suits the operation, or one of these.
+pub const BASES: [&str; 5] = ["auto", "additive", "multiplicative", "group", "labels"];
 
 /// Says why there is no such basis.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,21 +28,32 @@ pub enum BasisError {
     /// there is no discrete logarithm
     #[error("the multiplicative basis needs a prime modulus, and {0} is none")]
     NotPrime(usize),
+    /// the operation has no representations
+    #[error(
+        "the basis of a group needs an operation that is the product of a group of at most {MOST_ELEMENTS} elements; this operation on {0} elements is none"
+    )]
+    NotAGroup(usize),
+    /// the random numbers of every draw were unlucky
+    #[error(
+        "the irreducible representations of this group of {0} elements could not be told apart; expected eigenvalues farther apart, as every other group has them: use basis = \"labels\" and report the group"
+    )]
+    NotFound(usize),
     /// not a kind's name
-    #[error("there is no basis {0}; expected auto, additive, multiplicative or labels")]
+    #[error("there is no basis {0}; expected {list}", list = BASES.join(", "))]
     Unknown(String),
 }
 
 impl BasisKind {
-    /// The words that [`BasisKind::choose`] knows.
-    pub const CHOICES: [&str; 4] = ["auto", "additive", "multiplicative", "labels"];
-
     /// Returns the basis that a user asks for: a kind's name, or `auto` for the one that suits the
     /// operation.
     ///
     /// # Errors
     /// If the word is neither, or p is not prime and has to be.
-    pub fn choose(word: &str, labels: &[Option<u32>], p: usize) -> Result<BasisKind, BasisError> {
+    pub(crate) fn choose(
+        word: &str,
+        labels: &[Option<u32>],
+        p: usize,
+    ) -> Result<BasisKind, BasisError> {
         let kind = match word {
             "auto" => BasisKind::of(labels, p),
             word => word.parse()?,
@@ -51,17 +68,21 @@ impl BasisKind {
     /// labels `(p²)`, a-major, none where the operation is undefined.
     ///
     /// Additive if f(a, b) = ±a ± b + c for all pairs; multiplicative if p is prime and f(a, b) = c
-    /// a^±1 b^±1 for all pairs without 0; labels for every other operation: for those, frequency k
-    /// of a model need not appear at frequency k of an operand
+    /// a^±1 b^±1 for all pairs without 0; group if it is the table of any other group of at most
+    /// [`MOST_ELEMENTS`] elements; labels for every other operation: for those, frequency k of a
+    /// model need not appear at frequency k of an operand
     /// (doc/definitions.md#directions-of-the-label). So too for multiplication modulo a composite
     /// number, whose units need not be cyclic.
-    pub fn of(labels: &[Option<u32>], p: usize) -> BasisKind {
+    pub(crate) fn of(labels: &[Option<u32>], p: usize) -> BasisKind {
         if p * p != labels.len() || p < 2 {
             return BasisKind::Labels;
         }
         let at = |a: usize, b: usize| labels[a * p + b].map(|label| label as usize);
         if linear(p, at) {
             return BasisKind::Additive;
+        }
+        if GroupTable::of(labels, p).is_some() {
+            return BasisKind::Group;
         }
         let Some(root) = primitive_root(p) else {
             return BasisKind::Labels;
@@ -101,6 +122,7 @@ impl fmt::Display for BasisKind {
         f.write_str(match self {
             BasisKind::Additive => "additive",
             BasisKind::Multiplicative => "multiplicative",
+            BasisKind::Group => "group",
             BasisKind::Labels => "labels",
         })
     }
@@ -112,6 +134,7 @@ impl FromStr for BasisKind {
         let all = [
             BasisKind::Additive,
             BasisKind::Multiplicative,
+            BasisKind::Group,
             BasisKind::Labels,
         ];
         all.into_iter()
@@ -125,6 +148,7 @@ mod tests {
     use grokrun_task::{Dataset, Operation};
 
     use super::*;
+    use crate::fixtures::labels_of;
 
     fn kind(operation: &str, p: u32) -> BasisKind {
         let operation = Operation::parse(operation).unwrap();
@@ -158,6 +182,19 @@ mod tests {
         }
         assert_eq!(kind("mul", 12), BasisKind::Labels);
         assert_eq!(kind("add", 2), BasisKind::Additive);
+    }
+
+    #[test]
+    fn groups_choose_their_own_basis_whatever_their_name() {
+        for (name, want) in [
+            ("C12", BasisKind::Additive),
+            ("S4", BasisKind::Group),
+            ("D5", BasisKind::Group),
+            ("C2 x C4", BasisKind::Group),
+        ] {
+            let labels = labels_of(name);
+            assert_eq!(BasisKind::of(&labels, labels.len().isqrt()), want, "{name}");
+        }
     }
 
     #[test]

@@ -1,41 +1,38 @@
 //! Defines functions of the label, for operations whose operands have no angle of their own.
 
 use crate::basis::Basis;
-use crate::kind::{BasisError, BasisKind};
 
 /// Holds, for each frequency k, the functions cos and sin of 2πk f(a, b)/p on the pairs,
 /// orthonormal over the pairs where f is defined, and orthogonal to the constant: modified
 /// Gram–Schmidt, twice, in the order of the frequencies
 /// (doc/definitions.md#directions-of-the-label). With multiplicative angles, 2πk log f(a, b)/(p −
-/// 1) instead, over the pairs whose label has a logarithm.
+/// 1) instead, over the pairs whose label has a logarithm. Of a group that is not cyclic, component
+/// k has the matrix entries of its representation at f(a, b).
 ///
 /// The functions depend on the label alone, so everything is computed on functions of the p labels,
 /// weighted with the number of pairs that have each.
 pub struct LabelBasis {
     /// label of each pair of the grid; none if the pair does not count
     labels: Vec<Option<u32>>,
+    /// the same, of all pairs, as they were given
+    given: Vec<Option<u32>>,
     p: usize,
     pairs: usize,
-    /// by frequency from 1 on: values at each label; none if the direction depends on earlier ones
-    directions: Vec<[Option<Vec<f64>>; 2]>,
+    /// by component from 1 on: values at each label, without those that depend on earlier ones
+    directions: Vec<Vec<Vec<f64>>>,
 }
 
 impl LabelBasis {
-    /// Makes the directions from labels `(p²)`, a-major, none where the operation is undefined; a
-    /// pair whose label is p or more does not count either.
-    ///
-    /// # Errors
-    /// If `angles` is multiplicative and p is not prime.
-    pub fn new(
-        labels: &[Option<u32>],
-        p: usize,
-        angles: BasisKind,
-    ) -> Result<LabelBasis, BasisError> {
-        let basis = Basis::of(angles, p)?;
+    /// Makes the directions from labels `(p²)`, a-major, none where the operation is undefined, and
+    /// the basis that has their functions; a pair whose label is p or more, or outside of the
+    /// group, does not count either.
+    pub fn new(labels: &[Option<u32>], basis: &Basis) -> LabelBasis {
+        let p = basis.modulus();
         let inside = |label: &u32| {
             let label = *label as usize;
             label < p && !basis.outside().contains(&label)
         };
+        let given = labels.to_vec();
         let labels: Vec<Option<u32>> = labels.iter().map(|label| label.filter(inside)).collect();
         let mut weights = vec![0.0; p];
         for label in labels.iter().flatten() {
@@ -47,25 +44,30 @@ impl LabelBasis {
         // The constant first: it is not a direction, but all directions are orthogonal to it.
         let constant = normalize(&vec![1.0; p], &weights, &mut done);
         let mut directions = Vec::new();
-        for k in 1..=basis.frequencies() {
-            let mut of_k = [None, None];
-            for (slot, row) in of_k.iter_mut().zip(basis.rows_of(k)) {
-                *slot = normalize(&matrix[row * p..(row + 1) * p], &weights, &mut done);
-            }
-            directions.push(of_k);
+        for k in 1..=basis.count() {
+            let rows = basis.rows_of(k);
+            let of_k = rows
+                .filter_map(|row| normalize(&matrix[row * p..(row + 1) * p], &weights, &mut done));
+            directions.push(of_k.collect());
         }
         debug_assert_eq!(constant.is_some(), pairs > 0);
-        Ok(LabelBasis {
+        LabelBasis {
             labels,
+            given,
             p,
             pairs,
             directions,
-        })
+        }
     }
 
-    /// Returns the largest frequency.
-    pub fn frequencies(&self) -> usize {
+    /// Returns the number of components.
+    pub fn count(&self) -> usize {
         self.directions.len()
+    }
+
+    /// Returns the labels that it was made from.
+    pub(crate) fn given(&self) -> &[Option<u32>] {
+        &self.given
     }
 
     /// Returns how many pairs count.
@@ -78,14 +80,14 @@ impl LabelBasis {
         &self.labels
     }
 
-    /// Returns the directions of frequency k as functions of the label, each `(p)`: cosine, sine;
-    /// none if there is no such frequency.
+    /// Returns the directions of component k as functions of the label, each `(p)`: cosine, sine, or
+    /// matrix entries; none if there is no such component.
     pub fn directions(&self, k: usize) -> impl Iterator<Item = &[f64]> {
         let of_k = k.checked_sub(1).and_then(|k| self.directions.get(k));
-        of_k.into_iter().flatten().flatten().map(Vec::as_slice)
+        of_k.into_iter().flatten().map(Vec::as_slice)
     }
 
-    /// Returns coefficients of tables `(p², width)` along the directions of frequency k, one row
+    /// Returns coefficients of tables `(p², width)` along the directions of component k, one row
     /// `(width)` a direction, from [`LabelBasis::sums`].
     pub fn coefficients(&self, k: usize, sums: &[f64]) -> Vec<Vec<f64>> {
         let width = sums.len() / self.p;
@@ -158,7 +160,7 @@ mod tests {
 
     /// Returns all directions as functions of the pair, one after the other.
     fn on_pairs(basis: &LabelBasis) -> Vec<Vec<f64>> {
-        (1..=basis.frequencies())
+        (1..=basis.count())
             .flat_map(|k| basis.directions(k).map(<[f64]>::to_vec).collect::<Vec<_>>())
             .map(|d| {
                 basis
@@ -176,7 +178,7 @@ mod tests {
         let quadratic = labels(p, |a, b| Some((a * a + a * b + b * b) % 13));
         let partial = labels(p, |a, b| (b % 3 != 0).then_some(a * b * b % 13));
         for labels in [quadratic, partial] {
-            let basis = LabelBasis::new(&labels, 13, BasisKind::Labels).unwrap();
+            let basis = LabelBasis::new(&labels, &Basis::additive(13));
             let all = on_pairs(&basis);
             assert_eq!(all.len(), 12);
             for (i, f) in all.iter().enumerate() {
@@ -195,7 +197,7 @@ mod tests {
         // basis.
         let (p, k) = (11usize, 3);
         let labels = labels(11, |a, b| Some((a + b) % 11));
-        let directions = LabelBasis::new(&labels, p, BasisKind::Additive).unwrap();
+        let directions = LabelBasis::new(&labels, &Basis::additive(p));
         let f = Basis::additive(p).matrix();
         let row = |i: usize, x: usize| f[i * p + x];
         let cos = directions.directions(k).next().unwrap().to_vec();
@@ -211,7 +213,7 @@ mod tests {
     #[test]
     fn few_labels_have_few_directions() {
         let labels = labels(7, |a, _| Some(u32::from(a == 0)));
-        let basis = LabelBasis::new(&labels, 7, BasisKind::Labels).unwrap();
+        let basis = LabelBasis::new(&labels, &Basis::additive(7));
         let count: usize = (1..=3).map(|k| basis.directions(k).count()).sum();
         assert_eq!(count, 1);
     }

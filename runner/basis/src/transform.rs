@@ -1,5 +1,5 @@
-//! Transforms along the first axis: by rustfft over a long group, by the exact matrix over a short
-//! one.
+//! Transforms along the first axis: by rustfft over a long cyclic group, by the exact matrix over a
+//! short one and over a group that is not cyclic.
 
 use std::sync::Arc;
 
@@ -13,6 +13,15 @@ const WORTH_AN_FFT: usize = 12;
 /// How many columns are copied and transformed together: a cache line of f32, two to a complex
 /// number.
 const LANES: usize = 16;
+
+/// How functions of an operand are transformed.
+#[derive(Clone)]
+pub(crate) enum Transform {
+    /// over a cyclic group
+    Cycle(Cycle),
+    /// by the matrix of the basis, `(p, p)`
+    Dense(Arc<Vec<f64>>),
+}
 
 /// Transforms over a cyclic group of n elements.
 #[derive(Clone)]
@@ -80,6 +89,17 @@ impl Cycle {
     }
 }
 
+/// Writes the product of a matrix `(rows, p)` and a table `(p, width)` to `out`, `(rows, width)`.
+fn multiply(matrix: &[f64], table: &[f64], width: usize, out: &mut [f64]) {
+    let p = table.len() / width.max(1);
+    let rows = matrix.chunks_exact(p.max(1));
+    for (weights, out) in rows.zip(out.chunks_exact_mut(width.max(1))) {
+        for (weight, row) in weights.iter().zip(table.chunks_exact(width.max(1))) {
+            out.iter_mut().zip(row).for_each(|(o, x)| *o += weight * x);
+        }
+    }
+}
+
 impl Basis {
     /// Returns the coefficients of functions of a residue, `(p, width)` row-major in and out: row i
     /// of the result is row i of the basis times the table (F X in doc/definitions.md#bases).
@@ -93,12 +113,19 @@ impl Basis {
         let (p, n) = (self.modulus(), self.group());
         let width = table.len() / p.max(1);
         let mut out = vec![0.0; p * width];
+        let cycle = match &self.transform {
+            Transform::Cycle(cycle) => cycle,
+            Transform::Dense(matrix) => {
+                multiply(matrix, table, width, &mut out);
+                return out;
+            }
+        };
         for (row, token) in self.outside().iter().enumerate() {
             out[row * width..(row + 1) * width]
                 .copy_from_slice(&table[token * width..(token + 1) * width]);
         }
         let first = self.constant();
-        let scratch = match &self.cycle.way {
+        let scratch = match &cycle.way {
             Way::Fft(fft) => fft.get_inplace_scratch_len(),
             Way::Matrix(_) => 0,
         };
@@ -115,14 +142,13 @@ impl Basis {
             }
             for (pair, work) in work.chunks_exact_mut(n).take(lanes.div_ceil(2)).enumerate() {
                 let column = from + 2 * pair;
-                self.cycle
-                    .pair(work, &mut scratch, |row, [first_value, second_value]| {
-                        let at = (first + row) * width + column;
-                        out[at] = first_value;
-                        if column + 1 < width {
-                            out[at + 1] = second_value;
-                        }
-                    });
+                cycle.pair(work, &mut scratch, |row, [first_value, second_value]| {
+                    let at = (first + row) * width + column;
+                    out[at] = first_value;
+                    if column + 1 < width {
+                        out[at + 1] = second_value;
+                    }
+                });
             }
         }
         out
@@ -174,13 +200,16 @@ impl Basis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::basis_of;
     use crate::sparsity::gaussian;
 
     fn all() -> Vec<Basis> {
         let additive = [2, 3, 4, 5, 11, 12, 13, 24, 59, 113].map(Basis::additive);
         let primes = [2, 3, 5, 11, 13, 59, 113];
         let multiplicative = primes.map(|p| Basis::multiplicative(p).unwrap());
-        additive.into_iter().chain(multiplicative).collect()
+        let groups = ["S4", "D5", "Dic2", "C2 x C4"].map(basis_of);
+        let cyclic = additive.into_iter().chain(multiplicative);
+        cyclic.chain(groups).collect()
     }
 
     #[test]
@@ -200,7 +229,7 @@ mod tests {
                         assert!(
                             (got - want).abs() < 1e-11,
                             "{} {p} {i}: {got} {want}",
-                            basis.kind()
+                            basis.name(1)
                         );
                     }
                 }
@@ -216,7 +245,7 @@ mod tests {
             let there = basis.forward_2d(&table);
             let energy: f64 = there.iter().map(|x| x * x).sum();
             let own: f64 = table.iter().map(|x| f64::from(*x).powi(2)).sum();
-            assert!((energy / own - 1.0).abs() < 1e-12, "{} {p}", basis.kind());
+            assert!((energy / own - 1.0).abs() < 1e-12, "{} {p}", basis.name(1));
             for (back, x) in basis.inverse_2d(&there).iter().zip(&table) {
                 assert!((back - f64::from(*x)).abs() < 1e-11);
             }

@@ -1,14 +1,14 @@
 //! Measures norms by frequency of the model's parts, and applies the rules for key frequencies.
 
 use grokrun_api::{Failure, Snapshot, Tensor};
-use grokrun_basis::{Basis, BasisKind, Energies, effective_number, gini, participation};
+use grokrun_basis::{Basis, Energies, effective_number, gini, participation};
 
 use crate::map::neuron_logit_map;
 
 /// Holds norms by frequency, `(frequencies)`, with measures of their sparsity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrum {
-    /// √ of the sum of squares over a frequency's rows and all columns; frequency 1 first
+    /// √ of the sum of squares over a component's rows and all columns; number 1 first
     pub norms: Vec<f64>,
 }
 
@@ -61,21 +61,6 @@ impl Spectrum {
             .filter(|(_, norm)| **norm > bound)
             .map(|(k, _)| k)
             .collect()
-    }
-}
-
-/// Checks a spec's word for a basis, before anything runs.
-///
-/// # Errors
-/// If there is no basis of that name; the error names `parameter`.
-pub fn check_basis(parameter: &str, word: &str) -> Result<(), Failure> {
-    if BasisKind::CHOICES.contains(&word) {
-        Ok(())
-    } else {
-        Err(Failure::parameter(
-            parameter,
-            format!("must be one of {}", BasisKind::CHOICES.join(", ")),
-        ))
     }
 }
 

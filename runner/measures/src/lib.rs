@@ -3,10 +3,13 @@
 //! - [`Rows`]: which rows of a table over pairs, with their labels; [`Score`]: loss and accuracy of
 //!   logits there, with and without bias correction ([`Shift`]); [`loss_of_row`], of one row.
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
-//!   ([`KeyRule`]); [`check_basis`], for the parameter that most analyses have.
+//!   ([`KeyRule`]).
+//! - [`space`]: the basis of a task, with [`check_basis`] for the parameter that most analyses have;
+//!   [`shown`], [`listed`], [`numbering`]: components as findings name them.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for
 //!   models that an analysis changes.
+//! - [`testing`]: a model of a group that is right by construction.
 //! - [`neuron_logit_map`], W_L; [`product()`], [`product_at`], [`product_bt`]: matrix products of
 //!   f32.
 //!
@@ -18,11 +21,14 @@ mod keys;
 mod loss;
 mod map;
 mod model;
+mod space;
+pub mod testing;
 
 pub use forward::{Flow, FoldedHead, Forward, HeadMode};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};
-pub use keys::{KeyRule, Spectrum, by_class, check_basis, embedding};
+pub use keys::{KeyRule, Spectrum, by_class, embedding};
 pub use loss::{Rows, Score, Shift, loss_of_row};
 pub use map::neuron_logit_map;
 pub use model::Model;
+pub use space::{check_basis, listed, numbering, shown, space};

@@ -114,6 +114,10 @@ pub(crate) fn formula(
         .filter_map(Value::as_str)
         .find(|note| note.starts_with("basis:"))
         .unwrap_or_default();
+    // Logits of a group are sums of characters, no waves.
+    if note.contains("irreducible representations") {
+        return None;
+    }
     let multiplicative = note.contains("multiplicative");
     let argument = match operation {
         _ if note.starts_with("basis: labels") => "f(a, b) − c",
@@ -208,6 +212,13 @@ mod tests {
 
     fn task(operation: &str) -> Value {
         json!({ "task": { "operation": operation, "notation": "a² + b", "modulus": 59 } })
+    }
+
+    #[test]
+    fn representations_are_no_frequencies() {
+        let found = sparsity("basis: irreducible representations of S5", "sign, standard");
+        let outcome = CellSummary::new("c", "finished", &Default::default());
+        assert!(formula(&found, &task("group S5"), &outcome).is_none());
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub struct CellSize {
     pub settings: Arc<Settings>,
     /// what one cell takes of memory, files and work, without its history
     pub needs: Estimate,
-    /// whether the task is an operation on pairs of residues
-    pub residues: bool,
+    /// whether the task is an operation on pairs: of residues, or of elements of a group or table
+    pub pairs: bool,
     /// pairs trained on
     pub train: usize,
     /// pairs tested on
@@ -47,9 +47,9 @@ fn history_bytes(epochs: u64) -> u64 {
 }
 
 impl CellSize {
-    /// The shape that analyses look at: they know folded models of pairs of residues.
+    /// The shape that analyses look at: they know folded models of pairs.
     pub(crate) fn analysed(&self) -> Option<&Shape> {
-        self.model.shape().filter(|_| self.residues)
+        self.model.shape().filter(|_| self.pairs)
     }
 
     /// Whether both can be replicas of one program.
@@ -83,7 +83,7 @@ impl CellSize {
         CellSize {
             model: Model::Folded(shape),
             settings: Arc::clone(settings),
-            residues: true,
+            pairs: true,
             needs: Estimate::new(&shape, train, test, 1),
             train,
             test,
@@ -196,7 +196,7 @@ impl Survey {
             cells.push(CellSize {
                 needs: needs.of(cell, &model, [train, pairs - train])?,
                 settings: Arc::clone(&cell.settings),
-                residues: cell.operation.size().is_none() && cell.operation.operands() == 2,
+                pairs: cell.operation.operands() == 2,
                 model,
                 train,
                 test: pairs - train,

@@ -38,8 +38,8 @@ pub(crate) fn snapshot_bytes(shape: &Shape) -> u64 {
 
 /// What analyses say of a model that is not folded.
 const NOT_LOOKED_AT: &str = "this analysis looks at one-layer transformers with '=' (causal \
-    softmax, no norms, ReLU or GELU neurons, trained by adamw on the full batch) on pairs of \
-    residues; this model or task is another, so nothing was measured";
+    softmax, no norms, ReLU or GELU neurons, trained by adamw on the full batch) on pairs; this \
+    model or task is another, so nothing was measured";
 
 /// The analyses that a run asks for.
 pub struct Analyses<'a> {
