@@ -1,5 +1,5 @@
-//! Runs `grokrun devices`: lists the processors that could train and says which one `--backend auto`
-//! takes, or tests one of them.
+//! Runs `grokrun devices`: lists the processors that could train and says which one
+//! `--backend auto` takes, or tests one of them.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The optimizers of a spec: their words, the keys that not all of them have, and how a rule is read
-//! and written.
+//! The optimizers of a spec: their words, the keys that not all of them have, and how a rule is
+//! read and written.
 //!
 //! What a rule does, and which numbers it takes, is the program crate's.
 

@@ -106,23 +106,28 @@ struct Trained {
     parameters: Vec<f32>,
 }
 
-/// Trains all cases beside each other.
+/// Trains all cases: on a GPU beside each other, so that each kernel is compiled once; on a CPU one
+/// after the other, since there only like cells train together.
 fn trained<'c>(
     choice: &Choice,
     cases: &'c [Case],
     epochs: u64,
 ) -> Result<Vec<(&'c Case, Trained)>, EngineError> {
-    let cells = cases.iter().map(|case| case.cell.clone()).collect();
-    let mut executor = open_programs(choice, cells)?;
-    let rows = executor.run(epochs)?;
-    let one = |(place, case)| {
-        let trained = Trained {
-            rows: rows.iter().map(|row| row[place]).collect(),
-            parameters: executor.state(place)?.parameters,
-        };
-        Ok((case, trained))
-    };
-    cases.iter().enumerate().map(one).collect()
+    let most = if choice.is_cpu() { 1 } else { cases.len() };
+    let mut all = Vec::with_capacity(cases.len());
+    for cases in cases.chunks(most.max(1)) {
+        let cells = cases.iter().map(|case| case.cell.clone()).collect();
+        let mut executor = open_programs(choice, cells)?;
+        let rows = executor.run(epochs)?;
+        for (place, case) in cases.iter().enumerate() {
+            let trained = Trained {
+                rows: rows.iter().map(|row| row[place]).collect(),
+                parameters: executor.state(place)?.parameters,
+            };
+            all.push((case, trained));
+        }
+    }
+    Ok(all)
 }
 
 impl Trained {
