@@ -7,15 +7,20 @@ use grokrun_store::{Metrics, RunView};
 use crate::support::{Bench, assert_same};
 
 /// The analyses that come with grokrun, beside fourier-sparsity, which [`TABLES`] has.
-const ANALYSES: [&str; 11] = [
+const ANALYSES: [&str; 16] = [
     "activations",
     "clock-or-pizza",
     "commutativity",
+    "circulant",
+    "cosets",
+    "rqi",
     "effective-weights",
     "embedding-geometry",
     "interventions",
     "logit-directions",
     "neuron-clustering",
+    "norm-path",
+    "phase-relation",
     "progress-measures",
     "quadratic-fit",
     "singular-values",

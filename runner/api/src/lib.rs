@@ -49,7 +49,7 @@ mod snapshot;
 mod task;
 pub mod testing;
 
-pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs};
+pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs, Scope};
 pub use figure::{Axis, Colors, Figure, Trace};
 pub use finding::{Finding, Sink};
 pub use registration::{Instance, Registration};
@@ -99,8 +99,8 @@ macro_rules! export_plugin {
 /// All that most plugins import.
 pub mod prelude {
     pub use crate::{
-        Analysis, Axis, Cadence, Colors, Failure, Figure, History, Manifest, Need, Sink, Snapshot,
-        Task, Tensor, Trace,
+        Analysis, Axis, Cadence, Colors, Failure, Figure, History, Manifest, Need, Scope, Sink,
+        Snapshot, Task, Tensor, Trace,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Holds the description that an analysis gives of itself, however it was found.
 
 use grokrun_api::serde::{Deserialize, Serialize};
-use grokrun_api::{Need, Registration};
+use grokrun_api::{Need, Registration, Scope};
 use serde_json::Value;
 
 /// Names an analysis and its needs.
@@ -22,6 +22,9 @@ pub struct Described {
     pub needs: Vec<Need>,
     /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints
     pub every: Option<u64>,
+    /// which models it is shown
+    #[serde(default)]
+    pub scope: Scope,
     /// the JSON schema of its parameters
     pub schema: Value,
 }
@@ -38,6 +41,7 @@ impl Described {
             package: registration.package().to_owned(),
             needs: manifest.needs.to_vec(),
             every: manifest.cadence.every(),
+            scope: manifest.scope,
             schema: registration.schema(),
         }
     }
@@ -76,6 +80,8 @@ impl Described {
             package: package.to_owned(),
             needs,
             every: description["every"].as_u64(),
+            // A library that was built before there were scopes looks at what it knew of.
+            scope: serde_json::from_value(description["scope"].clone()).unwrap_or_default(),
             schema: description["schema"].clone(),
             name,
         })
