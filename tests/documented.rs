@@ -139,8 +139,20 @@ fn every_series_tensor_and_table_is_defined() {
     bench
         .run(&["small.toml", "--backend", "cpu", "--quiet"])
         .exits(0);
+    // Residues without 0 are no group by their table: of cosets a small group tells.
+    let of_group = "name = \"group\"\noperation = { group = \"D4\" }\nfraction = 0.6\n\
+        seeds = { data = 0, model = 0 }\n[model]\nd_model = 16\nd_head = 4\nd_mlp = 16\n\
+        [train]\nepochs = 10\n[analysis.cosets]\n";
+    bench.write("group.toml", of_group);
+    bench
+        .run(&["group.toml", "--backend", "cpu", "--quiet"])
+        .exits(0);
     for name in analyses {
-        let index = format!("runs/small/cells/mul-p23-f0.5-d1-m2/analysis/{name}/findings.json");
+        let cell = match name {
+            "cosets" => "group/cells/group-d4-p8-f0.6-d0-m0",
+            _ => "small/cells/mul-p23-f0.5-d1-m2",
+        };
+        let index = format!("runs/{cell}/analysis/{name}/findings.json");
         let text = std::fs::read(bench.path().join(index)).expect("it has concluded");
         let index: Value = serde_json::from_slice(&text).expect("JSON");
         let named: Vec<&str> = section(DEFINITIONS, name)

@@ -1,9 +1,10 @@
-//! The analysis `circulant`: how far the first layer's products of a and of b are a circulant matrix.
+//! The analysis `circulant`: how far the first layer's products of a and of b are a circulant
+//! matrix.
 //!
-//! Mallinar et al. (2024) find that models of modular arithmetic, neural or not, learn features whose
-//! block between the tokens of a and those of b is circulant: it depends on the difference of the
-//! operands' places alone. Here the block is H_a H_bᵀ, of the neurons' inputs by operand: W_a W_bᵀ of
-//! an MLP on two one-hot vectors (doc/definitions.md#circulant).
+//! Mallinar et al. (2024) find that models of modular arithmetic, neural or not, learn features
+//! whose block between the tokens of a and those of b is circulant: it depends on the difference of
+//! the operands' places alone. Here the block is H_a H_bᵀ, of the neurons' inputs by operand: W_a
+//! W_bᵀ of an MLP on two one-hot vectors (doc/definitions.md#circulant).
 
 use grokrun_api::prelude::*;
 use grokrun_basis::{Space, gaussian};

@@ -23,8 +23,9 @@ pub(crate) struct Explained {
 }
 
 /// Explains the columns of a table of functions without mean, `(n, width)`. Of subgroups and of
-/// representations that is the best which leaves least by its degrees of freedom: [G : H] − 1 and the
-/// number of matrix entries, so that small subgroups and large representations are not preferred.
+/// representations that is the best which leaves least by its degrees of freedom: [G : H] − 1 and
+/// the number of matrix entries, so that small subgroups and large representations are not
+/// preferred.
 pub(crate) fn explain(basis: &Basis, subgroups: &[Subgroup], table: &[f64]) -> Vec<Explained> {
     let n = basis.modulus();
     let width = table.len() / n.max(1);

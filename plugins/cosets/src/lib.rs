@@ -1,11 +1,11 @@
-//! The analysis `cosets`: whether neurons of a model of a group are constant on cosets of a subgroup,
-//! or functions of one irreducible representation.
+//! The analysis `cosets`: whether neurons of a model of a group are constant on cosets of a
+//! subgroup, or functions of one irreducible representation.
 //!
 //! Two groups of authors explain the same models in two ways: by representations (Chughtai et al.
-//! 2023) and by cosets (Stander et al. 2024). Both are measured here on one thing, the neuron's input
-//! as a function of one operand, averaged over the other, and by degrees of freedom, so that neither
-//! has an advantage (doc/definitions.md#cosets). An explanation may hold both ways: what is constant
-//! on the cosets of S4 in S5 is a function of the standard representation.
+//! 2023) and by cosets (Stander et al. 2024). Both are measured here on one thing, the neuron's
+//! input as a function of one operand, averaged over the other, and by degrees of freedom, so that
+//! neither has an advantage (doc/definitions.md#cosets). An explanation may hold both ways: what is
+//! constant on the cosets of S4 in S5 is a function of the standard representation.
 
 mod explain;
 mod subgroups;
@@ -50,8 +50,15 @@ pub struct Cosets {
     group: Option<(Space, Subgroups)>,
     epochs: Vec<f64>,
     counts: Vec<[f64; 4]>,
-    /// of the last snapshot: explanations by operand, and shares by representation
-    last: Option<([Vec<Explained>; 2], Vec<[f64; 3]>)>,
+    last: Option<Last>,
+}
+
+/// Holds what is told of the last snapshot alone.
+struct Last {
+    /// what explains the neurons, by operand
+    found: [Vec<Explained>; 2],
+    /// by representation, the shares of the outputs' variance at a, at b and at ab
+    shares: Vec<[f64; 3]>,
 }
 
 impl Analysis for Cosets {
@@ -149,7 +156,7 @@ impl Analysis for Cosets {
         out.tensor("representation-shares", &[shares.len(), 3], numbers);
         self.epochs.push(snapshot.epoch() as f64);
         self.counts.push(counts);
-        self.last = Some((found, shares));
+        self.last = Some(Last { found, shares });
         Ok(())
     }
 
@@ -191,7 +198,7 @@ impl Cosets {
     /// Emits a row for each subgroup and each representation that some neuron has, of the last
     /// snapshot.
     fn tables(&self, space: &Space, subgroups: &Subgroups, out: &mut dyn Sink) {
-        let Some((found, shares)) = &self.last else {
+        let Some(Last { found, shares }) = &self.last else {
             return;
         };
         let threshold = self.config.threshold;

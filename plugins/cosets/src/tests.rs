@@ -90,8 +90,8 @@ fn cosets_and_representations_are_told_apart() {
     );
 }
 
-/// Of the exact expert a neuron ρ_jm(a) ρ_ms(b) has no part of a or of b alone, but a third of it is
-/// a function of ab.
+/// Of the exact expert a neuron ρ_jm(a) ρ_ms(b) has no part of a or of b alone, but a third of it
+/// is a function of ab.
 #[test]
 fn the_shares_of_an_expert_are_those_of_schurs_lemma() {
     let expert = GroupExpert::new(&[3]);

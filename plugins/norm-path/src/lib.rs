@@ -1,4 +1,5 @@
-//! The analysis `norm-path`: the norms of the weights over training, and how large logits they make.
+//! The analysis `norm-path`: the norms of the weights over training, and how large logits they
+//! make.
 //!
 //! Delay laws, weight decay's pull and the "efficiency" of circuits are all told in norms: ‖θ‖, the
 //! norm of each tensor, the size of the logits, and the logits by unit of norm (Varma et al. 2023;
@@ -172,8 +173,8 @@ impl Analysis for NormPath {
     }
 }
 
-/// Returns the norm of all weights, under an empty name, and of each tensor. A bias that is 0 is left
-/// out.
+/// Returns the norm of all weights, under an empty name, and of each tensor. A bias that is 0 is
+/// left out.
 fn norms(snapshot: &Snapshot<'_>) -> Vec<(String, f64)> {
     let mut all = vec![(String::new(), 0.0)];
     for view in snapshot.views() {

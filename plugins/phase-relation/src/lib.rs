@@ -2,10 +2,10 @@
 //!
 //! A neuron that multiplies cos(kθ(a) + φ_a) with cos(kθ(b) + φ_b) has a part cos(k(θ(a) + θ(b)) +
 //! φ_a + φ_b), which is of use to the logits if the neuron's row of W_L is cos(kθ(c) + ψ) with ψ =
-//! φ_a + φ_b: with one phase for both operands ψ = 2φ (He et al. 2026; Gromov 2023). Input waves are
-//! those of the neuron's input, averaged over the other operand; the frequency k is the one with most
-//! energy there (doc/definitions.md#phase-relation). Of a difference φ_b, and of an operation with a
-//! constant the constant's angle, is subtracted.
+//! φ_a + φ_b: with one phase for both operands ψ = 2φ (He et al. 2026; Gromov 2023). Input waves
+//! are those of the neuron's input, averaged over the other operand; the frequency k is the one
+//! with most energy there (doc/definitions.md#phase-relation). Of a difference φ_b, and of an
+//! operation with a constant the constant's angle, is subtracted.
 
 mod neurons;
 

@@ -1,10 +1,11 @@
-//! The analysis `rqi`: how many parallelograms the embedding has, the representation quality of Liu et
-//! al. (2022).
+//! The analysis `rqi`: how many parallelograms the embedding has, the representation quality of Liu
+//! et al. (2022).
 //!
 //! Where f(i, j) = f(m, n), a model that adds embeddings generalises by itself if E_i + E_j = E_m +
-//! E_n. The share of such quadruples for which this holds is the representation quality index. It is
-//! the measure of the effective theory of grokking, whose toy model adds embeddings; an embedding on
-//! circles has none of these parallelograms and generalises all the same (doc/definitions.md#rqi).
+//! E_n. The share of such quadruples for which this holds is the representation quality index. It
+//! is the measure of the effective theory of grokking, whose toy model adds embeddings; an
+//! embedding on circles has none of these parallelograms and generalises all the same
+//! (doc/definitions.md#rqi).
 
 use grokrun_api::prelude::*;
 use grokrun_basis::gaussian;
@@ -121,8 +122,8 @@ impl Analysis for Rqi {
 }
 
 impl Rqi {
-    /// Returns the share of parallelograms of a table `(p, width)`, and the mean residual by that of
-    /// noise; NaN if no column varies.
+    /// Returns the share of parallelograms of a table `(p, width)`, and the mean residual by that
+    /// of noise; NaN if no column varies.
     fn measure(&self, table: &[f32], width: usize) -> [f64; 2] {
         let p = self.p;
         let mut columns = Vec::new();

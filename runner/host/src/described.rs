@@ -87,3 +87,20 @@ impl Described {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A library that was built before there were scopes is shown the models that it knew of.
+    #[test]
+    fn without_a_scope_it_is_that_of_one_layer() {
+        let mut text = json!({ "name": "a", "version": "1", "summary": "s", "needs": [] });
+        let scope = |text: &Value| Described::read(text, "p", 0).unwrap().scope;
+        assert_eq!(scope(&text), Scope::OneLayer);
+        text["scope"] = json!("any");
+        assert_eq!(scope(&text), Scope::Any);
+    }
+}

@@ -4,16 +4,16 @@
 //!   logits there, with and without bias correction ([`Shift`]); [`loss_of_row`], of one row.
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]).
-//! - [`space`]: the basis of a task, with [`check_basis`] for the parameter that most analyses have;
-//!   [`shown`], [`listed`], [`numbering`]: components as findings name them.
+//! - [`space`]: the basis of a task, with [`check_basis`] for the parameter that most analyses
+//!   have; [`shown`], [`listed`], [`numbering`]: components as findings name them.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for
 //!   models that an analysis changes.
-//! - [`Marginals`]: what one operand alone gives; [`Signs`]: how a label's place follows from those of
-//!   the operands.
+//! - [`Marginals`]: what one operand alone gives; [`Signs`]: how a label's place follows from those
+//!   of the operands.
 //! - [`testing`]: a model of a group that is right by construction.
-//! - [`tokens`], [`unembedding`], [`neuron_logit_map`]: W_E, W_U and W_L of any architecture; [`product()`], [`product_at`], [`product_bt`]: matrix products of
-//!   f32.
+//! - [`tokens`], [`unembedding`], [`neuron_logit_map`]: W_E, W_U and W_L of any architecture;
+//!   [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
 //!
 //! Knows nothing of files and figures. Definitions: doc/definitions.md.
 

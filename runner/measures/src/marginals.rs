@@ -10,8 +10,8 @@ pub struct Marginals {
 }
 
 impl Marginals {
-    /// Averages a table `(p², width)`, a-major, over these pairs. Of a layer that adds what it knows
-    /// of a to what it knows of b the two are its parts, but for constants.
+    /// Averages a table `(p², width)`, a-major, over these pairs. Of a layer that adds what it
+    /// knows of a to what it knows of b the two are its parts, but for constants.
     pub fn of(table: &[f32], p: usize, pairs: &[usize]) -> Marginals {
         let width = table.len() / (p * p).max(1);
         let mut sums = [vec![0.0; p * width], vec![0.0; p * width]];

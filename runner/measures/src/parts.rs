@@ -17,9 +17,9 @@ pub struct Tokens<'a> {
     pub width: usize,
 }
 
-/// Returns what the model knows of the operands' tokens, W_E without '=': of an MLP with an embedding
-/// for each operand both side by side, and of one without embeddings the rows of the first layer
-/// that belong to a and those that belong to b, side by side.
+/// Returns what the model knows of the operands' tokens, W_E without '=': of an MLP with an
+/// embedding for each operand both side by side, and of one without embeddings the rows of the
+/// first layer that belong to a and those that belong to b, side by side.
 ///
 /// # Errors
 /// If the snapshot has no weights, or none of these.
@@ -59,8 +59,8 @@ pub fn tokens<'a>(snapshot: &Snapshot<'a>, p: usize) -> Result<Tokens<'a>, Failu
     })
 }
 
-/// Returns the matrix from the last layer to the logits, `(width, p)`: W_U, a tied W_E transposed, or
-/// the last layer of an MLP.
+/// Returns the matrix from the last layer to the logits, `(width, p)`: W_U, a tied W_E transposed,
+/// or the last layer of an MLP.
 ///
 /// # Errors
 /// If the snapshot has no weights, or none of these with p columns.
@@ -86,9 +86,9 @@ pub fn unembedding<'a>(snapshot: &Snapshot<'a>, p: usize) -> Result<Cow<'a, [f32
 }
 
 /// Returns W_L = W_out W_U of the last layer of neurons, the neuron-logit map of the papers,
-/// `(d_mlp, p)`: of an MLP its last layer, of a model without neurons W_U. Where something is normalised in between, this is what it
-/// would be without. [`Snapshot::neuron_logit_map`] is the same for plugins that need nothing but
-/// the API.
+/// `(d_mlp, p)`: of an MLP its last layer, of a model without neurons W_U. Where something is
+/// normalised in between, this is what it would be without. [`Snapshot::neuron_logit_map`] is the
+/// same for plugins that need nothing but the API.
 ///
 /// # Errors
 /// If the snapshot has no weights, or their shapes do not fit.

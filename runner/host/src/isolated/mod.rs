@@ -80,7 +80,7 @@ impl IsolatedAnalysis {
         let request = Request::Create {
             analysis: self.index,
             parameters: parameters.clone(),
-            task: task.clone(),
+            task: Box::new(task.clone()),
         };
         let mut process = Process::start(&self.isolation, &self.library)?;
         process.call(&request, &[], &mut Nobody)?;

@@ -32,7 +32,7 @@ pub(super) enum Request {
     Create {
         analysis: u32,
         parameters: Map<String, Value>,
-        task: Task,
+        task: Box<Task>,
     },
     /// Show a snapshot to the analysis; its numbers follow.
     Observe { epoch: u64, views: Vec<Head> },

@@ -1,5 +1,6 @@
 //! Activations of any architecture over the full grid of pairs: its forward program, run by the
-//! interpreter in f32 on parts of the grid, which are shared among the threads of the caller's pool.
+//! interpreter in f32 on parts of the grid, which are shared among the threads of the caller's
+//! pool.
 //!
 //! Owns which tables of a program are which hooks. Knows nothing of checkpoints and analyses.
 

@@ -174,3 +174,55 @@ fn patterns(architecture: &Architecture) -> usize {
         .sum();
     heads * architecture.positions()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_seen_by_their_architecture_and_on_pairs_alone() {
+        let published = Architecture::published(7);
+        let Some(Seen::Folded(shape)) = Seen::of(&published) else {
+            panic!("the published model folds");
+        };
+        assert_eq!(Seen::Folded(shape).model().layers, ["blocks.0.mlp"]);
+        assert!(Seen::Folded(shape).model().is_shallow());
+        let mut three = published.clone();
+        three.operands = 3;
+        assert_eq!(Seen::of(&three), None);
+        let mut deep = published.clone();
+        if let program::Model::Transformer(t) = &mut deep.model {
+            t.blocks.push(t.blocks[0].clone());
+            t.norm = Norm::Pre;
+        }
+        let deep = Seen::of(&deep).unwrap();
+        let model = deep.model();
+        assert_eq!(model.layers, ["blocks.0.mlp", "blocks.1.mlp"]);
+        assert!(model.normalised && !model.is_shallow());
+        assert_eq!(
+            (model.heads, model.d_mlp, model.activation.as_str()),
+            (4, 512, "relu")
+        );
+        let folded = Seen::Folded(shape).snapshot_bytes();
+        assert!(deep.snapshot_bytes() > folded + 4 * 49 * 2 * 512);
+    }
+
+    #[test]
+    fn an_mlp_is_described_in_the_words_of_its_input() {
+        let mlp = Architecture {
+            tokens: 5,
+            classes: 5,
+            operands: 2,
+            model: program::Model::Mlp(program::Mlp {
+                input: program::Input::TwoHot,
+                hidden: vec![12, 8],
+                activation: program::Activation::Power(3),
+                biases: program::Bias::None,
+            }),
+        };
+        let model = Seen::of(&mlp).unwrap().model();
+        assert_eq!(model.layers, ["layers.0", "layers.1"]);
+        assert_eq!((model.d_model, model.heads, model.d_mlp), (12, 0, 8));
+        assert!(model.activation.contains("power"), "{}", model.activation);
+    }
+}

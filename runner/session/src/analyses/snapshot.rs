@@ -17,7 +17,7 @@ use crate::weights::Layout;
 /// What computes the activations of a model over the grid.
 pub(crate) enum Pass {
     /// the engine's, for the published model of any size
-    Folded(Shape, GridPass),
+    Folded(Shape, Box<GridPass>),
     /// the program's, for any other
     Recorded(Box<Architecture>, RecordedPass),
 }
@@ -29,7 +29,7 @@ impl Pass {
     /// When its architecture is none, which the spec refuses before.
     pub(crate) fn new(seen: &Seen) -> Result<Pass, SessionError> {
         Ok(match seen {
-            Seen::Folded(shape) => Pass::Folded(*shape, GridPass::new(*shape)),
+            Seen::Folded(shape) => Pass::Folded(*shape, Box::new(GridPass::new(*shape))),
             Seen::Recorded(architecture) => {
                 let pass = RecordedPass::new(architecture)?;
                 Pass::Recorded(architecture.clone(), pass)
