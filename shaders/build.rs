@@ -1,5 +1,6 @@
 //! Validates every kernel and writes down what the engine must know of it: expanded source, entry
-//! point, bindings; of the kernels of programs also the structs that their buffers hold. A mistake
+//! point, bindings; the structs of uniforms, and of the kernels of
+//! programs also those that their buffers hold. A mistake
 //! in a kernel is a build error with its place in the source.
 
 #[path = "build/structs.rs"]
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build");
     let folder = env::var("OUT_DIR")?;
     let write = |name: &str, text: String| fs::write(Path::new(&folder).join(name), text);
-    let mut out = String::new();
+    let (mut out, mut uniforms) = (String::new(), String::new());
     let mut names = Vec::new();
     for (stem, source) in kernels("wgsl")? {
         let module = parse(&source).map_err(|why| format!("{stem}: {why}"))?;
@@ -31,11 +32,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let kernel = reflect(&module, &name, &stem, &source);
         writeln!(out, "{}", kernel.map_err(|why| format!("{stem}: {why}"))?)?;
         names.push(name);
+        let own = of_uniforms(&module).map_err(|why| format!("{stem}: {why}"))?;
+        writeln!(
+            uniforms,
+            "/// Those of the kernel `{stem}`.\npub mod {stem} {{\n{own}}}"
+        )?;
     }
     list(&mut out, &names)?;
     write("kernels.rs", out)?;
+    write("uniforms.rs", uniforms)?;
     write("program.rs", program()?)?;
     Ok(())
+}
+
+/// The structs of a kernel's uniform buffer.
+fn of_uniforms(module: &Module) -> Result<String, String> {
+    let mut out = String::new();
+    for (_, variable) in module.global_variables.iter() {
+        if variable.space == AddressSpace::Uniform {
+            let found = structs::of_binding(module, variable.ty)?;
+            out.extend(found.into_iter().map(|(_, text)| text));
+        }
+    }
+    Ok(out)
 }
 
 /// The kernels of programs: a module each, with its structs, and those that they share.

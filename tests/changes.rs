@@ -40,11 +40,12 @@ fn weights(bench: &Bench, epoch: u64, name: &str) -> Vec<f32> {
 }
 
 /// Changes of every kind: of numbers, which the fused passes run, and of what needs a program.
-const CHANGES: [&str; 4] = [
+const CHANGES: [&str; 5] = [
     "[[train.at]]\nepoch = 17\nset = { weight_decay = 0.0, learning_rate = 0.005 }\n",
     "[[train.at]]\nwhen = \"memorised\"\nset = { weight_decay = 0.0 }\n",
     "[[train.at]]\nwhen = { train_loss = 1.5 }\nset = { group = [{ match = \"embed.*\", frozen = true }] }\n[[train.at]]\nepoch = 40\nset = { group = [] }\n",
     "[[train.at]]\nepoch = 17\nset = { sphere = 1.0 }\n",
+    "[[train.at]]\nepoch = 17\nset = { fraction = 0.3 }\n[[train.at]]\nepoch = 40\nset = { fraction = 0.8 }\n",
 ];
 
 #[test]
@@ -71,6 +72,63 @@ fn until_the_change_it_is_the_run_without_and_from_then_on_another() {
     };
     // Epoch 17 is the first step with the new settings; its train metrics come before the step.
     assert!((0..17).all(same) && !(17..60).any(same));
+}
+
+/// The same split has other cuts: weights that do not move have the losses of another fraction.
+#[test]
+fn another_fraction_is_another_cut_of_the_same_order() {
+    let still = "learning_rate = 1e-30\nweight_decay = 0.0\n";
+    let at = |fraction: &str, changes: &str| {
+        let spec = spec(6, changes).replace("learning_rate = 0.03\n", still);
+        let spec = spec.replace(
+            "fraction = 0.5",
+            &format!("name = \"small\"\nfraction = {fraction}"),
+        );
+        let bench = trained(&spec.replacen("name = \"small\"\n", "", 1));
+        let cell = CELL.replace("0.5", fraction);
+        history(&bench, &cell).rows().last().unwrap()
+    };
+    let changed = "[[train.at]]\nepoch = 3\nset = { fraction = 0.3 }\n";
+    let (less, other) = (at("0.5", changed), at("0.3", ""));
+    assert!(
+        (less.train_loss - other.train_loss).abs() < 1e-6,
+        "{less:?} {other:?}"
+    );
+    assert!(
+        (less.test_loss - other.test_loss).abs() < 1e-6,
+        "{less:?} {other:?}"
+    );
+    let same = at("0.5", "");
+    assert!(
+        (less.train_loss - same.train_loss).abs() > 1e-4,
+        "{less:?} {same:?}"
+    );
+}
+
+/// Stops that end a cell without success, and one that lengthens it.
+#[test]
+fn a_cell_ends_when_it_is_confused_and_later_when_it_has_memorised() {
+    let epochs = |stop: &str| history(&trained(&spec(300, stop)), CELL).rows().count();
+    let confused = |bound: f64| {
+        epochs(&format!(
+            "stop = {{ confused = {{ train_accuracy = {bound}, by = 20 }} }}\n"
+        ))
+    };
+    assert_eq!(confused(1.0), 20, "not memorised in so few epochs");
+    assert_eq!(confused(0.01), 300);
+    let whole = history(&trained(&spec(300, "")), CELL);
+    let first = |accuracy: fn(&grokrun_store::Row) -> f64| {
+        let mut rows = whole.rows();
+        rows.position(|row| accuracy(&row) >= 0.99)
+            .map(|epoch| epoch + 1)
+    };
+    let memorised = first(|row| row.train_accuracy).expect("it memorises");
+    assert!(memorised < 200, "{memorised}");
+    assert_eq!(first(|row| row.test_accuracy), None, "it does not grok");
+    let budget =
+        |epochs: usize| format!("stop = {{ budget = {{ epochs = {epochs}, times = 1.25 }} }}\n");
+    assert_eq!(epochs(&budget(memorised - 1)), memorised - 1);
+    assert_eq!(epochs(&budget(memorised)), memorised * 5 / 4);
 }
 
 #[test]

@@ -221,10 +221,27 @@ fn check_keeps_its_calibration_and_says_so() {
 }
 
 #[test]
+fn a_processor_is_compared_with_the_reference() {
+    let bench = Bench::new("");
+    let tested = bench.run(&["devices", "--test", "--backend", "cpu", "--json"]);
+    let tested: serde_json::Value = serde_json::from_str(&tested.exits(0).out()).unwrap();
+    assert_eq!(tested["passes"], true, "{tested:#}");
+    assert!(tested["seconds_per_epoch_of_mult113"].as_f64().unwrap() > 0.0);
+    let words = bench.run(&["devices", "--adapter", "x"]).exits(2);
+    assert!(words.err().contains("--test"), "{}", words.err());
+}
+
+#[test]
 fn devices_lists_the_cpu_and_what_auto_takes() {
     let bench = Bench::new(SMALL);
     let devices = bench.run(&["devices"]).exits(0);
     assert!(devices.out().contains("CPU"), "{}", devices.out());
+    let all = bench.run(&["devices", "--json"]).exits(0);
+    let all: serde_json::Value = serde_json::from_str(&all.out()).unwrap();
+    let all = all.as_array().unwrap();
+    assert!(all.iter().any(|one| one["backend"] == "cpu"), "{all:?}");
+    let picked = all.iter().filter(|one| one["picked"] == true);
+    assert_eq!(picked.count(), 1, "{all:?}");
     assert_eq!(
         devices
             .out()

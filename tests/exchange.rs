@@ -34,6 +34,10 @@ fn python(script: &str, folder: &Path, args: &[&str]) -> Option<Output> {
         .args(args)
         .current_dir(folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env(
+            "PYTHONPATH",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/runner/python"),
+        )
         .output();
     match output {
         Ok(output) => Some(output),

@@ -9,6 +9,8 @@ const README: &str = include_str!("../README.md");
 const BENCHMARKS: &str = include_str!("../BENCHMARKS.md");
 const CI: &str = include_str!("../.ci/run");
 
+/// The folder of the Python package.
+const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runner/python");
 /// Specs that train for minutes: of these commands, `check` has to take the arguments.
 const LONG: [&str; 2] = ["specs/mult113.toml", "sweep.toml"];
 
@@ -68,6 +70,9 @@ fn python(bench: &Bench, lines: &str, packages: &str) -> Option<Finished> {
         let mut command = Command::new(&interpreter);
         command
             .args(["-c", code])
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            // The package, as if it were installed.
+            .env("PYTHONPATH", PACKAGE)
             .current_dir(bench.path())
             .output()
     };
@@ -116,7 +121,7 @@ fn its_commands_run_and_print_what_it_shows() {
     assert_eq!(trained, 2, "the short spec, in a checkout and installed");
     assert!(bench.path().join("mod_mult_grokking.pth").exists());
     for lines in of_language("python") {
-        if let Some(finished) = python(&bench, lines, "pandas, pyarrow") {
+        if let Some(finished) = python(&bench, lines, "pandas, numpy, pyarrow") {
             let epoch: u64 = finished.exits(0).out().trim().parse().expect("an epoch");
             assert!((1..1500).contains(&epoch), "{epoch}");
         }

@@ -266,34 +266,37 @@ fn a_browser_draws_every_figure_without_an_error() {
 }
 
 #[test]
-fn a_browser_moves_figures_by_slider_keyboard_and_button() {
+fn one_scrubber_moves_every_figure_over_epochs() {
     let Some(chromium) = chromium() else { return };
     let bench = Bench::new(&format!("{SMALL}{ALL}"));
     bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
     let page = bench.path().join("runs/small/report.html");
     let mut browser = Browser::start(chromium, bench.path());
     browser.open(&page, 1280, false);
-    let ranges = "document.querySelectorAll('.frames input')";
-    assert_eq!(browser.value(&format!("{ranges}.length")), 4);
-    // The first bars: heights before and after.
-    browser.value(&format!(
-        "window.figure = [...document.querySelectorAll('.figure')].find((f) => f.querySelector('.bars') && f.dataset.controls);
-         window.range = figure.parentElement.querySelector('input'); window.bars = () => figure.querySelector('.bars').innerHTML;
-         window.last = bars(); range.focus(); {ranges}.length"
-    ));
+    // The first bars that move: heights before and after.
+    browser.value(
+        "window.range = document.querySelector('#scrubber input'); window.button = document.querySelector('#scrubber button');
+         window.figure = [...document.querySelectorAll('.figure[data-epoch]')].find((f) => f.querySelector('.bars') && !f.querySelector('.cursor'));
+         window.bars = () => figure.querySelector('.bars').innerHTML;
+         window.at = (epoch) => document.querySelectorAll(`.figure[data-epoch=\"${epoch}\"]`).length;
+         window.last = bars(); range.focus(); 1",
+    );
+    // Four figures with frames, and those over epochs: the curves among them.
+    let following = "document.querySelectorAll('.figure[data-epoch]').length";
+    let count = browser.value(following).as_u64().expect("a number");
+    assert!(count >= 8, "{count}");
+    let lines = browser.value("document.querySelectorAll('.cursor').length");
+    assert_eq!(lines.as_u64(), Some(count - 4));
     // Home on the keyboard: the first epoch.
     browser.press("Home", 36);
-    browser.until("figure.dataset.epoch === '0' && bars() !== last");
-    browser.press("ArrowRight", 39);
-    browser.until("figure.dataset.epoch === '100'");
-    // All sliders, as a mouse leaves them.
-    browser.value(&format!(
-        "for (const range of {ranges}) {{ range.value = 1; range.dispatchEvent(new Event('input')); }}"
-    ));
-    browser.until("document.querySelectorAll('.figure[data-epoch=\"100\"]').length === 4");
-    browser.value("figure.parentElement.querySelector('button').click()");
-    browser.until("figure.dataset.epoch === '300' && bars() === last");
-    browser.until("figure.parentElement.querySelector('button').textContent === 'Play'");
+    browser.until(&format!("at(0) === {count} && bars() !== last"));
+    // As a mouse leaves it: lines are at the epoch, frames at the latest one by then.
+    browser.value("range.value = 150; range.dispatchEvent(new Event('input'));");
+    browser.until(&format!("at(150) === {} && at(100) === 4", count - 4));
+    browser.value("button.click()");
+    browser.until(
+        "button.textContent === 'Play' && figure.dataset.epoch === '300' && bars() === last",
+    );
     assert_eq!(browser.complaints(), [] as [String; 0]);
 }
 

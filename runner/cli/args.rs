@@ -137,9 +137,37 @@ pub(crate) enum Command {
     /// Serve the analyses of a library to the grokrun that has started this process
     #[command(name = grokrun_host::COMMAND, hide = true)]
     PluginProcess(PluginProcessArgs),
-    /// List the processors that can train, with the one `--backend auto` takes and why
-    #[command(after_help = "Example:\n  grokrun devices")]
-    Devices,
+    /// List the processors that can train, with the one `--backend auto` takes and why; or test one
+    #[command(
+        after_help = "Example:\n  grokrun devices\n  grokrun devices --test --adapter NVIDIA\n\n\
+                      --test trains small models of every kind on it and compares them with a reference in f64. It takes a minute or so, and its output belongs into a bug report."
+    )]
+    Devices(DevicesArgs),
+}
+
+/// The arguments of `grokrun devices`.
+#[derive(Args, Debug)]
+pub(crate) struct DevicesArgs {
+    /// Print one JSON object a processor, or, with --test, a comparison
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Compare what a processor computes with a reference in f64
+    #[arg(long)]
+    pub(crate) test: bool,
+
+    /// The processor to test: auto takes a hardware GPU, else the CPU
+    #[arg(
+        long,
+        value_name = "auto|gpu|cpu",
+        default_value = "auto",
+        requires = "test"
+    )]
+    pub(crate) backend: Backend,
+
+    /// Test the adapter whose name contains TEXT, a software one too
+    #[arg(long, value_name = "TEXT", requires = "test")]
+    pub(crate) adapter: Option<String>,
 }
 
 /// The arguments of every command that reads a spec.
@@ -342,6 +370,9 @@ pub(crate) struct ShowArgs {
     /// The run's folder
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+    /// Print JSON: every cell, and when the cells of each group memorised and grokked
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -7,7 +7,7 @@ use grokrun_exchange::{
     write_safetensors,
 };
 use grokrun_session::stored_cell;
-use grokrun_store::{CellDir, Metrics, RunView, StoreError};
+use grokrun_store::{CellConfig, CellDir, CheckpointsConfig, Metrics, RunView, StoreError};
 use serde_json::{Value, json};
 
 use crate::args::{ExportArgs, Format};
@@ -35,9 +35,13 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             view.path().display()
         )));
     };
-    let mut config = dir.read_config()?.unwrap_or_default();
+    let Some(mut config) = dir.read_config()? else {
+        return Err(Failure::request(format!(
+            "cell {name} has no config.json; `grokrun SPEC` writes it again"
+        )));
+    };
     forget_packing(&mut config);
-    let model = hooked(&config, &name)?;
+    let model = hooked(&config);
     if model.is_none() && args.format == Format::Pth {
         return Err(Failure::request(format!(
             "TransformerLens has no model like that of cell {name}, which --format pth describes in its words; expected --format safetensors or npz"
@@ -54,7 +58,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
         Format::Pth => {
             let experiment = Experiment {
                 config: &model,
-                own: &config,
+                own: &config.to_json(),
                 history: metrics.columns(),
                 train: &train,
                 test: &test,
@@ -71,7 +75,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             let mut metadata = vec![
                 ("format", "pt".to_owned()),
                 ("epoch", last.to_string()),
-                (OWN_CONFIG, config.to_string()),
+                (OWN_CONFIG, config.to_json().to_string()),
                 ("train_indices", json!(train).to_string()),
                 ("test_indices", json!(test).to_string()),
             ];
@@ -89,7 +93,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
                 shape: Vec::new(),
                 numbers: Numbers::I64(vec![last.cast_signed()]),
             });
-            let mut texts = vec![(OWN_CONFIG, config.to_string())];
+            let mut texts = vec![(OWN_CONFIG, config.to_json().to_string())];
             if model.is_object() {
                 texts.push(("config", model.to_string()));
             }
@@ -150,34 +154,19 @@ fn some(names: &[&str]) -> String {
 /// Sets TransformerLens's settings to the device that every machine has. Removes how the run stores
 /// its checkpoints, but for what their weights have lost by it: the weights that are exported are
 /// plain.
-fn forget_packing(config: &mut Value) {
-    let Some(config) = config.as_object_mut() else {
-        return;
-    };
-    if let Some(kept) = config.get_mut("checkpoints").and_then(Value::as_object_mut) {
-        kept.remove("compression");
-        if kept
-            .get("precision")
-            .is_none_or(|precision| precision == "f32")
-        {
-            config.remove("checkpoints");
-        }
+fn forget_packing(config: &mut CellConfig) {
+    let rounded = |kept: &CheckpointsConfig| kept.precision.as_deref() != Some("f32");
+    config.checkpoints = config.checkpoints.take().filter(rounded);
+    if let Some(kept) = &mut config.checkpoints {
+        kept.compression = None;
     }
 }
 
 /// Returns the settings in TransformerLens's words; none if it has no such model.
-fn hooked(config: &Value, name: &str) -> Result<Option<Value>, Failure> {
-    if !config["model"].is_object() {
-        return Err(Failure::request(format!(
-            "cell {name} has no config.json; `grokrun SPEC` writes it again"
-        )));
-    }
-    let mut model = config["hooked_transformer_config"].clone();
-    if !model.is_object() {
-        return Ok(None);
-    }
-    model["device"] = json!("cpu");
-    Ok(Some(model))
+fn hooked(config: &CellConfig) -> Option<Value> {
+    let mut model = config.hooked_transformer_config.clone()?;
+    model.insert("device".to_owned(), json!("cpu"));
+    Some(Value::Object(model))
 }
 
 impl From<StoreError> for Failure {

@@ -25,6 +25,7 @@ mod signals;
 mod spec;
 mod spread;
 mod submit;
+mod survival;
 mod sweep;
 mod verify;
 mod visible;
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::PluginProcess(args) => plugins::process(&args),
-        Command::Devices => devices::devices(),
+        Command::Devices(args) => devices::devices(&args),
     };
     match done {
         Ok(code) => code,

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use grokrun_host::{CallNotes, Registry};
-use grokrun_session::{Analyses, Ending, Report, Session, SessionError, Shard, Survey};
+use grokrun_session::{
+    Analyses, Ending, Report, Session, SessionError, Shard, Survey, settings_of,
+};
 use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
@@ -97,6 +99,7 @@ pub(crate) fn train(
         device = choice.to_string(),
         reason = choice.reason(),
         version = env!("CARGO_PKG_VERSION"),
+        command = command_line(),
         "run starts"
     );
 
@@ -137,6 +140,19 @@ pub(crate) fn train(
             ExitCode::from(ANALYSIS_FAILED)
         },
     )
+}
+
+/// Returns the command as it was given, for the run's log and its report.
+fn command_line() -> String {
+    let quoted =
+        |argument: String| match argument.contains(|c: char| " \"'$&|<>;()*?[]".contains(c)) {
+            true => format!("'{}'", argument.replace('\'', "'\\''")),
+            false => argument,
+        };
+    let arguments = std::env::args_os().skip(1);
+    let words = arguments.map(|argument| quoted(argument.to_string_lossy().into_owned()));
+    let words: Vec<String> = std::iter::once("grokrun".to_owned()).chain(words).collect();
+    words.join(" ")
 }
 
 fn access(args: &RunArgs) -> Access {
@@ -235,7 +251,7 @@ fn results(run: &RunDir, access: Access, shown: &Path, report: &Report) -> Resul
     Ok(format!(
         "{}{more}{}{}{note}{}\n",
         show::cells(&listed),
-        spread(&report.summary),
+        spread(&report.summary, &settings_of(&view, &report.summary.cells)),
         // The session has reported already what cannot be read.
         show::curves(&view, &mut Vec::new())?,
         page.display()

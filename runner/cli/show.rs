@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use grokrun_session::{Standing, standings};
+use grokrun_session::{CellProgress, progress_of_cells, settings_of};
 use grokrun_spec::load_training;
 use grokrun_store::{
     Crossing, ErrorKind, HOLD, Metrics, Milestone, RunView, Spread, StoreError, Summary,
@@ -13,7 +13,8 @@ use grokrun_store::{
 
 use crate::args::{ListArgs, ShowArgs};
 use crate::output::{Failure, print, table, whole};
-use crate::plugins;
+use crate::spread::spread;
+use crate::{plugins, survival};
 
 /// The width of a curve in columns.
 const WIDTH: usize = 60;
@@ -29,15 +30,26 @@ pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
     plugins::note_calls_left(view.path());
     let page = args.run.join("report.html");
     let mut flaws = Vec::new();
-    let summary = match view.summary() {
-        Ok(summary) => cells(&summary),
-        Err(error) => {
-            flaws.push(error.to_string());
-            String::new()
-        }
-    };
+    let summary = view.summary().unwrap_or_else(|error| {
+        flaws.push(error.to_string());
+        Summary::default()
+    });
+    let configs = settings_of(&view, &summary.cells);
+    if args.json {
+        print(&format!(
+            "{:#}\n",
+            survival::of_run(&view, &summary, &configs, &flaws)
+        ))?;
+        return whole(&flaws);
+    }
     print(&format!(
-        "{summary}{}{}\n",
+        "{}{}{}{}\n",
+        if summary.cells.is_empty() {
+            String::new()
+        } else {
+            cells(&summary)
+        },
+        spread(&summary, &configs),
         curves(&view, &mut flaws)?,
         if page.exists() {
             page.display()
@@ -247,11 +259,11 @@ fn state(view: &RunView) -> Result<String, String> {
     let path = view.path().join("resolved.toml");
     let plan = load_training(&resolved, &path)
         .map_err(|error| format!("{} is no spec: {error}", path.display()))?;
-    let standings = standings(&plan, view).map_err(|error| error.to_string())?;
-    let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
-    let failed = count(|s| matches!(s, Standing::Failed(_)));
-    let done = count(|s| matches!(s, Standing::Done(_)));
-    Ok(match standings.len() {
+    let progress_of_cells = progress_of_cells(&plan, view).map_err(|error| error.to_string())?;
+    let count = |is: fn(&CellProgress) -> bool| progress_of_cells.iter().filter(|s| is(s)).count();
+    let failed = count(|s| matches!(s, CellProgress::Failed(_)));
+    let done = count(|s| matches!(s, CellProgress::Done(_)));
+    Ok(match progress_of_cells.len() {
         _ if failed > 0 => format!("{failed} failed"),
         all if done == all => "done".to_owned(),
         1 => "interrupted".to_owned(),

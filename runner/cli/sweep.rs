@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use grokrun_session::{
-    SessionError, Standing, differences, merge as join, missing_checkpoints, standings,
+    CellProgress, SessionError, differences, merge as join, missing_checkpoints, progress_of_cells,
 };
 use grokrun_spec::{Catalog, Plan};
 use grokrun_store::{Access, RunDir, RunView};
@@ -26,9 +26,9 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let run = RunView::open(&args.run).map_err(SessionError::from)?;
     let plan = plan(&run)?;
     plugins::note_calls_left(run.path());
-    let standings = standings(&plan, &run)?;
+    let progress_of_cells = progress_of_cells(&plan, &run)?;
     let gaps = missing_checkpoints(&plan, &run)?;
-    let count = |is: fn(&Standing) -> bool| standings.iter().filter(|s| is(s)).count();
+    let count = |is: fn(&CellProgress) -> bool| progress_of_cells.iter().filter(|s| is(s)).count();
     let mut rows = vec![
         ["done", "running", "waiting", "interrupted", "failed", "of"]
             .map(str::to_owned)
@@ -36,12 +36,12 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     ];
     rows.push(
         [
-            count(|s| matches!(s, Standing::Done(_))),
-            count(|s| matches!(s, Standing::Running(_))),
-            count(|s| matches!(s, Standing::Waiting)),
-            count(|s| matches!(s, Standing::Interrupted(_))),
-            count(|s| matches!(s, Standing::Failed(_))),
-            standings.len(),
+            count(|s| matches!(s, CellProgress::Done(_))),
+            count(|s| matches!(s, CellProgress::Running(_))),
+            count(|s| matches!(s, CellProgress::Waiting)),
+            count(|s| matches!(s, CellProgress::Interrupted(_))),
+            count(|s| matches!(s, CellProgress::Failed(_))),
+            progress_of_cells.len(),
         ]
         .map(|count| count.to_string())
         .to_vec(),
@@ -51,15 +51,15 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let lines: Vec<Vec<String>> = plan
         .cells
         .iter()
-        .zip(&standings)
-        .filter_map(|(cell, standing)| {
-            let words = match standing {
-                Standing::Done(_) | Standing::Waiting => return None,
-                Standing::Running(epoch) => format!("running, past epoch {epoch} of {epochs}"),
-                Standing::Interrupted(epoch) => {
+        .zip(&progress_of_cells)
+        .filter_map(|(cell, progress)| {
+            let words = match progress {
+                CellProgress::Done(_) | CellProgress::Waiting => return None,
+                CellProgress::Running(epoch) => format!("running, past epoch {epoch} of {epochs}"),
+                CellProgress::Interrupted(epoch) => {
                     format!("interrupted, past epoch {epoch} of {epochs}")
                 }
-                Standing::Failed(why) => why.clone(),
+                CellProgress::Failed(why) => why.clone(),
             };
             Some(vec![cell.id.clone(), words])
         })

@@ -10,7 +10,7 @@ pub struct ForwardSizes {
     pub lanes: u32,
     /// invocations along pairs, eight pairs each
     pub groups: u32,
-    /// fours of the inner index that pass through workgroup memory at once
+    /// vec4s of the inner index that pass through workgroup memory at once
     pub depth: u32,
     heads: u32,
 }

@@ -40,6 +40,13 @@ pub trait Words {
 
     /// Adds its words in the order of its fields.
     fn push(&self, words: &mut Vec<u32>);
+
+    /// Returns its words.
+    fn words(&self) -> Vec<u32> {
+        let mut words = Vec::with_capacity(Self::COUNT);
+        self.push(&mut words);
+        words
+    }
 }
 
 /// What stands at a binding.
@@ -54,6 +61,11 @@ pub enum Binding {
 }
 
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+/// The uniforms of the folded model's kernels, field by field, a module each.
+pub mod uniforms {
+    include!(concat!(env!("OUT_DIR"), "/uniforms.rs"));
+}
 
 /// `exp_accurate` and `log1p_accurate` alone: kernels include them, tests wrap them to see what a
 /// driver makes of them.

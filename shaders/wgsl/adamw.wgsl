@@ -1,8 +1,8 @@
 // AdamW in the order of torch: w <- decay w; m <- m + (1 - b1)(g - m); v <- b2 v + (1 - b2) g^2;
 // w <- w - rate m / (sqrt(v) root + epsilon).
 //
-// arena (replicas, stride), in fours, with the gradient, the parameters and both moments at their
-// places; the first `trained` fours of each are touched. Padding stays 0: its gradient is 0.
+// arena (replicas, stride), in vec4s, with the gradient, the parameters and both moments at their
+// places; the first `trained` vec4s of each are touched. Padding stays 0: its gradient is 0.
 // coefficients (window, replicas, 2): decay, rate, root, epsilon; 1 - b1, b2, 1 - b2, 0, worked out
 // in f64 on the host; clock (replicas): the epoch's number in this window.
 //

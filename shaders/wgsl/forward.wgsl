@@ -12,15 +12,15 @@
 //   dA1; ds_a = A0 (dA0 - mean), ds_b = A1 (dA1 - mean), ds_= = -A2 mean. Why:
 //   doc/model.md#the-gradient-of-the-scores-dscore.
 //
-// data: from `samples` on (replicas, total, 3): a, b, label. arena (replicas, stride), in fours;
-// rows are padded with 0 to whole fours (p4 fours of classes, f4 of neurons, h4 of heads, n4 of
+// data: from `samples` on (replicas, total, 3): a, b, label. arena (replicas, stride), in vec4s;
+// rows are padded with 0 to whole vec4s (p4 vec4s of classes, f4 of neurons, h4 of heads, n4 of
 // pairs): scores (2p + 1, h4); U' (2p, heads, f4); D' (2p, heads, p4); c (f4); d (p4); M (f, p4),
 // and its transpose (p, f4); losses and right answers (n4) each; and for LEARN attention to a and b
 // (total, 2, h4), act(pre) and dpre (total, f4), g (total, p4), ds (heads, 3, n4).
 //
 // Grid: a workgroup PAIRS = 8 GROUPS pairs, x and y over the pairs from `first` (a multiple of 8)
 // on, z over replicas: LANES invocations along columns, four columns each, by GROUPS, eight pairs
-// each. DEPTH fours of k pass through workgroup memory at once; TILE = PAIRS DEPTH, WEIGHTS = 3
+// each. DEPTH vec4s of k pass through workgroup memory at once; TILE = PAIRS DEPTH, WEIGHTS = 3
 // PAIRS heads, QUADS = PAIRS / 4. DEPTH >= LANES / 2.
 // Numerics: f32. The base comes last in pre, so that near zero, where a ReLU decides, it cancels
 // exactly. Each logit is one running sum over ascending k; sums over columns go over the four of an
@@ -74,7 +74,7 @@ struct Params {
 // Beyond the last class.
 const LOWEST = -3.0e38;
 
-// (PAIRS, DEPTH) fours of the left operand; between products, what invocations tell each other.
+// (PAIRS, DEPTH) vec4s of the left operand; between products, what invocations tell each other.
 var<workgroup> tile: array<vec4f, TILE>;
 // (PAIRS, 3, heads)
 var<workgroup> weights: array<f32, WEIGHTS>;
@@ -151,7 +151,7 @@ fn left_of(at: u32) -> Block {
     return Block(tile[at], tile[at + DEPTH], tile[at + 2u * DEPTH], tile[at + 3u * DEPTH]);
 }
 
-// Four rows of k of a right operand, `width` fours apart.
+// Four rows of k of a right operand, `width` vec4s apart.
 fn right_of(at: u32, width: u32) -> Block {
     return Block(arena[at], arena[at + width], arena[at + 2u * width], arena[at + 3u * width]);
 }

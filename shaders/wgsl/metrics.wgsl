@@ -1,6 +1,6 @@
 // Sums of losses and right answers of an epoch into the ring that the host reads; clock += 1.
 //
-// arena (replicas, stride), in fours, with the losses and right answers of the training pairs
+// arena (replicas, stride), in vec4s, with the losses and right answers of the training pairs
 // (train) and of the test pairs (test), four pairs each and 0 beyond the last, at their places;
 // clock (replicas): the epoch's number in this window;
 // ring (window, replicas, 2 parts, 33): 32 partial sums of losses, then the number of right
@@ -8,9 +8,9 @@
 //
 // Grid: one workgroup a replica (x). Numerics: each lane sums every 256th four, its four numbers
 // are added, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum
-// would round the loss to 6e-8. At most 65,535 fours a lane.
+// would round the loss to 6e-8. At most 65,535 vec4s a lane.
 
-struct Part { losses: u32, rights: u32, fours: u32, unused: u32 }
+struct Part { losses: u32, rights: u32, vec4s: u32, unused: u32 }
 struct Params { train: Part, test: Part, stride: u32, replicas: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,7 +24,7 @@ var<workgroup> rights: array<f32, 256>;
 fn sum_part(part: Part, base: u32, record: u32, lane: u32) {
     var loss = vec4f();
     var right = vec4f();
-    for (var i = lane; i < part.fours; i += 256u) {
+    for (var i = lane; i < part.vec4s; i += 256u) {
         loss += arena[base + part.losses + i];
         right += arena[base + part.rights + i];
     }

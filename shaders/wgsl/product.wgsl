@@ -1,16 +1,16 @@
 // C = alpha (A1 B1 + A2 B2 + ...), for the many products of a level of the program at once.
 //
-// arena (replicas, stride), in fours, holds every matrix; the rows of each are padded with 0 to
-// whole fours. plan: for each workgroup a tile (job, first row, first column / 4, 0); at `job` the
-// job (m, n, place of C, fours from row to row), (first segment, segments, alpha, 0); at each
-// segment (place of A, fours from row to row, place of B, fours from row to row), (k, 1 if A is
-// stored as (k, m), 1 if B is stored as (n, k), 0). Places are in fours from the replica's start.
+// arena (replicas, stride), in vec4s, holds every matrix; the rows of each are padded with 0 to
+// whole vec4s. plan: for each workgroup a tile (job, first row, first column / 4, 0); at `job` the
+// job (m, n, place of C, vec4s from row to row), (first segment, segments, alpha, 0); at each
+// segment (place of A, vec4s from row to row, place of B, vec4s from row to row), (k, 1 if A is
+// stored as (k, m), 1 if B is stored as (n, k), 0). Places are in vec4s from the replica's start.
 //
 // Grid: x and y over the `count` tiles from `tiles` on, z over replicas. A tile is 8 rows by 128
 // columns: each invocation keeps 8 rows by 4 columns in registers; its rows are the same in the
 // whole workgroup. No workgroup memory, no barriers: for processors that play a GPU.
 // Numerics: f32, each element one running sum over the segments in their order and ascending k, as
-// in product_tiled, so both give the same bits on one device. At most 65,535 fours of k in all.
+// in product_tiled, so both give the same bits on one device. At most 65,535 vec4s of k in all.
 
 //#include block
 //#include plan

@@ -2,14 +2,14 @@
 //
 // Grid: as product's, with tiles of 64 rows by 64 columns: 8 x 16 invocations, each 8 rows by 4
 // columns in registers. Tiles of A (64, 32) and B (32, 64) pass through workgroup memory, 16 KiB,
-// in which every invocation puts one 4 x 4 block of each; neighbours read neighbouring fours. For
+// in which every invocation puts one 4 x 4 block of each; neighbours read neighbouring vec4s. For
 // GPUs, where memory is far and barriers are cheap.
-// Numerics: as product's, to the bit. At most 65,535 fours of k in all.
+// Numerics: as product's, to the bit. At most 65,535 vec4s of k in all.
 
 //#include block
 //#include plan
 
-// (64 rows, 8 fours of k) and (32 k, 16 fours of columns)
+// (64 rows, 8 vec4s of k) and (32 k, 16 vec4s of columns)
 var<workgroup> a_tile: array<vec4f, 512>;
 var<workgroup> b_tile: array<vec4f, 512>;
 
@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let k = stored.x;
         let a_flip = stored.y != 0u;
         let b_flip = stored.z != 0u;
-        // This invocation's blocks: in fours of rows or columns, and of k, the stored order
+        // This invocation's blocks: in vec4s of rows or columns, and of k, the stored order
         // fastest.
         let a_row4 = select(lane / 8u, lane % 16u, a_flip);
         let a_k4 = select(lane % 8u, lane / 16u, a_flip);

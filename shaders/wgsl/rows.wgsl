@@ -1,7 +1,7 @@
 // x[row] = W_E[token] + W_pos[position]; xd[row] = x[row] - x['='].
 //
-// arena (replicas, stride), in fours, with W_E (p + 1, d4) at `embed`, W_pos (3, d4) at `pos`,
-// x (2p + 1, d4) at `x`, xd (2p, d4) at `xd`; d4 fours a row. Rows t < p are token t at position 0,
+// arena (replicas, stride), in vec4s, with W_E (p + 1, d4) at `embed`, W_pos (3, d4) at `pos`,
+// x (2p + 1, d4) at `x`, xd (2p, d4) at `xd`; d4 vec4s a row. Rows t < p are token t at position 0,
 // p <= t < 2p token t - p at position 1, row 2p is '=' at position 2.
 //
 // Grid: x and y over (2p + 1) d4 in groups of 64, z over replicas. Numerics: f32, one rounding

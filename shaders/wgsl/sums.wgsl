@@ -5,13 +5,13 @@
 //   j]: the gradients of U' and D' from those of the neurons and the logits.
 // Kind 2: out[t, h] = sum over the samples s of t of values[h, position, s]: those of the scores.
 //
-// arena (replicas, stride), in fours: values (count, width), weights (pairs, 2, h4), out (2p,
+// arena (replicas, stride), in vec4s: values (count, width), weights (pairs, 2, h4), out (2p,
 // heads, width), and for kind 2 values (heads, 3, pairs / 4), out (2p, h4). data: from `starts` on
 // (replicas, 2p + 1), from `lists` on (replicas, 2 pairs): the samples of each row, ascending.
-// plan: for each workgroup a tile (job, first j or item, t, h / 4); at `job` (kind, values, fours
+// plan: for each workgroup a tile (job, first j or item, t, h / 4); at `job` (kind, values, vec4s
 // from row to row, width), (out, count, weights, 0).
 //
-// Grid: x and y over the `count` tiles from `tiles` on, 64 fours each, z over replicas.
+// Grid: x and y over the `count` tiles from `tiles` on, 64 vec4s each, z over replicas.
 // Numerics: f32, running sums in the order of the list, which has at most p samples.
 
 struct Params { tiles: u32, count: u32, stride: u32, p: u32, heads: u32, h4: u32, pairs: u32, starts: u32, lists: u32 }

@@ -1,4 +1,4 @@
-"""Runs the lines of doc/python.md on a run: metrics, series, figures, exported files.
+"""Reads a run without the package, by pandas, polars, plotly and numpy: each kind of its files.
 
     python read_run.py RUN CELL ANALYSIS FIGURE [EXPORTED.npz]
 

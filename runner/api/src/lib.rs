@@ -46,6 +46,7 @@ mod figure;
 mod finding;
 mod registration;
 mod snapshot;
+mod sweep;
 mod task;
 pub mod testing;
 
@@ -54,6 +55,7 @@ pub use figure::{Axis, Colors, Figure, Trace};
 pub use finding::{Finding, Sink};
 pub use registration::{Instance, Registration};
 pub use snapshot::{History, Numbers, NumbersRef, Snapshot, SnapshotData, Tensor, View};
+pub use sweep::{CellNumbers, CellSeries, Reads, SweepAnalysis, SweepCell, series_view};
 pub use task::{Model, Task};
 
 // What the macro and the authors' derives need.
@@ -64,14 +66,26 @@ pub use serde;
 pub use serde_json;
 pub use tracing;
 
-/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Linked into grokrun they
-/// are found through `inventory`; in a shared library through the one static that this exports.
+/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Those of a whole sweep
+/// come after the word `sweep`: `export_plugin!(First; sweep Second, Third);`, or
+/// `export_plugin!(sweep Third);`. Linked into grokrun they are found through `inventory`; in a
+/// shared library through the one static that this exports.
 #[macro_export]
 macro_rules! export_plugin {
+    (sweep $($sweep:ty),+ $(,)?) => {
+        $crate::export_plugin!(@all [] [$($sweep),+]);
+    };
+    ($($analysis:ty),+ ; sweep $($sweep:ty),+ $(,)?) => {
+        $crate::export_plugin!(@all [$($analysis),+] [$($sweep),+]);
+    };
     ($($analysis:ty),+ $(,)?) => {
+        $crate::export_plugin!(@all [$($analysis),+] []);
+    };
+    (@all [$($analysis:ty),*] [$($sweep:ty),*]) => {
         const _: () = {
             static ALL: &[$crate::Registration] = &[
-                $($crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))),+
+                $($crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME")),)*
+                $($crate::Registration::of_sweep::<$sweep>(env!("CARGO_PKG_NAME")),)*
             ];
 
             // No analysis can have this name: the macro's names and the caller's share this block.
@@ -92,15 +106,20 @@ macro_rules! export_plugin {
             $crate::inventory::submit! {
                 $crate::Registration::of::<$analysis>(env!("CARGO_PKG_NAME"))
             }
-        )+
+        )*
+        $(
+            $crate::inventory::submit! {
+                $crate::Registration::of_sweep::<$sweep>(env!("CARGO_PKG_NAME"))
+            }
+        )*
     };
 }
 
 /// All that most plugins import.
 pub mod prelude {
     pub use crate::{
-        Analysis, Axis, Cadence, Colors, Failure, Figure, History, Manifest, Need, Scope, Sink,
-        Snapshot, Task, Tensor, Trace,
+        Analysis, Axis, Cadence, CellNumbers, Colors, Failure, Figure, History, Manifest, Need,
+        Reads, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

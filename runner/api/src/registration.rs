@@ -1,8 +1,12 @@
 //! An analysis without its type: what the host holds, however it was found.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Analysis, Failure, Manifest, Sink, Snapshot, Task};
+use crate::sweep::Running;
+use crate::{Analysis, Failure, Manifest, Reads, Sink, Snapshot, SweepAnalysis, SweepCell, Task};
 
 /// A running analysis.
 pub trait Instance: Send {
@@ -46,10 +50,14 @@ pub struct Registration {
     schema: fn() -> Value,
     check: fn(&Map<String, Value>) -> Result<(), Failure>,
     create: Create,
+    sweep: Option<(Reads, CreateSweep)>,
 }
 
 /// Starts an analysis on a cell.
 type Create = fn(&Map<String, Value>, &Task) -> Result<Box<dyn Instance>, Failure>;
+
+/// Starts an analysis on a sweep.
+type CreateSweep = fn(&Map<String, Value>, Vec<SweepCell>) -> Result<Box<dyn Instance>, Failure>;
 
 inventory::collect!(Registration);
 
@@ -59,10 +67,50 @@ impl Registration {
         Registration {
             manifest: A::MANIFEST,
             package,
-            schema: schema::<A>,
-            check: |parameters| A::check(&read::<A>(parameters)?),
-            create: |parameters, task| Ok(Box::new(A::new(read::<A>(parameters)?, task)?)),
+            schema: schema::<A::Config>,
+            check: |parameters| A::check(&read::<A::Config>(parameters)?),
+            create: |parameters, task| Ok(Box::new(A::new(read::<A::Config>(parameters)?, task)?)),
+            sweep: None,
         }
+    }
+
+    /// That of an analysis of a sweep, as [`Registration::of`].
+    pub const fn of_sweep<S: SweepAnalysis>(package: &'static str) -> Registration {
+        Registration {
+            manifest: S::MANIFEST,
+            package,
+            schema: schema::<S::Config>,
+            check: |parameters| S::check(&read::<S::Config>(parameters)?),
+            create: |_, _| {
+                Err(Failure::new(
+                    "it looks at a whole sweep, and was started on a cell; expected a grokrun whose plugin ABI is 1.2 or later",
+                ))
+            },
+            sweep: Some((S::READS, |parameters, cells| {
+                let analysis = S::new(read::<S::Config>(parameters)?, &cells)?;
+                Ok(Box::new(Running { analysis, cells }))
+            })),
+        }
+    }
+
+    /// Which analyses of the cells it reads; none where it looks at a cell, not at a sweep.
+    pub fn reads(&self) -> Option<Reads> {
+        self.sweep.map(|(reads, _)| reads)
+    }
+
+    /// Starts it on a sweep of these cells.
+    ///
+    /// # Errors
+    /// As [`Registration::check`]; when it cannot work on this sweep, or looks at a cell.
+    pub fn create_sweep(
+        &self,
+        parameters: &Map<String, Value>,
+        cells: Vec<SweepCell>,
+    ) -> Result<Box<dyn Instance>, Failure> {
+        let (_, create) = self
+            .sweep
+            .ok_or_else(|| Failure::new("it looks at a cell, and was started on a sweep"))?;
+        create(parameters, cells)
     }
 
     /// Who it is.
@@ -109,9 +157,9 @@ impl Registration {
 }
 
 /// The derived schema, with the default of each parameter as `Default` has it.
-fn schema<A: Analysis>() -> Value {
-    let mut schema = Value::from(schemars::schema_for!(A::Config));
-    let defaults = serde_json::to_value(A::Config::default()).unwrap_or_default();
+fn schema<C: Default + Serialize + JsonSchema>() -> Value {
+    let mut schema = Value::from(schemars::schema_for!(C));
+    let defaults = serde_json::to_value(C::default()).unwrap_or_default();
     if let (Some(properties), Value::Object(defaults)) = (
         schema.get_mut("properties").and_then(Value::as_object_mut),
         defaults,
@@ -125,11 +173,14 @@ fn schema<A: Analysis>() -> Value {
     schema
 }
 
-fn read<A: Analysis>(parameters: &Map<String, Value>) -> Result<A::Config, Failure> {
+fn read<C>(parameters: &Map<String, Value>) -> Result<C, Failure>
+where
+    C: Default + Serialize + DeserializeOwned + JsonSchema,
+{
     serde_path_to_error::deserialize(Value::Object(parameters.clone())).map_err(|error| {
         let path = error.path().to_string();
         let parameter = if path == "." { String::new() } else { path };
-        let kind = kind_of(&schema::<A>()["properties"][&parameter]["type"]);
+        let kind = kind_of(&schema::<C>()["properties"][&parameter]["type"]);
         let message = match kind {
             Some(kind) => format!("must be {kind}"),
             None => format!("cannot be read: {}", error.inner()),

@@ -104,10 +104,10 @@ fn crossing(event: Event, accuracy: f64, hold: u64, metrics: &Metrics) -> Crossi
 /// The epoch of an event. Where it was not held to the end, or never reached, it is that of the
 /// last stretch, or one that was not trained, at the earliest.
 fn epoch(crossing: Crossing, cell: &History) -> Known {
-    match crossing {
-        Crossing::Held { epoch } => Known::exactly(epoch as f64),
-        Crossing::Open { epoch, .. } => Known::at_least(epoch as f64),
-        Crossing::Not => Known::at_least(cell.metrics.len() as f64),
+    let known = crossing.observation(cell.metrics.len() as u64);
+    match known.happened {
+        true => Known::exactly(known.time),
+        false => Known::at_least(known.time),
     }
 }
 

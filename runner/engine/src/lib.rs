@@ -15,6 +15,7 @@ mod operations;
 mod program;
 pub mod reference;
 mod schedule;
+mod selfcheck;
 mod shape;
 
 /// Single kernels, for the benches of this project alone: nothing here is promised to anybody else.
@@ -39,4 +40,5 @@ pub use init::{InitScheme, initial_parameters};
 pub use operations::Operations;
 pub use program::{Program, Stage, Table};
 pub use schedule::{Recipe, StepCoefficients};
+pub use selfcheck::{Checked, pace, self_check};
 pub use shape::{Activation, Parameter, Shape};

@@ -1,7 +1,7 @@
 //! Holds the description that an analysis gives of itself, however it was found.
 
 use grokrun_api::serde::{Deserialize, Serialize};
-use grokrun_api::{Need, Registration, Scope};
+use grokrun_api::{Need, Reads, Registration, Scope};
 use serde_json::Value;
 
 /// Names an analysis and its needs.
@@ -27,6 +27,48 @@ pub struct Described {
     pub scope: Scope,
     /// the JSON schema of its parameters
     pub schema: Value,
+    /// which analyses of the cells an analysis of a whole sweep reads; none for one of a cell
+    #[serde(default)]
+    pub sweep: Option<SweepReads>,
+}
+
+/// Names the analyses of the cells that an analysis of a sweep reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(crate = "grokrun_api::serde")]
+pub enum SweepReads {
+    /// those of these names
+    Named(Vec<String>),
+    /// all that a cell has
+    All,
+}
+
+impl SweepReads {
+    /// Returns whether it reads this analysis.
+    pub fn has(&self, analysis: &str) -> bool {
+        match self {
+            SweepReads::Named(names) => names.iter().any(|name| name == analysis),
+            SweepReads::All => true,
+        }
+    }
+
+    /// Reads what the description of an analysis says of a sweep; null says that it looks at a
+    /// cell.
+    fn described(sweep: &Value) -> Result<Option<SweepReads>, String> {
+        match &sweep["reads"] {
+            _ if sweep.is_null() => Ok(None),
+            Value::String(word) if word == "all" => Ok(Some(SweepReads::All)),
+            Value::Array(names) => {
+                let names = names.iter().map(|name| name.as_str().map(str::to_owned));
+                let names = names.collect::<Option<_>>();
+                names.map(SweepReads::Named).map(Some).ok_or_else(|| {
+                    format!("it reads {sweep}; expected names of analyses, or the word all")
+                })
+            }
+            _ => Err(format!(
+                "it reads {sweep}; expected names of analyses, or the word all"
+            )),
+        }
+    }
 }
 
 impl Described {
@@ -43,6 +85,13 @@ impl Described {
             every: manifest.cadence.every(),
             scope: manifest.scope,
             schema: registration.schema(),
+            sweep: registration.reads().map(|reads| match reads {
+                Reads::Nothing => SweepReads::Named(Vec::new()),
+                Reads::Named(names) => {
+                    SweepReads::Named(names.iter().map(|name| (*name).to_owned()).collect())
+                }
+                Reads::All => SweepReads::All,
+            }),
         }
     }
 
@@ -83,6 +132,8 @@ impl Described {
             // A library that was built before there were scopes looks at what it knew of.
             scope: serde_json::from_value(description["scope"].clone()).unwrap_or_default(),
             schema: description["schema"].clone(),
+            sweep: SweepReads::described(&description["sweep"])
+                .map_err(|why| format!("of its analysis {name}: {why}"))?,
             name,
         })
     }

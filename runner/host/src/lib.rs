@@ -18,12 +18,13 @@ mod registry;
 mod scratch;
 mod shown;
 mod stash;
+mod sweep;
 mod watched;
 
 pub use analysis_pool::on_analysis_pool;
 pub use collector::{Findings, Series, Stack};
 pub use crew::{Crew, Outcome};
-pub use described::Described;
+pub use described::{Described, SweepReads};
 #[cfg(unix)]
 pub use isolated::serve;
 pub use isolation::{COMMAND, Isolation};
@@ -32,4 +33,5 @@ pub use member::Member;
 pub use registry::{Beside, Found, Origin, Registry, Search, crate_name, packages};
 pub use scratch::{Kept, KeptReader, Scratch};
 pub use shown::{Permits, Shown};
+pub use sweep::analyse_sweep;
 pub use watched::{Watched, Work};

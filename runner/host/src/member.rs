@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use grokrun_api::{Failure, Instance, Need, Needs, SnapshotData, Task};
+use grokrun_api::{Failure, Instance, Need, Needs, SnapshotData, SweepCell, Task};
 use serde_json::{Map, Value};
 
 use crate::collector::Collector;
@@ -19,7 +19,9 @@ pub struct Member {
     version: String,
     needs: Needs,
     due: Due,
-    /// the cell, for a linked analysis: loaded ones record their calls themselves
+    /// whether it looks at a sweep: a snapshot is a cell
+    sweep: bool,
+    /// the cell or the sweep, for a linked analysis: loaded ones record their calls themselves
     linked_in: Option<String>,
     instance: Option<Box<dyn Instance>>,
     collector: Collector,
@@ -39,31 +41,69 @@ impl Member {
         task: &Task,
         scratch: &Scratch,
     ) -> Member {
-        let mut member = Member {
+        let needs = found.needs().iter().copied().collect();
+        let due = Due { every, also };
+        let place = format!("cell {}", task.cell);
+        let member = Member::new(found, needs, due, place, scratch);
+        member.started(|| found.create(parameters, task))
+    }
+
+    /// Starts `found` on a sweep of these cells; its findings wait in `scratch`. If it cannot
+    /// start, the member has failed.
+    pub(crate) fn start_sweep(
+        found: &Found,
+        parameters: &Map<String, Value>,
+        cells: &[SweepCell],
+        scratch: &Scratch,
+    ) -> Member {
+        let (every, also) = (1, &[][..]);
+        let needs = Need::ALL.into_iter().collect();
+        let place = "the sweep".to_owned();
+        let mut member = Member::new(found, needs, Due { every, also }, place, scratch);
+        member.sweep = true;
+        member.started(|| found.create_sweep(parameters, cells))
+    }
+
+    fn new(found: &Found, needs: Needs, due: Due, place: String, scratch: &Scratch) -> Member {
+        Member {
             name: found.name().to_owned(),
             version: found.version().to_owned(),
-            needs: found.needs().iter().copied().collect(),
-            due: Due { every, also },
-            linked_in: (*found.origin() == Origin::Linked).then(|| task.cell.clone()),
+            needs,
+            due,
+            sweep: false,
+            linked_in: (*found.origin() == Origin::Linked).then_some(place),
             instance: None,
             collector: Collector::new(scratch),
             failure: None,
             busy: Duration::ZERO,
-        };
-        let call = member.call("the start of");
-        let started = caught(|| found.create(parameters, task));
+        }
+    }
+
+    fn started(mut self, create: impl FnOnce() -> Result<Box<dyn Instance>, Failure>) -> Member {
+        let call = self.call("the start of");
+        let started = caught(create);
         drop(call);
         match started {
-            Ok(instance) => member.instance = Some(instance),
-            Err(why) => member.fail(&why),
+            Ok(instance) => self.instance = Some(instance),
+            Err(why) => self.fail(&why),
         }
-        member
+        self
+    }
+
+    /// Whether it can go on.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// Fails for a reason outside of the analysis.
+    pub(crate) fn give_up(&mut self, why: &str) {
+        self.fail(why);
     }
 
     /// Records that a linked analysis is called from here on.
     fn call(&self, what: &str) -> Option<Call> {
-        let cell = self.linked_in.as_ref()?;
-        let words = format!("{what} linked analysis {}, in cell {cell}", self.name);
+        let place = self.linked_in.as_ref()?;
+        let words = format!("{what} linked analysis {}, in {place}", self.name);
         Some(begin_in_memory(&words))
     }
 
@@ -87,7 +127,9 @@ impl Member {
 
     /// Shows the analysis the parts of a snapshot that it needs.
     pub(crate) fn observe(&mut self, snapshot: &SnapshotData) {
-        let _call = self.call(&format!("epoch {} of", snapshot.epoch));
+        let what = if self.sweep { "cell" } else { "epoch" };
+        let when = format!("{what} {}", snapshot.epoch);
+        let _call = self.call(&format!("{when} of"));
         let Some(instance) = &mut self.instance else {
             return;
         };
@@ -101,7 +143,7 @@ impl Member {
             )
         });
         self.busy += started.elapsed();
-        self.settle(done, &format!("at epoch {}", snapshot.epoch));
+        self.settle(done, &format!("at {when}"));
     }
 
     /// Finishes the analysis.

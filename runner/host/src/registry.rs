@@ -8,10 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use grokrun_api::abi::ENTRY_PREFIX;
-use grokrun_api::{Failure, Instance, Need, Registration, Scope, Task};
+use grokrun_api::{Failure, Instance, Need, Registration, Scope, SweepCell, Task};
 use serde_json::{Map, Value};
 
-use crate::described::Described;
+use crate::described::{Described, SweepReads};
 #[cfg(unix)]
 use crate::isolated::IsolatedAnalysis;
 use crate::isolation::Isolation;
@@ -124,6 +124,12 @@ impl Found {
         &self.about.schema
     }
 
+    /// Returns which analyses of the cells it reads, if it looks at a whole sweep; none if it looks
+    /// at a cell.
+    pub fn sweep(&self) -> Option<&SweepReads> {
+        self.about.sweep.as_ref()
+    }
+
     /// Says how it was found.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -156,6 +162,23 @@ impl Found {
             Source::Loaded(analysis) => analysis.create(parameters, task),
             #[cfg(unix)]
             Source::Isolated(analysis) => analysis.create(parameters, task),
+        })
+    }
+
+    /// Starts the analysis on a sweep of these cells.
+    ///
+    /// # Errors
+    /// If the analysis refuses the parameters or the sweep; also if it panics.
+    pub fn create_sweep(
+        &self,
+        parameters: &Map<String, Value>,
+        cells: &[SweepCell],
+    ) -> Result<Box<dyn Instance>, Failure> {
+        caught(|| match &self.source {
+            Source::Linked(registration) => registration.create_sweep(parameters, cells.to_vec()),
+            Source::Loaded(analysis) => analysis.create_sweep(parameters, cells),
+            #[cfg(unix)]
+            Source::Isolated(analysis) => analysis.create_sweep(parameters, cells),
         })
     }
 }

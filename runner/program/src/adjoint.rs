@@ -294,9 +294,7 @@ impl Adjoint<'_> {
                     out,
                     write,
                     heads,
-                    values: term.values,
-                    weights: term.weights,
-                    scale: term.scale,
+                    term,
                     over,
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! Owns which views an operation accepts. What passes here makes no executor panic.
 
-use crate::op::{Moved, Op};
+use crate::op::{Moved, Op, Term};
 use crate::program::{Program, SlotInitial};
 use crate::table::{Extent, TableId, View};
 
@@ -179,17 +179,16 @@ impl Program {
                 out, heads, terms, ..
             } => terms
                 .iter()
-                .try_for_each(|t| self.grouped(*out, *heads, t.values, t.weights, out.height())),
+                .try_for_each(|t| self.grouped(*out, *heads, t, out.height())),
             Op::Sum {
                 out,
                 heads,
-                values,
-                weights,
+                term,
                 over,
                 ..
             } => {
                 shapes(looked_up(out.height(), *over))?;
-                self.grouped(*out, *heads, *values, *weights, *over)
+                self.grouped(*out, *heads, term, *over)
             }
             Op::Dot {
                 out,
@@ -309,14 +308,10 @@ impl Program {
     }
 
     /// Checks out (rows, heads · width), values of the same columns, and weights (rows, heads).
-    fn grouped(
-        &self,
-        out: View,
-        heads: usize,
-        values: View,
-        weights: Option<View>,
-        over: Extent,
-    ) -> Result<(), String> {
+    fn grouped(&self, out: View, heads: usize, term: &Term, over: Extent) -> Result<(), String> {
+        let Term {
+            values, weights, ..
+        } = *term;
         let cols = self.columns(out)?;
         shapes(heads > 0 && cols.is_multiple_of(heads) && self.columns(values)? == cols)?;
         shapes(looked_up(values.height(), over))?;

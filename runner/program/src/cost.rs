@@ -119,7 +119,7 @@ impl Program {
                 cost.products = area(out) * inner;
             }
             Op::Add { out, terms, .. } => cost.lookups = area(out) * terms.len() as f64,
-            Op::Sum { values, over, .. } => cost.lookups = len(*over) * len(values.width()),
+            Op::Sum { term, over, .. } => cost.lookups = len(*over) * len(term.values.width()),
             Op::Dot { out, left, .. } => cost.lookups = len(out.height()) * len(left.width()),
             Op::Softmax { out, .. } => {
                 cost.exponentials = area(out);

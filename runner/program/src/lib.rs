@@ -45,11 +45,7 @@ pub use init::{Init, InitError, initial_parameters};
 pub use interpret::{Data, DataError, Interpreter, Real, Score};
 pub use loss::{Loss, LossError, LossKind, Precision};
 pub use op::{Factors, Moved, Op, Term, Write};
-pub use optimizer::{
-    Adam, AdamW, Clip, Coefficients, ElementRule, Filter, GrokfastEma, GrokfastMa, Group,
-    ITERATIONS, Lion, MAX_SLOTS, Muon, Others, QUINTIC, Recipe, RecipeError, Rule, Settings, Sgd,
-    Sphere, TrainError, move_matrix, newton_schulz, orthogonal, train,
-};
+pub use optimizer::*;
 pub use parameters::{Matrix, Parameter, Parameters, Role};
 pub use plain::{RecordError, plain};
 pub use program::{ModelState, Program, Samples, Slot, SlotInitial, Stage, StateError};

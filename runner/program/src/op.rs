@@ -36,7 +36,7 @@ pub struct Factors {
     pub right: View,
 }
 
-/// A summand of [`Op::Add`].
+/// A summand of [`Op::Add`], or what [`Op::Sum`] sums.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
     /// v, `(rows, heads · width)`.
@@ -45,6 +45,18 @@ pub struct Term {
     pub weights: Option<View>,
     /// The factor before both.
     pub scale: f64,
+}
+
+impl Term {
+    fn views(&self) -> impl Iterator<Item = View> {
+        [Some(self.values), self.weights].into_iter().flatten()
+    }
+
+    fn views_mut(&mut self) -> impl Iterator<Item = &mut View> {
+        [Some(&mut self.values), self.weights.as_mut()]
+            .into_iter()
+            .flatten()
+    }
 }
 
 /// What the optimizer needs of one parameter.
@@ -107,12 +119,9 @@ pub enum Op {
         write: Write,
         /// The groups of columns.
         heads: usize,
-        /// v, of `over` or looked up.
-        values: View,
-        /// w, of `over` or looked up.
-        weights: Option<View>,
-        /// The factor before the sum.
-        scale: f64,
+        /// v and w, of `over` or looked up.
+        #[serde(flatten)]
+        term: Term,
         /// The extent that is summed over.
         over: Extent,
     },
@@ -264,14 +273,8 @@ impl Op {
                 Vec::new()
             }
             Op::Product { terms, .. } => terms.iter().flat_map(|t| [t.left, t.right]).collect(),
-            Op::Add { terms, .. } => terms
-                .iter()
-                .flat_map(|t| [Some(t.values), t.weights])
-                .flatten()
-                .collect(),
-            Op::Sum {
-                values, weights, ..
-            } => [Some(*values), *weights].into_iter().flatten().collect(),
+            Op::Add { terms, .. } => terms.iter().flat_map(Term::views).collect(),
+            Op::Sum { term, .. } => term.views().collect(),
             Op::Dot { left, right, .. } => vec![*left, *right],
             Op::Softmax { scores, .. } => vec![*scores],
             Op::SoftmaxGradient {
@@ -340,16 +343,10 @@ impl Op {
                 factors.chain([out]).collect()
             }
             Op::Add { out, terms, .. } => {
-                let terms = terms.iter_mut();
-                let views = terms.flat_map(|t| [Some(&mut t.values), t.weights.as_mut()]);
-                views.flatten().chain([out]).collect()
+                let views = terms.iter_mut().flat_map(Term::views_mut);
+                views.chain([out]).collect()
             }
-            Op::Sum {
-                out,
-                values,
-                weights,
-                ..
-            } => weights.iter_mut().chain([out, values]).collect(),
+            Op::Sum { out, term, .. } => term.views_mut().chain([out]).collect(),
             Op::Dot {
                 out, left, right, ..
             } => vec![out, left, right],

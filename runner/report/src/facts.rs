@@ -69,6 +69,7 @@ fn text(value: &Value) -> String {
 pub(crate) fn facts(cells: &[Gathered]) -> Vec<(String, String)> {
     let configs = configs(cells);
     let mut facts = of_configs(&configs);
+    facts.extend(differences(&configs, &facts));
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             facts.push((name.to_owned(), value));
@@ -96,6 +97,26 @@ pub(crate) fn facts(cells: &[Gathered]) -> Vec<(String, String)> {
     };
     add(label, (!paces.is_empty()).then(|| format!("{mean:.0}")));
     facts
+}
+
+/// Says in which further settings cells differ.
+fn differences(configs: &[&Value], said: &[(String, String)]) -> Vec<(String, String)> {
+    // The facts name them otherwise.
+    let elsewhere = ["operation", "modulus", "fraction"];
+    let all = grokrun_sweeps::axes(configs).into_iter();
+    let further = all.filter(|axis| {
+        let known = said.iter().any(|(name, _)| *name == axis.words());
+        !known && !elsewhere.contains(&axis.key.as_str())
+    });
+    let values = |axis: &grokrun_sweeps::Axis| -> Vec<String> {
+        axis.values
+            .iter()
+            .map(grokrun_sweeps::Place::text)
+            .collect()
+    };
+    further
+        .filter_map(|axis| Some((axis.key.clone(), listed(values(&axis))?)))
+        .collect()
 }
 
 fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {

@@ -1,11 +1,15 @@
 //! Reads runs: their cells with settings, histories and findings.
 
+use std::collections::BTreeMap;
+
 use grokrun_store::{
-    CellDir, CellSummary, Crossing, FoundFiles, HOLD, Metrics, Milestone, Row, RunView, StoreError,
+    CellDir, CellSummary, Crossing, FoundFiles, FoundSeries, HOLD, Metrics, Milestone, Row,
+    RunView, StoreError,
 };
 use serde_json::Value;
 
 use crate::ReportError;
+use crate::order::natural;
 
 /// The most cells whose histories are read; the curves of more would fill a screen with grey.
 const MOST_CURVES: usize = 64;
@@ -69,7 +73,19 @@ pub(crate) fn gather(
         let unknown = summary.is_err();
         let summary = flaws.unless(summary);
         let order = flaws.unless(view.analyses());
-        for (cell, dir) in view.cells()? {
+        let mut cells = view.cells()?;
+        // In the order of the plan, which the summary has; others by name.
+        let place: BTreeMap<&str, usize> = summary
+            .cells
+            .iter()
+            .map(|told| told.cell.as_str())
+            .zip(0..)
+            .collect();
+        cells.sort_by(|(one, _), (other, _)| {
+            let at = |name: &str| place.get(name).copied().unwrap_or(usize::MAX);
+            at(one).cmp(&at(other)).then_with(|| natural(one, other))
+        });
+        for (cell, dir) in cells {
             // For many cells the summary is enough: a history is some megabytes to read.
             let metrics = if all.len() < MOST_CURVES {
                 history(&dir, flaws)
@@ -90,7 +106,7 @@ pub(crate) fn gather(
                     1 => cell,
                     _ => format!("{label} / {cell}"),
                 },
-                config: flaws.unless(dir.read_config()).unwrap_or_default(),
+                config: flaws.unless(dir.read_config_json()).unwrap_or_default(),
                 order: order.clone(),
                 training: !ended && dir.is_claimed(),
                 dir,
@@ -100,6 +116,19 @@ pub(crate) fn gather(
         }
     }
     Ok(all)
+}
+
+/// Returns what the analyses of the sweep of a single run left; those of several runs are not of
+/// all their cells.
+pub(crate) fn sweep(views: &[RunView], flaws: &mut Flaws) -> Vec<FoundFiles> {
+    let [view] = views else {
+        return Vec::new();
+    };
+    let (found, damaged) = view.sweep_analyses();
+    damaged
+        .iter()
+        .for_each(|error| flaws.add(error.to_string()));
+    found
 }
 
 /// Returns the names of runs, or their folders if the names do not tell them apart.
@@ -135,7 +164,20 @@ impl Gathered {
                 .unwrap_or(usize::MAX)
         };
         all.sort_by_key(place);
+        for found in &mut all {
+            found.tables.sort_by(|one, other| natural(&one.0, &other.0));
+            found
+                .figures
+                .sort_by(|one, other| natural(&one.0, &other.0));
+        }
         all
+    }
+
+    /// Returns the series that an analysis left in the cell.
+    pub(crate) fn series(&self, analysis: &str, flaws: &mut Flaws) -> FoundSeries {
+        flaws
+            .unless(self.dir.read_series(analysis))
+            .unwrap_or_default()
     }
 
     /// Returns the cell's row of the table.

@@ -7,7 +7,7 @@ use crate::curves::{TEST, accuracy_axis, drawn, loss_axis};
 use crate::numbers::plural;
 
 /// Colours and symbols of groups: a colour is never the only difference.
-const STYLES: [(&str, &str); 7] = [
+pub(crate) const STYLES: [(&str, &str); 7] = [
     ("#009e73", "circle"),
     ("#0072b2", "square"),
     ("#cc79a7", "diamond"),
@@ -29,45 +29,15 @@ pub(crate) struct Member<'a> {
     pub(crate) metrics: &'a Metrics,
     /// its summary
     pub(crate) outcome: &'a CellSummary,
+    /// the anchor that a click on it leads to
+    pub(crate) link: String,
 }
 
 /// Cells that differ in their seeds alone.
 pub(crate) struct Group<'a> {
-    /// its difference from the other groups; empty if it is the only one
+    /// what it differs in from the other groups; empty if it is the only one
     pub(crate) name: String,
     cells: Vec<Member<'a>>,
-}
-
-/// The settings in which groups can differ, beside the other keys of [`TABLES`].
-const FIELDS: [(&str, &str); 5] = [
-    ("", "/task/notation"),
-    ("mod ", "/task/modulus"),
-    ("fraction ", "/task/fraction"),
-    ("learning rate ", "/train/learning_rate"),
-    ("weight decay ", "/train/weight_decay"),
-];
-
-/// The tables of `config.json` whose keys are those of the spec.
-const TABLES: [&str; 3] = ["data", "model", "train"];
-
-/// Returns the words and the places of all settings that a cell has.
-fn fields(cells: &[Member<'_>]) -> Vec<(String, String)> {
-    let named = FIELDS.map(|(words, place)| (words.to_owned(), place.to_owned()));
-    let mut all = Vec::from(named);
-    for table in TABLES {
-        let of_cells = cells
-            .iter()
-            .filter_map(|cell| cell.config[table].as_object());
-        for key in of_cells.flat_map(|table| table.keys()) {
-            let place = format!("/{table}/{key}");
-            // It follows from the others.
-            let derived = key == "trained_parameters";
-            if !derived && !all.iter().any(|(_, known)| *known == place) {
-                all.push((format!("{} ", key.replace('_', " ")), place));
-            }
-        }
-    }
-    all
 }
 
 fn said(value: Option<&Value>) -> String {
@@ -80,30 +50,23 @@ fn said(value: Option<&Value>) -> String {
 
 /// Groups cells, in the order of their first cells.
 pub(crate) fn groups(cells: Vec<Member<'_>>) -> Vec<Group<'_>> {
-    let field = |member: &Member, place: &str| said(member.config.pointer(place));
-    let mut varies = fields(&cells);
-    varies.retain(|(_, place)| {
-        let mut values = cells.iter().map(|cell| field(cell, place));
-        let first = values.next();
-        values.any(|value| Some(value) != first)
-    });
-    let runs = cells.iter().any(|cell| cell.run != cells[0].run);
-    let mut groups: Vec<Group> = Vec::new();
-    for cell in cells {
-        let run = cell.run.filter(|_| runs).map(str::to_owned);
-        let parts = varies
-            .iter()
-            .map(|(words, place)| format!("{words}{}", field(&cell, place)));
-        let name = run.into_iter().chain(parts).collect::<Vec<_>>().join(", ");
-        match groups.iter_mut().find(|group| group.name == name) {
-            Some(group) => group.cells.push(cell),
-            None => groups.push(Group {
-                name,
-                cells: vec![cell],
-            }),
-        }
+    let configs: Vec<&Value> = cells.iter().map(|cell| cell.config).collect();
+    let runs: Vec<&str> = cells.iter().filter_map(|cell| cell.run).collect();
+    let several = runs.len() == cells.len() && runs.iter().any(|run| *run != runs[0]);
+    let found = grokrun_sweeps::groups(&configs, several.then_some(runs.as_slice()));
+    let mut of_cell = vec![0; cells.len()];
+    for (number, group) in found.iter().enumerate() {
+        group.cells.iter().for_each(|cell| of_cell[*cell] = number);
     }
-    groups
+    let empty = |group: grokrun_sweeps::Group| Group {
+        name: group.name,
+        cells: Vec::new(),
+    };
+    let mut all: Vec<Group> = found.into_iter().map(empty).collect();
+    for (cell, group) in cells.into_iter().zip(of_cell) {
+        all[group].cells.push(cell);
+    }
+    all
 }
 
 /// Returns the quantile of sorted numbers, interpolated linearly as numpy does.
@@ -115,10 +78,20 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 
 /// Returns first quartile, median and third quartile of a metric at one epoch; none if there are no
 /// values. The epochs at which cells grokked are summarised by [`Spread`] instead.
-fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
+pub(crate) fn quartiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.retain(|x| x.is_finite());
     values.sort_unstable_by(f64::total_cmp);
     (!values.is_empty()).then(|| [0.25, 0.5, 0.75].map(|share| quantile(&values, share)))
+}
+
+/// Returns the epochs at which a curve among many is drawn, the first and the last among them.
+pub(crate) fn thin(epochs: usize) -> Vec<usize> {
+    let at = drawn(epochs);
+    let last = at.last().copied();
+    let step = 1 + at.len() / MOST_POINTS;
+    let mut thin: Vec<usize> = at.iter().copied().step_by(step).collect();
+    thin.extend(last.filter(|last| thin.last() != Some(last)));
+    thin
 }
 
 /// Puts into words the epoch by which a share of cells reached a milestone.
@@ -127,9 +100,36 @@ fn by(epoch: Option<u64>) -> String {
 }
 
 impl Group<'_> {
+    /// Returns all of these cells as one group.
+    pub(crate) fn all<'a>(cells: &[Member<'a>]) -> Group<'a> {
+        let copy = |cell: &Member<'a>| Member {
+            link: String::new(),
+            ..*cell
+        };
+        Group {
+            name: String::new(),
+            cells: cells.iter().map(copy).collect(),
+        }
+    }
+
+    /// Returns how many cells it has.
+    pub(crate) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Returns the histories of its cells; empty ones were not read.
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = &Metrics> {
+        self.cells.iter().map(|cell| cell.metrics)
+    }
+
+    /// Returns the summaries of its cells.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = &CellSummary> {
+        self.cells.iter().map(|cell| cell.outcome)
+    }
+
     /// Returns when its cells reached a milestone.
     fn spread(&self, milestone: Milestone) -> Spread {
-        Spread::of(self.cells.iter().map(|cell| cell.outcome), milestone)
+        Spread::of(self.outcomes(), milestone)
     }
 
     /// Says how many cells grokked, and when: median and quartiles. Failed cells are counted apart.
@@ -200,17 +200,6 @@ impl Group<'_> {
             .iter()
             .filter(|c| !c.metrics.is_empty())
             .collect();
-        let thin = |epochs: usize| -> Vec<usize> {
-            let at = drawn(epochs);
-            let last = at.last().copied();
-            let mut thin: Vec<usize> = at
-                .iter()
-                .copied()
-                .step_by(1 + at.len() / MOST_POINTS)
-                .collect();
-            thin.extend(last.filter(|last| thin.last() != Some(last)));
-            thin
-        };
         let line = |name: &str, x: &[usize], y: Vec<f64>, style: Value| json!({ "type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": style });
         let mut traces: Vec<Value> = read
             .iter()

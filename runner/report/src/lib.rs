@@ -10,18 +10,25 @@
 //! A file that is damaged, or belongs to another cell, is left out: the page says so, and so does
 //! the result.
 
+mod axes;
 mod claims;
 mod curves;
 mod facts;
 mod gather;
 mod groups;
 mod numbers;
+mod order;
+mod overlay;
 mod pack;
 mod page;
+mod phase_map;
 mod phases;
 mod picture;
+mod provenance;
 mod story;
+mod survival;
 mod texts;
+mod unshown;
 
 use std::path::{Path, PathBuf};
 
@@ -93,8 +100,12 @@ fn page(views: &[RunView], ended: bool) -> Result<Made<String>, ReportError> {
     let names = gather::labels(views);
     let mut flaws = Flaws::default();
     let gathered = gather::gather(views, ended, &mut flaws)?;
-    let claims = claims::claims(views, &names, &mut flaws);
-    let what = page::Page::of(&names, &gathered, claims, &mut flaws).render()?;
+    let about = page::About {
+        claims: claims::claims(views, &names, &mut flaws),
+        sweep: gather::sweep(views, &mut flaws),
+        provenance: provenance::provenance(views, &names, &gathered, &mut flaws),
+    };
+    let what = page::Page::of(&names, &gathered, about, &mut flaws).render()?;
     let Flaws(flaws) = flaws;
     Ok(Made { what, flaws })
 }

@@ -1,18 +1,23 @@
 //! Puts the page together: what is shown, in which order.
 
+mod section;
+
 use askama::Template;
-use grokrun_store::FoundFiles;
+use grokrun_store::{FoundFiles, FoundSeries};
 use serde_json::Value;
 
+use self::section::Section;
 use crate::claims::ClaimRow;
 use crate::facts::{facts, heading};
 use crate::gather::{Flaws, Gathered};
 use crate::groups::{self, Group, Member};
 use crate::pack::{self, Packed};
+use crate::phase_map::Measured;
 use crate::phases::{Phase, Phases};
+use crate::provenance::Provenance;
 use crate::story::Formula;
 use crate::texts::Texts;
-use crate::{curves, numbers, story};
+use crate::{axes, curves, numbers, overlay, story, survival};
 
 /// The most cells whose analyses are shown.
 const MOST_CELLS: usize = 6;
@@ -20,8 +25,23 @@ const MOST_CELLS: usize = 6;
 const MOST_STATIC: usize = pack::BUDGET / 2;
 /// The most flaws that are listed.
 const MOST_FLAWS: usize = 20;
+/// The longest caption, in letters.
+const LONGEST_CAPTION: usize = 600;
+/// The most groups whose outcome is said in a sentence each.
+const MOST_VERDICTS: usize = 8;
 /// The most groups of cells that have curves of their own.
 const MOST_GROUPS: usize = 12;
+
+/// What a page says of runs beside their cells.
+#[derive(Default)]
+pub(crate) struct About {
+    /// the claims of the specs
+    pub(crate) claims: Vec<ClaimRow>,
+    /// what analyses of the whole sweep left
+    pub(crate) sweep: Vec<FoundFiles>,
+    /// where the runs are from
+    pub(crate) provenance: Vec<Provenance>,
+}
 
 /// Holds all that the template needs.
 #[derive(Template)]
@@ -39,8 +59,11 @@ pub(crate) struct Page {
     verdicts: Vec<(String, String)>,
     /// the claims of the specs
     claims: Vec<ClaimRow>,
+    /// what analyses of the whole sweep found
+    sweep: Vec<Section>,
+    provenance: Vec<Provenance>,
     cells: Vec<Cell>,
-    /// one row for each cell, if there are several
+    /// one row for each cell, if there are several; its first column links to the cell's section
     table: Vec<Vec<String>>,
     /// one row for each group, if there are several
     groups: Vec<Vec<String>>,
@@ -63,6 +86,8 @@ pub(crate) struct Page {
 struct Place {
     number: usize,
     title: String,
+    /// one line: what to see
+    caption: String,
     /// its width: the larger the figure, the fewer stand side by side
     class: &'static str,
 }
@@ -79,31 +104,6 @@ struct Cell {
     analyses: Vec<Section>,
 }
 
-/// A table of findings.
-struct Table {
-    name: String,
-    columns: Vec<String>,
-    rows: Vec<Vec<String>>,
-    /// how many rows are left out, and the file that has them
-    more: Option<String>,
-}
-
-/// The findings of an analysis.
-struct Section {
-    /// the anchor to link to
-    anchor: String,
-    name: String,
-    version: String,
-    /// the summary of the analysis, one line
-    summary: String,
-    definition: String,
-    failure: Option<String>,
-    notes: Vec<String>,
-    figures: Vec<Place>,
-    tables: Vec<Table>,
-    parameters: Vec<(String, String)>,
-}
-
 /// Collects the figures of a page.
 #[derive(Default)]
 struct Figures {
@@ -118,6 +118,10 @@ impl Figures {
         } else {
             class
         };
+        let caption = figure["layout"]["meta"]["caption"]
+            .as_str()
+            .unwrap_or_default();
+        let caption = caption.chars().take(LONGEST_CAPTION).collect();
         let mut packed = Packed::of(figure);
         if self.size + packed.size() > pack::BUDGET {
             packed = packed.left_out();
@@ -128,6 +132,7 @@ impl Figures {
         Place {
             number: self.all.len() - 1,
             title,
+            caption,
             class,
         }
     }
@@ -142,38 +147,70 @@ fn is_tall(figure: &Value) -> bool {
 }
 
 impl Page {
+    /// Whether the cell of that row of the table has a section.
+    fn has_section(&self, row: &usize) -> bool {
+        *row < self.cells.len()
+    }
+
     /// Makes the page of the runs with these names; adds files that cannot be used to the flaws.
     pub(crate) fn of(
         names: &[String],
         gathered: &[Gathered],
-        claims: Vec<ClaimRow>,
+        about: About,
         flaws: &mut Flaws,
     ) -> Page {
         let name = names.join(", ");
         let mut figures = Figures::default();
         let several = gathered.len() > 1;
-        let members = gathered.iter().map(|cell| Member {
+        let members = gathered.iter().enumerate().map(|(number, cell)| Member {
             run: (names.len() > 1).then_some(cell.run.as_str()),
             config: &cell.config,
             metrics: &cell.metrics,
             outcome: &cell.outcome,
+            link: format!("cell-{number}"),
         });
+        let members: Vec<Member> = members.collect();
+        let over_axes = match several {
+            true => axes::figures(&members, Measured::of(&about.sweep).as_ref()),
+            false => Vec::new(),
+        };
+        let overall = several.then(|| Group::all(&members).verdict());
         let groups = if several {
-            groups::groups(members.collect())
+            groups::groups(members)
         } else {
             Vec::new()
         };
         let mut overview = Vec::new();
         let mut multiples = Vec::new();
         if several {
-            overview.push(figures.add(groups::by_seed(&groups), "figure"));
-            overview.extend(groups::boxes(&groups).map(|figure| figures.add(figure, "figure")));
+            overview.extend(survival::curves(&groups).map(|figure| figures.add(figure, "figure")));
+            overview.extend(
+                over_axes
+                    .into_iter()
+                    .map(|figure| figures.add(figure, "figure")),
+            );
+            // Of many groups each would have a few points, and all the same colours.
+            if groups.len() <= MOST_GROUPS {
+                overview.push(figures.add(groups::by_seed(&groups), "figure"));
+                overview.extend(groups::boxes(&groups).map(|figure| figures.add(figure, "figure")));
+            }
+            multiples.extend(
+                overlay::curves(&groups)
+                    .into_iter()
+                    .map(|f| figures.add(f, "figure")),
+            );
             let class = if groups.len() > 2 {
                 "figure small"
             } else {
                 "figure"
             };
-            let curves = groups.iter().take(MOST_GROUPS).flat_map(Group::curves);
+            // Of many groups the maps say more than the first few.
+            let few = if groups.len() > MOST_GROUPS {
+                0
+            } else {
+                groups.len()
+            };
+            let curves = groups.iter().take(few).flat_map(Group::curves);
             multiples.extend(curves.map(|figure| figures.add(figure, class)));
         }
         let mut cells: Vec<Cell> = Vec::new();
@@ -185,15 +222,44 @@ impl Page {
             let number = cells.len();
             cells.push(Cell::of(cell, number, &mut figures, &mut texts, flaws));
         }
-        let verdicts = groups.iter().map(|g| (g.name.clone(), g.verdict()));
+        let sweep: Vec<Section> = about
+            .sweep
+            .into_iter()
+            .enumerate()
+            .map(|(i, found)| {
+                let (series, phases) = (FoundSeries::default(), Phases::default());
+                let anchor = format!("sweep-{i}");
+                Section::of(
+                    found,
+                    &series,
+                    anchor,
+                    &phases,
+                    &mut figures,
+                    &mut texts,
+                    flaws,
+                )
+            })
+            .collect();
+        let verdicts: Vec<(String, String)> = match groups.len() {
+            0..=MOST_VERDICTS => groups
+                .iter()
+                .map(|g| (g.name.clone(), g.verdict()))
+                .collect(),
+            _ => overall
+                .into_iter()
+                .map(|words| (String::new(), words))
+                .collect(),
+        };
         Page {
             version: env!("CARGO_PKG_VERSION"),
             heading: heading(&name, gathered),
             facts: facts(gathered),
             flaws: flaws.0.iter().take(MOST_FLAWS).cloned().collect(),
             more_flaws: flaws.0.len().saturating_sub(MOST_FLAWS),
-            verdicts: verdicts.collect(),
-            claims,
+            verdicts,
+            claims: about.claims,
+            sweep,
+            provenance: about.provenance,
             table: gathered
                 .iter()
                 .filter(|_| several)
@@ -275,74 +341,12 @@ impl Cell {
                 .enumerate()
                 .map(|(i, found)| {
                     let anchor = format!("cell-{number}-analysis-{i}");
-                    Section::of(found, anchor, &phases, figures, texts, flaws)
+                    let name = found.index["analysis"].as_str().unwrap_or_default();
+                    let series = cell.series(name, flaws);
+                    Section::of(found, &series, anchor, &phases, figures, texts, flaws)
                 })
                 .collect(),
             phases: phases.all,
-        }
-    }
-}
-
-impl Section {
-    fn of(
-        found: FoundFiles,
-        anchor: String,
-        phases: &Phases,
-        figures: &mut Figures,
-        texts: &mut Texts,
-        flaws: &mut Flaws,
-    ) -> Section {
-        let whole = "findings.json of this analysis";
-        let said = |key: &str| found.index[key].as_str().unwrap_or_default();
-        let mut text = |key: &str| texts.take(said(key), whole);
-        let [name, version, summary, definition] =
-            ["analysis", "version", "summary", "definition"].map(&mut text);
-        let failure = found.index["failure"].is_string().then(|| text("failure"));
-        let notes = found.index["notes"].as_array().into_iter().flatten();
-        let notes: Vec<&str> = notes.filter_map(Value::as_str).collect();
-        let notes = texts.all(&notes, whole);
-        let parameters = story::parameters(&found.index["parameters"]).into_iter();
-        let parameters = parameters
-            .map(|(key, value)| (texts.take(&key, whole), texts.take(&value, whole)))
-            .collect();
-        let mut tables = Vec::new();
-        for (name, table) in &found.tables {
-            let (columns, rows) = story::table(table);
-            if rows.is_empty() {
-                continue;
-            }
-            let file = format!("{name}.table.json of this analysis");
-            let columns = columns.iter().map(|column| texts.take(column, &file));
-            let columns = columns.collect();
-            let (rows, left_out) = texts.rows(rows, &file);
-            let more = (left_out > 0).then(|| format!("… and {left_out} more rows in {file}"));
-            tables.push(Table {
-                name: name.clone(),
-                columns,
-                rows,
-                more,
-            });
-        }
-        Section {
-            anchor,
-            name,
-            version,
-            summary,
-            definition,
-            failure,
-            notes,
-            tables,
-            parameters,
-            figures: found
-                .figures
-                .into_iter()
-                .filter_map(|(_, file)| {
-                    let read = file.read().map_err(|error| flaws.add(error.to_string()));
-                    let mut figure = read.ok()?;
-                    phases.shade_if_over_epochs(&mut figure);
-                    Some(figures.add(figure, "figure"))
-                })
-                .collect(),
         }
     }
 }
@@ -363,7 +367,12 @@ mod tests {
 
     #[test]
     fn a_page_of_nothing_is_a_page() {
-        let page = Page::of(&["run".to_owned()], &[], Vec::new(), &mut Flaws::default());
+        let page = Page::of(
+            &["run".to_owned()],
+            &[],
+            About::default(),
+            &mut Flaws::default(),
+        );
         let page = page.render().unwrap();
         assert!(page.contains("nothing was trained yet") && page.contains("<h1>run</h1>"));
     }

@@ -137,69 +137,129 @@
     return {};
   }
 
-  // A button and a range of the page's own: the keyboard reaches them, which it does not Plotly's.
-  function controls(place, frames, show) {
-    const bar = document.createElement("div");
-    bar.className = "frames";
-    const button = document.createElement("button");
-    const range = document.createElement("input");
-    const label = document.createElement("output");
-    const last = frames.length - 1;
-    const title = place.getAttribute("aria-label");
-    range.type = "range";
-    range.max = last;
-    range.value = last;
-    range.setAttribute("aria-label", "epoch of " + title);
-    button.type = "button";
-    bar.append(button, range, label);
-    let playing = false, pending = false;
-    const say = () => {
-      const frame = frames[Number(range.value)];
-      label.textContent = "epoch " + frame.name;
-      range.setAttribute("aria-valuetext", label.textContent);
-      return frame;
-    };
-    // However fast the slider moves, a frame is drawn when the screen is ready for one.
-    const draw = () => {
-      if (pending) return;
-      pending = true;
-      requestAnimationFrame(() => {
-        pending = false;
-        const frame = say();
-        show(frame);
+  // One scrubber for the page. Its track is the loss curve of the cell that is read; every figure
+  // over epochs follows it: those with frames by the frame of the latest epoch that they have by
+  // then, the others by a line. What is off the screen follows when it comes into view.
+  const scrubber = document.getElementById("scrubber");
+  const range = scrubber.querySelector("input"), button = scrubber.querySelector("button");
+  const output = scrubber.querySelector("output"), canvas = scrubber.querySelector("canvas");
+  const followers = new Map(), visible = new Set();
+  const all = location.hash === "#all";
+  let last = 0, playing = false, pending = false, track = null;
+  const epoch = () => Number(range.value);
+  const isOverEpochs = (layout) => {
+    const title = layout.xaxis && layout.xaxis.title;
+    return title === "epoch" || (title && title.text === "epoch");
+  };
+  // Of a figure whose first frame is later, the first.
+  function frameAt(frames) {
+    let low = 0, high = frames.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (Number(frames[middle].name) <= epoch()) low = middle; else high = middle - 1;
+    }
+    return frames[low];
+  }
+  function mark(place) {
+    const axis = place._fullLayout && place._fullLayout.xaxis;
+    if (!axis) return;
+    let line = place.querySelector(".cursor");
+    if (!line) { line = document.createElement("div"); line.className = "cursor"; place.append(line); }
+    const at = axis.type === "log" && epoch() <= 0 ? NaN : axis.d2p(epoch());
+    line.hidden = !(at >= 0 && at <= axis._length);
+    line.style.left = axis._offset + at + "px";
+  }
+  function follow(place) {
+    const follower = followers.get(place);
+    if (!follower || place.dataset.drawn !== "yes") return;
+    if (!all && !visible.has(place)) { follower.late = true; return; }
+    follower.late = false;
+    if (follower.frames) {
+      const frame = frameAt(follower.frames);
+      if (place.dataset.epoch !== frame.name) {
         place.dataset.epoch = frame.name;
+        follower.show(frame);
         place.dataset.drawings = Number(place.dataset.drawings || 0) + 1;
-      });
-    };
-    const word = () => {
-      button.textContent = playing ? "Pause" : "Play";
-      button.setAttribute("aria-label", button.textContent + " " + title);
-    };
-    const stop = () => { playing = false; word(); };
-    button.addEventListener("click", () => {
-      if (playing) return stop();
-      playing = true;
-      word();
-      const start = Number(range.value) >= last ? 0 : Number(range.value);
-      // By the clock: a slow machine leaves frames out and is done in the same time.
-      const each = Math.max(1000 / 40, Math.min(120, 6000 / frames.length));
-      let began = null;
-      const step = (now) => {
-        if (!playing) return;
-        began = began === null ? now : began;
-        const at = Math.min(last, start + Math.floor((now - began) / each));
-        if (at !== Number(range.value)) { range.value = at; draw(); }
-        if (at >= last) return stop();
-        requestAnimationFrame(step);
-      };
-      requestAnimationFrame(step);
-    });
-    range.addEventListener("input", () => { stop(); draw(); });
-    word();
+      }
+    } else {
+      mark(place);
+      place.dataset.epoch = epoch();
+    }
+  }
+  function say() {
+    output.textContent = "epoch " + epoch();
+    range.setAttribute("aria-valuetext", output.textContent);
+  }
+  // However fast it moves, figures are drawn when the screen is ready for them.
+  function move() {
     say();
-    place.after(bar);
-    place.dataset.controls = "yes";
-    return () => frames[Number(range.value)];
+    if (pending) return;
+    pending = true;
+    requestAnimationFrame(() => { pending = false; for (const place of followers.keys()) follow(place); });
+  }
+  const word = () => { button.textContent = playing ? "Pause" : "Play"; };
+  const stop = () => { playing = false; word(); };
+  button.addEventListener("click", () => {
+    if (playing) return stop();
+    playing = true;
+    word();
+    const from = epoch() >= last ? 0 : epoch(), length = 6000 * (1 - from / last);
+    let began = null;
+    const step = (now) => {
+      if (!playing) return;
+      began = began === null ? now : began;
+      const share = Math.min(1, (now - began) / length);
+      range.value = Math.round(from + share * (last - from));
+      move();
+      if (share >= 1) return stop();
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  });
+  range.addEventListener("input", () => { stop(); move(); });
+  function reach(epochs) {
+    if (!(epochs > last)) return;
+    const atEnd = epoch() >= last;
+    last = epochs;
+    range.max = last;
+    if (atEnd) range.value = last;
+    range.step = 1;
+    say();
+    if (scrubber.hidden) { scrubber.hidden = false; paint(); }
+  }
+  // The loss curves of a cell, by the logarithm, behind the thumb.
+  function paint() {
+    if (scrubber.hidden || track === null) return;
+    const figure = JSON.parse(document.getElementById("figure-" + track).textContent);
+    const ratio = window.devicePixelRatio || 1, wide = canvas.clientWidth, high = canvas.clientHeight;
+    canvas.width = wide * ratio;
+    canvas.height = high * ratio;
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    const curves = figure.data.map((one) => ({ ...trace(one), line: shaded(one).line }));
+    const logs = curves.map((one) => (one.y || []).map((y) => (y > 0 ? Math.log10(y) : NaN)));
+    const known = logs.flat().filter((y) => !Number.isNaN(y));
+    const low = known.reduce((a, b) => Math.min(a, b), Infinity), most = known.reduce((a, b) => Math.max(a, b), -Infinity);
+    curves.forEach((one, i) => {
+      pen.beginPath();
+      pen.strokeStyle = (one.line && one.line.color) || "#999999";
+      pen.globalAlpha = 0.7;
+      let down = false;
+      logs[i].forEach((y, j) => {
+        if (Number.isNaN(y)) { down = false; return; }
+        const [a, b] = [(one.x[j] / last) * (wide - 4) + 2, high - 3 - ((y - low) / (most - low || 1)) * (high - 6)];
+        if (down) pen.lineTo(a, b); else pen.moveTo(a, b);
+        down = true;
+      });
+      pen.stroke();
+    });
+  }
+  // The cell that is read: the last one whose section has begun.
+  function read() {
+    let now = null;
+    for (const cell of document.querySelectorAll(".cell")) if (now === null || cell.getBoundingClientRect().top < innerHeight / 2) now = cell;
+    const next = now && now.dataset.curve;
+    if (next !== track) { track = next; paint(); }
   }
 
   const shown = new Map();
@@ -225,11 +285,37 @@
     const state = known || { figure };
     shown.set(place, state);
     state.show = (frame) => Plotly.react(place, at(frame), layout, bar);
-    if (frames.length && !place.dataset.controls) state.now = controls(place, frames, (frame) => state.show(frame));
-    Plotly.newPlot(place, at(state.now && state.now()), layout, bar).then(() => {
+    const moves = frames.length > 1;
+    if (moves || isOverEpochs(figure.layout || {})) {
+      followers.set(place, { frames: moves && frames, show: (frame) => state.show(frame) });
+      const ends = moves ? [Number(frames[frames.length - 1].name)] : base.map((one) => Number((one.x || []).slice(-1)[0])).filter((x) => x > 0);
+      reach(Math.max(...ends));
+    }
+    const first = moves && !place.dataset.epoch ? frames[frames.length - 1] : moves ? frameAt(frames) : null;
+    if (first) place.dataset.epoch = first.name;
+    Plotly.newPlot(place, at(first), layout, bar).then(() => {
       place.dataset.drawn = "yes";
       fitted.observe(place);
+      follow(place);
+      if (known) return;
+      place.on("plotly_afterplot", () => { if (followers.has(place) && !followers.get(place).frames) mark(place); });
+      place.on("plotly_click", (event) => {
+        const point = event.points && event.points[0];
+        if (!point) return;
+        const meta = figure.layout && figure.layout.meta;
+        if (meta && meta.links && typeof point.customdata === "string") return visit(point.customdata);
+        if (!followers.has(place) || followers.get(place).frames) return;
+        stop();
+        range.value = Math.round(point.x);
+        move();
+      });
     });
+  }
+
+  // To the section of a cell, or where it has none to its row of the table.
+  function visit(link) {
+    const known = document.getElementById(link) ? link : link.replace("cell-", "row-");
+    if (document.getElementById(known)) location.hash = known;
   }
 
   // A plugin's figure that Plotly cannot draw is said to be so, and is no harm to the others.
@@ -244,6 +330,14 @@
   const fitted = new ResizeObserver((entries) => {
     for (const { target } of entries) if (target.dataset.drawn === "yes" && target.clientWidth) Plotly.Plots.resize(target);
   });
+  // The section that is read is marked in the contents.
+  const entries = [...document.querySelectorAll(".contents a")];
+  const targets = entries.map((entry) => document.getElementById(entry.hash.slice(1)));
+  function current() {
+    let now = 0;
+    targets.forEach((target, i) => { if (target && target.getBoundingClientRect().top < 120) now = i; });
+    entries.forEach((entry, i) => { if (i === now) entry.setAttribute("aria-current", "true"); else entry.removeAttribute("aria-current"); });
+  }
   const once = (place) => {
     if (place.dataset.drawn) return;
     place.dataset.drawn = "now";
@@ -259,6 +353,28 @@
       for (const entry of entries) if (entry.isIntersecting) once(entry.target);
     }, { rootMargin: "600px" });
     places.forEach((place) => near.observe(place));
+    const seen = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) { visible.delete(target); continue; }
+        visible.add(target);
+        if (followers.has(target) && followers.get(target).late) follow(target);
+      }
+    });
+    places.forEach((place) => seen.observe(place));
+    const wide = window.matchMedia("(min-width: 80rem)");
+    const contents = document.querySelector(".contents");
+    const fold = () => { contents.open = wide.matches; };
+    wide.addEventListener("change", fold);
+    fold();
+    let due = false;
+    const scrolled = () => {
+      if (due) return;
+      due = true;
+      requestAnimationFrame(() => { due = false; read(); current(); });
+    };
+    addEventListener("scroll", scrolled, { passive: true });
+    addEventListener("resize", () => { scrolled(); paint(); });
+    scrolled();
     // report.html#all: everything at once, for programs that look without scrolling.
     if (location.hash === "#all") places.forEach(once);
     // A link to an analysis opens it.
@@ -268,10 +384,10 @@
     };
     window.addEventListener("hashchange", target);
     target();
-    darkScreen.addEventListener("change", again);
+    darkScreen.addEventListener("change", () => { again(); paint(); });
     window.addEventListener("beforeprint", () => {
       printing = true;
-      document.querySelectorAll("details").forEach((one) => { one.open = true; });
+      document.querySelectorAll("details").forEach((one) => { one.open = !one.classList.contains("contents"); });
       again();
       places.forEach(once);
     });

@@ -7,8 +7,9 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
 use serde_json::Value;
 
+use crate::cell_data::CellData;
+use crate::cells::write_cells;
 use crate::folder::folder;
-use crate::material::Material;
 use crate::model::Model;
 use crate::status::Status;
 use crate::survey::Survey;
@@ -22,7 +23,7 @@ pub struct Adoption<'a> {
     shape: Shape,
     model: Model,
     layout: Layout,
-    material: Material,
+    data: CellData,
     metrics: Metrics,
     /// said in `config.json`, under `imported`
     origin: Value,
@@ -68,10 +69,10 @@ impl<'a> Adoption<'a> {
         let (Some(cell), Some(size)) = (plan.cells.first(), survey.cells.first()) else {
             return Err(SessionError::Request("a plan without a cell".to_owned()));
         };
-        let material = match parts {
-            Parts::OfSeeds => Material::new(cell)?,
-            Parts::Train(train) => Material::with_train(cell, train)?,
-            Parts::Both(parts) => Material::with_split(cell, parts)?,
+        let data = match parts {
+            Parts::OfSeeds => CellData::new(cell)?,
+            Parts::Train(train) => CellData::with_train(cell, train)?,
+            Parts::Both(parts) => CellData::with_split(cell, parts)?,
         };
         let mut metrics = Metrics::default();
         let [train_loss, test_loss, train_accuracy, test_accuracy] = history;
@@ -94,7 +95,7 @@ impl<'a> Adoption<'a> {
             shape: size.model.folded("imported are")?,
             layout: Layout::of(cell, &size.model)?,
             model: size.model.clone(),
-            material,
+            data,
             metrics,
             origin,
         })
@@ -109,8 +110,8 @@ impl<'a> Adoption<'a> {
             part.sort_unstable();
             part
         };
-        let drawn = Material::new(&self.plan.cells[0])?.split;
-        let ours = &self.material.split;
+        let drawn = CellData::new(&self.plan.cells[0])?.split;
+        let ours = &self.data.split;
         Ok(sorted(drawn.train) == sorted(ours.train.clone())
             && sorted(drawn.test) == sorted(ours.test.clone()))
     }
@@ -158,7 +159,7 @@ impl<'a> Adoption<'a> {
                 Some(pass.run(&parameters, wanted)?.logits)
             }
         };
-        let pairs = self.material.pairs(&self.plan.cells[0])?;
+        let pairs = self.data.pairs(&self.plan.cells[0])?;
         let judge = |samples| self.judge(&logits, more.as_deref(), samples);
         let [train_loss, train_accuracy] = judge(pairs.train());
         let [test_loss, test_accuracy] = judge(pairs.test());
@@ -228,22 +229,19 @@ pub fn adopt<E: From<SessionError>>(
         shape: _,
         model,
         layout,
-        material,
+        data,
         metrics,
         origin,
     } = adoption;
     let cell = &plan.cells[0];
     let dir = folder(run, plan, cell).map_err(failed)?;
-    let counts = [material.split.train.len(), material.split.test.len()];
+    let counts = [data.split.train.len(), data.split.test.len()];
     let mut config = describe::config(plan, cell, model, counts)?;
-    config["imported"] = origin.clone();
+    config.imported = Some(origin.clone());
     dir.write_config(&config).map_err(failed)?;
     let places = |part: &[u32]| part.iter().map(|i| i64::from(*i)).collect::<Vec<_>>();
-    dir.write_split(
-        &places(&material.split.train),
-        &places(&material.split.test),
-    )
-    .map_err(failed)?;
+    dir.write_split(&places(&data.split.train), &places(&data.split.test))
+        .map_err(failed)?;
     dir.write_metrics(metrics).map_err(failed)?;
 
     let mut last = None;
@@ -270,6 +268,7 @@ pub fn adopt<E: From<SessionError>>(
         cells: vec![summary(&cell.id, epoch, metrics, &adopted)],
     };
     run.write_summary(&summary, &[&cell.id]).map_err(failed)?;
+    write_cells(run)?;
     Ok(adopted)
 }
 
@@ -328,14 +327,14 @@ mod tests {
         let spec =
             "operation = \"div\"\nmodulus = 5\nfraction = 0.5\nseeds = { data = 1, model = 2 }\n";
         let plan = grokrun_spec::load(spec, Path::new("x.toml"), &[], &Catalog::empty()).unwrap();
-        let material = Material::with_train(&plan.cells[0], &[1, 6, 23]).unwrap();
-        assert_eq!(material.split.train, [1, 6, 23]);
+        let data = CellData::with_train(&plan.cells[0], &[1, 6, 23]).unwrap();
+        assert_eq!(data.split.train, [1, 6, 23]);
         // 20 pairs have a quotient; 0 and its like do not.
-        assert_eq!(material.split.test.len(), 17);
-        assert!(!material.split.test.contains(&6) && !material.split.test.contains(&0));
+        assert_eq!(data.split.test.len(), 17);
+        assert!(!data.split.test.contains(&6) && !data.split.test.contains(&0));
         for places in [&[0][..], &[25], &[-1], &[1, 1]] {
             assert!(
-                Material::with_train(&plan.cells[0], places).is_err(),
+                CellData::with_train(&plan.cells[0], places).is_err(),
                 "{places:?}"
             );
         }

@@ -5,85 +5,96 @@
 
 use grokrun_program::{Activation, Mask, Model as Kind, Norm, Pattern, Transformer};
 use grokrun_spec::{Cell, Compression, Plan, Precision};
-use grokrun_store::Keeping;
+use grokrun_store::{CellConfig, CheckpointsConfig, Keeping, SeedsConfig, TaskConfig};
 use grokrun_task::Domain;
 use serde_json::{Value, json};
 
 use crate::SessionError;
 use crate::model::Model;
 
-/// The cell's settings; `hooked_transformer_config` holds TransformerLens' own names for them, if
-/// it has such a model.
+/// The cell's settings, with TransformerLens's names for them, if it has such a model.
 pub(crate) fn config(
     plan: &Plan,
     cell: &Cell,
     model: &Model,
     pairs: [usize; 2],
-) -> Result<Value, SessionError> {
+) -> Result<CellConfig, SessionError> {
     let mut values = plan.cell_values(cell);
-    let mut take = |table: &str| values[table].take();
-    let (mut of_model, mut train, data) = (take("model"), take("train"), take("data"));
-    let start = take("start");
-    of_model["trained_parameters"] = json!(model.parameters()?.trained());
+    let mut take = |table: &str| match values[table].take() {
+        Value::Object(values) => Some(values),
+        _ => None,
+    };
+    let (data, start) = (take("data"), take("start"));
+    let mut of_model = take("model").unwrap_or_default();
+    let mut train = take("train").unwrap_or_default();
+    let trained = json!(model.parameters()?.trained());
+    of_model.insert("trained_parameters".to_owned(), trained);
     // What is not set is said, so that nobody has to know the default.
     for key in ["stop", "gradient", "sphere", "group", "at"] {
-        if train.get(key).is_none() {
-            train[key] = Value::Null;
-        }
+        train.entry(key).or_insert(Value::Null);
     }
-    let mut config = json!({
-        "cell": cell.id,
-        "task": {
-            "operation": cell.operation.text(),
-            "notation": cell.operation.notation(),
-            "modulus": cell.operation.size().is_none().then_some(cell.modulus),
-            "elements": cell.modulus,
-            "operands": cell.operation.operands(),
-            "pairs": match cell.operation.domain() {
-                Domain::All => "all",
-                Domain::Nonzero => "nonzero",
-            },
-            "fraction": cell.fraction,
-            "train_pairs": pairs[0],
-            "test_pairs": pairs[1],
-        },
-        "seeds": {
-            "data": cell.data_seed,
-            "model": cell.model_seed,
-            "stream": cell.stream.name(),
-        },
-        "data": data,
-        "start": start,
-        "model": of_model,
-        "train": train,
-    });
     let architecture = model.architecture();
-    if let Kind::Transformer(transformer) = &architecture.model
-        && let Some(mut hooked) = hooked_transformer(transformer)
-    {
-        hooked["d_vocab"] = json!(cell.modulus + u32::from(transformer.separator));
-        hooked["d_vocab_out"] = json!(cell.modulus);
-        hooked["n_ctx"] = json!(architecture.positions());
-        hooked["init_weights"] = json!(true);
-        hooked["seed"] = json!(cell.model_seed);
-        config["hooked_transformer_config"] = hooked;
-    }
-    // Said where checkpoints are not what everybody expects: the trained weights as they are, in
-    // plain files. `state.safetensors` always has them so.
-    let kept = keeping(plan);
-    if kept != Keeping::default() {
-        config["checkpoints"] = json!({
-            "precision": match kept.halves {
-                true => "f16: rounded from f32, lossy; the error is in each file's metadata",
-                false => "f32",
-            },
-            "compression": match kept.packed {
-                true => "lossless: .packed files, each predicted from the two before it",
-                false => "none",
-            },
-        });
-    }
-    Ok(config)
+    let hooked = match &architecture.model {
+        Kind::Transformer(transformer) => hooked_transformer(transformer).map(|mut hooked| {
+            hooked["d_vocab"] = json!(cell.modulus + u32::from(transformer.separator));
+            hooked["d_vocab_out"] = json!(cell.modulus);
+            hooked["n_ctx"] = json!(architecture.positions());
+            hooked["init_weights"] = json!(true);
+            hooked["seed"] = json!(cell.model_seed);
+            hooked
+        }),
+        Kind::Mlp(_) => None,
+    };
+    Ok(CellConfig {
+        format: CellConfig::FORMAT,
+        cell: cell.id.clone(),
+        task: TaskConfig {
+            operation: cell.operation.text().to_owned(),
+            notation: cell.operation.notation(),
+            modulus: cell.operation.size().is_none().then_some(cell.modulus),
+            elements: Some(cell.modulus),
+            operands: Some(cell.operation.operands()),
+            pairs: Some(
+                match cell.operation.domain() {
+                    Domain::All => "all",
+                    Domain::Nonzero => "nonzero",
+                }
+                .to_owned(),
+            ),
+            fraction: cell.fraction,
+            train_pairs: pairs[0],
+            test_pairs: pairs[1],
+        },
+        seeds: SeedsConfig {
+            data: cell.data_seed,
+            model: cell.model_seed,
+            stream: cell.stream.name().to_owned(),
+        },
+        data,
+        start,
+        model: of_model,
+        train,
+        hooked_transformer_config: hooked.and_then(|hooked| hooked.as_object().cloned()),
+        checkpoints: checkpoints(keeping(plan)),
+        imported: None,
+    })
+}
+
+/// What is said where checkpoints are not what everybody expects: the trained weights as they are,
+/// in plain files. `state.safetensors` always has them so.
+fn checkpoints(kept: Keeping) -> Option<CheckpointsConfig> {
+    let precision = match kept.halves {
+        true => "f16: rounded from f32, lossy; the error is in each file's metadata",
+        false => "f32",
+    };
+    let compression = match kept.packed {
+        true => "lossless: .packed files, each predicted from the two before it",
+        false => "none",
+    };
+    (kept != Keeping::default()).then(|| CheckpointsConfig {
+        precision: Some(precision.to_owned()),
+        compression: Some(compression.to_owned()),
+    })
 }
 
 /// The settings of a `HookedTransformerConfig`, but for those of the task; none where

@@ -84,7 +84,7 @@ pub(crate) fn gaps(
 /// that it was not imported: `grokrun SPEC` writes it again.
 fn is_imported(dir: &CellDir) -> bool {
     let config = dir.read_config().ok().flatten();
-    config.is_some_and(|config| config.get("imported").is_some())
+    config.is_some_and(|config| config.imported.is_some())
 }
 
 fn in_words(gaps: &[u64], dir: &CellDir) -> String {

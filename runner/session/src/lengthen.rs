@@ -10,7 +10,7 @@ use grokrun_store::{ErrorKind, Judge, RunDir, RunView, StoreError};
 
 use crate::cadence::Cadence;
 use crate::folder::folder;
-use crate::stop::Holding;
+use crate::stop::Stopping;
 
 /// At most so many keys that differ are told.
 const TOLD: usize = 12;
@@ -115,8 +115,7 @@ fn check_stops(plan: &Plan, run: &RunView) -> Result<(), String> {
         let Some(state) = dir.read_state().map_err(|error| error.to_string())? else {
             continue;
         };
-        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
-        let met = Holding::replay(plan.stop.clone(), accuracies).met();
+        let met = Stopping::replay(&plan.stop, state.metrics.rows()).met();
         if let Some(met) = met.filter(|met| *met < state.epoch) {
             return Err(format!(
                 "by the rule train.stop here, {} would have stopped after {met} epochs, and it has {} there",

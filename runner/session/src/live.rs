@@ -12,13 +12,13 @@ use grokrun_task::Split;
 use crate::SessionError;
 use crate::analyses::{Analyses, Followed, Seen, Subject};
 use crate::cadence::Cadence;
+use crate::cell_data::{self, CellData};
 use crate::course::Course;
 use crate::describe;
 use crate::history::History;
-use crate::material::{self, Material};
 use crate::model::{self, Model};
 use crate::status::{Status, saved_device};
-use crate::stop::Holding;
+use crate::stop::Stopping;
 use crate::survey::{CellSize, recipe};
 use crate::weights::Layout;
 
@@ -37,6 +37,7 @@ pub(crate) struct Live<'a> {
     size: &'a CellSize,
     pub(crate) dir: CellDir,
     checkpoints: CheckpointWriter,
+    /// as it is now
     split: Split,
     pairs: Option<Pairs>,
     /// what names the numbers of a state
@@ -45,7 +46,7 @@ pub(crate) struct Live<'a> {
     pub(crate) epoch: u64,
     pub(crate) state: ModelState,
     pub(crate) history: History,
-    holding: Holding,
+    stopping: Stopping,
     pub(crate) status: Status,
     /// the kind of device that the saved state was trained on, if it is known
     pub(crate) device: Option<String>,
@@ -65,7 +66,7 @@ impl<'a> Live<'a> {
         dir: CellDir,
     ) -> Result<Live<'a>, SessionError> {
         let cell = &plan.cells[index];
-        let Material { split, pairs } = Material::new(cell)?;
+        let CellData { split, pairs } = CellData::new(cell)?;
         // Written again when a cell goes on: whatever became of the files, they are right then.
         let counts = [split.train.len(), split.test.len()];
         dir.write_config(&describe::config(plan, cell, &size.model, counts)?)?;
@@ -78,6 +79,8 @@ impl<'a> Live<'a> {
         let history = saved.iter().flat_map(|saved| saved.metrics.rows());
         let course = Course::replay(cell, history);
         let now = course.cell(cell);
+        let recut = (now.fraction != cell.fraction).then(|| CellData::cut(&now, &split));
+        let CellData { split, pairs } = recut.unwrap_or(Ok(CellData { split, pairs }))?;
         let layout = Layout::of(&now, &size.model)?;
         let (epoch, state, metrics, saved_as) = match saved {
             Some(saved) => {
@@ -98,9 +101,8 @@ impl<'a> Live<'a> {
                 (0, state, Metrics::default(), Status::Training)
             }
         };
-        let accuracies = metrics.rows().map(|row| row.test_accuracy);
-        let holding = Holding::replay(plan.stop.clone(), accuracies);
-        let status = saved_as.by(plan, epoch, &holding);
+        let stopping = Stopping::replay(&plan.stop, metrics.rows());
+        let status = saved_as.by(plan, epoch, &stopping);
         let mut live = Live {
             checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
             plan,
@@ -115,7 +117,7 @@ impl<'a> Live<'a> {
             epoch,
             state,
             history: History::new(metrics),
-            holding,
+            stopping,
             status,
             device,
             cadence,
@@ -184,13 +186,13 @@ impl<'a> Live<'a> {
     fn pairs(&self) -> Result<Pairs, SessionError> {
         self.pairs
             .clone()
-            .ok_or_else(|| material::not_pairs(self.cell))
+            .ok_or_else(|| cell_data::not_pairs(self.cell))
     }
 
     /// What the executor of programs needs.
     pub(crate) fn recorded(&self) -> Result<RecordedCell, SessionError> {
         let program = model::record(&self.now)?;
-        let [train, test] = material::program_data(self.cell, &self.split, &program)?;
+        let [train, test] = cell_data::program_data(self.cell, &self.split, &program)?;
         Ok(RecordedCell {
             batches: model::batches(self.cell, train.len(), self.epoch)?,
             cell: ProgramCell {
@@ -253,7 +255,7 @@ impl<'a> Live<'a> {
 
     /// The most epochs that may be run before this cell must be looked at.
     pub(crate) fn epochs_left(&self, epoch: u64) -> u64 {
-        let left = [self.holding.epochs_left(), self.course.epochs_left()];
+        let left = [self.stopping.epochs_left(), self.course.epochs_left()];
         let all = self.plan.epochs - epoch;
         left.into_iter().flatten().fold(all, u64::min)
     }
@@ -290,6 +292,10 @@ impl<'a> Live<'a> {
             .read_state(self.state.step, &tensors)
             .map_err(SessionError::Failed)?;
         self.layout = layout;
+        if now.fraction != self.now.fraction {
+            let CellData { split, pairs } = CellData::cut(&now, &self.split)?;
+            (self.split, self.pairs) = (split, pairs);
+        }
         self.now = now;
         Ok(())
     }
@@ -314,11 +320,11 @@ impl<'a> Live<'a> {
             test_accuracy,
         };
         self.history.push(row);
-        self.holding.see(test_accuracy);
+        self.stopping.see(row);
         self.course.see(row);
         if !(train_loss.is_finite() && test_loss.is_finite()) {
             self.status = Status::Failed;
-        } else if self.holding.epochs_left() == Some(0) {
+        } else if self.stopping.epochs_left() == Some(0) {
             self.status = Status::StoppedEarly;
         } else if epoch + 1 == self.plan.epochs {
             self.status = Status::Finished;

@@ -7,6 +7,7 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Merged, RunDir, RunView, State};
 
 use crate::SessionError;
+use crate::cells::write_cells;
 use crate::folder::fingerprint;
 use crate::journal::{self, Journal};
 use crate::status::{Status, saved_device, summarize};
@@ -47,6 +48,7 @@ pub fn merge(plan: &Plan, into: &RunDir, other: &RunView) -> Result<Merged, Sess
     };
     let merged = into.merge(other, &cells, &tell)?;
     log_what_came(into)?;
+    write_cells(into)?;
     Ok(merged)
 }
 

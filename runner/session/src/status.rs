@@ -4,7 +4,7 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, FAILED, FINISHED, INTERRUPTED, Metrics, State};
 use serde_json::{Value, json};
 
-use crate::stop::Holding;
+use crate::stop::Stopping;
 
 /// Where a cell's training stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +53,11 @@ impl Status {
     }
 
     /// What has become, by this plan, of a cell that was saved as `self`: its spec may be longer
-    /// than the one that it was trained by until now. `holding` has seen all of its history.
-    pub(crate) fn by(self, plan: &Plan, epoch: u64, holding: &Holding) -> Status {
+    /// than the one that it was trained by until now. `stopping` has seen all of its history.
+    pub(crate) fn by(self, plan: &Plan, epoch: u64, stopping: &Stopping) -> Status {
         if self == Status::Failed {
             Status::Failed
-        } else if holding.epochs_left() == Some(0) {
+        } else if stopping.epochs_left() == Some(0) {
             Status::StoppedEarly
         } else if epoch >= plan.epochs {
             Status::Finished
@@ -71,9 +71,8 @@ impl Status {
     /// # Errors
     /// As [`Status::from_json`].
     pub(crate) fn of_state(plan: &Plan, state: &State) -> Result<Status, String> {
-        let accuracies = state.metrics.rows().map(|row| row.test_accuracy);
-        let holding = Holding::replay(plan.stop.clone(), accuracies);
-        Ok(Status::from_json(&state.extra)?.by(plan, state.epoch, &holding))
+        let stopping = Stopping::replay(&plan.stop, state.metrics.rows());
+        Ok(Status::from_json(&state.extra)?.by(plan, state.epoch, &stopping))
     }
 
     /// As it is saved, with what the cell was trained on, if that is known. Anything that differs

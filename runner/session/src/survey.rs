@@ -13,6 +13,7 @@ use grokrun_task::{Count, Dataset, OperationError};
 
 use crate::SessionError;
 use crate::analyses::Seen;
+use crate::cell_data::train_count;
 use crate::describe::keeping;
 use crate::model::{self, Model};
 
@@ -189,15 +190,11 @@ impl Survey {
                 }
             };
             let pairs = count.pairs as usize;
-            let train = (pairs as f64 * cell.fraction) as usize;
-            if train == 0 || train == pairs {
-                return Err(SessionError::Request(format!(
-                    "cell {}: a fraction of {} of {pairs} pair{} leaves the {} part empty; expected at least one pair in each",
-                    cell.id,
-                    cell.fraction,
-                    if pairs == 1 { "" } else { "s" },
-                    if train == 0 { "train" } else { "test" },
-                )));
+            let train = train_count(cell, pairs, cell.fraction)?;
+            for change in &cell.settings.train.changes {
+                if let Some(fraction) = change.fraction {
+                    train_count(cell, pairs, fraction)?;
+                }
             }
             if let Batch::Size { .. } = cell.settings.batch {
                 model::batches(cell, train, 0)?;

@@ -5,19 +5,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use grokrun_engine::{Choice, EpochRow};
-use grokrun_spec::Plan;
+use grokrun_spec::{Cell, Plan};
 use grokrun_store::{CellDir, CellSummary, RunDir, State, Summary};
 
 use crate::SessionError;
 use crate::analyses::{Analyses, Stored};
 use crate::batch::{Batch, batches};
-use crate::books::Books;
+use crate::cells::write_cells;
 use crate::course::Course;
 use crate::describe;
 use crate::folder::{folder, gaps};
 use crate::interrupt::Interrupt;
 use crate::journal::Journal;
 use crate::live::Live;
+use crate::outcomes::Outcomes;
 use crate::preview::largest_batch;
 use crate::shard::Shard;
 use crate::status::{Status, saved_device, summarize};
@@ -134,10 +135,13 @@ impl Session<'_> {
         let mine = self.cells();
         let ids: Vec<&str> = self.plan.cells.iter().map(|c| c.id.as_str()).collect();
         let before = self.read_summary(&mine);
-        let mut books = Books::open(self.run, ids, before.clone());
-        let pending = self.pending(&mine, &mut books)?;
-        if books.summary != before {
-            books.write()?;
+        let mut outcomes = Outcomes::open(self.run, ids, before.clone());
+        let pending = self.pending(&mine, &mut outcomes)?;
+        if outcomes.summary != before {
+            outcomes.write()?;
+        }
+        if !pending.is_empty() {
+            self.run.discard_sweep_findings()?;
         }
         let mut ending = match pending.is_empty() {
             true => Ending::NothingToDo,
@@ -148,24 +152,24 @@ impl Session<'_> {
             &pending,
             largest_batch(self.survey, self.choice),
         ) {
-            let done = self.train_batch(&batch, watch, &mut books);
+            let done = self.train_batch(&batch, watch, &mut outcomes);
             watch.event(Event::BatchEnds);
             match done {
                 Ok(Ending::Interrupted) => {
-                    books.write()?;
-                    return self.report(Ending::Interrupted, &mine, books);
+                    outcomes.write()?;
+                    return self.report(Ending::Interrupted, &mine, outcomes);
                 }
                 Ok(_) => {}
                 Err(error) if error.is_request() => return Err(error),
                 Err(error) => {
                     self.interrupt.saved();
-                    self.give_up(&batch, &error.to_string(), &mut books);
+                    self.give_up(&batch, &error.to_string(), &mut outcomes);
                 }
             }
-            books.write_now_and_then()?;
+            outcomes.write_now_and_then()?;
         }
-        books.write()?;
-        let left = self.unanalysed(&mine, &books)?;
+        outcomes.write()?;
+        let left = self.unanalysed(&mine, &outcomes)?;
         if !left.is_empty() {
             let stored = Stored {
                 plan: self.plan,
@@ -174,9 +178,32 @@ impl Session<'_> {
                 analyses: self.analyses,
                 interrupt: self.interrupt,
             };
-            ending = stored.analyze(&left, watch)?;
+            ending = stored.analyze_cells(&left, watch)?;
         }
-        self.report(ending, &mine, books)
+        if ending != Ending::Interrupted {
+            let again = ending == Ending::Done;
+            self.conclude_sweep(again, watch)?;
+            if self.interrupt.is_asked() {
+                ending = Ending::Interrupted;
+            }
+        }
+        self.report(ending, &mine, outcomes)
+    }
+
+    /// Lets the analyses of the sweep conclude, once all cells of the plan have come to an end:
+    /// of a run in shards, in the process that trains the last one.
+    fn conclude_sweep(&self, again: bool, watch: &mut dyn Watch) -> Result<(), SessionError> {
+        let summary = self.run.read_summary()?.unwrap_or_default();
+        let ended = |cell: &Cell| {
+            let told = summary.cell(&cell.id);
+            told.is_some_and(|told| Status::is_end(&told.status))
+        };
+        match self.plan.cells.iter().all(ended) {
+            true => self
+                .analyses
+                .conclude_sweep(self.run, again, self.interrupt, watch),
+            false => Ok(()),
+        }
     }
 
     /// The cells that are this session's, by their number in the plan.
@@ -205,14 +232,14 @@ impl Session<'_> {
     }
 
     /// The cells that are trained but lack findings of this spec's analyses.
-    fn unanalysed(&self, mine: &[usize], books: &Books) -> Result<Vec<usize>, SessionError> {
+    fn unanalysed(&self, mine: &[usize], outcomes: &Outcomes) -> Result<Vec<usize>, SessionError> {
         let mut left = Vec::new();
         for &index in mine {
             let id = &self.plan.cells[index].id;
-            let told = books.summary.cell(id);
+            let told = outcomes.summary.cell(id);
             let trained = told.is_some_and(|told| Status::is_end(&told.status));
             let dir = folder(self.run, self.plan, &self.plan.cells[index])?;
-            if trained && !books.has_failed(id) && !self.analyses.concluded(&dir)? {
+            if trained && !outcomes.has_failed(id) && !self.analyses.concluded(&dir)? {
                 left.push(index);
             }
         }
@@ -225,17 +252,17 @@ impl Session<'_> {
     fn pending(
         &self,
         mine: &[usize],
-        books: &mut Books,
+        outcomes: &mut Outcomes,
     ) -> Result<Vec<(usize, u64)>, SessionError> {
         let mut pending = Vec::new();
         // Read for the first cell that the summary lacks.
         let journal = OnceCell::new();
         for &index in mine {
-            match self.look(index, &mut books.summary, &journal) {
+            match self.look(index, &mut outcomes.summary, &journal) {
                 Ok(None) => {}
                 Ok(Some(from)) => pending.push((index, from)),
                 Err(error) if error.is_request() => return Err(error),
-                Err(error) => books.fail(&self.plan.cells[index].id, error),
+                Err(error) => outcomes.fail(&self.plan.cells[index].id, error),
             }
         }
         Ok(pending)
@@ -315,7 +342,7 @@ impl Session<'_> {
     fn describe_anew(&self, index: usize, dir: &CellDir) -> Result<(), SessionError> {
         // One that is missing or damaged is written again in any case.
         let config = dir.read_config().ok().flatten();
-        let told = config.and_then(|config| config["train"]["epochs"].as_u64());
+        let told = config.and_then(|config| config.train.get("epochs")?.as_u64());
         if told.is_none_or(|epochs| epochs == self.plan.epochs) {
             return Ok(());
         }
@@ -326,7 +353,7 @@ impl Session<'_> {
     }
 
     /// A cell of a batch that starts from that epoch, with all it needs to train.
-    pub(crate) fn bring_to_life(&self, index: usize, from: u64) -> Result<Live<'_>, SessionError> {
+    pub(crate) fn open_cell(&self, index: usize, from: u64) -> Result<Live<'_>, SessionError> {
         let id = &self.plan.cells[index].id;
         let live = Live::open(
             self.plan,
@@ -346,20 +373,26 @@ impl Session<'_> {
 
     /// Puts down every cell of a batch that did not come to its end; of one that did, only its
     /// analyses can have failed.
-    fn give_up(&self, batch: &Batch, why: &str, books: &mut Books) {
+    fn give_up(&self, batch: &Batch, why: &str, outcomes: &mut Outcomes) {
         let cells = batch.cells.iter().map(|i| self.plan.cells[*i].id.as_str());
         for id in cells {
-            let told = books.summary.cell(id);
+            let told = outcomes.summary.cell(id);
             if told.is_none_or(|told| !Status::is_end(&told.status)) {
-                books.fail(id, SessionError::Failed(why.to_owned()));
-            } else if !books.has_failed(id) {
-                books.note(id, why.to_owned());
+                outcomes.fail(id, SessionError::Failed(why.to_owned()));
+            } else if !outcomes.has_failed(id) {
+                outcomes.note(id, why.to_owned());
             }
         }
     }
 
-    fn report(&self, ending: Ending, mine: &[usize], books: Books) -> Result<Report, SessionError> {
-        let (summary, failed) = books.close(self.plan);
+    fn report(
+        &self,
+        ending: Ending,
+        mine: &[usize],
+        outcomes: Outcomes,
+    ) -> Result<Report, SessionError> {
+        write_cells(self.run)?;
+        let (summary, failed) = outcomes.close(self.plan);
         let cells = mine.iter().map(|i| &self.plan.cells[*i]);
         Ok(Report {
             ending,

@@ -28,6 +28,8 @@ pub struct ScheduledChange {
     pub sphere: Option<Sphere>,
     /// The groups from then on, in the place of those before.
     pub groups: Option<Vec<Group>>,
+    /// The share of the pairs that is trained on from then on: the first ones of the same order.
+    pub fraction: Option<f64>,
 }
 
 /// From when on a change holds.
@@ -48,6 +50,7 @@ impl ScheduledChange {
     pub fn apply(&self, cell: &mut Cell) {
         cell.learning_rate = self.learning_rate.unwrap_or(cell.learning_rate);
         cell.weight_decay = self.weight_decay.unwrap_or(cell.weight_decay);
+        cell.fraction = self.fraction.unwrap_or(cell.fraction);
         let train = &mut Arc::make_mut(&mut cell.settings).train;
         if self.sphere.is_some() {
             train.sphere = self.sphere;
@@ -57,9 +60,10 @@ impl ScheduledChange {
         }
     }
 
-    /// Returns whether the change is one of numbers alone: the learning rate or the weight decay.
+    /// Returns whether the change is one of the recipe's numbers alone: the learning
+    /// rate or the weight decay.
     pub fn is_of_numbers(&self) -> bool {
-        self.sphere.is_none() && self.groups.is_none()
+        self.sphere.is_none() && self.groups.is_none() && self.fraction.is_none()
     }
 }
 
@@ -111,7 +115,13 @@ static SET: Table = Table {
     path: "train.at.set",
     about: "What is set from then on.",
     required: Some("set = { weight_decay = 0.0 }"),
-    fields: &[&SET_RATE, &SET_DECAY, &keys::SET_SPHERE, &SET_GROUP],
+    fields: &[
+        &SET_RATE,
+        &SET_DECAY,
+        &keys::SET_SPHERE,
+        &SET_GROUP,
+        &SET_FRACTION,
+    ],
 };
 
 static SET_RATE: Number = Number {
@@ -129,6 +139,16 @@ static SET_DECAY: Number = Number {
     low: End::Closed(0.0),
     high: End::None,
     width: Width::Single,
+    presence: Presence::Optional,
+};
+
+static SET_FRACTION: Number = Number {
+    path: "train.at.set.fraction",
+    about: "The share of the pairs that is trained on, of the same order: a smaller one trains on the \
+            first of those before, a larger one on more.",
+    low: End::Open(0.0),
+    high: End::Open(1.0),
+    width: Width::Double,
     presence: Presence::Optional,
 };
 
@@ -234,6 +254,7 @@ fn one(node: &Node, reader: &mut Reader<'_>) -> Option<Placed> {
         field.check(field.path, node, reader)
     };
     let (learning_rate, weight_decay) = (optional(&SET_RATE), optional(&SET_DECAY));
+    let fraction = optional(&SET_FRACTION);
     let groups = set
         .node(&SET_GROUP)
         .map(|node| SET_GROUP.read(node, reader));
@@ -266,6 +287,7 @@ fn one(node: &Node, reader: &mut Reader<'_>) -> Option<Placed> {
         groups: groups
             .as_ref()
             .map(|groups| groups.iter().map(|(group, _)| group.clone()).collect()),
+        fraction,
     };
     let sets = change.learning_rate.is_some() || change.weight_decay.is_some();
     if let (false, true, Some(set)) = (sets, change.is_of_numbers(), section.node(&SET)) {
@@ -307,6 +329,15 @@ pub(crate) fn check(
     }
 }
 
+/// Reports changes of the fraction, for a training by minibatches.
+pub(crate) fn refuse_fractions(changes: &[Placed], reader: &mut Reader<'_>) {
+    for one in changes.iter().filter(|one| one.change.fraction.is_some()) {
+        let problem = "`train.at` sets another fraction where `data.batch` is not full";
+        let diagnostic = reader.report.error(one.span, problem);
+        diagnostic.label("expected the full batch: an epoch would have another number of steps");
+    }
+}
+
 /// A change as an inline table of TOML.
 pub(crate) fn toml(change: &ScheduledChange) -> String {
     let when = match change.when {
@@ -324,6 +355,9 @@ pub(crate) fn toml(change: &ScheduledChange) -> String {
     }
     if let Some(kept) = &change.sphere {
         set.push(format!("sphere = {}", sphere::toml(kept)));
+    }
+    if let Some(fraction) = change.fraction {
+        set.push(format!("fraction = {}", fraction.toml()));
     }
     if let Some(groups) = &change.groups {
         let groups: Vec<String> = groups.iter().map(group::toml).collect();

@@ -6,6 +6,7 @@ use std::fmt;
 use crate::field::Field as _;
 use crate::keys;
 use crate::plan::Plan;
+use crate::stop::Stop;
 
 /// A key in which a spec differs from an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +24,8 @@ pub struct Change {
 
 /// Whether a key says only how long a run goes on, or how often its weights are kept.
 pub(crate) fn is_of_length(key: &str) -> bool {
-    let stop = [keys::TEST_ACCURACY.path(), keys::PATIENCE.path()];
     let checkpoints = [keys::EVERY.path(), keys::CHECKPOINTS_AT.path()];
-    key == keys::EPOCHS.path() || checkpoints.contains(&key) || stop.contains(&key)
+    key == keys::EPOCHS.path() || checkpoints.contains(&key) || Stop::has_key(key)
 }
 
 impl Plan {

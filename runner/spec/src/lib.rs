@@ -53,6 +53,7 @@ mod name;
 mod noise;
 mod number;
 mod operation;
+mod optimizer;
 mod overrides;
 mod plan;
 mod resolve;
@@ -65,6 +66,7 @@ mod spacing;
 mod spec;
 mod sphere;
 mod start;
+mod stop;
 mod suffix;
 mod suggest;
 mod syntax;
@@ -93,10 +95,11 @@ pub use diagnostic::{Diagnostics, Mistake};
 pub use files::Files;
 pub use plan::{
     AnalysisRequest, Batch, Biases, Cell, Checkpoints, Compression, Model, Noise, Plan, Precision,
-    Sample, Settings, Start, Stop, Train,
+    Sample, Settings, Start, Train,
 };
 pub use schema::json_schema;
 pub use spacing::Spacing;
+pub use stop::{Budget, Confused, Stop, Success};
 
 use diagnostic::Report;
 use field::{Field as _, Reader};

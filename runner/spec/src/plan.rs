@@ -17,7 +17,7 @@ pub use crate::sample::Sample;
 pub use crate::settings::Settings;
 pub(crate) use crate::spacing::Spacing;
 pub use crate::start::Start;
-pub(crate) use crate::train::Rule;
+use crate::stop::Stop;
 pub use crate::train::Train;
 
 /// An experiment, resolved: every default filled in, every axis multiplied out.
@@ -40,8 +40,8 @@ pub struct Plan {
     pub sample: Option<Sample>,
     /// How many epochs every cell is trained for, at least 1.
     pub epochs: u64,
-    /// When a cell stops before the last epoch.
-    pub stop: Option<Stop>,
+    /// What ends a cell before the last epoch.
+    pub stop: Stop,
     /// When weights are kept.
     pub checkpoints: Checkpoints,
     /// The analyses to run, in the order of the spec.
@@ -123,15 +123,6 @@ pub enum Batch {
         /// The seed of the order.
         seed: i64,
     },
-}
-
-/// Stop once the test accuracy has been high enough for long enough.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stop {
-    /// The accuracy that is high enough, above 0 and at most 1.
-    pub test_accuracy: f64,
-    /// For how many epochs in a row, at least 1.
-    pub patience: u64,
 }
 
 /// When weights are kept.

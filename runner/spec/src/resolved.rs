@@ -12,7 +12,7 @@ use crate::axis::Point;
 use crate::field::{Choice, Field as _};
 use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
 use crate::written::{Form, Written, distinct};
-use crate::{changes, claim, keys, settings};
+use crate::{changes, claim, keys, optimizer, settings};
 
 /// Opens every canonical form; another number means that old fingerprints say nothing.
 const CANONICAL: &str = "grokrun spec 1\n";
@@ -129,23 +129,16 @@ impl Plan {
             let train = &settings.train;
             part.header(&keys::TRAIN);
             part.line(&keys::EPOCHS, &self.epochs.to_string());
-            train.write_optimizer(&mut part);
+            optimizer::write_word(&train.rule, &mut part);
             part.line(&keys::LEARNING_RATE, &list(&axes.learning_rate));
             part.line(&keys::WEIGHT_DECAY, &list(&axes.weight_decay));
-            train.write_rule(&mut part);
+            optimizer::write_numbers(&train.rule, &mut part);
             part.line(&keys::WARMUP, &train.warmup.to_string());
             train.write_rest(&mut part);
             part
         });
         out.append(Written::merge(parts.collect(), &self.varied));
-        match &self.stop {
-            None => out.comment("stop is not set: all epochs are trained"),
-            Some(stop) => {
-                out.header(&keys::STOP);
-                out.line(&keys::TEST_ACCURACY, &stop.test_accuracy.toml());
-                out.line(&keys::PATIENCE, &stop.patience.to_string());
-            }
-        }
+        self.stop.write(out);
 
         out.header(&keys::CHECKPOINTS);
         let spacing = self.checkpoints.spacing;

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use crate::document::Entry;
 use crate::field::Reader;
-use crate::keys;
 use crate::model::Model;
 use crate::noise::Noise;
 use crate::plan::{Batch, Cell};
@@ -13,6 +12,7 @@ use crate::start::Start;
 use crate::table::Section;
 use crate::train::Train;
 use crate::written::{Form, Written};
+use crate::{keys, optimizer};
 
 /// The tables `[data]`, `[start]`, `[model]` and `[train]` of a cell, but for the keys that have
 /// fields of their own in a [`Cell`], and for the length of the training.
@@ -47,11 +47,12 @@ impl Settings {
         let model = Model::read(&model, reader);
         let parameters = model.parameters();
         let train = Section::open(&keys::TRAIN, node("train"), reader);
+        let batch = data.read(&keys::BATCH, reader);
         Settings {
-            batch: data.read(&keys::BATCH, reader),
+            batch,
             noise: data.read(&keys::LABEL_NOISE, reader),
             start: Start::read(&start, reader),
-            train: Train::read(&train, parameters.as_ref(), reader),
+            train: Train::read(&train, parameters.as_ref(), batch, reader),
             model,
         }
     }
@@ -79,8 +80,8 @@ impl Settings {
         let mut out = Written::new(Form::Resolved);
         self.write_before_model(&mut out);
         self.model.write(&mut out);
-        self.train.write_optimizer(&mut out);
-        self.train.write_rule(&mut out);
+        optimizer::write_word(&self.train.rule, &mut out);
+        optimizer::write_numbers(&self.train.rule, &mut out);
         out.line(&keys::WARMUP, &self.train.warmup.to_string());
         self.train.write_rest(&mut out);
         out.all_listed()

@@ -11,9 +11,10 @@ use crate::claim::Claim;
 use crate::diagnostic::Report;
 use crate::document::Entry;
 use crate::field::Reader;
-use crate::plan::{AnalysisRequest, Checkpoints, Stop};
+use crate::plan::{AnalysisRequest, Checkpoints};
 use crate::source::Span;
 use crate::spacing::Spacing;
+use crate::stop::Stop;
 use crate::table::Section;
 use crate::variants::Variants;
 use crate::{keys, settings, variants};
@@ -35,7 +36,7 @@ pub(crate) struct Spec {
     /// Where the batch stands, if it is not left to the default.
     pub(crate) batch_span: Option<Span>,
     pub(crate) epochs: u64,
-    pub(crate) stop: Option<Stop>,
+    pub(crate) stop: Stop,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) analyses: Vec<AnalysisRequest>,
     /// Each with its place.
@@ -97,13 +98,7 @@ impl Spec {
             variants,
             batch_span: settings::batch_span(entries),
             epochs: train.read(&keys::EPOCHS, reader),
-            stop: train.node(&keys::STOP).map(|node| {
-                let stop = Section::open(&keys::STOP, Some(node), reader);
-                Stop {
-                    test_accuracy: stop.read(&keys::TEST_ACCURACY, reader),
-                    patience: stop.read(&keys::PATIENCE, reader),
-                }
-            }),
+            stop: Stop::read(train.node(&keys::STOP), reader),
             analyses: keys::ANALYSIS.read(analysis, checkpoints.spacing.every, catalog, reader),
             checkpoints,
             claims: top.read(&keys::CLAIM, reader),

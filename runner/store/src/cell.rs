@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::config::CellConfig;
 use crate::error::{TRAIN_AGAIN, WRITTEN_AGAIN};
 use crate::owner::Owner;
 use crate::tensors::{self, Contents, Entry};
@@ -75,7 +76,7 @@ impl CellDir {
         if owner.fingerprint.is_some() {
             return owner;
         }
-        let config = self.read_config().ok().flatten();
+        let config = self.read_config_json().ok().flatten();
         Owner {
             fingerprint: config.and_then(|config| Owner::of_json(&config).fingerprint),
             ..owner
@@ -86,8 +87,8 @@ impl CellDir {
     ///
     /// # Errors
     /// The disk is full or cannot be written.
-    pub fn write_config(&self, config: &Value) -> Result<(), StoreError> {
-        let mut config = config.clone();
+    pub fn write_config(&self, config: &CellConfig) -> Result<(), StoreError> {
+        let mut config = config.to_json();
         self.owner().put_into(&mut config);
         write_json(&self.path.join(CONFIG), &config)
     }
@@ -96,7 +97,21 @@ impl CellDir {
     ///
     /// # Errors
     /// The file is truncated, altered or another cell's, or cannot be read.
-    pub fn read_config(&self) -> Result<Option<Value>, StoreError> {
+    pub fn read_config(&self) -> Result<Option<CellConfig>, StoreError> {
+        let Some(value) = self.read_config_json()? else {
+            return Ok(None);
+        };
+        let path = self.path.join(CONFIG);
+        CellConfig::of_json(value)
+            .map(Some)
+            .map_err(|why| StoreError::altered(&path, why, WRITTEN_AGAIN))
+    }
+
+    /// Reads `config.json` as it is, with whose it is and its digest.
+    ///
+    /// # Errors
+    /// Those of [`CellDir::read_config`], but for missing fields.
+    pub fn read_config_json(&self) -> Result<Option<Value>, StoreError> {
         read_json(&self.path.join(CONFIG), &self.owner(), WRITTEN_AGAIN)
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::CellConfig;
 use crate::metrics::tests::history;
 use crate::{
     Access, CellDir, CellSummary, FindingFiles, FoundTensor, Keeping, RunDir, RunView, State,
@@ -79,7 +80,7 @@ fn run(keeping: Keeping) -> tempfile::TempDir {
     let mut summary = Summary::default();
     for (number, id) in (1..).zip(CELLS) {
         let cell = run.cell(id).unwrap().of(format!("fingerprint {number}"));
-        cell.write_config(&json!({ "cell": id, "seed": number }))
+        cell.write_config(&CellConfig::example(id, number as i64))
             .unwrap();
         cell.write_split(&[1, number as i64], &[7]).unwrap();
         let mut writer = cell.checkpoint_writer(keeping);

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::cell::{read_json, write_json};
+use crate::owner::Owner;
 use crate::seal::Hashed;
 use crate::table::{self, Column};
 use crate::tensors::{self, Entry};
@@ -92,34 +93,7 @@ impl CellDir {
     /// The disk is full or cannot be written; two tensors of one name, or a shape that does not fit
     /// its data.
     pub fn write_findings(&self, name: &str, files: FindingFiles) -> Result<(), StoreError> {
-        let folder = self.analysis(name);
-        clear(&folder)
-            .map_err(|error| StoreError::io("cannot empty the folder", &folder, &error))?;
-        let mut digests = Map::new();
-        let mut put = |file: &str, digest: String| digests.insert(file.to_owned(), digest.into());
-        if !files.series.is_empty() {
-            put(SERIES, write_series(&folder.join(SERIES), &files)?);
-        }
-        if !files.tensors.is_empty() {
-            put(
-                TENSORS,
-                write_tensors(&folder.join(TENSORS), files.tensors)?,
-            );
-        }
-        for (file, mut content) in files.json {
-            let digest = atomic::fill(&folder.join(&file), |out| {
-                let mut hashed = Hashed::new(out);
-                io::copy(&mut content.from, &mut hashed)?;
-                Ok(hashed.digest())
-            })?;
-            put(&file, digest);
-        }
-        let mut index = files.index;
-        self.owner().put_into(&mut index);
-        if let Value::Object(index) = &mut index {
-            index.insert(FILES.to_owned(), digests.into());
-        }
-        write_json(&folder.join(INDEX), &index)
+        write_into(&self.analysis(name), &self.owner(), files)
     }
 
     /// What `findings.json` of an analysis holds; none if it did not conclude.
@@ -127,8 +101,7 @@ impl CellDir {
     /// # Errors
     /// The file is truncated, altered or another cell's, or cannot be read.
     pub fn read_findings(&self, name: &str) -> Result<Option<Value>, StoreError> {
-        let path = self.analysis(name).join(INDEX);
-        read_json(&path, &self.expected(), &made_again(name))
+        read_index(&self.analysis(name), &self.expected())
     }
 
     /// Gives up what all analyses have found: the cell is trained on, and they are of less than
@@ -137,29 +110,73 @@ impl CellDir {
     /// # Errors
     /// A folder cannot be read, or a file removed.
     pub fn discard_findings(&self) -> Result<(), StoreError> {
-        let all = self.path().join("analysis");
-        let failed = |error: &io::Error| StoreError::io("cannot empty the folder", &all, error);
-        let entries = match fs::read_dir(&all) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(&error)),
-        };
-        for entry in entries {
-            let folder = entry.map_err(|e| failed(&e))?.path();
-            if !folder.join(INDEX).exists() {
-                continue;
-            }
-            clear(&folder).map_err(|e| failed(&e))?;
-            // What somebody else put there keeps the folder.
-            let _not_empty = fs::remove_dir(&folder);
-        }
-        let _not_empty = fs::remove_dir(&all);
-        Ok(())
+        discard(&self.path().join("analysis"))
     }
 
     pub(crate) fn analysis(&self, name: &str) -> PathBuf {
         self.path().join("analysis").join(name)
     }
+}
+
+/// Puts these files in the place of all findings in a folder.
+pub(crate) fn write_into(
+    folder: &Path,
+    owner: &Owner,
+    files: FindingFiles,
+) -> Result<(), StoreError> {
+    clear(folder).map_err(|error| StoreError::io("cannot empty the folder", folder, &error))?;
+    let mut digests = Map::new();
+    let mut put = |file: &str, digest: String| digests.insert(file.to_owned(), digest.into());
+    if !files.series.is_empty() {
+        put(SERIES, write_series(&folder.join(SERIES), &files)?);
+    }
+    if !files.tensors.is_empty() {
+        put(
+            TENSORS,
+            write_tensors(&folder.join(TENSORS), files.tensors)?,
+        );
+    }
+    for (file, mut content) in files.json {
+        let digest = atomic::fill(&folder.join(&file), |out| {
+            let mut hashed = Hashed::new(out);
+            io::copy(&mut content.from, &mut hashed)?;
+            Ok(hashed.digest())
+        })?;
+        put(&file, digest);
+    }
+    let mut index = files.index;
+    owner.put_into(&mut index);
+    if let Value::Object(index) = &mut index {
+        index.insert(FILES.to_owned(), digests.into());
+    }
+    write_json(&folder.join(INDEX), &index)
+}
+
+/// Removes the findings in each folder of this folder, and what is empty then.
+pub(crate) fn discard(all: &Path) -> Result<(), StoreError> {
+    let failed = |error: &io::Error| StoreError::io("cannot empty the folder", all, error);
+    let entries = match fs::read_dir(all) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(&error)),
+    };
+    for entry in entries {
+        let folder = entry.map_err(|e| failed(&e))?.path();
+        if !folder.join(INDEX).exists() {
+            continue;
+        }
+        clear(&folder).map_err(|e| failed(&e))?;
+        // What somebody else put there keeps the folder.
+        let _not_empty = fs::remove_dir(&folder);
+    }
+    let _not_empty = fs::remove_dir(all);
+    Ok(())
+}
+
+/// What the `findings.json` of a folder holds; none if the analysis did not conclude.
+pub(crate) fn read_index(folder: &Path, expected: &Owner) -> Result<Option<Value>, StoreError> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    read_json(&folder.join(INDEX), expected, &made_again(&name))
 }
 
 /// What to do about findings that cannot be used.

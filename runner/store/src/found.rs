@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::cell::read_json;
-use crate::findings::{FILES, INDEX, SERIES, made_again};
+use crate::findings::{FILES, INDEX, SERIES, made_again, read_index};
 use crate::owner::Owner;
 use crate::{CellDir, ErrorKind, StoreError, regular, seal, table, tensors};
 
@@ -116,16 +115,7 @@ impl CellDir {
     /// What each analysis left, by name; those that did not conclude are not there. What cannot be
     /// used is left out, and told of.
     pub fn read_analyses(&self) -> (Vec<FoundFiles>, Vec<StoreError>) {
-        let (expected, mut flaws) = (self.expected(), Vec::new());
-        let mut all = Vec::new();
-        for folder in self.analysis_folders() {
-            match index(&folder, &expected) {
-                Ok(Some(index)) => all.push(found(&folder, index, &mut flaws)),
-                Ok(None) => {}
-                Err(error) => flaws.push(error),
-            }
-        }
-        (all, flaws)
+        read_all(&self.path().join("analysis"), &self.expected())
     }
 
     /// The series that the analysis `name` left; none where it did not conclude.
@@ -150,8 +140,8 @@ impl CellDir {
     /// Every file of findings that is not as it was written.
     pub(crate) fn verify_findings(&self) -> Vec<StoreError> {
         let (expected, mut flaws) = (self.expected(), Vec::new());
-        for folder in self.analysis_folders() {
-            match index(&folder, &expected) {
+        for folder in folders(&self.path().join("analysis")) {
+            match read_index(&folder, &expected) {
                 Ok(Some(index)) => {
                     let files = index[FILES].as_object().into_iter().flatten();
                     let read =
@@ -164,20 +154,29 @@ impl CellDir {
         }
         flaws
     }
-
-    fn analysis_folders(&self) -> Vec<PathBuf> {
-        let mut folders: Vec<PathBuf> = fs::read_dir(self.path().join("analysis"))
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .collect();
-        folders.sort();
-        folders
-    }
 }
 
-fn index(folder: &Path, expected: &Owner) -> Result<Option<Value>, StoreError> {
-    read_json(&folder.join(INDEX), expected, &made_again(&name(folder)))
+/// What each analysis left in the folders of this folder, by name, and what cannot be used.
+pub(crate) fn read_all(all: &Path, expected: &Owner) -> (Vec<FoundFiles>, Vec<StoreError>) {
+    let (mut there, mut flaws) = (Vec::new(), Vec::new());
+    for folder in folders(all) {
+        match read_index(&folder, expected) {
+            Ok(Some(index)) => there.push(found(&folder, index, &mut flaws)),
+            Ok(None) => {}
+            Err(error) => flaws.push(error),
+        }
+    }
+    (there, flaws)
+}
+
+fn folders(all: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(all)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    folders.sort();
+    folders
 }
 
 fn found(folder: &Path, index: Value, flaws: &mut Vec<StoreError>) -> FoundFiles {

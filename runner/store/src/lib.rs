@@ -12,6 +12,8 @@
 //!   report.html              to look at; made from the rest
 //!   log.jsonl                appended by the logger
 //!   summary.json             one object a cell; with log.jsonl the only file with times in it
+//!   cells.parquet            one row a cell: settings and outcome, for Python
+//!   sweep/<name>/            what an analysis of the whole sweep found
 //!   cells/<cell>/
 //!     config.json            what is needed to rebuild the model and the data set
 //!     split.safetensors      train_indices, test_indices: int64
@@ -36,7 +38,9 @@
 mod aside;
 mod atomic;
 mod cell;
+mod cells_table;
 mod checkpoint;
+mod config;
 #[cfg(test)]
 mod damage;
 mod error;
@@ -53,6 +57,7 @@ mod seal;
 mod spread;
 mod state;
 mod summary;
+mod sweep;
 mod table;
 mod tensors;
 mod verdict;
@@ -61,9 +66,11 @@ mod weights;
 
 pub use cell::CellDir;
 pub use checkpoint::{CheckpointReader, CheckpointWriter, Keeping};
+pub use config::{CellConfig, CheckpointsConfig, SeedsConfig, TaskConfig, Values};
 pub use error::{ErrorKind, StoreError};
 pub use findings::{Content, FindingFiles, FoundTensor};
 pub use found::{FigureFile, FoundFiles, FoundSeries};
+pub use grokrun_sweeps::{ACCURACY, Crossing, HOLD};
 pub use merge::{Merged, Tell};
 pub use metrics::{Metrics, Row};
 pub use output::{Output, is_stream};
@@ -73,7 +80,7 @@ pub use spread::{Milestone, Spread};
 pub use state::State;
 pub use summary::{Best, CellSummary, FAILED, FINISHED, INTERRUPTED, Summary};
 pub use tensors::Tensor;
-pub use verdict::{ACCURACY, Crossing, HOLD, Verdict};
+pub use verdict::Verdict;
 pub use view::RunView;
 pub use weights::read_weights;
 

@@ -9,7 +9,8 @@
 //! *.json                   {⏎  "blake3": "…",             the first key; in a list, of its first
 //!                                                         object
 //! *.toml                   # blake3: … of …               the first line, with whose it is
-//! metrics.parquet          blake3                         a key of the footer's metadata
+//! metrics.parquet and      blake3                         a key of the footer's metadata
+//! cells.parquet
 //! ```
 //!
 //! A file of an older grokrun has none, and is read as it is. One that has a digest, but not where

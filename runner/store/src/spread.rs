@@ -1,17 +1,15 @@
-//! When the cells of a sweep memorised and grokked: counts and quartiles, the same for every table
-//! and page.
+//! When the cells of a sweep memorised and grokked: counts, quartiles and the survival curve, the
+//! same for every table and page.
 //!
-//! Owns what is counted how. Knows nothing of terminals and pages, nor of which cells belong
-//! together. A cell that has not got there is not left out: it counts as later than what is known
-//! of it (censored, as Kaplan and Meier 1958 have it), so that a median says what a new cell may
-//! expect. Where all cells trained equally long, that is the middle of the sorted epochs, with the
-//! cells that did not get there at the end.
+//! Owns what is counted how: which cells count, and what is known of each. Knows nothing of
+//! terminals and pages, nor of which cells belong together. A cell that has not got there is not
+//! left out: it counts as later than what is known of it (censored; `grokrun-sweeps` has the
+//! estimates), so that a median says what a new cell may expect. Where all cells trained equally
+//! long, that is the middle of the sorted epochs, with the cells that did not get there at the end.
+
+use grokrun_sweeps::{Crossing, Survival};
 
 use crate::summary::CellSummary;
-use crate::verdict::Crossing;
-
-/// What a survival may differ from a quarter by, for rounding alone.
-const ROUNDING: f64 = 1e-9;
 
 /// What a cell is to get to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +21,7 @@ pub enum Milestone {
 }
 
 /// When some cells got to a milestone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spread {
     /// cells whose training did not fail
     pub cells: u64,
@@ -40,6 +38,8 @@ pub struct Spread {
     pub quartiles: [Option<u64>; 3],
     /// the last epoch at which one got there
     pub last: Option<u64>,
+    /// the share that had not got there yet, over the epochs
+    pub survival: Survival,
 }
 
 impl Spread {
@@ -49,36 +49,27 @@ impl Spread {
         milestone: Milestone,
     ) -> Spread {
         let mut spread = Spread::default();
-        // The epoch of each cell, and whether it got there then; else it is known to be later.
-        let mut known: Vec<(u64, bool)> = Vec::new();
+        let mut known = Vec::new();
         for cell in cells {
-            if cell.has_failed() {
+            let Some(observation) = cell.observation(milestone) else {
                 spread.failed += 1;
                 continue;
-            }
+            };
             spread.cells += 1;
-            known.push(match cell.crossing(milestone) {
+            match cell.crossing(milestone) {
                 Crossing::Held { epoch } => {
                     spread.reached += 1;
-                    (epoch, true)
+                    spread.first = Some(spread.first.map_or(epoch, |first| first.min(epoch)));
+                    spread.last = spread.last.max(Some(epoch));
                 }
-                Crossing::Open { epoch, .. } => {
-                    spread.not_yet += 1;
-                    (epoch, false)
-                }
-                Crossing::Not => (cell.epochs, false),
-            });
+                Crossing::Open { .. } => spread.not_yet += 1,
+                Crossing::Not => {}
+            }
+            known.push(observation);
         }
-        // Of one epoch those that got there come first: a cell that ended with it was still
-        // watched.
-        known.sort_by_key(|(epoch, there)| (*epoch, !*there));
-        let mut reached = known.iter().filter(|(_, there)| *there);
-        spread.first = reached.next().map(|(epoch, _)| *epoch);
-        spread.last = reached
-            .next_back()
-            .map(|(epoch, _)| *epoch)
-            .or(spread.first);
-        spread.quartiles = quartiles(&known);
+        spread.survival = Survival::of(known);
+        let quartiles = spread.survival.quartiles();
+        spread.quartiles = quartiles.map(|quartile| quartile.time.map(|time| time as u64));
         spread
     }
 
@@ -92,25 +83,6 @@ impl Spread {
     pub fn median(&self) -> Option<u64> {
         self.quartiles[1]
     }
-}
-
-/// The first epochs at which the share that is not there yet is at most three quarters, a half, a
-/// quarter; of epochs that are sorted.
-fn quartiles(known: &[(u64, bool)]) -> [Option<u64>; 3] {
-    let mut quartiles = [None; 3];
-    let mut left = 1.0;
-    for (i, (epoch, there)) in known.iter().enumerate() {
-        if !*there {
-            continue;
-        }
-        left *= 1.0 - 1.0 / (known.len() - i) as f64;
-        for (quartile, most) in quartiles.iter_mut().zip([0.75, 0.5, 0.25]) {
-            if left <= most + ROUNDING {
-                quartile.get_or_insert(*epoch);
-            }
-        }
-    }
-    quartiles
 }
 
 #[cfg(test)]

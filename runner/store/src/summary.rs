@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use grokrun_sweeps::{ACCURACY, Crossing, HOLD, Observation};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::number_or_null;
 use crate::spread::Milestone;
-use crate::verdict::{ACCURACY, Crossing, HOLD, Verdict};
+use crate::verdict::Verdict;
 use crate::{Metrics, Row, VERSION};
 
 /// The status of a cell whose training failed.
@@ -161,6 +162,12 @@ impl CellSummary {
             FINISHED => self.epochs >= epochs,
             _ => true,
         }
+    }
+
+    /// What is known of the epoch of a milestone; none of a cell whose training failed, which is
+    /// counted apart.
+    pub fn observation(&self, milestone: Milestone) -> Option<Observation> {
+        (!self.has_failed()).then(|| self.crossing(milestone).observation(self.epochs))
     }
 
     /// How far it got with a milestone.

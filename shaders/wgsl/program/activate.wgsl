@@ -2,7 +2,7 @@
 // ReLU, whose slope at 0 is 0, 2 GELU (exact form), 3 its tanh form, 4 a power of x, 5 SiLU, 6
 // tanh.
 //
-// Grid: x and y over the tiles of the jobs, 64 fours of a row each, z over replicas.
+// Grid: x and y over the tiles of the jobs, 64 vec4s of a row each, z over replicas.
 // Numerics: f32; GELU as in activation.inc.wgsl. The others' exponentials are of what is at most 0,
 // so that nothing overflows, and sums in which digits would go are not taken: 1 + tanh(u) is
 // 2 sigma(2u), and 1 - tanh(u)^2 is 4 sigma(2u) sigma(-2u). Not a number stays none.
@@ -85,12 +85,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     let i = (tile - job.tile) * 64u + lane;
-    let fours = (job.cols + 3u) / 4u;
-    if i >= job.rows * fours {
+    let vec4s = (job.cols + 3u) / 4u;
+    if i >= job.rows * vec4s {
         return;
     }
-    let row = i / fours;
-    let col = i % fours * 4u;
+    let row = i / vec4s;
+    let col = i % vec4s * 4u;
     let count = min(4u, job.cols - col);
     var x = vec4f();
     var dy = vec4f();

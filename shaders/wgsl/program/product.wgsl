@@ -11,7 +11,7 @@
 //#include program/factors
 //#include program/job
 
-// Fours of rows of A and of columns of B, 17 from k to k, so that neighbours do not meet in a bank.
+// Vec4s of rows of A and of columns of B, 17 from k to k, so that neighbours do not meet in a bank.
 var<workgroup> left_tile: array<vec4f, 272>;
 var<workgroup> right_tile: array<vec4f, 272>;
 

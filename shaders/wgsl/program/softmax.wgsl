@@ -1,6 +1,6 @@
 // out[r, t, h] = e^s[r, t, h] over its sum over the keys t; column t heads + h is key t of head h.
 //
-// Grid: x and y over the tiles of the jobs, 64 fours of heads of a row each, z over replicas.
+// Grid: x and y over the tiles of the jobs, 64 vec4s of heads of a row each, z over replicas.
 // Numerics: f32, exponents relative to the largest, sums in the keys' order; what is less than
 // e^-60 of the largest is 0. Not a number stays none.
 
@@ -28,12 +28,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let job = jobs[job_of(tile)];
     let i = (tile - job.tile) * 64u + lane;
-    let fours = (job.heads + 3u) / 4u;
-    if i >= job.rows * fours {
+    let vec4s = (job.heads + 3u) / 4u;
+    if i >= job.rows * vec4s {
         return;
     }
-    let row = i / fours;
-    let head = i % fours * 4u;
+    let row = i / vec4s;
+    let head = i % vec4s * 4u;
     let cols = job.keys * job.heads;
     var largest = four(job.scores, group.z, row, head, cols);
     for (var key = 1u; key < job.keys; key++) {

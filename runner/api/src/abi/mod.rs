@@ -33,7 +33,7 @@ pub const MAGIC: [u8; 8] = *b"GROKRUN\0";
 /// Differs where hosts and plugins do not understand each other.
 pub const MAJOR: u32 = 1;
 /// Grows where fields are added.
-pub const MINOR: u32 = 1;
+pub const MINOR: u32 = 2;
 /// What the names of entries begin with; the crate's name follows.
 pub const ENTRY_PREFIX: &str = "grokrun_plugin_entry_";
 /// In [`Entry::flags`]: panics unwind, so that they can be caught.
@@ -173,6 +173,10 @@ pub struct Entry {
     pub finish: Option<unsafe extern "C" fn(*mut c_void, *const RawHost) -> i32>,
     /// Ends an instance; it is not used again.
     pub destroy: Option<unsafe extern "C" fn(*mut c_void, *const RawHost) -> i32>,
+    /// Starts an analysis of a sweep, whose description has `sweep`, on parameters and a list of
+    /// cells (JSON). Its instance is shown a snapshot a cell, with the number of the cell as the
+    /// epoch. Since minor 2.
+    pub create_sweep: Option<Create>,
 }
 
 // SAFETY: an entry is written once, by the compiler; its pointers are to statics and functions.
@@ -300,10 +304,11 @@ mod layout {
                 $(assert_eq!(offset_of!($of, $field), $at, stringify!($of $field));)+
             };
         }
-        assert_eq!((MAJOR, MINOR), (1, 1));
+        assert_eq!((MAJOR, MINOR), (1, 2));
         lies!(Str, 16; data 0, len 8);
-        lies!(Entry, 104; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
-            describe 56, check 64, create 72, observe 80, finish 88, destroy 96);
+        lies!(Entry, 112; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
+            describe 56, check 64, create 72, observe 80, finish 88, destroy 96,
+            create_sweep 104);
         lies!(RawHost, 56; size 0, level 4, context 8, push 16, fail 24, log 32, keep 40, kept 48);
         lies!(RawFinding, 80; size 0, kind 4, name 8, value 24, shape 32, ndim 40, data 48, len 56,
             text 64);

@@ -38,6 +38,7 @@ impl Entry {
             observe: Some(observe),
             finish: Some(finish),
             destroy: Some(destroy),
+            create_sweep: Some(create_sweep::<E>),
         }
     }
 }
@@ -59,6 +60,7 @@ unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> 
                 "every": manifest.cadence.every(),
                 "scope": manifest.scope,
                 "schema": registration.schema(),
+                "sweep": registration.reads().map(|reads| json!({ "reads": reads.described() })),
             })
             .to_string();
             out.send(RawFinding {
@@ -80,6 +82,37 @@ unsafe extern "C" fn check<E: Exported>(index: u32, parameters: Str, host: *cons
     }
 }
 
+unsafe extern "C" fn create_sweep<E: Exported>(
+    index: u32,
+    parameters: Str,
+    cells: Str,
+    host: *const RawHost,
+    out: *mut *mut c_void,
+) -> i32 {
+    // SAFETY: the host passes itself, texts that live during the call, and room for a pointer.
+    unsafe {
+        guarded(host, |_| {
+            let parameters = object(parameters.text().map_err(Failure::new)?)?;
+            let cells = serde_json::from_str(cells.text().map_err(Failure::new)?)
+                .map_err(|error| Failure::new(format!("the cells cannot be read: {error}")))?;
+            hand_over(find::<E>(index)?.create_sweep(&parameters, cells)?, out)
+        })
+    }
+}
+
+/// Writes an instance to where the host has room for a pointer.
+///
+/// # Safety
+/// `out` is null or points to room for a pointer.
+unsafe fn hand_over(instance: Box<dyn Instance>, out: *mut *mut c_void) -> Result<(), Failure> {
+    if out.is_null() {
+        return Err(Failure::new("there is no room for the instance"));
+    }
+    // SAFETY: as the caller promises.
+    unsafe { out.write(Box::into_raw(Box::new(instance)).cast()) };
+    Ok(())
+}
+
 unsafe extern "C" fn create<E: Exported>(
     index: u32,
     parameters: Str,
@@ -93,12 +126,7 @@ unsafe extern "C" fn create<E: Exported>(
             let parameters = object(parameters.text().map_err(Failure::new)?)?;
             let task: Task = serde_json::from_str(task.text().map_err(Failure::new)?)
                 .map_err(|error| Failure::new(format!("the task cannot be read: {error}")))?;
-            let instance = find::<E>(index)?.create(&parameters, &task)?;
-            if out.is_null() {
-                return Err(Failure::new("there is no room for the instance"));
-            }
-            out.write(Box::into_raw(Box::new(instance)).cast());
-            Ok(())
+            hand_over(find::<E>(index)?.create(&parameters, &task)?, out)
         })
     }
 }

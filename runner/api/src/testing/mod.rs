@@ -2,9 +2,11 @@
 
 mod planted;
 mod recorder;
+mod swept;
 
 pub use planted::{Expert, random};
 pub use recorder::Recorder;
+pub use swept::swept;
 
 use crate::{Analysis, Failure, Instance, Model, SnapshotData, Task};
 

@@ -32,7 +32,7 @@ impl Evaluator {
         dims: &Dims,
         t: &Tables,
         samples: &[Sample],
-        (rooms, share): (&Workspaces, Sharing),
+        (workspaces, share): (&Workspaces, Sharing),
     ) -> Score {
         let grain = share.pair_grain();
         self.chunks
@@ -41,7 +41,7 @@ impl Evaluator {
             .with_max_len(grain)
             .zip(samples.par_chunks(self.chunk_len))
             .for_each(|(total, samples)| {
-                let tile = &mut rooms.mine().test;
+                let tile = &mut workspaces.mine().test;
                 vectorized!(simd, {
                     *total = Score::default();
                     for samples in samples.chunks(TILE) {

@@ -86,7 +86,7 @@ impl Learner {
         t: &Tables,
         pairs: &Pairs,
         out: &mut Folded,
-        (rooms, share): (&Workspaces, Sharing),
+        (workspaces, share): (&Workspaces, Sharing),
     ) -> Score {
         let n = pairs.train().len();
         let grain = share.pair_grain();
@@ -110,8 +110,11 @@ impl Learner {
                         neurons,
                         logits,
                     };
-                    let room = &mut *rooms.mine();
-                    vectorized!(simd, chunk.learn(simd, known, samples, &mut left, room));
+                    let workspace = &mut *workspaces.mine();
+                    vectorized!(
+                        simd,
+                        chunk.learn(simd, known, samples, &mut left, workspace)
+                    );
                 },
             );
         self.sum_shared(simd, dims, out, share.table_grain());
@@ -228,7 +231,7 @@ impl Chunk {
         known: Known<'_>,
         samples: &[Sample],
         left: &mut Left<'_>,
-        room: &mut Workspace,
+        workspace: &mut Workspace,
     ) {
         for part in [
             &mut self.neuron_base,
@@ -238,9 +241,9 @@ impl Chunk {
             part.fill(0.0);
         }
         self.score = Score::default();
-        let group = room.tiles.len() * TILE;
+        let group = workspace.tiles.len() * TILE;
         for (i, samples) in samples.chunks(group).enumerate() {
-            self.learn_group(simd, known, (i * group, samples), left, room);
+            self.learn_group(simd, known, (i * group, samples), left, workspace);
         }
     }
 
@@ -254,7 +257,7 @@ impl Chunk {
         Known { dims, t, scale }: Known<'_>,
         (first, samples): (usize, &[Sample]),
         left: &mut Left<'_>,
-        room: &mut Workspace,
+        workspace: &mut Workspace,
     ) {
         let Dims { f, fp, cp, .. } = *dims;
         let Workspace {
@@ -263,7 +266,7 @@ impl Chunk {
             along,
             sum,
             ..
-        } = room;
+        } = workspace;
         let parts = || (first..).step_by(TILE).zip(samples.chunks(TILE));
         for (tile, (first, samples)) in tiles.iter_mut().zip(parts()) {
             tile.forward(simd, dims, t, samples);

@@ -174,10 +174,10 @@ impl CpuExecutor {
         let share = Sharing::of(work, cells.len(), threads);
         let each = share.threads(threads);
         let busy = threads.min(cells.len() * each).max(1);
-        let rooms = Arc::new(Workspaces::new(&dims, busy));
+        let workspaces = Arc::new(Workspaces::new(&dims, busy));
         let replicas = cells
             .into_iter()
-            .map(|cell| Replica::new(&program.shape, cell, rooms.clone()))
+            .map(|cell| Replica::new(&program.shape, cell, workspaces.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         let pool = ThreadPoolBuilder::new()
             .num_threads(busy)

@@ -37,7 +37,7 @@ struct Given {
     shape: Shape,
     dims: Dims,
     pairs: Pairs,
-    rooms: Arc<Workspaces>,
+    workspaces: Arc<Workspaces>,
 }
 
 struct Trainer {
@@ -66,14 +66,14 @@ fn buffer(values: &[f32]) -> Buffer {
 }
 
 impl Replica {
-    /// `rooms`: one for each thread of the pool that trains it.
+    /// `workspaces`: one for each thread of the pool that trains it.
     ///
     /// # Errors
     /// When data or state do not fit the shape.
     pub(crate) fn new(
         shape: &Shape,
         cell: CellInput,
-        rooms: Arc<Workspaces>,
+        workspaces: Arc<Workspaces>,
     ) -> Result<Replica, EngineError> {
         let CellInput {
             pairs,
@@ -119,7 +119,7 @@ impl Replica {
             given: Given {
                 shape: *shape,
                 dims,
-                rooms,
+                workspaces,
                 pairs,
             },
         })
@@ -268,9 +268,12 @@ impl Trainer {
 
     fn learn<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
         let Given {
-            dims, pairs, rooms, ..
+            dims,
+            pairs,
+            workspaces,
+            ..
         } = given;
-        let (folded, with) = (&mut self.folded, (&**rooms, share));
+        let (folded, with) = (&mut self.folded, (&**workspaces, share));
         self.score = self.learner.learn(simd, dims, tables, pairs, folded, with);
     }
 
@@ -302,7 +305,7 @@ impl Trainer {
 
 impl Tester {
     fn evaluate<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
-        let (samples, with) = (given.pairs.test(), (&*given.rooms, share));
+        let (samples, with) = (given.pairs.test(), (&*given.workspaces, share));
         self.score = self
             .evaluator
             .evaluate(simd, &given.dims, tables, samples, with);

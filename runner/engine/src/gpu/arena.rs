@@ -1,15 +1,15 @@
 //! The arena: every table of a batch in one storage buffer, so that one kernel serves products of
 //! any of them in one dispatch. Each replica has a part of it, alike in all; a table's rows are
-//! padded with zeros to whole fours, which is what kernels read and write at once.
+//! padded with zeros to whole vec4s, which is what kernels read and write at once.
 
 use crate::shape::{Parameter, Shape};
 
 /// Training pairs in one part of a sum over all of them.
 pub(crate) const SPLIT: usize = 256;
-/// Fours after the last replica, which a tile at the edge of a table may read and throw away.
+/// Vec4s after the last replica, which a tile at the edge of a table may read and throw away.
 pub(crate) const SLACK: usize = 64;
 
-/// A table in a replica's part: where it starts, in fours, and its `(rows, cols)` numbers.
+/// A table in a replica's part: where it starts, in vec4s, and its `(rows, cols)` numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) first: usize,
@@ -18,19 +18,19 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Fours from row to row.
-    pub(crate) fn fours(&self) -> usize {
+    /// Vec4s from row to row.
+    pub(crate) fn vec4s(&self) -> usize {
         self.cols.div_ceil(4)
     }
 
-    /// Fours of the whole table.
+    /// Vec4s of the whole table.
     pub(crate) fn len(&self) -> usize {
-        self.rows.saturating_mul(self.fours())
+        self.rows.saturating_mul(self.vec4s())
     }
 
     /// The table as it lies in the arena.
     pub(crate) fn pad(&self, numbers: &[f32], padded: &mut [f32]) {
-        let (wide, cols) = (4 * self.fours(), self.cols);
+        let (wide, cols) = (4 * self.vec4s(), self.cols);
         for (row, out) in numbers
             .chunks_exact(cols)
             .zip(padded.chunks_exact_mut(wide))
@@ -41,7 +41,7 @@ impl Place {
 
     /// The table without its padding.
     pub(crate) fn strip(&self, padded: &[f32]) -> Vec<f32> {
-        let rows = padded.chunks_exact(4 * self.fours());
+        let rows = padded.chunks_exact(4 * self.vec4s());
         rows.flat_map(|row| &row[..self.cols]).copied().collect()
     }
 }
@@ -51,9 +51,9 @@ impl Place {
 pub(crate) struct Vector {
     /// from the vector's start, as [`Parameter::ALL`]
     places: Vec<Place>,
-    /// fours of the whole vector
+    /// vec4s of the whole vector
     pub(crate) len: usize,
-    /// fours, from the start, that the optimizer updates
+    /// vec4s, from the start, that the optimizer updates
     pub(crate) trained: usize,
 }
 
@@ -182,7 +182,7 @@ pub(crate) struct Tables {
     pub(crate) d_v_sums: Place,
     /// sums of d(score) over the tokens at position 0, and at 1
     pub(crate) d_score_sums: Place,
-    /// fours of a replica
+    /// vec4s of a replica
     pub(crate) stride: usize,
 }
 

@@ -69,7 +69,7 @@ pub(crate) struct Data {
 
 /// The buffers.
 pub(crate) struct Buffers {
-    /// every table: `(replicas, stride)` fours
+    /// every table: `(replicas, stride)` vec4s
     pub(crate) arena: Buffer,
     /// the pairs, see [`Data`]
     pub(crate) data: Buffer,
@@ -94,11 +94,11 @@ impl Buffers {
         cells: &[CellInput],
     ) -> Result<Buffers, EngineError> {
         let replicas = sizes.replicas;
-        let fours = tables.stride.saturating_mul(replicas);
+        let vec4s = tables.stride.saturating_mul(replicas);
         // New buffers are all zeros, as the padding must be.
         let arena = context.storage(
             "the batch's tables",
-            fours.saturating_add(SLACK).saturating_mul(4),
+            vec4s.saturating_add(SLACK).saturating_mul(4),
         )?;
         let ones = [1.0f32, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0];
         for (replica, cell) in cells.iter().enumerate() {

@@ -3,7 +3,7 @@
 
 use super::arena::Place;
 
-/// A matrix in a replica's part of the arena, with its first four, and fours from row to row.
+/// A matrix in a replica's part of the arena, with its first four, and vec4s from row to row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix {
     first: usize,
@@ -17,7 +17,7 @@ impl Matrix {
     pub(crate) fn of(place: Place) -> Matrix {
         Matrix {
             first: place.first,
-            step: place.fours(),
+            step: place.vec4s(),
             flipped: false,
         }
     }
@@ -105,7 +105,7 @@ pub(crate) enum Sum {
         count: usize,
         width: usize,
         out: Place,
-        /// fours from `out`'s start
+        /// vec4s from `out`'s start
         out_four: usize,
     },
     /// weighted rows of each token: values `(pairs, width)` → `(2p, heads, width)`
@@ -118,11 +118,11 @@ pub(crate) enum Sum {
     Scores { values: Place, out: Place },
 }
 
-/// How large a tile of a product is, in rows and in fours of columns.
+/// How large a tile of a product is, in rows and in vec4s of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
     pub(crate) rows: usize,
-    pub(crate) fours: usize,
+    pub(crate) vec4s: usize,
 }
 
 /// The tiles of one level in the plan.
@@ -145,7 +145,7 @@ impl Plan {
     }
 
     fn push(&mut self, words: [usize; 4]) -> usize {
-        // Tables of more than 2³² fours are refused before.
+        // Tables of more than 2³² vec4s are refused before.
         self.words.push(words.map(|word| word as u32));
         self.words.len() - 1
     }
@@ -171,7 +171,7 @@ impl Plan {
             let alpha = product.alpha.to_bits() as usize;
             self.push([segments, product.segments.len(), alpha, 0]);
             for row in (0..product.m).step_by(size.rows) {
-                for four in (0..product.n.div_ceil(4)).step_by(size.fours) {
+                for four in (0..product.n.div_ceil(4)).step_by(size.vec4s) {
                     tiles.push([job, row, four, 0]);
                 }
             }
@@ -201,7 +201,7 @@ impl Plan {
                     weights,
                     out,
                 } => {
-                    let width = values.fours();
+                    let width = values.vec4s();
                     let job = self.push([1, values.first, width, width]);
                     self.push([out.first, 0, weights.first, 0]);
                     for t in 0..rows {
@@ -211,7 +211,7 @@ impl Plan {
                     }
                 }
                 Sum::Scores { values, out } => {
-                    let job = self.push([2, values.first, values.fours(), 0]);
+                    let job = self.push([2, values.first, values.vec4s(), 0]);
                     self.push([out.first, 0, 0, 0]);
                     tiles.extend((0..rows * h4).step_by(64).map(|item| [job, item, 0, 0]));
                 }

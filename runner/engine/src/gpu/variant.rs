@@ -37,10 +37,10 @@ impl Variant {
     /// What one workgroup of it makes.
     pub(crate) fn tile(self) -> Tile {
         match self {
-            Variant::Registers => Tile { rows: 8, fours: 32 },
+            Variant::Registers => Tile { rows: 8, vec4s: 32 },
             Variant::Tiles => Tile {
                 rows: 64,
-                fours: 16,
+                vec4s: 16,
             },
         }
     }

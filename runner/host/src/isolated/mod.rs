@@ -12,7 +12,7 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 
-use grokrun_api::{Failure, Finding, Instance, Sink, Snapshot, Task};
+use grokrun_api::{Failure, Finding, Instance, Sink, Snapshot, SweepCell, Task};
 use serde_json::{Map, Value};
 
 use crate::described::Described;
@@ -77,13 +77,32 @@ impl IsolatedAnalysis {
         parameters: &Map<String, Value>,
         task: &Task,
     ) -> Result<Box<dyn Instance>, Failure> {
-        let request = Request::Create {
+        self.started(&Request::Create {
             analysis: self.index,
             parameters: parameters.clone(),
             task: Box::new(task.clone()),
-        };
+        })
+    }
+
+    /// Starts the analysis on a sweep.
+    ///
+    /// # Errors
+    /// If the analysis refuses the parameters or the sweep, or how its process ended.
+    pub(crate) fn create_sweep(
+        &self,
+        parameters: &Map<String, Value>,
+        cells: &[SweepCell],
+    ) -> Result<Box<dyn Instance>, Failure> {
+        self.started(&Request::CreateSweep {
+            analysis: self.index,
+            parameters: parameters.clone(),
+            cells: cells.to_vec(),
+        })
+    }
+
+    fn started(&self, request: &Request) -> Result<Box<dyn Instance>, Failure> {
         let mut process = Process::start(&self.isolation, &self.library)?;
-        process.call(&request, &[], &mut Nobody)?;
+        process.call(request, &[], &mut Nobody)?;
         Ok(Box::new(IsolatedInstance(Some(process))))
     }
 }

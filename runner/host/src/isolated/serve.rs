@@ -91,6 +91,14 @@ impl Served<'_> {
                 parameters,
                 task,
             } => self.instance = Some(self.analysis(analysis)?.create(&parameters, &task)?),
+            Request::CreateSweep {
+                analysis,
+                parameters,
+                cells,
+            } => {
+                let started = self.analysis(analysis)?.create_sweep(&parameters, &cells)?;
+                self.instance = Some(started);
+            }
             Request::Observe { epoch, views } => {
                 let mut line = self.line;
                 let data = wire::receive_snapshot(&mut line, epoch, views, &mut self.before);

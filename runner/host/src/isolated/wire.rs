@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use bytemuck::Pod;
 use grokrun_api::serde::de::DeserializeOwned;
 use grokrun_api::serde::{Deserialize, Serialize};
-use grokrun_api::{Failure, Finding, Numbers, NumbersRef, Snapshot, SnapshotData, Task};
+use grokrun_api::{Failure, Finding, Numbers, NumbersRef, Snapshot, SnapshotData, SweepCell, Task};
 use serde_json::{Map, Value};
 
 use crate::described::Described;
@@ -33,6 +33,12 @@ pub(super) enum Request {
         analysis: u32,
         parameters: Map<String, Value>,
         task: Box<Task>,
+    },
+    /// Start an analysis on a sweep.
+    CreateSweep {
+        analysis: u32,
+        parameters: Map<String, Value>,
+        cells: Vec<SweepCell>,
     },
     /// Show a snapshot to the analysis; its numbers follow.
     Observe { epoch: u64, views: Vec<Head> },

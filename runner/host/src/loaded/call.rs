@@ -3,8 +3,10 @@
 use std::ffi::c_void;
 use std::path::Path;
 
-use grokrun_api::abi::{DONE, NO_MORE, PANICKED, RawHost, RawSnapshot, RawView, Str, dtype};
-use grokrun_api::{Failure, Instance, NumbersRef, Sink, Snapshot, Task};
+use grokrun_api::abi::{
+    Create, DONE, NO_MORE, PANICKED, RawHost, RawSnapshot, RawView, Str, dtype,
+};
+use grokrun_api::{Failure, Instance, NumbersRef, Sink, Snapshot, SweepCell, Task};
 use serde_json::{Map, Value};
 
 use super::callbacks::{Nobody, called};
@@ -74,11 +76,38 @@ pub(super) fn create(
     parameters: &Map<String, Value>,
     task: &Task,
 ) -> Result<Box<dyn Instance>, Failure> {
-    let parameters = Value::Object(parameters.clone()).to_string();
     let text = serde_json::to_string(task).map_err(|error| Failure::new(error.to_string()))?;
     let create = analysis.entry.0.create.ok_or_else(incomplete)?;
+    started(
+        analysis,
+        parameters,
+        &text,
+        &format!("cell {}", task.cell),
+        create,
+    )
+}
+
+pub(super) fn create_sweep(
+    analysis: &LoadedAnalysis,
+    parameters: &Map<String, Value>,
+    cells: &[SweepCell],
+) -> Result<Box<dyn Instance>, Failure> {
+    let text = serde_json::to_string(cells).map_err(|error| Failure::new(error.to_string()))?;
+    let create = analysis.entry.0.create_sweep.ok_or_else(incomplete)?;
+    started(analysis, parameters, &text, "the sweep", create)
+}
+
+/// Starts an analysis on a task or a list of cells, which is JSON; `place` names it.
+fn started(
+    analysis: &LoadedAnalysis,
+    parameters: &Map<String, Value>,
+    text: &str,
+    place: &str,
+    create: Create,
+) -> Result<Box<dyn Instance>, Failure> {
+    let parameters = Value::Object(parameters.clone()).to_string();
     let package = analysis.about.package.clone();
-    let words = format!("the start of {}, in cell {}", analysis.words(), task.cell);
+    let words = format!("the start of {}, in {place}", analysis.words());
     let mut instance = std::ptr::null_mut();
     // SAFETY: the function is the plugin's; texts, host and the place of the pointer live during
     // the call.
@@ -86,7 +115,7 @@ pub(super) fn create(
         create(
             analysis.index,
             Str::of(&parameters),
-            Str::of(&text),
+            Str::of(text),
             host,
             &raw mut instance,
         )
@@ -99,7 +128,7 @@ pub(super) fn create(
     Ok(Box::new(LoadedInstance {
         entry: analysis.entry,
         words: analysis.words(),
-        cell: task.cell.clone(),
+        place: place.to_owned(),
         package,
         instance,
         broken: false,
@@ -116,7 +145,8 @@ struct LoadedInstance {
     package: String,
     /// names the analysis and its library, for messages
     words: String,
-    cell: String,
+    /// the cell, or the sweep
+    place: String,
     /// null once the instance is destroyed
     instance: *mut c_void,
     /// whether the instance panicked: it is not called again, not even to be destroyed
@@ -152,7 +182,7 @@ impl LoadedInstance {
             return Ok(());
         }
         let destroy = self.entry.0.destroy.ok_or_else(incomplete)?;
-        let words = format!("the close of {}, in cell {}", self.words, self.cell);
+        let words = format!("the close of {}, in {}", self.words, self.place);
         // SAFETY: the instance is from this plugin's `create`, and this is its last use.
         called(&self.package, &words, &mut Nobody, |host| unsafe {
             destroy(instance, host)
@@ -196,7 +226,7 @@ impl Instance for LoadedInstance {
         };
         let observe = self.entry.0.observe.ok_or_else(incomplete)?;
         let epoch = snapshot.epoch();
-        let words = format!("epoch {epoch} of cell {}, in {}", self.cell, self.words);
+        let words = format!("epoch {epoch} of {}, in {}", self.place, self.words);
         // SAFETY: the instance is from this plugin's `create` and borrowed mutably; everything
         // else lives during the call.
         self.call(&words, out, |instance, host| unsafe {
@@ -206,7 +236,7 @@ impl Instance for LoadedInstance {
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
         let finish = self.entry.0.finish.ok_or_else(incomplete)?;
-        let words = format!("the conclusion of {}, in cell {}", self.words, self.cell);
+        let words = format!("the conclusion of {}, in {}", self.words, self.place);
         // SAFETY: as in `observe`.
         self.call(&words, out, |instance, host| unsafe {
             finish(instance, host)

@@ -20,7 +20,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use grokrun_api::abi::{ENTRY_PREFIX, Entry};
-use grokrun_api::{Failure, Instance, Task};
+use grokrun_api::{Failure, Instance, SweepCell, Task};
 use serde_json::{Map, Value};
 
 pub(crate) use callbacks::{emit, listening, relay_log};
@@ -92,6 +92,18 @@ impl LoadedAnalysis {
         task: &Task,
     ) -> Result<Box<dyn Instance>, Failure> {
         call::create(self, parameters, task)
+    }
+
+    /// Starts the analysis on a sweep.
+    ///
+    /// # Errors
+    /// If the analysis refuses the parameters or the sweep.
+    pub fn create_sweep(
+        &self,
+        parameters: &Map<String, Value>,
+        cells: &[SweepCell],
+    ) -> Result<Box<dyn Instance>, Failure> {
+        call::create_sweep(self, parameters, cells)
     }
 }
 

@@ -49,18 +49,9 @@ impl<T: Real> Interpreter<'_, T> {
                 out,
                 write,
                 heads,
-                values,
-                weights,
-                scale,
+                term,
                 over,
-            } => {
-                let term = Term {
-                    values: *values,
-                    weights: *weights,
-                    scale: *scale,
-                };
-                self.sum(*out, *write, *heads, &term, *over);
-            }
+            } => self.sum(*out, *write, *heads, term, *over),
             Op::Dot {
                 out,
                 write,

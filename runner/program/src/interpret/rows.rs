@@ -5,9 +5,9 @@ use super::Real;
 /// out (n) += x (k) · w (k, n), four rows of w at a time: sums are loaded a quarter as often.
 pub(super) fn multiply_row<T: Real>(out: &mut [T], x: &[T], w: &[T]) {
     let n = out.len();
-    let (fours, rest) = x.as_chunks::<4>();
-    let (head, tail) = w.split_at(fours.len() * 4 * n);
-    for (x, rows) in fours.iter().zip(head.chunks_exact(4 * n)) {
+    let (vec4s, rest) = x.as_chunks::<4>();
+    let (head, tail) = w.split_at(vec4s.len() * 4 * n);
+    for (x, rows) in vec4s.iter().zip(head.chunks_exact(4 * n)) {
         let (first, second) = rows.split_at(2 * n);
         let ((w0, w1), (w2, w3)) = (first.split_at(n), second.split_at(n));
         let rows = w0.iter().zip(w1).zip(w2.iter().zip(w3));

@@ -31,6 +31,10 @@ impl ElementRule for Adam {
         self.decoupled().slots()
     }
 
+    fn formula(&self) -> u32 {
+        2
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         adam(self.betas, self.epsilon)
     }

@@ -30,6 +30,10 @@ impl ElementRule for AdamW {
         &["first_moment", "second_moment"]
     }
 
+    fn formula(&self) -> u32 {
+        1
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         adam(self.betas, self.epsilon)
     }

@@ -19,6 +19,10 @@ impl ElementRule for Lion {
         &["momentum"]
     }
 
+    fn formula(&self) -> u32 {
+        6
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         self.betas
             .into_iter()

@@ -94,6 +94,10 @@ pub trait ElementRule {
     /// Returns the first that is out of its range.
     fn check(&self) -> Result<(), RecipeError>;
 
+    /// Returns the number of the update's formula, by which a text in another language has it: a
+    /// kernel's switch.
+    fn formula(&self) -> u32;
+
     /// Returns the coefficients of the step numbered `step`, from 0.
     fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64>;
 
@@ -132,6 +136,11 @@ impl Rule {
     /// Checks the rule's numbers.
     pub(crate) fn check(&self) -> Result<(), RecipeError> {
         with_rule!(self, rule => rule.check())
+    }
+
+    /// Returns the number of the update's formula; see [`ElementRule::formula`].
+    pub fn formula(&self) -> u32 {
+        with_rule!(self, rule => rule.formula())
     }
 
     /// Returns the coefficients of the step numbered `step`, from 0.

@@ -40,6 +40,11 @@ impl ElementRule for Muon {
         &["momentum"]
     }
 
+    /// That of the direction alone: the matrix is moved by all of it.
+    fn formula(&self) -> u32 {
+        7
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         share("the momentum", self.momentum)?;
         finite("the learning rate of the others", self.others.learning_rate)?;

@@ -27,6 +27,14 @@ impl ElementRule for Sgd {
         }
     }
 
+    fn formula(&self) -> u32 {
+        match (self.momentum == 0.0, self.nesterov) {
+            (true, _) => 3,
+            (false, false) => 4,
+            (false, true) => 5,
+        }
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         share("the momentum", self.momentum)?;
         let dampening = (0.0..=1.0).contains(&self.dampening);

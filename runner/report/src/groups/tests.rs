@@ -37,6 +37,7 @@ fn members(all: &[Kept]) -> Vec<Member<'_>> {
             config: &kept.config,
             metrics: &kept.metrics,
             outcome: &kept.outcome,
+            link: String::new(),
         })
         .collect()
 }

@@ -11,6 +11,7 @@ mod recorded;
 pub(crate) mod seen;
 pub(crate) mod snapshot;
 mod stored;
+mod sweep;
 mod task;
 
 use std::sync::Arc;
@@ -40,31 +41,37 @@ pub(crate) fn snapshot_bytes(seen: &Seen) -> u64 {
 
 /// The analyses that a run asks for.
 pub struct Analyses<'a> {
+    /// those of a cell
     asked: Vec<(&'a Found, &'a AnalysisRequest)>,
+    /// those of the whole sweep
+    of_sweep: Vec<(&'a Found, &'a AnalysisRequest)>,
 }
 
 impl<'a> Analyses<'a> {
     /// Those of `requests` that `registry` has; a plan that was checked against its catalog asks
     /// for no others.
     pub fn new(registry: &'a Registry, requests: &'a [AnalysisRequest]) -> Analyses<'a> {
-        let asked = requests
+        let all = requests
             .iter()
-            .filter_map(|request| Some((registry.find(&request.name)?, request)))
-            .collect();
-        Analyses { asked }
+            .filter_map(|request| Some((registry.find(&request.name)?, request)));
+        let (of_sweep, asked) = all.partition(|(found, _)| found.sweep().is_some());
+        Analyses { asked, of_sweep }
     }
 
     /// None at all.
     pub fn none() -> Analyses<'static> {
-        Analyses { asked: Vec::new() }
+        Analyses {
+            asked: Vec::new(),
+            of_sweep: Vec::new(),
+        }
     }
 
-    /// Whether there are none.
+    /// Whether there are none of a cell.
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }
 
-    /// Each, with how it was asked for.
+    /// Each of a cell, with how it was asked for.
     pub(crate) fn asked(&self) -> impl Iterator<Item = (&'a Found, &'a AnalysisRequest)> {
         self.asked.iter().copied()
     }
@@ -156,6 +163,7 @@ impl<'a> Analyses<'a> {
                 }
             }
         }
+        failed.extend(self.failed_in_sweep(run)?);
         Ok(failed)
     }
 

@@ -8,10 +8,10 @@ use grokrun_store::{CellDir, RunDir, State};
 
 use super::{Analyses, Follower, Subject};
 use crate::SessionError;
+use crate::cell_data::CellData;
 use crate::folder::{folder, gaps};
 use crate::history::History;
 use crate::interrupt::Interrupt;
-use crate::material::Material;
 use crate::status::Status;
 use crate::survey::Survey;
 use crate::train::{Ending, Event, Watch};
@@ -45,12 +45,32 @@ impl Stored<'_> {
         Ok(cells)
     }
 
-    /// Shows the analyses every stored checkpoint of these cells, one cell after the other, and
-    /// replaces what they found before.
+    /// Shows the analyses every stored checkpoint of these cells, one cell after the other, then
+    /// those of the sweep all cells of the run, and replaces what they found before.
     ///
     /// # Errors
     /// When the run directory cannot be read or written.
     pub fn analyze(&self, cells: &[usize], watch: &mut dyn Watch) -> Result<Ending, SessionError> {
+        let ending = self.analyze_cells(cells, watch)?;
+        if ending != Ending::Interrupted {
+            self.analyses
+                .conclude_sweep(self.run, true, self.interrupt, watch)?;
+            if self.interrupt.is_asked() {
+                return Ok(Ending::Interrupted);
+            }
+        }
+        Ok(ending)
+    }
+
+    /// Shows the analyses of a cell every stored checkpoint of these cells.
+    pub(crate) fn analyze_cells(
+        &self,
+        cells: &[usize],
+        watch: &mut dyn Watch,
+    ) -> Result<Ending, SessionError> {
+        if self.analyses.is_empty() {
+            return Ok(Ending::Done);
+        }
         for &index in cells {
             watch.event(Event::Analysing {
                 cells: &[&self.plan.cells[index].id],
@@ -72,9 +92,9 @@ impl Stored<'_> {
         let permits = self.analyses.check_memory(&seen)?;
         let saved = dir.read_state()?;
         let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
-        let material = Material::stored(cell, &dir)?;
-        let pairs = Arc::new(material.pairs(cell)?.clone());
-        let split = material.split;
+        let data = CellData::stored(cell, &dir)?;
+        let pairs = Arc::new(data.pairs(cell)?.clone());
+        let split = data.split;
         let subject = Subject {
             id: cell.id.clone(),
             dir,

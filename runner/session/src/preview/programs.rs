@@ -8,7 +8,7 @@ use grokrun_engine::{Choice, Estimate, ProgramCell, RecordedCell};
 use grokrun_spec::Plan;
 
 use crate::SessionError;
-use crate::material::{self, Material};
+use crate::cell_data::{self, CellData};
 use crate::model::{self, Model};
 use crate::survey::Survey;
 
@@ -40,12 +40,12 @@ pub(super) fn seconds_an_operation(
     };
     let cell = &plan.cells[index];
     let program = model::record(cell)?;
-    let mut split = Material::new(cell)?.split;
+    let mut split = CellData::new(cell)?.split;
     let share = (OPERATIONS / operations(size)).min(1.0);
     for part in [&mut split.train, &mut split.test] {
         part.truncate(((part.len() as f64 * share) as usize).max(1));
     }
-    let [train, test] = material::program_data(cell, &split, &program)?;
+    let [train, test] = cell_data::program_data(cell, &split, &program)?;
     let counts = [train.len(), test.len()];
     let epoch = Estimate::of_program(&program, counts, train.len()).flops_per_epoch;
     let state = model::initial(cell, &size.model)?;

@@ -1,4 +1,6 @@
-//! The keys of `[train]`: the optimizer, what stands around it, the loss, and when training ends.
+//! The keys of `[train]`: what stands around the optimizer, the loss, and when training ends.
+//!
+//! The keys of optimizers are `optimizer`'s.
 
 use grokrun_program::{Loss, LossKind, Precision};
 
@@ -8,8 +10,8 @@ use crate::axis::Axis;
 use crate::field::{Choice, Flag, Presence};
 use crate::gradient::Gradient;
 use crate::group::Groups;
-use crate::number::{End, Integer, Number, Pair, Width};
-use crate::plan::Rule;
+use crate::number::{End, Integer, Number, Width};
+use crate::optimizer::{BETAS, EPSILON, MOMENTUM, NESTEROV, OPTIMIZER, OTHERS};
 use crate::sphere::SphereField;
 use crate::table::Table;
 use crate::word_or_table::WordOrTable;
@@ -46,19 +48,6 @@ pub(crate) static EPOCHS: Integer = Integer {
     presence: Presence::Default(40_000),
 };
 
-pub(crate) static OPTIMIZER: Choice<Rule> = Choice {
-    path: "train.optimizer",
-    about: "The rule that moves the weights. muon moves the matrices between embedding and \
-            unembedding; adamw moves the rest, with the settings of `others`.",
-    default: ("adamw", Rule::AdamW),
-    others: &[
-        ("adam", Rule::Adam),
-        ("sgd", Rule::Sgd),
-        ("lion", Rule::Lion),
-        ("muon", Rule::Muon),
-    ],
-};
-
 pub(crate) static LEARNING_RATE: Axis<Number> = Axis(Number {
     path: "train.learning_rate",
     about: "The learning rate. A list is an axis.",
@@ -77,76 +66,6 @@ pub(crate) static WEIGHT_DECAY: Axis<Number> = Axis(Number {
     width: Width::Single,
     presence: Presence::Default(1.0),
 });
-
-pub(crate) static BETAS: Pair = Pair {
-    each: Number {
-        path: "train.betas",
-        about: "The decay rates of the first and the second moment (adamw, adam, muon's others), or \
-                of the direction and the moment (lion, for which they are [0.9, 0.99] where the \
-                spec is silent).",
-        low: End::Closed(0.0),
-        high: End::Open(1.0),
-        width: Width::Single,
-        presence: Presence::Default(0.9),
-    },
-    default: [0.9, 0.98],
-};
-
-pub(crate) static EPSILON: Number = Number {
-    path: "train.epsilon",
-    about: "What adamw, adam and muon's others add to the root of the second moment.",
-    low: End::Open(0.0),
-    high: End::None,
-    width: Width::Single,
-    presence: Presence::Default(1e-8),
-};
-
-pub(crate) static MOMENTUM: Number = Number {
-    path: "train.momentum",
-    about: "The momentum of sgd (0 where the spec is silent) and muon (0.95).",
-    low: End::Closed(0.0),
-    high: End::Open(1.0),
-    width: Width::Single,
-    presence: Presence::Default(0.0),
-};
-
-/// Muon's momentum where the spec is silent (Jordan et al. 2024).
-pub(crate) const MUON_MOMENTUM: f64 = 0.95;
-
-/// Lion's betas where the spec is silent (Chen et al. 2023).
-pub(crate) const LION_BETAS: [f64; 2] = [0.9, 0.99];
-
-pub(crate) static NESTEROV: Flag = Flag {
-    path: "train.nesterov",
-    about: "Whether sgd looks ahead; needs a momentum.",
-    default: false,
-};
-
-pub(crate) static OTHERS: Table = Table {
-    path: "train.others",
-    about: "The settings of adamw for what muon does not move: embeddings, positions, unembedding, \
-            vectors.",
-    required: None,
-    fields: &[&OTHERS_RATE, &OTHERS_DECAY],
-};
-
-pub(crate) static OTHERS_RATE: Number = Number {
-    path: "train.others.learning_rate",
-    about: "The learning rate.",
-    low: End::Open(0.0),
-    high: End::None,
-    width: Width::Single,
-    presence: Presence::Default(1e-3),
-};
-
-pub(crate) static OTHERS_DECAY: Number = Number {
-    path: "train.others.weight_decay",
-    about: "The weight decay.",
-    low: End::Closed(0.0),
-    high: End::None,
-    width: Width::Single,
-    presence: Presence::Default(1.0),
-};
 
 pub(crate) static WARMUP: Integer = Integer {
     path: "train.warmup",
@@ -306,9 +225,10 @@ pub(crate) static SET_SPHERE: SphereField = SphereField {
 
 pub(crate) static STOP: Table = Table {
     path: "train.stop",
-    about: "When to stop early. Default: never.",
+    about: "What ends the training of a cell before its last epoch, whichever comes first. Default: \
+            nothing.",
     required: None,
-    fields: &[&TEST_ACCURACY, &PATIENCE],
+    fields: &[&TEST_ACCURACY, &PATIENCE, &CONFUSED, &BUDGET],
 };
 
 pub(crate) static TEST_ACCURACY: Number = Number {
@@ -317,7 +237,7 @@ pub(crate) static TEST_ACCURACY: Number = Number {
     low: End::Open(0.0),
     high: End::Closed(1.0),
     width: Width::Double,
-    presence: Presence::Required("test_accuracy = 0.99"),
+    presence: Presence::Optional,
 };
 
 pub(crate) static PATIENCE: Integer = Integer {
@@ -325,5 +245,57 @@ pub(crate) static PATIENCE: Integer = Integer {
     about: "For how many epochs in a row.",
     min: 1,
     max: MAX_EPOCHS,
-    presence: Presence::Required("patience = 1000"),
+    presence: Presence::Optional,
+};
+
+pub(crate) static CONFUSED: Table = Table {
+    path: "train.stop.confused",
+    about: "A cell ends after `by` epochs if the train accuracy of none of them was high enough.",
+    required: None,
+    fields: &[&CONFUSED_ACCURACY, &CONFUSED_BY],
+};
+
+pub(crate) static CONFUSED_ACCURACY: Number = Number {
+    path: "train.stop.confused.train_accuracy",
+    about: "The share of the train part that has to be right in one epoch.",
+    low: End::Open(0.0),
+    high: End::Closed(1.0),
+    width: Width::Double,
+    presence: Presence::Required("train_accuracy = 0.5"),
+};
+
+pub(crate) static CONFUSED_BY: Integer = Integer {
+    path: "train.stop.confused.by",
+    about: "Within how many epochs.",
+    min: 1,
+    max: MAX_EPOCHS,
+    presence: Presence::Required("by = 5000"),
+};
+
+pub(crate) static BUDGET: Table = Table {
+    path: "train.stop.budget",
+    about: "A cell ends after `epochs`, unless it has memorised by then and has not grokked: then it \
+            ends after `times` as many epochs as it took to memorise, if these are more, and at the \
+            latest with `train.epochs`. Memorised and grokked are the first train and test accuracy \
+            of 0.99 or more.",
+    required: None,
+    fields: &[&BUDGET_EPOCHS, &BUDGET_TIMES],
+};
+
+pub(crate) static BUDGET_EPOCHS: Integer = Integer {
+    path: "train.stop.budget.epochs",
+    about: "The epochs of a cell that has not memorised, or has grokked.",
+    min: 1,
+    max: MAX_EPOCHS,
+    presence: Presence::Required("epochs = 10_000"),
+};
+
+pub(crate) static BUDGET_TIMES: Number = Number {
+    path: "train.stop.budget.times",
+    about: "The epochs of a cell that has memorised and not grokked, in units of those until it had \
+            memorised.",
+    low: End::Closed(1.0),
+    high: End::None,
+    width: Width::Double,
+    presence: Presence::Required("times = 50.0"),
 };

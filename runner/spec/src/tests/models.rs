@@ -6,7 +6,7 @@ use super::*;
 use crate::Batch;
 
 /// Overrides that set every form of every key once.
-const SETS: [&[&str]; 12] = [
+const SETS: [&[&str]; 14] = [
     &[
         "model.layers=4",
         "model.norm=pre",
@@ -55,6 +55,8 @@ const SETS: [&[&str]; 12] = [
     ],
     &["start={run=\"runs/x\", epoch=7}"],
     &["start={file=\"w.safetensors\"}"],
+    &["train.at=[{epoch=9, set={fraction=0.25}}]"],
+    &["train.stop={confused={train_accuracy=0.5, by=9}, budget={epochs=9, times=2}}"],
     &["train.at=[{when=\"grokked\", set={group=[{match=\"embed.*\", frozen=true}]}}]"],
 ];
 
@@ -133,7 +135,7 @@ fn words_mean_what_they_say() {
 }
 
 /// What cannot be, and a part of what is said of it.
-const WRONG: [(&[&str], &str); 22] = [
+const WRONG: [(&[&str], &str); 23] = [
     (&["model.separator=false"], "a causal mask needs '='"),
     (
         &["model.kind=mlp", "model.heads=2"],
@@ -206,6 +208,13 @@ const WRONG: [(&[&str], &str); 22] = [
     (
         &["data.batch={size=4000, seed=0}"],
         "a minibatch of 4000 samples, of 3830",
+    ),
+    (
+        &[
+            "data.batch={size=40, seed=0}",
+            "train.at=[{epoch=9, set={fraction=0.5}}]",
+        ],
+        "sets another fraction where `data.batch` is not full",
     ),
 ];
 

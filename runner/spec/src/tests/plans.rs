@@ -5,7 +5,7 @@ use grokrun_task::{Operation, Stream};
 use super::*;
 use grokrun_program::{Activation, AdamW, Architecture, Init, Loss, Rule};
 
-use crate::{Biases, Checkpoints, Compression, Model, Precision, Spacing, Stop, Train};
+use crate::{Biases, Checkpoints, Compression, Model, Precision, Spacing, Stop, Success, Train};
 
 /// A spec that sets every key to something else than its default.
 const FULL: &str = r#"
@@ -52,7 +52,7 @@ fn the_defaults_are_the_published_experiments() {
             init_scale: 1.0,
         }
     );
-    assert_eq!((plan.epochs, plan.stop.as_ref()), (40_000, None));
+    assert_eq!((plan.epochs, &plan.stop), (40_000, &Stop::default()));
     assert_eq!(
         plan.cells[0].settings.train,
         Train {
@@ -120,10 +120,13 @@ fn every_key_is_read() {
         (plan.epochs, plan.stop.clone()),
         (
             5_000,
-            Some(Stop {
-                test_accuracy: 0.99,
-                patience: 1000
-            })
+            Stop {
+                success: Some(Success {
+                    test_accuracy: 0.99,
+                    patience: 1000
+                }),
+                ..Stop::default()
+            }
         )
     );
     assert_eq!(

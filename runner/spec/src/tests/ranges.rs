@@ -197,9 +197,24 @@ fn stops() {
     }
     range(
         "train.stop",
-        &["{ test_accuracy = 1, patience = 1_000_000_000 }"],
+        &[
+            "{ test_accuracy = 1, patience = 1_000_000_000 }",
+            "{ confused = { train_accuracy = 1, by = 1 } }",
+            "{ budget = { epochs = 1, times = 1 } }",
+            "{ test_accuracy = 0.9, patience = 1, budget = { epochs = 9, times = 2.5 } }",
+        ],
         &[
             "true",
+            "{}",
+            "{ confused = {} }",
+            "{ confused = 0.5 }",
+            "{ confused = { train_accuracy = 0, by = 9 } }",
+            "{ confused = { train_accuracy = 0.5, by = 0 } }",
+            "{ confused = { train_accuracy = 0.5 } }",
+            "{ budget = { epochs = 9, times = 0.9 } }",
+            "{ budget = { epochs = 0, times = 2 } }",
+            "{ budget = { times = 2 } }",
+            "{ patience = 1, budget = { epochs = 9, times = 2 } }",
             "{ test_accuracy = 1, patience = 0 }",
             "{ test_accuracy = 1 }",
             "{ patience = 1 }",

@@ -60,7 +60,9 @@ fn every_property_is_in_a_resolved_spec() {
         }
     }
     let all: [&[&str]; 9] = [
-        &["train.stop={test_accuracy=0.99, patience=10}"],
+        &[
+            "train.stop={test_accuracy=0.99, patience=10, confused={train_accuracy=0.5, by=9}, budget={epochs=9, times=2}}",
+        ],
         &[
             "model.kind=mlp",
             "train.optimizer=sgd",

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::{CELLS, LOG, LOG_EXTENSION, LOG_STEM, RESOLVED, SPEC, SUMMARY, lock, manifest};
-use crate::{StoreError, atomic, checkpoint, findings};
+use crate::{StoreError, atomic, cells_table, checkpoint, findings, sweep};
 
 const REPORT: &str = "report.html";
 /// What `grokrun submit` writes for a cluster's engine.
@@ -56,6 +56,7 @@ fn is_own(path: &Path) -> bool {
                 SPEC,
                 RESOLVED,
                 SUMMARY,
+                cells_table::NAME,
                 REPORT,
                 SCRIPT,
                 lock::NAME,
@@ -75,7 +76,7 @@ fn is_own(path: &Path) -> bool {
             names.contains(name)
         }
         [CELLS, _, "checkpoints", name] => checkpoint::is_name(name),
-        [CELLS, _, "analysis", _, name] => findings::is_name(name),
+        [CELLS, _, "analysis", _, name] | [sweep::FOLDER, _, name] => findings::is_name(name),
         _ => false,
     }
 }
@@ -91,19 +92,25 @@ fn is_own_folder(path: &Path) -> bool {
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
     matches!(
         parts.as_slice(),
-        [CELLS] | [CELLS, _] | [CELLS, _, "checkpoints" | "analysis"] | [CELLS, _, "analysis", _]
+        [CELLS]
+            | [CELLS, _]
+            | [CELLS, _, "checkpoints" | "analysis"]
+            | [CELLS, _, "analysis", _]
+            | [sweep::FOLDER]
+            | [sweep::FOLDER, _]
     )
 }
 
 /// Removes what a run has left, but for its manifest and its locks: a file that grokrun did not
 /// write stays, with the folders it is in. Links are removed, not followed.
 pub(super) fn clear(run: &Path) -> Result<(), StoreError> {
-    for name in [SUMMARY, REPORT, SPEC, RESOLVED] {
+    for name in [SUMMARY, cells_table::NAME, REPORT, SPEC, RESOLVED] {
         remove(&run.join(name))?;
     }
     for log in logs(run)? {
         remove(&log)?;
     }
+    clear_folder(run, Path::new(sweep::FOLDER))?;
     clear_folder(run, Path::new(CELLS))
 }
 
@@ -179,6 +186,8 @@ mod tests {
             "cells/c/checkpoints/00000100.packed",
             "cells/c/checkpoints/.grokrun-x.tmp",
             "cells/c/analysis/a/x.figure.json",
+            "sweep/a/findings.json",
+            "cells.parquet",
         ] {
             assert!(is_own(Path::new(own)), "{own}");
         }
@@ -192,6 +201,7 @@ mod tests {
             "cells/c/checkpoints/100.safetensors",
             "cells/c/analysis/a/plot.png",
             "cells/c/plots/findings.json",
+            "sweep/findings.json",
         ] {
             assert!(!is_own(Path::new(other)), "{other}");
         }

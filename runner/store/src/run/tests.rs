@@ -30,7 +30,7 @@ impl Out {
         let run = out.open("one", Access::Continue).unwrap();
         run.cell("c")
             .unwrap()
-            .write_config(&serde_json::json!({"p": 5}))
+            .write_config(&crate::CellConfig::example("c", 0))
             .unwrap();
         run.write_summary(&Summary::default(), &[]).unwrap();
         fs::write(run.log_path(None), "{}\n").unwrap();

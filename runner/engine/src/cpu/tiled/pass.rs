@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use grokrun_program::{
-    Data, Extent, Loss, LossKind, Op, Part, Precision, TableId, Term, View as Block, Write,
+    Data, Extent, Loss, LossKind, Op, Part, Precision, TableId, View as Block, Write,
 };
 use pulp::Simd;
 
@@ -139,12 +139,7 @@ impl Tile<'_> {
     #[inline(always)]
     fn spread<S: Simd>(&mut self, simd: S, sum: usize, op: &Op, to: &mut Buffer) {
         let Op::Sum {
-            out,
-            heads,
-            values,
-            weights,
-            scale,
-            ..
+            out, heads, term, ..
         } = op
         else {
             return;
@@ -153,17 +148,12 @@ impl Tile<'_> {
             to.fill(0.0);
         }
         let width = self.shared.reductions[sum].size[1];
-        let term = Term {
-            values: *values,
-            weights: *weights,
-            scale: *scale,
-        };
         if matches!(out.rows.extent, Extent::Token(_)) {
             let frame = self.frame();
             for r in 0..self.rows {
                 let row = frame.row_of(out.rows.extent, r);
                 let row = &mut to[row * width..][..width];
-                rows::weighted(simd, frame, &term, *heads, r, row);
+                rows::weighted(simd, frame, term, *heads, r, row);
             }
         } else {
             // The tile's rows are summed first: hundreds of small terms would lose digits beside a
@@ -172,7 +162,7 @@ impl Tile<'_> {
             sum[..width].fill(0.0);
             let frame = self.frame();
             for r in 0..self.rows {
-                rows::weighted(simd, frame, &term, *heads, r, &mut sum[..width]);
+                rows::weighted(simd, frame, term, *heads, r, &mut sum[..width]);
             }
             add(&mut to[..width], &sum[..width]);
             self.space.sum = sum;

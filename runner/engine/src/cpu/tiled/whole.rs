@@ -93,18 +93,9 @@ impl Whole<'_> {
                 out,
                 write,
                 heads,
-                values,
-                weights,
-                scale,
+                term,
                 over,
-            } => {
-                let term = Term {
-                    values: *values,
-                    weights: *weights,
-                    scale: *scale,
-                };
-                self.sum(simd, out, *write, *heads, &term, *over);
-            }
+            } => self.sum(simd, out, *write, *heads, term, *over),
             _ => self.by_rows(simd, op),
         }
     }

@@ -1,6 +1,7 @@
 //! The fold: the tables of doc/model.md#the-fold, from the parameters.
 
 use grokrun_shaders::ROWS;
+use grokrun_shaders::uniforms::rows;
 
 use super::super::plan::{Matrix, Product};
 use super::{Bound, Lowering, groups};
@@ -23,16 +24,16 @@ impl Lowering<'_> {
         } = self.sizes.shape;
         let t = self.tables;
         let d4 = d.div_ceil(4);
-        let words = [
-            p,
-            d4,
-            t.stride,
-            t.weight(Parameter::Embed).first,
-            t.weight(Parameter::PosEmbed).first,
-            t.x.first,
-            t.xd.first,
-        ];
-        self.other(&ROWS, &words, Bound::Arena, groups((2 * p + 1) * d4, 64));
+        let params = rows::Params {
+            p: p as u32,
+            d4: d4 as u32,
+            stride: t.stride as u32,
+            embed: t.weight(Parameter::Embed).first as u32,
+            pos: t.weight(Parameter::PosEmbed).first as u32,
+            x: t.x.first as u32,
+            xd: t.xd.first as u32,
+        };
+        self.other(&ROWS, &params, Bound::Arena, groups((2 * p + 1) * d4, 64));
     }
 
     /// x of '='.

@@ -55,7 +55,7 @@ impl Lowering<'_> {
             weights: t.attention,
             out,
         };
-        let eq = 2 * modulus * t.d_scores.fours();
+        let eq = 2 * modulus * t.d_scores.vec4s();
         let mut level = vec![
             rows(t.d_neurons, t.d_neuron_rows),
             rows(t.d_logits, t.d_logit_rows),
@@ -65,20 +65,20 @@ impl Lowering<'_> {
             },
         ];
         for (values, width, out, out_four) in [
-            (t.m_parts, d_mlp * t.m_parts.fours(), t.d_m, 0),
+            (t.m_parts, d_mlp * t.m_parts.vec4s(), t.d_m, 0),
             (
                 t.neuron_base_parts,
-                t.neuron_base_parts.fours(),
+                t.neuron_base_parts.vec4s(),
                 t.d_neuron_base,
                 0,
             ),
             (
                 t.logit_base_parts,
-                t.logit_base_parts.fours(),
+                t.logit_base_parts.vec4s(),
                 t.d_logit_base,
                 0,
             ),
-            (t.score_parts, t.score_parts.fours(), t.d_scores, eq),
+            (t.score_parts, t.score_parts.vec4s(), t.d_scores, eq),
         ] {
             level.push(Sum::Parts {
                 values,

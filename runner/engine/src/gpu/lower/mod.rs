@@ -8,7 +8,7 @@ mod fold;
 mod learn;
 mod unfold;
 
-use grokrun_shaders::{ADAMW, FORWARD, ForwardSizes, METRICS, SUMS};
+use grokrun_shaders::{ADAMW, FORWARD, ForwardSizes, METRICS, SUMS, Words, uniforms};
 use wgpu::Buffer;
 
 use super::arena::{Place, Tables};
@@ -102,17 +102,22 @@ impl<'a> Lowering<'a> {
     /// Adds the dispatch that ends an epoch: its metrics go to the ring, and the clock moves on.
     pub(crate) fn metrics(&self, out: &mut Recorder) {
         let t = self.tables;
-        let part = |losses: Place, rights: Place| [losses.first, rights.first, losses.fours(), 0];
-        let words = [
-            part(t.train_losses, t.train_rights),
-            part(t.test_losses, t.test_rights),
-            [t.stride, self.sizes.replicas, 0, 0],
-        ];
-        let words: Vec<u32> = words.concat().iter().map(|word| *word as u32).collect();
+        let part = |losses: Place, rights: Place| uniforms::metrics::Part {
+            losses: losses.first as u32,
+            rights: rights.first as u32,
+            vec4s: losses.vec4s() as u32,
+            unused: 0,
+        };
+        let params = uniforms::metrics::Params {
+            train: part(t.train_losses, t.train_rights),
+            test: part(t.test_losses, t.test_rights),
+            stride: t.stride as u32,
+            replicas: self.sizes.replicas as u32,
+        };
         let b = self.buffers;
         out.dispatch(
             &METRICS,
-            &words,
+            &params.words(),
             &[&b.arena, &b.clock, &b.ring],
             [self.sizes.replicas as u64, 1, 1],
         );
@@ -125,11 +130,16 @@ impl<'a> Lowering<'a> {
         for step in &self.steps {
             match step {
                 Step::Products(level) => {
-                    let words = [level.first, level.count, self.tables.stride];
+                    // The same of both variants.
+                    let params = uniforms::product::Params {
+                        tiles: level.first as u32,
+                        count: level.count as u32,
+                        stride: self.tables.stride as u32,
+                    };
                     let [x, y] = groups(level.count, 1);
                     out.dispatch(
                         self.variant.product(),
-                        &words.map(|word| word as u32),
+                        &params.words(),
                         &[plan, &b.arena],
                         [x, y, z],
                     );
@@ -138,7 +148,7 @@ impl<'a> Lowering<'a> {
                     let [x, y] = groups(level.count, 1);
                     out.dispatch(
                         &SUMS,
-                        &self.sums_words(*level),
+                        &self.sums_params(*level).words(),
                         &[plan, &b.data, &b.arena],
                         [x, y, z],
                     );
@@ -160,21 +170,20 @@ impl<'a> Lowering<'a> {
         self.plan.words()
     }
 
-    fn sums_words(&self, level: Level) -> Vec<u32> {
+    fn sums_params(&self, level: Level) -> uniforms::sums::Params {
         let Shape { modulus, heads, .. } = self.sizes.shape;
         let data = self.buffers.places;
-        let words = [
-            level.first,
-            level.count,
-            self.tables.stride,
-            modulus,
-            heads,
-            heads.div_ceil(4),
-            self.sizes.train,
-            data.starts,
-            data.lists,
-        ];
-        words.map(|word| word as u32).to_vec()
+        uniforms::sums::Params {
+            tiles: level.first as u32,
+            count: level.count as u32,
+            stride: self.tables.stride as u32,
+            p: modulus as u32,
+            heads: heads as u32,
+            h4: heads.div_ceil(4) as u32,
+            pairs: self.sizes.train as u32,
+            starts: data.starts as u32,
+            lists: data.lists as u32,
+        }
     }
 
     /// A level of products.
@@ -194,13 +203,12 @@ impl<'a> Lowering<'a> {
     fn other(
         &mut self,
         kernel: impl Into<Specialised>,
-        words: &[usize],
+        params: &impl Words,
         bound: Bound,
         grid: [u64; 2],
     ) {
-        let words = words.iter().map(|word| *word as u32).collect();
         self.steps
-            .push(Step::Other(kernel.into(), words, bound, grid));
+            .push(Step::Other(kernel.into(), params.words(), bound, grid));
     }
 
     fn weight(&self, parameter: Parameter) -> Matrix {
@@ -264,47 +272,54 @@ impl<'a> Lowering<'a> {
             Activation::Gelu => 2,
         };
         let scale = 1.0 / total as f32;
-        let places = [
-            t.scores,
-            t.neuron_rows,
-            t.logit_rows,
-            t.neuron_base,
-            t.logit_base,
-            t.m,
-            t.m_flipped,
-            losses,
-            rights,
-            t.attention,
-            t.neurons,
-            t.d_neurons,
-            t.d_logits,
-            t.d_pair_scores,
-        ];
+        let at = |place: Place| place.first as u32;
         let kernel = Specialised::new(&FORWARD, self.forward.constants(kind, learn));
         let each = self.forward.pairs() as usize;
         let slice = (SLICE / f.saturating_mul(p)).max(1) * each;
         for first in (0..total).step_by(slice) {
-            let mut words = vec![p, p.div_ceil(4), f.div_ceil(4), heads, heads.div_ceil(4)];
-            words.extend([total, first, t.stride, samples]);
-            words.extend(places.map(|place| place.first));
-            words.push(scale.to_bits() as usize);
+            let params = uniforms::forward::Params {
+                p: p as u32,
+                p4: p.div_ceil(4) as u32,
+                f4: f.div_ceil(4) as u32,
+                heads: heads as u32,
+                h4: heads.div_ceil(4) as u32,
+                total: total as u32,
+                first: first as u32,
+                stride: t.stride as u32,
+                samples: samples as u32,
+                scores: at(t.scores),
+                neuron_rows: at(t.neuron_rows),
+                logit_rows: at(t.logit_rows),
+                neuron_base: at(t.neuron_base),
+                logit_base: at(t.logit_base),
+                m: at(t.m),
+                m_flipped: at(t.m_flipped),
+                losses: at(losses),
+                rights: at(rights),
+                attention: at(t.attention),
+                neurons: at(t.neurons),
+                d_neurons: at(t.d_neurons),
+                d_logits: at(t.d_logits),
+                d_scores: at(t.d_pair_scores),
+                scale,
+            };
             let grid = groups(slice.min(total - first), each);
-            self.other(kernel.clone(), &words, Bound::DataAndArena, grid);
+            self.other(kernel.clone(), &params, Bound::DataAndArena, grid);
         }
     }
 
     fn step(&mut self) {
         let t = self.tables;
         let trained = t.vector.trained;
-        let words = [
-            trained,
-            t.stride,
-            self.sizes.replicas,
-            t.gradient.first,
-            t.parameters.first,
-            t.first.first,
-            t.second.first,
-        ];
-        self.other(&ADAMW, &words, Bound::StepsAndArena, groups(trained, 64));
+        let params = uniforms::adamw::Params {
+            trained: trained as u32,
+            stride: t.stride as u32,
+            replicas: self.sizes.replicas as u32,
+            gradient: t.gradient.first as u32,
+            parameters: t.parameters.first as u32,
+            first: t.first.first as u32,
+            second: t.second.first as u32,
+        };
+        self.other(&ADAMW, &params, Bound::StepsAndArena, groups(trained, 64));
     }
 }

@@ -98,15 +98,13 @@ pub(super) fn bind(
 }
 
 fn parameters(call: &Call, lowered: &Lowered, samples: usize) -> Vec<u32> {
-    let params = Params {
+    Params {
         first: call.first as u32,
         count: call.count as u32,
         tiles: call.tiles as u32,
         stride: lowered.numbers as u32,
         samples: samples as u32,
         steps: lowered.coefficients as u32,
-    };
-    let mut words = Vec::new();
-    params.push(&mut words);
-    words
+    }
+    .words()
 }

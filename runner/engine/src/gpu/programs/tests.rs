@@ -3,17 +3,38 @@
 //! All cases of a test are cells of one executor, so that each kernel is compiled once. Without an
 //! adapter a test is skipped, as those beside it.
 
-mod cases;
-
 use grokrun_program::{
-    Activation, Interpreter, Loss, Norm, Part, Precision, Recipe, Stage, TableId, plain, train,
+    Activation, Architecture, Interpreter, Loss, Norm, Part, Precision, Recipe, Stage, TableId,
+    plain, train,
 };
 
 use super::lowered::Lowered;
 use super::*;
-use crate::cpu::tiled::ProgramCell;
 use crate::gpu::tests::{Lanes, adapter};
-use cases::{LION, batched, cell, mlp, models, recipes, transformer};
+use crate::selfcheck::cases::{self, Case, LION, mlp, transformer};
+
+fn cells(cases: Result<Vec<Case>, EngineError>) -> Vec<RecordedCell> {
+    cases.unwrap().into_iter().map(|case| case.cell).collect()
+}
+
+/// Every architecture and loss; the last one is the folded program.
+fn models() -> Vec<RecordedCell> {
+    cells(cases::models(&cases::descent(1e-2)))
+}
+
+fn recipes() -> Vec<RecordedCell> {
+    cells(cases::recipes())
+}
+
+fn batched(seed: i64) -> RecordedCell {
+    let cell = cases::batched(seed).unwrap();
+    assert!(!cell.cell.train.len().is_multiple_of(4));
+    cell
+}
+
+fn cell(architecture: &Architecture, loss: &Loss, recipe: &Recipe, seed: i64) -> RecordedCell {
+    cases::cell(architecture, loss, recipe, seed).unwrap()
+}
 
 fn open(variant: Variant, cells: Vec<RecordedCell>) -> Option<GpuPrograms> {
     let context = Context::open(&adapter()?, None).unwrap();

@@ -231,7 +231,7 @@ fn slices_make_no_difference() {
 fn a_pass_of_any_width() {
     let Some(probe) = Probe::open() else { return };
     // Around 8, 16, 32 and 64 lanes of four classes, and one and two rounds of 64; of neurons
-    // around 16 and 32 fours of depth.
+    // around 16 and 32 vec4s of depth.
     // Classes and neurons have their own loops, so not every pair of numbers is tried: each number
     // of classes meets two of neurons, and each of neurons several of classes.
     let neurons = [(1, 1), (4, 63), (5, 64), (2, 65), (1, 129)];

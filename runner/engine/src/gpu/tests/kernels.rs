@@ -7,7 +7,7 @@ use grokrun_shaders::{ADAMW, Binding, EXP, Kernel, METRICS, ROWS, SUMS};
 use super::super::plan::{Plan, Sum};
 use super::probe::{Probe, REPLICAS, Shelf, both, close, numbers};
 
-/// Around a workgroup of 64 fours.
+/// Around a workgroup of 64 vec4s.
 const GROUPS: [usize; 4] = [1, 255, 256, 257];
 
 #[test]
@@ -71,19 +71,19 @@ fn adamw_steps_of_the_epoch_of_the_clock() {
         let second = both(|r| of(49)[r].iter().map(|x| x.abs()).collect());
         let places = [&gradient, &weight, &first, &second].map(|x| shelf.put([1, stored], x));
         let arena = probe.arena(&shelf);
-        let fours = trained.div_ceil(4);
+        let vec4s = trained.div_ceil(4);
         let words = [
-            &[fours, shelf.stride(), REPLICAS][..],
+            &[vec4s, shelf.stride(), REPLICAS][..],
             &places.map(|place| place.first),
         ]
         .concat();
         let buffers = [&coefficients, &probe.words(&[1; REPLICAS]), &arena];
-        probe.run(&ADAMW, &words, &buffers, [fours.div_ceil(64), 1, REPLICAS]);
+        probe.run(&ADAMW, &words, &buffers, [vec4s.div_ceil(64), 1, REPLICAS]);
         let [_, w, m, v] = places.map(|place| probe.tables(&arena, &shelf, place));
         for r in 0..REPLICAS {
             for i in 0..stored {
                 let before = [weight[r][i], first[r][i], second[r][i]];
-                let want = if i < 4 * fours {
+                let want = if i < 4 * vec4s {
                     twins::adamw(steps[r], gradient[r][i], before)
                 } else {
                     before
@@ -113,7 +113,7 @@ fn metrics_go_to_the_epoch_of_the_clock_and_move_it_on() {
         let mut words = Vec::new();
         for (i, n) in counts.into_iter().enumerate() {
             let [l, r] = [&losses[i], &rights[i]].map(|x| shelf.put([1, n], x));
-            words.extend([l.first, r.first, l.fours(), 0]);
+            words.extend([l.first, r.first, l.vec4s(), 0]);
         }
         words.extend([shelf.stride(), REPLICAS, 0, 0]);
         let arena = probe.arena(&shelf);
@@ -191,9 +191,9 @@ fn sums_of_every_kind() {
                 Sum::Parts {
                     values: values_,
                     count: n,
-                    width: values_.fours(),
+                    width: values_.vec4s(),
                     out: sum,
-                    out_four: sum.fours(),
+                    out_four: sum.vec4s(),
                 },
             ];
             let mut plan = Plan::default();
@@ -227,7 +227,7 @@ fn sums_of_every_kind() {
                 let want = twins::sums_of_rows(&lists[r], heads, &by_pair, &ones, 1);
                 let first = 4 * (r * shelf.stride() + scores.first);
                 let got: Vec<f64> = all[first..][..4 * scores.len()]
-                    .chunks_exact(4 * scores.fours())
+                    .chunks_exact(4 * scores.vec4s())
                     .flat_map(|row| row[..heads].to_vec())
                     .collect();
                 close(&what, &got[..2 * p * heads], &want, 2e-6);
@@ -238,7 +238,7 @@ fn sums_of_every_kind() {
                 );
 
                 let want = twins::sums_of_parts(&values[r], width);
-                let first = 4 * (r * shelf.stride() + sum.first + sum.fours());
+                let first = 4 * (r * shelf.stride() + sum.first + sum.vec4s());
                 close(&what, &all[first..][..width], &want, 2e-6);
             }
         }

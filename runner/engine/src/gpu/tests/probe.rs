@@ -72,7 +72,7 @@ impl Probe {
             let padded = &all[first..][..4 * place.len()];
             let padding = |row: &[f32]| row[place.cols..].iter().all(|x| *x == 0.0);
             assert!(
-                padded.chunks_exact(4 * place.fours()).all(padding),
+                padded.chunks_exact(4 * place.vec4s()).all(padding),
                 "the padding of {place:?} is zeros"
             );
             let numbers = place.strip(padded);
@@ -119,7 +119,7 @@ impl Shelf {
         place
     }
 
-    /// Fours of a replica.
+    /// Vec4s of a replica.
     pub(super) fn stride(&self) -> usize {
         self.replicas[0].len() / 4
     }

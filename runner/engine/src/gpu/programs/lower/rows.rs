@@ -12,7 +12,7 @@ use crate::gpu::programs::schedule::Region;
 const PART: usize = 64;
 /// Parts of such a sum, at most.
 const PARTS: usize = 256;
-/// Fours that a workgroup of softmaxes and activations has.
+/// Vec4s that a workgroup of softmaxes and activations has.
 const FOURS: usize = 64;
 
 /// Whether the output is added to, and its region as what is read then.
@@ -59,18 +59,9 @@ impl Lowering<'_> {
                 out,
                 write,
                 heads,
-                values,
-                weights,
-                scale,
+                term,
                 over,
-            } => {
-                let term = Term {
-                    values: *values,
-                    weights: *weights,
-                    scale: *scale,
-                };
-                self.sum(*out, *write, *heads, &term, *over);
-            }
+            } => self.sum(*out, *write, *heads, term, *over),
             Op::Dot {
                 out,
                 write,

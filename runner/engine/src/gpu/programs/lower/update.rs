@@ -1,7 +1,7 @@
 //! The update stage: filters, rules, projections.
 
 use grokrun_program::{
-    Filter, ITERATIONS, Moved, Op, QUINTIC, Rule, Settings, Sphere, Stage, TableId, Write,
+    Filter, ITERATIONS, Moved, Op, QUINTIC, Settings, Sphere, Stage, TableId, Write,
 };
 use grokrun_shaders::program::{dots, factor, grokfast, muon, scale, update};
 
@@ -120,25 +120,17 @@ impl Lowering<'_> {
     }
 
     fn rule(&mut self, settings: &Settings, one: &Moved, coefficients: usize) {
-        let rule = match settings.rule {
-            Rule::AdamW(_) => 1,
-            Rule::Adam(_) => 2,
-            Rule::Sgd(sgd) if sgd.momentum == 0.0 => 3,
-            Rule::Sgd(sgd) if sgd.nesterov => 5,
-            Rule::Sgd(_) => 4,
-            Rule::Lion(_) => 6,
-            Rule::Muon(_) => {
-                self.muon(one, coefficients);
-                return;
-            }
-        };
+        if settings.rule.moves_matrices() {
+            self.muon(one, coefficients);
+            return;
+        }
         let [weights, gradient] = [one.parameter, one.gradient].map(|id| self.table(id));
         let slots: Vec<Numbers> = one.slots.iter().map(|id| self.table(*id)).collect();
         let slot = |i: usize| slots.get(i).map_or(0, |slot| slot.first as u32);
         let job = update::Job {
             tile: 0,
             count: weights.count as u32,
-            rule,
+            rule: settings.rule.formula(),
             weights: weights.first as u32,
             gradient: gradient.first as u32,
             first: slot(0),

@@ -9,10 +9,10 @@ use grokrun_spec::Spacing;
 use crate::SessionError;
 use crate::analyses::Follower;
 use crate::batch::Batch;
-use crate::books::Books;
 use crate::journal;
 use crate::live::Live;
 use crate::model::Model;
+use crate::outcomes::Outcomes;
 use crate::status::{Status, kind, summarize};
 use crate::train::{Ending, Event, Session, Watch};
 
@@ -21,9 +21,14 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 
 /// Warns where a cell goes on elsewhere than it began. The summary is asked of a state that does
 /// not say.
-fn tell_of_another_device(live: &Live<'_>, device: &str, books: &Books<'_>) {
+fn tell_of_another_device(live: &Live<'_>, device: &str, outcomes: &Outcomes<'_>) {
     let id = &live.cell.id;
-    let told = || books.summary.cell(id).and_then(|told| told.device.clone());
+    let told = || {
+        outcomes
+            .summary
+            .cell(id)
+            .and_then(|told| told.device.clone())
+    };
     let before = live.device.clone().or_else(told);
     if let Some(other) = before.filter(|_| live.epoch > 0)
         && kind(&other) != kind(device)
@@ -45,17 +50,17 @@ impl Session<'_> {
         &self,
         batch: &Batch,
         watch: &mut dyn Watch,
-        books: &mut Books,
+        outcomes: &mut Outcomes,
     ) -> Result<Ending, SessionError> {
         let mut lives = Vec::with_capacity(batch.cells.len());
         // Held until the batch ends.
         let mut claims = Vec::new();
         for &index in &batch.cells {
             claims.push(self.run.claim(&self.plan.cells[index].id)?);
-            match self.bring_to_life(index, batch.from) {
+            match self.open_cell(index, batch.from) {
                 Ok(live) => lives.push(live),
                 Err(error) if error.is_request() => return Err(error),
-                Err(error) => books.fail(&self.plan.cells[index].id, error),
+                Err(error) => outcomes.fail(&self.plan.cells[index].id, error),
             }
         }
         let follower = self.follow(&mut lives)?;
@@ -67,7 +72,7 @@ impl Session<'_> {
             let device = executor.device();
             if !std::mem::replace(&mut announced, true) {
                 for live in &mut lives {
-                    tell_of_another_device(live, &device, books);
+                    tell_of_another_device(live, &device, outcomes);
                     live.device = Some(kind(&device).to_owned());
                 }
                 let ids: Vec<&str> = lives.iter().map(|live| live.cell.id.as_str()).collect();
@@ -110,7 +115,7 @@ impl Session<'_> {
                         follower.done(live.place);
                     }
                 }
-                books.summary.set(told);
+                outcomes.summary.set(told);
             }
             self.interrupt.saved();
             if ending == Ending::Interrupted {

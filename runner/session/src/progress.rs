@@ -9,7 +9,7 @@ use crate::status::Status;
 
 /// Where a cell stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum CellProgress {
     /// nothing of it is there yet
     Waiting,
     /// a process trains it; the epoch of its latest checkpoint
@@ -27,7 +27,7 @@ pub enum Standing {
 ///
 /// # Errors
 /// When the summary is damaged: what is done could not be told from what was interrupted.
-pub fn standings(plan: &Plan, run: &RunView) -> Result<Vec<Standing>, SessionError> {
+pub fn progress_of_cells(plan: &Plan, run: &RunView) -> Result<Vec<CellProgress>, SessionError> {
     let mut summary = run.summary()?;
     summary
         .cells
@@ -40,20 +40,20 @@ pub fn standings(plan: &Plan, run: &RunView) -> Result<Vec<Standing>, SessionErr
             .map(|at| &summary.cells[at]);
         if let Some(told) = told.filter(|told| told.is_over(plan.epochs)) {
             return match told.status == Status::Failed.word() {
-                true => Standing::Failed(told.verdict.clone()),
-                false => Standing::Done(told.verdict.clone()),
+                true => CellProgress::Failed(told.verdict.clone()),
+                false => CellProgress::Done(told.verdict.clone()),
             };
         }
         let Some(cell) = run.cell(id) else {
-            return Standing::Waiting;
+            return CellProgress::Waiting;
         };
         // The folder may be there before anything is trained.
         let Some(&epoch) = cell.checkpoints().unwrap_or_default().last() else {
-            return Standing::Waiting;
+            return CellProgress::Waiting;
         };
         match cell.is_claimed() {
-            true => Standing::Running(epoch),
-            false => Standing::Interrupted(epoch),
+            true => CellProgress::Running(epoch),
+            false => CellProgress::Interrupted(epoch),
         }
     };
     Ok(plan.cells.iter().map(|cell| one(&cell.id)).collect())

@@ -12,20 +12,36 @@ use crate::SessionError;
 use crate::survey::dataset;
 
 /// The samples of a cell.
-pub(crate) struct Material {
+pub(crate) struct CellData {
     /// as drawn, indices into the list of all tuples, the last operand fastest
     pub(crate) split: Split,
     /// as the fused passes and the analyses want them, where samples are pairs
     pub(crate) pairs: Option<Pairs>,
 }
 
-impl Material {
-    pub(crate) fn new(cell: &Cell) -> Result<Material, SessionError> {
+impl CellData {
+    pub(crate) fn new(cell: &Cell) -> Result<CellData, SessionError> {
         let data = dataset(cell)?;
         let split = data
             .split(cell.fraction, cell.data_seed, cell.stream)
             .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
-        Material::of(cell, &data, split)
+        CellData::of(cell, &data, split)
+    }
+
+    /// The data that a cell is trained on once its spec has set another fraction: the first samples
+    /// of the same order. Labels that are wrong are drawn for it as for one of that fraction.
+    ///
+    /// # Errors
+    /// When a part would be empty.
+    pub(crate) fn cut(cell: &Cell, split: &Split) -> Result<CellData, SessionError> {
+        let order: Vec<u32> = split.train.iter().chain(&split.test).copied().collect();
+        let count = train_count(cell, order.len(), cell.fraction)?;
+        let (train, test) = order.split_at(count);
+        let split = Split {
+            train: train.to_vec(),
+            test: test.to_vec(),
+        };
+        CellData::of(cell, &dataset(cell)?, split)
     }
 
     /// The pairs of both parts.
@@ -38,10 +54,10 @@ impl Material {
 
     /// The data of a cell with the split that its folder has: an imported one may have been drawn
     /// elsewhere. Without one, that of its seeds.
-    pub(crate) fn stored(cell: &Cell, dir: &CellDir) -> Result<Material, SessionError> {
+    pub(crate) fn stored(cell: &Cell, dir: &CellDir) -> Result<CellData, SessionError> {
         match dir.read_split()? {
-            Some(parts) => Material::with_split(cell, &parts),
-            None => Material::new(cell),
+            Some(parts) => CellData::with_split(cell, &parts),
+            None => CellData::new(cell),
         }
     }
 
@@ -49,7 +65,7 @@ impl Material {
     ///
     /// # Errors
     /// A place that is no pair of the data set, or is there twice.
-    pub(crate) fn with_split(cell: &Cell, parts: &[Vec<i64>; 2]) -> Result<Material, SessionError> {
+    pub(crate) fn with_split(cell: &Cell, parts: &[Vec<i64>; 2]) -> Result<CellData, SessionError> {
         let data = dataset(cell)?;
         let p = u64::from(data.modulus());
         let all = p.pow(data.operands() as u32);
@@ -81,24 +97,24 @@ impl Material {
             train: part("train", &parts[0])?,
             test: part("test", &parts[1])?,
         };
-        Material::of(cell, &data, split)
+        CellData::of(cell, &data, split)
     }
 
     /// The data of a cell, of which these pairs are trained on and all others tested on.
     ///
     /// # Errors
-    /// As [`Material::with_split`].
-    pub(crate) fn with_train(cell: &Cell, train: &[i64]) -> Result<Material, SessionError> {
+    /// As [`CellData::with_split`].
+    pub(crate) fn with_train(cell: &Cell, train: &[i64]) -> Result<CellData, SessionError> {
         let of_train: HashSet<i64> = train.iter().copied().collect();
         let data = dataset(cell)?;
         let all = data.pairs().iter().map(|pair| i64::from(*pair));
         let test = all.filter(|pair| !of_train.contains(pair)).collect();
-        Material::with_split(cell, &[train.to_vec(), test])
+        CellData::with_split(cell, &[train.to_vec(), test])
     }
 
-    fn of(cell: &Cell, data: &Dataset, split: Split) -> Result<Material, SessionError> {
+    fn of(cell: &Cell, data: &Dataset, split: Split) -> Result<CellData, SessionError> {
         if data.operands() != 2 {
-            return Ok(Material { split, pairs: None });
+            return Ok(CellData { split, pairs: None });
         }
         let p = data.modulus();
         let [train, test] = labels(cell, data, &split)?;
@@ -114,8 +130,29 @@ impl Material {
         let pairs = Pairs::new(p as usize, train, test)
             .map_err(|e| SessionError::Request(format!("cell {}: {e}", cell.id)))?;
         let pairs = Some(pairs);
-        Ok(Material { split, pairs })
+        Ok(CellData { split, pairs })
     }
+}
+
+/// How many of so many samples are trained on.
+///
+/// # Errors
+/// When a part would be empty.
+pub(crate) fn train_count(
+    cell: &Cell,
+    samples: usize,
+    fraction: f64,
+) -> Result<usize, SessionError> {
+    let train = (samples as f64 * fraction) as usize;
+    if train == 0 || train == samples {
+        return Err(SessionError::Request(format!(
+            "cell {}: a fraction of {fraction} of {samples} pair{} leaves the {} part empty; expected at least one pair in each",
+            cell.id,
+            if samples == 1 { "" } else { "s" },
+            if train == 0 { "train" } else { "test" },
+        )));
+    }
+    Ok(train)
 }
 
 pub(crate) fn not_pairs(cell: &Cell) -> SessionError {

@@ -13,7 +13,7 @@ use crate::status::Status;
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 
 /// A session's summary, and the cells that failed.
-pub(crate) struct Books<'a> {
+pub(crate) struct Outcomes<'a> {
     run: &'a RunDir,
     /// all of the plan's, in its order
     ids: Vec<&'a str>,
@@ -22,10 +22,10 @@ pub(crate) struct Books<'a> {
     written: Instant,
 }
 
-impl<'a> Books<'a> {
+impl<'a> Outcomes<'a> {
     /// Goes on from what a summary says of the session's cells.
-    pub(crate) fn open(run: &'a RunDir, ids: Vec<&'a str>, summary: Summary) -> Books<'a> {
-        Books {
+    pub(crate) fn open(run: &'a RunDir, ids: Vec<&'a str>, summary: Summary) -> Outcomes<'a> {
+        Outcomes {
             run,
             ids,
             summary,

@@ -1,0 +1,104 @@
+//! The section of an analysis: what it found, in figures, words and tables.
+
+use grokrun_store::{FoundFiles, FoundSeries};
+use serde_json::Value;
+
+use super::{Figures, Place};
+use crate::gather::Flaws;
+use crate::phases::Phases;
+use crate::texts::Texts;
+use crate::{story, unshown};
+
+/// A table of findings.
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
+    /// how many rows are left out, and the file that has them
+    pub(super) more: Option<String>,
+}
+
+/// The findings of an analysis.
+pub(super) struct Section {
+    /// the anchor to link to
+    pub(super) anchor: String,
+    pub(super) name: String,
+    pub(super) version: String,
+    /// the summary of the analysis, one line
+    pub(super) summary: String,
+    pub(super) definition: String,
+    pub(super) failure: Option<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) figures: Vec<Place>,
+    pub(super) tables: Vec<Table>,
+    pub(super) parameters: Vec<(String, String)>,
+}
+
+impl Section {
+    /// Makes the section of findings; `series` are those that its figures may leave out.
+    pub(super) fn of(
+        found: FoundFiles,
+        series: &FoundSeries,
+        anchor: String,
+        phases: &Phases,
+        figures: &mut Figures,
+        texts: &mut Texts,
+        flaws: &mut Flaws,
+    ) -> Section {
+        let whole = "findings.json of this analysis";
+        let said = |key: &str| found.index[key].as_str().unwrap_or_default();
+        let mut text = |key: &str| texts.take(said(key), whole);
+        let [name, version, summary, definition] =
+            ["analysis", "version", "summary", "definition"].map(&mut text);
+        let failure = found.index["failure"].is_string().then(|| text("failure"));
+        let notes = found.index["notes"].as_array().into_iter().flatten();
+        let notes: Vec<&str> = notes.filter_map(Value::as_str).collect();
+        let notes = texts.all(&notes, whole);
+        let parameters = story::parameters(&found.index["parameters"]).into_iter();
+        let parameters = parameters
+            .map(|(key, value)| (texts.take(&key, whole), texts.take(&value, whole)))
+            .collect();
+        let mut tables = Vec::new();
+        for (name, table) in &found.tables {
+            let (columns, rows) = story::table(table);
+            if rows.is_empty() {
+                continue;
+            }
+            let file = format!("{name}.table.json of this analysis");
+            let columns = columns.iter().map(|column| texts.take(column, &file));
+            let columns = columns.collect();
+            let (rows, left_out) = texts.rows(rows, &file);
+            let more = (left_out > 0).then(|| format!("… and {left_out} more rows in {file}"));
+            tables.push(Table {
+                name: name.clone(),
+                columns,
+                rows,
+                more,
+            });
+        }
+        let mut drawn = Vec::new();
+        for (_, file) in &found.figures {
+            match file.read() {
+                Ok(figure) => drawn.push(figure),
+                Err(error) => flaws.add(error.to_string()),
+            }
+        }
+        drawn.extend(unshown::figures(series, &drawn));
+        let figures = drawn.into_iter().map(|mut figure| {
+            phases.shade_if_over_epochs(&mut figure);
+            figures.add(figure, "figure")
+        });
+        Section {
+            anchor,
+            name,
+            version,
+            summary,
+            definition,
+            failure,
+            notes,
+            tables,
+            parameters,
+            figures: figures.collect(),
+        }
+    }
+}

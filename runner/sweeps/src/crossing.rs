@@ -1,0 +1,126 @@
+//! From when an accuracy was high, and stayed so: what memorising and grokking are.
+
+use crate::Observation;
+
+/// The accuracy from which a part counts as solved.
+pub const ACCURACY: f64 = 0.99;
+
+/// The number of further epochs for which the accuracy has to stay there: a spike is no solution.
+pub const HOLD: u64 = 500;
+
+/// How far a sequence of accuracies got with a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// At `epoch` the threshold was reached, and so it was for at least as many epochs after it as
+    /// asked for.
+    Held {
+        /// The first such epoch.
+        epoch: u64,
+    },
+    /// At `epoch` the threshold was reached, and so it was to the end, but the end came early.
+    Open {
+        /// The first epoch of the last stretch.
+        epoch: u64,
+        /// The epochs after it: fewer than asked for.
+        held: u64,
+    },
+    /// The last accuracy is below the threshold, and no stretch before it was long enough.
+    Not,
+}
+
+impl Crossing {
+    /// Finds the first epoch from which all accuracies are `threshold` or more for `hold` further
+    /// epochs; `accuracies` are those of epochs 0, 1, … NaN is below every threshold.
+    pub fn find(accuracies: &[f64], threshold: f64, hold: u64) -> Crossing {
+        let mut since = None;
+        for (epoch, &accuracy) in (0u64..).zip(accuracies) {
+            if accuracy >= threshold {
+                let start = *since.get_or_insert(epoch);
+                if epoch - start >= hold {
+                    return Crossing::Held { epoch: start };
+                }
+            } else {
+                since = None;
+            }
+        }
+        match since {
+            Some(epoch) => Crossing::Open {
+                epoch,
+                held: accuracies.len() as u64 - 1 - epoch,
+            },
+            None => Crossing::Not,
+        }
+    }
+
+    /// What is known of the epoch, of a sequence of so many accuracies: where the threshold was not
+    /// held to the end it is that of the last stretch, or one after the last, at the earliest.
+    pub fn observation(self, epochs: u64) -> Observation {
+        match self {
+            Crossing::Held { epoch } => Observation::event(epoch as f64),
+            Crossing::Open { epoch, .. } => Observation::censored(epoch as f64),
+            Crossing::Not => Observation::censored(epochs as f64),
+        }
+    }
+
+    /// The epoch, if it was held.
+    pub fn held(self) -> Option<u64> {
+        match self {
+            Crossing::Held { epoch } => Some(epoch),
+            Crossing::Open { .. } | Crossing::Not => None,
+        }
+    }
+
+    /// The epoch, if the accuracy stays there to the end, which came too early to call it held.
+    pub fn open(self) -> Option<u64> {
+        match self {
+            Crossing::Open { epoch, .. } => Some(epoch),
+            Crossing::Held { .. } | Crossing::Not => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: f64 = 0.99;
+
+    #[test]
+    fn the_first_stretch_that_is_long_enough_counts() {
+        use Crossing::{Held, Not, Open};
+        let table: &[(&[f64], u64, Crossing)] = &[
+            (&[], 2, Not),
+            (&[0.5, 0.9], 2, Not),
+            (&[1.0], 0, Held { epoch: 0 }),
+            (&[0.0, T], 0, Held { epoch: 1 }),
+            (&[0.0, T], 1, Open { epoch: 1, held: 0 }),
+            (&[0.0, T, T, T], 2, Held { epoch: 1 }),
+            (&[0.0, T, T], 2, Open { epoch: 1, held: 1 }),
+            (&[T, T, 0.98, T, T, T], 2, Held { epoch: 3 }),
+            (&[T, T, T, 0.0], 2, Held { epoch: 0 }),
+            (&[T, T, 0.98], 2, Not),
+            (&[T, T, f64::NAN, T], 2, Open { epoch: 3, held: 0 }),
+        ];
+        for &(accuracies, hold, want) in table {
+            assert_eq!(
+                Crossing::find(accuracies, T, hold),
+                want,
+                "{accuracies:?} held for {hold}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_not_held_is_known_from_below() {
+        let known = |crossing: Crossing| crossing.observation(900);
+        assert_eq!(known(Crossing::Held { epoch: 7 }), Observation::event(7.0));
+        assert_eq!(
+            known(Crossing::Open {
+                epoch: 700,
+                held: 199
+            }),
+            Observation::censored(700.0)
+        );
+        assert_eq!(known(Crossing::Not), Observation::censored(900.0));
+    }
+}
