@@ -153,6 +153,11 @@ fn the_smallest_moduli_fail_no_analysis() {
         "interventions",
         "clock-or-pizza",
         "embedding-geometry",
+        "phase-relation",
+        "circulant",
+        "cosets",
+        "rqi",
+        "norm-path",
     ];
     let tables: String = names.map(|name| format!("[analysis.{name}]\n")).concat();
     let bench = Bench::new(&format!(

@@ -138,15 +138,26 @@ fn every_series_tensor_and_table_is_defined() {
     bench
         .run(&["small.toml", "--backend", "cpu", "--quiet"])
         .exits(0);
+    // Residues without 0 are no group by their table: of cosets a small group tells.
+    let of_group = "name = \"group\"\noperation = { group = \"D4\" }\nfraction = 0.6\n\
+        seeds = { data = 0, model = 0 }\n[model]\nd_model = 16\nd_head = 4\nd_mlp = 16\n\
+        [train]\nepochs = 10\n[analysis.cosets]\n";
+    bench.write("group.toml", of_group);
+    bench
+        .run(&["group.toml", "--backend", "cpu", "--quiet"])
+        .exits(0);
     for name in analyses {
         let index = |folder: &str| {
-            let file = format!("runs/small/{folder}/{name}/findings.json");
+            let file = format!("runs/{folder}/{name}/findings.json");
             std::fs::read(bench.path().join(file)).ok()
         };
-        let of_cell = index("cells/mul-p23-f0.5-d1-m2/analysis");
+        let of_cell = index(match name {
+            "cosets" => "group/cells/group-d4-p8-f0.6-d0-m0/analysis",
+            _ => "small/cells/mul-p23-f0.5-d1-m2/analysis",
+        });
         let of_sweep = of_cell.is_none();
         let text = of_cell
-            .or_else(|| index("sweep"))
+            .or_else(|| index("small/sweep"))
             .expect("it has concluded");
         let index: Value = serde_json::from_slice(&text).expect("JSON");
         let named: Vec<&str> = section(DEFINITIONS, name)

@@ -2,7 +2,8 @@
 //! what is trained is what the interpreter trains in f64, and a run that was stopped is the run
 //! that never was.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use grokrun_program::{
     Batches, Data, Interpreter, Program, folded, initial_parameters, plain, train,
@@ -195,16 +196,22 @@ fn what_is_not_folded_is_told_by_check_report_and_analyses() {
     assert!(
         checked
             .err()
-            .contains("the analyses do not look at this model")
+            .contains("what analyses of this model cost is not known")
     );
     let run = bench.run(CPU).exits(0);
     assert!(!run.err().contains("failed"), "{}", run.err());
     let cell = bench.path().join("runs/small/cells/add-p11-f0.5-d1-m2");
-    for analysis in ["fourier-sparsity", "commutativity"] {
+    let found = |analysis: &str| {
         let index = cell.join("analysis").join(analysis).join("findings.json");
-        let index = std::fs::read_to_string(index).unwrap();
-        assert!(index.contains("nothing was measured"), "{index}");
-    }
+        std::fs::read_to_string(index).unwrap()
+    };
+    let declined = found("commutativity");
+    assert!(declined.contains("nothing was measured"), "{declined}");
+    let looked = found("fourier-sparsity");
+    assert!(
+        looked.contains("W_E gini") && !looked.contains("nothing was measured"),
+        "{looked}"
+    );
     let report = std::fs::read_to_string(bench.path().join("runs/small/report.html")).unwrap();
     assert!(
         report.contains("2 layers, 2 heads of 8"),
@@ -219,6 +226,55 @@ fn what_is_not_folded_is_told_by_check_report_and_analyses() {
     let before = bench.files("small");
     bench.run(CPU).exits(0);
     assert_same(&before, &bench.files("small"));
+}
+
+/// Each analysis looks at each kind of model, or says why not; none fails. Findings beside training
+/// are those of `grokrun analyze`.
+#[test]
+fn no_analysis_fails_on_any_kind_of_model() {
+    let names = [
+        "activations",
+        "clock-or-pizza",
+        "commutativity",
+        "circulant",
+        "cosets",
+        "rqi",
+        "effective-weights",
+        "embedding-geometry",
+        "fourier-sparsity",
+        "norm-path",
+        "phase-relation",
+        "interventions",
+        "logit-directions",
+        "neuron-clustering",
+        "progress-measures",
+        "quadratic-fit",
+        "singular-values",
+    ];
+    let analyses = names.map(|name| format!("[analysis.{name}]\n")).concat();
+    for (tables, _) in KINDS {
+        let bench = Bench::new(&format!("{}{analyses}", spec(tables, 10)));
+        bench.run(CPU).exits(0);
+        let files = bench.files("small");
+        bench.run(&["analyze", "runs/small", "--quiet"]).exits(0);
+        let findings = |files: &BTreeMap<PathBuf, Vec<u8>>| {
+            let mut files = files.clone();
+            files.retain(|name, _| name.components().any(|part| part.as_os_str() == "analysis"));
+            files
+        };
+        assert_same(&findings(&files), &findings(&bench.files("small")));
+        let indices = files
+            .iter()
+            .filter(|(name, _)| name.ends_with("findings.json"));
+        for (name, bytes) in indices {
+            let name = name.display();
+            let index: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+            assert!(index["failure"].is_null(), "{tables}: {name}: {index}");
+            let spoke = !index["notes"].as_array().unwrap().is_empty();
+            let measured = !index["series"].as_array().unwrap().is_empty();
+            assert!(spoke || measured, "{tables}: {name} says nothing");
+        }
+    }
 }
 
 #[test]

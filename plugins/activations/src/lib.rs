@@ -89,7 +89,8 @@ impl Analysis for Activations {
     .definition(
         "Spectrum: F X F^T without the constant term, F the operation's basis. Mean squared neuron spectrum: mean over all neurons of squared coefficients (Nanda et al. 2023), centred over the group. Fraction: share of a frequency's products of {const, cos, sin} in the energy over the group.",
     )
-    .needs(&[Need::Attention, Need::PostActivations]);
+    .needs(&[Need::Attention, Need::PostActivations])
+    .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
         if config.neurons.len() > MOST_NEURONS {
@@ -141,22 +142,24 @@ impl Analysis for Activations {
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let basis = self.space.basis();
         let p = basis.modulus();
-        let (attention, post) = (snapshot.attention()?, snapshot.post()?);
-        let (heads, d_mlp) = (attention.size(1), post.size(1));
+        // Of several layers, or of other positions, there is no one attention to a and to b.
+        let (attention, post) = (snapshot.attention().ok(), snapshot.post()?);
+        let (heads, d_mlp) = (attention.map_or(0, |a| a.size(1)), post.size(1));
         let most = self.neurons.iter().max().copied();
-        if attention.shape() != [p * p, heads, 3]
+        if attention.is_some_and(|a| a.shape() != [p * p, heads, 3])
             || post.shape() != [p * p, d_mlp]
             || most.is_some_and(|n| n >= d_mlp)
         {
             return Err(Failure::new(format!(
                 "attention has the shape {:?} and post {:?}; expected ({}, heads, 3) and ({}, d_mlp) with every selected neuron",
-                attention.shape(),
+                attention.map(|a| a.shape()),
                 post.shape(),
                 p * p,
                 p * p
             )));
         }
-        let to_a: Vec<f32> = attention.data().iter().step_by(3).copied().collect();
+        let to_a = attention.map_or(&[][..], |a| a.data());
+        let to_a: Vec<f32> = to_a.iter().step_by(3).copied().collect();
         let pick = |row: &[f32]| self.neurons.iter().map(|n| row[*n]).collect::<Vec<f32>>();
         let selected: Vec<f32> = post
             .data()

@@ -15,7 +15,7 @@ fn wave(basis: &Basis, k: usize, token: usize, phase: f64) -> f64 {
 /// Plants maps: head h attends to a with 1/2 + 0.3 cos(k_h θ(a)); neuron 0 is cos 2θ(a) cos 5θ(b),
 /// neuron 1 cos 7θ(b) + 1, neuron 2 the product of sin 3θ(a) and cos 3θ(b), the others are 0.
 fn planted(task: &Task) -> SnapshotData {
-    let basis = space("auto", &task).unwrap().basis().clone();
+    let basis = space("auto", task).unwrap().basis().clone();
     let mut data = random(task, 0, 3);
     let mut attention = Vec::new();
     let mut post = vec![0.0f32; 529 * 96];

@@ -46,7 +46,7 @@ mod places;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, gaussian};
-use grokrun_measures::{Forward, KeyRule, Model, Spectrum, embedding, space};
+use grokrun_measures::{Forward, KeyRule, Model, Spectrum, space, tokens};
 use places::Places;
 
 /// The parameters of the analysis.
@@ -170,7 +170,8 @@ impl Analysis for ClockOrPizza {
             measured.irrelevance = distance::irrelevance(places, logits.data(), p);
             out.scalar("distance irrelevance", measured.irrelevance);
 
-            let (d, tokens) = (model.d_model, embedding(snapshot.weight("embed.W_E")?, p));
+            let w_e = tokens(snapshot, p)?;
+            let (d, tokens) = (model.d_model, &w_e.data[..]);
             let in_order = |table: &[f32]| -> Vec<f32> {
                 let row = |token: &usize| table[token * d..(token + 1) * d].iter().copied();
                 places.order.iter().flat_map(row).collect()

@@ -2,6 +2,7 @@
 
 use grokrun_api::Task;
 use grokrun_basis::Space;
+use grokrun_measures::Signs;
 
 /// Describes an operation whose operands have a place in a group of n, so that the label's is
 /// ±place(a) ± place(b) + constant: addition, subtraction, and through logarithms multiplication
@@ -32,19 +33,11 @@ pub(crate) struct Pair {
 impl Places {
     /// Finds the places; none if the operation has no such group.
     pub(crate) fn new(space: &Space, task: &Task) -> Option<Places> {
-        let basis = space.operands().filter(|basis| basis.is_cyclic())?;
-        let (p, n) = (task.modulus, basis.group());
-        let mut of = vec![None; p];
-        for (place, token) in basis.order().iter().enumerate() {
-            of[*token] = Some(place);
-        }
+        let signs = Signs::of(space, task)?;
+        let (p, basis) = (task.modulus, space.basis());
+        let (n, of) = (basis.group(), signs.places);
         let label = |a: usize, b: usize| Some(*task.labels.get(a * p + b)? as Option<u32>)?;
-        let token = |place: usize| basis.order()[place % n];
-        let place_at = |i: usize, j: usize| *of.get(label(token(i), token(j))? as usize)?;
-        let zero = place_at(0, 0)?;
-        // +1, or −1 as n − 1; in a group of two they are the same.
-        let sign = |place: usize| (place + n - zero) % n == 1 % n;
-        let (by_a, by_b) = (sign(place_at(1, 0)?), sign(place_at(0, 1)?));
+        let (by_a, by_b) = (signs.a, signs.b);
         let mut pairs = Vec::new();
         for a in 0..p {
             for b in 0..p {

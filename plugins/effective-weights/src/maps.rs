@@ -1,7 +1,7 @@
 //! Computes the effective weight matrices of a snapshot, from its parameters alone.
 
 use grokrun_api::{Failure, Snapshot, Tensor};
-use grokrun_measures::{embedding, product};
+use grokrun_measures::{product, tokens};
 
 /// Holds the products of a snapshot's weights, by head.
 pub(crate) struct Maps {
@@ -57,7 +57,7 @@ impl Maps {
         let w_v = of("blocks.0.attn.W_V", &[heads, d, e])?;
         let w_o = of("blocks.0.attn.W_O", &[heads, e, d])?;
         let b_q = of("blocks.0.attn.b_Q", &[heads, e]).ok();
-        let tokens = embedding(w_e, p);
+        let tokens = &tokens(snapshot, p)?.data[..];
         let last: Vec<f64> = pairs(w_e.row(p), w_pos.row(2))
             .map(|(x, y)| x + y)
             .collect();

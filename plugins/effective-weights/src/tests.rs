@@ -18,7 +18,7 @@ fn angle(basis: &Basis, k: usize, token: usize) -> f64 {
 /// Plants weights: head h scores a token with HIGH cos(k_h θ) and writes cos(k_h θ) times 1, 2, …
 /// to the neurons; W_L is cos(2θ) of the class.
 fn planted(task: &Task, frequencies: [usize; 4]) -> SnapshotData {
-    let basis = space("auto", &task).unwrap().basis().clone();
+    let basis = space("auto", task).unwrap().basis().clone();
     let (p, m) = (task.modulus, &task.model);
     let (d, e) = (m.d_model, m.d_head);
     let mut data = random(task, 0, 3);

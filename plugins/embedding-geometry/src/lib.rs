@@ -35,7 +35,7 @@ use circles::Circles;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, Space, gaussian};
-use grokrun_measures::{KeyRule, check_basis, embedding, numbering, space};
+use grokrun_measures::{KeyRule, check_basis, numbering, space, tokens};
 use principal::Principal;
 use probe::Probe;
 
@@ -101,7 +101,8 @@ impl Analysis for EmbeddingGeometry {
     .definition(
         "Components of the tokens' rows of W_E, centred. Circle of k: the plane of the rows cos k and sin k of F W_E; roundness: shorter by longer axis; fit: share of the points' variance in the plane that k explains. Residue probe: accuracy of a ridge regression of the Legendre symbol, held out over ten balanced folds; in sample it is separability, which any labels have while p <= d_model + 2.",
     )
-    .needs(&[Need::Weights]);
+    .needs(&[Need::Weights])
+    .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
         KeyRule::parse("keys", &config.keys)?;
@@ -144,14 +145,10 @@ impl Analysis for EmbeddingGeometry {
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let (p, basis) = (self.p, self.space.basis());
-        let w_e = snapshot.weight("embed.W_E")?;
-        let (tokens, d) = (embedding(w_e, p), w_e.size(1));
-        if tokens.len() != p * d || d == 0 {
-            return Err(Failure::new(format!(
-                "embed.W_E has the shape {:?}; expected ({} or more, d_model)",
-                w_e.shape(),
-                p
-            )));
+        let w_e = tokens(snapshot, p)?;
+        let (tokens, d) = (&w_e.data[..], w_e.width);
+        if d == 0 {
+            return Err(Failure::new("the embedding has no columns"));
         }
         let Some(components) = Principal::new(tokens, d, self.config.components) else {
             out.note("W_E is not finite at some snapshots: these have no geometry");

@@ -29,7 +29,8 @@ use figures::Trajectory;
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, Energies, Space, gaussian};
 use grokrun_measures::{
-    KeyRule, Spectrum, by_class, check_basis, embedding, neuron_logit_map, numbering, space,
+    KeyRule, Spectrum, by_class, check_basis, neuron_logit_map, numbering, space, tokens,
+    unembedding,
 };
 
 /// The parameters of the analysis.
@@ -74,7 +75,8 @@ impl Analysis for FourierSparsity {
     .definition(
         "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U. The wrong basis has its own period, p of the additive one over all residues; that of Nguyen (2026, The Discrete Log Clock) has period p - 1 over the residues without 0.",
     )
-    .needs(&[Need::Weights, Need::PostActivations, Need::Logits]);
+    .needs(&[Need::Weights, Need::PostActivations, Need::Logits])
+    .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
         check_basis("basis", &config.basis)
@@ -93,13 +95,15 @@ impl Analysis for FourierSparsity {
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let (p, basis) = (self.p, self.space.basis());
-        let w_e = snapshot.weight("embed.W_E")?;
-        let w_u = snapshot.weight("unembed.W_U")?;
-        let tokens = embedding(w_e, p);
+        let w_e = tokens(snapshot, p)?;
+        let tokens = &w_e.data;
         let w_l = by_class(&neuron_logit_map(snapshot, p)?, p);
         let spectra = [
             ("W_E", Spectrum::of(basis, tokens)),
-            ("W_U", Spectrum::of(basis, &by_class(w_u.data(), p))),
+            (
+                "W_U",
+                Spectrum::of(basis, &by_class(&unembedding(snapshot, p)?, p)),
+            ),
             ("W_L", Spectrum::of(basis, &w_l)),
         ];
         for (name, spectrum) in &spectra {

@@ -120,6 +120,7 @@ fn a_planted_representation_is_the_key_by_every_rule() {
     for (name, components, keys) in [
         ("S4", vec![1, 3], "sign, standard"),
         ("D5", vec![2], "2d_1"),
+        ("A5", vec![1], "3d_a"),
     ] {
         let expert = GroupExpert {
             noise: 0.005,

@@ -82,6 +82,8 @@ impl Default for Config {
 /// The running analysis.
 pub struct LogitDirections {
     pairs: Pairs,
+    /// whether neurons go to the logits through W_L alone
+    shallow: bool,
     rule: KeyRule,
     config: Config,
     trajectory: Trajectory,
@@ -98,7 +100,8 @@ impl Analysis for LogitDirections {
         "u_k, v_k: columns of W_L F^T for cos k and sin k of the class (Nanda et al. 2023). Explained: share of the centred variance of u_k . MLP(a, b) along cos k of the label, of v_k along sin k. Ablations of the logits keep their mean by class (ARENA's trig loss); those of the neurons project on the span of all u_k and v_k, or on its null space, without bias correction. Over pairs whose operands are in the group. Residual: norm of W_L without its key rows over that of W_L, all classes: the mean and class 0 of a multiplication count as rest, which the shares of effective-weights leave out.",
     )
     .needs(&[Need::Weights, Need::PostActivations, Need::Logits])
-    .cadence(Cadence::Every(500));
+    .cadence(Cadence::Every(500))
+    .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
         KeyRule::parse("keys", &config.keys)?;
@@ -125,6 +128,7 @@ impl Analysis for LogitDirections {
         Ok(LogitDirections {
             rule: KeyRule::parse("keys", &config.keys)?,
             trajectory: Trajectory::default(),
+            shallow: task.model.is_shallow(),
             pairs,
             config,
         })
@@ -199,6 +203,9 @@ impl Analysis for LogitDirections {
             );
         }
         out.note(note);
+        if !self.shallow {
+            out.note("of several layers of neurons these are the directions of the last, through W_out W_U alone");
+        }
         if let Some(note) = numbering(self.pairs.space.basis()) {
             out.note("u of a representation: the mean over its matrix entries of the share that all of its directions explain; there is no v");
             out.note(note);

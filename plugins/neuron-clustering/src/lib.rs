@@ -82,7 +82,8 @@ impl Analysis for NeuronClustering {
         Need::PreActivations,
         Need::PostActivations,
         Need::Logits,
-    ]);
+    ])
+    .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
         if !(config.threshold > 0.0 && config.threshold <= 1.0) {
@@ -141,7 +142,17 @@ impl Analysis for NeuronClustering {
             );
             self.trajectory.noise = Some((other.clustered(), other.mean_fraction()));
         }
-        let losses = if self.config.losses {
+        for layer in self.earlier_layers() {
+            let post = snapshot.activation(&format!("{layer}.hook_post"))?;
+            let energies = self.space.energies(post.data());
+            let other = Clusters::new(&energies, self.config.threshold);
+            out.scalar(
+                &format!("neurons in clusters, {layer}"),
+                other.clustered() as f64,
+            );
+            out.scalar(&format!("mean fraction, {layer}"), other.mean_fraction());
+        }
+        let losses = if self.config.losses && self.task.model.is_shallow() {
             let w_l = neuron_logit_map(snapshot, p)?;
             let model = Model {
                 post: post.data(),
@@ -178,7 +189,23 @@ impl Analysis for NeuronClustering {
         if let Some(note) = numbering(self.space.basis()) {
             out.note(note);
         }
+        let model = &self.task.model;
+        if !model.is_shallow() {
+            out.note(format!(
+                "clusters are those of {}, the last of {} layers of neurons; the others have series of their own. No losses: more than W_out W_U lies between neurons and logits, or beside them",
+                model.layers.last().map_or("no layer", String::as_str),
+                model.layers.len()
+            ));
+        }
         Ok(())
+    }
+}
+
+impl NeuronClustering {
+    /// Returns the names of the layers of neurons before the last.
+    fn earlier_layers(&self) -> &[String] {
+        let layers = &self.task.model.layers;
+        &layers[..layers.len().saturating_sub(1)]
     }
 }
 

@@ -52,7 +52,7 @@ pub use config::Config;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_measures::{
-    KeyRule, Spectrum, by_class, embedding, listed, neuron_logit_map, numbering, product,
+    KeyRule, Spectrum, by_class, listed, neuron_logit_map, numbering, product, tokens,
 };
 use kept::Kept;
 use losses::{Own, excluded, train_rows};
@@ -66,6 +66,8 @@ pub struct ProgressMeasures {
     config: Config,
     rule: KeyRule,
     task: TaskPairs,
+    /// whether neurons go to the logits through W_L alone
+    shallow: bool,
     counts: Counts,
     /// the phases so far
     phases: Phases,
@@ -92,13 +94,15 @@ impl Analysis for ProgressMeasures {
         Need::PostActivations,
         Need::Logits,
         Need::History,
-    ]);
+    ])
+    .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
         config.check()
     }
 
     fn new(mut config: Config, task: &Task) -> Result<Self, Failure> {
+        let shallow = task.model.is_shallow();
         let task = TaskPairs::new(&config.basis, task)?;
         let largest = task.frequencies();
         if let Some(k) = config.frequencies.iter().find(|k| **k > largest) {
@@ -121,6 +125,7 @@ impl Analysis for ProgressMeasures {
             rule,
             counts: Counts::of(&task),
             task,
+            shallow,
             phases: Phases::default(),
             trajectory: Trajectory::default(),
             kept: Kept::new(config.checkpoints),
@@ -134,7 +139,7 @@ impl Analysis for ProgressMeasures {
         self.phases = Phases::of(&snapshot.history()?, &self.phase_rule());
         let w_l = neuron_logit_map(snapshot, p)?;
         let spectra = [
-            Spectrum::of(&task.basis, embedding(snapshot.weight("embed.W_E")?, p)),
+            Spectrum::of(&task.basis, &tokens(snapshot, p)?.data),
             Spectrum::of(&task.basis, &by_class(&w_l, p)),
         ];
         let gini = spectra.each_ref().map(Spectrum::gini);
@@ -289,6 +294,9 @@ impl ProgressMeasures {
         out.note(format!("basis: {}", task.space));
         if let Some(note) = numbering(&task.basis) {
             out.note(note);
+        }
+        if !self.shallow {
+            out.note("of several layers of neurons the measures from neurons are those of the last, through W_out W_U alone: what other layers and norms add is left out of the restricted loss");
         }
         if !task.outside.is_empty() {
             out.note(format!(

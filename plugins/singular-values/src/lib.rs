@@ -35,7 +35,7 @@ mod spectrum;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, Space, gaussian};
-use grokrun_measures::{check_basis, embedding, numbering, product, shown, space};
+use grokrun_measures::{check_basis, numbering, product, shown, space, tokens};
 use matrices::matrices;
 use spectrum::{Singular, left_vectors, of_rows};
 
@@ -83,7 +83,8 @@ impl Analysis for SingularValues {
     .definition(
         "Singular values in f64 of W_E without '=', W_U, W_in, W_out, W_V W_O by head and W_out W_U. ARENA's embed_SVD keeps '=' and drops a column of d_model instead. Effective rank: exp of the entropy of s / sum s (Roy and Vetterli 2007). Control: Gaussian matrices of the same shapes and sums of squares. Of a frequency: the two singular values of its rows of F W_E.",
     )
-    .needs(&[Need::Weights]);
+    .needs(&[Need::Weights])
+    .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
         check_basis("basis", &config.basis)
@@ -136,8 +137,8 @@ impl Analysis for SingularValues {
             }
         }
 
-        let w_e = snapshot.weight("embed.W_E")?;
-        let (tokens, width) = (embedding(w_e, p), w_e.size(1));
+        let w_e = tokens(snapshot, p)?;
+        let (tokens, width) = (&w_e.data[..], w_e.width);
         let coefficients = basis.forward(tokens);
         let frequencies: Vec<[f64; 2]> = (1..=basis.count())
             .map(|k| {

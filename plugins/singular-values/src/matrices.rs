@@ -1,7 +1,10 @@
 //! Collects the matrices of a snapshot whose singular values are computed.
 
 use grokrun_api::{Failure, Snapshot, Tensor};
-use grokrun_measures::{embedding, product};
+use grokrun_measures::{neuron_logit_map, product, tokens, unembedding};
+
+/// More blocks than a transformer has.
+const MOST_BLOCKS: usize = 16;
 
 /// Holds a matrix with its name: `(rows, columns)`, row-major.
 pub(crate) struct Matrix {
@@ -10,54 +13,80 @@ pub(crate) struct Matrix {
     pub(crate) data: Vec<f32>,
 }
 
-/// Returns W_E of the residues alone, `(p, d_model)`, W_U, W_in, W_out, W_OV of each head and W_L;
-/// W_in and W_OV only if the snapshot has them.
+/// Returns W_E of the operands' tokens alone, `(p, width)`, W_U, W_in, W_out, W_OV of each head and
+/// W_L; W_in and W_OV only if the snapshot has them. The matrices of a layer of several have its
+/// number in their names; of an MLP there are W_E, its hidden layers and W_L.
 ///
 /// # Errors
 /// If W_E, W_out or W_U is missing or shapes do not fit together.
 pub(crate) fn matrices(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<Matrix>, Failure> {
-    let w_e = snapshot.weight("embed.W_E")?;
-    let w_u = snapshot.weight("unembed.W_U")?;
-    let w_out = snapshot.weight("blocks.0.mlp.W_out")?;
-    let d = w_e.size(1);
-    shaped("embed.W_E", w_e, &[p + 1, d])?;
-    shaped("unembed.W_U", w_u, &[d, p])?;
-    shaped("blocks.0.mlp.W_out", w_out, &[w_out.size(0), d])?;
-    let plain = |name: &str, tensor: Tensor<'_>| Matrix {
-        name: name.to_owned(),
-        columns: tensor.size(1),
-        data: tensor.data().to_vec(),
+    let w_e = tokens(snapshot, p)?;
+    let w_u = unembedding(snapshot, p)?;
+    let matrix = |name: String, columns: usize, data: Vec<f32>| Matrix {
+        name,
+        columns,
+        data,
     };
-    let mut all = vec![
-        Matrix {
-            name: "W_E".to_owned(),
-            columns: d,
-            data: embedding(w_e, p).to_vec(),
-        },
-        plain("W_U", w_u),
-    ];
-    if let Ok(w_in) = snapshot.weight("blocks.0.mlp.W_in") {
-        all.push(plain("W_in", w_in));
+    let mut all = vec![matrix("W_E".to_owned(), w_e.width, w_e.data.to_vec())];
+    let w_l = neuron_logit_map(snapshot, p);
+    let hidden = (0..).map_while(|layer| snapshot.weight(&format!("layers.{layer}.W")).ok());
+    let hidden: Vec<Tensor<'_>> = hidden.collect();
+    if !hidden.is_empty() {
+        // The last layer is W_L, and the first is W_E where there is no other.
+        let first = usize::from(w_e.width == 2 * hidden[0].size(1) && hidden[0].size(0) == 2 * p);
+        let last = hidden.len() - 1;
+        for (layer, weight) in hidden.iter().enumerate().take(last).skip(first) {
+            all.push(matrix(
+                format!("W {layer}"),
+                weight.size(1),
+                weight.data().to_vec(),
+            ));
+        }
+        all.push(matrix("W_L".to_owned(), p, w_l?));
+        return Ok(all);
     }
-    all.push(plain("W_out", w_out));
-    let attention = ["blocks.0.attn.W_V", "blocks.0.attn.W_O"].map(|name| snapshot.weight(name));
-    if let [Ok(w_v), Ok(w_o)] = attention {
+    let d = w_e.width;
+    if w_u.len() != d * p {
+        let why = format!("W_U has {} numbers; expected ({d}, {p})", w_u.len());
+        return Err(Failure::new(why));
+    }
+    all.push(matrix("W_U".to_owned(), p, w_u.to_vec()));
+    let blocks = |what: &str| {
+        let of = |layer: usize| snapshot.weight(&format!("blocks.{layer}.{what}")).ok();
+        (0..MOST_BLOCKS)
+            .filter_map(|layer| Some((layer, of(layer)?)))
+            .collect::<Vec<_>>()
+    };
+    let (w_out, w_v) = (blocks("mlp.W_out"), blocks("attn.W_V"));
+    let several = w_out.len().max(w_v.len()) > 1;
+    let named = |name: &str, layer: usize| match several {
+        true => format!("{name} layer {layer}"),
+        false => name.to_owned(),
+    };
+    let plain =
+        |name: String, tensor: Tensor<'_>| matrix(name, tensor.size(1), tensor.data().to_vec());
+    for (layer, w_in) in blocks("mlp.W_in") {
+        all.push(plain(named("W_in", layer), w_in));
+    }
+    for (layer, w_out) in w_out {
+        shaped("W_out", w_out, &[w_out.size(0), d])?;
+        all.push(plain(named("W_out", layer), w_out));
+    }
+    for ((layer, w_v), (_, w_o)) in w_v.into_iter().zip(blocks("attn.W_O")) {
         let (heads, e) = (w_v.size(0), w_v.size(2));
-        shaped("blocks.0.attn.W_V", w_v, &[heads, d, e])?;
-        shaped("blocks.0.attn.W_O", w_o, &[heads, e, d])?;
+        shaped("W_V", w_v, &[heads, d, e])?;
+        shaped("W_O", w_o, &[heads, e, d])?;
         for head in 0..heads {
-            all.push(Matrix {
-                name: format!("W_OV head {head}"),
-                columns: d,
-                data: product(w_v.row(head), w_o.row(head), e),
-            });
+            all.push(matrix(
+                format!("{} head {head}", named("W_OV", layer)),
+                d,
+                product(w_v.row(head), w_o.row(head), e),
+            ));
         }
     }
-    all.push(Matrix {
-        name: "W_L".to_owned(),
-        columns: p,
-        data: product(w_out.data(), w_u.data(), d),
-    });
+    if let Ok(w_l) = w_l {
+        all.push(matrix("W_L".to_owned(), p, w_l));
+    }
     Ok(all)
 }
 

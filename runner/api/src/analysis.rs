@@ -68,6 +68,21 @@ pub struct Manifest {
     pub needs: &'static [Need],
     /// when it is shown something, unless a spec's `every` says otherwise
     pub cadence: Cadence,
+    /// which models it is shown; of others a note says that it has not looked
+    pub scope: Scope,
+}
+
+/// The models that an analysis is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// one-layer transformers on [a, b, '='], with a causal softmax, ReLU or GELU neurons and no
+    /// norms: they have all parameters and activations that a [`Need`] names
+    #[default]
+    OneLayer,
+    /// any model on pairs: [`Model`](crate::Model) says which layers there are; attention is there
+    /// where three positions are attended to, and gradients are not
+    Any,
 }
 
 /// When an analysis is shown a snapshot. Whatever it is, the first and the last checkpoint are.
@@ -104,12 +119,18 @@ impl Manifest {
             definition: "",
             needs: &[],
             cadence: Cadence::Checkpoints,
+            scope: Scope::OneLayer,
         }
     }
 
     /// With the definitions it uses, and their source.
     pub const fn definition(self, definition: &'static str) -> Manifest {
         Manifest { definition, ..self }
+    }
+
+    /// For these models.
+    pub const fn scope(self, scope: Scope) -> Manifest {
+        Manifest { scope, ..self }
     }
 
     /// With this cadence.
@@ -133,9 +154,9 @@ pub enum Need {
     Gradients,
     /// attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='
     Attention,
-    /// the neurons' inputs over the full grid, `(p², d_mlp)`
+    /// the neurons' inputs over the full grid, `(p², d_mlp)`, of every layer
     PreActivations,
-    /// the neurons' outputs over the full grid, `(p², d_mlp)`
+    /// the neurons' outputs over the full grid, `(p², d_mlp)`, of every layer
     PostActivations,
     /// logits at '=' over the full grid, `(p², p)`
     Logits,

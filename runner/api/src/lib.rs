@@ -50,7 +50,7 @@ mod sweep;
 mod task;
 pub mod testing;
 
-pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs};
+pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs, Scope};
 pub use figure::{Axis, Colors, Figure, Trace};
 pub use finding::{Finding, Sink};
 pub use registration::{Instance, Registration};
@@ -119,7 +119,7 @@ macro_rules! export_plugin {
 pub mod prelude {
     pub use crate::{
         Analysis, Axis, Cadence, CellNumbers, Colors, Failure, Figure, History, Manifest, Need,
-        Reads, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
+        Reads, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

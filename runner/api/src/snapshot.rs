@@ -157,7 +157,17 @@ impl<'a> Snapshot<'a> {
         self.tensor("attention", Need::Attention)
     }
 
-    /// The neurons' inputs over the full grid, `(p², d_mlp)`.
+    /// An activation over the full grid by the name of its hook: `blocks.1.mlp.hook_post`,
+    /// `layers.0.hook_pre`, `(p², width)`; `blocks.0.attn.hook_pattern`, from the last position to
+    /// each, `(p², heads, positions)`.
+    ///
+    /// # Errors
+    /// When there is none of that name, or its [`Need`] is not declared.
+    pub fn activation(&self, name: &str) -> Result<Tensor<'a>, Failure> {
+        self.tensor(name, need_of(name))
+    }
+
+    /// The inputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
     ///
     /// # Errors
     /// When [`Need::PreActivations`] is not declared.
@@ -165,7 +175,7 @@ impl<'a> Snapshot<'a> {
         self.tensor("pre", Need::PreActivations)
     }
 
-    /// The neurons' outputs over the full grid, `(p², d_mlp)`.
+    /// The outputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
     ///
     /// # Errors
     /// When [`Need::PostActivations`] is not declared.
@@ -239,6 +249,8 @@ pub struct SnapshotData {
     /// steps taken
     pub epoch: u64,
     tensors: Vec<(String, Vec<usize>, Numbers)>,
+    /// other names, and the tensors that have them, too
+    also: Vec<(String, String)>,
 }
 
 impl SnapshotData {
@@ -247,7 +259,13 @@ impl SnapshotData {
         SnapshotData {
             epoch,
             tensors: Vec::new(),
+            also: Vec::new(),
         }
+    }
+
+    /// Shows the tensor of a name under another one, too, if there is such a tensor.
+    pub fn also(&mut self, name: impl Into<String>, of: impl Into<String>) {
+        self.also.push((name.into(), of.into()));
     }
 
     /// Adds a tensor under its full name (see [`View::name`]); `data` has as many numbers as the
@@ -291,10 +309,11 @@ impl SnapshotData {
         needs: impl Fn(Need) -> bool,
         look: impl FnOnce(&Snapshot<'_>) -> R,
     ) -> R {
-        let views: Vec<View<'_>> = self
+        let wanted = |(name, ..): &&(String, _, _)| needs(need_of(name));
+        let mut views: Vec<View<'_>> = self
             .tensors
             .iter()
-            .filter(|(name, ..)| needs(need_of(name)))
+            .filter(wanted)
             .map(|(name, shape, data)| View {
                 name,
                 shape,
@@ -304,6 +323,11 @@ impl SnapshotData {
                 },
             })
             .collect();
+        for (name, of) in &self.also {
+            if let Some(view) = views.iter().find(|view| view.name == of) {
+                views.push(View { name, ..*view });
+            }
+        }
         look(&Snapshot::new(self.epoch, &views))
     }
 
@@ -324,6 +348,9 @@ fn need_of(name: &str) -> Need {
         "pre" => Need::PreActivations,
         "post" => Need::PostActivations,
         "logits" => Need::Logits,
+        _ if name.ends_with(".hook_pattern") => Need::Attention,
+        _ if name.ends_with(".hook_pre") => Need::PreActivations,
+        _ if name.ends_with(".hook_post") => Need::PostActivations,
         _ if name.starts_with("gradient.") => Need::Gradients,
         _ if name.starts_with("history.") => Need::History,
         _ => Need::Weights,
@@ -358,5 +385,18 @@ mod tests {
                 assert!(snapshot.weight("embed.W_X").is_err());
             },
         );
+        data.add("post", &[1, 1], Numbers::F32(vec![2.5]));
+        data.also("blocks.0.mlp.hook_post", "post");
+        data.also("blocks.0.mlp.hook_pre", "pre");
+        let hook = |snapshot: &Snapshot<'_>| -> Option<f32> {
+            let post = snapshot.activation("blocks.0.mlp.hook_post").ok()?;
+            assert!(snapshot.activation("blocks.0.mlp.hook_pre").is_err());
+            Some(post.data()[0])
+        };
+        assert_eq!(
+            data.show(|need| need == Need::PostActivations, hook),
+            Some(2.5)
+        );
+        assert_eq!(data.show(|need| need == Need::Weights, hook), None);
     }
 }

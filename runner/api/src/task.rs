@@ -32,16 +32,36 @@ pub struct Task {
 /// The dimensions of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
-    /// of the residual stream
+    /// of the residual stream, or of an embedding; of an MLP without one its first layer's width
     pub d_model: usize,
-    /// attention heads
+    /// attention heads; 0 without attention
     pub heads: usize,
-    /// of a head
+    /// of a head; 0 without attention
     pub d_head: usize,
-    /// neurons
+    /// neurons of the last layer
     pub d_mlp: usize,
-    /// `relu` or `gelu`
+    /// of the neurons: `relu`, `gelu`, …
     pub activation: String,
+    /// the layers of neurons, first to last, by the name that their hooks have: `blocks.0.mlp` of a
+    /// transformer, `layers.0` of an MLP
+    #[serde(default = "one_layer")]
+    pub layers: Vec<String>,
+    /// whether something is normalised between neurons and logits
+    #[serde(default)]
+    pub normalised: bool,
+}
+
+/// The layers of the published model, and of any that a host of an earlier version shows.
+fn one_layer() -> Vec<String> {
+    vec!["blocks.0.mlp".to_owned()]
+}
+
+impl Model {
+    /// Whether the neurons of its only layer go to the logits through one matrix, beside what they
+    /// do not compute: true of the published model and of an MLP with one hidden layer.
+    pub fn is_shallow(&self) -> bool {
+        self.layers.len() == 1 && !self.normalised
+    }
 }
 
 impl Task {

@@ -61,11 +61,11 @@ pub struct Component {
 /// Its rows are a constant and **components**, which are numbered from 1 on. Of the residues of a
 /// cyclic group of n elements each has an angle, 2π·(place in the group)/n, and a component is a
 /// frequency: its cosine and its sine. Each residue outside of the group has a row of its own.
-/// Additive: n = p, all residues. Rows: constant, cos 1, sin 1, cos 2, … (doc/definitions.md#bases).
-/// Multiplicative, for a prime p: n = p − 1, the place is the logarithm to the smallest primitive
-/// root, and 0 is outside. Rows: zero, constant, cos 1, sin 1, …, Legendre. Of any other group a
-/// component is an irreducible representation, its rows are the entries of its matrix
-/// (doc/definitions.md#irreducible-representations).
+/// Additive: n = p, all residues. Rows: constant, cos 1, sin 1, cos 2, …
+/// (doc/definitions.md#bases). Multiplicative, for a prime p: n = p − 1, the place is the logarithm
+/// to the smallest primitive root, and 0 is outside. Rows: zero, constant, cos 1, sin 1, …,
+/// Legendre. Of any other group a component is an irreducible representation, its rows are the
+/// entries of its matrix (doc/definitions.md#irreducible-representations).
 #[derive(Clone)]
 pub struct Basis {
     p: usize,

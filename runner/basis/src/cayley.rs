@@ -32,11 +32,10 @@ impl GroupTable {
         let at = |a: usize, b: usize| products[a * n + b] as usize;
         let neutral = |e: &usize| (0..n).all(|x| at(*e, x) == x && at(x, *e) == x);
         let identity = (0..n).find(neutral)?;
-        let mut inverses = vec![u32::MAX; n];
-        for a in 0..n {
-            // With associativity, which is tested below, one inverse on the right is enough.
-            inverses[a] = (0..n).find(|b| at(a, *b) == identity)? as u32;
-        }
+        // With associativity, which is tested below, one inverse on the right is enough.
+        let inverse = |a: usize| (0..n).find(|b| at(a, *b) == identity);
+        let inverses = (0..n).map(|a| inverse(a).map(|b| b as u32));
+        let inverses: Vec<u32> = inverses.collect::<Option<_>>()?;
         // A table of numbers of n or more ends the search above without an inverse or here.
         if products.iter().any(|x| *x as usize >= n) || !associative(n, at) {
             return None;

@@ -28,12 +28,12 @@ pub(crate) struct Best {
 
 impl Energies {
     /// Measures tables `(p², width)` in a basis of the operands: component k has the terms {const,
-    /// rows of k} of a times those of b, without the constant: of frequency k, {const, cos k, sin k}
-    /// (doc/definitions.md#terms-of-a-frequency). Pairs with a residue outside of the group do not
-    /// count; the mean is that of the group's block (doc/definitions.md#the-pairs-that-count).
+    /// rows of k} of a times those of b, without the constant: of frequency k, {const, cos k, sin
+    /// k} (doc/definitions.md#terms-of-a-frequency). Pairs with a residue outside of the group do
+    /// not count; the mean is that of the group's block (doc/definitions.md#the-pairs-that-count).
     ///
-    /// The mean, which is in no component, is subtracted from each column first, so that f32 suffices
-    /// for the transform along a: it is right to 1e-6 of what varies.
+    /// The mean, which is in no component, is subtracted from each column first, so that f32
+    /// suffices for the transform along a: it is right to 1e-6 of what varies.
     pub fn in_basis(basis: &Basis, table: &[f32]) -> Energies {
         let p = basis.modulus();
         let width = table.len() / (p * p).max(1);
@@ -52,6 +52,10 @@ impl Energies {
             let components = 1..=basis.count();
             let energies = components.map(|k| {
                 let mut energy = [0.0; COLUMNS];
+                if !basis.is_cyclic() {
+                    add_products(basis, &narrow, &along_a, k, &mut energy[..means.len()]);
+                    return energy;
+                }
                 vectorized(AddBlock {
                     basis,
                     matrix: &matrix,
@@ -158,7 +162,28 @@ pub fn vectorized<L: WithSimd>(loops: L) -> L::Output {
     Arch::new().dispatch(loops)
 }
 
-/// Adds the energy of component k's terms, given the coefficients along a, `(p, p, columns)`. Only
+/// Adds the energy of a representation's terms, given the coefficients along a, `(p, p, columns)`,
+/// and the basis's matrix in f32: a product of matrices for each row, since there are many.
+fn add_products(basis: &Basis, matrix: &[f32], along_a: &[f32], k: usize, energy: &mut [f64]) {
+    let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
+    let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
+    let of_b: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| matrix[row * p..(row + 1) * p].iter().copied())
+        .collect();
+    for i in &rows {
+        let slab = &along_a[i * p * columns..(i + 1) * p * columns];
+        let terms = product(&of_b, slab, p);
+        // The first row is the constant of b.
+        let skipped = if *i == constant { columns } else { 0 };
+        for term in terms[skipped..].chunks_exact(columns) {
+            let pairs = energy.iter_mut().zip(term);
+            pairs.for_each(|(e, c)| *e += f64::from(*c).powi(2));
+        }
+    }
+}
+
+/// Adds the energy of frequency k's terms, given the coefficients along a, `(p, p, columns)`. Only
 /// the b's of the group are summed over: the group's rows vanish elsewhere.
 struct AddBlock<'a> {
     basis: &'a Basis,
@@ -182,17 +207,9 @@ impl WithSimd for AddBlock<'_> {
         } = self;
         let (p, columns, constant) = (basis.modulus(), energy.len(), basis.constant());
         let rows: Vec<usize> = std::iter::once(constant).chain(basis.rows_of(k)).collect();
-        // A frequency's fit on the stack.
-        let (mut few, mut many) = ([const { [0.0; COLUMNS] }; 3], Vec::new());
-        let terms: &mut [[f64; COLUMNS]] = match few.get_mut(..rows.len()) {
-            Some(few) => few,
-            None => {
-                many.resize(rows.len(), [0.0; COLUMNS]);
-                &mut many
-            }
-        };
+        let mut terms = [const { [0.0; COLUMNS] }; 3];
         for i in &rows {
-            for term in terms.iter_mut() {
+            for term in &mut terms {
                 term[..columns].fill(0.0);
             }
             for b in basis.order() {

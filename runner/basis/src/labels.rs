@@ -5,9 +5,9 @@ use crate::basis::Basis;
 /// Holds, for each frequency k, the functions cos and sin of 2πk f(a, b)/p on the pairs,
 /// orthonormal over the pairs where f is defined, and orthogonal to the constant: modified
 /// Gram–Schmidt, twice, in the order of the frequencies
-/// (doc/definitions.md#directions-of-the-label). With multiplicative angles, 2πk log f(a, b)/(p −
-/// 1) instead, over the pairs whose label has a logarithm. Of a group that is not cyclic, component
-/// k has the matrix entries of its representation at f(a, b).
+/// (doc/definitions.md#directions-of-the-label). With multiplicative angles the functions are of
+/// 2πk log f(a, b)/(p − 1) instead, over the pairs whose label has a logarithm. Of a group that is
+/// not cyclic, component k has the matrix entries of its representation at f(a, b).
 ///
 /// The functions depend on the label alone, so everything is computed on functions of the p labels,
 /// weighted with the number of pairs that have each.
@@ -80,8 +80,8 @@ impl LabelBasis {
         &self.labels
     }
 
-    /// Returns the directions of component k as functions of the label, each `(p)`: cosine, sine, or
-    /// matrix entries; none if there is no such component.
+    /// Returns the directions of component k as functions of the label, each `(p)`: cosine, sine,
+    /// or matrix entries; none if there is no such component.
     pub fn directions(&self, k: usize) -> impl Iterator<Item = &[f64]> {
         let of_k = k.checked_sub(1).and_then(|k| self.directions.get(k));
         of_k.into_iter().flatten().map(Vec::as_slice)

@@ -1,5 +1,5 @@
-//! Collects the functions on pairs that belong to a component, for any operation. Owns the choice of
-//! the basis.
+//! Collects the functions on pairs that belong to a component, for any operation. Owns the choice
+//! of the basis.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Holds the description that an analysis gives of itself, however it was found.
 
 use grokrun_api::serde::{Deserialize, Serialize};
-use grokrun_api::{Need, Reads, Registration};
+use grokrun_api::{Need, Reads, Registration, Scope};
 use serde_json::Value;
 
 /// Names an analysis and its needs.
@@ -22,6 +22,9 @@ pub struct Described {
     pub needs: Vec<Need>,
     /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints
     pub every: Option<u64>,
+    /// which models it is shown
+    #[serde(default)]
+    pub scope: Scope,
     /// the JSON schema of its parameters
     pub schema: Value,
     /// which analyses of the cells an analysis of a whole sweep reads; none for one of a cell
@@ -80,6 +83,7 @@ impl Described {
             package: registration.package().to_owned(),
             needs: manifest.needs.to_vec(),
             every: manifest.cadence.every(),
+            scope: manifest.scope,
             schema: registration.schema(),
             sweep: registration.reads().map(|reads| match reads {
                 Reads::Nothing => SweepReads::Named(Vec::new()),
@@ -125,10 +129,29 @@ impl Described {
             package: package.to_owned(),
             needs,
             every: description["every"].as_u64(),
+            // A library that was built before there were scopes looks at what it knew of.
+            scope: serde_json::from_value(description["scope"].clone()).unwrap_or_default(),
             schema: description["schema"].clone(),
             sweep: SweepReads::described(&description["sweep"])
                 .map_err(|why| format!("of its analysis {name}: {why}"))?,
             name,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A library that was built before there were scopes is shown the models that it knew of.
+    #[test]
+    fn without_a_scope_it_is_that_of_one_layer() {
+        let mut text = json!({ "name": "a", "version": "1", "summary": "s", "needs": [] });
+        let scope = |text: &Value| Described::read(text, "p", 0).unwrap().scope;
+        assert_eq!(scope(&text), Scope::OneLayer);
+        text["scope"] = json!("any");
+        assert_eq!(scope(&text), Scope::Any);
     }
 }

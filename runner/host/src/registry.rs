@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use grokrun_api::abi::ENTRY_PREFIX;
-use grokrun_api::{Failure, Instance, Need, Registration, SweepCell, Task};
+use grokrun_api::{Failure, Instance, Need, Registration, Scope, SweepCell, Task};
 use serde_json::{Map, Value};
 
 use crate::described::{Described, SweepReads};
@@ -106,6 +106,11 @@ impl Found {
     /// Returns what a snapshot has to show it.
     pub fn needs(&self) -> &[Need] {
         &self.about.needs
+    }
+
+    /// Returns which models it is shown.
+    pub fn scope(&self) -> Scope {
+        self.about.scope
     }
 
     /// Returns its own cadence, in epochs (0: first and last only); none for that of the

@@ -1,9 +1,9 @@
 //! Measures norms by frequency of the model's parts, and applies the rules for key frequencies.
 
-use grokrun_api::{Failure, Snapshot, Tensor};
+use grokrun_api::{Failure, Snapshot};
 use grokrun_basis::{Basis, Energies, effective_number, gini, participation};
 
-use crate::map::neuron_logit_map;
+use crate::parts::{neuron_logit_map, tokens};
 
 /// Holds norms by frequency, `(frequencies)`, with measures of their sparsity.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +103,7 @@ impl KeyRule {
             KeyRule::NeuronLogitMap => {
                 Spectrum::of(basis, &by_class(&neuron_logit_map(snapshot, p)?, p))
             }
-            KeyRule::Embedding => Spectrum::of(basis, embedding(snapshot.weight("embed.W_E")?, p)),
+            KeyRule::Embedding => Spectrum::of(basis, &tokens(snapshot, p)?.data),
         };
         Ok(spectrum.above_quarter())
     }
@@ -117,12 +117,6 @@ impl KeyRule {
         keys.dedup();
         keys
     }
-}
-
-/// Returns the tokens' rows of W_E, without '=': `(p, d_model)`.
-pub fn embedding<'a>(w_e: Tensor<'a>, p: usize) -> &'a [f32] {
-    let width = w_e.size(1);
-    w_e.data().get(..p * width).unwrap_or_default()
 }
 
 /// Transposes `(rows, p)`, a column a class, to `(p, rows)`.

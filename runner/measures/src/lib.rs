@@ -4,14 +4,16 @@
 //!   logits there, with and without bias correction ([`Shift`]); [`loss_of_row`], of one row.
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]).
-//! - [`space`]: the basis of a task, with [`check_basis`] for the parameter that most analyses have;
-//!   [`shown`], [`listed`], [`numbering`]: components as findings name them.
+//! - [`space`]: the basis of a task, with [`check_basis`] for the parameter that most analyses
+//!   have; [`shown`], [`listed`], [`numbering`]: components as findings name them.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for
 //!   models that an analysis changes.
+//! - [`Marginals`]: what one operand alone gives; [`Signs`]: how a label's place follows from those
+//!   of the operands.
 //! - [`testing`]: a model of a group that is right by construction.
-//! - [`neuron_logit_map`], W_L; [`product()`], [`product_at`], [`product_bt`]: matrix products of
-//!   f32.
+//! - [`tokens`], [`unembedding`], [`neuron_logit_map`]: W_E, W_U and W_L of any architecture;
+//!   [`product()`], [`product_at`], [`product_bt`]: matrix products of f32.
 //!
 //! Knows nothing of files and figures. Definitions: doc/definitions.md.
 
@@ -19,16 +21,20 @@ mod forward;
 mod frames;
 mod keys;
 mod loss;
-mod map;
+mod marginals;
 mod model;
+mod parts;
+mod signs;
 mod space;
 pub mod testing;
 
 pub use forward::{Flow, FoldedHead, Forward, HeadMode};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};
-pub use keys::{KeyRule, Spectrum, by_class, embedding};
+pub use keys::{KeyRule, Spectrum, by_class};
 pub use loss::{Rows, Score, Shift, loss_of_row};
-pub use map::neuron_logit_map;
+pub use marginals::Marginals;
 pub use model::Model;
+pub use parts::{Tokens, neuron_logit_map, tokens, unembedding};
+pub use signs::Signs;
 pub use space::{check_basis, listed, numbering, shown, space};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell, Shape};
+use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell};
 use grokrun_host::Scratch;
 use grokrun_program::ModelState;
 use grokrun_spec::{Cell, Plan, Spacing};
@@ -10,7 +10,7 @@ use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State, Tensor};
 use grokrun_task::Split;
 
 use crate::SessionError;
-use crate::analyses::{Analyses, Followed, Subject};
+use crate::analyses::{Analyses, Followed, Seen, Subject};
 use crate::cadence::Cadence;
 use crate::cell_data::{self, CellData};
 use crate::course::Course;
@@ -204,9 +204,9 @@ impl<'a> Live<'a> {
         })
     }
 
-    /// The shape that analyses look at, if they look at the cell.
-    pub(crate) fn analysed(&self) -> Option<&Shape> {
-        self.size.analysed()
+    /// The model as analyses see it, if they look at the cell.
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        self.size.seen()
     }
 
     /// The model.
@@ -218,6 +218,7 @@ impl<'a> Live<'a> {
     pub(crate) fn follow(
         &self,
         analyses: &Analyses<'_>,
+        seen: &Seen,
         scratch: &Scratch,
     ) -> Result<Followed, SessionError> {
         let subject = Subject {
@@ -228,8 +229,7 @@ impl<'a> Live<'a> {
             pairs: Arc::new(self.pairs()?),
             history: self.history.clone(),
         };
-        let shape = self.size.model.folded("analyses look at")?;
-        analyses.follow(self.plan, self.cell, &shape, subject, scratch)
+        analyses.follow(self.plan, self.cell, seen, subject, scratch)
     }
 
     /// Makes sure that the checkpoints before this state are whole: what comes after them would not

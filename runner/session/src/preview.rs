@@ -80,8 +80,13 @@ impl Preview {
             false => {
                 no_analyses = Analyses::none();
                 if !analyses.is_empty() {
-                    let note =
-                        "the analyses do not look at this model or task: they say so in a note";
+                    let pairs = survey.cells.iter().all(|size| size.seen().is_some());
+                    let note = match pairs {
+                        true => {
+                            "what analyses of this model cost is not known: time and disk are without them"
+                        }
+                        false => "the analyses do not look at this task: they say so in a note",
+                    };
                     notes.push(note.to_owned());
                 }
                 &no_analyses

@@ -12,6 +12,7 @@ use grokrun_store::Keeping;
 use grokrun_task::{Count, Dataset, OperationError};
 
 use crate::SessionError;
+use crate::analyses::Seen;
 use crate::cell_data::train_count;
 use crate::describe::keeping;
 use crate::model::{self, Model};
@@ -29,8 +30,8 @@ pub struct CellSize {
     pub settings: Arc<Settings>,
     /// what one cell takes of memory, files and work, without its history
     pub needs: Estimate,
-    /// whether the task is an operation on pairs: of residues, or of elements of a group or table
-    pub pairs: bool,
+    /// whether the task is an operation on pairs of residues
+    pub residues: bool,
     /// pairs trained on
     pub train: usize,
     /// pairs tested on
@@ -47,9 +48,14 @@ fn history_bytes(epochs: u64) -> u64 {
 }
 
 impl CellSize {
-    /// The shape that analyses look at: they know folded models of pairs.
+    /// The model as analyses see it; none if the task is not one of pairs.
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        Seen::of(&self.model.architecture())
+    }
+
+    /// The shape of a model whose analyses' costs are known: a folded one, on pairs of residues.
     pub(crate) fn analysed(&self) -> Option<&Shape> {
-        self.model.shape().filter(|_| self.pairs)
+        self.model.shape().filter(|_| self.residues)
     }
 
     /// Whether both can be replicas of one program.
@@ -83,7 +89,7 @@ impl CellSize {
         CellSize {
             model: Model::Folded(shape),
             settings: Arc::clone(settings),
-            pairs: true,
+            residues: true,
             needs: Estimate::new(&shape, train, test, 1),
             train,
             test,
@@ -196,7 +202,7 @@ impl Survey {
             cells.push(CellSize {
                 needs: needs.of(cell, &model, [train, pairs - train])?,
                 settings: Arc::clone(&cell.settings),
-                pairs: cell.operation.operands() == 2,
+                residues: cell.operation.size().is_none() && cell.operation.operands() == 2,
                 model,
                 train,
                 test: pairs - train,

@@ -149,17 +149,17 @@ impl Session<'_> {
         let Some(first) = lives.first().filter(|_| !self.analyses.is_empty()) else {
             return Ok(None);
         };
-        // Of other models the analyses say afterwards that they cannot look at them.
-        let Some(&shape) = first.analysed() else {
+        // Of other tasks the analyses say afterwards that they cannot look at them.
+        let Some(seen) = first.seen() else {
             return Ok(None);
         };
-        let permits = self.analyses.check_memory(&shape)?;
+        let permits = self.analyses.check_memory(&seen)?;
         let scratch = Scratch::new(self.run.path());
         let cells = lives
             .iter()
-            .map(|live| live.follow(self.analyses, &scratch))
+            .map(|live| live.follow(self.analyses, &seen, &scratch))
             .collect::<Result<_, _>>()?;
-        let follower = Follower::start(cells, shape, permits)?;
+        let follower = Follower::start(cells, &seen, permits)?;
         for (place, live) in lives.iter_mut().enumerate() {
             live.place = place;
             for epoch in live.checkpoints()? {

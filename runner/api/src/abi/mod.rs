@@ -218,7 +218,8 @@ pub mod kind {
     pub const NOTE: u32 = 3;
     /// `name`; `text`: Plotly's JSON
     pub const FIGURE: u32 = 4;
-    /// `text`: `{"name", "version", "summary", "definition", "needs", "every", "schema"}`
+    /// `text`: `{"name", "version", "summary", "definition", "needs", "every", "scope", "schema"}`;
+    /// without a scope it is that of one-layer transformers
     pub const DESCRIPTION: u32 = 5;
 }
 

@@ -58,6 +58,7 @@ unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> 
                 "definition": manifest.definition,
                 "needs": manifest.needs,
                 "every": manifest.cadence.every(),
+                "scope": manifest.scope,
                 "schema": registration.schema(),
                 "sweep": registration.reads().map(|reads| json!({ "reads": reads.described() })),
             })

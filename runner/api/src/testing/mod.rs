@@ -34,6 +34,8 @@ pub fn task(operation: &str, p: usize, label: impl Fn(u32, u32) -> Option<u32>) 
             d_head: 8,
             d_mlp: 96,
             activation: "relu".to_owned(),
+            layers: vec!["blocks.0.mlp".to_owned()],
+            normalised: false,
         },
     }
 }

@@ -80,7 +80,7 @@ impl IsolatedAnalysis {
         self.started(&Request::Create {
             analysis: self.index,
             parameters: parameters.clone(),
-            task: task.clone(),
+            task: Box::new(task.clone()),
         })
     }
 

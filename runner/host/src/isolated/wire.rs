@@ -32,7 +32,7 @@ pub(super) enum Request {
     Create {
         analysis: u32,
         parameters: Map<String, Value>,
-        task: Task,
+        task: Box<Task>,
     },
     /// Start an analysis on a sweep.
     CreateSweep {

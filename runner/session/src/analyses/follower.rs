@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use grokrun_engine::{GridPass, Shape};
 use grokrun_host::{Crew, Member, Permits, Watched, Work, on_analysis_pool};
 use grokrun_store::CheckpointReader;
 use serde_json::Value;
 
-use super::{Subject, files, snapshot};
+use super::seen::Seen;
+use super::snapshot::{self, Pass};
+use super::{Subject, files};
 use crate::SessionError;
 use crate::interrupt::Interrupt;
 use crate::train::{Event, Watch};
@@ -25,7 +26,6 @@ const SILENCE: Duration = Duration::from_millis(200);
 
 /// A cell that is followed.
 pub(crate) struct Followed {
-    shape: Shape,
     subject: Subject,
     checkpoints: CheckpointReader,
     crew: Option<Crew>,
@@ -35,7 +35,6 @@ pub(crate) struct Followed {
 
 impl Followed {
     pub(crate) fn new(
-        shape: Shape,
         subject: Subject,
         members: Vec<Member>,
         identities: Vec<Value>,
@@ -44,7 +43,6 @@ impl Followed {
             SessionError::Failed(format!("a thread cannot be started: {error}"))
         })?;
         Ok(Followed {
-            shape,
             checkpoints: subject.dir.checkpoint_reader(),
             subject,
             crew: Some(crew),
@@ -63,7 +61,7 @@ impl Followed {
         &mut self,
         epoch: u64,
         last: bool,
-        pass: &mut GridPass,
+        pass: &mut Pass,
         permits: &Permits,
     ) -> Result<(), SessionError> {
         let Some(crew) = &mut self.crew else {
@@ -75,8 +73,8 @@ impl Followed {
         let mut shown = permits.take();
         let checkpoint = self.checkpoints.read(epoch)?;
         let Subject { history, pairs, .. } = &self.subject;
-        let (grid, data) = ((&self.shape, pass), &mut shown.data);
-        on_analysis_pool(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, grid, data))?;
+        let data = &mut shown.data;
+        on_analysis_pool(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, pass, data))?;
         crew.show(&Arc::new(shown), last);
         Ok(())
     }
@@ -122,17 +120,17 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Starts the thread; cells are numbered in the order given, and of one shape.
+    /// Starts the thread; cells are numbered in the order given, and of one model.
     pub(crate) fn start(
         cells: Vec<Followed>,
-        shape: Shape,
+        seen: &Seen,
         permits: Permits,
     ) -> Result<Follower, SessionError> {
         let (messages, inbox) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let watched = cells.iter().flat_map(Followed::watched).collect();
-        let mut pass = GridPass::new(shape);
+        let mut pass = Pass::new(seen)?;
         let span = tracing::Span::current();
         let thread = std::thread::Builder::new()
             .name("analyses".to_owned())
@@ -237,7 +235,7 @@ fn follow(
     mut cells: Vec<Followed>,
     inbox: &Receiver<Message>,
     stop: &AtomicBool,
-    pass: &mut GridPass,
+    pass: &mut Pass,
     permits: &Permits,
 ) -> Result<(), SessionError> {
     for message in inbox {

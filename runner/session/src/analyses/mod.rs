@@ -7,6 +7,8 @@
 
 mod files;
 mod follower;
+mod recorded;
+pub(crate) mod seen;
 pub(crate) mod snapshot;
 mod stored;
 mod sweep;
@@ -14,13 +16,14 @@ mod task;
 
 use std::sync::Arc;
 
-use grokrun_engine::{Pairs, Shape, available_memory};
+use grokrun_engine::{Pairs, available_memory};
 use grokrun_host::{Found, Member, Permits, Registry, Scratch};
 use grokrun_spec::{AnalysisRequest, Cell, Plan};
 use grokrun_store::{CellDir, ErrorKind, RunDir};
 use serde_json::Value;
 
 pub(crate) use follower::{Followed, Follower};
+pub(crate) use seen::Seen;
 pub use stored::Stored;
 
 use crate::SessionError;
@@ -31,15 +34,10 @@ use crate::history::History;
 /// one, the next is made and waits for it.
 pub(crate) const MOST_SNAPSHOTS: u64 = 2;
 
-/// The most bytes that the snapshots of cells of this shape take together.
-pub(crate) fn snapshot_bytes(shape: &Shape) -> u64 {
-    MOST_SNAPSHOTS.saturating_mul(snapshot::most_bytes(shape))
+/// The most bytes that the snapshots of cells of this model take together.
+pub(crate) fn snapshot_bytes(seen: &Seen) -> u64 {
+    MOST_SNAPSHOTS.saturating_mul(seen.snapshot_bytes())
 }
-
-/// What analyses say of a model that is not folded.
-const NOT_LOOKED_AT: &str = "this analysis looks at one-layer transformers with '=' (causal \
-    softmax, no norms, ReLU or GELU neurons, trained by adamw on the full batch) on pairs; this \
-    model or task is another, so nothing was measured";
 
 /// The analyses that a run asks for.
 pub struct Analyses<'a> {
@@ -87,13 +85,13 @@ impl<'a> Analyses<'a> {
     ///
     /// # Errors
     /// When one snapshot needs more than half of what is free.
-    pub(crate) fn check_memory(&self, shape: &Shape) -> Result<Permits, SessionError> {
-        let one = snapshot::most_bytes(shape);
+    pub(crate) fn check_memory(&self, seen: &Seen) -> Result<Permits, SessionError> {
+        let one = seen.snapshot_bytes();
         let free = available_memory().unwrap_or(u64::MAX) / 2;
         if !self.is_empty() && one > free {
             return Err(SessionError::Request(format!(
                 "a snapshot for the analyses of modulus {} may need {} MB, more than half of the memory that is free; expected a smaller modulus or model, or no [analysis] tables",
-                shape.modulus,
+                seen.modulus(),
                 one / 1_000_000
             )));
         }
@@ -102,13 +100,13 @@ impl<'a> Analyses<'a> {
         ))
     }
 
-    /// Writes for each of them that it has not looked at a cell, whose model is none that it knows.
+    /// Writes for each of them that it has not looked at a cell, whose samples are no pairs.
     ///
     /// # Errors
     /// When the findings cannot be written.
     pub(crate) fn decline(&self, dir: &CellDir) -> Result<(), SessionError> {
         for (found, request) in &self.asked {
-            let files = files::declined(&files::identity(found, request), NOT_LOOKED_AT);
+            let files = files::declined(&files::identity(found, request), seen::NOT_PAIRS);
             dir.write_findings(found.name(), files)?;
         }
         Ok(())
@@ -169,23 +167,32 @@ impl<'a> Analyses<'a> {
         Ok(failed)
     }
 
-    /// Starts them on a cell; what they say waits in `scratch`.
+    /// Starts those on a cell that look at its model; what they say waits in `scratch`. The others
+    /// write at once that they do not.
     pub(crate) fn follow(
         &self,
         plan: &Plan,
         cell: &Cell,
-        shape: &Shape,
+        seen: &Seen,
         subject: Subject,
         scratch: &Scratch,
     ) -> Result<Followed, SessionError> {
-        let task = task::of(plan, cell, shape, &subject)?;
-        let parameters = self
-            .asked
+        let task = task::of(plan, cell, seen, &subject)?;
+        let mut looking = Vec::new();
+        for (found, request) in self.asked() {
+            match seen.declines(found, &cell.settings.train.loss) {
+                None => looking.push((found, request)),
+                Some(why) => {
+                    let files = files::declined(&files::identity(found, request), why);
+                    subject.dir.write_findings(found.name(), files)?;
+                }
+            }
+        }
+        let parameters = looking
             .iter()
             .map(|(found, request)| files::identity(found, request))
             .collect();
-        let members = self
-            .asked
+        let members = looking
             .iter()
             .map(|(found, request)| {
                 let also = plan.checkpoints.spacing.also();
@@ -199,7 +206,7 @@ impl<'a> Analyses<'a> {
                 )
             })
             .collect();
-        Followed::new(*shape, subject, members, parameters)
+        Followed::new(subject, members, parameters)
     }
 }
 

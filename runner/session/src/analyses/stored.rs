@@ -86,10 +86,10 @@ impl Stored<'_> {
     fn analyze_cell(&self, index: usize, watch: &mut dyn Watch) -> Result<(), SessionError> {
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
         let dir = folder(self.run, self.plan, cell)?;
-        let Some(&shape) = size.analysed() else {
+        let Some(seen) = size.seen() else {
             return self.analyses.decline(&dir);
         };
-        let permits = self.analyses.check_memory(&shape)?;
+        let permits = self.analyses.check_memory(&seen)?;
         let saved = dir.read_state()?;
         let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
         let data = CellData::stored(cell, &dir)?;
@@ -106,8 +106,8 @@ impl Stored<'_> {
         let scratch = Scratch::new(self.run.path());
         let followed = self
             .analyses
-            .follow(self.plan, cell, &shape, subject, &scratch)?;
-        let follower = Follower::start(vec![followed], shape, permits)?;
+            .follow(self.plan, cell, &seen, subject, &scratch)?;
+        let follower = Follower::start(vec![followed], &seen, permits)?;
         for (i, epoch) in checkpoints.iter().enumerate() {
             let last = complete && i + 1 == checkpoints.len();
             follower.checkpoint(0, *epoch, last);

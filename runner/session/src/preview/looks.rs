@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use grokrun_api::{Model, Needs, Task};
-use grokrun_engine::{GridPass, InitScheme, Pairs, Sample, Shape, initial_parameters};
+use grokrun_api::{Needs, Task};
+use grokrun_engine::{InitScheme, Pairs, Sample, Shape, initial_parameters};
 use grokrun_host::{Crew, Findings, Found, Member, Permits, Scratch, Shown};
 use grokrun_spec::{AnalysisRequest, Plan};
 use grokrun_store::{Metrics, Row, Tensor};
@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::clock::Clock;
 use super::growth::{Bounds, Growth, MODELS};
 use crate::SessionError;
-use crate::analyses::{Analyses, snapshot};
+use crate::analyses::snapshot::{self, Pass};
+use crate::analyses::{Analyses, Seen};
 use crate::history::History;
 use crate::weights::Layout;
 
@@ -118,12 +119,11 @@ pub(super) struct Models {
 }
 
 struct Subject {
-    shape: Shape,
     task: Task,
     pairs: Pairs,
     checkpoint: Vec<Tensor>,
     history: History,
-    pass: GridPass,
+    pass: Pass,
 }
 
 /// Whose cost is asked for.
@@ -312,20 +312,13 @@ impl Subject {
                 data_seed: 1,
                 model_seed: 1,
                 epochs: LOOKS,
-                model: Model {
-                    d_model: shape.d_model,
-                    heads: shape.heads,
-                    d_head: shape.d_head,
-                    d_mlp: shape.d_mlp,
-                    activation: format!("{:?}", shape.activation).to_lowercase(),
-                },
+                model: Seen::Folded(shape).model(),
             },
             pairs,
             checkpoint: Layout::new(&crate::model::Model::Folded(shape), None)?
                 .checkpoint(&weights_now),
             history: History::new(history),
-            pass: GridPass::new(shape),
-            shape,
+            pass: Pass::new(&Seen::Folded(shape))?,
         })
     }
 
@@ -337,7 +330,7 @@ impl Subject {
             &self.checkpoint,
             &self.history,
             &self.pairs,
-            (&self.shape, &mut self.pass),
+            &mut self.pass,
             &mut shown.data,
         )?;
         Ok(Arc::new(shown))

@@ -97,7 +97,7 @@ fn findings(
 pub(super) fn beside_training(survey: &Survey, analyses: &Analyses<'_>, cores: usize) -> u64 {
     let asked = analyses.asked().count();
     let of_cell = |size: &CellSize| {
-        let snapshots = size.analysed().map_or(0, snapshot_bytes);
+        let snapshots = size.seen().as_ref().map_or(0, snapshot_bytes);
         let one = snapshots / crate::analyses::MOST_SNAPSHOTS;
         let working = WORKING * one as f64 * asked.min(cores) as f64;
         snapshots.saturating_add(working as u64)
