@@ -91,9 +91,10 @@ pub(crate) enum Command {
                       A finished run goes on, and so does one that was interrupted. Its last checkpoint goes where the longer run has none, and its analyses are made again at the end."
     )]
     Extend(ExtendArgs),
-    /// Write a cell as a file for PyTorch and TransformerLens (pth), or for numpy (npz)
+    /// Write a cell for PyTorch and TransformerLens (pth) or numpy (npz), or all cells' curves for a
+    /// table (csv) or a tracker (tensorboard, mlflow)
     #[command(
-        after_help = "Example:\n  grokrun export runs/mult59 --format pth -o mod_mult_grokking.pth"
+        after_help = "Example:\n  grokrun export runs/mult59 --format pth -o mod_mult_grokking.pth\n  grokrun export runs/seeds32 --format tensorboard -o logs"
     )]
     Export(ExportArgs),
     /// Make a run of a TransformerLens-style .pth, .safetensors or .npz, to analyse it here
@@ -478,6 +479,12 @@ pub(crate) enum Format {
     Safetensors,
     /// the last checkpoint, history and split, for numpy.load
     Npz,
+    /// a table of every cell's curves: a row an epoch, with the axes as columns
+    Csv,
+    /// a folder of event files: curves as scalars, settings as hyperparameters
+    Tensorboard,
+    /// a folder that MLflow opens as its file store: a run a cell
+    Mlflow,
 }
 
 #[derive(Args, Debug)]
@@ -486,16 +493,16 @@ pub(crate) struct ExportArgs {
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
 
-    /// The cell, where the run has several
+    /// The cell, where the run has several; csv, tensorboard and mlflow take all of them
     #[arg(long, value_name = "ID")]
     pub(crate) cell: Option<String>,
 
     /// What to write
-    #[arg(long, value_enum, value_name = "pth|safetensors|npz")]
+    #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Format,
 
-    /// Where to write it
-    #[arg(short, long, value_name = "FILE")]
+    /// Where to write it: a file, or for tensorboard and mlflow a new folder
+    #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
 }
 

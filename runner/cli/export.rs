@@ -1,4 +1,7 @@
-//! Runs `grokrun export RUN`: writes a cell as a file that PyTorch, TransformerLens or numpy opens.
+//! Runs `grokrun export RUN`: writes a cell as a file that PyTorch, TransformerLens or numpy opens,
+//! or the curves of all cells for trackers.
+
+mod trackers;
 
 use std::process::ExitCode;
 
@@ -20,6 +23,11 @@ use crate::sweep;
 /// If the folder holds no run, has no such cell or no checkpoint, or the file cannot be written.
 pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run)?;
+    if let Format::Csv | Format::Tensorboard | Format::Mlflow = args.format {
+        trackers::export(args, &view)?;
+        written(&args.output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (name, dir) = cell(&view, args.cell.as_deref())?;
     // By the spec, so that a folder of another run's cell of this name is not taken for it.
     let dir = stored_cell(&view, &sweep::plan(&view)?, &name).unwrap_or(dir);
@@ -99,6 +107,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
             }
             write_npz(&args.output, &arrays, &texts)?;
         }
+        // Those of many cells have returned.
+        Format::Csv | Format::Tensorboard | Format::Mlflow => {}
     }
     written(&args.output)?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! Reads and writes the file formats of PyTorch, TransformerLens and numpy.
+//! Reads and writes the file formats of PyTorch, TransformerLens, numpy and experiment trackers.
 //!
 //! Owns the bytes of `.pth` (a zip archive of stored entries around a pickle), `.npz` and
 //! `.safetensors` files, and what published grokking files look like: which tensors, in which
@@ -7,6 +7,8 @@
 //!
 //! - [`write_pth`], [`write_npz`], [`write_safetensors`]: whole or not at all, one checkpoint in
 //!   memory at a time.
+//! - [`write_csv`], [`write_tensorboard`], [`write_mlflow`]: curves and settings of many trainings,
+//!   for a table or a tracker.
 //! - [`Foreign`]: a file from elsewhere, or a folder of them; [`read_indices`]: a split alone.
 //!   Nothing in it is executed: its pickle is read by a machine that knows a fixed list of names
 //!   (`pickle::global`), and everything that is made of it is bounded by the length of the file.
@@ -29,6 +31,7 @@ mod safe;
 mod shown;
 mod sniff;
 mod torch;
+mod tracker;
 
 pub use array::{Array, Numbers, state_dict};
 pub use error::ExchangeError;
@@ -40,6 +43,7 @@ pub use indices::{Indices, read_indices};
 pub use npz::write_npz;
 pub use pth::{Experiment, write_pth};
 pub use safe::write_safetensors;
+pub use tracker::{Curve, Trial, settings, write_csv, write_mlflow, write_tensorboard};
 
 #[cfg(test)]
 mod tests;

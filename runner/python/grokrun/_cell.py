@@ -130,7 +130,7 @@ class Cell:
     def hooked_transformer(self, epoch: int | None = None) -> Any:
         """A TransformerLens model with the weights after so many steps, on the CPU, in `eval` mode.
 
-        A `HookedTransformer` of TransformerLens 2 and 3; version 4 gives a `TransformerBridge`.
+        A `HookedTransformer` of TransformerLens 3; version 4 gives a `TransformerBridge`.
         Tokens are (batch, 3): a, b and p for '='; logits (batch, 3, p), of which the last position
         counts. Needs torch and transformer-lens.
         """

@@ -1,6 +1,6 @@
 """Makes a TransformerLens model of a cell's weights.
 
-Owns what differs between TransformerLens 2, 3 and 4. Knows nothing of files.
+Owns what differs between TransformerLens 3 and 4. Knows nothing of files.
 """
 
 from __future__ import annotations
