@@ -73,7 +73,7 @@ fn columns(cells: &[(String, CellDir)]) -> Result<[Vec<String>; 2], Failure> {
     let mut seen: Vec<(String, BTreeSet<String>, usize)> = Vec::new();
     let (mut curves, mut known) = (METRICS.map(str::to_owned).to_vec(), BTreeSet::new());
     for (_, dir) in cells {
-        for (name, value) in settings(&dir.read_config()?.unwrap_or_default()) {
+        for (name, value) in settings(&dir.read_config_json()?.unwrap_or_default()) {
             let place = seen.iter().position(|(other, ..)| *other == name);
             let place = place.unwrap_or_else(|| {
                 seen.push((name, BTreeSet::new(), 0));
@@ -118,7 +118,7 @@ fn series_of(dir: &CellDir) -> Result<Vec<(String, Vec<String>)>, Failure> {
 
 /// A cell with its settings, its outcome and its curves.
 fn trial(name: &str, dir: &CellDir, summary: Option<&CellSummary>) -> Result<Trial, Failure> {
-    let config = dir.read_config()?.unwrap_or_default();
+    let config = dir.read_config_json()?.unwrap_or_default();
     let fingerprint = config["fingerprint"].as_str().unwrap_or_default();
     let digits = fingerprint.rsplit(' ').next().unwrap_or_default();
     let metrics = dir.read_state()?.map(|state| state.metrics);
