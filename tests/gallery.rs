@@ -37,3 +37,8 @@ fn the_symmetric_group() {
 fn ungrokking() {
     keeps_its_claims("varma2023");
 }
+
+#[test]
+fn phases_of_neurons() {
+    keeps_its_claims("he2026");
+}
