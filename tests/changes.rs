@@ -105,6 +105,22 @@ fn another_fraction_is_another_cut_of_the_same_order() {
     );
 }
 
+/// Analyses see the parts of the beginning, also of a run that was stopped after the change.
+#[test]
+fn analyses_of_another_fraction_are_the_same_however_the_run_was_stopped() {
+    let changes = format!("{}[analysis.progress-measures]\n", CHANGES[4]);
+    let whole = trained(&spec(60, &changes));
+    let parts = Bench::new("");
+    for epochs in [33, 60] {
+        parts.write("small.toml", spec(epochs, &changes));
+        parts.run(CPU).exits(0);
+    }
+    assert_same(&whole.files("small"), &parts.files("small"));
+    let before = whole.files("small");
+    whole.run(&["analyze", "runs/small"]).exits(0);
+    assert_same(&before, &whole.files("small"));
+}
+
 /// Stops that end a cell without success, and one that lengthens it.
 #[test]
 fn a_cell_ends_when_it_is_confused_and_later_when_it_has_memorised() {

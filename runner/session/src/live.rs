@@ -221,12 +221,14 @@ impl<'a> Live<'a> {
         seen: &Seen,
         scratch: &Scratch,
     ) -> Result<Followed, SessionError> {
+        // The parts of the beginning, wherever the cell goes on: as those who analyse it later.
+        let data = CellData::new(self.cell)?;
         let subject = Subject {
             id: self.cell.id.clone(),
             dir: self.dir.clone(),
-            train: self.split.train.clone(),
-            test: self.split.test.clone(),
-            pairs: Arc::new(self.pairs()?),
+            pairs: Arc::new(data.pairs(self.cell)?.clone()),
+            train: data.split.train,
+            test: data.split.test,
             history: self.history.clone(),
         };
         analyses.follow(self.plan, self.cell, seen, subject, scratch)
