@@ -124,7 +124,7 @@ impl SweepAnalysis for DelayLaw {
         let axes = axes(&settings);
         self.tell_delays(cells, out);
         if self.failed > 0 {
-            out.note(format!("{} cells failed: they have no delay", self.failed));
+            out.note(format!("failed, without a delay: {}", self.failed));
         }
         let numeric: Vec<&Axis> = axes.iter().filter(|axis| axis.is_numeric()).collect();
         if numeric.is_empty() {
@@ -262,13 +262,13 @@ impl Fitted<'_> {
             ),
         });
         let censored = self.points.len() - self.grokked();
-        words.push_str(&format!("; {} cells that grokked", self.grokked()));
+        words.push_str(&format!("; of its cells {} grokked", self.grokked()));
         if censored > 0 {
-            words.push_str(&format!(", {censored} that had not, which count as later"));
+            words.push_str(&format!(", {censored} had not and count as later"));
         }
         if self.without > 0 {
             words.push_str(&format!(
-                ", {} that had not memorised and are left out",
+                ", {} had not memorised and are left out",
                 self.without
             ));
         }
@@ -283,7 +283,8 @@ fn interval(law: &PowerLaw) -> String {
         (Some(low), Some(high)) => format!("γ from {low} to {high}"),
         (Some(low), None) => format!("γ from {low} on"),
         (None, Some(high)) => format!("γ up to {high}"),
-        (None, None) => "γ without an interval: too few cells".to_owned(),
+        (None, None) if law.known < 6 => "γ without an interval: too few cells".to_owned(),
+        (None, None) => "any γ fits as well".to_owned(),
     }
 }
 

@@ -58,10 +58,10 @@ fn a_planted_law_comes_back_with_its_censored_cells() {
     );
     let notes = found.notes().join("\n");
     assert!(
-        notes.contains("3 that had not, which count as later"),
+        notes.contains("12 grokked, 3 had not and count as later"),
         "{notes}"
     );
-    assert!(notes.contains("1 cells failed"), "{notes}");
+    assert!(notes.contains("failed, without a delay: 1"), "{notes}");
     let figure = found.figure("over-train-weight-decay").unwrap();
     assert_eq!(figure["data"][1]["marker"]["symbol"], "arrow-up");
 }

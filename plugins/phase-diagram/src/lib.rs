@@ -145,17 +145,17 @@ impl SweepAnalysis for PhaseDiagram {
             gap,
         } = self.config;
         out.note(format!(
-            "{} cells: {}; solved is an accuracy of {accuracy} held for {hold} epochs or to the \
+            "of {} cells: {}; solved is an accuracy of {accuracy} held for {hold} epochs or to the \
              end, and soon is less than {gap} epochs",
             self.found.len(),
             words.join(", ")
         ));
         if self.failed > 0 {
-            out.note(format!("{} cells failed: they have no phase", self.failed));
+            out.note(format!("failed, without a phase: {}", self.failed));
         }
         if self.unfinished > 0 {
             out.note(format!(
-                "{} cells were interrupted: their phase is that of their training so far",
+                "interrupted, with the phase of their training so far: {}",
                 self.unfinished
             ));
         }
@@ -227,7 +227,7 @@ mod tests {
         );
         assert_eq!(rows[1]["test part solved"], 1100);
         let notes = found.notes().join("\n");
-        assert!(notes.contains("1 cells failed") && notes.contains("1 cells were interrupted"));
+        assert!(notes.contains("failed, without a phase: 1") && notes.contains("so far: 1"));
         let wide = run(json!({ "gap": 2000 }), &cells);
         assert_eq!(wide.table("phases").unwrap()[1]["phase"], "comprehension");
         let low = run(json!({ "accuracy": 0.5 }), &cells)

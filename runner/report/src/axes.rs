@@ -232,6 +232,20 @@ impl<'m, 'a> Map<'m, 'a> {
             "xaxis": axis(x), "yaxis": axis(y) } })
     }
 
+    /// Crosses at the places for which `wanted` holds, in the colour of the page's text.
+    fn crosses(&self, wanted: impl Fn(&[&Member<'_>]) -> bool) -> Value {
+        let [x, y] = self.axes;
+        let (mut columns, mut rows) = (Vec::new(), Vec::new());
+        for (row, places) in self.places.iter().enumerate() {
+            for (column, _) in places.iter().enumerate().filter(|(_, cells)| wanted(cells)) {
+                columns.push(x.values[column].text());
+                rows.push(y.values[row].text());
+            }
+        }
+        json!({ "type": "scatter", "mode": "text", "x": columns, "y": rows,
+            "text": vec!["×"; rows.len()], "hoverinfo": "skip", "showlegend": false })
+    }
+
     /// Draws the median epoch; none where no cell of the map grokked.
     fn epochs(&self, title: String) -> Option<Value> {
         let spread = |cells: &[&Member]| {
@@ -249,10 +263,9 @@ impl<'m, 'a> Map<'m, 'a> {
             .iter()
             .map(|row| row.iter().map(|m| m.map(shown)).collect())
             .collect();
-        let text = self.each(|cells| match (cells.is_empty(), spread(cells).median()) {
-            (true, _) => String::new(),
-            (_, Some(epoch)) => epoch.to_string(),
-            (_, None) => "×".to_owned(),
+        let text = self.each(|cells| {
+            let median = spread(cells).median();
+            median.map_or(String::new(), |epoch| epoch.to_string())
         });
         let beside = self.each(|cells| {
             let spread = spread(cells);
@@ -276,7 +289,11 @@ impl<'m, 'a> Map<'m, 'a> {
             "colorscale": "Viridis", "reversescale": true, "hoverongaps": true,
             "hovertemplate": format!("{} %{{x}}, {} %{{y}}<br>%{{hovertext}}<extra></extra>", x.words(), y.words()) });
         let caption = "The median epoch of 99 % test accuracy; × where fewer than half of the cells reached it by the end of their training.";
-        Some(self.figure(trace, &title, caption))
+        let mut figure = self.figure(trace, &title, caption);
+        if let Some(data) = figure["data"].as_array_mut() {
+            data.push(self.crosses(|cells| !cells.is_empty() && spread(cells).median().is_none()));
+        }
+        Some(figure)
     }
 }
 

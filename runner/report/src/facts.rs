@@ -171,10 +171,24 @@ fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {
 /// say.
 fn changed(config: &Value, pointer: &str, published: &str) -> Option<String> {
     let value = config.pointer(pointer).filter(|value| !value.is_null())?;
-    (value != published).then(|| match value {
+    (value != published).then(|| in_words(value))
+}
+
+/// A setting in words: of a table its kind, then its other keys with their values.
+fn in_words(value: &Value) -> String {
+    match value {
         Value::String(word) => word.clone(),
+        Value::Object(table) => {
+            let kind = table.get("kind").map(in_words);
+            let others = table.iter().filter(|(key, _)| *key != "kind");
+            let others = others.map(|(key, value)| format!("{key} {}", in_words(value)));
+            kind.into_iter()
+                .chain(others)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
         other => other.to_string(),
-    })
+    }
 }
 
 /// The model of a `config.json`, in words; none where its sizes are not said.
@@ -237,7 +251,7 @@ mod tests {
         assert_eq!(
             model_in_words(&deeper).as_deref(),
             Some(
-                "2 layers, 2 heads of 16, d_model 32, 64 relu neurons, norm pre, attention {\"rate\":0.5}, 1,000 trained parameters"
+                "2 layers, 2 heads of 16, d_model 32, 64 relu neurons, norm pre, attention rate 0.5, 1,000 trained parameters"
             )
         );
         let mlp = json!({ "kind": "mlp", "input": "two-hot", "hidden": [500],

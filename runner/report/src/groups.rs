@@ -159,7 +159,11 @@ impl Group<'_> {
     pub(crate) fn row(&self) -> Vec<String> {
         let shown = |spread: &Spread| {
             let [low, median, high] = spread.quartiles.map(by);
-            [median, format!("{low} – {high}")]
+            let quartiles = match spread.quartiles {
+                [None, _, None] => low,
+                _ => format!("{low} – {high}"),
+            };
+            [median, quartiles]
         };
         let memorised = self.spread(Milestone::Memorised);
         let grokked = self.spread(Milestone::Grokked);

@@ -109,6 +109,8 @@ fn plot(trace: &Value, otherwise: &str, log_y: bool) -> Option<Plot> {
             }
             (!points.is_empty()).then(|| plot.with_size(2.5).into())
         }
+        // Marks that are written over a map.
+        ("scatter", Some("text")) => None,
         ("scatter", _) => {
             let points = points();
             let mut plot = LinePlot::new().with_data(points.clone()).with_color(color);

@@ -277,8 +277,8 @@
     const span = frames.length ? fixed(frames, layout, figure.data) : {};
     const at = (frame) => base.map((one, i) => {
       const whole = shaded({ ...one, ...(frame ? trace(frame.data[i] || {}) : {}) });
-      // There are eight colours; the ninth line has the first one's, dashed.
-      if (i >= colors.length && whole.mode === "lines") whole.line = { dash: "dash", ...whole.line };
+      // There are eight colours; the ninth line has the first one's, dashed, unless it has its own.
+      if (i >= colors.length && whole.mode === "lines" && !(whole.line && whole.line.color)) whole.line = { dash: "dash", ...whole.line };
       return { ...whole, ...span };
     });
     const bar = { displaylogo: false, displayModeBar: canHover ? "hover" : false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]] };

@@ -1,5 +1,8 @@
 //! The tails and quantiles that tests and intervals need.
 
+/// The standard normal quantile of a two-sided level of 95 %.
+pub(crate) const NORMAL_QUANTILE: f64 = 1.959_963_984_540_054;
+
 /// The probability that a χ² variable of `freedom` degrees is above `x`, by the recurrence of the
 /// incomplete gamma function from erfc and exp; 1 where `x` is not above 0.
 pub(crate) fn chi_square_tail(x: f64, freedom: usize) -> f64 {
@@ -22,7 +25,7 @@ pub(crate) fn chi_square_tail(x: f64, freedom: usize) -> f64 {
 /// The 97.5 % quantile of Student's t of `freedom` degrees, at least 3, by Cornish and Fisher's
 /// expansion (Abramowitz and Stegun 26.7.5): within 0.2 %.
 pub(crate) fn student_quantile(freedom: usize) -> f64 {
-    let (z, n) = (1.959_963_984_540_054f64, freedom as f64);
+    let (z, n) = (NORMAL_QUANTILE, freedom as f64);
     let power = |k: i32| z.powi(k);
     z + (power(3) + z) / (4.0 * n)
         + (5.0 * power(5) + 16.0 * power(3) + 3.0 * z) / (96.0 * n.powi(2))

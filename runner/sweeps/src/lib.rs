@@ -16,6 +16,7 @@ mod law;
 mod logrank;
 mod minimum;
 mod phase;
+mod rank;
 mod survival;
 
 pub use axes::{Axis, Place, axes, is_log_spaced, settings, varied};
@@ -24,4 +25,5 @@ pub use groups::{Group, groups, label};
 pub use law::{Interval, PowerLaw, fit_power_law};
 pub use logrank::{LogRank, log_rank};
 pub use phase::{Phase, phase};
+pub use rank::{Auc, auc};
 pub use survival::{Observation, Quantile, Step, Survival};

@@ -4,8 +4,8 @@
 //! Kaplan and Meier's estimate (1958), Greenwood's variance, and the pointwise band that it gives
 //! for log(−log S) (Kalbfleisch and Prentice 1980), which stays between 0 and 1.
 
-/// The standard normal quantile of a two-sided level of 95 %.
-const Z: f64 = 1.959_963_984_540_054;
+use crate::distributions::NORMAL_QUANTILE;
+
 /// What a survival may differ from a share by, for rounding alone.
 const ROUNDING: f64 = 1e-9;
 
@@ -164,7 +164,7 @@ fn band(survival: f64, variance: f64) -> Option<[f64; 2]> {
         return None;
     }
     let log = survival.ln();
-    let width = Z * variance.sqrt() / log.abs();
+    let width = NORMAL_QUANTILE * variance.sqrt() / log.abs();
     Some([(log * width.exp()).exp(), (log * (-width).exp()).exp()])
 }
 

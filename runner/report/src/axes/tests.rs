@@ -86,8 +86,15 @@ fn an_axis_has_its_scale_its_medians_and_its_censored_cells() {
 fn two_axes_make_maps_of_epochs_and_of_the_planted_phases() {
     with_figures(&all(), |figures| {
         let map = titled(&figures, "Grok epoch over weight decay and fraction");
-        assert_eq!(map["data"][0]["text"][1], json!(["×", "800", "80", "×"]));
+        assert_eq!(map["data"][0]["text"][1], json!(["", "800", "80", ""]));
         assert_eq!(map["data"][0]["customdata"][1][2], "row-f0.5-wd10-m0");
+        // Of each fraction the smallest and the largest decay.
+        let crosses = &map["data"][1];
+        assert_eq!(crosses["x"].as_array().unwrap().len(), 6);
+        assert_eq!(
+            (&crosses["x"][1], &crosses["y"][1]),
+            (&json!("100"), &json!("0.3"))
+        );
         let phases = titled(&figures, "Phases over weight decay and fraction");
         let rows = [
             ["M", "G", "C", "–"],
