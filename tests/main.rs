@@ -36,5 +36,6 @@ mod resume;
 mod signals;
 mod specs;
 mod support;
+mod sweep_analyses;
 mod sweeps;
 mod tasks;

@@ -77,7 +77,7 @@ fn of_groups(cells: &[CellSummary], configs: &[Value]) -> String {
         ));
     }
     if let Some(test) = differ(cells, &groups) {
-        out.push_str(&words(&test));
+        out.push_str(&format!("{test}\n"));
     }
     out
 }
@@ -91,21 +91,6 @@ pub(crate) fn differ(cells: &[CellSummary], groups: &[Group]) -> Option<LogRank>
             .collect()
     };
     log_rank(&groups.iter().map(known).collect::<Vec<_>>())
-}
-
-fn words(test: &LogRank) -> String {
-    let p = match test.p < 1e-4 {
-        true => format!("{:.1e}", test.p),
-        false => format!("{:.4}", test.p),
-    };
-    format!(
-        "log-rank test of equal epochs: χ² = {:.2} of {}, p = {p}\n",
-        test.chi_square,
-        match test.freedom {
-            1 => "1 degree of freedom".to_owned(),
-            many => format!("{many} degrees of freedom"),
-        }
-    )
 }
 
 /// The interval of a quantile in words; none where nothing of it is known.

@@ -176,6 +176,12 @@ impl Group<'_> {
         ];
         row.extend(shown(&memorised));
         row.extend(shown(&grokked));
+        let median = grokked.survival.quantile(0.5);
+        row.push(match (median.low, median.high) {
+            (None, _) => "–".to_owned(),
+            (Some(low), Some(high)) => format!("{low} – {high}"),
+            (Some(low), None) => format!("{low} or later"),
+        });
         row
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Page {
     table: Vec<Vec<String>>,
     /// one row for each group, if there are several
     groups: Vec<Vec<String>>,
+    /// whether the groups differ, in words
+    differ: Option<String>,
     overview: Vec<Place>,
     /// small multiples: curves of each group
     multiples: Vec<Place>,
@@ -257,6 +259,7 @@ impl Page {
             flaws: flaws.0.iter().take(MOST_FLAWS).cloned().collect(),
             more_flaws: flaws.0.len().saturating_sub(MOST_FLAWS),
             verdicts,
+            differ: survival::differ(&groups),
             claims: about.claims,
             sweep,
             provenance: about.provenance,

@@ -1,7 +1,7 @@
 //! Draws the share of cells that have not grokked yet over the epochs, with its band.
 
 use grokrun_store::{Milestone, Spread};
-use grokrun_sweeps::Step;
+use grokrun_sweeps::{Observation, Step, log_rank};
 use serde_json::{Value, json};
 
 use crate::groups::{Group, STYLES};
@@ -33,6 +33,19 @@ pub(crate) fn curves(groups: &[Group]) -> Option<Value> {
         "meta": { "caption": "Kaplan and Meier's estimate with its pointwise 95 % band (log–log). A tick is a cell that was not trained further: it counts as later. Failed cells are left out." },
         "xaxis": { "title": { "text": "epochs of training" }, "rangemode": "tozero" },
         "yaxis": { "range": [-0.02, 1.04], "tickformat": ".0%", "title": { "text": "not grokked yet" } } } }))
+}
+
+/// Says whether the epochs at which cells of these groups grokked differ; none where that cannot
+/// be told.
+pub(crate) fn differ(groups: &[Group]) -> Option<String> {
+    let known = |group: &Group| -> Vec<Observation> {
+        let cells = group.outcomes();
+        cells
+            .filter_map(|cell| cell.observation(Milestone::Grokked))
+            .collect()
+    };
+    let test = log_rank(&groups.iter().map(known).collect::<Vec<_>>())?;
+    Some(test.to_string())
 }
 
 /// The band, the curve, and the ticks.

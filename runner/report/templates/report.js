@@ -167,7 +167,8 @@
     if (!line) { line = document.createElement("div"); line.className = "cursor"; place.append(line); }
     const at = axis.type === "log" && epoch() <= 0 ? NaN : axis.d2p(epoch());
     line.hidden = !(at >= 0 && at <= axis._length);
-    line.style.left = axis._offset + at + "px";
+    const { t, h } = place._fullLayout._size;
+    Object.assign(line.style, { left: axis._offset + at + "px", top: t + "px", height: h + "px" });
   }
   function follow(place) {
     const follower = followers.get(place);

@@ -21,22 +21,36 @@ pub fn settings_of(run: &RunView, cells: &[CellSummary]) -> Vec<Value> {
     cells.iter().map(config).collect()
 }
 
-/// Writes `cells.parquet`: what the summary tells of each cell, with its settings.
+/// Writes `cells.parquet`: what the summary tells of each cell, with its settings. Where another
+/// process has written the summary meanwhile, the table is written again.
 ///
 /// # Errors
 /// The summary cannot be read, or the disk is full or cannot be written.
 pub fn write_cells(run: &RunDir) -> Result<(), SessionError> {
-    let cells = run.read_summary()?.unwrap_or_default().cells;
-    let configs = settings_of(&RunView::open(run.path())?, &cells);
-    let settings = grokrun_sweeps::settings(&configs.iter().collect::<Vec<_>>());
-    let columns: Vec<(String, Vec<Place>)> = settings
-        .iter()
-        .map(|axis| {
-            (
-                axis.key.clone(),
-                configs.iter().map(|c| axis.of(c)).collect(),
-            )
-        })
-        .collect();
-    Ok(run.write_cells(&cells, &columns)?)
+    let mut summary = run.read_summary()?.unwrap_or_default();
+    loop {
+        let cells = &summary.cells;
+        let configs = settings_of(&RunView::open(run.path())?, cells);
+        let settings = grokrun_sweeps::settings(&configs.iter().collect::<Vec<_>>());
+        let columns: Vec<(String, Vec<Place>)> = settings
+            .iter()
+            .map(|axis| {
+                (
+                    axis.key.clone(),
+                    configs.iter().map(|c| axis.of(c)).collect(),
+                )
+            })
+            .collect();
+        run.write_cells(cells, &columns)?;
+        let now = run.read_summary()?.unwrap_or_default();
+        // NaN is not equal to itself: what the table has of a cell is compared.
+        let told = |cells: &[CellSummary]| -> Vec<(String, String, u64)> {
+            let one = |cell: &CellSummary| (cell.cell.clone(), cell.status.clone(), cell.epochs);
+            cells.iter().map(one).collect()
+        };
+        if told(&now.cells) == told(&summary.cells) {
+            return Ok(());
+        }
+        summary = now;
+    }
 }

@@ -1,6 +1,8 @@
 //! Whether groups of cells differ in when an event happens to them: the log-rank test (Mantel
 //! 1966, Peto and Peto 1972) with the hypergeometric variance.
 
+use std::fmt;
+
 use crate::Observation;
 use crate::distributions::chi_square_tail;
 
@@ -16,6 +18,26 @@ pub struct LogRank {
     pub freedom: usize,
     /// the probability of a statistic as large if they do not differ
     pub p: f64,
+}
+
+impl fmt::Display for LogRank {
+    /// As `log-rank test of equal epochs: χ² = 16.79 of 1 degree of freedom, p = 4.2e-5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let degrees = if self.freedom == 1 {
+            "degree"
+        } else {
+            "degrees"
+        };
+        write!(
+            f,
+            "log-rank test of equal epochs: χ² = {:.2} of {} {degrees} of freedom, p = ",
+            self.chi_square, self.freedom
+        )?;
+        match self.p < 1e-4 {
+            true => write!(f, "{:.1e}", self.p),
+            false => write!(f, "{:.4}", self.p),
+        }
+    }
 }
 
 /// Tests groups of observations; groups without any are left out. `None` for fewer than two
@@ -115,6 +137,8 @@ mod tests {
         assert!((found.groups[1][1] - 10.75).abs() < 5e-3, "{found:?}");
         assert!((found.chi_square - 16.79).abs() < 5e-3, "{found:?}");
         assert!((found.p - 4.17e-5).abs() < 1e-6, "{found:?}");
+        let words = "log-rank test of equal epochs: χ² = 16.79 of 1 degree of freedom, p = 4.2e-5";
+        assert_eq!(found.to_string(), words);
         let swapped = log_rank(&[placebo(), Vec::new(), treated()]).unwrap();
         assert!((swapped.chi_square - found.chi_square).abs() < 1e-9);
     }

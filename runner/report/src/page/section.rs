@@ -83,10 +83,12 @@ impl Section {
                 Err(error) => flaws.add(error.to_string()),
             }
         }
-        drawn.extend(unshown::figures(series, &drawn));
-        let figures = drawn.into_iter().map(|mut figure| {
+        let left_out = unshown::figures(series, &drawn);
+        let own = drawn.into_iter().map(|figure| (figure, "figure"));
+        let all = own.chain(left_out.into_iter().map(|figure| (figure, "figure small")));
+        let figures = all.map(|(mut figure, class)| {
             phases.shade_if_over_epochs(&mut figure);
-            figures.add(figure, "figure")
+            figures.add(figure, class)
         });
         Section {
             anchor,
