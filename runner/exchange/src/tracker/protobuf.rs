@@ -14,21 +14,21 @@ const FOUR_BYTES: u64 = 5;
 impl Message {
     /// A field that is a whole number or a member of an enumeration.
     pub(super) fn int(mut self, field: u64, value: u64) -> Message {
-        self.varint(field << 3 | VARINT);
+        self.varint((field << 3) | VARINT);
         self.varint(value);
         self
     }
 
     /// A field that is a double.
     pub(super) fn double(mut self, field: u64, value: f64) -> Message {
-        self.varint(field << 3 | EIGHT_BYTES);
+        self.varint((field << 3) | EIGHT_BYTES);
         self.0.extend(value.to_le_bytes());
         self
     }
 
     /// A field that is a float.
     pub(super) fn float(mut self, field: u64, value: f32) -> Message {
-        self.varint(field << 3 | FOUR_BYTES);
+        self.varint((field << 3) | FOUR_BYTES);
         self.0.extend(value.to_le_bytes());
         self
     }
@@ -36,7 +36,7 @@ impl Message {
     /// A field that is a text or bytes.
     pub(super) fn bytes(mut self, field: u64, bytes: impl AsRef<[u8]>) -> Message {
         let bytes = bytes.as_ref();
-        self.varint(field << 3 | LENGTH);
+        self.varint((field << 3) | LENGTH);
         self.varint(bytes.len() as u64);
         self.0.extend(bytes);
         self
