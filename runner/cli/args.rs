@@ -91,8 +91,8 @@ pub(crate) enum Command {
                       A finished run goes on, and so does one that was interrupted. Its last checkpoint goes where the longer run has none, and its analyses are made again at the end."
     )]
     Extend(ExtendArgs),
-    /// Write a cell for PyTorch and TransformerLens (pth) or numpy (npz), or all cells' curves for a
-    /// table (csv) or a tracker (tensorboard, mlflow)
+    /// Write a cell for PyTorch and TransformerLens (pth) or numpy (npz), or all cells' curves for
+    /// a table (csv) or a tracker (tensorboard, mlflow)
     #[command(
         after_help = "Example:\n  grokrun export runs/mult59 --format pth -o mod_mult_grokking.pth\n  grokrun export runs/seeds32 --format tensorboard -o logs"
     )]

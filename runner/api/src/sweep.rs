@@ -16,8 +16,8 @@ use crate::{Failure, History, Instance, Manifest, NumbersRef, Sink, Snapshot};
 /// An analysis of all cells of a run together, once they are trained and analysed. It never writes
 /// files, prints, or touches a device; the same cells must give the same findings, byte for byte.
 ///
-/// Of its [`Manifest`] needs and cadence do not count. What it finds has no epochs: tables, tensors,
-/// figures and notes.
+/// Of its [`Manifest`] needs and cadence do not count. What it finds has no epochs: tables,
+/// tensors, figures and notes.
 pub trait SweepAnalysis: Sized + Send + 'static {
     /// The parameters that a spec may give, each with its default.
     type Config: Default + Serialize + DeserializeOwned + JsonSchema;

@@ -1,5 +1,5 @@
-//! What analyses of a whole sweep found: `sweep/<name>/` in the run's folder, with the files that an
-//! analysis of a cell leaves, of the run's fingerprint.
+//! What analyses of a whole sweep found: `sweep/<name>/` in the run's folder, with the files that
+//! an analysis of a cell leaves, of the run's fingerprint.
 
 use std::path::{Path, PathBuf};
 

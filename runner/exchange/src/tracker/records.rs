@@ -7,8 +7,8 @@
 //! u32    masked CRC-32C of it
 //! ```
 //!
-//! A masked sum is ((crc >> 15) | (crc << 17)) + 0xa282ead8. The polynomial is Castagnoli's, another
-//! than that of zip archives.
+//! A masked sum is ((crc >> 15) | (crc << 17)) + 0xa282ead8. The polynomial is Castagnoli's,
+//! another than that of zip archives.
 
 use std::io::{self, Write};
 

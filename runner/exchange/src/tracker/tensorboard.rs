@@ -2,9 +2,9 @@
 //! hyperparameters.
 //!
 //! Values are float32, as every writer has them: TensorBoard's fast server, the one it starts by
-//! default, lists no doubles. The clock of an event is 0: no time is known of an epoch, and the same run gives the same bytes. The numbers of
-//! fields are those of `event.proto`, `summary.proto`, `tensor.proto` and the plugin's
-//! `plugin_data.proto`.
+//! default, lists no doubles. The clock of an event is 0: no time is known of an epoch, and the
+//! same run gives the same bytes. The numbers of fields are those of `event.proto`,
+//! `summary.proto`, `tensor.proto` and the plugin's `plugin_data.proto`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
