@@ -1,14 +1,19 @@
 //! Defines the command line with clap.
 
 mod import;
+mod stored;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use grokrun_engine::Backend;
 
 pub(crate) use self::import::ImportArgs;
+pub(crate) use self::stored::{
+    AnalyzeArgs, CompareArgs, ExportArgs, Format, ListArgs, MergeArgs, ReportArgs, ShowArgs,
+    StatusArgs, VerifyArgs,
+};
 use crate::shard::ShardArg;
 use crate::shipped;
 
@@ -329,84 +334,6 @@ pub(crate) struct CheckArgs {
     pub(crate) calibrate: bool,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct ReportArgs {
-    /// The run's folder
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-
-    /// Write every figure to this folder as SVG instead, for papers
-    #[arg(long, value_name = "DIR")]
-    pub(crate) svg: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct VerifyArgs {
-    /// The runs' folders; or a spec, whose claims are then those of the file
-    #[arg(value_name = "RUN|SPEC.toml", required = true)]
-    pub(crate) runs: Vec<PathBuf>,
-
-    /// The folder of all runs, in which the run of a spec is
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub(crate) out: PathBuf,
-
-    /// Print a list of JSON objects, one a claim
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct CompareArgs {
-    /// The runs' folders
-    #[arg(value_name = "RUN", required = true)]
-    pub(crate) runs: Vec<PathBuf>,
-
-    /// Where to write the page
-    #[arg(short, long, value_name = "FILE", default_value = "compare.html")]
-    pub(crate) output: PathBuf,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ShowArgs {
-    /// The run's folder
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-    /// Print JSON: every cell, and when the cells of each group memorised and grokked
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ListArgs {
-    /// The folder of runs
-    #[arg(value_name = "DIR", default_value = "runs")]
-    pub(crate) folder: PathBuf,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct StatusArgs {
-    /// The run's folder
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-
-    #[command(flatten)]
-    _plugins: UnusedPluginArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct MergeArgs {
-    /// The runs' folders
-    #[arg(value_name = "RUN", required = true)]
-    pub(crate) runs: Vec<PathBuf>,
-
-    /// The run that takes what is further elsewhere; made if it is not there
-    #[arg(long, value_name = "RUN")]
-    pub(crate) into: PathBuf,
-
-    #[command(flatten)]
-    _plugins: UnusedPluginArgs,
-}
-
 /// A workload manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Engine {
@@ -450,60 +377,6 @@ pub(crate) struct SubmitArgs {
     /// Print the script, and write and submit nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct AnalyzeArgs {
-    /// The run's folder
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-
-    /// Run this analysis alone (repeatable), with its defaults if the spec does not have it
-    #[arg(long, value_name = "NAME")]
-    pub(crate) only: Vec<String>,
-
-    #[command(flatten)]
-    pub(crate) plugins: PluginArgs,
-
-    /// Print nothing but errors
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-}
-
-/// A format to export to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// the published dictionary: model, config, all checkpoints, history, split
-    Pth,
-    /// the last checkpoint, with its configuration as metadata
-    Safetensors,
-    /// the last checkpoint, history and split, for numpy.load
-    Npz,
-    /// a table of every cell's curves: a row an epoch, with the axes as columns
-    Csv,
-    /// a folder of event files: curves as scalars, settings as hyperparameters
-    Tensorboard,
-    /// a folder that MLflow opens as its file store: a run a cell
-    Mlflow,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ExportArgs {
-    /// The run's folder
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-
-    /// The cell, where the run has several; csv, tensorboard and mlflow take all of them
-    #[arg(long, value_name = "ID")]
-    pub(crate) cell: Option<String>,
-
-    /// What to write
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub(crate) format: Format,
-
-    /// Where to write it: a file, or for tensorboard and mlflow a new folder
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) output: PathBuf,
 }
 
 #[cfg(test)]
