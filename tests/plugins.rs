@@ -197,12 +197,12 @@ fn head(magic: &[u8; 8], numbers: [u32; 4]) -> Vec<u8> {
 #[test]
 fn plugins_that_do_not_fit_are_refused_by_name_and_the_rest_goes_on() {
     let want = untouched();
-    let good = head(b"GROKRUN\0", [1, MINOR, 104, 1]);
+    let good = head(b"GROKRUN\0", [1, MINOR, 112, 1]);
     for (bad, said) in [
-        (head(b"GRUNZEN\0", [1, MINOR, 104, 1]), "does not begin"),
-        (head(b"GROKRUN\0", [2, MINOR, 104, 1]), "version 2"),
+        (head(b"GRUNZEN\0", [1, MINOR, 112, 1]), "does not begin"),
+        (head(b"GROKRUN\0", [2, MINOR, 112, 1]), "version 2"),
         (head(b"GROKRUN\0", [1, MINOR, 32, 1]), "32 bytes"),
-        (head(b"GROKRUN\0", [1, MINOR, 104, 0]), "abort"),
+        (head(b"GROKRUN\0", [1, MINOR, 112, 0]), "abort"),
     ] {
         let bench = Bench::new(&spec(""));
         let library = altered(&bench, &good, &bad);
@@ -214,7 +214,7 @@ fn plugins_that_do_not_fit_are_refused_by_name_and_the_rest_goes_on() {
     // Another minor is none of our business, be it higher or lower.
     for minor in [MINOR + 9, MINOR - 1] {
         let bench = Bench::new(&spec("[analysis.odd-numbers]\n"));
-        let library = altered(&bench, &good, &head(b"GROKRUN\0", [1, minor, 104, 1]));
+        let library = altered(&bench, &good, &head(b"GROKRUN\0", [1, minor, 112, 1]));
         run(&bench, &library, &[]).exits(0);
     }
 }

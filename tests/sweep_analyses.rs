@@ -96,7 +96,7 @@ fn one_that_panics_fails_alone() {
     ));
     bench
         .run(&["small.toml", "--backend", "cpu", "-q", "--plugin", &library])
-        .exits(3)
+        .exits_with_panic_words(3)
         .says(&["analysis tally failed in the sweep", "panic in look"]);
     let index = json(&bench, "sweep/phase-diagram/findings.json");
     assert!(index["failure"].is_null());

@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(view.sweep_analyses().1.len(), 1);
         let path = run.path().to_owned();
         drop(run);
-        let other = open("two", Access::Fresh);
+        let other = open("two", Access::Force);
         assert!(!path.join("sweep").exists());
         assert_eq!(other.read_sweep_findings("law").unwrap(), None);
         other.discard_sweep_findings().unwrap();

@@ -279,7 +279,7 @@ fn fused(choice: &Choice) -> Result<Checked, EngineError> {
         trained_biases: false,
     };
     let cell = products(&shape)?;
-    let state = cell.state.clone();
+    let parameters = cell.state.parameters.clone();
     let mut executor = open(choice, Program::folded(shape), vec![cell])?;
     let rows = executor.run(EPOCHS)?;
 
@@ -296,6 +296,9 @@ fn fused(choice: &Choice) -> Result<Checked, EngineError> {
     };
     let mut model = Interpreter::<f64>::new(&program, data(false)?, data(true)?)
         .map_err(|error| failed(&error))?;
+    // The program keeps moments of what is trained alone.
+    let state = program.initial_state(parameters);
+    let state = state.map_err(|error| failed(&error))?;
     model.load(&state).map_err(|error| failed(&error))?;
     let mut apart = 0.0;
     for row in rows.iter().flatten() {

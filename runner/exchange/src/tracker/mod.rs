@@ -1,8 +1,8 @@
 //! What experiment trackers read: the curves of many trainings with what each was trained with.
 //!
 //! Owns three forms: a table ([`write_csv`]), TensorBoard's event files ([`write_tensorboard`]),
-//! and the folders that MLflow keeps runs in ([`write_mlflow`]). Knows nothing of run directories: it
-//! takes trials, one at a time.
+//! and the folders that MLflow keeps runs in ([`write_mlflow`]). Knows nothing of run directories:
+//! it takes trials, one at a time.
 
 mod csv;
 mod mlflow;

@@ -19,6 +19,9 @@ fn linked() -> Catalog {
         "interventions",
         "clock-or-pizza",
         "embedding-geometry",
+        "delay-law",
+        "phase-diagram",
+        "phase-relation",
     ];
     let parameters =
         serde_json::json!({ "properties": { "keys": {}, "neurons": {}, "threshold": {} } });
