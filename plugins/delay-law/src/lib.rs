@@ -144,7 +144,7 @@ impl SweepAnalysis for DelayLaw {
                 .filter(|one| one.axis.key == axis.key)
                 .collect();
             if let Some(figure) = figures::over(axis, &own) {
-                let name = format!("over-{}", axis.key.replace('.', "-").replace('_', "-"));
+                let name = format!("over-{}", axis.key.replace(['.', '_'], "-"));
                 out.push(grokrun_api::Finding::Figure { name, figure });
             }
         }

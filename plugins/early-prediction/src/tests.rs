@@ -13,7 +13,7 @@ fn cells(count: usize) -> (Vec<SweepCell>, Vec<[Vec<f64>; 4]>) {
         ..SweepCell::default()
     };
     let history = |i: usize| {
-        let groks = i % 2 == 0;
+        let groks = i.is_multiple_of(2);
         let at = 600 + i;
         let test = (0..EPOCHS)
             .map(|e| f64::from(u8::from(groks && e >= at)))

@@ -4,7 +4,7 @@
 //!   logits there, with and without bias correction ([`Shift`]); [`loss_of_row`], of one row.
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]).
-//! - [`space`]: the basis of a task, with [`check_basis`] for the parameter that most analyses
+//! - [`space()`]: the basis of a task, with [`check_basis`] for the parameter that most analyses
 //!   have; [`shown`], [`listed`], [`numbering`]: components as findings name them.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for
