@@ -141,7 +141,8 @@ impl SweepAnalysis for EarlyPrediction {
             // The latest value by then: it is known at that epoch.
             let at = |epoch: &u64| {
                 let pairs = series.epochs.iter().zip(series.values);
-                let mut known = pairs.filter(|(at, value)| **at <= *epoch as f64 && !value.is_nan());
+                let mut known =
+                    pairs.filter(|(at, value)| **at <= *epoch as f64 && !value.is_nan());
                 known.next_back().map_or(f64::NAN, |(_, value)| *value)
             };
             let name = format!("{}: {}", series.analysis, series.name);
