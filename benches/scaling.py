@@ -75,7 +75,7 @@ def run(program, spec, options, tries):
 
 
 def operations(p, fraction, d_mlp):
-    """Multiply-adds of an epoch of a cell: runner/engine/src/operations.rs."""
+    """Multiply-adds of an epoch of a cell: runner/executor/src/operations.rs."""
     train, d, heads, e, f = int(p * p * fraction), 128, 4, 32, d_mlp
     both = p * p + 2 * train
     fold = 2 * p * heads * e * (d + f + p) + heads * e * d * (f + p) + d * f * p

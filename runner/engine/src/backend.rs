@@ -3,14 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::EngineError;
-use crate::cpu::tiled::{ProgramExecutor, RecordedCell};
-use crate::cpu::{CpuExecutor, Sharing, default_threads, sharing};
 use crate::estimate::{Estimate, available_memory};
-use crate::executor::{CellInput, Executor, Staged};
 use crate::gpu::{Adapter, GpuExecutor, GpuPrograms, Kind, adapters, choose};
-use crate::program::Program;
-use crate::shape::Shape;
+use grokrun_cpu::{CpuExecutor, ProgramExecutor, Sharing, default_threads, sharing};
+use grokrun_executor::{CellInput, EngineError, Executor, Program, RecordedCell, Shape, Staged};
 
 /// The most cells in one batch on a GPU: enough to fill any, few enough for prompt submissions.
 const MOST_REPLICAS: usize = 64;

@@ -1,10 +1,9 @@
 //! What a cell takes before anything of it is made: memory, files and operations, in closed form.
 
+use grokrun_executor::{Operations, Shape};
 use grokrun_program::{Program, Samples};
 
 use crate::gpu::{Counts, program_bytes, replica_bytes};
-use crate::operations::Operations;
-use crate::shape::Shape;
 
 /// The needs of some replicas of one shape that train together. All sizes are upper bounds within
 /// a few per cent, and saturate rather than overflow.
@@ -201,7 +200,7 @@ fn control_group() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Activation;
+    use grokrun_executor::Activation;
 
     fn shape(modulus: usize) -> Shape {
         Shape {

@@ -1,10 +1,10 @@
 //! The adapters of this machine: what they are, and which one to take.
 
+use grokrun_executor::EngineError;
 use wgpu::{DeviceType, Limits};
 
 use super::arena::SLACK;
 use super::instance;
-use crate::EngineError;
 
 /// What sort of processor an adapter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

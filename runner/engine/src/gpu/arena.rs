@@ -2,7 +2,7 @@
 //! any of them in one dispatch. Each replica has a part of it, alike in all; a table's rows are
 //! padded with zeros to whole vec4s, which is what kernels read and write at once.
 
-use crate::shape::{Parameter, Shape};
+use grokrun_executor::{Parameter, Shape};
 
 /// Training pairs in one part of a sum over all of them.
 pub(crate) const SPLIT: usize = 256;
@@ -290,7 +290,7 @@ pub(crate) fn replica_bytes(shape: &Shape, train: usize, test: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Activation;
+    use grokrun_executor::Activation;
 
     #[test]
     fn a_vector_comes_back_as_it_was() {

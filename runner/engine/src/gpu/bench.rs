@@ -1,11 +1,9 @@
 //! The dispatches of an epoch on a GPU one by one, for `cargo bench`. No test depends on a time.
 
+use grokrun_executor::{CellInput, EngineError, Executor, Program, Shape};
+
 use super::GpuExecutor;
-use crate::EngineError;
 use crate::backend::Choice;
-use crate::executor::{CellInput, Executor};
-use crate::program::Program;
-use crate::shape::Shape;
 
 /// A cell on a GPU, whose dispatches can be run by themselves.
 pub struct GpuKernels(GpuExecutor);

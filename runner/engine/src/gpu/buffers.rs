@@ -1,13 +1,11 @@
 //! The buffers of a batch of cells on the device.
 
+use grokrun_executor::{CellInput, EngineError, Shape, moments};
 use wgpu::Buffer;
 
 use super::arena::{SLACK, Tables};
 use super::context::Context;
 use super::metrics::{RECORD, WINDOW};
-use crate::EngineError;
-use crate::executor::{CellInput, moments};
-use crate::shape::Shape;
 
 /// The numbers of a batch.
 #[derive(Clone, Copy, Debug)]

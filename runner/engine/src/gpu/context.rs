@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use grokrun_executor::EngineError;
 use grokrun_shaders::{Binding, Kernel};
 use wgpu::{
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer, BufferAsyncError,
@@ -17,7 +18,6 @@ use wgpu::{
 
 use super::adapter::Adapter;
 use super::kept::Kept;
-use crate::EngineError;
 
 /// How long a device may take to answer before it is given up.
 const PATIENCE: Duration = Duration::from_secs(120);

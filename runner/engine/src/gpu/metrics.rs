@@ -1,12 +1,11 @@
 //! The ring of metrics: what the device leaves of each epoch of a window, and how it gets to the
 //! host. Two staging buffers, so that one window is read while the next one runs.
 
+use grokrun_executor::{EngineError, EpochRow};
 use wgpu::{Buffer, BufferUsages, CommandEncoder, SubmissionIndex};
 
 use super::buffers::Sizes;
 use super::context::{Context, Mapping};
-use crate::EngineError;
-use crate::executor::EpochRow;
 
 /// Epochs whose metrics the ring holds: the most that one submission runs.
 pub(crate) const WINDOW: usize = 256;

@@ -25,17 +25,17 @@ mod variant;
 use std::ops::Range;
 use std::time::Instant;
 
+use grokrun_executor::{
+    CellInput, EngineError, EpochRow, Executor, Program, Recipe, Stage, Staged, Table,
+};
+
 use wgpu::CommandEncoder;
 
 pub(crate) use adapter::{Adapter, Kind, adapters, choose};
 pub(crate) use arena::replica_bytes;
 pub(crate) use programs::{Counts, GpuPrograms, program_bytes};
 
-use crate::EngineError;
 use crate::cache::cache_folder;
-use crate::executor::{CellInput, EpochRow, Executor, Staged};
-use crate::program::{Program, Stage, Table};
-use crate::schedule::Recipe;
 use arena::{Place, Tables};
 use buffers::{Buffers, Sizes};
 use context::Context;

@@ -1,6 +1,7 @@
 //! Records dispatches: kernel, overrides, parameters, buffers, grid. What is recorded once is
 //! replayed for every epoch.
 
+use grokrun_executor::EngineError;
 use grokrun_shaders::{Binding, Kernel};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding,
@@ -8,7 +9,6 @@ use wgpu::{
 };
 
 use super::context::Context;
-use crate::EngineError;
 
 /// Uniform buffers start at multiples of this (wgpu's default limit).
 const SLOT: usize = 256;

@@ -1,15 +1,13 @@
 //! Small cells of every architecture, loss and recipe: between them they use every operation, rule
 //! and filter of programs.
 
+use grokrun_executor::{EngineError, ProgramCell, RecordedCell};
 use grokrun_program::{
     Activation, AdamW, Architecture, Attention, Batches, Bias, Block, Clip, Data, Filter,
     GrokfastEma, GrokfastMa, Init, Input, Lion, Loss, LossKind, Mask, Mlp, Model, Muon, Neurons,
     Norm, Others, Pattern, Precision, Program, Recipe, Rule, Sgd, Sphere, Transformer, folded,
     initial_parameters, plain, train,
 };
-
-use crate::EngineError;
-use crate::cpu::tiled::{ProgramCell, RecordedCell};
 
 pub(crate) const TOKENS: usize = 7;
 

@@ -8,18 +8,15 @@ pub(crate) mod cases;
 
 use std::time::{Duration, Instant};
 
+use grokrun_executor::{
+    Activation, CellInput, EngineError, EpochRow, InitScheme, Pairs, Program, RecordedCell, Sample,
+    Shape, initial_parameters, initial_state,
+};
 use grokrun_program::{
     Architecture, Data, Interpreter, Loss, LossKind, Precision, Recipe, folded, train,
 };
 
 use crate::backend::{Choice, open, open_programs};
-use crate::cpu::tiled::RecordedCell;
-use crate::data::{Pairs, Sample};
-use crate::executor::{CellInput, EpochRow, initial_state};
-use crate::init::{InitScheme, initial_parameters};
-use crate::program::Program;
-use crate::shape::{Activation, Shape};
-use crate::{EngineError, schedule};
 use cases::{Case, LION};
 
 /// A thing that was compared.
@@ -66,7 +63,7 @@ pub fn self_check(
         put(Checked {
             name: format!("gradients: {}", case.name),
             apart: trained.moved(case, 1)?,
-            allowed: match case.cell.loss() {
+            allowed: match precision(&case.cell) {
                 // One rounding may fall on the other side.
                 Some(Precision::F16 | Precision::Bf16) => 1e-3,
                 // The fold multiplies weight matrices before anything else.
@@ -194,21 +191,16 @@ fn largest(one: f64, other: f64) -> f64 {
     }
 }
 
-impl RecordedCell {
-    /// The precision of the loss.
-    fn loss(&self) -> Option<Precision> {
-        let stage = grokrun_program::Stage::Forward(grokrun_program::Part::Train);
-        self.cell
-            .program
-            .stage(stage)
-            .iter()
-            .find_map(|op| match op {
-                grokrun_program::Op::Loss { loss, .. } if loss.kind == LossKind::CrossEntropy => {
-                    Some(loss.precision)
-                }
-                _ => None,
-            })
-    }
+/// Returns the precision of a cell's cross-entropy, if it has one.
+fn precision(cell: &RecordedCell) -> Option<Precision> {
+    let stage = grokrun_program::Stage::Forward(grokrun_program::Part::Train);
+    let ops = cell.cell.program.stage(stage);
+    ops.iter().find_map(|op| match op {
+        grokrun_program::Op::Loss { loss, .. } if loss.kind == LossKind::CrossEntropy => {
+            Some(loss.precision)
+        }
+        _ => None,
+    })
 }
 
 /// For how long [`pace`] measures.
@@ -261,7 +253,7 @@ fn products(shape: &Shape) -> Result<CellInput, EngineError> {
     let parameters = initial_parameters(shape, InitScheme::TransformerLens, 5);
     Ok(CellInput {
         pairs: Pairs::new(shape.modulus, samples(p, false), samples(p, true))?,
-        recipe: schedule::Recipe::PUBLISHED,
+        recipe: grokrun_executor::Recipe::PUBLISHED,
         state: initial_state(parameters),
     })
 }

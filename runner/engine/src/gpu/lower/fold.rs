@@ -1,11 +1,11 @@
 //! The fold: the tables of doc/model.md#the-fold, from the parameters.
 
+use grokrun_executor::{Parameter, Shape};
 use grokrun_shaders::ROWS;
 use grokrun_shaders::uniforms::rows;
 
 use super::super::plan::{Matrix, Product};
 use super::{Bound, Lowering, groups};
-use crate::shape::{Parameter, Shape};
 
 impl Lowering<'_> {
     pub(super) fn fold(&mut self) {

@@ -1,9 +1,10 @@
 //! The training pairs: forward, loss, and the gradients of the tables (doc/model.md#backward).
 
+use grokrun_executor::Shape;
+
 use super::super::arena::SPLIT;
 use super::super::plan::{Matrix, Product, Sum};
 use super::Lowering;
-use crate::shape::Shape;
 
 impl Lowering<'_> {
     pub(super) fn learn(&mut self) {

@@ -8,6 +8,7 @@ mod fold;
 mod learn;
 mod unfold;
 
+use grokrun_executor::{Activation, EngineError, Parameter, Shape, Stage};
 use grokrun_shaders::{ADAMW, FORWARD, ForwardSizes, METRICS, SUMS, Words, uniforms};
 use wgpu::Buffer;
 
@@ -16,9 +17,6 @@ use super::buffers::{Buffers, Sizes};
 use super::plan::{Level, Matrix, Plan, Product, Sum};
 use super::recorder::{Recorder, Specialised};
 use super::variant::Variant;
-use crate::EngineError;
-use crate::program::Stage;
-use crate::shape::{Activation, Parameter, Shape};
 
 /// A level whose tiles are in the plan, to be dispatched once the plan is a buffer.
 enum Step {

@@ -1,9 +1,10 @@
 //! The unfold: the gradients of the parameters from those of the tables
 //! (doc/model.md#from-the-tables-to-the-parameters).
 
+use grokrun_executor::{Parameter, Shape};
+
 use super::super::plan::{Matrix, Product};
 use super::Lowering;
-use crate::shape::{Parameter, Shape};
 
 impl Lowering<'_> {
     pub(super) fn unfold(&mut self) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use grokrun_executor::EngineError;
 use grokrun_shaders::program::Params;
 use grokrun_shaders::{Binding, Words};
 use wgpu::Buffer;
@@ -10,7 +11,6 @@ use wgpu::Buffer;
 use super::buffers::Buffers;
 use super::lowered::{Counts, Lowered};
 use super::schedule::Call;
-use crate::EngineError;
 use crate::gpu::context::Context;
 use crate::gpu::recorder::{Dispatch, Recorder};
 

@@ -1,11 +1,10 @@
 //! The buffers of cells that train together, and what is in them before the first step.
 
+use grokrun_executor::{EngineError, RecordedCell};
 use grokrun_program::ModelState;
 use wgpu::{Buffer, BufferUsages};
 
 use super::lowered::{Counts, Lowered};
-use crate::EngineError;
-use crate::cpu::tiled::RecordedCell;
 use crate::gpu::context::Context;
 use crate::gpu::metrics::{RECORD, WINDOW};
 

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use grokrun_executor::{EngineError, EpochRow, RecordedCell};
 use grokrun_program::{Batches, Data, ModelState, Program, Stage};
 use wgpu::CommandEncoder;
 
@@ -12,9 +13,6 @@ use super::bind::{Lists, bind};
 use super::buffers::{Buffers, load, window};
 use super::coefficients;
 use super::lowered::{Counts, Lowered};
-use crate::EngineError;
-use crate::cpu::tiled::RecordedCell;
-use crate::executor::EpochRow;
 use crate::gpu::context::Context;
 use crate::gpu::metrics::{RECORD, Readback, sums};
 use crate::gpu::recorder::Dispatch;

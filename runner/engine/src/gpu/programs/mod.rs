@@ -19,16 +19,15 @@ mod tests;
 
 use std::time::Instant;
 
+use grokrun_executor::{EngineError, EpochRow, Executor, RecordedCell};
+
 use grokrun_program::{ModelState, Op, Program};
 
 use super::adapter::Adapter;
 use super::context::Context;
 use super::variant::Variant;
 use super::{SUBMISSIONS, epochs_in_a_call};
-use crate::EngineError;
 use crate::cache::cache_folder;
-use crate::cpu::tiled::RecordedCell;
-use crate::executor::{EpochRow, Executor};
 use group::{Group, counts};
 pub(crate) use lowered::{Counts, program_bytes};
 

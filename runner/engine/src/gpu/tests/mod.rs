@@ -10,11 +10,10 @@ mod probe;
 mod products;
 
 use super::*;
-use crate::cpu::CpuExecutor;
-use crate::data::{Pairs, Sample};
-use crate::executor::initial_state;
-use crate::init::{InitScheme, initial_parameters};
-use crate::shape::{Activation, Shape};
+use grokrun_cpu::CpuExecutor;
+use grokrun_executor::{
+    Activation, InitScheme, Pairs, Sample, Shape, initial_parameters, initial_state,
+};
 pub(crate) use lanes::Lanes;
 
 /// The first adapter of any kind.

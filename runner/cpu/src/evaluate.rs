@@ -1,0 +1,55 @@
+//! The evaluate stage: forward and loss on the test pairs.
+
+use grokrun_executor::Sample;
+use pulp::Simd;
+use rayon::prelude::*;
+
+use super::dims::Dims;
+use super::loss::{labels, score};
+use super::sharing::Sharing;
+use super::tables::Tables;
+use super::workspace::Workspaces;
+use super::{Score, TILE, chunk_len};
+
+/// A score for each chunk of the test pairs.
+pub(crate) struct Evaluator {
+    chunks: Vec<Score>,
+    chunk_len: usize,
+}
+
+impl Evaluator {
+    /// For `n` pairs.
+    pub(crate) fn new(n: usize) -> Evaluator {
+        let chunk_len = chunk_len(n);
+        let chunks = vec![Score::default(); n.div_ceil(chunk_len)];
+        Evaluator { chunks, chunk_len }
+    }
+
+    /// The mean loss and the accuracy.
+    pub(crate) fn evaluate<S: Simd>(
+        &mut self,
+        simd: S,
+        dims: &Dims,
+        t: &Tables,
+        samples: &[Sample],
+        (workspaces, share): (&Workspaces, Sharing),
+    ) -> Score {
+        let grain = share.pair_grain();
+        self.chunks
+            .par_iter_mut()
+            .with_min_len(grain)
+            .with_max_len(grain)
+            .zip(samples.par_chunks(self.chunk_len))
+            .for_each(|(total, samples)| {
+                let tile = &mut workspaces.mine().test;
+                vectorized!(simd, {
+                    *total = Score::default();
+                    for samples in samples.chunks(TILE) {
+                        tile.forward(simd, dims, t, samples);
+                        *total += score(&tile.logits, dims.cp, labels(samples));
+                    }
+                });
+            });
+        Score::mean(self.chunks.iter().copied(), samples.len())
+    }
+}

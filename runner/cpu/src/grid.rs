@@ -1,0 +1,261 @@
+//! What a model does on the full grid of pairs, for analyses: on the threads of the pool that the
+//! caller is in.
+
+use grokrun_executor::{
+    CellInput, EngineError, Pairs, Program, Recipe, Sample, Shape, Stage, Staged as _, Table,
+    initial_state,
+};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::CpuExecutor;
+use super::TILE;
+use super::dims::{Dims, Tensors};
+use super::fold::fold;
+use super::pass::Tile;
+use super::tables::Tables;
+
+/// Which activations to keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// attention from '='
+    pub attention: bool,
+    /// the neurons' inputs
+    pub pre: bool,
+    /// the neurons' outputs
+    pub post: bool,
+    /// the logits
+    pub logits: bool,
+}
+
+/// Activations over all p² pairs, a-major; those that were not wanted are empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Activations {
+    /// to a, b and '=', `(p², heads, 3)`
+    pub attention: Vec<f32>,
+    /// `(p², d_mlp)`
+    pub pre: Vec<f32>,
+    /// `(p², d_mlp)`
+    pub post: Vec<f32>,
+    /// `(p², p)`
+    pub logits: Vec<f32>,
+}
+
+/// Room to evaluate models of one shape.
+pub struct GridPass {
+    shape: Shape,
+    dims: Dims,
+    tables: Tables,
+    samples: Vec<Sample>,
+}
+
+/// Pairs that a thread evaluates at a time.
+const BLOCK: usize = 8 * TILE;
+
+/// The activations of some pairs, to be filled in; those that are not wanted have no room.
+struct Block<'a> {
+    samples: &'a [Sample],
+    attention: &'a mut [f32],
+    pre: &'a mut [f32],
+    post: &'a mut [f32],
+    logits: &'a mut [f32],
+}
+
+impl GridPass {
+    /// For models of this shape.
+    pub fn new(shape: Shape) -> GridPass {
+        let dims = Dims::new(&shape);
+        let p = shape.modulus as u32;
+        let sample = |i: u32| Sample {
+            a: i / p,
+            b: i % p,
+            label: 0,
+        };
+        GridPass {
+            shape,
+            dims,
+            tables: Tables::new(&dims),
+            samples: (0..p * p).map(sample).collect(),
+        }
+    }
+
+    /// Evaluates the model with these `parameters` (the flat vector of a state).
+    ///
+    /// # Errors
+    /// When there are more or fewer than the shape has.
+    pub fn run(&mut self, parameters: &[f32], wanted: Wanted) -> Result<Activations, EngineError> {
+        let mut out = Activations::default();
+        self.run_into(parameters, wanted, &mut out)?;
+        Ok(out)
+    }
+
+    /// As [`GridPass::run`], in the memory of activations that are needed no more.
+    ///
+    /// # Errors
+    /// As [`GridPass::run`]; `out` is then as it was.
+    pub fn run_into(
+        &mut self,
+        parameters: &[f32],
+        wanted: Wanted,
+        out: &mut Activations,
+    ) -> Result<(), EngineError> {
+        let want = self.shape.parameters();
+        if parameters.len() != want {
+            let got = parameters.len();
+            return Err(EngineError::Data(format!(
+                "{got} parameters do not fit a model of {want}"
+            )));
+        }
+        let GridPass {
+            shape,
+            dims,
+            tables,
+            samples,
+        } = self;
+        let room = |part: &mut Vec<f32>, is: bool, width: usize| {
+            // What is there is written over. Memory that is too small is not worth keeping: its
+            // numbers would be moved.
+            let len = if is { samples.len() * width } else { 0 };
+            match len > part.capacity() {
+                true => *part = vec![0.0; len],
+                false => part.resize(len, 0.0),
+            }
+        };
+        room(&mut out.attention, wanted.attention, 3 * dims.heads);
+        room(&mut out.pre, wanted.pre, dims.f);
+        room(&mut out.post, wanted.post, dims.f);
+        room(&mut out.logits, wanted.logits, dims.p);
+        Arch::new().dispatch(Pass {
+            dims,
+            weights: Tensors::of(shape, parameters),
+            tables,
+            samples,
+            out,
+        });
+        Ok(())
+    }
+}
+
+struct Pass<'a> {
+    dims: &'a Dims,
+    weights: Tensors<&'a [f32]>,
+    tables: &'a mut Tables,
+    samples: &'a [Sample],
+    out: &'a mut Activations,
+}
+
+impl WithSimd for Pass<'_> {
+    type Output = ();
+
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Pass {
+            dims,
+            weights,
+            tables,
+            samples,
+            out,
+        } = self;
+        fold(simd, dims, &weights, tables, usize::MAX);
+        let tables = &*tables;
+        let Activations {
+            attention,
+            pre,
+            post,
+            logits,
+        } = out;
+        let [mut attention, mut pre, mut post, mut logits] =
+            [attention, pre, post, logits].map(|part| (part.len() / samples.len(), &mut part[..]));
+        let mut blocks: Vec<Block<'_>> = samples
+            .chunks(BLOCK)
+            .map(|samples| Block {
+                samples,
+                attention: cut(&mut attention, samples.len()),
+                pre: cut(&mut pre, samples.len()),
+                post: cut(&mut post, samples.len()),
+                logits: cut(&mut logits, samples.len()),
+            })
+            .collect();
+        blocks.par_iter_mut().for_each_init(
+            || Tile::new(dims, true),
+            |tile, block| vectorized!(simd, block.fill(simd, dims, tables, tile)),
+        );
+    }
+}
+
+/// The next so many rows of what is left of a part, each of that width.
+fn cut<'a>((width, left): &mut (usize, &'a mut [f32]), rows: usize) -> &'a mut [f32] {
+    left.split_off_mut(..rows * *width).unwrap_or_default()
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn fill<S: Simd>(&mut self, simd: S, dims: &Dims, tables: &Tables, tile: &mut Tile) {
+        let Dims {
+            p,
+            heads,
+            f,
+            fr,
+            cp,
+            ..
+        } = *dims;
+        for (i, samples) in self.samples.chunks(TILE).enumerate() {
+            tile.forward(simd, dims, tables, samples);
+            let rows = |width: usize| {
+                let from = i * TILE * width;
+                from..from + samples.len() * width
+            };
+            if let Some(attention) = self.attention.get_mut(rows(3 * heads)) {
+                let [to_a, to_b, to_eq] = &tile.attention;
+                for (at, attention) in attention.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                    *attention = [to_a[at], to_b[at], to_eq[at]];
+                }
+            }
+            if let Some(pre) = &tile.pre {
+                copy_rows(self.pre.get_mut(rows(f)), f, (pre, fr));
+            }
+            copy_rows(self.post.get_mut(rows(f)), f, (&tile.post, fr));
+            copy_rows(self.logits.get_mut(rows(p)), p, (&tile.logits, cp));
+        }
+    }
+}
+
+/// Fills rows of `width` numbers from those of a wider table, if they are wanted.
+#[inline(always)]
+fn copy_rows(to: Option<&mut [f32]>, width: usize, (from, wide): (&[f32], usize)) {
+    for (to, from) in to
+        .into_iter()
+        .flat_map(|to| to.chunks_exact_mut(width))
+        .zip(from.chunks(wide))
+    {
+        to.copy_from_slice(&from[..width]);
+    }
+}
+
+/// The gradient of the train loss of a model, `(parameters)`; 0 for biases that are not trained.
+///
+/// # Errors
+/// When the pairs or the parameters do not fit the shape.
+pub fn train_gradient(
+    shape: Shape,
+    parameters: &[f32],
+    pairs: &Pairs,
+) -> Result<Vec<f32>, EngineError> {
+    let cell = CellInput {
+        pairs: pairs.clone(),
+        // No step is taken, so that the recipe does not matter.
+        recipe: Recipe {
+            learning_rate: 0.0,
+            weight_decay: 0.0,
+            betas: [0.0, 0.0],
+            epsilon: 1.0,
+            warmup: 0,
+        },
+        state: initial_state(parameters.to_vec()),
+    };
+    let mut executor = CpuExecutor::new(Program::folded(shape), vec![cell], Some(1))?;
+    executor.run_stage(Stage::Learn)?;
+    executor.run_stage(Stage::Unfold)?;
+    let mut gradient = executor.table(0, Table::Gradients)?;
+    gradient[shape.trained()..].fill(0.0);
+    Ok(gradient)
+}

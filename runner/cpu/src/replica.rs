@@ -1,0 +1,310 @@
+//! One cell on the CPU: its numbers, its tables, and what each stage does with them.
+
+use std::sync::{Arc, Mutex, RwLock};
+
+use grokrun_executor::{
+    CellInput, EngineError, EpochRow, Pairs, Recipe, Shape, Stage, StepCoefficients, Table, moments,
+};
+use pulp::Simd;
+
+use super::beside::Beside;
+use super::buffer::Buffer;
+use super::dims::{Dims, Tensors};
+use super::evaluate::Evaluator;
+use super::fold::fold;
+use super::learn::Learner;
+use super::sharing::Sharing;
+use super::step::step;
+use super::tables::{Folded, Tables};
+use super::unfold::{Folds, Unfolder};
+use super::workspace::Workspaces;
+use super::{Score, guarded};
+use grokrun_program::ModelState;
+
+pub(crate) struct Replica {
+    given: Given,
+    /// read by training and testing, written by the fold between them
+    tables: RwLock<Tables>,
+    trainer: Trainer,
+    tester: Mutex<Tester>,
+}
+
+/// What training and testing both use and no epoch changes.
+struct Given {
+    shape: Shape,
+    dims: Dims,
+    pairs: Pairs,
+    workspaces: Arc<Workspaces>,
+}
+
+struct Trainer {
+    recipe: Recipe,
+    /// steps taken
+    epoch: u64,
+    parameters: Buffer,
+    first: Buffer,
+    second: Buffer,
+    gradient: Buffer,
+    folded: Folded,
+    learner: Learner,
+    unfolder: Unfolder,
+    score: Score,
+}
+
+struct Tester {
+    evaluator: Evaluator,
+    score: Score,
+}
+
+fn buffer(values: &[f32]) -> Buffer {
+    let mut buffer = Buffer::zeros(values.len());
+    buffer.copy_from_slice(values);
+    buffer
+}
+
+impl Replica {
+    /// `workspaces`: one for each thread of the pool that trains it.
+    ///
+    /// # Errors
+    /// When data or state do not fit the shape.
+    pub(crate) fn new(
+        shape: &Shape,
+        cell: CellInput,
+        workspaces: Arc<Workspaces>,
+    ) -> Result<Replica, EngineError> {
+        let CellInput {
+            pairs,
+            recipe,
+            state,
+        } = cell;
+        let want = shape.parameters();
+        let [first, second] = moments(&state)?;
+        for part in [&state.parameters, first, second] {
+            if part.len() != want {
+                let got = part.len();
+                return Err(EngineError::Data(format!(
+                    "a state of {got} numbers does not fit a model of {want}"
+                )));
+            }
+        }
+        if pairs.modulus() != shape.modulus {
+            return Err(EngineError::Data(format!(
+                "pairs modulo {} do not fit a model of modulus {}",
+                pairs.modulus(),
+                shape.modulus
+            )));
+        }
+        let dims = Dims::new(shape);
+        Ok(Replica {
+            trainer: Trainer {
+                recipe,
+                epoch: state.step,
+                parameters: buffer(&state.parameters),
+                first: buffer(first),
+                second: buffer(second),
+                gradient: Buffer::zeros(want),
+                folded: Folded::new(&dims),
+                learner: Learner::new(&dims, pairs.train().len()),
+                unfolder: Unfolder::new(&dims),
+                score: Score::default(),
+            },
+            tester: Mutex::new(Tester {
+                evaluator: Evaluator::new(pairs.test().len()),
+                score: Score::default(),
+            }),
+            tables: RwLock::new(Tables::new(&dims)),
+            given: Given {
+                shape: *shape,
+                dims,
+                workspaces,
+                pairs,
+            },
+        })
+    }
+
+    /// Runs one stage; a step is the next epoch's.
+    pub(crate) fn run<S: Simd>(&mut self, simd: S, stage: Stage, share: Sharing) {
+        let Replica {
+            given,
+            tables,
+            trainer,
+            tester,
+        } = self;
+        let tables = guarded(tables.get_mut());
+        match stage {
+            Stage::Fold => trainer.fold(simd, given, tables, share),
+            Stage::Learn => trainer.learn(simd, given, tables, share),
+            Stage::Unfold => trainer.unfold(simd, given, tables, share),
+            Stage::Step => {
+                for c in trainer.coefficients(1) {
+                    trainer.step(simd, given, c, share);
+                }
+            }
+            Stage::Evaluate => guarded(tester.get_mut()).evaluate(simd, given, tables, share),
+        }
+    }
+
+    /// Runs `count` epochs of the folded program: its stages in the order of
+    /// [`Program::folded`](grokrun_executor::Program::folded), but that the last overlaps with the
+    /// next epoch.
+    ///
+    /// The test pairs of one epoch are evaluated beside the training of the next, which reads the
+    /// same tables: once its pairs are learned from, one thread unfolds and steps, another tests.
+    pub(crate) fn epochs<S: Simd>(&mut self, simd: S, count: u64, share: Sharing) -> Vec<EpochRow> {
+        let Replica {
+            given,
+            tables,
+            trainer,
+            tester,
+        } = self;
+        let (given, tables, tester) = (&*given, &*tables, &*tester);
+        let coefficients = trainer.coefficients(count);
+        let mut scores: Vec<[Score; 2]> = Vec::with_capacity(coefficients.len());
+        let beside = Beside::default();
+        let test = || {
+            let known = guarded(tables.read());
+            guarded(tester.lock()).evaluate(simd, given, &known, share);
+        };
+        let settle = |scores: &mut Vec<[Score; 2]>| {
+            if let Some([_, last]) = scores.last_mut() {
+                beside.settle(test);
+                *last = guarded(tester.lock()).score;
+            }
+        };
+        let train = || {
+            for c in coefficients {
+                let known = guarded(tables.read());
+                trainer.learn(simd, given, &known, share);
+                if !scores.is_empty() {
+                    beside.offer();
+                }
+                trainer.unfold(simd, given, &known, share);
+                trainer.step(simd, given, c, share);
+                drop(known);
+                settle(&mut scores);
+                scores.push([trainer.score, Score::default()]);
+                let mut next = guarded(tables.write());
+                trainer.fold(simd, given, &mut next, share);
+            }
+            if !scores.is_empty() {
+                beside.offer();
+            }
+            settle(&mut scores);
+        };
+        match share {
+            Sharing::Nothing => train(),
+            Sharing::Pairs | Sharing::Everything => beside.run(train, test),
+        }
+        scores.into_iter().map(|each| self.row(each)).collect()
+    }
+
+    /// The metrics of an epoch with these scores of train and test pairs.
+    fn row(&self, [train, test]: [Score; 2]) -> EpochRow {
+        let share = |score: Score, n: usize| score.correct as f64 / n as f64;
+        let pairs = &self.given.pairs;
+        EpochRow {
+            train_loss: train.loss,
+            test_loss: test.loss,
+            train_accuracy: share(train, pairs.train().len()),
+            test_accuracy: share(test, pairs.test().len()),
+        }
+    }
+
+    pub(crate) fn state(&self) -> ModelState {
+        let trainer = &self.trainer;
+        ModelState {
+            step: trainer.epoch,
+            parameters: trainer.parameters.to_vec(),
+            slots: vec![trainer.first.to_vec(), trainer.second.to_vec()],
+        }
+    }
+
+    /// A table without its padding.
+    pub(crate) fn table(&self, table: Table) -> Vec<f32> {
+        let dims = &self.given.dims;
+        let (t, trainer) = (guarded(self.tables.read()), &self.trainer);
+        let g = &trainer.folded;
+        let (f, fp, p, cp) = (dims.f, dims.fp, dims.p, dims.cp);
+        let trim = |data: &[f32], width: usize, keep: usize| {
+            data.chunks_exact(width)
+                .flat_map(|row| &row[..keep])
+                .copied()
+                .collect()
+        };
+        match table {
+            Table::Parameters => trainer.parameters.to_vec(),
+            Table::Gradients => trainer.gradient.to_vec(),
+            Table::FirstMoments => trainer.first.to_vec(),
+            Table::SecondMoments => trainer.second.to_vec(),
+            Table::Scores => t.scores.to_vec(),
+            Table::NeuronRows => trim(&t.neuron_rows, dims.fr, f),
+            Table::LogitRows => trim(&t.logit_rows, dims.cr, p),
+            Table::NeuronBase => trim(&t.neuron_base, fp, f),
+            Table::LogitBase => trim(&t.logit_base, cp, p),
+            Table::NeuronLogit => trim(&t.m, cp, p),
+            Table::ScoreGradients => g.scores.to_vec(),
+            Table::NeuronRowGradients => trim(&g.neuron_rows, fp, f),
+            Table::LogitRowGradients => trim(&g.logit_rows, cp, p),
+            Table::NeuronBaseGradient => trim(&g.neuron_base, fp, f),
+            Table::LogitBaseGradient => trim(&g.logit_base, cp, p),
+            Table::NeuronLogitGradient => trim(&g.m, cp, p),
+        }
+    }
+}
+
+impl Trainer {
+    /// The coefficients of the next `count` steps.
+    fn coefficients(&self, count: u64) -> Vec<StepCoefficients> {
+        self.recipe.coefficients(self.epoch..self.epoch + count)
+    }
+
+    fn fold<S: Simd>(&self, simd: S, given: &Given, tables: &mut Tables, share: Sharing) {
+        let weights = Tensors::of(&given.shape, &self.parameters);
+        fold(simd, &given.dims, &weights, tables, share.table_grain());
+    }
+
+    fn learn<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
+        let Given {
+            dims,
+            pairs,
+            workspaces,
+            ..
+        } = given;
+        let (folded, with) = (&mut self.folded, (&**workspaces, share));
+        self.score = self.learner.learn(simd, dims, tables, pairs, folded, with);
+    }
+
+    fn unfold<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
+        let Given { shape, dims, .. } = given;
+        let from = Folds {
+            dims,
+            w: &Tensors::of(shape, &self.parameters),
+            t: tables,
+            folded: &self.folded,
+        };
+        let mut gradient = Tensors::of_mut(shape, &mut self.gradient);
+        self.unfolder
+            .unfold(simd, from, &mut gradient, share.table_grain());
+    }
+
+    fn step<S: Simd>(&mut self, simd: S, given: &Given, c: StepCoefficients, share: Sharing) {
+        let trained = ..given.shape.trained();
+        let gradient = &self.gradient[trained];
+        let numbers = [
+            &mut self.parameters[trained],
+            &mut self.first[trained],
+            &mut self.second[trained],
+        ];
+        step(simd, c, gradient, numbers, share.table_grain());
+        self.epoch += 1;
+    }
+}
+
+impl Tester {
+    fn evaluate<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
+        let (samples, with) = (given.pairs.test(), (&*given.workspaces, share));
+        self.score = self
+            .evaluator
+            .evaluate(simd, &given.dims, tables, samples, with);
+    }
+}

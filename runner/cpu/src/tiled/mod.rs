@@ -1,0 +1,178 @@
+//! Runs any recorded program on the processor's cores: the chain of operations on samples, forward
+//! and adjoint, tile by tile in the cache; the others whole, by rows over threads.
+//!
+//! Gradients are summed by chunks whose borders depend on the program and the number of samples
+//! alone, and added in their order: results are the same for any number of threads. Owns no
+//! schedule: a step is what it is told. A program that it cannot run is refused by name.
+
+mod epochs;
+mod frame;
+mod pass;
+mod plan;
+mod replica;
+mod rows;
+mod update;
+mod whole;
+mod workspace;
+
+use std::sync::Arc;
+
+use grokrun_executor::{EngineError, ProgramCell};
+use grokrun_program::{Data, ModelState, TableId};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::{default_threads, device};
+use replica::Replica;
+use workspace::Workspaces;
+
+pub use epochs::ProgramExecutor;
+
+/// What a part's samples gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PartScore {
+    /// The mean loss.
+    pub loss: f64,
+    /// The share of samples whose first largest logit is the label's.
+    pub accuracy: f64,
+}
+
+/// Trains cells of one architecture side by side.
+pub struct TiledExecutor {
+    replicas: Vec<Replica>,
+    pool: ThreadPool,
+    arch: Arch,
+}
+
+impl TiledExecutor {
+    /// Checks the programs and loads the states. `threads`: how many; if `None`,
+    /// `RAYON_NUM_THREADS` or one a core.
+    ///
+    /// # Errors
+    /// When a program is not well formed or cannot be run here, when a state is not its program's,
+    /// when cells are of different architectures, and when the threads cannot be started.
+    pub fn new(
+        cells: Vec<ProgramCell>,
+        threads: Option<usize>,
+    ) -> Result<TiledExecutor, EngineError> {
+        let threads = threads.unwrap_or_else(default_threads).max(1);
+        let mut replicas = Vec::new();
+        for cell in cells {
+            if !replica::trains(&cell.program) {
+                let problem = "the program has no backward or no update stage";
+                return Err(EngineError::Data(problem.to_owned()));
+            }
+            replicas.push(Replica::new(cell)?);
+        }
+        if let [first, rest @ ..] = &mut replicas[..] {
+            let spaces = Arc::new(Workspaces::new(first.layout(), threads));
+            for other in rest {
+                if !first.layout().shares_tiles_with(other.layout()) {
+                    let problem = "cells of different architectures cannot train together";
+                    return Err(EngineError::Data(problem.to_owned()));
+                }
+                other.share(spaces.clone());
+            }
+            first.share(spaces);
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("grokrun-cpu-{i}"))
+            .build()
+            .map_err(|e| {
+                EngineError::Device(format!("the worker threads cannot be started: {e}"))
+            })?;
+        Ok(TiledExecutor {
+            replicas,
+            pool,
+            arch: Arch::new(),
+        })
+    }
+
+    /// Takes one step with every cell; returns the scores of the training samples before it.
+    pub fn train(&mut self) -> Vec<PartScore> {
+        self.each(Job::Train)
+    }
+
+    /// Returns the scores of the test samples under the parameters as they are.
+    pub fn evaluate(&mut self) -> Vec<PartScore> {
+        self.each(Job::Evaluate)
+    }
+
+    /// Works out the gradients without a step, for tests; returns the scores of the training
+    /// samples.
+    pub fn gradients(&mut self) -> Vec<PartScore> {
+        self.each(Job::Gradients)
+    }
+
+    /// Replaces the training samples of a cell: the minibatch of the next step.
+    ///
+    /// # Errors
+    /// When there are none.
+    ///
+    /// # Panics
+    /// Panics if there is no such cell.
+    pub fn set_train(&mut self, cell: usize, train: Data) -> Result<(), EngineError> {
+        self.replicas[cell].set_train(train)
+    }
+
+    /// Returns a cell's state.
+    ///
+    /// # Panics
+    /// Panics if there is no such cell.
+    pub fn state(&self, cell: usize) -> ModelState {
+        self.replicas[cell].state()
+    }
+
+    /// Returns the numbers of a cell's table, row-major; nothing if it depends on samples.
+    ///
+    /// # Panics
+    /// Panics if there is no such cell.
+    pub fn table(&self, cell: usize, table: TableId) -> Vec<f32> {
+        self.replicas[cell].table(table)
+    }
+
+    /// The device, in words.
+    fn device(&self) -> String {
+        device(&self.pool)
+    }
+
+    fn each(&mut self, job: Job) -> Vec<PartScore> {
+        let TiledExecutor {
+            replicas,
+            pool,
+            arch,
+        } = self;
+        pool.install(|| arch.dispatch(Jobs { job, replicas }))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Job {
+    Train,
+    Gradients,
+    Evaluate,
+}
+
+struct Jobs<'a> {
+    job: Job,
+    replicas: &'a mut [Replica],
+}
+
+impl WithSimd for Jobs<'_> {
+    type Output = Vec<PartScore>;
+
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<PartScore> {
+        let run = |replica: &mut Replica| match self.job {
+            Job::Train => replica.train(simd),
+            Job::Gradients => replica.gradients(simd),
+            Job::Evaluate => replica.evaluate(simd),
+        };
+        self.replicas
+            .par_iter_mut()
+            .with_max_len(1)
+            .map(run)
+            .collect()
+    }
+}
