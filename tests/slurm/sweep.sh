@@ -20,7 +20,7 @@ d_model = 32
 d_head  = 8
 d_mlp   = 64
 [train]
-epochs = 30_000
+epochs = 15_000
 [analysis.commutativity]
 every = 1000
 EOF
