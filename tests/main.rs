@@ -21,6 +21,7 @@ mod golden;
 mod import;
 #[cfg(unix)]
 mod isolation;
+mod keeping;
 #[cfg(unix)]
 mod kills;
 mod models;

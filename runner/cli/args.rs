@@ -1,6 +1,7 @@
 //! Defines the command line with clap.
 
 mod import;
+mod keep;
 mod stored;
 
 use std::ffi::OsString;
@@ -10,10 +11,15 @@ use clap::{Args, Parser, Subcommand};
 use grokrun_engine::Backend;
 
 pub(crate) use self::import::ImportArgs;
-pub(crate) use self::stored::{
-    AnalyzeArgs, CompareArgs, ExportArgs, Format, ListArgs, MergeArgs, ReportArgs, ShowArgs,
-    StatusArgs, VerifyArgs,
+pub(crate) use self::keep::{
+    CompletionsArgs, DiffArgs, InitArgs, ListArgs, ManArgs, NoteArgs, OpenArgs, Order, RmArgs,
+    TagArgs,
 };
+pub(crate) use self::stored::{
+    AnalyzeArgs, CompareArgs, ExportArgs, Format, MergeArgs, ReportArgs, ShowArgs, StatusArgs,
+    VerifyArgs,
+};
+use crate::complete;
 use crate::shard::ShardArg;
 use crate::shipped;
 
@@ -113,6 +119,28 @@ pub(crate) enum Command {
     /// List the runs in a folder, the latest first: state, verdict, age
     #[command(after_help = concat!("Example:\n  grokrun list\n\n", grokked!()))]
     List(ListArgs),
+    /// Tell in which keys two specs or runs differ, and what became of the cells of both
+    #[command(
+        after_help = "Example:\n  grokrun diff runs/mult59 runs/mult113\n  grokrun diff specs/mult59.toml runs/mult59\n\n\
+                      What is compared is what they mean: every key with its default, not the text."
+    )]
+    Diff(DiffArgs),
+    /// Give a run words by which `grokrun list --tag` finds it, or take them away
+    #[command(
+        after_help = "Example:\n  grokrun tag runs/seeds32 paper figure-3\n  grokrun tag runs/seeds32 --remove figure-3\n  grokrun list --tag paper"
+    )]
+    Tag(TagArgs),
+    /// Write a note to a run, or print it
+    #[command(
+        after_help = "Example:\n  grokrun note runs/seeds32 \"the seeds of figure 3\"\n  grokrun note runs/seeds32"
+    )]
+    Note(NoteArgs),
+    /// Open a run's report in the browser
+    #[command(after_help = "Example:\n  grokrun open runs/mult59")]
+    Open(OpenArgs),
+    /// Delete runs: asks first; files that grokrun has not written stay
+    #[command(after_help = "Example:\n  grokrun rm runs/tiny\n  grokrun rm --yes runs/try-*")]
+    Rm(RmArgs),
     /// Tell what is done, running, waiting and failed, from the run directory alone
     #[command(after_help = "Example:\n  grokrun status runs/seeds32")]
     Status(StatusArgs),
@@ -126,6 +154,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun submit specs/seeds32.toml --engine slurm --shards 4 --time 1:00:00 --dry-run"
     )]
     Submit(SubmitArgs),
+    /// Write a new spec, from a shipped one or by questions
+    #[command(
+        after_help = "Example:\n  grokrun init mine.toml --from mult59\n  grokrun init mine.toml"
+    )]
+    Init(InitArgs),
     /// List the specs that are in the program, or print one
     #[command(
         after_help = "Example:\n  grokrun specs mult59 > mine.toml\n  grokrun mult59        trains it, where there is no file of this name"
@@ -133,7 +166,7 @@ pub(crate) enum Command {
     Specs(SpecsArgs),
     /// List the analyses: name, version, crate, how they were found, parameters
     #[command(after_help = "Example:\n  grokrun plugins")]
-    Plugins(PluginArgs),
+    Plugins(PluginsArgs),
     /// Write a new analysis, ready to build: plugins/NAME in a checkout, else a crate of its own
     #[command(
         after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins\n\n\
@@ -149,6 +182,14 @@ pub(crate) enum Command {
                       --test trains small models of every kind on it and compares them with a reference in f64. It takes a minute or so, and its output belongs into a bug report."
     )]
     Devices(DevicesArgs),
+    /// Print the script by which a shell completes commands, runs, cells and keys of specs
+    #[command(
+        after_help = "Example:\n  source <(grokrun completions bash)      in ~/.bashrc\n  grokrun completions fish | source       in config.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    #[command(after_help = "Example:\n  grokrun man ~/.local/share/man/man1")]
+    Man(ManArgs),
 }
 
 /// The arguments of `grokrun devices`.
@@ -180,11 +221,11 @@ pub(crate) struct DevicesArgs {
 #[derive(Args, Debug)]
 pub(crate) struct SpecArgs {
     /// The spec, a TOML file, or the name of a shipped one
-    #[arg(value_name = "SPEC.toml")]
+    #[arg(value_name = "SPEC.toml", add = complete::specs())]
     pub(crate) spec: PathBuf,
 
     /// Override a key of the spec (repeatable): --set train.epochs=500
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", add = complete::keys())]
     pub(crate) set: Vec<String>,
 
     /// Where to train: auto takes a hardware GPU, else the CPU
@@ -219,6 +260,17 @@ pub(crate) struct PluginArgs {
     /// of what is free at the start]
     #[arg(long, value_name = "MB", requires = "isolate", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) isolate_memory: Option<u64>,
+}
+
+/// The arguments of `grokrun plugins`.
+#[derive(Args, Debug)]
+pub(crate) struct PluginsArgs {
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
+
+    /// Print JSON: a list of objects, one an analysis, with the schema of its parameters
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The arguments of the process of a plugin, which grokrun starts itself.
@@ -297,7 +349,7 @@ pub(crate) struct RunArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ExtendArgs {
     /// The run's folder
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = complete::runs())]
     pub(crate) run: PathBuf,
 
     /// How many epochs the run is to have in all
@@ -328,6 +380,10 @@ pub(crate) struct ExtendArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+
+    /// Print JSON: the cells, and what the run would take
+    #[arg(long)]
+    pub(crate) json: bool,
 
     /// Measure this device again, rather than use what was kept of an earlier time
     #[arg(long)]

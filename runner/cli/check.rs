@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use grokrun_session::{Analyses, Preview, Survey, Time, size_in_words};
-use grokrun_spec::{Compression, Plan, Precision};
+use grokrun_engine::Choice;
+use grokrun_session::{Analyses, CellSize, Preview, Survey, Time, size_in_words};
+use grokrun_spec::{Cell, Compression, Plan, Precision};
+use serde_json::{Value, json};
 
 use crate::args::CheckArgs;
+use crate::list::age_in_words;
 use crate::output::{Failure, print, say, table};
 use crate::progress::duration;
-use crate::show::age_in_words;
 use crate::{plugins, spec};
 
 /// The most cells that are listed.
@@ -28,6 +30,13 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let choice = survey.device(spec::choice(&args.spec)?)?;
     let preview = Preview::new(plan, &survey, &choice, &analyses, args.calibrate)?;
 
+    for note in &preview.notes {
+        say(format!("note: {note}"));
+    }
+    if args.json {
+        print(&format!("{:#}\n", json(plan, &survey, &choice, &preview)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let heading = [
         "cell",
         "operation",
@@ -76,11 +85,38 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         line("", basis(&preview)),
     ]);
     out.push_str(&table(&lines));
-    for note in &preview.notes {
-        say(format!("note: {note}"));
-    }
     print(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Describes the cells and what the run would take: bytes and seconds.
+fn json(plan: &Plan, survey: &Survey, choice: &Choice, preview: &Preview) -> Value {
+    let cell = |(cell, size): (&Cell, &CellSize)| {
+        json!({
+            "cell": cell.id,
+            "operation": cell.operation.notation(),
+            "modulus": cell.modulus,
+            "train_pairs": size.train,
+            "test_pairs": size.test,
+            "trained_parameters": size.needs.parameters,
+        })
+    };
+    let time = &preview.time;
+    json!({
+        "name": plan.name,
+        "cells": plan.cells.iter().zip(&survey.cells).map(cell).collect::<Vec<_>>(),
+        "batches": preview.batches.len(),
+        "epochs": plan.epochs,
+        "claims": plan.claims.len(),
+        "device": choice.to_string(),
+        "memory_bytes": preview.host_bytes,
+        "device_bytes": preview.device_bytes,
+        "disk_bytes": preview.disk_bytes,
+        "seconds": time.seconds,
+        "core_seconds": time.cores,
+        "seconds_per_epoch": time.epochs,
+        "notes": preview.notes,
+    })
 }
 
 /// Says the size on disk, and how the checkpoints are stored if not by default.

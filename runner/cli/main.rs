@@ -5,17 +5,23 @@
 mod analyze;
 mod args;
 mod check;
+mod complete;
 mod devices;
+mod diff;
 mod export;
 mod extend;
 mod import;
+mod init;
 mod linked;
+mod list;
 mod log;
 mod new_plugin;
+mod notes;
 mod output;
 mod place;
 mod plugins;
 mod progress;
+mod remove;
 mod report;
 mod run;
 mod shard;
@@ -41,6 +47,7 @@ const ANALYSIS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let _ending = grokrun_host::Ending::new();
+    complete::answer();
     let done = match Cli::read().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
@@ -52,17 +59,25 @@ fn main() -> ExitCode {
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
         Command::Show(args) => show::show(&args),
-        Command::List(args) => show::list(&args),
+        Command::List(args) => list::list(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Tag(args) => notes::tag(&args),
+        Command::Note(args) => notes::note(&args),
+        Command::Open(args) => report::open(&args),
+        Command::Rm(args) => remove::remove(&args),
         Command::Status(args) => sweep::status(&args),
         Command::Merge(args) => sweep::merge(&args),
         Command::Submit(args) => match args.engine {
             Engine::Slurm => submit::submit(&args),
         },
+        Command::Init(args) => init::init(&args),
         Command::Specs(args) => shipped::specs(&args),
         Command::Plugins(args) => plugins::plugins(&args),
         Command::NewPlugin(args) => new_plugin::new_plugin(&args),
         Command::PluginProcess(args) => plugins::process(&args),
         Command::Devices(args) => devices::devices(&args),
+        Command::Completions(args) => complete::completions(&args),
+        Command::Man(args) => complete::man(&args),
     };
     match done {
         Ok(code) => code,

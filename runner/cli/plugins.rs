@@ -7,10 +7,10 @@ use grokrun_api::Failure as AnalysisFailure;
 use grokrun_engine::available_memory;
 use grokrun_host::{Beside, Found, Isolation, Registry, Search, calls_left_in, take_calls_left_in};
 use grokrun_spec::{AnalysisKind, Catalog, ParameterError};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::ANALYSIS_FAILED;
-use crate::args::{PluginArgs, PluginProcessArgs};
+use crate::args::{PluginArgs, PluginProcessArgs, PluginsArgs};
 use crate::output::{Failure, print, say, table};
 
 /// Finds all analyses; reports on standard error what is wrong with any.
@@ -159,21 +159,35 @@ fn in_spec(failure: AnalysisFailure) -> ParameterError {
 ///
 /// # Errors
 /// If standard output cannot be written.
-pub(crate) fn plugins(args: &PluginArgs) -> Result<ExitCode, Failure> {
-    let registry = registry(args);
-    let mut out = String::new();
-    for found in registry.all() {
-        out.push_str(&describe(found));
-        out.push('\n');
-    }
-    if registry.all().is_empty() {
-        out.push_str("there are no analyses in this build\n");
-    }
+pub(crate) fn plugins(args: &PluginsArgs) -> Result<ExitCode, Failure> {
+    let registry = registry(&args.plugins);
+    let all = registry.all();
+    let out = match args.json {
+        true => format!(
+            "{:#}\n",
+            all.iter().map(|found| json(found)).collect::<Value>()
+        ),
+        false if all.is_empty() => "there are no analyses in this build\n".to_owned(),
+        false => all.iter().map(|found| describe(found) + "\n").collect(),
+    };
     print(&out)?;
     Ok(if registry.failures().is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(ANALYSIS_FAILED)
+    })
+}
+
+/// Describes an analysis, with the schema of its parameters.
+fn json(found: &Found) -> Value {
+    json!({
+        "name": found.name(),
+        "version": found.version(),
+        "crate": found.package(),
+        "origin": found.origin().to_string(),
+        "summary": found.summary(),
+        "every": found.every(),
+        "parameters": found.schema(),
     })
 }
 

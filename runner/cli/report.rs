@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grokrun_report::{Made, ReportError};
-use grokrun_store::Output;
+use grokrun_store::{Output, RunView};
 
-use crate::args::{CompareArgs, ReportArgs};
+use crate::args::{CompareArgs, OpenArgs, ReportArgs};
 use crate::output::{Failure, print, say, whole, written};
 
 /// How often the report of a run is written while it goes on.
@@ -49,6 +49,30 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
     Output::write(&args.output, made.what.as_bytes())?;
     written(&args.output)?;
     whole(&made.flaws)
+}
+
+/// Runs `grokrun open`.
+///
+/// # Errors
+/// If the folder holds no run, it has no report yet, or no browser can be started.
+pub(crate) fn open(args: &OpenArgs) -> Result<ExitCode, Failure> {
+    let run = RunView::open(&args.run)?;
+    let page = run.path().join("report.html");
+    let page = page.canonicalize().map_err(|error| {
+        Failure::request(format!(
+            "{} cannot be opened: {error}; `grokrun report {}` writes it",
+            page.display(),
+            args.run.display()
+        ))
+    })?;
+    open::that_detached(&page).map_err(|error| {
+        Failure::running(format!(
+            "no browser can be started: {error}; open this file in one: {}",
+            page.display()
+        ))
+    })?;
+    print(&format!("{}\n", page.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn failure(error: ReportError) -> Failure {

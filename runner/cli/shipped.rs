@@ -20,9 +20,14 @@ pub(crate) fn find(path: &Path) -> Option<(&'static str, &'static str)> {
     SHIPPED.iter().find(named).copied()
 }
 
+/// Returns the names of the shipped specs.
+pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
+}
+
 /// Returns the names of the shipped specs, for a message.
 pub(crate) fn names() -> String {
-    let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = all_names().collect();
     names.join(", ")
 }
 

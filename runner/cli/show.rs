@@ -1,17 +1,11 @@
-//! Runs `grokrun show RUN` and `grokrun list`: runs at a glance, on a terminal.
+//! Runs `grokrun show RUN`: a run at a glance, on a terminal.
 
-use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
-use grokrun_session::{CellProgress, progress_of_cells, settings_of};
-use grokrun_spec::load_training;
-use grokrun_store::{
-    Crossing, ErrorKind, HOLD, Metrics, Milestone, RunView, Spread, StoreError, Summary,
-};
+use grokrun_session::settings_of;
+use grokrun_store::{Crossing, HOLD, Metrics, Milestone, RunView, StoreError, Summary};
 
-use crate::args::{ListArgs, ShowArgs};
+use crate::args::ShowArgs;
 use crate::output::{Failure, print, table, whole};
 use crate::spread::spread;
 use crate::{plugins, survival};
@@ -43,7 +37,8 @@ pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
         return whole(&flaws);
     }
     print(&format!(
-        "{}{}{}{}\n",
+        "{}{}{}{}{}\n",
+        said(&view, &mut flaws),
         if summary.cells.is_empty() {
             String::new()
         } else {
@@ -58,6 +53,27 @@ pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
         }
     ))?;
     whole(&flaws)
+}
+
+/// Formats the tags and the note of a run; empty if nobody has said anything of it. A file of them
+/// that cannot be read is added to the flaws.
+fn said(view: &RunView, flaws: &mut Vec<String>) -> String {
+    let notes = view.notes().unwrap_or_else(|error| {
+        flaws.push(error.to_string());
+        Default::default()
+    });
+    let mut out = String::new();
+    if !notes.tags.is_empty() {
+        let tags: Vec<&str> = notes.tags.iter().map(String::as_str).collect();
+        out.push_str(&format!("tags: {}\n", tags.join(" ")));
+    }
+    if !notes.note.is_empty() {
+        out.push_str(&format!("{}\n", notes.note));
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
 }
 
 fn failure(error: StoreError) -> Failure {
@@ -184,133 +200,6 @@ fn line(values: &[f64], low: f64, high: f64) -> String {
         .collect()
 }
 
-/// Runs `grokrun list`.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
-    let folder = &args.folder;
-    let entries = fs::read_dir(folder).map_err(|error| {
-        Failure::request(format!(
-            "the folder {} cannot be read: {error}; expected a folder of runs",
-            folder.display()
-        ))
-    })?;
-    let mut flaws = Vec::new();
-    let mut runs: Vec<(SystemTime, Vec<String>)> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let view = match RunView::open(&path) {
-                Ok(view) => view,
-                // Other folders may be there too.
-                Err(error) if error.kind() == ErrorKind::NotARun => return None,
-                Err(error) => {
-                    flaws.push(error.to_string());
-                    return None;
-                }
-            };
-            let touched = touched(&path);
-            let mut damaged = |flaw: String| {
-                flaws.push(flaw);
-                "damaged".to_owned()
-            };
-            let (state, verdict) = match view.summary() {
-                Ok(summary) => (state(&view).unwrap_or_else(damaged), verdict(&summary)),
-                Err(error) => (damaged(error.to_string()), "-".to_owned()),
-            };
-            let name = path.file_name()?.to_string_lossy().into_owned();
-            let row = vec![name, state, verdict, age(touched)];
-            Some((touched, row))
-        })
-        .collect();
-    // The latest first.
-    runs.sort_by_key(|(touched, _)| std::cmp::Reverse(*touched));
-    if runs.is_empty() {
-        print(&format!("there are no runs in {}\n", folder.display()))?;
-        return whole(&flaws);
-    }
-    let heading = ["run", "state", "verdict", "age"]
-        .map(str::to_owned)
-        .to_vec();
-    let rows: Vec<Vec<String>> = std::iter::once(heading)
-        .chain(runs.into_iter().map(|(_, row)| row))
-        .collect();
-    print(&table(&rows))?;
-    whole(&flaws)
-}
-
-/// Returns the state of a run, from its directory, as `grokrun status` counts it.
-///
-/// # Errors
-/// A file that tells it is damaged, or another run's.
-fn state(view: &RunView) -> Result<String, String> {
-    if view.is_busy() {
-        return Ok("running".to_owned());
-    }
-    let resolved = match view.resolved() {
-        Ok(resolved) => resolved,
-        // A process may have been killed before it had written it.
-        Err(error) if error.kind() == ErrorKind::Io => {
-            return Ok("its resolved.toml cannot be read".to_owned());
-        }
-        Err(error) => return Err(error.to_string()),
-    };
-    // What is trained is all that counts here: its analyses may not be at hand.
-    let path = view.path().join("resolved.toml");
-    let plan = load_training(&resolved, &path)
-        .map_err(|error| format!("{} is no spec: {error}", path.display()))?;
-    let progress_of_cells = progress_of_cells(&plan, view).map_err(|error| error.to_string())?;
-    let count = |is: fn(&CellProgress) -> bool| progress_of_cells.iter().filter(|s| is(s)).count();
-    let failed = count(|s| matches!(s, CellProgress::Failed(_)));
-    let done = count(|s| matches!(s, CellProgress::Done(_)));
-    Ok(match progress_of_cells.len() {
-        _ if failed > 0 => format!("{failed} failed"),
-        all if done == all => "done".to_owned(),
-        1 => "interrupted".to_owned(),
-        all => format!("{done} of {all} done"),
-    })
-}
-
-fn verdict(summary: &Summary) -> String {
-    match summary.cells.as_slice() {
-        [] => "-".to_owned(),
-        [one] => one.verdict.clone(),
-        many => {
-            let spread = Spread::of(many, Milestone::Grokked);
-            let mut words = format!("{} of {} grokked", spread.reached, spread.cells);
-            for (count, what) in [(spread.not_yet, "not yet held"), (spread.failed, "failed")] {
-                if count > 0 {
-                    words.push_str(&format!(", {count} {what}"));
-                }
-            }
-            words
-        }
-    }
-}
-
-/// Returns when the run was last written to.
-fn touched(run: &Path) -> SystemTime {
-    ["log.jsonl", "run.json"]
-        .iter()
-        .filter_map(|name| fs::metadata(run.join(name)).ok()?.modified().ok())
-        .max()
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-fn age(touched: SystemTime) -> String {
-    age_in_words(touched.elapsed().map_or(0, |age| age.as_secs()))
-}
-
-/// Formats an age: 42 s, 5 min, 3 h, 2 days.
-pub(crate) fn age_in_words(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,11 +224,14 @@ mod tests {
         let shown = cells(&one("stopped early"));
         assert!(shown.contains("30 *") && !shown.contains(" no "), "{shown}");
         assert!(shown.contains("not yet 500 epochs"), "{shown}");
-        assert!(verdict(&one("finished")).contains("at epoch 30, not yet held"));
+        assert!(crate::list::verdict(&one("finished")).contains("at epoch 30, not yet held"));
         let many = Summary {
             cells: vec![cell("finished"), cell("failed"), cell("interrupted")],
         };
-        assert_eq!(verdict(&many), "0 of 2 grokked, 2 not yet held, 1 failed");
+        assert_eq!(
+            crate::list::verdict(&many),
+            "0 of 2 grokked, 2 not yet held, 1 failed"
+        );
         assert!(!cells(&Summary::default()).contains('*'));
     }
 

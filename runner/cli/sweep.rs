@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use grokrun_session::{
     CellProgress, SessionError, differences, merge as join, missing_checkpoints, progress_of_cells,
 };
-use grokrun_spec::{Catalog, Plan};
+use grokrun_spec::{Catalog, Cell, Plan};
 use grokrun_store::{Access, RunDir, RunView};
 use indicatif::MultiProgress;
+use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{MergeArgs, StatusArgs};
@@ -28,6 +29,13 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     plugins::note_calls_left(run.path());
     let progress_of_cells = progress_of_cells(&plan, &run)?;
     let gaps = missing_checkpoints(&plan, &run)?;
+    if args.json {
+        print(&format!(
+            "{:#}\n",
+            status_json(&run, &plan, &progress_of_cells, &gaps)
+        ))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let count = |is: fn(&CellProgress) -> bool| progress_of_cells.iter().filter(|s| is(s)).count();
     let mut rows = vec![
         ["done", "running", "waiting", "interrupted", "failed", "of"]
@@ -80,6 +88,34 @@ pub(crate) fn status(args: &StatusArgs) -> Result<ExitCode, Failure> {
     }
     print(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Describes the state of every cell.
+fn status_json(
+    run: &RunView,
+    plan: &Plan,
+    progress: &[CellProgress],
+    gaps: &[(usize, String)],
+) -> Value {
+    let cell = |(cell, progress): (&Cell, &CellProgress)| {
+        let (state, epoch, words) = match progress {
+            CellProgress::Done(words) => ("done", None, Some(words)),
+            CellProgress::Running(epoch) => ("running", Some(epoch), None),
+            CellProgress::Waiting => ("waiting", None, None),
+            CellProgress::Interrupted(epoch) => ("interrupted", Some(epoch), None),
+            CellProgress::Failed(why) => ("failed", None, Some(why)),
+        };
+        json!({ "cell": cell.id, "state": state, "checkpoint": epoch, "words": words })
+    };
+    let gap =
+        |(index, words): &(usize, String)| json!({ "cell": plan.cells[*index].id, "words": words });
+    json!({
+        "run": run.name(),
+        "busy": run.is_busy(),
+        "epochs": plan.epochs,
+        "cells": plan.cells.iter().zip(progress).map(cell).collect::<Vec<_>>(),
+        "missing_checkpoints": gaps.iter().map(gap).collect::<Vec<_>>(),
+    })
 }
 
 /// Returns the plan of a run, from its resolved spec; the analyses do not matter here.

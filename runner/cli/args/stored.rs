@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{PluginArgs, UnusedPluginArgs};
+use crate::complete;
 
 #[derive(Args, Debug)]
 pub(crate) struct ReportArgs {
     /// The run's folder
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = complete::runs())]
     pub(crate) run: PathBuf,
 
     /// Write every figure to this folder as SVG instead, for papers
@@ -20,7 +21,7 @@ pub(crate) struct ReportArgs {
 #[derive(Args, Debug)]
 pub(crate) struct VerifyArgs {
     /// The runs' folders; or a spec, whose claims are then those of the file
-    #[arg(value_name = "RUN|SPEC.toml", required = true)]
+    #[arg(value_name = "RUN|SPEC.toml", required = true, add = complete::runs())]
     pub(crate) runs: Vec<PathBuf>,
 
     /// The folder of all runs, in which the run of a spec is
@@ -35,7 +36,7 @@ pub(crate) struct VerifyArgs {
 #[derive(Args, Debug)]
 pub(crate) struct CompareArgs {
     /// The runs' folders
-    #[arg(value_name = "RUN", required = true)]
+    #[arg(value_name = "RUN", required = true, add = complete::runs())]
     pub(crate) runs: Vec<PathBuf>,
 
     /// Where to write the page
@@ -46,7 +47,7 @@ pub(crate) struct CompareArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
     /// The run's folder
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = complete::runs())]
     pub(crate) run: PathBuf,
     /// Print JSON: every cell, and when the cells of each group memorised and grokked
     #[arg(long)]
@@ -54,17 +55,14 @@ pub(crate) struct ShowArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ListArgs {
-    /// The folder of runs
-    #[arg(value_name = "DIR", default_value = "runs")]
-    pub(crate) folder: PathBuf,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct StatusArgs {
     /// The run's folder
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = complete::runs())]
     pub(crate) run: PathBuf,
+
+    /// Print JSON: the state of every cell
+    #[arg(long)]
+    pub(crate) json: bool,
 
     #[command(flatten)]
     _plugins: UnusedPluginArgs,
@@ -73,7 +71,7 @@ pub(crate) struct StatusArgs {
 #[derive(Args, Debug)]
 pub(crate) struct MergeArgs {
     /// The runs' folders
-    #[arg(value_name = "RUN", required = true)]
+    #[arg(value_name = "RUN", required = true, add = complete::runs())]
     pub(crate) runs: Vec<PathBuf>,
 
     /// The run that takes what is further elsewhere; made if it is not there
@@ -87,7 +85,7 @@ pub(crate) struct MergeArgs {
 #[derive(Args, Debug)]
 pub(crate) struct AnalyzeArgs {
     /// The run's folder
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = complete::runs())]
     pub(crate) run: PathBuf,
 
     /// Run this analysis alone (repeatable), with its defaults if the spec does not have it
@@ -122,11 +120,11 @@ pub(crate) enum Format {
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
     /// The run's folder
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = complete::runs())]
     pub(crate) run: PathBuf,
 
     /// The cell, where the run has several; csv, tensorboard and mlflow take all of them
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::cells())]
     pub(crate) cell: Option<String>,
 
     /// What to write

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::{CELLS, LOG, LOG_EXTENSION, LOG_STEM, RESOLVED, SPEC, SUMMARY, lock, manifest};
-use crate::{StoreError, atomic, cells_table, checkpoint, findings, sweep};
+use crate::{StoreError, atomic, cells_table, checkpoint, findings, notes, sweep};
 
 const REPORT: &str = "report.html";
 /// What `grokrun submit` writes for a cluster's engine.
@@ -57,6 +57,7 @@ fn is_own(path: &Path) -> bool {
                 RESOLVED,
                 SUMMARY,
                 cells_table::NAME,
+                notes::NAME,
                 REPORT,
                 SCRIPT,
                 lock::NAME,
@@ -112,6 +113,22 @@ pub(super) fn clear(run: &Path) -> Result<(), StoreError> {
     }
     clear_folder(run, Path::new(sweep::FOLDER))?;
     clear_folder(run, Path::new(CELLS))
+}
+
+/// Removes a run whose other files are cleared: what a person has said of it, its locks and, last,
+/// what makes the folder a run; then the folder. Returns whether it is gone: something else may be
+/// in it.
+pub(super) fn remove_rest(run: &Path) -> Result<bool, StoreError> {
+    let locks = [lock::OPENING, lock::SUMMARY, lock::NAME];
+    for name in [notes::NAME, SCRIPT].into_iter().chain(locks) {
+        remove(&run.join(name))?;
+    }
+    remove(&run.join(manifest::NAME))?;
+    match fs::remove_dir(run) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) => Err(StoreError::io("cannot delete", run, &error)),
+        Ok(()) => Ok(true),
+    }
 }
 
 /// The logs of a run.
@@ -188,6 +205,7 @@ mod tests {
             "cells/c/analysis/a/x.figure.json",
             "sweep/a/findings.json",
             "cells.parquet",
+            "notes.json",
         ] {
             assert!(is_own(Path::new(own)), "{own}");
         }

@@ -21,7 +21,7 @@ pub(crate) const NAME: &str = ".lock";
 /// Of what belongs to no cell, while a process opens the run.
 pub(super) const OPENING: &str = ".opening";
 /// Of the summary.
-pub(super) const SUMMARY: &str = ".summary";
+pub(crate) const SUMMARY: &str = ".summary";
 
 /// How many processes may hold a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(super) fn acquire_cell(cell: &Path) -> Result<File, StoreError> {
 
 /// Waits for one of the short locks of a run, [`OPENING`] or [`SUMMARY`], and holds it for as long
 /// as the file is open.
-pub(super) fn wait(run: &Path, name: &str) -> Result<File, StoreError> {
+pub(crate) fn wait(run: &Path, name: &str) -> Result<File, StoreError> {
     let path = run.join(name);
     let file = open(&path)?;
     file.lock().map_err(|error| cannot_lock(&path, &error))?;

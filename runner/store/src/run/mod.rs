@@ -132,6 +132,20 @@ impl RunDir {
         })
     }
 
+    /// Deletes the run: every file that grokrun has written, and the folder. Returns whether the
+    /// folder is gone: what somebody else has put there stays. Killed on the way, it is still a run,
+    /// of which the rest can be deleted.
+    ///
+    /// # Errors
+    /// A file cannot be deleted.
+    pub fn remove(self) -> Result<bool, StoreError> {
+        if let Some(manifest) = Manifest::read(&self.path)? {
+            manifest.clearing().write(&self.path)?;
+        }
+        contents::clear(&self.path)?;
+        contents::remove_rest(&self.path)
+    }
+
     /// Makes a cell this process's own for as long as it trains it, so that whoever looks at the
     /// run sees which cells are being trained ([`CellDir::is_claimed`]).
     ///
