@@ -54,6 +54,12 @@ impl Trajectory {
         self.map = map;
     }
 
+    /// Returns the key frequencies of the last snapshot by a rule; none before there is one.
+    pub(crate) fn keys(&self, rule: &str) -> &[usize] {
+        let found = self.keys.iter().find(|(name, _)| *name == rule);
+        found.map_or(&[], |(_, keys)| keys)
+    }
+
     /// Emits the key frequencies of the last snapshot by each rule, and each with its norms.
     pub(crate) fn tables(&self, basis: &Basis, out: &mut dyn Sink) {
         let Some((_, [w_e, w_l])) = self.norms.last() else {

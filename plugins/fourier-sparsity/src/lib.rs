@@ -60,6 +60,8 @@ impl Default for Config {
 pub struct FourierSparsity {
     config: Config,
     p: usize,
+    /// the operation's text
+    operation: String,
     space: Space,
     wrong: Option<Basis>,
     trajectory: Trajectory,
@@ -86,6 +88,7 @@ impl Analysis for FourierSparsity {
         let space = space(&config.basis, task)?;
         Ok(FourierSparsity {
             p: task.modulus,
+            operation: task.operation.clone(),
             wrong: space.wrong().filter(|_| config.wrong_basis),
             trajectory: Trajectory::new(),
             space,
@@ -161,6 +164,9 @@ impl Analysis for FourierSparsity {
         self.trajectory.tables(basis, out);
         self.trajectory
             .draw(basis, self.wrong.is_some(), self.config.control, out);
+        if let Some(formula) = self.formula() {
+            out.formula(formula);
+        }
         let mut note = format!("basis: {}", self.space);
         if let Some(root) = basis.root() {
             note.push_str(&format!(
@@ -177,6 +183,40 @@ impl Analysis for FourierSparsity {
             out.note(note);
         }
         Ok(())
+    }
+}
+
+/// Above this many key frequencies there is no formula to read.
+const MOST_KEYS: usize = 12;
+
+impl FourierSparsity {
+    /// Writes the key frequencies of the last snapshot as the formula of the logits: those by W_L,
+    /// or, where these are too many or none, those above five medians.
+    fn formula(&self) -> Option<Formula> {
+        let wave = self.space.wave(&self.operation)?;
+        let few = |rule: &&str| {
+            let count = self.trajectory.keys(rule).len();
+            (1..=MOST_KEYS).contains(&count)
+        };
+        let rule = ["W_L", "5 medians"].into_iter().find(few)?;
+        let mut explanation = format!("Key frequencies by the rule {rule} of fourier-sparsity.");
+        let basis = self.space.basis();
+        if let Some(root) = basis.root() {
+            explanation.push_str(&format!(
+                " log is the logarithm to the primitive root {root} modulo {}.",
+                self.p
+            ));
+        }
+        if self.space.operands().is_none() {
+            explanation.push_str(&format!(" f(a, b) = {}.", self.operation));
+        }
+        let names = self.trajectory.keys(rule).iter();
+        Some(Formula {
+            argument: wave.argument.to_owned(),
+            period: wave.period as u64,
+            keys: names.map(|k| basis.name_of(*k).to_owned()).collect(),
+            explanation,
+        })
     }
 }
 

@@ -32,6 +32,18 @@ fn planted_frequencies_are_the_keys_by_every_rule() {
                 task.operation
             );
         }
+        let formula = found.formula().unwrap();
+        assert_eq!(formula.keys, ["2", "5", "9"]);
+        let (argument, period) = match task.operation.as_str() {
+            "add" => ("a + b − c", 23),
+            _ => ("log a + log b − log c", 22),
+        };
+        assert_eq!(
+            (formula.argument.as_str(), formula.period),
+            (argument, period)
+        );
+        let rooted = formula.explanation.contains("primitive root 5 modulo 23");
+        assert_eq!(rooted, task.operation == "mul", "{formula:?}");
         let gini = found.last("W_E gini").unwrap();
         assert!(gini > 0.6, "{gini}");
         assert!(found.last("W_E gini, wrong basis").unwrap() < gini / 2.0);
@@ -97,6 +109,10 @@ fn an_operation_without_angles_says_so() {
     let task = task("square-sum", 11, |a, b| Some((a * a + b * b) % 11));
     let found = analyse::<FourierSparsity>(Config::default(), &task, &[random(&task, 0, 3)]);
     assert!(found.notes()[0].contains("labels"), "{:?}", found.notes());
+    if let Some(formula) = found.formula() {
+        let words = formula.explanation.contains("f(a, b) = square-sum");
+        assert!(words && formula.argument.contains("f(a, b)"), "{formula:?}");
+    }
 }
 
 #[test]
@@ -141,6 +157,7 @@ fn a_planted_representation_is_the_key_by_every_rule() {
         assert!(notes[0].contains(&basis), "{notes:?}");
         let table = found.table("key-frequencies").unwrap();
         assert_eq!(table.len(), components.len());
+        assert_eq!(found.formula(), None);
         assert!(table[0]["order"].is_null() && table[0]["frequency"].is_string());
     }
 }

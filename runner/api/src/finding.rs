@@ -1,5 +1,6 @@
 //! What an analysis may say, and put aside.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Failure, Figure};
@@ -34,6 +35,9 @@ pub enum Finding {
     },
     /// a sentence for the report; kept in order, each once
     Note(String),
+    /// what the logits are proportional to; of two the later one stays. A host before ABI 1.3 does
+    /// not take it
+    Formula(Formula),
     /// a figure as Plotly has it; of two with one name the later one stays
     Figure {
         /// the stem of its file
@@ -41,6 +45,20 @@ pub enum Finding {
         /// `{"data": […], "layout": {…}, "frames": […]}`
         figure: Value,
     },
+}
+
+/// The sum that the logits are proportional to: over the key components k, the cosine of
+/// 2πk / period times the argument.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Formula {
+    /// The argument of the cosine, as in log a + log b − log c.
+    pub argument: String,
+    /// The period of the wave of k = 1.
+    pub period: u64,
+    /// The names of the key components, in order.
+    pub keys: Vec<String>,
+    /// The rule that chose the key components, and what the argument's words mean.
+    pub explanation: String,
 }
 
 /// Takes findings, and keeps numbers between calls.
@@ -93,6 +111,11 @@ impl dyn Sink + '_ {
     /// A sentence for the report.
     pub fn note(&mut self, text: impl Into<String>) {
         self.push(Finding::Note(text.into()));
+    }
+
+    /// What the logits are proportional to.
+    pub fn formula(&mut self, formula: Formula) {
+        self.push(Finding::Formula(formula));
     }
 
     /// A figure.

@@ -52,7 +52,7 @@ pub mod testing;
 
 pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs, Scope};
 pub use figure::{Axis, Colors, Figure, Trace};
-pub use finding::{Finding, Sink};
+pub use finding::{Finding, Formula, Sink};
 pub use registration::{Instance, Registration};
 pub use snapshot::{History, Numbers, NumbersRef, Snapshot, SnapshotData, Tensor, View};
 pub use sweep::{CellNumbers, CellSeries, Reads, SweepAnalysis, SweepCell, series_view};
@@ -118,8 +118,8 @@ macro_rules! export_plugin {
 /// All that most plugins import.
 pub mod prelude {
     pub use crate::{
-        Analysis, Axis, Cadence, CellNumbers, Colors, Failure, Figure, History, Manifest, Need,
-        Reads, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
+        Analysis, Axis, Cadence, CellNumbers, Colors, Failure, Figure, Formula, History, Manifest,
+        Need, Reads, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -39,5 +39,5 @@ pub use kind::{BASES, BasisError};
 pub use labels::LabelBasis;
 pub use product::{product, product_at, product_bt};
 pub use pulp::{Simd, WithSimd};
-pub use space::Space;
+pub use space::{Space, Wave};
 pub use sparsity::{effective_number, gaussian, gini, participation};

@@ -14,6 +14,15 @@ use crate::labels::LabelBasis;
 use crate::names::named;
 use crate::product::{product, product_at, product_bt};
 
+/// The wave of a component on the label: its cosine is of 2πk / period times the argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wave {
+    /// The argument, in a, b and c.
+    pub argument: &'static str,
+    /// The period of the wave of k = 1: the order of the group.
+    pub period: usize,
+}
+
 /// Spans the subspace of each component over the pairs that count: all that an analysis needs to
 /// know of an operation.
 pub struct Space {
@@ -169,6 +178,26 @@ impl Space {
             .collect()
     }
 
+    /// Returns the wave that the logits of a model of this operation are made of: the argument of
+    /// its cosine and its period; none where components are representations, whose characters are
+    /// no waves. `operation` is the operation's text.
+    pub fn wave(&self, operation: &str) -> Option<Wave> {
+        let p = self.basis.modulus();
+        let is = |name: &str| match (Operation::parse(operation), Operation::parse(name)) {
+            (Ok(this), Ok(named)) => this == named,
+            _ => false,
+        };
+        let (argument, period) = match self.kind {
+            BasisKind::Group => return None,
+            BasisKind::Labels => ("f(a, b) − c", p),
+            BasisKind::Multiplicative if is("div") => ("log a − log b − log c", p - 1),
+            BasisKind::Multiplicative => ("log a + log b − log c", p - 1),
+            BasisKind::Additive if is("sub") => ("a − b − c", p),
+            BasisKind::Additive => ("a + b − c", p),
+        };
+        Some(Wave { argument, period })
+    }
+
     /// Returns how many terms component k has: as many as [`Space::terms`] gives.
     pub fn term_count(&self, k: usize) -> usize {
         match self.kind {
@@ -227,6 +256,28 @@ mod tests {
     use super::*;
     use crate::fixtures::labels_of;
     use crate::sparsity::gaussian;
+
+    #[test]
+    fn waves_follow_the_kind_and_the_operation() {
+        for (word, operation, argument, period) in [
+            ("auto", "add", "a + b − c", 11),
+            ("auto", "sub", "a − b − c", 11),
+            ("auto", "a - b", "a − b − c", 11),
+            ("auto", "mul", "log a + log b − log c", 10),
+            ("auto", "div", "log a − log b − log c", 10),
+            ("additive", "mul", "a + b − c", 11),
+            ("auto", "a^2 + b", "f(a, b) − c", 11),
+        ] {
+            let data =
+                grokrun_task::Dataset::new(&Operation::parse(operation).unwrap(), 11).unwrap();
+            let labels: Vec<_> = (0..121).map(|pair| data.label(pair)).collect();
+            let space = Space::choose(word, &labels, 11, operation).unwrap();
+            let wave = space.wave(operation);
+            assert_eq!(wave, Some(Wave { argument, period }), "{word} {operation}");
+        }
+        let group = Space::choose("auto", &labels_of("S3"), 6, "S3").unwrap();
+        assert_eq!(group.wave("S3"), None);
+    }
 
     #[test]
     fn terms_are_orthonormal_and_their_energy_is_that_of_energies() {

@@ -212,7 +212,7 @@ impl Read<'_> {
             return Err("its folder is gone; `grokrun SPEC` trains it again".to_owned());
         };
         let index = dir.read_findings(analysis).map_err(|e| e.to_string())?;
-        if let Some(why) = index.as_ref().and_then(|index| index["failure"].as_str()) {
+        if let Some(why) = index.as_ref().and_then(|index| index.failure.as_ref()) {
             return Err(format!(
                 "the analysis {analysis} failed {why}; {again} again"
             ));

@@ -101,18 +101,8 @@ fn series_of(dir: &CellDir) -> Result<Vec<(String, Vec<String>)>, Failure> {
     if let Some(flaw) = flaws.into_iter().next() {
         return Err(flaw.into());
     }
-    let texts = |value: &Value| -> Vec<String> {
-        let all = value.as_array().into_iter().flatten();
-        all.filter_map(|name| Some(name.as_str()?.to_owned()))
-            .collect()
-    };
-    let worked = found
-        .iter()
-        .filter(|files| files.index["failure"].is_null());
-    let named = worked.filter_map(|files| {
-        let analysis = files.index["analysis"].as_str()?.to_owned();
-        Some((analysis, texts(&files.index["series"])))
-    });
+    let worked = found.iter().filter(|files| files.index.failure.is_none());
+    let named = worked.map(|files| (files.index.analysis.clone(), files.index.series.clone()));
     Ok(named.collect())
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use grokrun_api::{Failure, Finding, Sink};
+use grokrun_api::{Failure, Finding, Formula, Sink};
 use serde_json::{Value, json};
 
 use crate::scratch::{Kept, Scratch};
@@ -53,6 +53,8 @@ pub struct Findings {
     pub figures: BTreeMap<String, Kept>,
     /// notes in the order in which they came, each once
     pub notes: Vec<String>,
+    /// what the logits are proportional to, as it was said last
+    pub formula: Option<Formula>,
 }
 
 /// Takes findings, and remembers why it refused the first that it could not take.
@@ -129,6 +131,13 @@ impl Collector {
                 }
                 let figure = self.line(&figure)?;
                 self.findings.figures.insert(name, figure);
+                Ok(())
+            }
+            Finding::Formula(formula) => {
+                let keys: usize = formula.keys.iter().map(String::len).sum();
+                let texts = formula.argument.len() + formula.explanation.len();
+                self.count((keys + texts) as u64)?;
+                self.findings.formula = Some(formula);
                 Ok(())
             }
             Finding::Note(text) => {

@@ -157,10 +157,9 @@ impl Gathered {
             .iter()
             .for_each(|error| flaws.add(error.to_string()));
         let place = |found: &FoundFiles| {
-            let name = found.index["analysis"].as_str();
             self.order
                 .iter()
-                .position(|o| Some(o.as_str()) == name)
+                .position(|name| *name == found.index.analysis)
                 .unwrap_or(usize::MAX)
         };
         all.sort_by_key(place);

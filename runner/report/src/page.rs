@@ -300,7 +300,7 @@ pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, 
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
         for found in analyses {
-            let analysis = found.index["analysis"].as_str().unwrap_or_default();
+            let analysis = &found.index.analysis;
             for (figure, file) in found.figures {
                 match file.read() {
                     Ok(mut json) => {
@@ -331,7 +331,7 @@ impl Cell {
             name: cell.name.clone(),
             verdict: texts.take(&verdict, "summary.json"),
             class,
-            formula: story::formula(&analyses, &cell.config, &cell.outcome),
+            formula: story::formula(&analyses, &cell.outcome),
             curves: curves.map(|figure| figures.add(figure, "figure")),
             phases_from: match &phases.measured {
                 Some(analysis) => format!(
@@ -344,8 +344,7 @@ impl Cell {
                 .enumerate()
                 .map(|(i, found)| {
                     let anchor = format!("cell-{number}-analysis-{i}");
-                    let name = found.index["analysis"].as_str().unwrap_or_default();
-                    let series = cell.series(name, flaws);
+                    let series = cell.series(&found.index.analysis, flaws);
                     Section::of(found, &series, anchor, &phases, figures, texts, flaws)
                 })
                 .collect(),

@@ -27,8 +27,8 @@ impl Measured {
         found.iter().find_map(|found| {
             let tables = found.tables.iter().map(|(_, table)| table);
             let phases = tables.filter_map(table).next()?;
-            let name = found.index["analysis"].as_str().unwrap_or_default();
-            let parameters = crate::story::parameters(&found.index["parameters"]);
+            let name = &found.index.analysis;
+            let parameters = crate::story::parameters(&found.index.parameters);
             let said = parameters
                 .iter()
                 .map(|(key, value)| format!("{key} {value}"));

@@ -56,10 +56,9 @@ impl Phases {
             let all = tables
                 .filter_map(|(_, table)| table_of_phases(table))
                 .next()?;
-            let name = found.index["analysis"].as_str().unwrap_or_default();
             Some(Phases {
                 all,
-                measured: Some(name.to_owned()),
+                measured: Some(found.index.analysis.clone()),
             })
         });
         measured.unwrap_or_else(|| of_summary(outcome))
@@ -215,7 +214,10 @@ mod tests {
             ["<b>cleanup", 300, null, "weights shrink"]
         ]);
         let found = FoundFiles {
-            index: json!({ "analysis": "progress-measures" }),
+            index: grokrun_store::FindingsIndex {
+                analysis: "progress-measures".to_owned(),
+                ..grokrun_store::FindingsIndex::default()
+            },
             tables: vec![
                 (
                     "other".to_owned(),

@@ -1,10 +1,7 @@
-//! Says in words what became of a cell, and writes the formula that was found.
+//! Says in words what became of a cell, and which formula was found.
 
-use grokrun_store::{CellSummary, Crossing, FAILED, FoundFiles, HOLD, Milestone};
+use grokrun_store::{CellSummary, Crossing, FAILED, FoundFiles, HOLD, Milestone, Values};
 use serde_json::Value;
-
-/// Above this many key frequencies no formula is shown.
-const MOST_KEYS: u64 = 12;
 
 /// Returns headline and class of the verdict: `good`, `open` or `bad`. `training` says that a
 /// process trains the cell now; `config` is the cell's `config.json`.
@@ -75,7 +72,7 @@ fn short(x: f64) -> String {
     }
 }
 
-/// The sum that the logits are proportional to.
+/// The sum that the logits are proportional to, in words.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Formula {
     /// the argument of the cosine: log a + log b − log c
@@ -88,71 +85,22 @@ pub(crate) struct Formula {
     pub(crate) note: String,
 }
 
-/// Writes the key frequencies as the formula of the logits, from the findings of `fourier-sparsity`
-/// in a cell with this `config.json`; none without them.
-pub(crate) fn formula(
-    analyses: &[FoundFiles],
-    config: &Value,
-    outcome: &CellSummary,
-) -> Option<Formula> {
+/// Returns the formula of the logits that an analysis found; none if none did.
+pub(crate) fn formula(analyses: &[FoundFiles], outcome: &CellSummary) -> Option<Formula> {
     let found = analyses
         .iter()
-        .find(|found| found.index["analysis"] == "fourier-sparsity")?;
-    let rules = &found.tables.iter().find(|(name, _)| name == "rules")?.1;
-    let of_rule = |rule: &'static str| -> Option<(String, &str)> {
-        let rows = rules["rows"].as_array()?;
-        let row = rows.iter().find(|row| row[0] == rule)?;
-        let list = row[2].as_str()?;
-        (!list.is_empty() && row[1].as_u64()? <= MOST_KEYS).then(|| (list.to_owned(), rule))
-    };
-    let (keys, rule) = of_rule("W_L").or_else(|| of_rule("5 medians"))?;
-    let operation = config["task"]["operation"].as_str().unwrap_or_default();
-    let notation = config["task"]["notation"].as_str().unwrap_or_default();
-    let p = config["task"]["modulus"].as_u64().unwrap_or_default();
-    let notes = found.index["notes"].as_array().into_iter().flatten();
-    let note = notes
-        .filter_map(Value::as_str)
-        .find(|note| note.starts_with("basis:"))
-        .unwrap_or_default();
-    // Logits of a group are sums of characters, no waves.
-    if note.contains("irreducible representations") {
-        return None;
-    }
-    let multiplicative = note.contains("multiplicative");
-    let argument = match operation {
-        _ if note.starts_with("basis: labels") => "f(a, b) − c",
-        "div" if multiplicative => "log a − log b − log c",
-        _ if multiplicative => "log a + log b − log c",
-        "sub" => "a − b − c",
-        _ => "a + b − c",
-    };
-    let mut explained = format!("Key frequencies by the rule {rule} of fourier-sparsity.");
-    if let Some((_, root)) = note.split_once("primitive root ") {
-        explained.push_str(&format!(
-            " log is the logarithm to the primitive root {root} modulo {p}."
-        ));
-    }
-    if note.starts_with("basis: labels") {
-        explained.push_str(&format!(" f(a, b) = {notation}."));
-    }
+        .find_map(|found| found.index.formula.as_ref())?;
+    let mut note = found.explanation.clone();
     if outcome.test_accuracy_epoch.is_none() {
-        explained.push_str(
+        note.push_str(
             " The model has not grokked: these are what its weights favour, not what its logits are.",
         );
     }
     Some(Formula {
-        argument: argument.to_owned(),
-        // The units of a prime field are p − 1.
-        angle: format!(
-            "2πk/{}",
-            if multiplicative {
-                p.saturating_sub(1)
-            } else {
-                p
-            }
-        ),
-        keys,
-        note: explained,
+        argument: found.argument.clone(),
+        angle: format!("2πk/{}", found.period),
+        keys: found.keys.join(", "),
+        note,
     })
 }
 
@@ -164,9 +112,10 @@ pub(crate) fn table(table: &Value) -> (Vec<String>, Vec<Vec<String>>) {
 }
 
 /// Returns the keys of an object with their values as text: the parameters of an analysis.
-pub(crate) fn parameters(object: &Value) -> Vec<(String, String)> {
-    let map = object.as_object().into_iter().flatten();
-    map.map(|(key, value)| (key.clone(), text(value))).collect()
+pub(crate) fn parameters(of: &Values) -> Vec<(String, String)> {
+    of.iter()
+        .map(|(key, value)| (key.clone(), text(value)))
+        .collect()
 }
 
 fn text(value: &Value) -> String {
@@ -199,62 +148,26 @@ mod tests {
 
     use super::*;
 
-    fn sparsity(note: &str, keys: &str) -> Vec<FoundFiles> {
-        vec![FoundFiles {
-            index: json!({ "analysis": "fourier-sparsity", "notes": [note] }),
-            tables: vec![(
-                "rules".to_owned(),
-                json!({ "columns": [], "rows": [["W_L", 3, keys]] }),
-            )],
-            figures: Vec::new(),
-        }]
-    }
-
-    fn task(operation: &str) -> Value {
-        json!({ "task": { "operation": operation, "notation": "a² + b", "modulus": 59 } })
-    }
-
     #[test]
-    fn representations_are_no_frequencies() {
-        let found = sparsity("basis: irreducible representations of S5", "sign, standard");
-        let outcome = CellSummary::new("c", "finished", &Default::default());
-        assert!(formula(&found, &task("group S5"), &outcome).is_none());
-    }
-
-    #[test]
-    fn formulas_follow_basis_and_operation() {
-        let outcome = CellSummary::new("c", "finished", &Default::default());
-        let note = "basis: multiplicative, characters of the logarithm to the primitive root 2";
-        let product = formula(&sparsity(note, "1, 2, 14"), &task("mul"), &outcome).unwrap();
-        assert_eq!(product.argument, "log a + log b − log c");
+    fn a_formula_is_that_of_whichever_analysis_found_one() {
+        let mut outcome = CellSummary::new("c", "finished", &Default::default());
+        let without = FoundFiles::default();
+        assert_eq!(formula(std::slice::from_ref(&without), &outcome), None);
+        let mut with = FoundFiles::default();
+        with.index.formula = Some(grokrun_store::Formula {
+            argument: "a + b − c".to_owned(),
+            period: 59,
+            keys: vec!["1".to_owned(), "14".to_owned()],
+            explanation: "By some rule.".to_owned(),
+        });
+        let shown = formula(&[without, with.clone()], &outcome).unwrap();
         assert_eq!(
-            (product.angle.as_str(), product.keys.as_str()),
-            ("2πk/58", "1, 2, 14")
+            (shown.angle.as_str(), shown.keys.as_str()),
+            ("2πk/59", "1, 14")
         );
-        assert!(product.note.contains("has not grokked"));
-        assert!(
-            product.note.contains("primitive root 2 modulo 59"),
-            "{}",
-            product.note
-        );
-        let difference =
-            formula(&sparsity("basis: additive", "5"), &task("sub"), &outcome).unwrap();
-        assert_eq!(
-            (difference.argument.as_str(), difference.angle.as_str()),
-            ("a − b − c", "2πk/59")
-        );
-        let other = formula(
-            &sparsity("basis: labels; the", "5"),
-            &task("quadratic"),
-            &outcome,
-        )
-        .unwrap();
-        assert!(other.argument.contains("f(a, b)") && other.note.contains("a² + b"));
-        assert_eq!(
-            formula(&sparsity("basis: additive", ""), &task("add"), &outcome),
-            None
-        );
-        assert_eq!(formula(&[], &task("add"), &outcome), None);
+        assert!(shown.note.contains("has not grokked"), "{}", shown.note);
+        outcome.test_accuracy_epoch = Some(7);
+        assert_eq!(formula(&[with], &outcome).unwrap().note, "By some rule.");
     }
 
     #[test]
@@ -329,7 +242,8 @@ mod tests {
                 "7"
             ]
         );
-        let outcome = parameters(&json!({ "hold": 1, "limit": 0.01 }));
+        let both = json!({ "hold": 1, "limit": 0.01 });
+        let outcome = parameters(&serde_json::from_value(both).unwrap());
         assert_eq!(outcome[1], ("limit".to_owned(), "0.01".to_owned()));
     }
 }

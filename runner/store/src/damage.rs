@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::CellConfig;
 use crate::metrics::tests::history;
 use crate::{
-    Access, CellDir, CellSummary, FindingFiles, FoundTensor, Keeping, RunDir, RunView, State,
-    Summary, Tensor,
+    Access, CellDir, CellSummary, FindingFiles, FindingsIndex, FoundTensor, Keeping, RunDir,
+    RunView, State, Summary, Tensor,
 };
 
 const CELLS: [&str; 2] = ["mul-p5-m1", "mul-p5-m2"];
@@ -50,7 +50,12 @@ fn tensors(cell: u64, epoch: u64) -> Vec<Tensor> {
 fn findings(cell: u64) -> FindingFiles {
     let json = |text: &str| text.replace('N', &cell.to_string()).into_bytes().into();
     FindingFiles {
-        index: json!({ "analysis": "sparsity", "tables": ["keys"], "figures": ["gini"] }),
+        index: FindingsIndex {
+            analysis: "sparsity".to_owned(),
+            tables: vec!["keys".to_owned()],
+            figures: vec!["gini".to_owned()],
+            ..FindingsIndex::default()
+        },
         epochs: vec![0, 20],
         series: vec![("gini".to_owned(), vec![0.5, cell as f64])],
         tensors: vec![FoundTensor {

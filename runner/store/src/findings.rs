@@ -12,25 +12,22 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
-
-use serde_json::{Map, Value};
 
 use crate::cell::{read_json, write_json};
 use crate::owner::Owner;
 use crate::seal::Hashed;
 use crate::table::{self, Column};
 use crate::tensors::{self, Entry};
-use crate::{CellDir, StoreError, atomic};
+use crate::{CellDir, FindingsIndex, StoreError, atomic};
 
 pub(crate) const INDEX: &str = "findings.json";
 pub(crate) const SERIES: &str = "series.parquet";
 const TENSORS: &str = "tensors.safetensors";
-/// The digests of the other files, by name, in the index.
-pub(crate) const FILES: &str = "files";
 
 /// Bytes on their way into a file, of which not all need be in memory.
 pub struct Content {
@@ -57,7 +54,7 @@ pub struct FoundTensor {
 #[derive(Debug, Default)]
 pub struct FindingFiles {
     /// what `findings.json` holds
-    pub index: Value,
+    pub index: FindingsIndex,
     /// the epochs of the series
     pub epochs: Vec<u64>,
     /// name and values of each, one an epoch
@@ -100,7 +97,7 @@ impl CellDir {
     ///
     /// # Errors
     /// The file is truncated, altered or another cell's, or cannot be read.
-    pub fn read_findings(&self, name: &str) -> Result<Option<Value>, StoreError> {
+    pub fn read_findings(&self, name: &str) -> Result<Option<FindingsIndex>, StoreError> {
         read_index(&self.analysis(name), &self.expected())
     }
 
@@ -125,8 +122,8 @@ pub(crate) fn write_into(
     files: FindingFiles,
 ) -> Result<(), StoreError> {
     clear(folder).map_err(|error| StoreError::io("cannot empty the folder", folder, &error))?;
-    let mut digests = Map::new();
-    let mut put = |file: &str, digest: String| digests.insert(file.to_owned(), digest.into());
+    let mut digests = BTreeMap::new();
+    let mut put = |file: &str, digest: String| digests.insert(file.to_owned(), digest);
     if !files.series.is_empty() {
         put(SERIES, write_series(&folder.join(SERIES), &files)?);
     }
@@ -144,11 +141,12 @@ pub(crate) fn write_into(
         })?;
         put(&file, digest);
     }
-    let mut index = files.index;
+    let index = FindingsIndex {
+        files: digests,
+        ..files.index
+    };
+    let mut index = index.to_json();
     owner.put_into(&mut index);
-    if let Value::Object(index) = &mut index {
-        index.insert(FILES.to_owned(), digests.into());
-    }
     write_json(&folder.join(INDEX), &index)
 }
 
@@ -174,9 +172,16 @@ pub(crate) fn discard(all: &Path) -> Result<(), StoreError> {
 }
 
 /// What the `findings.json` of a folder holds; none if the analysis did not conclude.
-pub(crate) fn read_index(folder: &Path, expected: &Owner) -> Result<Option<Value>, StoreError> {
+pub(crate) fn read_index(
+    folder: &Path,
+    expected: &Owner,
+) -> Result<Option<FindingsIndex>, StoreError> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    read_json(&folder.join(INDEX), expected, &made_again(&name))
+    let (path, remedy) = (folder.join(INDEX), made_again(&name));
+    read_json(&path, expected, &remedy)?
+        .map(FindingsIndex::of_json)
+        .transpose()
+        .map_err(|why| StoreError::altered(&path, why, &remedy))
 }
 
 /// What to do about findings that cannot be used.
@@ -246,13 +251,14 @@ fn write_tensors(path: &Path, found: Vec<FoundTensor>) -> Result<String, StoreEr
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn files(value: f64) -> FindingFiles {
         FindingFiles {
-            index: json!({ "version": "1", "value": value }),
+            index: FindingsIndex {
+                version: value.to_string(),
+                ..FindingsIndex::default()
+            },
             epochs: vec![0, 100],
             series: vec![("gini".to_owned(), vec![value, f64::NAN])],
             tensors: vec![FoundTensor {
@@ -275,7 +281,7 @@ mod tests {
         assert_eq!(cell.read_findings("sparsity").unwrap(), None);
         cell.write_findings("sparsity", files(0.25)).unwrap();
         let index = cell.read_findings("sparsity").unwrap().unwrap();
-        assert_eq!(index["value"], 0.25);
+        assert_eq!(index.version, "0.25");
         let path = |file: &str| cell.path().join("analysis/sparsity").join(file);
         let first = fs::read(path("series.parquet")).unwrap();
 
@@ -297,14 +303,16 @@ mod tests {
         let cell = CellDir::create(folder.path().join("cell")).unwrap();
         assert_eq!(cell.read_series("sparsity").unwrap(), None);
         let none = FindingFiles {
-            index: json!({ "series": [] }),
             ..FindingFiles::default()
         };
         cell.write_findings("sparsity", none).unwrap();
         let found = cell.read_series("sparsity").unwrap().unwrap();
         assert_eq!(found, crate::FoundSeries::default());
 
-        let index = json!({ "series": ["gini"] });
+        let index = FindingsIndex {
+            series: vec!["gini".to_owned()],
+            ..FindingsIndex::default()
+        };
         let written = FindingFiles {
             index,
             ..files(0.25)

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::findings::{FILES, INDEX, SERIES, made_again, read_index};
+use crate::findings::{INDEX, SERIES, made_again, read_index};
 use crate::owner::Owner;
-use crate::{CellDir, ErrorKind, StoreError, regular, seal, table, tensors};
+use crate::{CellDir, ErrorKind, FindingsIndex, StoreError, regular, seal, table, tensors};
 
 /// What an analysis left in a cell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FoundFiles {
     /// `findings.json`
-    pub index: Value,
+    pub index: FindingsIndex,
     /// name and content of each table, by name
     pub tables: Vec<(String, Value)>,
     /// name of each figure and where its Plotly JSON is, by name: they are large, and read one by
@@ -56,10 +56,10 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(folder: &Path, index: &Value, file: &str) -> Listed {
+    fn new(folder: &Path, index: &FindingsIndex, file: &str) -> Listed {
         Listed {
             path: folder.join(file),
-            digest: index[FILES][file].as_str().map(str::to_owned),
+            digest: index.files.get(file).cloned(),
             analysis: name(folder),
         }
     }
@@ -126,7 +126,7 @@ impl CellDir {
         let Some(index) = self.read_findings(name)? else {
             return Ok(None);
         };
-        if index["series"].as_array().is_none_or(Vec::is_empty) {
+        if index.series.is_empty() {
             return Ok(Some(FoundSeries::default()));
         }
         let file = Listed::new(&self.analysis(name), &index, SERIES);
@@ -143,10 +143,8 @@ impl CellDir {
         for folder in folders(&self.path().join("analysis")) {
             match read_index(&folder, &expected) {
                 Ok(Some(index)) => {
-                    let files = index[FILES].as_object().into_iter().flatten();
-                    let read =
-                        |(file, _): (&String, _)| Listed::new(&folder, &index, file).bytes().err();
-                    flaws.extend(files.filter_map(read));
+                    let read = |file: &String| Listed::new(&folder, &index, file).bytes().err();
+                    flaws.extend(index.files.keys().filter_map(read));
                 }
                 Ok(None) => {}
                 Err(error) => flaws.push(error),
@@ -179,24 +177,22 @@ fn folders(all: &Path) -> Vec<PathBuf> {
     folders
 }
 
-fn found(folder: &Path, index: Value, flaws: &mut Vec<StoreError>) -> FoundFiles {
-    let all = |key: &str, suffix: &str| -> Vec<(String, Listed)> {
-        let names = index[key].as_array().into_iter().flatten();
-        let file = |name: &Value| {
-            let name = name.as_str()?;
+fn found(folder: &Path, index: FindingsIndex, flaws: &mut Vec<StoreError>) -> FoundFiles {
+    let all = |names: &[String], suffix: &str| -> Vec<(String, Listed)> {
+        let file = |name: &String| {
             let file = Listed::new(folder, &index, &format!("{name}.{suffix}.json"));
-            Some((name.to_owned(), file))
+            (name.clone(), file)
         };
-        names.filter_map(file).collect()
+        names.iter().map(file).collect()
     };
     let mut tables = Vec::new();
-    for (name, file) in all("tables", "table") {
+    for (name, file) in all(&index.tables, "table") {
         match file.json() {
             Ok(table) => tables.push((name, table)),
             Err(error) => flaws.push(error),
         }
     }
-    let figures = all("figures", "figure").into_iter();
+    let figures = all(&index.figures, "figure").into_iter();
     FoundFiles {
         tables,
         figures: figures

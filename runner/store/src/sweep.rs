@@ -3,11 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::found::read_all;
 use crate::owner::Owner;
-use crate::{FindingFiles, FoundFiles, RunDir, RunView, StoreError, findings};
+use crate::{FindingFiles, FindingsIndex, FoundFiles, RunDir, RunView, StoreError, findings};
 
 /// The folder in a run's.
 pub(crate) const FOLDER: &str = "sweep";
@@ -38,7 +36,7 @@ impl RunDir {
     ///
     /// # Errors
     /// The file is truncated, altered or another run's, or cannot be read.
-    pub fn read_sweep_findings(&self, name: &str) -> Result<Option<Value>, StoreError> {
+    pub fn read_sweep_findings(&self, name: &str) -> Result<Option<FindingsIndex>, StoreError> {
         findings::read_index(&folder(self.path(), name), &owner(self.fingerprint()))
     }
 
@@ -76,7 +74,11 @@ mod tests {
         };
         let run = open("one", Access::Continue);
         let files = FindingFiles {
-            index: json!({ "analysis": "law", "tables": ["fits"] }),
+            index: FindingsIndex {
+                analysis: "law".to_owned(),
+                tables: vec!["fits".to_owned()],
+                ..FindingsIndex::default()
+            },
             json: vec![(
                 "fits.table.json".to_owned(),
                 b"{\"rows\":[]}".to_vec().into(),
@@ -85,10 +87,9 @@ mod tests {
         };
         run.write_sweep_findings("law", files).unwrap();
         let index = run.read_sweep_findings("law").unwrap().unwrap();
-        assert_eq!(
-            (&index["fingerprint"], &index["analysis"]),
-            (&json!("one"), &json!("law"))
-        );
+        assert_eq!(index.analysis, "law");
+        let text = fs::read_to_string(run.path().join("sweep/law/findings.json")).unwrap();
+        assert!(text.contains("\"fingerprint\": \"one\""), "{text}");
         let view = RunView::open(run.path()).unwrap();
         let (found, flaws) = view.sweep_analyses();
         assert_eq!((found.len(), flaws.len()), (1, 0));

@@ -33,7 +33,7 @@ pub const MAGIC: [u8; 8] = *b"GROKRUN\0";
 /// Differs where hosts and plugins do not understand each other.
 pub const MAJOR: u32 = 1;
 /// Grows where fields are added.
-pub const MINOR: u32 = 2;
+pub const MINOR: u32 = 3;
 /// What the names of entries begin with; the crate's name follows.
 pub const ENTRY_PREFIX: &str = "grokrun_plugin_entry_";
 /// In [`Entry::flags`]: panics unwind, so that they can be caught.
@@ -221,6 +221,8 @@ pub mod kind {
     /// `text`: `{"name", "version", "summary", "definition", "needs", "every", "scope", "schema"}`;
     /// without a scope it is that of one-layer transformers
     pub const DESCRIPTION: u32 = 5;
+    /// `text`: `{"argument", "period", "keys", "explanation"}`. Since minor 3.
+    pub const FORMULA: u32 = 6;
 }
 
 /// A finding on its way to the host.
@@ -304,7 +306,7 @@ mod layout {
                 $(assert_eq!(offset_of!($of, $field), $at, stringify!($of $field));)+
             };
         }
-        assert_eq!((MAJOR, MINOR), (1, 2));
+        assert_eq!((MAJOR, MINOR), (1, 3));
         lies!(Str, 16; data 0, len 8);
         lies!(Entry, 112; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
             describe 56, check 64, create 72, observe 80, finish 88, destroy 96,

@@ -283,6 +283,14 @@ impl Sink for Host {
                 text: Str::of(&text),
                 ..blank()
             }),
+            Finding::Formula(formula) => {
+                let text = json!(formula).to_string();
+                self.send(RawFinding {
+                    kind: kind::FORMULA,
+                    text: Str::of(&text),
+                    ..blank()
+                });
+            }
             Finding::Figure { name, figure } => {
                 let text = figure.to_string();
                 self.send(RawFinding {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{Failure, Finding, Sink};
+use crate::{Failure, Finding, Formula, Sink};
 
 /// Keeps what it is told.
 #[derive(Debug, Default)]
@@ -77,6 +77,14 @@ impl Recorder {
     pub fn figure(&self, wanted: &str) -> Option<&Value> {
         self.findings.iter().rev().find_map(|f| match f {
             Finding::Figure { name, figure } if name == wanted => Some(figure),
+            _ => None,
+        })
+    }
+
+    /// The last formula.
+    pub fn formula(&self) -> Option<&Formula> {
+        self.findings.iter().rev().find_map(|f| match f {
+            Finding::Formula(formula) => Some(formula),
             _ => None,
         })
     }

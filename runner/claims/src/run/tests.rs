@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use grokrun_store::{Access, CellSummary, FindingFiles, Row, RunDir};
+use grokrun_store::{Access, CellSummary, FindingFiles, FindingsIndex, Row, RunDir};
 use serde_json::json;
 
 use super::*;
@@ -169,19 +169,23 @@ fn series_are_read_and_damage_is_told() {
         reason(&why[0]).contains("sparsity has not concluded"),
         "{why:?}"
     );
-    let files = |index| FindingFiles {
-        index,
+    let files = |failure: Option<&str>| FindingFiles {
+        index: FindingsIndex {
+            series: vec!["gini".to_owned()],
+            failure: failure.map(str::to_owned),
+            ..FindingsIndex::default()
+        },
         epochs: vec![0, 100],
         series: vec![("gini".to_owned(), vec![0.1, 0.25])],
         ..FindingFiles::default()
     };
-    let write = |index| {
+    let write = |failure| {
         let dir = bench.open().cell(CELLS[0]).unwrap();
-        dir.write_findings("sparsity", files(index)).unwrap();
+        dir.write_findings("sparsity", files(failure)).unwrap();
     };
-    write(json!({ "series": ["gini"] }));
+    write(None);
     assert_eq!(bench.verify()[0].verdict, Verdict::Holds);
-    write(json!({ "series": ["gini"], "failure": "at epoch 100: no reason" }));
+    write(Some("at epoch 100: no reason"));
     assert!(reason(&bench.verify()[0]).contains("sparsity failed at epoch 100"));
     let metrics = bench
         .path()

@@ -134,6 +134,7 @@ impl Process {
                     rows,
                 },
                 Reply::Note(text) => Finding::Note(text),
+                Reply::Formula(formula) => Finding::Formula(formula),
                 Reply::Figure { name, figure } => Finding::Figure { name, figure },
                 Reply::Log(level, package, target, message, fields) => {
                     emit(level, &package, &target, &message, &fields);

@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 use bytemuck::Pod;
 use grokrun_api::serde::de::DeserializeOwned;
 use grokrun_api::serde::{Deserialize, Serialize};
-use grokrun_api::{Failure, Finding, Numbers, NumbersRef, Snapshot, SnapshotData, SweepCell, Task};
+use grokrun_api::{
+    Failure, Finding, Formula, Numbers, NumbersRef, Snapshot, SnapshotData, SweepCell, Task,
+};
 use serde_json::{Map, Value};
 
 use crate::described::Described;
@@ -84,6 +86,7 @@ pub(super) enum Reply {
         rows: Vec<Vec<Value>>,
     },
     Note(String),
+    Formula(Formula),
     Figure {
         name: String,
         figure: Value,
@@ -248,6 +251,7 @@ pub(super) fn send_finding(to: &mut impl Write, finding: Finding) -> io::Result<
             },
         ),
         Finding::Note(text) => send(to, &Reply::Note(text)),
+        Finding::Formula(formula) => send(to, &Reply::Formula(formula)),
         Finding::Figure { name, figure } => send(to, &Reply::Figure { name, figure }),
     }
 }

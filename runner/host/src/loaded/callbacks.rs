@@ -190,6 +190,9 @@ unsafe fn take(raw: *const RawFinding, context: &mut Context<'_>) -> Result<(), 
                 name,
             }
         }
+        kind::FORMULA => Finding::Formula(
+            serde_json::from_value(json()?).map_err(|error| format!("its formula: {error}"))?,
+        ),
         kind::NOTE => Finding::Note(text.to_owned()),
         kind::FIGURE => Finding::Figure {
             figure: json()?,

@@ -56,18 +56,18 @@ pub(crate) fn expect_libraries() {
 /// The advice at the end of a message.
 const ADVICE: &[u8] = b"; a run under way goes on from its last saved state by the same command, and --isolate contains a plugin that is a library\n";
 
+/// The most bytes of a message.
+const LONGEST: usize = 4096;
+
 /// A message that is put together without allocating.
-struct Message {
-    bytes: [u8; 4096],
+struct Message<'a> {
+    bytes: &'a mut [u8; LONGEST],
     len: usize,
 }
 
-impl Message {
-    fn new() -> Message {
-        Message {
-            bytes: [0; 4096],
-            len: 0,
-        }
+impl<'a> Message<'a> {
+    fn new(bytes: &'a mut [u8; LONGEST]) -> Message<'a> {
+        Message { bytes, len: 0 }
     }
 
     /// Adds as much of the text as fits.
@@ -107,11 +107,27 @@ impl Message {
 
 #[cfg(unix)]
 mod system {
+    use std::cell::UnsafeCell;
     use std::ffi::{c_int, c_void};
     use std::os::fd::AsRawFd;
     use std::sync::{Once, OnceLock};
 
-    use super::{LOADED, MEANT, Message, Ordering, TOLD};
+    use super::{LOADED, LONGEST, MEANT, Message, Ordering, TOLD};
+
+    /// The memory of the one message. It is not on the stack: that of a signal handler may have
+    /// 8 kB, of which the registers that the system saves there take half.
+    struct Memory(UnsafeCell<[u8; LONGEST]>);
+
+    // SAFETY: `once` hands it out a single time.
+    unsafe impl Sync for Memory {}
+
+    /// Returns the memory to the first who asks: the end is told once.
+    fn once() -> Option<&'static mut [u8; LONGEST]> {
+        static MEMORY: Memory = Memory(UnsafeCell::new([0; LONGEST]));
+        let first = !TOLD.swap(true, Ordering::Relaxed);
+        // SAFETY: nobody else has it, since the flag never goes back.
+        first.then(|| unsafe { &mut *MEMORY.0.get() })
+    }
 
     /// The signals of a crash, with their names.
     const CRASHES: [(c_int, &str); 5] = [
@@ -184,7 +200,7 @@ mod system {
         }
     }
 
-    impl Message {
+    impl Message<'_> {
         fn say(&self) {
             // SAFETY: the bytes live during the call. What cannot be written is nobody's to hear.
             unsafe { libc::write(2, self.bytes.as_ptr().cast(), self.len) };
@@ -193,10 +209,11 @@ mod system {
 
     extern "C" fn at_exit() {
         let theirs = super::calls::is_mine() || LOADED.load(Ordering::Relaxed);
-        if MEANT.load(Ordering::Relaxed) || !theirs || TOLD.swap(true, Ordering::Relaxed) {
+        if MEANT.load(Ordering::Relaxed) || !theirs {
             return;
         }
-        let mut message = Message::new();
+        let Some(memory) = once() else { return };
+        let mut message = Message::new(memory);
         message.tell(&[b"called exit"]);
         message.say();
         // Whatever status the plugin chose, 0 above all, the run is not done.
@@ -208,8 +225,8 @@ mod system {
         let name = place.map_or("a signal", |place| CRASHES[place].1);
         // Without libraries, a crash elsewhere is not an analysis's.
         let theirs = super::calls::is_mine() || LOADED.load(Ordering::Relaxed);
-        if theirs && !TOLD.swap(true, Ordering::Relaxed) {
-            let mut message = Message::new();
+        if theirs && let Some(memory) = once() {
+            let mut message = Message::new(memory);
             message.tell(&[b"crashed (", name.as_bytes(), b")"]);
             message.say();
         }
@@ -245,13 +262,15 @@ mod tests {
     #[test]
     fn a_message_names_the_calls_and_is_cut_where_it_is_full() {
         let _call = calls::begin("observe of the only one here");
-        let mut message = Message::new();
+        let mut memory = [0; LONGEST];
+        let mut message = Message::new(&mut memory);
         message.tell(&[b"crashed (", b"SIGSEGV)"]);
         let text = String::from_utf8_lossy(&message.bytes[..message.len]).into_owned();
         let want = "\nerror: a plugin has crashed (SIGSEGV), at observe of the only one here; ";
         assert!(text.starts_with(want), "{text}");
         let elsewhere = std::thread::spawn(|| {
-            let mut message = Message::new();
+            let mut memory = [0; LONGEST];
+            let mut message = Message::new(&mut memory);
             message.tell(&[b"called exit"]);
             String::from_utf8_lossy(&message.bytes[..message.len]).into_owned()
         });

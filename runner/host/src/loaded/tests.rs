@@ -46,6 +46,12 @@ impl Analysis for Norm {
         let firsts = out.kept("firsts")?;
         out.tensor("firsts", &[firsts.len()], firsts);
         out.keep("firsts", &[])?;
+        out.formula(Formula {
+            argument: "a − b".to_owned(),
+            period: 5,
+            keys: vec!["1".to_owned(), "2".to_owned()],
+            explanation: "by a rule".to_owned(),
+        });
         out.note("done");
         Ok(())
     }
@@ -102,7 +108,7 @@ fn a_plugin_does_across_the_border_what_it_does_here() {
         .unwrap();
     let here = grokrun_api::testing::run(&mut *linked, &snapshots).unwrap();
     assert_eq!(there.findings, here.findings);
-    assert_eq!(there.findings.len(), 6);
+    assert_eq!(there.findings.len(), 7);
     assert_eq!(there.tensor("firsts").unwrap().0, [2]);
     assert!(there.kept.is_empty() && here.kept.is_empty());
     let analysis = only();

@@ -134,7 +134,11 @@ fn a_third_axis_makes_a_map_for_each_of_its_values() {
 #[test]
 fn phases_that_an_analysis_found_take_the_place_of_the_summarys() {
     let found = grokrun_store::FoundFiles {
-        index: json!({ "analysis": "phase-diagram", "parameters": { "gap": 10 } }),
+        index: grokrun_store::FindingsIndex {
+            analysis: "phase-diagram".to_owned(),
+            parameters: serde_json::from_value(json!({ "gap": 10 })).unwrap(),
+            ..grokrun_store::FindingsIndex::default()
+        },
         tables: vec![(
             "phases".to_owned(),
             json!({ "columns": ["cell", "phase"], "rows": [["f0.3-wd0.1-m0", "confusion"]] }),

@@ -1,7 +1,6 @@
 //! The section of an analysis: what it found, in figures, words and tables.
 
 use grokrun_store::{FoundFiles, FoundSeries};
-use serde_json::Value;
 
 use super::{Figures, Place};
 use crate::gather::Flaws;
@@ -46,15 +45,19 @@ impl Section {
         flaws: &mut Flaws,
     ) -> Section {
         let whole = "findings.json of this analysis";
-        let said = |key: &str| found.index[key].as_str().unwrap_or_default();
-        let mut text = |key: &str| texts.take(said(key), whole);
-        let [name, version, summary, definition] =
-            ["analysis", "version", "summary", "definition"].map(&mut text);
-        let failure = found.index["failure"].is_string().then(|| text("failure"));
-        let notes = found.index["notes"].as_array().into_iter().flatten();
-        let notes: Vec<&str> = notes.filter_map(Value::as_str).collect();
+        let index = &found.index;
+        let mut text = |text: &String| texts.take(text, whole);
+        let [name, version, summary, definition] = [
+            &index.analysis,
+            &index.version,
+            &index.summary,
+            &index.definition,
+        ]
+        .map(&mut text);
+        let failure = index.failure.as_ref().map(text);
+        let notes: Vec<&str> = index.notes.iter().map(String::as_str).collect();
         let notes = texts.all(&notes, whole);
-        let parameters = story::parameters(&found.index["parameters"]).into_iter();
+        let parameters = story::parameters(&index.parameters).into_iter();
         let parameters = parameters
             .map(|(key, value)| (texts.take(&key, whole), texts.take(&value, whole)))
             .collect();

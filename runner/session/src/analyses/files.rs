@@ -4,54 +4,65 @@ use std::collections::BTreeMap;
 
 use grokrun_host::{Findings, Found, Kept, Outcome};
 use grokrun_spec::AnalysisRequest;
-use grokrun_store::{Content, FindingFiles, FoundTensor};
-use serde_json::{Map, Value, json};
+use grokrun_store::{Content, FindingFiles, FindingsIndex, Formula, FoundTensor};
 
 /// What makes findings those of this request: other values give other findings.
-pub(crate) fn identity(found: &Found, request: &AnalysisRequest) -> Value {
-    json!({
-        "analysis": found.name(),
-        "version": found.version(),
-        "summary": found.summary(),
-        "definition": found.definition(),
-        "every": request.every,
-        "parameters": request.parameters,
-    })
+pub(crate) fn identity(found: &Found, request: &AnalysisRequest) -> FindingsIndex {
+    FindingsIndex {
+        analysis: found.name().to_owned(),
+        version: found.version().to_owned(),
+        summary: found.summary().to_owned(),
+        definition: found.definition().to_owned(),
+        every: request.every,
+        parameters: request.parameters.clone(),
+        ..FindingsIndex::default()
+    }
 }
 
 /// Whether an index is that of this request.
-pub(crate) fn is_of(index: &Value, found: &Found, request: &AnalysisRequest) -> bool {
+pub(crate) fn is_of(index: &FindingsIndex, found: &Found, request: &AnalysisRequest) -> bool {
     let wanted = identity(found, request);
-    let same = |(key, value): (&String, &Value)| index.get(key) == Some(value);
-    wanted
-        .as_object()
-        .is_some_and(|wanted| wanted.iter().all(same))
+    let same = |part: fn(&FindingsIndex) -> &String| part(index) == part(&wanted);
+    same(|index| &index.analysis)
+        && same(|index| &index.version)
+        && same(|index| &index.summary)
+        && same(|index| &index.definition)
+        && index.every == wanted.every
+        && index.parameters == wanted.parameters
 }
 
 /// The files of an outcome. No times are in them: the same checkpoints give the same bytes.
-pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
+pub(crate) fn of(identity: FindingsIndex, outcome: Outcome) -> FindingFiles {
     let Findings {
         series,
         tensors,
         tables,
         figures,
         notes,
+        formula,
     } = outcome.findings;
-    let mut index: Map<String, Value> = identity.as_object().cloned().unwrap_or_default();
-    index.insert("notes".to_owned(), json!(notes));
-    index.insert("failure".to_owned(), json!(outcome.failure));
-    let names = |names: Vec<&String>| json!(names);
-    index.insert("series".to_owned(), names(series.columns.keys().collect()));
-    index.insert("tensors".to_owned(), names(tensors.keys().collect()));
-    index.insert("tables".to_owned(), names(tables.keys().collect()));
-    index.insert("figures".to_owned(), names(figures.keys().collect()));
+    let index = FindingsIndex {
+        notes,
+        failure: outcome.failure,
+        series: series.columns.keys().cloned().collect(),
+        tensors: tensors.keys().cloned().collect(),
+        tables: tables.keys().cloned().collect(),
+        figures: figures.keys().cloned().collect(),
+        formula: formula.map(|formula| Formula {
+            argument: formula.argument,
+            period: formula.period,
+            keys: formula.keys,
+            explanation: formula.explanation,
+        }),
+        ..identity
+    };
 
     let named = |kind: &'static str, kept: BTreeMap<String, Kept>| {
         kept.into_iter()
             .map(move |(name, kept)| (format!("{name}.{kind}.json"), content(kept)))
     };
     FindingFiles {
-        index: Value::Object(index),
+        index,
         epochs: series.epochs,
         series: series.columns.into_iter().collect(),
         tensors: tensors
@@ -73,19 +84,13 @@ pub(crate) fn of(identity: &Value, outcome: Outcome) -> FindingFiles {
 }
 
 /// The files of an analysis that has not looked at its cell, and why.
-pub(crate) fn declined(identity: &Value, why: &str) -> FindingFiles {
-    let mut index: Map<String, Value> = identity.as_object().cloned().unwrap_or_default();
-    index.insert("notes".to_owned(), json!([why]));
-    index.insert("failure".to_owned(), Value::Null);
-    for kind in ["series", "tensors", "tables", "figures"] {
-        index.insert(kind.to_owned(), json!([]));
-    }
+pub(crate) fn declined(identity: FindingsIndex, why: &str) -> FindingFiles {
     FindingFiles {
-        index: Value::Object(index),
-        epochs: Vec::new(),
-        series: Vec::new(),
-        tensors: Vec::new(),
-        json: Vec::new(),
+        index: FindingsIndex {
+            notes: vec![why.to_owned()],
+            ..identity
+        },
+        ..FindingFiles::default()
     }
 }
 

@@ -7,8 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use grokrun_host::{Crew, Member, Permits, Watched, Work, on_analysis_pool};
-use grokrun_store::CheckpointReader;
-use serde_json::Value;
+use grokrun_store::{CheckpointReader, FindingsIndex};
 
 use super::seen::Seen;
 use super::snapshot::{self, Pass};
@@ -30,14 +29,14 @@ pub(crate) struct Followed {
     checkpoints: CheckpointReader,
     crew: Option<Crew>,
     /// of each analysis, in order
-    identities: Vec<Value>,
+    identities: Vec<FindingsIndex>,
 }
 
 impl Followed {
     pub(crate) fn new(
         subject: Subject,
         members: Vec<Member>,
-        identities: Vec<Value>,
+        identities: Vec<FindingsIndex>,
     ) -> Result<Followed, SessionError> {
         let crew = Crew::start(members).map_err(|error| {
             SessionError::Failed(format!("a thread cannot be started: {error}"))
@@ -96,7 +95,7 @@ impl Followed {
                 busy,
                 "analysis ends"
             );
-            let files = files::of(identity, outcome);
+            let files = files::of(identity.clone(), outcome);
             self.subject.dir.write_findings(&name, files)?;
         }
         Ok(())

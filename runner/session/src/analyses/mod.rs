@@ -20,7 +20,6 @@ use grokrun_engine::{Pairs, available_memory};
 use grokrun_host::{Found, Member, Permits, Registry, Scratch};
 use grokrun_spec::{AnalysisRequest, Cell, Plan};
 use grokrun_store::{CellDir, ErrorKind, RunDir};
-use serde_json::Value;
 
 pub(crate) use follower::{Followed, Follower};
 pub(crate) use seen::Seen;
@@ -106,7 +105,7 @@ impl<'a> Analyses<'a> {
     /// When the findings cannot be written.
     pub(crate) fn decline(&self, dir: &CellDir) -> Result<(), SessionError> {
         for (found, request) in &self.asked {
-            let files = files::declined(&files::identity(found, request), seen::NOT_PAIRS);
+            let files = files::declined(files::identity(found, request), seen::NOT_PAIRS);
             dir.write_findings(found.name(), files)?;
         }
         Ok(())
@@ -150,15 +149,15 @@ impl<'a> Analyses<'a> {
             let dir = folder(run, plan, cell)?;
             for (found, _) in &self.asked {
                 let why = match dir.read_findings(found.name()) {
-                    Ok(index) => index.map(|index| index["failure"].clone()),
+                    Ok(index) => index.and_then(|index| index.failure),
                     // Of a cell that could not go on, else they had been made again; that cell is
                     // told of, and this must not hide it.
                     Err(error) if error.kind() == ErrorKind::Altered => {
-                        Some(format!("with its findings: {error}").into())
+                        Some(format!("with its findings: {error}"))
                     }
                     Err(error) => return Err(error.into()),
                 };
-                if let Some(Value::String(why)) = why {
+                if let Some(why) = why {
                     failed.push([cell.id.clone(), found.name().to_owned(), why]);
                 }
             }
@@ -183,7 +182,7 @@ impl<'a> Analyses<'a> {
             match seen.declines(found, &cell.settings.train.loss) {
                 None => looking.push((found, request)),
                 Some(why) => {
-                    let files = files::declined(&files::identity(found, request), why);
+                    let files = files::declined(files::identity(found, request), why);
                     subject.dir.write_findings(found.name(), files)?;
                 }
             }

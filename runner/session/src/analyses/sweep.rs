@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use grokrun_api::{Numbers, SnapshotData, SweepCell, series_view};
 use grokrun_host::{Found, Scratch, SweepReads, analyse_sweep};
 use grokrun_spec::AnalysisRequest;
-use grokrun_store::{CellDir, CellSummary, ErrorKind, Metrics, RunDir, RunView, StoreError};
-use serde_json::{Value, json};
+use grokrun_store::{
+    CellDir, CellSummary, ErrorKind, FindingsIndex, Metrics, RunDir, RunView, StoreError,
+};
+use serde_json::Value;
 
 use super::{Analyses, files};
 use crate::SessionError;
@@ -16,8 +18,6 @@ use crate::train::{Event, Watch};
 
 /// How the sweep is named where a cell would be.
 const PLACE: &str = "the sweep";
-/// The key of `findings.json` with the cells that an analysis saw.
-const CELLS: &str = "cells";
 
 impl Analyses<'_> {
     /// Lets the analyses of the sweep look at all cells that the run's summary has, and writes what
@@ -63,9 +63,11 @@ impl Analyses<'_> {
             let scratch = Scratch::new(run.path());
             let numbers = |number: usize| subject.numbers(number);
             let outcome = analyse_sweep(found, &request.parameters, &shown, numbers, &scratch);
-            let mut identity = files::identity(found, request);
-            identity[CELLS] = seen.clone();
-            run.write_sweep_findings(found.name(), files::of(&identity, outcome))?;
+            let identity = FindingsIndex {
+                cells: Some(seen.clone()),
+                ..files::identity(found, request)
+            };
+            run.write_sweep_findings(found.name(), files::of(identity, outcome))?;
         }
         Ok(())
     }
@@ -78,7 +80,7 @@ impl Analyses<'_> {
         let mut failed = Vec::new();
         for (found, _) in &self.of_sweep {
             let index = run.read_sweep_findings(found.name())?;
-            if let Some(Value::String(why)) = index.map(|index| index["failure"].clone()) {
+            if let Some(why) = index.and_then(|index| index.failure) {
                 failed.push([PLACE.to_owned(), found.name().to_owned(), why]);
             }
         }
@@ -87,8 +89,8 @@ impl Analyses<'_> {
 }
 
 /// What makes a cell another one to an analysis of the sweep.
-fn seen(cells: &[CellSummary]) -> Value {
-    let cell = |cell: &CellSummary| json!([cell.cell, cell.status, cell.epochs]);
+fn seen(cells: &[CellSummary]) -> Vec<(String, String, u64)> {
+    let cell = |cell: &CellSummary| (cell.cell.clone(), cell.status.clone(), cell.epochs);
     cells.iter().map(cell).collect()
 }
 
@@ -97,11 +99,12 @@ fn concluded(
     run: &RunDir,
     found: &Found,
     request: &AnalysisRequest,
-    seen: &Value,
+    seen: &[(String, String, u64)],
 ) -> Result<bool, SessionError> {
     match run.read_sweep_findings(found.name()) {
-        Ok(index) => Ok(index
-            .is_some_and(|index| files::is_of(&index, found, request) && index[CELLS] == *seen)),
+        Ok(index) => Ok(index.is_some_and(|index| {
+            files::is_of(&index, found, request) && index.cells.as_deref() == Some(seen)
+        })),
         Err(error) if error.kind() == ErrorKind::Altered => {
             tracing::warn!(%error, "the findings are made again");
             Ok(false)
@@ -143,7 +146,7 @@ impl Subject<'_> {
             tracing::warn!(cell = told.cell, %flaw, "the sweep is analysed without it");
         }
         let named = found.into_iter().filter_map(|found| {
-            let name = found.index["analysis"].as_str()?.to_owned();
+            let name = found.index.analysis;
             let read = self.reads.has(&name);
             read.then(|| (name, found.tables.into_iter().collect()))
         });
@@ -192,10 +195,10 @@ impl Subject<'_> {
             SweepReads::Named(names) => names.clone(),
             SweepReads::All => {
                 let (found, _told_with_the_tables) = dir.read_analyses();
-                let name = |found: &grokrun_store::FoundFiles| {
-                    found.index["analysis"].as_str().map(str::to_owned)
-                };
-                found.iter().filter_map(name).collect()
+                found
+                    .into_iter()
+                    .map(|found| found.index.analysis)
+                    .collect()
             }
         }
     }
