@@ -1,5 +1,5 @@
-//! Defines the arguments of the commands that keep runs and specs in order, and of those that help a
-//! shell, with clap.
+//! Defines the arguments of the commands that keep runs and specs in order, and of those that help
+//! a shell, with clap.
 
 use std::path::PathBuf;
 

@@ -80,8 +80,8 @@ const CHUNKS: usize = 16;
 /// How long one call of `run` should take, for prompt progress and Ctrl-C.
 const CALL_SECONDS: f64 = 0.25;
 
-/// Returns the number of threads: `RAYON_NUM_THREADS`, if it is a sensible number: at most four a core, since more only cost
-/// memory. Else one a core.
+/// Returns the number of threads: `RAYON_NUM_THREADS`, if it is a sensible number: at most four a
+/// core, since more only cost memory. Else one a core.
 pub fn default_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let asked = std::env::var("RAYON_NUM_THREADS");

@@ -133,8 +133,8 @@ impl RunDir {
     }
 
     /// Deletes the run: every file that grokrun has written, and the folder. Returns whether the
-    /// folder is gone: what somebody else has put there stays. Killed on the way, it is still a run,
-    /// of which the rest can be deleted.
+    /// folder is gone: what somebody else has put there stays. A run of which a part is deleted, by
+    /// a process that was killed, is still a run, and the rest can be deleted.
     ///
     /// # Errors
     /// A file cannot be deleted.
