@@ -108,6 +108,12 @@ fn chromium_trains_as_the_cpu_does() {
                 assert!((cpu[0] / cpu[19] - 1.0).abs() > 1e-3, "{name}: {curve}");
             }
         }
+        // The curves of a long training take no more memory, and keep both ends.
+        let kept = browser.value(
+            "(() => { const c = new Curves(); for (let i = 0; i < 40000; i++) c.push(i, state.history.last);
+              return [c.epochs.length, c.curves.testLoss.length, c.epochs[0], c.epochs.at(-1), c.stride]; })()",
+        );
+        assert_eq!(numbers(&kept), [2500.0, 2500.0, 0.0, 39_984.0, 16.0]);
         // Going back finds what was seen.
         let looks = browser.value("state.looks.length");
         assert!(looks.as_u64().is_some_and(|looks| looks >= 3), "{looks}");

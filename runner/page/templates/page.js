@@ -4,7 +4,7 @@
 /** The most epochs of the curves that are kept, and the most looks at the embedding. */
 const MOST_EPOCHS = 4096, MOST_LOOKS = 96;
 /** The longest that a window of epochs should take, and the time between two looks, in ms. */
-const WINDOW_MS = 60, LOOK_MS = 200;
+const WINDOW_MS = 100, LOOK_MS = 250;
 /** Circles that are drawn, and their colours. */
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
