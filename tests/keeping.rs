@@ -52,7 +52,14 @@ fn keys_that_mean_something_else_are_told_and_defaults_are_not() {
     bench
         .run(&["other.toml", "--backend", "cpu", "--quiet"])
         .exits(0);
-    let parts = ["learning_rate", "0.001", "0.01", "commutativity", " → ", CELL];
+    let parts = [
+        "learning_rate",
+        "0.001",
+        "0.01",
+        "commutativity",
+        " → ",
+        CELL,
+    ];
     let told = prints(&bench, &["diff", RUN, "runs/other"], &parts);
     assert!(!told.contains("modulus"), "{told}");
 

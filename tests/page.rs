@@ -86,11 +86,12 @@ fn chromium_trains_as_the_cpu_does() {
             "{device}"
         );
         // A step, and then the rest: epochs are the same however they are grouped.
+        browser.until("!step.disabled");
         browser.value("document.getElementById('step').click()");
         browser.until("document.getElementById('epoch').textContent === 'epoch 1 of 50'");
         browser.value("document.getElementById('play').click()");
         browser.until(
-            "document.getElementById('epoch').textContent === 'epoch 50 of 50' && !state.busy",
+            "document.getElementById('epoch').textContent === 'epoch 50 of 50' && !state.playing",
         );
         for curve in ["trainLoss", "testLoss", "trainAccuracy", "testAccuracy"] {
             let ours = numbers(&browser.value(&format!("state.history.curves.{curve}")));

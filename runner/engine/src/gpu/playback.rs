@@ -144,7 +144,6 @@ fn tensors(program: &Recordable, recorded: &Recorded) -> Vec<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use grokrun_executor::{EpochRow, Executor};
     use crate::gpu::GpuExecutor;
     use crate::gpu::context::Context;
     use crate::gpu::loaded::Loaded;
@@ -153,6 +152,7 @@ mod tests {
     use crate::gpu::recording::Command;
     use crate::gpu::tests::{ODD, PLAIN, adapter, cell};
     use crate::selfcheck::cases;
+    use grokrun_executor::{EpochRow, Executor};
 
     /// Plays `epochs` epochs in windows of `window`, as a player does that knows nothing else.
     fn play(context: &Context, playback: &Playback, epochs: usize, window: usize) -> Vec<EpochRow> {
