@@ -23,7 +23,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// If the spec is wrong or cannot be played, or the page cannot be written.
 pub(crate) fn page(args: &PageArgs) -> Result<ExitCode, Failure> {
     let (text, shipped) = spec::text_of(&args.spec)?;
-    let plan = spec::parse_without_plugins(&text, &args.spec, &args.set)?;
+    let plan = spec::parse_set_without_plugins(&text, &args.spec, &args.set)?;
     let tell = |line: String| {
         if !args.quiet {
             say(line);

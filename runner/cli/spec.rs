@@ -108,7 +108,15 @@ pub(crate) fn parse(
 ///
 /// # Errors
 /// If it is wrong: everything that is wrong with it.
-pub(crate) fn parse_without_plugins(
+pub(crate) fn parse_without_plugins(text: &str, path: &Path) -> Result<Plan, Failure> {
+    parse_set_without_plugins(text, path, &[])
+}
+
+/// The same with overrides of its keys.
+///
+/// # Errors
+/// As [`parse_without_plugins`].
+pub(crate) fn parse_set_without_plugins(
     text: &str,
     path: &Path,
     set: &[String],

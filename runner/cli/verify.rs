@@ -63,11 +63,11 @@ fn of_folder(path: &Path) -> Result<(String, Vec<Verified>), Failure> {
 fn of_spec(path: &Path, out: &Path) -> Result<(String, Vec<Verified>), Failure> {
     let (text, shipped) = spec::text_of(path)?;
     shipped.iter().for_each(say);
-    let plan = spec::parse_without_plugins(&text, path, &[])?;
+    let plan = spec::parse_without_plugins(&text, path)?;
     let folder = out.join(&plan.name);
     let view = RunView::open(&folder)?;
     let resolved = view.resolved()?;
-    let earlier = spec::parse_without_plugins(&resolved, &folder.join("resolved.toml"), &[])?;
+    let earlier = spec::parse_without_plugins(&resolved, &folder.join("resolved.toml"))?;
     let changes = plan.changes_from(&earlier);
     if !changes.is_empty() {
         let lines: Vec<String> = changes.iter().map(|c| format!("\n  {c}")).collect();
