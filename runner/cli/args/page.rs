@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::complete;
+
 #[derive(Args, Debug)]
 pub(crate) struct PageArgs {
     /// The spec, a TOML file, or the name of a shipped one
-    #[arg(value_name = "SPEC.toml")]
+    #[arg(value_name = "SPEC.toml", add = complete::specs())]
     pub(crate) spec: PathBuf,
 
     /// Override a key of the spec (repeatable): --set train.epochs=500
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", add = complete::keys())]
     pub(crate) set: Vec<String>,
 
     /// Which cell of a sweep [default: the first]

@@ -188,6 +188,38 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_spec_becomes_markup_and_all_data_is_json() {
+        let playback = wire::tests::playback();
+        let row = EpochRow {
+            train_loss: 1.0,
+            test_loss: 2.0,
+            train_accuracy: 0.5,
+            test_accuracy: f64::NAN,
+        };
+        let html = page(Contents {
+            about: About {
+                heading: "<script>a</script>".to_owned(),
+                ..About::default()
+            },
+            playbacks: [&playback; 2],
+            embedding: &playback.tensors[0],
+            basis: &Basis::additive(5),
+            device: "</script><b>",
+            rows: &[row; 3],
+            looks: &[(0, vec![0.0; 20])],
+        });
+        let html = html.unwrap();
+        assert!(!html.contains("<script>a") && !html.contains("<b>"));
+        assert_eq!(html.matches("</script>").count(), 2);
+        let (_, data) = html.split_once("id=\"recording\">").unwrap();
+        let (data, _) = data.split_once("</script>").unwrap();
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data["epochs"], 3);
+        assert_eq!(data["native"]["device"], "</script><b>");
+        assert_eq!(data["gpu"]["record"]["train"], 12);
+    }
+
+    #[test]
     fn the_basis_is_data_and_its_components_tile_the_group() {
         let basis = Basis::multiplicative(11).unwrap();
         let functions = Functions::of(&basis);

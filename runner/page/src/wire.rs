@@ -276,8 +276,64 @@ fn coefficients(all: &[f32], width: usize) -> Coefficients {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use grokrun_engine::{
+        Activation, CellInput, InitScheme, Pairs, Program, Recipe, Sample, Shape, Variant,
+        initial_parameters, initial_state,
+    };
+
     use super::*;
+
+    /// A small cell of a + b mod 5, to be trained for ten epochs.
+    pub(crate) fn playback() -> Playback {
+        let shape = Shape {
+            modulus: 5,
+            d_model: 4,
+            heads: 2,
+            d_head: 3,
+            d_mlp: 6,
+            activation: Activation::Relu,
+            trained_biases: false,
+        };
+        let sample = |i: u32| Sample {
+            a: i / 5,
+            b: i % 5,
+            label: (i / 5 + i % 5) % 5,
+        };
+        let (train, test) = ((0..12).map(sample), (12..25).map(sample));
+        let parameters = initial_parameters(&shape, InitScheme::TransformerLens, 3);
+        let cell = CellInput {
+            pairs: Pairs::new(5, train.collect(), test.collect()).unwrap(),
+            recipe: Recipe::PUBLISHED,
+            state: initial_state(parameters),
+        };
+        let program = Program::folded(shape);
+        Playback::folded(&program, &cell, 10, Variant::Tiles).unwrap()
+    }
+
+    #[test]
+    fn a_recording_travels_whole_and_another_format_is_refused() {
+        let playback = playback();
+        let wire = Wire::of(&playback, &playback.tensors[0]);
+        let text = serde_json::to_string(&wire).unwrap();
+        assert_eq!(Wire::read(&text).unwrap(), wire);
+        let recording = &playback.recording;
+        assert_eq!(wire.dispatches.len(), recording.dispatches.len());
+        for (here, there) in recording.contents.iter().zip(&wire.contents) {
+            assert_eq!(decoded(&there.words), here.words);
+        }
+        for (here, there) in recording.kernels.iter().zip(&wire.kernels) {
+            assert_eq!(here.kernel.source, there.code);
+        }
+        let rows = decoded(&wire.coefficients.rows);
+        let first = playback.coefficients[..rows.len()].iter();
+        assert_eq!(first.map(|x| x.to_bits()).collect::<Vec<_>>(), rows);
+        let other = text.replacen("{\"format\":1", "{\"format\":2", 1);
+        let refused = Wire::read(&other).unwrap_err().to_string();
+        assert!(refused.contains("format 2; expected 1"), "{refused}");
+        let unknown = text.replacen("{\"format\":1", "{\"form\":1", 1);
+        assert!(Wire::read(&unknown).is_err());
+    }
 
     /// The words of base64, read by a decoder that shares nothing with the encoder.
     fn decoded(text: &str) -> Vec<u32> {

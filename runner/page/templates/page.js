@@ -65,7 +65,8 @@ const state = {
   /** @type {Player | null} */ player: null,
   history: new Curves(), memorised: new Crossing(page.solved), grokked: new Crossing(page.solved),
   /** @type {Look[]} */ looks: [],
-  playing: false, /** what the device was asked last */ asked: Promise.resolve(),
+  /** which press of Play goes on @type {object | null} */ playing: null,
+  /** what the device was asked last */ asked: Promise.resolve(),
   /** the epoch that is looked at; null: the latest @type {number | null} */ scrubbed: null,
   msAnEpoch: 0, rate: 0, dirty: true,
 };
@@ -79,8 +80,7 @@ function say(text, kind) {
 
 /** Ends training with the reason on the page. @param {string} why */
 function fail(why) {
-  state.playing = false;
-  state.player = null;
+  state.playing = state.player = null;
   for (const button of [play, step, restart]) button.disabled = true;
   if (state.looks.length === 0) state.looks = recordedLooks;
   say(`${why} The curves are those of the native run (${page.native.device}).`, "bad");
@@ -124,13 +124,13 @@ function ask(what) {
   });
 }
 
-async function playOn() {
-  state.playing = true;
+function playOn() {
+  const turn = state.playing = {};
   state.scrubbed = null;
   refresh();
-  await ask(async () => {
+  void ask(async () => {
     let looked = performance.now(), from = state.player?.epoch ?? 0, began = looked;
-    while (state.playing && state.player && state.player.epoch < page.epochs) {
+    while (state.playing === turn && state.player && state.player.epoch < page.epochs) {
       await train(Math.max(1, Math.floor(WINDOW_MS / (state.msAnEpoch || WINDOW_MS))));
       const now = performance.now();
       if (now - looked > LOOK_MS && state.player) {
@@ -142,9 +142,8 @@ async function playOn() {
       refresh();
     }
     if (state.player) await look();
+    if (state.playing === turn) state.playing = null;
   });
-  state.playing = false;
-  refresh();
 }
 
 /** Norms of the components of an embedding, and the coefficients of its rows in the basis. @param {Float32Array} rows */
@@ -198,8 +197,8 @@ function draw() {
   slider.disabled = looks.length < 2;
   play.textContent = state.playing ? "Pause" : "Play";
   play.disabled = !player || (!state.playing && player.epoch >= page.epochs);
-  step.disabled = !player || state.playing || player.epoch >= page.epochs;
-  restart.disabled = !player || state.playing;
+  step.disabled = !player || state.playing !== null || player.epoch >= page.epochs;
+  restart.disabled = !player || state.playing !== null;
   byId("epoch").textContent = `epoch ${(seen?.epoch ?? 0).toLocaleString("en")} of ${page.epochs.toLocaleString("en")}`;
   const number = (/** @type {number} */ x) => (x >= 0.001 ? x.toPrecision(3) : x.toExponential(2));
   const { last } = history;
@@ -210,10 +209,10 @@ function draw() {
     ["memorised", state.memorised.text()], ["grokked", state.grokked.text()],
     ["rate", state.rate && `${state.rate < 20 ? state.rate.toFixed(1) : Math.round(state.rate).toLocaleString("en")} epochs/s`],
   ]) byId(String(id)).textContent = String(text || "–");
-  const [train, test] = [COLORS[0], COLORS[1]].map(shade);
+  const [train, test] = [COLORS[0], COLORS[1]].map(shade), own = player !== null || last !== null;
   const lines = (/** @type {"Loss" | "Accuracy"} */ what) => [
-    { x: recorded.epochs, y: recorded[`train${what}`], color: train, faint: player !== null },
-    { x: recorded.epochs, y: recorded[`test${what}`], color: test, faint: player !== null },
+    { x: recorded.epochs, y: recorded[`train${what}`], color: train, faint: own },
+    { x: recorded.epochs, y: recorded[`test${what}`], color: test, faint: own },
     { x: history.epochs, y: history.curves[`train${what}`], color: train },
     { x: history.epochs, y: history.curves[`test${what}`], color: test },
   ];
@@ -242,7 +241,7 @@ function shade(color) {
   return color === COLORS[0] && window.matchMedia("(prefers-color-scheme: dark)").matches ? "#56b4e9" : color;
 }
 
-play.onclick = () => (state.playing ? void (state.playing = false) : void playOn());
+play.onclick = () => (state.playing ? void (state.playing = null) : playOn());
 step.onclick = () => ask(async () => { state.scrubbed = null; await train(1); await look(); });
 restart.onclick = () => ask(async () => {
   await state.player?.restart();
