@@ -1,5 +1,5 @@
-//! The page that trains in a browser: what is in it, what is refused, and that Chromium's WebGPU, by
-//! Tint and SwiftShader, trains as the CPU does.
+//! The page that trains in a browser: what is in it, what is refused, and that Chromium's WebGPU,
+//! by Tint and SwiftShader, trains as the CPU does.
 
 use serde_json::Value;
 

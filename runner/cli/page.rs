@@ -1,5 +1,5 @@
-//! Runs `grokrun page SPEC`: records a cell, trains it here for the curve to compare with, and writes
-//! the page.
+//! Runs `grokrun page SPEC`: records a cell, trains it here for the curve to compare with, and
+//! writes the page.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

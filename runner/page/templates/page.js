@@ -83,7 +83,7 @@ function fail(why) {
   state.playing = state.player = null;
   for (const button of [play, step, restart]) button.disabled = true;
   if (state.looks.length === 0) state.looks = recordedLooks;
-  say(`${why} The curves are those of the native run (${page.native.device}).`, "bad");
+  say(`${why} The ${state.history.last ? "faint " : ""}curves are those of the native run (${page.native.device}).`, "bad");
   refresh();
 }
 

@@ -1,5 +1,5 @@
-//! Dispatches with their buffers, by the names that kernels have for them, and the order in which an
-//! epoch runs them.
+//! Dispatches with their buffers, by the names that kernels have for them, and the order in which
+//! an epoch runs them.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! Cells of one program as a recording: buffers, dispatches, and the commands of an epoch. Worked out
-//! without a device.
+//! Cells of one program as a recording: buffers, dispatches, and the commands of an epoch. Worked
+//! out without a device.
 
 use grokrun_executor::{EngineError, RecordedCell};
 use grokrun_program::Stage;
