@@ -31,19 +31,25 @@ pub(crate) fn chromium() -> Option<&'static str> {
 }
 
 impl Browser {
-    /// Starts it with a profile in this folder.
+    /// Starts it with a profile in this folder, without a GPU.
     pub(crate) fn start(chromium: &str, folder: &Path) -> Browser {
+        Browser::start_with(chromium, folder, &["--disable-gpu"])
+    }
+
+    /// The same with WebGPU, on the software adapter that is inside of Chromium.
+    pub(crate) fn start_with_webgpu(chromium: &str, folder: &Path) -> Browser {
+        let flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+        Browser::start_with(chromium, folder, &flags)
+    }
+
+    fn start_with(chromium: &str, folder: &Path, flags: &[&str]) -> Browser {
         let profile = format!("--user-data-dir={}", folder.join("profile").display());
         // It reads commands from descriptor 3 and answers on 4.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null"])
             .arg(chromium)
-            .args([
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-            ])
+            .args(["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"])
+            .args(flags)
             .args(["--remote-debugging-pipe", &profile])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

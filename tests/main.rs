@@ -28,6 +28,7 @@ mod models;
 mod models_gpu;
 mod numpy;
 mod outputs;
+mod page;
 mod plugins;
 mod published;
 mod readme;

@@ -2,6 +2,7 @@
 
 mod import;
 mod keep;
+mod page;
 mod stored;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ pub(crate) use self::keep::{
     CompletionsArgs, DiffArgs, InitArgs, ListArgs, ManArgs, NoteArgs, OpenArgs, Order, RmArgs,
     TagArgs,
 };
+pub(crate) use self::page::PageArgs;
 pub(crate) use self::stored::{
     AnalyzeArgs, CompareArgs, ExportArgs, Format, MergeArgs, ReportArgs, ShowArgs, StatusArgs,
     VerifyArgs,
@@ -96,6 +98,16 @@ pub(crate) enum Command {
     /// Put the cells of several runs into one page
     #[command(after_help = "Example:\n  grokrun compare runs/mult59 runs/mult113 -o both.html")]
     Compare(CompareArgs),
+    /// Write a page that trains a spec's model in a browser, through WebGPU
+    #[command(
+        after_help = "Example:\n  grokrun page specs/tiny.toml -o tiny.html\n  grokrun page specs/seeds32.toml --cell mul-p59-f0.5-d598-m4 -o cell.html\n\n\
+                      One self-contained file: the first weights, the split and the recorded program are in it, and nothing is sent anywhere. \
+                      The cell is trained on the CPU now, for as long as a run of it takes, so that the page can show that curve beside its own. \
+                      The page trains as many epochs: those of the spec, or fewer where the spec stops the cell. \
+                      Analyses and checkpoints of the spec have no part in it. \
+                      What does not fit the limits that every WebGPU device keeps is refused by name, and so are minibatches and [[train.at]]."
+    )]
+    Page(PageArgs),
     /// Train a run for longer: it becomes, byte for byte, the run that was so long from the start
     #[command(
         after_help = "Example:\n  grokrun extend runs/mult59 --epochs 3000     from the 1,500 epochs that it has to 3,000\n\n\

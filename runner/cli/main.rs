@@ -18,6 +18,7 @@ mod log;
 mod new_plugin;
 mod notes;
 mod output;
+mod page;
 mod place;
 mod plugins;
 mod progress;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::report(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Compare(args) => report::compare(&args),
+        Command::Page(args) => page::page(&args),
         Command::Extend(args) => extend::extend(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),

@@ -109,8 +109,20 @@ pub(crate) fn parse(
 /// # Errors
 /// If it is wrong: everything that is wrong with it.
 pub(crate) fn parse_without_plugins(text: &str, path: &Path) -> Result<Plan, Failure> {
+    parse_set_without_plugins(text, path, &[])
+}
+
+/// The same with overrides of its keys.
+///
+/// # Errors
+/// As [`parse_without_plugins`].
+pub(crate) fn parse_set_without_plugins(
+    text: &str,
+    path: &Path,
+    set: &[String],
+) -> Result<Plan, Failure> {
     let catalog = Catalog::empty().and_others().with_files(files_beside(path));
-    parse_by(text, path, &[], &catalog)
+    parse_by(text, path, set, &catalog)
 }
 
 /// The files that a spec from `path` may name.

@@ -20,7 +20,10 @@ pub use backend::{
 };
 pub use cache::{CACHE_FOLDER, cache_folder, keep_file};
 pub use estimate::{Estimate, available_memory};
-pub use gpu::GpuExecutor;
+pub use gpu::{
+    Command, Contents, Dispatch, GpuExecutor, Memory, Playback, RECORD, RecordedPlace, Recording,
+    Specialised, Tensor, Variant, Window,
+};
 pub use grokrun_cpu::{
     Activations, CpuExecutor, GridPass, PartScore, ProgramExecutor, Sharing, TiledExecutor, Wanted,
     train_gradient,

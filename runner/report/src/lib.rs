@@ -10,6 +10,7 @@
 //! A file that is damaged, or belongs to another cell, is left out: the page says so, and so does
 //! the result.
 
+pub mod assets;
 mod axes;
 mod claims;
 mod curves;

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::assets::base64;
 use crate::numbers;
 
 /// The most frames of a figure: a published run has 401 checkpoints.
@@ -277,23 +278,6 @@ fn encode(values: &[f64], log: bool, coarse: bool) -> Option<Value> {
         packed["log"] = json!(true);
     }
     Some(packed)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let at = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
-        let n = at(0) << 16 | at(1) << 8 | at(2);
-        for i in 0..4 {
-            text.push(if i <= three.len() {
-                char::from(DIGITS[(n >> (18 - 6 * i)) as usize & 63])
-            } else {
-                '='
-            });
-        }
-    }
-    text
 }
 
 /// Thins a long line: of each stretch the lowest and the highest point stay, and both ends.

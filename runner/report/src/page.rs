@@ -284,7 +284,7 @@ impl Page {
                 .collect(),
             plotly: include_str!("../vendor/plotly-cartesian.min.js"),
             script: include_str!("../templates/report.js"),
-            style: include_str!("../templates/report.css"),
+            style: crate::assets::STYLE,
         }
     }
 }

@@ -30,14 +30,18 @@ impl GpuKernels {
     /// The dispatches in the order of an epoch: stage, number within it, and kernel.
     pub fn names(&self) -> Vec<String> {
         let executor = &self.0;
-        let in_stages = executor.program.epoch.iter().flat_map(|stage| {
-            let names = executor.dispatches[executor.range(*stage)].iter();
-            (1..)
-                .zip(names)
-                .map(move |(i, d)| format!("{stage:?} {i}: {}", d.name))
-        });
-        let last = executor.dispatches.last().map(|d| d.name.to_owned());
-        in_stages.chain(last).collect()
+        let name = |at: usize| {
+            let kernel = executor.loaded.dispatches[at].name;
+            let stage = executor
+                .stages
+                .iter()
+                .find(|(_, range)| range.contains(&at));
+            match stage {
+                Some((stage, range)) => format!("{stage:?} {}: {kernel}", at - range.start + 1),
+                None => kernel.to_owned(),
+            }
+        };
+        executor.epoch_dispatches().map(name).collect()
     }
 
     /// Runs one of [`GpuKernels::names`] so many times in one submission, and waits for it; a
@@ -46,10 +50,8 @@ impl GpuKernels {
     /// # Errors
     /// When the device fails or does not answer in time.
     pub fn run(&mut self, number: usize, times: usize) -> Result<(), EngineError> {
-        let executor = &self.0;
-        let ranges = executor.epoch_ranges();
-        let only = ranges.into_iter().flatten().skip(number).take(1);
-        let only: Vec<_> = only.map(|at| at..at + 1).collect();
-        executor.replay(&only, times)
+        let only = self.0.epoch_dispatches().nth(number);
+        let only = only.map_or(0..0, |at| at..at + 1);
+        self.0.replay(only, times)
     }
 }

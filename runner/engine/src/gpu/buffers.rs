@@ -1,11 +1,12 @@
-//! The buffers of a batch of cells on the device.
+//! The buffers of a batch of cells, and what is in them before the first epoch.
 
 use grokrun_executor::{CellInput, EngineError, Shape, moments};
-use wgpu::Buffer;
+use grokrun_program::ModelState;
 
-use super::arena::{SLACK, Tables};
-use super::context::Context;
+use super::arena::{Place, SLACK, Tables};
 use super::metrics::{RECORD, WINDOW};
+use super::recorder::Recorder;
+use super::recording::Contents;
 
 /// The numbers of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -65,68 +66,71 @@ pub(crate) struct Data {
     pub(crate) lists: usize,
 }
 
-/// The buffers.
+/// The buffers of a recording, by their places.
 pub(crate) struct Buffers {
     /// every table: `(replicas, stride)` vec4s
-    pub(crate) arena: Buffer,
+    pub(crate) arena: usize,
     /// the pairs, see [`Data`]
-    pub(crate) data: Buffer,
+    pub(crate) data: usize,
     pub(crate) places: Data,
     /// of the window's steps: `(WINDOW, replicas, 8)`
-    pub(crate) coefficients: Buffer,
+    pub(crate) coefficients: usize,
     /// the epoch's number in the window, `(replicas)`
-    pub(crate) clock: Buffer,
+    pub(crate) clock: usize,
     /// `(WINDOW, replicas, 2, RECORD)`
-    pub(crate) ring: Buffer,
+    pub(crate) ring: usize,
 }
 
 impl Buffers {
-    /// Loads the cells.
-    ///
-    /// # Errors
-    /// When they do not fit the device's memory.
+    /// Records the buffers of the cells, with all that is in them but the cells' states.
     pub(crate) fn new(
-        context: &Context,
+        out: &mut Recorder,
         sizes: &Sizes,
         tables: &Tables,
         cells: &[CellInput],
-    ) -> Result<Buffers, EngineError> {
+    ) -> Buffers {
         let replicas = sizes.replicas;
         let vec4s = tables.stride.saturating_mul(replicas);
         // New buffers are all zeros, as the padding must be.
-        let arena = context.storage(
-            "the batch's tables",
-            vec4s.saturating_add(SLACK).saturating_mul(4),
-        )?;
+        let numbers = vec4s.saturating_add(SLACK).saturating_mul(4);
+        let arena = out.zeros("the batch's tables", numbers);
         let ones = [1.0f32, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0];
-        for (replica, cell) in cells.iter().enumerate() {
-            let state = &cell.state;
-            let [first, second] = moments(state)?;
-            let vectors = [
-                (tables.parameters, &state.parameters[..]),
-                (tables.first, first),
-                (tables.second, second),
-            ];
-            let at = |first: usize| 16 * (replica * tables.stride + first) as u64;
-            for (place, flat) in vectors {
-                let padded = tables.vector.pad(flat);
-                let bytes = bytemuck::cast_slice(&padded);
-                context.queue.write_buffer(&arena, at(place.first), bytes);
-            }
-            let bytes = bytemuck::cast_slice(&ones);
-            context
-                .queue
-                .write_buffer(&arena, at(tables.ones.first), bytes);
+        for replica in 0..replicas {
+            let first = word(tables, replica, tables.ones);
+            out.write(Contents::of_numbers(arena, first, &ones));
         }
         let (data, places) = Buffers::data(cells);
-        Ok(Buffers {
+        Buffers {
             arena,
-            data: context.filled("the pairs", &data)?,
+            data: out.filled("the pairs", data),
             places,
-            coefficients: context.storage("coefficients", WINDOW * 8 * replicas)?,
-            clock: context.storage("clock", replicas)?,
-            ring: context.storage("metrics", WINDOW * 2 * RECORD * replicas)?,
-        })
+            coefficients: out.zeros("coefficients", WINDOW * 8 * replicas),
+            clock: out.zeros("clock", replicas),
+            ring: out.zeros("metrics", WINDOW * 2 * RECORD * replicas),
+        }
+    }
+
+    /// Returns the state of a cell as contents: its parameters, m and v.
+    ///
+    /// # Errors
+    /// When it has not two slots.
+    pub(crate) fn state<'a>(
+        &self,
+        tables: &'a Tables,
+        replica: usize,
+        state: &'a ModelState,
+    ) -> Result<impl Iterator<Item = Contents> + use<'a>, EngineError> {
+        let [first, second] = moments(state)?;
+        let vectors = [
+            (tables.parameters, &state.parameters[..]),
+            (tables.first, first),
+            (tables.second, second),
+        ];
+        let arena = self.arena;
+        Ok(vectors.into_iter().map(move |(place, flat)| {
+            let padded = tables.vector.pad(flat);
+            Contents::of_numbers(arena, word(tables, replica, place), &padded)
+        }))
     }
 
     /// The pairs and their lists, part by part, each for all replicas.
@@ -145,4 +149,9 @@ impl Buffers {
         };
         (words, places)
     }
+}
+
+/// The first word of a table of a replica.
+fn word(tables: &Tables, replica: usize, place: Place) -> usize {
+    4 * (replica * tables.stride + place.first)
 }

@@ -109,10 +109,11 @@ impl Context {
         self.buffer(label, size, usage)
     }
 
-    /// A storage buffer with these contents.
+    /// A storage buffer with these contents, for tests of single kernels.
     ///
     /// # Errors
     /// As [`Context::storage`].
+    #[cfg(test)]
     pub(crate) fn filled<T: bytemuck::Pod>(
         &self,
         label: &str,

@@ -11,7 +11,8 @@ use super::context::{Context, Mapping};
 pub(crate) const WINDOW: usize = 256;
 /// What the ring holds of one part of one epoch: partial sums of losses, then right answers.
 pub(crate) const PARTIALS: usize = 32;
-pub(crate) const RECORD: usize = PARTIALS + 1;
+/// Numbers of a record: partial sums of losses, then the number of right answers.
+pub const RECORD: usize = PARTIALS + 1;
 
 /// Submissions on their way at once.
 const IN_FLIGHT: usize = 2;

@@ -11,13 +11,17 @@ mod arena;
 pub(crate) mod bench;
 mod buffers;
 mod context;
+mod folded;
 mod instance;
 mod kept;
+mod loaded;
 mod lower;
 mod metrics;
 mod plan;
+mod playback;
 mod programs;
 mod recorder;
+mod recording;
 #[cfg(test)]
 mod tests;
 mod variant;
@@ -29,21 +33,24 @@ use grokrun_executor::{
     CellInput, EngineError, EpochRow, Executor, Program, Recipe, Stage, Staged, Table,
 };
 
-use wgpu::CommandEncoder;
-
 pub(crate) use adapter::{Adapter, Kind, adapters, choose};
 pub(crate) use arena::replica_bytes;
+pub use metrics::RECORD;
+pub use playback::{Playback, Tensor};
 pub(crate) use programs::{Counts, GpuPrograms, program_bytes};
+pub use recording::{
+    Command, Contents, Dispatch, Memory, Place as RecordedPlace, Recording, Specialised, Window,
+};
 
 use crate::cache::cache_folder;
 use arena::{Place, Tables};
 use buffers::{Buffers, Sizes};
 use context::Context;
+use folded::Folded;
 use grokrun_program::ModelState;
-use lower::Lowering;
+use loaded::Loaded;
 use metrics::{Readback, WINDOW};
-use recorder::{Dispatch, Recorder};
-use variant::Variant;
+pub use variant::Variant;
 
 /// How long one call should take, so that Ctrl-C and progress stay prompt, and its submissions, of
 /// which each must be short enough for watchdogs.
@@ -62,12 +69,11 @@ fn epochs_in_a_call(seconds_per_epoch: Option<f64>, window: usize) -> usize {
 /// Trains cells of the folded model on a GPU.
 pub struct GpuExecutor {
     context: Context,
-    program: Program,
     sizes: Sizes,
     tables: Tables,
     buffers: Buffers,
     recipes: Vec<Recipe>,
-    dispatches: Vec<Dispatch>,
+    loaded: Loaded,
     /// the dispatches of each stage
     stages: Vec<(Stage, Range<usize>)>,
     readback: Readback,
@@ -91,108 +97,81 @@ impl GpuExecutor {
         GpuExecutor::on(context, Variant::of(adapter.kind), program, cells)
     }
 
-    fn on(
+    pub(crate) fn on(
         context: Context,
         variant: Variant,
         program: Program,
         cells: Vec<CellInput>,
     ) -> Result<GpuExecutor, EngineError> {
-        let sizes = Sizes::new(program.shape, &cells)?;
-        let tables = Tables::new(&sizes.shape, sizes.train, sizes.test);
-        let buffers = Buffers::new(&context, &sizes, &tables, &cells)?;
-        let mut lowering = Lowering::new(&sizes, &tables, &buffers, variant)?;
-        let mut stages = Vec::new();
-        for stage in Stage::ALL {
-            let first = lowering.len();
-            lowering.stage(stage);
-            stages.push((stage, first..lowering.len()));
+        let mut folded = Folded::new(&program, &cells, variant)?;
+        let loaded = Loaded::new(&context, std::mem::take(&mut folded.recording))?;
+        // One state at a time: a batch is not held twice.
+        for (replica, cell) in cells.iter().enumerate() {
+            for contents in folded.state(replica, cell)? {
+                loaded.write(&context, &contents);
+            }
         }
-        let plan = context.filled("the plan", lowering.words())?;
-        let mut out = Recorder::default();
-        lowering.record(&mut out, &plan);
-        lowering.metrics(&mut out);
-        let dispatches = out.finish(&context)?;
-        let mut executor = GpuExecutor {
+        loaded.run(&context, &loaded.prologue)?;
+        Ok(GpuExecutor {
             recipes: cells.iter().map(|cell| cell.recipe).collect(),
             epoch: cells[0].state.step,
-            readback: Readback::new(&context, WINDOW * 2 * sizes.replicas)?,
+            readback: Readback::new(&context, WINDOW * 2 * folded.sizes.replicas)?,
             context,
-            program,
-            sizes,
-            tables,
-            buffers,
-            dispatches,
-            stages,
+            sizes: folded.sizes,
+            tables: folded.tables,
+            buffers: folded.buffers,
+            loaded,
+            stages: folded.stages,
             seconds_per_epoch: None,
-        };
-        for stage in executor.program.prologue.clone() {
-            executor.run_stage(stage)?;
-        }
-        Ok(executor)
+        })
     }
 
     /// Puts the clocks to 0 and the coefficients of the next `count` steps in their place.
-    fn set_clock(&self, count: usize) {
+    fn begin_window(&self, count: usize) {
         let steps = self.epoch..self.epoch + count as u64;
-        let columns: Vec<_> = self
-            .recipes
-            .iter()
-            .map(|recipe| recipe.coefficients(steps.clone()))
-            .collect();
-        let rows: Vec<_> = (0..count)
-            .flat_map(|step| columns.iter().map(move |column| column[step]))
-            .collect();
-        let zeros = vec![0u32; self.sizes.replicas];
-        let (queue, b) = (&self.context.queue, &self.buffers);
-        queue.write_buffer(&b.coefficients, 0, bytemuck::cast_slice(&rows));
-        queue.write_buffer(&b.clock, 0, bytemuck::cast_slice(&zeros));
-    }
-
-    fn encode(&self, encoder: &mut CommandEncoder, ranges: &[Range<usize>], times: usize) {
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        for _ in 0..times {
-            for dispatch in ranges
-                .iter()
-                .flat_map(|range| &self.dispatches[range.clone()])
-            {
-                dispatch.encode(&mut pass);
-            }
-        }
+        let coefficients = folded::coefficients(&self.recipes, steps);
+        self.loaded.begin_window(&self.context, &coefficients);
     }
 
     /// Runs these dispatches so many times in one submission, and waits for it.
-    fn replay(&self, ranges: &[Range<usize>], times: usize) -> Result<(), EngineError> {
-        self.set_clock(times);
+    fn replay(&self, range: Range<usize>, times: usize) -> Result<(), EngineError> {
+        self.begin_window(times);
         let device = &self.context.device;
         let mut encoder = device.create_command_encoder(&Default::default());
-        self.encode(&mut encoder, ranges, times);
+        let commands = [Command::Run(range)];
+        self.loaded.encode(&mut encoder, &commands, times);
         let submission = self.context.submit(encoder.finish());
         self.context.wait(submission)
     }
 
     fn range(&self, stage: Stage) -> Range<usize> {
-        let found = self.stages.iter().find(|(known, _)| *known == stage);
-        found.map_or(0..0, |(_, range)| range.clone())
-    }
-
-    /// The dispatches of an epoch: its stages, and the metrics at their end.
-    fn epoch_ranges(&self) -> Vec<Range<usize>> {
-        let stages = self.program.epoch.iter().map(|stage| self.range(*stage));
-        let last = self.dispatches.len() - 1;
-        stages.chain(std::iter::once(last..last + 1)).collect()
+        folded::range(&self.stages, stage)
     }
 
     /// Sends `count` epochs on their way.
     fn submit(&mut self, count: usize) {
-        self.set_clock(count);
+        self.begin_window(count);
         let mut encoder = self
             .context
             .device
             .create_command_encoder(&Default::default());
-        self.encode(&mut encoder, &self.epoch_ranges(), count);
-        let (ring, records) = (&self.buffers.ring, count * 2 * self.sizes.replicas);
+        self.loaded.encode(&mut encoder, &self.loaded.epoch, count);
+        let (ring, records) = (self.loaded.ring(), count * 2 * self.sizes.replicas);
         self.readback.send(&self.context, encoder, ring, records);
         self.epoch += count as u64;
+    }
+
+    /// The dispatches of an epoch, in their order.
+    fn epoch_dispatches(&self) -> impl Iterator<Item = usize> {
+        let runs = self
+            .loaded
+            .epoch
+            .iter()
+            .filter_map(|command| match command {
+                Command::Run(range) => Some(range.clone()),
+                Command::Copy { .. } => None,
+            });
+        runs.flatten()
     }
 
     /// Epochs of one call.
@@ -203,8 +182,11 @@ impl GpuExecutor {
     /// A table's numbers, padding included.
     fn padded(&self, replica: usize, place: Place) -> Result<Vec<f32>, EngineError> {
         let first = replica * self.tables.stride + place.first;
-        self.context
-            .read(&self.buffers.arena, 4 * first, 4 * place.len())
+        self.context.read(
+            &self.loaded.buffers[self.buffers.arena],
+            4 * first,
+            4 * place.len(),
+        )
     }
 }
 
@@ -253,7 +235,7 @@ impl Executor for GpuExecutor {
 
 impl Staged for GpuExecutor {
     fn run_stage(&mut self, stage: Stage) -> Result<(), EngineError> {
-        self.replay(&[self.range(stage)], 1)?;
+        self.replay(self.range(stage), 1)?;
         if stage == Stage::Step {
             self.epoch += 1;
         }

@@ -7,9 +7,9 @@ use grokrun_shaders::{Kernel, PRODUCT, PRODUCT_TILED, program};
 use super::adapter::Kind;
 use super::plan::Tile;
 
-/// The variants of one executor.
+/// Which variants of the kernels an executor, or a player, runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Variant {
+pub enum Variant {
     /// Operands straight from memory into registers, small workgroups, few barriers: for
     /// processors that play a GPU, where a barrier is dear and all memory is alike.
     Registers,

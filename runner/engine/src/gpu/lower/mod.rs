@@ -10,12 +10,12 @@ mod unfold;
 
 use grokrun_executor::{Activation, EngineError, Parameter, Shape, Stage};
 use grokrun_shaders::{ADAMW, FORWARD, ForwardSizes, METRICS, SUMS, Words, uniforms};
-use wgpu::Buffer;
 
 use super::arena::{Place, Tables};
 use super::buffers::{Buffers, Sizes};
 use super::plan::{Level, Matrix, Plan, Product, Sum};
-use super::recorder::{Recorder, Specialised};
+use super::recorder::Recorder;
+use super::recording::Specialised;
 use super::variant::Variant;
 
 /// A level whose tiles are in the plan, to be dispatched once the plan is a buffer.
@@ -116,13 +116,13 @@ impl<'a> Lowering<'a> {
         out.dispatch(
             &METRICS,
             &params.words(),
-            &[&b.arena, &b.clock, &b.ring],
+            &[b.arena, b.clock, b.ring],
             [self.sizes.replicas as u64, 1, 1],
         );
     }
 
-    /// Binds the dispatches, once `plan` holds [`Lowering::words`].
-    pub(crate) fn record(&self, out: &mut Recorder, plan: &Buffer) {
+    /// Adds the dispatches; the buffer `plan` holds [`Lowering::words`].
+    pub(crate) fn record(&self, out: &mut Recorder, plan: usize) {
         let b = self.buffers;
         let z = self.sizes.replicas as u64;
         for step in &self.steps {
@@ -138,7 +138,7 @@ impl<'a> Lowering<'a> {
                     out.dispatch(
                         self.variant.product(),
                         &params.words(),
-                        &[plan, &b.arena],
+                        &[plan, b.arena],
                         [x, y, z],
                     );
                 }
@@ -147,15 +147,15 @@ impl<'a> Lowering<'a> {
                     out.dispatch(
                         &SUMS,
                         &self.sums_params(*level).words(),
-                        &[plan, &b.data, &b.arena],
+                        &[plan, b.data, b.arena],
                         [x, y, z],
                     );
                 }
                 Step::Other(kernel, words, bound, [x, y]) => {
-                    let buffers: &[&Buffer] = match bound {
-                        Bound::Arena => &[&b.arena],
-                        Bound::DataAndArena => &[&b.data, &b.arena],
-                        Bound::StepsAndArena => &[&b.coefficients, &b.clock, &b.arena],
+                    let buffers: &[usize] = match bound {
+                        Bound::Arena => &[b.arena],
+                        Bound::DataAndArena => &[b.data, b.arena],
+                        Bound::StepsAndArena => &[b.coefficients, b.clock, b.arena],
                     };
                     out.dispatch(kernel.clone(), words, buffers, [*x, *y, z]);
                 }

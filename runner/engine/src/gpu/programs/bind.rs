@@ -1,18 +1,18 @@
-//! Dispatches with their buffers bound, by the names that kernels have for them.
+//! Dispatches with their buffers, by the names that kernels have for them, and the order in which
+//! an epoch runs them.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use grokrun_executor::EngineError;
 use grokrun_shaders::program::Params;
 use grokrun_shaders::{Binding, Words};
-use wgpu::Buffer;
 
 use super::buffers::Buffers;
 use super::lowered::{Counts, Lowered};
 use super::schedule::Call;
-use crate::gpu::context::Context;
-use crate::gpu::recorder::{Dispatch, Recorder};
+use crate::gpu::metrics::RECORD;
+use crate::gpu::recorder::Recorder;
+use crate::gpu::recording::{Command, Place};
 
 /// Workgroups in a row of a grid.
 const ROW: usize = 65_535;
@@ -25,41 +25,41 @@ pub(super) struct Lists {
     pub(super) evaluation: Range<usize>,
 }
 
-/// Binds the dispatches of all lists.
-///
-/// # Errors
-/// When a grid is larger than any device allows, or the driver refuses a kernel.
+/// Adds the dispatches of all lists.
 pub(super) fn bind(
-    context: &Context,
+    out: &mut Recorder,
     lowered: &Lowered,
     buffers: &Buffers,
     counts: &Counts,
     replicas: usize,
-) -> Result<(Vec<Dispatch>, Lists), EngineError> {
-    let recording = &lowered.recording;
+) -> Lists {
+    let schedule = &lowered.schedule;
+    let mut names: Vec<_> = schedule.jobs.iter().collect();
+    // In one order at each time.
+    names.sort();
     let mut jobs = HashMap::new();
-    for (name, words) in &recording.jobs {
-        let terms = recording.terms.get(name).map_or(&[][..], Vec::as_slice);
+    for (name, words) in names {
+        let terms = schedule.terms.get(name).cloned().unwrap_or_default();
         let pair = [
-            context.filled("jobs", words)?,
-            context.filled("terms", terms)?,
+            out.filled("jobs", words.clone()),
+            out.filled("terms", terms),
         ];
         jobs.insert(*name, pair);
     }
-    let mut out = Recorder::default();
     let last_samples = counts.steps().last().unwrap_or(counts.step);
-    let mut list = |calls: &Range<usize>, samples: &Buffer, words: usize| {
-        for call in &recording.calls[calls.clone()] {
+    let mut list = |calls: &Range<usize>, samples: usize, words: usize| {
+        let start = out.len();
+        for call in &schedule.calls[calls.clone()] {
             let Some([jobs, terms]) = jobs.get(call.kernel.name) else {
                 continue;
             };
             let named = [
-                ("jobs", jobs),
-                ("terms", terms),
+                ("jobs", *jobs),
+                ("terms", *terms),
                 ("data", samples),
-                ("step", &buffers.step),
-                ("arena", &buffers.arena),
-                ("records", &buffers.records),
+                ("step", buffers.step),
+                ("arena", buffers.arena),
+                ("records", buffers.records),
             ];
             let bound = call.kernel.bindings.iter().zip(call.kernel.names);
             let bound = bound.filter(|(kind, _)| **kind != Binding::Uniform);
@@ -67,34 +67,81 @@ pub(super) fn bind(
                 let found = named.iter().find(|(known, _)| known == name);
                 found.map(|(_, buffer)| *buffer)
             });
-            let bound: Vec<&Buffer> = bound.collect();
+            let bound: Vec<usize> = bound.collect();
             let parameters = parameters(call, lowered, words);
             let rows = call.tiles.div_ceil(ROW).max(1);
             let grid = [call.tiles.div_ceil(rows), rows, replicas].map(|n| n as u64);
             out.dispatch(call.kernel, &parameters, &bound, grid);
         }
+        start..out.len()
     };
-    let [train, test] = &buffers.samples;
+    let [train, test] = buffers.samples;
     let [of_step, of_test] = lowered.words.map(|words| words.len());
-    list(&lowered.shared, train, of_step);
-    list(&lowered.step, train, of_step);
     let of_last = lowered.words[0].with(last_samples).len();
     let last = lowered.last.clone().unwrap_or(0..0);
-    list(&last, train, of_last);
-    list(&lowered.evaluation, test, of_test);
-    let mut end = 0;
-    let mut take = |calls: &Range<usize>| {
-        let start = end;
-        end += calls.len();
-        start..end
+    Lists {
+        shared: list(&lowered.shared, train, of_step),
+        step: list(&lowered.step, train, of_step),
+        last: list(&last, train, of_last),
+        evaluation: list(&lowered.evaluation, test, of_test),
+    }
+}
+
+/// Returns what an epoch is: before each step its coefficients and its minibatch are copied into
+/// place, after it its record into the ring; then the same of the test samples' record.
+pub(super) fn epoch(
+    lowered: &Lowered,
+    buffers: &Buffers,
+    counts: &Counts,
+    lists: &Lists,
+    replicas: usize,
+) -> Vec<Command> {
+    let sizes: Vec<usize> = counts.steps().collect();
+    let samples = |size: usize| lowered.words[0].with(size).len() * replicas;
+    let (each, record) = (lowered.coefficients * replicas, RECORD * replicas);
+    let of_epoch: usize = sizes.iter().map(|size| samples(*size)).sum();
+    let keep = |step: usize| Command::Copy {
+        from: Place::start(buffers.records),
+        to: Place {
+            buffer: buffers.ring,
+            first: step * record,
+            each: (sizes.len() + 1) * record,
+        },
+        words: record,
     };
-    let lists = Lists {
-        shared: take(&lowered.shared),
-        step: take(&lowered.step),
-        last: take(&last),
-        evaluation: take(&lowered.evaluation),
-    };
-    Ok((out.finish(context)?, lists))
+    let mut commands = Vec::new();
+    let mut batch = 0;
+    for (step, size) in sizes.iter().enumerate() {
+        commands.push(Command::Copy {
+            from: Place {
+                buffer: buffers.steps,
+                first: step * each,
+                each: sizes.len() * each,
+            },
+            to: Place::start(buffers.step),
+            words: each,
+        });
+        if let Some(batches) = buffers.batches {
+            commands.push(Command::Copy {
+                from: Place {
+                    buffer: batches,
+                    first: batch,
+                    each: of_epoch,
+                },
+                to: Place::start(buffers.samples[0]),
+                words: samples(*size),
+            });
+            batch += samples(*size);
+        }
+        commands.push(Command::Run(match *size == counts.step {
+            true => lists.step.clone(),
+            false => lists.last.clone(),
+        }));
+        commands.push(keep(step));
+    }
+    commands.push(Command::Run(lists.evaluation.clone()));
+    commands.push(keep(sizes.len()));
+    commands
 }
 
 fn parameters(call: &Call, lowered: &Lowered, samples: usize) -> Vec<u32> {

@@ -2,44 +2,42 @@
 
 use grokrun_executor::{EngineError, RecordedCell};
 use grokrun_program::ModelState;
-use wgpu::{Buffer, BufferUsages};
 
 use super::lowered::{Counts, Lowered};
-use crate::gpu::context::Context;
 use crate::gpu::metrics::{RECORD, WINDOW};
+use crate::gpu::recorder::Recorder;
+use crate::gpu::recording::Contents;
 
 /// Words of minibatches that one window holds, if an epoch has not more: 16 MB.
 const BATCH_WORDS: usize = 1 << 22;
 
-/// The buffers of a group; all but the last three are bound by name.
-pub(super) struct Buffers {
-    pub(super) arena: Buffer,
+/// The buffers of a group, by their places; all but the last three are bound by name.
+pub(crate) struct Buffers {
+    pub(crate) arena: usize,
     /// the samples of a step, and the test samples
-    pub(super) samples: [Buffer; 2],
+    pub(crate) samples: [usize; 2],
     /// the coefficients of a step
-    pub(super) step: Buffer,
+    pub(crate) step: usize,
     /// a record a replica
-    pub(super) records: Buffer,
+    pub(crate) records: usize,
     /// the coefficients, and the minibatches, of a window's steps
-    pub(super) steps: Buffer,
-    pub(super) batches: Option<Buffer>,
-    pub(super) ring: Buffer,
+    pub(crate) steps: usize,
+    pub(crate) batches: Option<usize>,
+    pub(crate) ring: usize,
 }
 
 impl Buffers {
-    /// Loads the samples of cells that train together; states are yet to be loaded.
-    ///
-    /// # Errors
-    /// When they do not fit the device's memory.
-    pub(super) fn new(
-        context: &Context,
+    /// Records the buffers of cells that train together, with their samples; states are yet to be
+    /// written.
+    pub(crate) fn new(
+        out: &mut Recorder,
         lowered: &Lowered,
         counts: &Counts,
         cells: &[RecordedCell],
-    ) -> Result<Buffers, EngineError> {
+    ) -> Buffers {
         let replicas = cells.len();
         let numbers = lowered.numbers.saturating_mul(replicas);
-        let arena = context.storage("the batch's tables", numbers)?;
+        let arena = out.zeros("the batch's tables", numbers);
         let [of_step, of_test] = lowered.words;
         let [mut train, mut test] = [Vec::new(), Vec::new()];
         for RecordedCell { cell, batches } in cells {
@@ -54,30 +52,25 @@ impl Buffers {
         let steps = counts.steps().count();
         let batched = cells.iter().any(|cell| cell.batches.is_some());
         let words = window * steps * replicas * of_step.len();
-        let usage = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        let batches = match batched {
-            true => Some(context.buffer("minibatches", 4 * words as u64, usage)?),
-            false => None,
-        };
         let each = lowered.coefficients * replicas;
         let records = RECORD * replicas;
-        Ok(Buffers {
+        Buffers {
             arena,
             samples: [
-                context.filled("training samples", &train)?,
-                context.filled("test samples", &test)?,
+                out.filled("training samples", train),
+                out.filled("test samples", test),
             ],
-            step: context.storage("coefficients of a step", each)?,
-            records: context.storage("records", records)?,
-            steps: context.storage("coefficients", window * steps * each)?,
-            batches,
-            ring: context.storage("metrics", window * (steps + 1) * records)?,
-        })
+            batches: batched.then(|| out.copied("minibatches", words)),
+            step: out.zeros("coefficients of a step", each),
+            records: out.zeros("records", records),
+            steps: out.zeros("coefficients", window * steps * each),
+            ring: out.zeros("metrics", window * (steps + 1) * records),
+        }
     }
 }
 
 /// Epochs of a submission at most.
-pub(super) fn window(lowered: &Lowered, counts: &Counts, replicas: usize) -> usize {
+pub(crate) fn window(lowered: &Lowered, counts: &Counts, replicas: usize) -> usize {
     let steps = counts.steps().count().max(1);
     let by_steps = WINDOW / steps;
     let words = lowered.words[0].len().saturating_mul(steps * replicas);
@@ -88,17 +81,16 @@ pub(super) fn window(lowered: &Lowered, counts: &Counts, replicas: usize) -> usi
     by_steps.min(by_words).max(1)
 }
 
-/// Loads a replica's state.
+/// Returns a replica's state as contents: the parameters, and the slots.
 ///
 /// # Errors
 /// When it is not the program's.
-pub(super) fn load(
-    context: &Context,
+pub(crate) fn state(
     lowered: &Lowered,
-    buffers: &Buffers,
+    arena: usize,
     replica: usize,
     state: &ModelState,
-) -> Result<(), EngineError> {
+) -> Result<Vec<Contents>, EngineError> {
     let layout = &lowered.layout;
     let (slots, given) = (layout.slots(), state.slots.len());
     if slots.len() != given {
@@ -108,16 +100,16 @@ pub(super) fn load(
         )));
     }
     let parameters = std::iter::once(([0, layout.parameters()], &state.parameters));
-    for ([first, count], numbers) in parameters.chain(slots.iter().copied().zip(&state.slots)) {
+    let parts = parameters.chain(slots.iter().copied().zip(&state.slots));
+    let contents = parts.map(|([first, count], numbers)| {
         if numbers.len() != count {
             return Err(EngineError::Data(format!(
                 "a part of the state has {} numbers; expected {count}",
                 numbers.len()
             )));
         }
-        let at = 4 * (replica * lowered.numbers + first) as u64;
-        let bytes = bytemuck::cast_slice(numbers);
-        context.queue.write_buffer(&buffers.arena, at, bytes);
-    }
-    Ok(())
+        let first = replica * lowered.numbers + first;
+        Ok(Contents::of_numbers(arena, first, numbers))
+    });
+    contents.collect()
 }

@@ -1,21 +1,19 @@
-//! Cells of one program on a device: their buffers, and the dispatches of an epoch.
+//! Cells of one program on a device, replayed epoch by epoch.
 //!
-//! Owns what is copied where between steps: coefficients, minibatches, records. Knows nothing of
-//! how operations became dispatches.
-
-use std::ops::Range;
+//! Owns what the host writes before a window of epochs, coefficients and minibatches, and what it
+//! reads after it. Knows nothing of how operations became dispatches.
 
 use grokrun_executor::{EngineError, EpochRow, RecordedCell};
-use grokrun_program::{Batches, Data, ModelState, Program, Stage};
-use wgpu::CommandEncoder;
+use grokrun_program::{Batches, Data, ModelState, Program};
 
-use super::bind::{Lists, bind};
-use super::buffers::{Buffers, load, window};
+use super::buffers::Buffers;
 use super::coefficients;
 use super::lowered::{Counts, Lowered};
+use super::recorded::Recorded;
 use crate::gpu::context::Context;
+use crate::gpu::loaded::Loaded;
 use crate::gpu::metrics::{RECORD, Readback, sums};
-use crate::gpu::recorder::Dispatch;
+use crate::gpu::recording::Contents;
 use crate::gpu::variant::Variant;
 
 /// What is a cell's own.
@@ -33,15 +31,12 @@ pub(super) struct Group {
     counts: Counts,
     lowered: Lowered,
     buffers: Buffers,
-    dispatches: Vec<Dispatch>,
-    lists: Lists,
+    loaded: Loaded,
     readback: Readback,
-    /// epochs of a submission at most
-    window: usize,
 }
 
 /// Returns the numbers of samples of a cell.
-pub(super) fn counts(cell: &RecordedCell) -> Counts {
+pub(crate) fn counts(cell: &RecordedCell) -> Counts {
     let train = cell.cell.train.len();
     Counts {
         train,
@@ -61,61 +56,40 @@ impl Group {
         variant: Variant,
         cells: Vec<RecordedCell>,
     ) -> Result<Group, EngineError> {
-        let Some(first) = cells.first() else {
-            return Err(EngineError::Data("a group needs a cell".to_owned()));
-        };
-        for cell in &cells {
-            check(cell)?;
-        }
-        let counts = counts(first);
-        let lowered = Lowered::new(&first.cell.program, &counts, variant);
-        let buffers = Buffers::new(context, &lowered, &counts, &cells)?;
+        let counts = cells.first().map(counts).unwrap_or_default();
+        let mut recorded = Recorded::new(&cells, counts, variant)?;
+        let loaded = Loaded::new(context, std::mem::take(&mut recorded.recording))?;
         for (replica, cell) in cells.iter().enumerate() {
-            load(context, &lowered, &buffers, replica, &cell.cell.state)?;
+            for contents in recorded.state(replica, cell)? {
+                loaded.write(context, &contents);
+            }
         }
-        let (dispatches, lists) = bind(context, &lowered, &buffers, &counts, cells.len())?;
-        let window = window(&lowered, &counts, cells.len());
-        let records = window * (counts.steps().count() + 1) * cells.len();
+        loaded.run(context, &loaded.prologue)?;
+        let records = loaded.window.epochs * loaded.window.ring_words / RECORD;
         let own = |cell: RecordedCell| Own {
             step: cell.cell.state.step,
             batches: cell.batches.map(|batches| (cell.cell.train, batches)),
             program: cell.cell.program,
         };
-        let group = Group {
+        Ok(Group {
             readback: Readback::new(context, records)?,
             cells: cells.into_iter().map(own).collect(),
-            counts,
-            lowered,
-            buffers,
-            dispatches,
-            lists,
-            window,
-        };
-        let mut encoder = context.device.create_command_encoder(&Default::default());
-        group.encode(&mut encoder, &group.lists.shared);
-        let submission = context.submit(encoder.finish());
-        context.wait(submission)?;
-        Ok(group)
+            counts: recorded.counts,
+            lowered: recorded.lowered,
+            buffers: recorded.buffers,
+            loaded,
+        })
     }
 
     /// Epochs of a submission at most.
     pub(super) fn window(&self) -> usize {
-        self.window
-    }
-
-    fn encode(&self, encoder: &mut CommandEncoder, list: &Range<usize>) {
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        for dispatch in &self.dispatches[list.clone()] {
-            dispatch.encode(&mut pass);
-        }
+        self.loaded.window.epochs
     }
 
     /// Sends `count` epochs on their way.
     fn submit(&mut self, context: &Context, count: usize) {
         let sizes: Vec<usize> = self.counts.steps().collect();
         let (mut numbers, mut words) = (Vec::new(), Vec::new());
-        // Where the minibatch of each step starts in the words, and how many they are.
-        let mut places = Vec::new();
         for _ in 0..count {
             let orders: Vec<Option<Vec<Vec<u32>>>> = self
                 .cells
@@ -123,7 +97,6 @@ impl Group {
                 .map(|cell| cell.batches.as_mut().map(|(_, batches)| batches.epoch()))
                 .collect();
             for (number, size) in sizes.iter().enumerate() {
-                let start = words.len();
                 for (cell, order) in self.cells.iter_mut().zip(&orders) {
                     coefficients::push(&cell.program, cell.step, &mut numbers);
                     cell.step += 1;
@@ -132,46 +105,22 @@ impl Group {
                         places.pack(&all.pick(&order[number]), &mut words);
                     }
                 }
-                places.push(start..words.len());
             }
         }
-        let (queue, b) = (&context.queue, &self.buffers);
-        queue.write_buffer(&b.steps, 0, bytemuck::cast_slice(&numbers));
-        if let Some(batches) = &b.batches {
-            queue.write_buffer(batches, 0, bytemuck::cast_slice(&words));
+        self.loaded.begin_window(context, &numbers);
+        if let Some(buffer) = self.buffers.batches {
+            let batches = Contents {
+                buffer,
+                first: 0,
+                words,
+            };
+            self.loaded.write(context, &batches);
         }
         let mut encoder = context.device.create_command_encoder(&Default::default());
-        let each = 4 * (self.lowered.coefficients * self.cells.len()) as u64;
-        let record = 4 * (RECORD * self.cells.len()) as u64;
-        let mut steps = places.into_iter().zip(0u64..);
-        let mut at = 0;
-        let mut keep = |encoder: &mut CommandEncoder| {
-            encoder.copy_buffer_to_buffer(&b.records, 0, &b.ring, at, record);
-            at += record;
-        };
-        for _ in 0..count {
-            for size in &sizes {
-                let Some((place, step)) = steps.next() else {
-                    break;
-                };
-                encoder.copy_buffer_to_buffer(&b.steps, step * each, &b.step, 0, each);
-                if let Some(batches) = &b.batches {
-                    let [from, len] = [place.start, place.len()].map(|words| 4 * words as u64);
-                    encoder.copy_buffer_to_buffer(batches, from, &b.samples[0], 0, len);
-                }
-                let list = match *size == self.counts.step {
-                    true => &self.lists.step,
-                    false => &self.lists.last,
-                };
-                self.encode(&mut encoder, list);
-                keep(&mut encoder);
-            }
-            self.encode(&mut encoder, &self.lists.evaluation);
-            keep(&mut encoder);
-        }
+        self.loaded.encode(&mut encoder, &self.loaded.epoch, count);
         let records = count * (sizes.len() + 1) * self.cells.len();
-        let ring = &self.buffers.ring;
-        self.readback.send(context, encoder, ring, records);
+        self.readback
+            .send(context, encoder, self.loaded.ring(), records);
     }
 
     /// Trains `epochs` epochs, `window` of them in a submission. Returns for each a row for each
@@ -189,7 +138,7 @@ impl Group {
         let mut rows = Vec::new();
         loop {
             while left > 0 && !self.readback.is_full() {
-                let count = window.clamp(1, self.window).min(left);
+                let count = window.clamp(1, self.window()).min(left);
                 self.submit(context, count);
                 left -= count;
             }
@@ -238,7 +187,7 @@ impl Group {
         let end = layout.slots().last().map(|[first, count]| first + count);
         let count = end.unwrap_or(layout.parameters());
         let first = replica * self.lowered.numbers;
-        let all: Vec<f32> = context.read(&self.buffers.arena, first, count)?;
+        let all: Vec<f32> = context.read(&self.loaded.buffers[self.buffers.arena], first, count)?;
         let slot = |[first, count]: &[usize; 2]| all[*first..first + count].to_vec();
         Ok(ModelState {
             step: self.cells[replica].step,
@@ -257,25 +206,8 @@ impl Group {
     ) -> Vec<f32> {
         let first = replica * self.lowered.numbers + self.lowered.layout.first(table);
         let count = self.cells[replica].program.entries(table);
-        context.read(&self.buffers.arena, first, count).unwrap()
+        context
+            .read(&self.loaded.buffers[self.buffers.arena], first, count)
+            .unwrap()
     }
-}
-
-fn check(cell: &RecordedCell) -> Result<(), EngineError> {
-    let refuse = |problem: String| EngineError::Data(problem);
-    let program = &cell.cell.program;
-    program.check().map_err(|e| refuse(e.to_string()))?;
-    for stage in [Stage::Backward, Stage::Update] {
-        if program.stage(stage).is_empty() {
-            let problem = "the program has no backward or no update stage";
-            return Err(refuse(problem.to_owned()));
-        }
-    }
-    for (part, data) in [("train", &cell.cell.train), ("test", &cell.cell.test)] {
-        if data.is_empty() {
-            return Err(refuse(format!("the {part} part is empty")));
-        }
-        data.fits(program).map_err(|e| refuse(e.to_string()))?;
-    }
-    Ok(())
 }

@@ -11,11 +11,11 @@ use super::coefficients;
 use super::layout::Layout;
 use super::lower::Lowering;
 use super::samples::SampleWords;
-use super::schedule::Recording;
+use super::schedule::Schedule;
 use crate::gpu::variant::Variant;
 
 /// The numbers of samples of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// training samples of an epoch
     pub(crate) train: usize,
@@ -45,7 +45,7 @@ impl Counts {
 #[derive(Debug)]
 pub(crate) struct Lowered {
     pub(crate) layout: Layout,
-    pub(crate) recording: Recording,
+    pub(crate) schedule: Schedule,
     /// what depends on the parameters alone
     pub(crate) shared: Range<usize>,
     /// a step and the shared stage after it
@@ -74,18 +74,18 @@ impl Lowered {
             Stage::Update,
             Stage::Shared,
         ];
-        let mut recording = Recording::default();
+        let mut schedule = Schedule::default();
         let mut lowering = Lowering::new(program, &layout, samples, variant);
-        let shared = recording.push(lowering.stages(&[Stage::Shared]));
-        let evaluation = recording.push(lowering.stages(&[Stage::Forward(Part::Test)]));
-        let first = recording.push(lowering.stages(&step));
+        let shared = schedule.push(lowering.stages(&[Stage::Shared]));
+        let evaluation = schedule.push(lowering.stages(&[Stage::Forward(Part::Test)]));
+        let first = schedule.push(lowering.stages(&step));
         let last = counts.last().map(|last| {
             lowering.with_train(last);
-            recording.push(lowering.stages(&step))
+            schedule.push(lowering.stages(&step))
         });
-        recording.terms = lowering.terms().clone();
+        schedule.terms = lowering.terms().clone();
         Lowered {
-            recording,
+            schedule,
             shared,
             step: first,
             last,
@@ -113,8 +113,8 @@ pub(crate) fn program_bytes(program: &Program, counts: &Counts) -> ProgramBytes 
     let lowered = Lowered::new(program, counts, Variant::Tiles);
     let bytes = |numbers: usize| (numbers as u64).saturating_mul(4);
     let arena = bytes(lowered.numbers);
-    let words = lowered.recording.jobs.values();
-    let words = words.chain(lowered.recording.terms.values());
+    let words = lowered.schedule.jobs.values();
+    let words = words.chain(lowered.schedule.terms.values());
     let jobs: usize = words.map(Vec::len).sum();
     let samples = lowered
         .words

@@ -1,9 +1,9 @@
 //! Any recorded program on a GPU: its operations as jobs of kernels, replayed for every epoch.
 //!
 //! `lower` says which jobs an operation is, `schedule` which of them are one dispatch, `layout` and
-//! `samples` where numbers and samples lie; all of it is worked out without a device. `group` holds
-//! cells of one program on one, `buffers` what is in its memory, `bind` makes dispatches of it.
-//! Owns which cells go together, and how many epochs a call has.
+//! `samples` where numbers and samples lie, `buffers` what is in memory, `bind` the dispatches and
+//! their order, `recorded` all of it as one recording, worked out without a device. `group` replays
+//! it on one. Owns which cells go together, and how many epochs a call has.
 
 mod bind;
 mod buffers;
@@ -12,6 +12,7 @@ mod group;
 mod layout;
 mod lower;
 mod lowered;
+mod recorded;
 mod samples;
 mod schedule;
 #[cfg(test)]
@@ -20,7 +21,6 @@ mod tests;
 use std::time::Instant;
 
 use grokrun_executor::{EngineError, EpochRow, Executor, RecordedCell};
-
 use grokrun_program::{ModelState, Op, Program};
 
 use super::adapter::Adapter;
@@ -28,8 +28,11 @@ use super::context::Context;
 use super::variant::Variant;
 use super::{SUBMISSIONS, epochs_in_a_call};
 use crate::cache::cache_folder;
-use group::{Group, counts};
+pub(crate) use coefficients::push as push_coefficients;
+use group::Group;
+pub(crate) use group::counts;
 pub(crate) use lowered::{Counts, program_bytes};
+pub(crate) use recorded::Recorded;
 
 /// Trains cells by their programs on a GPU.
 pub(crate) struct GpuPrograms {
@@ -54,7 +57,7 @@ impl GpuPrograms {
         GpuPrograms::on(context, Variant::of(adapter.kind), cells)
     }
 
-    fn on(
+    pub(crate) fn on(
         context: Context,
         variant: Variant,
         cells: Vec<RecordedCell>,

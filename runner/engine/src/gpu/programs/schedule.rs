@@ -67,14 +67,14 @@ pub(crate) struct Call {
 
 /// The jobs and terms of each kernel, and the dispatches.
 #[derive(Debug, Default)]
-pub(crate) struct Recording {
+pub(crate) struct Schedule {
     /// of each kernel, by name
     pub(crate) jobs: HashMap<&'static str, Vec<u32>>,
     pub(crate) terms: HashMap<&'static str, Vec<u32>>,
     pub(crate) calls: Vec<Call>,
 }
 
-impl Recording {
+impl Schedule {
     /// Adds a list of jobs as dispatches, and returns which they are.
     pub(crate) fn push(&mut self, works: Vec<Work>) -> Range<usize> {
         let start = self.calls.len();
@@ -179,15 +179,15 @@ mod tests {
             // Reads the first one's numbers after the last one wrote some of them.
             work(b, &[0], 60),
         ];
-        let mut recording = Recording::default();
-        let calls = recording.push(works);
-        let found: Vec<_> = recording.calls[calls]
+        let mut schedule = Schedule::default();
+        let calls = schedule.push(works);
+        let found: Vec<_> = schedule.calls[calls]
             .iter()
             .map(|c| (c.kernel.name, c.first, c.count, c.tiles))
             .collect();
         let [a, b] = [a.name, b.name];
         let expected = [(a, 0, 2, 6), (b, 0, 1, 3), (a, 2, 1, 3), (b, 1, 1, 3)];
         assert_eq!(found, expected);
-        assert_eq!(recording.jobs[a], [0, 0, 3, 40, 0, 9]);
+        assert_eq!(schedule.jobs[a], [0, 0, 3, 40, 0, 9]);
     }
 }

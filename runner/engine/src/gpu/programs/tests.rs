@@ -250,7 +250,7 @@ fn lowering_needs_no_device_and_heads_go_together() {
     let cell = cell(&block, &Loss::PUBLISHED, &Recipe::published(), 1);
     let counts = counts(&cell);
     let lowered = Lowered::new(&cell.cell.program, &counts, Variant::Tiles);
-    let calls = &lowered.recording.calls[lowered.step.clone()];
+    let calls = &lowered.schedule.calls[lowered.step.clone()];
     let jobs: usize = calls.iter().map(|call| call.count).sum();
     assert!(
         calls.len() * 2 < jobs,

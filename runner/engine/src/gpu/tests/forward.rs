@@ -4,7 +4,7 @@ use grokrun_shaders::twins::{self, Data, Forward, Passed, Sample};
 use grokrun_shaders::{FORWARD, ForwardSizes};
 
 use super::super::arena::Place;
-use super::super::recorder::Specialised;
+use super::super::recording::Specialised;
 use super::probe::{Probe, REPLICAS, Shelf, both, close, numbers};
 
 /// One call: two replicas with other tables and pairs.

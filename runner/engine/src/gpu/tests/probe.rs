@@ -4,7 +4,9 @@ use wgpu::Buffer;
 
 use super::super::arena::{Place, SLACK};
 use super::super::context::Context;
-use super::super::recorder::{Recorder, Specialised};
+use super::super::loaded::bind;
+use super::super::recorder::Recorder;
+use super::super::recording::Specialised;
 use super::adapter;
 
 pub(super) const REPLICAS: usize = 2;
@@ -41,8 +43,17 @@ impl Probe {
     ) {
         let words: Vec<u32> = words.iter().map(|word| *word as u32).collect();
         let mut recorder = Recorder::default();
-        recorder.dispatch(kernel, &words, buffers, grid.map(|n| n as u64));
-        let dispatches = recorder.finish(&self.context).unwrap();
+        let places: Vec<usize> = (0..buffers.len()).collect();
+        recorder.dispatch(kernel, &words, &places, grid.map(|n| n as u64));
+        let recording = recorder.finish(Vec::new(), Vec::new()).unwrap();
+        let buffers: Vec<Buffer> = buffers.iter().map(|buffer| (*buffer).clone()).collect();
+        let dispatches = bind(
+            &self.context,
+            &recording.kernels,
+            &recording.dispatches,
+            &buffers,
+        );
+        let dispatches = dispatches.unwrap();
         let mut encoder = self
             .context
             .device
