@@ -75,12 +75,7 @@ impl SweepAnalysis for EarlyPrediction {
     const READS: Reads = Reads::All;
 
     fn check(config: &Config) -> Result<(), Failure> {
-        if !(config.accuracy > 0.0 && config.accuracy <= 1.0) {
-            return Err(Failure::parameter(
-                "accuracy",
-                "must be above 0 and at most 1",
-            ));
-        }
+        Failure::unless_share("accuracy", config.accuracy)?;
         let early = |share: &f64| *share > 0.0 && *share < 1.0;
         match !config.shares.is_empty() && config.shares.iter().all(early) {
             true => Ok(()),

@@ -62,13 +62,7 @@ impl SweepAnalysis for PhaseDiagram {
     );
 
     fn check(config: &Config) -> Result<(), Failure> {
-        match config.accuracy > 0.0 && config.accuracy <= 1.0 {
-            true => Ok(()),
-            false => Err(Failure::parameter(
-                "accuracy",
-                "must be above 0 and at most 1",
-            )),
-        }
+        Failure::unless_share("accuracy", config.accuracy)
     }
 
     fn new(config: Config, _: &[SweepCell]) -> Result<Self, Failure> {

@@ -234,4 +234,17 @@ impl Failure {
     pub fn new(message: impl Into<String>) -> Failure {
         Failure::Other(message.into())
     }
+
+    /// Checks a parameter that is a share of something there must be: above 0 and at most 1.
+    ///
+    /// # Errors
+    /// If the value is not; the error names `parameter`.
+    pub fn unless_share(parameter: &str, value: f64) -> Result<(), Failure> {
+        if value > 0.0 && value <= 1.0 {
+            Ok(())
+        } else {
+            let message = "must be above 0 and at most 1";
+            Err(Failure::parameter(parameter, message))
+        }
+    }
 }
