@@ -17,9 +17,9 @@ function canvas(element) {
   return { ctx, width, height, soft: color("--soft"), line: color("--line"), link: color("--link") };
 }
 
-/** Round numbers from 0 on, some five of them up to `most`. @param {number} most */
+/** Round numbers from 0 on, some six of them up to `most`. @param {number} most */
 function ticks(most) {
-  const rough = most / 5, power = 10 ** Math.floor(Math.log10(rough));
+  const rough = most / 6, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough) ?? most;
   return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
 }

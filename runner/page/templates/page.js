@@ -126,6 +126,7 @@ function ask(what) {
 
 function playOn() {
   const turn = state.playing = {};
+  say("The model is trained here, on your device.", "good");
   state.scrubbed = null;
   refresh();
   void ask(async () => {
