@@ -246,3 +246,53 @@ fn a_report_is_opened_or_it_is_said_where_it_is() {
     assert_eq!(output.status.code(), Some(1), "{words}");
     assert!(words.contains("report.html"), "{words}");
 }
+
+#[test]
+fn the_commit_of_a_spec_is_in_the_log_and_in_the_report() {
+    let bench = Bench::new(SMALL);
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        let mut command = std::process::Command::new("git");
+        command
+            .arg("-C")
+            .arg(bench.path())
+            .args(identity)
+            .args(args);
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    if !git(&["init", "-q"]) {
+        eprintln!("skipped: git is not installed here");
+        return;
+    }
+    let trained = |fresh: &[&str]| {
+        let args = [
+            "small.toml",
+            "--backend",
+            "cpu",
+            "--quiet",
+            "--set",
+            "train.epochs=2",
+        ];
+        bench.run(&[&args, fresh].concat()).exits(0);
+        let log = std::fs::read_to_string(bench.path().join("runs/small/log.jsonl")).unwrap();
+        let events = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut starts = events.filter(|event| event["fields"]["message"] == "run starts");
+        starts.next_back().expect("a beginning")["fields"].take()
+    };
+    // No commit yet.
+    assert!(trained(&[])["commit"].is_null());
+    assert!(git(&["add", "small.toml"]) && git(&["commit", "-q", "-m", "a spec"]));
+    let fields = trained(&["--fresh"]);
+    assert_eq!(
+        fields["commit"].as_str().map(str::len),
+        Some(40),
+        "{fields}"
+    );
+    assert_eq!(fields["commit_changed"], false, "{fields}");
+    let page = std::fs::read_to_string(bench.path().join("runs/small/report.html")).unwrap();
+    assert!(page.contains(fields["commit"].as_str().unwrap()));
+    bench.write("small.toml", format!("# Another comment.\n{SMALL}"));
+    assert_eq!(trained(&["--fresh"])["commit_changed"], true);
+}

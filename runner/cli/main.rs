@@ -5,6 +5,7 @@
 mod analyze;
 mod args;
 mod check;
+mod commit;
 mod complete;
 mod devices;
 mod diff;

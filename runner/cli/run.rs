@@ -94,12 +94,15 @@ pub(crate) fn train(
     })?;
     let span = tracing::info_span!("run", run = plan.name);
     let _in_run = span.enter();
+    let commit = spec.commit();
     tracing::info!(
         cells = plan.cells.len(),
         device = choice.to_string(),
         reason = choice.reason(),
         version = env!("CARGO_PKG_VERSION"),
         command = command_line(),
+        commit = commit.as_ref().map(|commit| commit.id.as_str()),
+        commit_changed = commit.as_ref().map(|commit| commit.is_changed),
         "run starts"
     );
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use grokrun_engine::{Choice, choose_backend};
 use grokrun_host::Registry;
@@ -11,6 +11,7 @@ use grokrun_spec::{Catalog, Files, Plan};
 use grokrun_store::{Access, RunDir, SpecText, StoreError};
 
 use crate::args::SpecArgs;
+use crate::commit::{self, Commit};
 use crate::output::{Failure, say};
 use crate::{plugins, shipped};
 
@@ -23,6 +24,8 @@ pub(crate) struct Spec {
     pub(crate) plan: Plan,
     /// the notice that the text is that of a shipped spec, if it is
     shipped: Option<String>,
+    /// the file that the text was read from; none of a shipped spec, or of a run's own
+    file: Option<PathBuf>,
 }
 
 impl Spec {
@@ -32,7 +35,13 @@ impl Spec {
             text,
             plan,
             shipped: None,
+            file: None,
         }
+    }
+
+    /// Returns the commit that the file of the spec is of, if git knows it.
+    pub(crate) fn commit(&self) -> Option<Commit> {
+        commit::of(self.file.as_ref()?)
     }
 
     /// Reports that the program's own spec stands in for a file that does not exist, if it does.
@@ -69,6 +78,7 @@ pub(crate) fn read(args: &SpecArgs, registry: &Registry) -> Result<Spec, Failure
     let (text, shipped) = text_of(&args.spec)?;
     let plan = parse(&text, &args.spec, &args.set, registry)?;
     Ok(Spec {
+        file: shipped.is_none().then(|| args.spec.clone()),
         text,
         plan,
         shipped,

@@ -49,6 +49,11 @@ pub(crate) fn provenance(
         let field = |key: &str| start["fields"][key].as_str().map(str::to_owned);
         add("begun", start["timestamp"].as_str().map(date));
         add("command", field("command"));
+        let changed = match start["fields"]["commit_changed"].as_bool() {
+            Some(true) => ", with changes that are in no commit",
+            _ => "",
+        };
+        add("commit of the spec", field("commit").map(|id| id + changed));
         add(
             "device",
             cells().find_map(|cell| cell.outcome.device.clone()),
