@@ -127,6 +127,20 @@ fn chromium_trains_as_the_cpu_does() {
         assert!(looks.as_u64().is_some_and(|looks| looks >= 3), "{looks}");
         browser.value("slider.value = '0', slider.oninput()");
         browser.until(&shows(0));
+        // However many looks there were, those that stay are spread over all epochs.
+        let spread = browser.value(
+            "(async () => { [state.looks, state.gap] = [[], 1];
+              for (let i = 0; i < 200; i++) { state.player.epoch += 1; await look(); }
+              const gaps = state.looks.slice(1).map((one, i) => one.epoch - state.looks[i].epoch);
+              return [state.looks.length, Math.max(...gaps), state.gap]; })()",
+        );
+        let [count, largest, gap] = numbers(&spread)[..] else {
+            panic!("{spread}");
+        };
+        assert!(
+            count > 40.0 && count <= 96.0 && gap > 1.0 && largest <= 2.0 * gap,
+            "{spread}"
+        );
         assert!(
             browser.complaints().is_empty(),
             "{:?}",

@@ -3,9 +3,8 @@
 
 /** The most epochs of the curves that are kept, and the most looks at the embedding. */
 const MOST_EPOCHS = 4096, MOST_LOOKS = 96;
-/** The longest that a window of epochs should take, and the time between two looks, in ms. */
+/** The longest that a window of epochs should take, and the time between two looks, in ms; colours of circles. */
 const WINDOW_MS = 100, LOOK_MS = 250;
-/** Circles that are drawn, and their colours. */
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
 /** @template {HTMLElement} T @param {string} id @returns {T} */
@@ -68,7 +67,7 @@ const state = {
   /** which press of Play goes on @type {object | null} */ playing: null,
   /** what the device was asked last */ asked: Promise.resolve(),
   /** the epoch that is looked at; null: the latest @type {number | null} */ scrubbed: null,
-  msAnEpoch: 0, rate: 0, dirty: true,
+  /** epochs between two looks that stay */ gap: 1, msAnEpoch: 0, rate: 0, dirty: true,
 };
 const [play, step, restart, slider] = [byId("play"), byId("step"), byId("restart"), byId("slider")].map((e) => /** @type {HTMLButtonElement & HTMLInputElement} */ (e));
 
@@ -103,13 +102,16 @@ async function train(most) {
   });
 }
 
-/** Keeps the embedding as it is; when there are too many looks every second one is dropped. */
+/** Keeps the embedding as it is. When there are too many looks, those stay that are `gap` epochs apart, and the latest. */
 async function look() {
-  const player = /** @type {Player} */ (state.player), epoch = player.epoch;
-  const rows = await player.look();
-  if (state.looks.at(-1)?.epoch === epoch) state.looks.pop();
+  const player = /** @type {Player} */ (state.player), epoch = player.epoch, rows = await player.look();
+  const last = state.looks.at(-1)?.epoch ?? -Infinity, before = state.looks.at(-2)?.epoch ?? -Infinity;
+  if (last === epoch || last - before < state.gap) state.looks.pop();
   state.looks.push({ epoch, rows });
-  if (state.looks.length > MOST_LOOKS) state.looks = state.looks.filter((_, i) => i % 2 === 0 || i === state.looks.length - 1);
+  if (state.looks.length <= MOST_LOOKS) return;
+  state.gap = Math.ceil((2 * epoch) / MOST_LOOKS);
+  let from = -Infinity;
+  state.looks = state.looks.filter((one) => one.epoch === epoch || (one.epoch - from >= state.gap && ((from = one.epoch), true)));
 }
 
 /** Asks the device for something, once it has done what it was asked before. @param {() => Promise<void>} what */
@@ -246,13 +248,10 @@ play.onclick = () => (state.playing ? void (state.playing = null) : playOn());
 step.onclick = () => ask(async () => { state.scrubbed = null; await train(1); await look(); });
 restart.onclick = () => ask(async () => {
   await state.player?.restart();
-  Object.assign(state, { history: new Curves(), memorised: new Crossing(page.solved), grokked: new Crossing(page.solved), looks: [], scrubbed: null, rate: 0 });
+  Object.assign(state, { history: new Curves(), memorised: new Crossing(page.solved), grokked: new Crossing(page.solved), looks: [], gap: 1, scrubbed: null, rate: 0 });
   await look();
 });
-slider.oninput = () => {
-  state.scrubbed = +slider.value >= +slider.max ? null : +slider.value;
-  refresh();
-};
+slider.oninput = () => { [state.scrubbed, state.dirty] = [+slider.value >= +slider.max ? null : +slider.value, true]; };
 window.onresize = refresh;
 window.matchMedia("(prefers-color-scheme: dark)").onchange = refresh;
 

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn what_a_recording_cannot_say_is_refused_by_name() {
         for (more, expected) in [
-            ("[data]\nbatch = { size = 16 }\n", "data.batch"),
+            ("[data]\nbatch = { size = 16, seed = 0 }\n", "data.batch"),
             (
                 "[[train.at]]\nepoch = 3\nset = { weight_decay = 0.0 }\n",
                 "[[train.at]]",
