@@ -1,5 +1,5 @@
-//! Finds the commit that a spec is of, where its folder is a checkout of git: provenance for the log
-//! and the report. No result depends on it; without git, or outside of a checkout, nothing is said.
+//! Finds the commit that a spec is of, where its folder is a checkout of git: provenance for the
+//! log and the report. No result depends on it; without git, or elsewhere, nothing is said.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
