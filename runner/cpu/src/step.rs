@@ -25,8 +25,8 @@ pub(crate) fn step<S: Simd>(
             vectorized!(simd, {
                 let moments = first.iter_mut().zip(second);
                 for ((w, (m, v)), g) in parameters.iter_mut().zip(moments).zip(gradient) {
-                    *m += c.first * (g - *m);
-                    *v = c.second * *v + c.second_rest * (g * g);
+                    *m += c.one_minus_beta1 * (g - *m);
+                    *v = c.beta2 * *v + c.one_minus_beta2 * (g * g);
                     *w = c.decay * *w - c.rate * *m / (v.sqrt() * c.root + c.epsilon);
                 }
             });
