@@ -1,13 +1,13 @@
-//! The step stage: AdamW in the order of torch (decay, moments, update).
+//! Runs the step stage: AdamW in torch's order (decay, moments, update).
 
 use grokrun_executor::StepCoefficients;
 use pulp::Simd;
 use rayon::prelude::*;
 
-/// Entries a task updates.
+/// The number of entries that a task updates.
 const PIECE: usize = 1 << 14;
 
-/// Updates parameters and moments, all of one length.
+/// Updates parameters and moments, which are all of one length.
 pub(crate) fn step<S: Simd>(
     simd: S,
     c: StepCoefficients,
