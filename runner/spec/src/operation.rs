@@ -1,5 +1,5 @@
-//! The field `operation`: a name or an expression, a group, or a table; what each of them is, is
-//! the task crate's.
+//! Reads the field `operation`: a name or an expression, a group, or a table. The task crate owns
+//! what each of them is.
 
 use grokrun_task::{ElementOrder, Operation, TableError};
 use serde_json::{Value as Json, json};
@@ -11,7 +11,7 @@ use crate::source::{Sources, Span};
 use crate::table::{Section, Table};
 use crate::word::Word;
 
-/// What is learned.
+/// The field of the operation that is learned.
 #[derive(Debug)]
 pub(crate) struct OperationField {
     pub(crate) path: &'static str,
@@ -199,7 +199,7 @@ impl Point for Operation {
     }
 }
 
-/// A text in quotes, with its line ends as escapes.
+/// Returns a text in quotes, with its line ends as escapes.
 fn quoted_on_one_line(text: &str) -> String {
     format!(
         "\"{}\"",
@@ -209,8 +209,9 @@ fn quoted_on_one_line(text: &str) -> String {
     )
 }
 
-/// Where the bytes `range` of the string `value`, written at `node`, stand. All of `node` for a
-/// string with escapes, in which the bytes of the value are not those of the text.
+/// Returns the span of the bytes `range` of the string `value`, written at `node`. The span is all
+/// of `node` if the string has escapes, since the bytes of the value are then not those of the
+/// text.
 fn inside(node: Span, value: &str, range: std::ops::Range<usize>, sources: &Sources) -> Span {
     let quotes = match sources.text(node).find(value) {
         Some(quotes) if !value.is_empty() => quotes,

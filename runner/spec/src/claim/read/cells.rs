@@ -73,7 +73,7 @@ fn gather(
     }
 }
 
-/// The value that a cell has to have for a key; an operation in its one form.
+/// Returns the value that a cell has to have for a key; an operation in its canonical form.
 fn wanted(path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Json> {
     if path == keys::OPERATION.path() {
         let mut text = |node: &Node| {
@@ -98,7 +98,7 @@ fn wanted(path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Json> {
     value
 }
 
-/// Whether it can be written as TOML in one line.
+/// Returns whether the value can be written as TOML in one line.
 fn is_plain(value: &Json) -> bool {
     match value {
         Json::Number(number) => number.is_i64() || number.is_f64(),
