@@ -259,7 +259,7 @@ fn read_transformer(section: &Section<'_>, biases: Biases, reader: &mut Reader<'
             let diagnostic = reader.report.error(node.span, problem);
             diagnostic
                 .label("without '=' the last position is an operand's")
-                .add_help("write mask = \"none\" beside separator = false");
+                .add_help("write mask = \"none\" together with separator = false");
         }
     }
     let layers = width(&keys::LAYERS, section, reader).min(MAX_BLOCKS);

@@ -52,7 +52,7 @@ static TABLE: Table = Table {
 
 static FILE: Word = Word {
     path: "operation.table",
-    about: "A file beside the spec: .csv, a square of results or lines a,b,result; or .npy.",
+    about: "A file in the folder of the spec: .csv, a square of results or lines a,b,result; or .npy.",
     required: Some("table = \"t.csv\""),
 };
 
@@ -159,7 +159,7 @@ fn table(node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
         Err(why) => {
             let problem = format!("the table {path:?} cannot be read: {why}");
             let diagnostic = reader.report.error(file.span, problem);
-            diagnostic.label("expected a file beside the spec");
+            diagnostic.label("expected a file in the folder of the spec");
             return None;
         }
     };

@@ -148,7 +148,7 @@ pub(crate) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Rule {
             {
                 let problem = "Nesterov's form needs a momentum";
                 let diagnostic = reader.report.error(node.span, problem);
-                diagnostic.label("expected `momentum` above 0 beside it");
+                diagnostic.label("expected a `momentum` above 0 as well");
             }
             Rule::Sgd(Sgd {
                 momentum,

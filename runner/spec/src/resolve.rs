@@ -356,7 +356,7 @@ fn check_parts(spec: &Spec, reader: &mut Reader<'_>) {
                 .report
                 .error(*span, "no pair is left to train on")
                 .label(format!(
-                    "expected a larger fraction: this one of {pairs} pairs is none"
+                    "expected a larger fraction: this share of {pairs} pairs rounds down to no pair"
                 ))
                 .context(place, format!("{text} = {pairs} pairs"));
         }

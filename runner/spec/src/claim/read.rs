@@ -186,7 +186,7 @@ fn expected(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Opti
             reader
                 .report
                 .error(other.span, "a claim has a tolerance or bounds, not both")
-                .label("expected no bound beside a tolerance")
+                .label("expected a tolerance or bounds, not both")
                 .context(one.span, "the tolerance");
             None
         }

@@ -72,9 +72,10 @@ fn value(cell: &str, place: Place) -> Result<Option<i64>, TableError> {
     }
     cell.parse().map(Some).map_err(|_| {
         let shown: String = cell.chars().take(20).collect();
-        let expected = match cell.contains([';', '\t', ' ']) {
-            true => "an integer, and commas between the cells",
-            false => "an integer; a line of names may stand above three columns alone",
+        let expected = if cell.contains([';', '\t', ' ']) {
+            "an integer, and commas between the cells"
+        } else {
+            "an integer; only a table of three columns may begin with a line of names"
         };
         let message = format!("`{}` is no integer", shown.escape_debug());
         TableError::new(place, message, expected)

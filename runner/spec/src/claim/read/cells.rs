@@ -111,10 +111,7 @@ fn is_plain(value: &Json) -> bool {
 
 /// Reports a key that no spec has.
 fn unknown(path: &str, entry: &Entry, known: &[String], reader: &mut Reader<'_>) {
-    let problem = format!(
-        "`{}` is no key by which cells are told apart",
-        excerpt(path)
-    );
+    let problem = format!("`{}` is not a key in which cells can differ", excerpt(path));
     let diagnostic = reader.report.error(entry.key_span, problem);
     diagnostic.label("expected a key of the spec, with its table");
     let last = path.rsplit('.').next().unwrap_or(path);
