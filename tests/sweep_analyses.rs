@@ -92,12 +92,12 @@ fn loaded_and_isolated_ones_see_the_same_sweep() {
 fn one_that_panics_fails_alone() {
     let library = library();
     let bench = Bench::new(&spec(
-        "[analysis.tally]\nwhen = \"look\"\n[analysis.phase-diagram]\n",
+        "[analysis.tally]\nwhen = \"observe\"\n[analysis.phase-diagram]\n",
     ));
     bench
         .run(&["small.toml", "--backend", "cpu", "-q", "--plugin", &library])
         .exits_with_panic_words(3)
-        .says(&["analysis tally failed in the sweep", "panic in look"]);
+        .says(&["analysis tally failed in the sweep", "panic in observe"]);
     let index = json(&bench, "sweep/phase-diagram/findings.json");
     assert!(index["failure"].is_null());
 }
