@@ -1,4 +1,4 @@
-//! Analyses of a whole sweep: linked, loaded and in a process of their own; beside training and
+//! Analyses of a whole sweep: linked, loaded, and in a process of their own; during training and
 //! afterwards; and the table of cells.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Bench, SMALL};
 
-/// Six cells of two shapes, with an analysis of each cell and these of the sweep.
+/// Returns a spec of six cells of two shapes, with an analysis of each cell and these of the sweep.
 fn spec(analyses: &str) -> String {
     let spec = SMALL
         .replace("modulus = 23", "modulus = [23, 19]")
