@@ -251,7 +251,7 @@ mod tests {
             let two = with(two.clone(), |t| t.norm = norm);
             let forward = plain(&two, &Loss::PUBLISHED).unwrap();
             let cost = epoch(forward, train_samples, pairs - train_samples);
-            // The folded program takes 16,423 MFLOP; evaluating every position of every pair takes
+            // The expected cost is 16,423 MFLOP; computing every position of every pair would take
             // 36,775.
             let share = 2.0 * cost.products / 16.423e9;
             assert!((share - 1.0).abs() < 0.03, "{share}");
