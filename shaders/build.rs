@@ -1,7 +1,6 @@
-//! Validates every kernel and writes down what the engine must know of it: expanded source, entry
-//! point, bindings; the structs of uniforms, and of the kernels of
-//! programs also those that their buffers hold. A mistake
-//! in a kernel is a build error with its place in the source.
+//! Validates every kernel and writes what the engine must know of each: expanded source, entry
+//! point, bindings, the structs of uniforms, and for the kernels of programs the structs in their
+//! buffers too. A mistake in a kernel is a build error with its place in the source.
 
 #[path = "build/structs.rs"]
 mod structs;
@@ -14,7 +13,7 @@ use std::{env, fs};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
 
-/// wgpu's default limits, which every adapter that runs wgpu has.
+/// The defaults of wgpu's limits, which every adapter that runs wgpu has.
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_STORAGE_BUFFERS: usize = 8;
 
@@ -45,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The structs of a kernel's uniform buffer.
+/// Returns the structs of a kernel's uniform buffer.
 fn of_uniforms(module: &Module) -> Result<String, String> {
     let mut out = String::new();
     for (_, variable) in module.global_variables.iter() {
@@ -57,7 +56,8 @@ fn of_uniforms(module: &Module) -> Result<String, String> {
     Ok(out)
 }
 
-/// The kernels of programs: a module each, with its structs, and those that they share.
+/// Returns the kernels of programs, a module for each with its structs, and the structs that they
+/// share.
 fn program() -> Result<String, Box<dyn std::error::Error>> {
     let (mut shared, mut modules, mut names) = (BTreeMap::new(), String::new(), Vec::new());
     for (stem, source) in kernels("wgsl/program")? {
@@ -88,7 +88,7 @@ fn program() -> Result<String, Box<dyn std::error::Error>> {
     Ok(out)
 }
 
-/// The kernels of a folder, in their order: stem and expanded source.
+/// Returns the kernels of a folder, in their order: stem and expanded source.
 fn kernels(folder: &str) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
@@ -114,7 +114,7 @@ fn list(out: &mut String, names: &[String]) -> std::fmt::Result {
     )
 }
 
-/// Puts the text of `wgsl/NAME.inc.wgsl` in the place of each line `//#include NAME`.
+/// Replaces each line `//#include NAME` by the text of `wgsl/NAME.inc.wgsl`.
 fn expand(source: &str) -> Result<String, std::io::Error> {
     let mut out = String::new();
     for line in source.lines() {
@@ -138,12 +138,12 @@ fn parse(source: &str) -> Result<Module, String> {
     Ok(module)
 }
 
-/// The kernel as a Rust constant of this name.
+/// Returns the kernel as a Rust constant of this name.
 fn reflect(module: &Module, constant: &str, name: &str, source: &str) -> Result<String, String> {
     let [entry] = module.entry_points.as_slice() else {
         return Err("expected one entry point".to_owned());
     };
-    // Where overrides give the size, `forward.rs` checks it.
+    // If overrides give the size, `forward.rs` checks it.
     let [x, y, z] = entry.workgroup_size;
     if entry.workgroup_size_overrides.is_none() && x * y * z > MAX_INVOCATIONS {
         return Err(format!(

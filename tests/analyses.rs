@@ -1,4 +1,5 @@
-//! Analyses of models that were really trained: the acceptance of each, and live against stored.
+//! Analyses of models that were really trained: the acceptance of each, and live findings against
+//! stored ones.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ fn stored_checkpoints_give_the_same_findings() {
     );
     bench.run(&["analyze", "runs/small"]).exits(0);
     assert_same(&bench.files("small"), &live);
-    // One alone, after it was removed.
+    // One analysis alone, after its findings were removed.
     let cell = bench
         .path()
         .join("runs/small/cells/mul-p23-f0.5-d1-m2/analysis/commutativity");
@@ -136,8 +137,8 @@ fn mistakes_in_analyses_are_found_before_anything_runs() {
         .says(&["no analysis nothing"]);
 }
 
-/// Where an analysis cannot say anything of an operation it says so, and the run is done: of the
-/// smallest moduli, by every operation that has a data set there.
+/// An analysis that cannot say anything of an operation says so, and the run succeeds: for the
+/// smallest moduli, with every operation that has a data set there.
 #[test]
 fn the_smallest_moduli_fail_no_analysis() {
     let names = [

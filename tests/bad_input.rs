@@ -1,4 +1,4 @@
-//! Everything that can be asked wrongly: a clear error, the right exit status, nothing lost.
+//! Wrong input of every kind gives a clear error and the right exit status, and loses nothing.
 
 use crate::support::{Bench, SMALL};
 
@@ -219,7 +219,7 @@ fn a_truncated_or_altered_state_is_not_used() {
     assert_eq!(std::fs::read(&state).unwrap(), bytes);
 }
 
-/// `/dev/full` takes nothing; standard output there is a full disk.
+/// `/dev/full` accepts no bytes, so standard output there is a full disk.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error_not_a_panic() {
@@ -243,7 +243,7 @@ fn a_full_disk_is_an_error_not_a_panic() {
     );
 }
 
-/// Where a small run keeps its cell.
+/// The path of the cell of a small run.
 const CELL: &str = "runs/small/cells/mul-p23-f0.5-d1-m2";
 
 #[test]
@@ -255,7 +255,7 @@ fn a_truncated_or_altered_checkpoint_is_an_error_where_it_matters() {
         .join(CELL)
         .join("checkpoints/00000100.safetensors");
     let whole = std::fs::read(&path).unwrap();
-    // Done: what was cut off is found by its length.
+    // The cell is done; a truncated file is found by its length.
     std::fs::write(&path, &whole[..100]).unwrap();
     bench
         .run(CPU)

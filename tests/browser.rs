@@ -1,4 +1,4 @@
-//! Chromium, driven through its DevTools protocol over a pipe: no driver and no package beside it.
+//! Drives Chromium through its DevTools protocol over a pipe, without a driver or a package.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// A page in a browser that ends with it.
+/// A page in a browser; the browser ends when the page is dropped.
 pub(crate) struct Browser {
     process: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     session: String,
     asked: u64,
-    /// exceptions, and what was said on the console or logged
+    /// exceptions, and the messages on the console or in the log
     complaints: Vec<String>,
 }
 
-/// Chromium, where it is installed; otherwise the test that asks says that it is skipped.
+/// Returns the name of Chromium if it is installed; otherwise says that the test is skipped.
 pub(crate) fn chromium() -> Option<&'static str> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = names.into_iter().find(|name| {
@@ -31,12 +31,12 @@ pub(crate) fn chromium() -> Option<&'static str> {
 }
 
 impl Browser {
-    /// Starts it with a profile in this folder, without a GPU.
+    /// Starts Chromium with a profile in this folder, without a GPU.
     pub(crate) fn start(chromium: &str, folder: &Path) -> Browser {
         Browser::start_with(chromium, folder, &["--disable-gpu"])
     }
 
-    /// The same with WebGPU, on the software adapter that is inside of Chromium.
+    /// Starts Chromium with WebGPU, on the software adapter that Chromium contains.
     pub(crate) fn start_with_webgpu(chromium: &str, folder: &Path) -> Browser {
         let flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
         Browser::start_with(chromium, folder, &flags)
@@ -44,7 +44,7 @@ impl Browser {
 
     fn start_with(chromium: &str, folder: &Path, flags: &[&str]) -> Browser {
         let profile = format!("--user-data-dir={}", folder.join("profile").display());
-        // It reads commands from descriptor 3 and answers on 4.
+        // Chromium reads commands from descriptor 3 and answers on 4.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null"])
             .arg(chromium)
@@ -77,7 +77,7 @@ impl Browser {
         browser
     }
 
-    /// Asks for something and waits for the answer.
+    /// Sends a command and waits for the answer.
     #[track_caller]
     pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
         self.asked += 1;
@@ -110,7 +110,7 @@ impl Browser {
         }
     }
 
-    /// The value of an expression in the page; waits where it is a promise.
+    /// Returns the value of an expression in the page; waits if the value is a promise.
     #[track_caller]
     pub(crate) fn value(&mut self, expression: &str) -> Value {
         let asked =
@@ -123,7 +123,7 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression holds; Chromium's own clock ends it if it never does.
+    /// Waits until an expression holds; Chromium's own clock ends the wait if it never does.
     #[track_caller]
     pub(crate) fn until(&mut self, expression: &str) {
         let wait = format!(
@@ -142,7 +142,8 @@ impl Browser {
         let scheme = if dark { "dark" } else { "light" };
         let media = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "features": media }));
-        // Another page first: the same address again, with another fragment, would not be loaded.
+        // Another page is opened first: the same address with another fragment would not be loaded
+        // again.
         self.call("Page.navigate", json!({ "url": "about:blank" }));
         let url = format!("file://{}#all", file.display());
         self.call("Page.navigate", json!({ "url": url }));
@@ -159,7 +160,7 @@ impl Browser {
         }
     }
 
-    /// What the page complained of so far.
+    /// Returns the complaints of the page so far.
     pub(crate) fn complaints(&self) -> &[String] {
         &self.complaints
     }

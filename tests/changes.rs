@@ -1,5 +1,5 @@
-//! Changes while a cell is trained: decay off, frozen parameters, a norm that is kept. What is
-//! trained is what the spec says, and a run that was stopped is the run that never was.
+//! Changes while a cell is trained: decay off, frozen parameters, a norm that is kept. The training
+//! follows the spec, and a run that was stopped has the same bytes as one that was not.
 
 use grokrun_store::{Metrics, RunView};
 
@@ -8,7 +8,7 @@ use crate::support::{Bench, assert_same};
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
 const CELL: &str = "add-p11-f0.5-d1-m2";
 
-/// A spec of a small model with these further tables.
+/// Returns a spec of a small model with these further tables.
 fn spec(epochs: u64, tables: &str) -> String {
     format!(
         "name = \"small\"\noperation = \"add\"\nmodulus = 11\nfraction = 0.5\nseeds = {{ data = 1, model = 2 }}\n[model]\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n[checkpoints]\nevery = 10\n[train]\nepochs = {epochs}\nlearning_rate = 0.03\n{tables}"
@@ -28,7 +28,7 @@ fn history(bench: &Bench, cell: &str) -> Metrics {
     history
 }
 
-/// A tensor of a checkpoint.
+/// Returns a tensor of a checkpoint.
 fn weights(bench: &Bench, epoch: u64, name: &str) -> Vec<f32> {
     let path = format!("runs/small/cells/{CELL}/checkpoints/{epoch:08}.safetensors");
     let bytes = std::fs::read(bench.path().join(path)).unwrap();
@@ -39,7 +39,8 @@ fn weights(bench: &Bench, epoch: u64, name: &str) -> Vec<f32> {
         .collect()
 }
 
-/// Changes of every kind: of numbers, which the fused passes run, and of what needs a program.
+/// Changes of every kind: of numbers, which the fused passes run, and of settings that need a
+/// program.
 const CHANGES: [&str; 5] = [
     "[[train.at]]\nepoch = 17\nset = { weight_decay = 0.0, learning_rate = 0.005 }\n",
     "[[train.at]]\nwhen = \"memorised\"\nset = { weight_decay = 0.0 }\n",
@@ -52,7 +53,7 @@ const CHANGES: [&str; 5] = [
 fn a_changed_training_goes_on_byte_for_byte() {
     for changes in CHANGES {
         let whole = trained(&spec(60, changes));
-        // Stopped before the change, at it, and after it.
+        // The run is stopped before the change, at the change, and after it.
         let parts = Bench::new("");
         for epochs in [12, 17, 33, 60] {
             parts.write("small.toml", spec(epochs, changes));
@@ -74,7 +75,8 @@ fn until_the_change_it_is_the_run_without_and_from_then_on_another() {
     assert!((0..17).all(same) && !(17..60).any(same));
 }
 
-/// The same split has other cuts: weights that do not move have the losses of another fraction.
+/// With the same split but another fraction, weights that do not move have the losses of that
+/// fraction.
 #[test]
 fn another_fraction_is_another_cut_of_the_same_order() {
     let still = "learning_rate = 1e-30\nweight_decay = 0.0\n";
@@ -105,7 +107,7 @@ fn another_fraction_is_another_cut_of_the_same_order() {
     );
 }
 
-/// Analyses see the parts of the beginning, also of a run that was stopped after the change.
+/// Analyses see the parts of the beginning, even in a run that was stopped after the change.
 #[test]
 fn analyses_of_another_fraction_are_the_same_however_the_run_was_stopped() {
     let changes = format!("{}[analysis.progress-measures]\n", CHANGES[4]);
@@ -121,7 +123,7 @@ fn analyses_of_another_fraction_are_the_same_however_the_run_was_stopped() {
     assert_same(&before, &whole.files("small"));
 }
 
-/// Stops that end a cell without success, and one that lengthens it.
+/// Tests stops that end a cell without success, and a stop that lengthens a cell.
 #[test]
 fn a_cell_ends_when_it_is_confused_and_later_when_it_has_memorised() {
     let epochs = |stop: &str| history(&trained(&spec(300, stop)), CELL).rows().count();

@@ -1,5 +1,5 @@
 //! Claims from the spec to the verdict: on the terminal, as JSON and in the report, with the exit
-//! status; and that they can be added to a run that is done.
+//! status. Claims can be added to a run that is done.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn claims_are_verified_and_shown() {
     bench.run(&["verify", "runs/other"]).exits(2);
     let before = bench.files("small");
 
-    // A file that was edited is verified before it is run again, and only on a run of its own.
+    // A file that was edited is verified before it is run again, and only on its own run.
     bench.write("small.toml", format!("{SMALL}{DECIDED}"));
     let shown = bench.run(&["verify", "small.toml"]).exits(1);
     let out = shown.out();
@@ -71,7 +71,7 @@ fn claims_are_verified_and_shown() {
     refused.says(&["a run of another spec", "fraction: 0.5 there, 0.4 here"]);
     assert_same(&before, &bench.files("small"));
 
-    // Run again, the spec adds its claims and trains nothing.
+    // When it is run again, the spec adds its claims and trains nothing.
     bench.write("small.toml", format!("{SMALL}{DECIDED}"));
     bench.run(&run).exits(0);
     let shown = bench.run(&["verify", "runs/small"]).exits(1);
@@ -96,7 +96,7 @@ fn claims_are_verified_and_shown() {
     assert!(report.contains("<h2>Claims</h2>") && report.contains("does not hold"));
     assert!(!report.contains("<figure 2>") && report.contains("figure 2"));
 
-    // All of them hold.
+    // All claims hold.
     let good = DECIDED.replace("published = 1e-9\nrelative = 0.01", "at_most = 100");
     bench.write("small.toml", format!("{SMALL}{good}"));
     bench.run(&run).exits(0);
@@ -117,7 +117,7 @@ fn claims_are_verified_and_shown() {
     let out = shown.out();
     assert!(out.contains("error: claim 4 cannot be evaluated"), "{out}");
     assert!(out.contains(CELL), "{out}");
-    // The training is as it was.
+    // The training is unchanged.
     let after = bench.files("small");
     for (path, bytes) in before.iter().filter(|(path, _)| path.starts_with("cells")) {
         assert!(bytes == &after[path], "{}", path.display());

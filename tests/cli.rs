@@ -1,4 +1,4 @@
-//! The program from outside: a run, what it leaves, running it again, sweeps, early stop.
+//! The program from outside: a run, its files, running it again, sweeps, early stop.
 
 use crate::support::{Bench, SMALL, assert_same};
 
@@ -40,7 +40,7 @@ fn a_run_leaves_what_the_contract_lists() {
         names.iter().filter(|n| n.contains("/checkpoints/")).count(),
         4
     );
-    // As it was given, after a comment with its checksum.
+    // The spec is stored as given, after a comment with its checksum.
     let spec = String::from_utf8_lossy(&files[std::path::Path::new("spec.toml")]).into_owned();
     let checksum = spec.strip_suffix(SMALL).expect("the spec as given");
     assert!(checksum.starts_with("# blake3: ") && checksum.lines().count() == 1);
@@ -116,7 +116,8 @@ fn a_sweep_trains_each_cell_as_if_it_were_alone() {
 
 #[test]
 fn an_early_stop_is_exact_whatever_else_is_in_the_batch() {
-    // Training accuracy is no rule, so a threshold that a memorising model meets now and then.
+    // Training accuracy ends no run, so the test uses a threshold that a memorising model reaches
+    // now and then.
     let stop = SMALL.replace(
         "epochs = 300",
         "epochs = 300\nstop = { test_accuracy = 0.1, patience = 7 }",
@@ -195,12 +196,13 @@ fn check_keeps_its_calibration_and_says_so() {
         "{notes}"
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
-    // What cannot be read is said, and made again.
+    // A file that cannot be read is reported, and made again.
     std::fs::write(&file, &first[..first.len() / 2]).unwrap();
     let (after, notes) = check("cache", &[]);
     assert!(after.contains("measured just now"), "{after}");
     assert!(notes.contains("is damaged"), "{notes}");
-    // Asked for, it is measured again; an analysis that is new is measured beside what is kept.
+    // If asked for, the measurement is repeated; a new analysis is measured and added to those that
+    // are kept.
     assert!(
         check("cache", &["--calibrate"])
             .0
@@ -211,7 +213,7 @@ fn check_keeps_its_calibration_and_says_so() {
         analysed.contains(" ago, kept in") && analysed.contains("analyses"),
         "{analysed}"
     );
-    // A folder that cannot be made is no error.
+    // A folder that cannot be made is not an error.
     let (unkept, notes) = check("small.toml/cache", &[]);
     assert!(unkept.contains("about "), "{unkept}");
     assert!(
@@ -281,7 +283,7 @@ fn help_has_an_example_on_every_command() {
     let help = bench.run(&["--help"]).exits(0).out();
     let (_, list) = help.split_once("Commands:\n").expect("a list of commands");
     let (list, _) = list.split_once("\n\n").expect("its end");
-    // A line that goes on is further to the right.
+    // A line that continues the one above is indented further.
     let own = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     let names = list
         .lines()
@@ -299,12 +301,12 @@ fn help_has_an_example_on_every_command() {
 #[test]
 fn nothing_is_said_of_desktops_that_are_not_there() {
     let bench = Bench::new(SMALL);
-    // The drivers are asked, the software ones too; where there is none, nobody could say a thing.
+    // The drivers are asked, software ones too; without any driver there is nothing to compare.
     if !bench.run(&["devices"]).exits(0).out().contains("vulkan") {
         eprintln!("skipped: there is no Vulkan driver");
         return;
     }
-    // No session, one that is gone, and displays that nobody serves.
+    // No session, a session that has ended, and displays that nobody serves.
     let gone = bench.path().join("gone");
     let gone = gone.to_str().expect("a path in UTF-8");
     for (session, wayland, display) in [
@@ -340,7 +342,8 @@ fn nothing_is_said_of_desktops_that_are_not_there() {
     }
 }
 
-/// Paths and names of folders are other people's text: what would steer a terminal is written out.
+/// Paths and names of folders come from other people: characters that would steer a terminal are
+/// escaped.
 #[test]
 #[cfg(unix)]
 fn control_characters_never_reach_the_terminal() {
@@ -371,10 +374,11 @@ fn control_characters_never_reach_the_terminal() {
     );
 }
 
-/// A run that ends before the accuracy is held gives the epoch, on the terminal and in the report.
+/// A run that ends before the accuracy is held reports the epoch, on the terminal and in the
+/// report.
 #[test]
 fn what_was_reached_and_not_yet_held_is_said() {
-    // With 13 test pairs at most, and mod 3: solved at once, and ended soon.
+    // With 13 test pairs at most, modulo 3, the task is solved at once and ends soon.
     let bench = Bench::new(SMALL);
     let args = [
         "--set",
@@ -411,7 +415,7 @@ fn a_shipped_spec_stands_in_for_a_file_that_is_not_there_and_says_so() {
     check("specs/none.toml")
         .exits(2)
         .says(&["specs/none.toml cannot be read", "mult59"]);
-    // A file of that name is what is meant.
+    // If there is a file of that name, the file is meant.
     bench.write("tiny.toml", SMALL);
     assert!(!check("tiny.toml").exits(0).err().contains("shipped"));
     bench.write("tiny.toml", "modulus = 1");

@@ -1,5 +1,5 @@
-//! Clusters: the script that `submit` writes, run by a shell beside a Slurm that only takes notes.
-//! A real one is in `tests/slurm`.
+//! Clusters: the script that `submit` writes, run by a shell with a fake Slurm that only records
+//! its calls. `tests/slurm` uses a real one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::{Bench, SMALL, assert_same, signal, wait_until};
 
-/// Four cells, long enough to be told to end on the way.
+/// Returns a spec of four cells, which train long enough to be ended on the way.
 fn sweep() -> String {
     SMALL
         .replace("model = 2", "model = [1, 2, 3, 4]")
@@ -17,8 +17,8 @@ fn sweep() -> String {
 
 const SPEC: &[&str] = &["small.toml", "--backend", "cpu"];
 
-/// Puts commands of Slurm's names into a folder, which note how they were called; `squeue` says
-/// that the task is running.
+/// Puts commands with the names of Slurm's into a folder; they record how they were called, and
+/// `squeue` says that the task is running.
 fn slurm(bench: &Bench) -> PathBuf {
     let folder = bench.path().join("slurm");
     fs::create_dir(&folder).expect("a folder of the test");
@@ -34,7 +34,7 @@ fn slurm(bench: &Bench) -> PathBuf {
     folder
 }
 
-/// What the commands were called with.
+/// Returns the recorded calls of the commands.
 fn notes(bench: &Bench) -> String {
     fs::read_to_string(bench.path().join("slurm/notes")).unwrap_or_default()
 }
@@ -60,7 +60,8 @@ fn submit(bench: &Bench, more: &[&str]) {
     );
 }
 
-/// Starts a task of the array as Slurm does, of the tasks `array`: how many, the first, the last.
+/// Starts a task of the array as Slurm does; `array` has the number of tasks, the first and the
+/// last.
 fn task(bench: &Bench, id: &str, array: [&str; 3]) -> Child {
     let mut command = Command::new("bash");
     command
@@ -90,7 +91,7 @@ fn a_task_trains_what_was_submitted_however_often_it_is_told_to_end() {
     whole.run(&[SPEC, &set].concat()).exits(0);
     submit(&cluster, &set);
 
-    // The spec is edited, then deleted: the tasks do not see it.
+    // The spec is edited, then deleted; the tasks do not see either.
     cluster.write("small.toml", "operation = \"add\"\n");
     let mut child = task(&cluster, "1", ["4", "1", "4"]);
     wait_until("no checkpoint of shard 1", || {
@@ -109,7 +110,7 @@ fn a_task_trains_what_was_submitted_however_often_it_is_told_to_end() {
     );
 
     fs::remove_file(cluster.path().join("small.toml")).expect("it was there");
-    // As they were submitted, one again alone, and two as a list.
+    // The tasks as they were submitted, one task again alone, and two tasks as a list.
     for (id, array) in [
         ("1", ["4", "1", "4"]),
         ("3", ["1", "3", "3"]),

@@ -1,5 +1,5 @@
-//! Checkpoints that are rounded to float16, packed, or both: training is the same, what is analysed
-//! is what is kept, and whatever stops a run or splits a sweep changes no byte.
+//! Checkpoints that are rounded to float16, packed, or both: the training is the same, analyses
+//! read the stored weights, and neither stopping a run nor splitting a sweep changes a byte.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::support::{Bench, SMALL, assert_same};
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
 const CELL: &str = "runs/small/cells/mul-p23-f0.5-d1-m2";
 
-/// `[checkpoints]` of each way that is not the default.
+/// The `[checkpoints]` of each combination that is not the default.
 const WAYS: [(&str, &str); 3] = [("f16", "none"), ("f32", "lossless"), ("f16", "lossless")];
 
 fn spec(epochs: u64, (precision, compression): (&str, &str)) -> String {
@@ -27,7 +27,7 @@ fn spec(epochs: u64, (precision, compression): (&str, &str)) -> String {
     )
 }
 
-/// The files of a folder of the cell.
+/// Returns the files of a folder of the cell.
 fn below(bench: &Bench, folder: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let root = Path::new("cells/mul-p23-f0.5-d1-m2").join(folder);
     let mut files = bench.files("small");
@@ -43,7 +43,7 @@ fn exported(bench: &Bench, format: &str) -> Vec<u8> {
     fs::read(bench.path().join(name)).unwrap()
 }
 
-/// The weights of an exported file, which has a mask and the like beside them.
+/// Returns the weights of an exported file, without the mask and other tensors.
 fn weights(file: &[u8]) -> BTreeMap<String, Vec<f32>> {
     let file = SafeTensors::deserialize(file).unwrap();
     let wide = |bytes: &[u8]| {
@@ -213,7 +213,7 @@ fn what_is_lossy_or_packed_is_said() {
     );
 }
 
-/// Packed files lean on those before them: what is missing or damaged is named.
+/// Packed files depend on earlier ones: a missing or damaged one is named.
 #[test]
 fn a_damaged_packed_checkpoint_is_named() {
     let bench = Bench::new(&spec(100, ("f32", "lossless")));
@@ -239,7 +239,7 @@ fn a_damaged_packed_checkpoint_is_named() {
     bench.run(&export).exits(0);
 }
 
-/// The Python package, against what torch loads of an export, where they are installed.
+/// Compares the Python package with what torch loads of an export, if both are installed.
 #[test]
 fn python_reads_them() {
     for way in WAYS {

@@ -1,5 +1,6 @@
-//! Files of a run that are changed, cut off, gone, or put into another's place: every command that
-//! reads one names it, or does what it would have done, and what can be made again is.
+//! Files of a run that are changed, truncated, missing, or replaced by other files: every command
+//! that reads one names it, or does what it would have done, and files that can be made again are
+//! made again.
 
 mod generated;
 mod swapped;
@@ -13,7 +14,7 @@ use crate::support::{Bench, SMALL, assert_same, below};
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
 const CELLS: [&str; 2] = ["mul-p23-f0.5-d1-m2", "mul-p23-f0.5-d1-m3"];
 
-/// Two cells of one shape, with two analyses.
+/// Returns a spec of two cells of one shape, with two analyses.
 fn spec() -> String {
     let spec = SMALL
         .replace("epochs = 300", "epochs = 120")
@@ -59,7 +60,7 @@ impl Whole {
         fs::write(other, left).unwrap();
     }
 
-    /// Makes the run what it was.
+    /// Restores all files of the run.
     fn restore(&self) {
         let run = self.bench.path().join("runs/small");
         fs::remove_dir_all(&run).unwrap();
@@ -70,7 +71,7 @@ impl Whole {
         }
     }
 
-    /// Fails unless the run's files are what they were, but for those with times.
+    /// Fails unless the run's files are unchanged, except for those with times.
     #[track_caller]
     fn is_as_before(&self) {
         let now = self.bench.files("small");
@@ -94,7 +95,7 @@ fn what_describes_a_cell_is_written_again() {
         let told = whole.bench.run(CPU).exits(0);
         whole.is_as_before();
         assert!(told.err().is_empty(), "quiet: {}", told.err());
-        // Another seed's.
+        // The file belongs to another seed.
         fs::copy(whole.cell(1, name), whole.cell(0, name)).unwrap();
         let loud = &CPU[..3];
         whole.bench.run(loud).exits(0).says(&["made again", name]);
@@ -112,7 +113,7 @@ fn what_describes_a_cell_is_written_again() {
         .exits(0)
         .says(&["summary.json", "made again"]);
     whole.bench.run(&["status", "runs/small"]).exits(0);
-    // As the advice says, before it is followed.
+    // The message gives the advice, before it is followed.
     whole.flip(&whole.cell(0, "config.json"), 0.3);
     let export = [
         "export",
@@ -154,7 +155,7 @@ fn a_cell_with_a_damaged_file_is_not_merged() {
                 .exists()
         );
         whole.restore();
-        // What was mended is taken.
+        // The mended cell is taken.
         let told = whole.bench.run(&merge).exits(0);
         assert!(told.out().contains("1 cells taken") && told.out().contains("1 kept"));
         fs::remove_dir_all(whole.bench.path().join("into")).unwrap();
@@ -183,7 +184,7 @@ fn a_damaged_state_is_told_and_its_history_is_shown() {
         .says(&words);
     let page = fs::read_to_string(whole.path("report.html")).unwrap();
     assert!(page.contains("state.safetensors is damaged"));
-    // Both gone: no curves, and both are named.
+    // Both files are missing: there are no curves, and both are named.
     whole.flip(&whole.cell(0, "metrics.parquet"), 0.5);
     let told = whole.bench.run(&["show", "runs/small"]).exits(1);
     let told = told.says(&["state.safetensors is damaged", "metrics.parquet is damaged"]);
@@ -225,7 +226,7 @@ fn damaged_findings_are_left_out_of_the_report_and_made_again() {
         whole.is_as_before();
         whole.bench.run(&["report", "runs/small"]).exits(0);
     }
-    // Findings that cannot be read are made again by the spec too.
+    // Running the spec also makes unreadable findings again.
     whole.swap(
         &whole.cell(0, &format!("{folder}/findings.json")),
         &whole.cell(1, &format!("{folder}/findings.json")),
@@ -251,7 +252,7 @@ fn checkpoints_that_are_gone_are_told_of() {
     for part in words {
         assert!(told.contains(part), "{told}");
     }
-    // As it says: deleted, the state is trained again, to the same bytes.
+    // After the state is deleted, as the message says, it is trained again to the same bytes.
     fs::remove_file(whole.cell(1, "state.safetensors")).unwrap();
     whole.bench.run(CPU).exits(0);
     whole.is_as_before();
@@ -285,7 +286,7 @@ fn a_damaged_manifest_or_summary_is_named_by_lists() {
             .says(&["resolved.toml is damaged", "writes it again"]);
     }
     whole.restore();
-    // Who reads the one does not complain of the other.
+    // A command that reads the one file does not complain of the other.
     whole.flip(&whole.path("spec.toml"), 0.8);
     for command in [&["list"][..], &["status", "runs/small"]] {
         whole.bench.run(command).exits(0);

@@ -1,14 +1,13 @@
 //! Documents: every link and citation leads somewhere, and the book lists every page.
 //!
-//! Owns what a citation looks like (a page's path in `doc/`, with a heading's anchor or without),
-//! how a heading becomes an anchor, and how wide a comment may be. Knows nothing of what the pages
-//! say.
+//! Owns the form of a citation (a page's path in `doc/`, with a heading's anchor or without), how a
+//! heading becomes an anchor, and how wide a comment may be. Knows nothing of what the pages say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Files whose text may cite a page. Others are only known to be there.
+/// The extensions of files whose text may cite a page. Other files are only known to exist.
 const CITING: [&str; 8] = ["rs", "wgsl", "md", "toml", "sh", "py", "txt", "html"];
 /// What is no part of the sources: cargo's output and runs. Folders that begin with a dot are left
 /// out too, but for CI's.
@@ -237,7 +236,7 @@ fn links(text: &str) -> Vec<String> {
     found
 }
 
-/// A link's target as a path from the root; none if it leads out of the repository.
+/// Returns a link's target as a path from the root; `None` if the link leaves the repository.
 fn resolved(page: &str, link: &str) -> Option<String> {
     if link.starts_with('#') {
         return Some(format!("{page}{link}"));
@@ -259,8 +258,8 @@ fn resolved(page: &str, link: &str) -> Option<String> {
     })
 }
 
-/// Citations of what is not in the repository: notes that the project was planned with, and, in
-/// code, sections by number.
+/// Returns citations of documents that are not in the repository: planning notes, and, in code,
+/// sections by number.
 fn foreign(path: &str, text: &str) -> Vec<String> {
     let notes = [
         "DESIGN.md",
@@ -285,8 +284,8 @@ fn foreign(path: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// Comment lines that are too wide. A row of a table cannot be broken, and neither can a single
-/// word.
+/// Returns comment lines that are too wide, except rows of tables and single words, which cannot be
+/// broken.
 fn wide(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -313,7 +312,7 @@ fn every_link_and_citation_leads_somewhere() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// A book of two pages in which everything leads somewhere.
+/// Returns a book of two pages in which every link resolves.
 fn sound() -> Tree {
     Tree::default()
         .with("doc/SUMMARY.md", "# Summary\n\n- [One](one.md)\n- [Two](two.md)\n")

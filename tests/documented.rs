@@ -14,20 +14,20 @@ const MODELS: &str = include_str!("../doc/models.md");
 const DEFINITIONS: &str = include_str!("../doc/definitions.md");
 const RUN_DIRECTORY: &str = include_str!("../doc/run-directory.md");
 
-/// The words between backticks, fenced lines included.
+/// Returns the words between backticks, fenced lines included.
 fn code_words(page: &str) -> BTreeSet<&str> {
     let code = page.split('`').skip(1).step_by(2);
     let word = |c: char| !(c.is_alphanumeric() || "_-.".contains(c));
     code.flat_map(|code| code.split(word)).collect()
 }
 
-/// Whether the page names a key, alone or at the end of a path.
+/// Returns whether the page names a key, alone or at the end of a path.
 fn names(words: &BTreeSet<&str>, key: &str) -> bool {
     let last = |word: &str| word.rsplit('.').next() == Some(key);
     words.iter().any(|word| *word == key || last(word))
 }
 
-/// The keys of an object and of those in it.
+/// Collects the keys of an object and of the objects in it.
 fn keys(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -41,7 +41,7 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The paths of a schema's properties.
+/// Collects the paths of a schema's properties.
 fn properties(path: &str, schema: &Value, found: &mut Vec<String>) {
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{key}");
@@ -78,7 +78,7 @@ fn the_guide_names_every_key_of_a_spec() {
     }
 }
 
-/// The analyses that the program has in itself: each is the only one of its crate.
+/// Returns the analyses that are linked into the program; each is the only one of its crate.
 fn linked() -> Vec<&'static str> {
     let manifest = include_str!("../Cargo.toml").lines();
     let plugins = manifest.filter_map(|line| line.split_once(" = { path = \"plugins/"));
@@ -99,10 +99,11 @@ fn every_linked_analysis_has_a_section_and_is_in_the_guide() {
     }
 }
 
-/// Stand for what differs in names of findings: a head, a number, a frequency, a matrix.
+/// Words that stand for the varying part of a finding's name: a head, a number, a frequency, a
+/// matrix.
 const PLACEHOLDERS: [&str; 5] = ["H", "I", "K", "X", "NAME"];
 
-/// Whether a name is the pattern's, in which each placeholder stands for some text.
+/// Returns whether a name fits a pattern, in which each placeholder stands for some text.
 fn fits(pattern: &str, name: &str) -> bool {
     let word = |c: char| !(c.is_alphanumeric() || c == '_');
     let placeholder = pattern.split(word).find(|word| PLACEHOLDERS.contains(word));
@@ -119,7 +120,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     ends.into_iter().any(|end| fits(after, &rest[end..]))
 }
 
-/// The section of a page below a heading of the second level.
+/// Returns the section of a page below a heading of the second level.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     let after = page.split_once(&format!("\n## {heading}\n"));
     let rest = after.map_or("", |(_, rest)| rest);
@@ -238,8 +239,8 @@ fn every_file_and_field_of_a_run_is_described() {
     }
 }
 
-/// How a file may be named on the page: by its name, or, where that differs from file to file, by
-/// its ending.
+/// Returns how the page may name a file: by its name, or, if that differs from file to file, by its
+/// ending.
 fn file_words(path: &Path) -> [String; 2] {
     let name = path
         .file_name()
@@ -252,8 +253,9 @@ fn file_words(path: &Path) -> [String; 2] {
     let in_checkpoints = path
         .parent()
         .is_some_and(|folder| folder.ends_with("checkpoints"));
-    match in_checkpoints {
-        true => [name, "`checkpoints/EPOCH.safetensors`".to_owned()],
-        false => [name, ending],
+    if in_checkpoints {
+        [name, "`checkpoints/EPOCH.safetensors`".to_owned()]
+    } else {
+        [name, ending]
     }
 }

@@ -1,6 +1,5 @@
-//! Files for and from PyTorch: the structure of what is exported, by Python's standard library
-//! alone; the round trip with real torch and TransformerLens, where they are installed; hostile
-//! files.
+//! Files for and from PyTorch: the structure of exports, by Python's standard library alone; the
+//! round trip with real torch and TransformerLens, if they are installed; hostile files.
 //!
 //! The interpreter is `python3`, or what `GROKRUN_PYTHON` names. A test whose packages are missing
 //! is skipped and says so, unless `GROKRUN_REQUIRE_TORCH=1` makes that a failure.
@@ -48,7 +47,7 @@ fn python(script: &str, folder: &Path, args: &[&str]) -> Option<Output> {
     }
 }
 
-/// Runs a script that has to succeed; false if it was skipped.
+/// Runs a script that has to succeed; returns false if it was skipped.
 pub(crate) fn succeeds(script: &str, folder: &Path, args: &[&str]) -> bool {
     let required = std::env::var_os("GROKRUN_REQUIRE_TORCH").is_some_and(|value| value == "1");
     let Some(output) = python(script, folder, args) else {
@@ -71,7 +70,7 @@ pub(crate) fn succeeds(script: &str, folder: &Path, args: &[&str]) -> bool {
     true
 }
 
-/// Our logits over the full grid, `(p², p)`, of a checkpoint.
+/// Returns our logits over the full grid, `(p², p)`, of a checkpoint.
 fn logits(checkpoint: &Path, shape: Shape) -> Vec<f32> {
     let bytes = std::fs::read(checkpoint).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -117,11 +116,11 @@ fn an_exported_pth_has_the_published_structure() {
         read("x.pth") == read("y.pth"),
         "the same run gives the same bytes"
     );
-    // There is a python3 wherever the tests run in CI; elsewhere this one is skipped.
+    // CI has a python3; on other machines without one this test is skipped.
     succeeds("check_pth.py", bench.path(), &["x.pth", "23", "4", "300"]);
 }
 
-/// The tensors of a file, without the header's notes.
+/// Returns the tensors of a file, without the metadata of the header.
 fn tensors(file: &[u8]) -> Vec<(String, Vec<usize>, Vec<u8>)> {
     let file = SafeTensors::deserialize(file).unwrap();
     let one = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
@@ -151,7 +150,7 @@ fn a_model_comes_back_in_each_format_and_can_be_analysed() {
             .exits(0);
         let ours = std::fs::read(checkpoint(&bench, "small", CELL, 300)).unwrap();
         let theirs = std::fs::read(checkpoint(&bench, format, CELL, 300)).unwrap();
-        // The files differ in whose they are.
+        // The files differ in their metadata, which names the run of each.
         assert!(
             tensors(&ours) == tensors(&theirs),
             "{format}: the same weights"
@@ -230,7 +229,7 @@ fn what_does_not_fit_is_refused_and_writes_nothing() {
         .says(&["check sum"]);
     assert!(!bench.path().join("runs/a").exists());
 
-    // The wrong operation is noticed, though it cannot be known to be wrong.
+    // The wrong operation is noticed, though the file does not name the right one.
     import(&["x.pth", "--into", "runs/a", "--operation", "add"])
         .exits(0)
         .says(&["another --operation"]);

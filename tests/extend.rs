@@ -1,5 +1,5 @@
-//! Runs that go on for longer: by a longer spec or by `grokrun extend`, they become byte for byte
-//! the run that was so long from the start. What is no longer run is refused, with the keys that
+//! Runs that are made longer, by a longer spec or by `grokrun extend`, become byte for byte the run
+//! that had this length from the start. A change that does more is refused, with the keys that
 //! differ.
 
 mod cadence;
@@ -12,13 +12,13 @@ use crate::support::{Bench, SMALL, Seeded, assert_same, summary};
 
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "-q"];
 
-/// [`CPU`] with these overrides.
+/// Returns [`CPU`] with these overrides.
 fn with<'a>(sets: &[&'a str]) -> Vec<&'a str> {
     let sets = sets.iter().flat_map(|set| ["--set", set]);
     CPU.iter().copied().chain(sets).collect()
 }
 
-/// The epochs of the checkpoints of the cell of [`SMALL`].
+/// Returns the epochs of the checkpoints of the cell of [`SMALL`].
 fn checkpoints(bench: &Bench) -> Vec<u64> {
     let folder = "runs/small/cells/mul-p23-f0.5-d1-m2/checkpoints";
     let entries = fs::read_dir(bench.path().join(folder)).unwrap();
@@ -31,7 +31,8 @@ fn checkpoints(bench: &Bench) -> Vec<u64> {
     epochs.into_iter().collect()
 }
 
-/// Trains `spec` with each of these overrides in turn, and with the last from the start.
+/// Trains `spec` with each of these overrides in turn, compares with the last one trained from the
+/// start.
 #[track_caller]
 fn is_the_same_as_the_longest(spec: &str, steps: &[&[&str]]) {
     let (whole, grown) = (Bench::new(spec), Bench::new(spec));
@@ -85,7 +86,7 @@ fn a_sweep_that_stopped_early_goes_on_by_another_rule() {
     ) + "[analysis.commutativity]\n";
     let patient = "train.stop.patience=12";
     is_the_same_as_the_longest(&spec, &[&[], &[patient]]);
-    // Cells that stopped before are told of the longer run too.
+    // Cells that stopped early are continued for the longer run too.
     is_the_same_as_the_longest(&spec, &[&[], &["train.epochs=400"]]);
     is_the_same_as_the_longest(
         &spec,
@@ -205,7 +206,7 @@ fn what_is_no_longer_run_is_refused_with_both_values() {
     );
     refused(&["checkpoints.precision=f16"], &["checkpoints.precision"]);
     let extend = |run: &str, epochs: &str| bench.run(&["extend", run, "--epochs", epochs]);
-    // What a command cannot do it does not advise.
+    // A command does not advise what it cannot do.
     let told = extend("runs/small", "200").exits(2).says(&[
         "cannot go on as asked",
         "300 there, 200 here",
@@ -222,7 +223,7 @@ fn what_is_no_longer_run_is_refused_with_both_values() {
     extend("nowhere", "200").exits(2).says(&["holds no run"]);
     extend("runs/small", "0").exits(2).says(&["train.epochs"]);
 
-    // Starting over needs no more than before.
+    // Starting over needs no more flags than before.
     bench
         .run(&[&with(&["train.epochs=350"])[..], &["--fresh"]].concat())
         .exits(0);
@@ -237,7 +238,7 @@ fn a_spec_that_was_changed_in_the_folder_is_noticed() {
     let text = fs::read_to_string(&path)
         .unwrap()
         .replace("warmup = 0", "warmup = 5");
-    // With the digest it would be a damaged file; whoever edits it on purpose takes that out.
+    // With the digest it would be a damaged file; an edit on purpose removes the digest.
     let (digest, text) = text.split_once('\n').unwrap();
     assert!(digest.starts_with("# blake3: "), "{digest}");
     fs::write(&path, text).unwrap();
@@ -324,7 +325,7 @@ fn shards_go_on_and_what_is_done_is_told_alike() {
     assert_same(&results(&whole), &results(&parts));
     assert_eq!(summary(&whole, "small"), summary(&parts, "small"));
 
-    // Runs of which one is longer are not joined; the key that differs is told.
+    // Runs of different length are not merged; the differing key is named.
     parts
         .run(&[&with(&["train.epochs=250"])[..], &["--out", "other"]].concat())
         .exits(0);

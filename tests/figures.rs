@@ -29,7 +29,7 @@ impl Line {
     }
 }
 
-/// A field of a line, in quotes where it needs them.
+/// Returns a field of a line, in quotes if it needs them.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -38,7 +38,8 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// The number in a cell, twice, or the ends of `low – high`; a unit may follow, and nothing else.
+/// Returns the number in a cell, twice, or the ends of `low – high`; a unit may follow, and nothing
+/// else.
 fn range(text: &str) -> Option<[f64; 2]> {
     let units = ["ms", "s", "MB", "MiB"];
     let numbers = match text.rsplit_once(' ') {
@@ -50,7 +51,7 @@ fn range(text: &str) -> Option<[f64; 2]> {
     Some([number(low)?, number(high)?])
 }
 
-/// The cells of a row, without emphasis and code marks.
+/// Returns the cells of a row, without emphasis and code marks.
 fn cells(line: &str) -> Vec<String> {
     let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
     let plain = |cell: &str| cell.replace("**", "").replace('`', "").trim().to_owned();
@@ -101,7 +102,7 @@ fn lines(page: &str) -> Vec<Line> {
     found
 }
 
-/// Whether a column has labels, which a row may leave to the row above.
+/// Returns whether a column has labels, which a row may inherit from the row above.
 fn labels(head: &[String], column: usize) -> bool {
     let names = ["machine", "size"];
     head.get(column)

@@ -1,10 +1,10 @@
-//! Specs of the gallery, trained whole, and their claims verified.
+//! Trains specs of the gallery whole, and verifies their claims.
 
 use std::path::Path;
 
 use crate::support::Bench;
 
-/// Trains a spec of the gallery and verifies its claims. Those that take some seconds have a test;
+/// Trains a spec of the gallery and verifies its claims. Specs that take some seconds have a test;
 /// the others were run by hand (doc/gallery.md).
 fn keeps_its_claims(name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/gallery");

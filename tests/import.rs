@@ -1,4 +1,5 @@
-//! `import` from outside: what a file does not tell is said, and checked by the losses it recorded.
+//! `import` from outside: the program says what a file does not contain, and checks it by the
+//! recorded losses.
 
 mod back;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Bench, SMALL};
 
-/// [`SMALL`] with an activation.
+/// Trains [`SMALL`] with an activation.
 fn trained(activation: &str) -> Bench {
     let spec = SMALL.replace(
         "d_mlp = 64",
@@ -41,7 +42,8 @@ fn config(bench: &Bench, run: &str) -> Value {
     serde_json::from_slice(&std::fs::read(cell.join("config.json")).unwrap()).unwrap()
 }
 
-/// The experiment of `x.pth` with these settings instead of its own, and `change`d checkpoints.
+/// Writes the experiment of `x.pth` with these settings instead of its own, and `change`d
+/// checkpoints.
 fn rewritten(bench: &Bench, settings: &Value, change: impl Fn(&mut Tensor)) -> PathBuf {
     let mut foreign = Foreign::open(&bench.path().join("x.pth"), None).unwrap();
     let facts = foreign.facts().clone();
@@ -67,7 +69,7 @@ fn rewritten(bench: &Bench, settings: &Value, change: impl Fn(&mut Tensor)) -> P
     path
 }
 
-/// The model of `x.pth` alone, as a file that tells nothing.
+/// Writes the model of `x.pth` alone, as a file without settings.
 fn bare(bench: &Bench) -> PathBuf {
     let mut foreign = Foreign::open(&bench.path().join("x.pth"), None).unwrap();
     let last = foreign.len() - 1;
@@ -95,7 +97,7 @@ const TASK: [&str; 6] = [
 #[test]
 fn a_gelu_model_that_does_not_say_so_is_found_out() {
     let bench = trained("gelu");
-    // By the recorded losses.
+    // The settings follow from the recorded losses.
     rewritten(&bench, &json!({}), |_| {});
     bench
         .run(&[
@@ -113,7 +115,7 @@ fn a_gelu_model_that_does_not_say_so_is_found_out() {
             "layer norm",
         ]);
     assert!(resolved(&bench, "recorded").contains("activation = \"gelu\""));
-    // By how well it is trained, where nothing is recorded.
+    // If no losses are recorded, the settings follow from how well the model is trained.
     bare(&bench);
     let import = |into: &str, more: &[&str]| {
         let fixed = ["import", "bare.safetensors", "--into", into];
@@ -127,7 +129,7 @@ fn a_gelu_model_that_does_not_say_so_is_found_out() {
         "--stream",
     ]);
     assert!(resolved(&bench, "bare").contains("activation = \"gelu\""));
-    // The user knows better.
+    // The user's flag overrides the guess.
     let told = import(
         "runs/told",
         &[
@@ -167,11 +169,11 @@ fn a_relu_model_stays_one_and_what_does_not_fit_its_losses_is_said() {
         "warning: the recorded losses are not",
     ]);
     assert!(resolved(&bench, "c").contains("activation = \"gelu\""));
-    // Nobody tells, and the losses do.
+    // Neither the file nor the user says so, but the losses do.
     rewritten(&bench, &json!({}), |_| {});
     import("runs/d", &["--operation", "mul"])
         .says(&["nothing but relu, attention scores divided by √d_head fits"]);
-    // Refused: what the model here is not, and what contradicts the shapes.
+    // Refused: settings that the model does not have, and settings that contradict the shapes.
     for (flags, says) in [
         (&["--normalization", "LNPre"][..], "no layer norm"),
         (&["--heads", "2"], "--heads 2 does not fit"),

@@ -1,5 +1,5 @@
-//! Plugins that harm the whole process: without --isolate the culprit is named, with it the run
-//! goes on.
+//! Plugins that harm the whole process: without --isolate the culprit is named; with --isolate the
+//! run continues.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -16,7 +16,8 @@ const SIGSEGV: i32 = 11;
 
 const ISOLATED: &[&str] = &["--isolate"];
 
-/// A run with `[analysis.hostile]` that does this at that moment, beside one that does no harm.
+/// Returns a run with `[analysis.hostile]`, which does this at that moment, and another analysis
+/// that does no harm.
 fn bench(how: &str, when: &str) -> Bench {
     Bench::new(&spec(&format!(
         "[analysis.hostile]\nhow = \"{how}\"\nwhen = \"{when}\"\n[analysis.everything]\nevery = 10\n"
@@ -38,7 +39,7 @@ fn run(bench: &Bench, more: &[&str]) -> Finished {
     Finished::of(output(bench, more))
 }
 
-/// The files of one analysis.
+/// Returns the files of one analysis.
 fn findings(bench: &Bench, analysis: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = bench.files("small");
     let part = format!("analysis/{analysis}");
@@ -86,7 +87,7 @@ fn what_ends_the_process_is_named_at_once_and_by_the_next_command() {
             let told = bench.run(&[reads, "runs/small"]).exits(0);
             told.says(&["note: a process of this run has ended", place, "hostile"]);
         }
-        // What it has left goes with the next run, which says it once more.
+        // The next run deletes what is left, and reports it once more.
         run(&bench, &["--set", "analysis.hostile.how=not"])
             .exits(0)
             .says(&["has ended within a plugin", place]);
@@ -95,7 +96,7 @@ fn what_ends_the_process_is_named_at_once_and_by_the_next_command() {
     }
 }
 
-/// What a killed process leaves of its calls.
+/// Returns the files that a killed process leaves of its calls.
 fn left(bench: &Bench) -> Vec<PathBuf> {
     let mut files = bench.files("small");
     files.retain(|path, _| path.to_string_lossy().contains("plugin-calls"));
@@ -122,7 +123,7 @@ fn a_killed_process_names_the_call_it_was_in() {
         texts.any(|path| std::fs::read_to_string(path).is_ok_and(|all| all.contains(text)))
     };
     wait_for(|| told("epoch 20 of cell"));
-    // It lives, so nothing is said of it.
+    // The process lives, so nothing is reported.
     let status = bench.run(&["status", "runs/small"]).exits(0);
     assert!(!status.err().contains("note:"), "{}", status.err());
     child.kill().unwrap();
@@ -195,7 +196,7 @@ fn findings_are_the_same_with_and_without_processes_of_their_own() {
     run(&here, &[]).exits_with_panic_words(3);
     run(&apart, ISOLATED).exits_with_panic_words(3);
     assert_same(&apart.files("small"), &here.files("small"));
-    // The same of analyses later on.
+    // The same holds for analyses after training.
     let library = library();
     let again = [
         "analyze",
@@ -206,7 +207,7 @@ fn findings_are_the_same_with_and_without_processes_of_their_own() {
     ];
     here.run(&again).exits_with_panic_words(3);
     assert_same(&here.files("small"), &apart.files("small"));
-    // Log events come over too.
+    // Log events are forwarded too.
     let log = std::fs::read_to_string(apart.path().join("runs/small/log.jsonl")).unwrap();
     let event = log.lines().find(|line| line.contains("about to go on"));
     let event = event.expect("the plugin's event");

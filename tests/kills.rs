@@ -1,7 +1,8 @@
-//! Kills at moments that a seed draws: what a killed program leaves is taken up by the next one,
-//! and in the end nothing tells that there was a kill.
+//! Kills at moments that a seed draws: the next run continues from the files of a killed one, and
+//! in the end no file shows that there was a kill.
 //!
-//! [`Killer`] is for any command. `GROKRUN_TEST_KILLS=300` has each test kill as often as that.
+//! [`Killer`] works with any command. `GROKRUN_TEST_KILLS=300` sets the number of kills of each
+//! test.
 
 mod commands;
 
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Bench, SMALL, assert_same};
 
-/// How often each test kills.
+/// Returns the number of kills of each test.
 pub(crate) fn count(default: usize) -> usize {
     match std::env::var("GROKRUN_TEST_KILLS") {
         Ok(text) => text.parse().expect("GROKRUN_TEST_KILLS is a number"),
@@ -34,7 +35,7 @@ impl Killer {
         }
     }
 
-    /// The next of splitmix64.
+    /// Returns the next number of splitmix64.
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -43,7 +44,7 @@ impl Killer {
         z ^ (z >> 31)
     }
 
-    /// A number from 0 to below `end`.
+    /// Returns a number from 0 to below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
@@ -94,7 +95,7 @@ impl Killer {
     }
 }
 
-/// When a file was last written, if it is there.
+/// Returns when a file was last written, if the file exists.
 fn changed(file: &PathBuf) -> Option<std::time::SystemTime> {
     std::fs::metadata(file)
         .and_then(|file| file.modified())
@@ -106,7 +107,7 @@ fn file_is_new(file: &PathBuf, before: Option<std::time::SystemTime>) -> bool {
     now.is_some() && now != before
 }
 
-/// Waits until it is time, or the process ends of itself.
+/// Waits until it is time, or until the process ends.
 fn wait(child: &mut Child, mut is_time: impl FnMut() -> bool) -> Option<ExitStatus> {
     loop {
         if let Some(status) = child.try_wait().expect("it can be waited for") {
@@ -119,7 +120,7 @@ fn wait(child: &mut Child, mut is_time: impl FnMut() -> bool) -> Option<ExitStat
     }
 }
 
-/// Device and pace of each cell, as the summary has them.
+/// Returns device and pace of each cell, from the summary.
 fn paces(bench: &Bench) -> Vec<(String, f64, f64)> {
     let text = std::fs::read(bench.path().join("runs/small/summary.json")).expect("a summary");
     let cells: serde_json::Value = serde_json::from_slice(&text).expect("JSON");

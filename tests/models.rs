@@ -1,6 +1,6 @@
-//! Models, optimizers, losses and batches of every kind, from the spec to the files of the run:
-//! what is trained is what the interpreter trains in f64, and a run that was stopped is the run
-//! that never was.
+//! Models, optimizers, losses and batches of every kind, from the spec to the files of the run: the
+//! program trains what the interpreter trains in f64, and a run that was stopped has the same bytes
+//! as one that was not.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,16 +55,15 @@ pub(crate) const KINDS: [(&str, f64); 9] = [
     ),
 ];
 
-/// A spec with these tables; `[train]` gets its epochs.
+/// Returns a spec with these tables; `[train]` gets its epochs.
 pub(crate) fn spec(tables: &str, epochs: u64) -> String {
     let top = "name = \"small\"\noperation = \"add\"\nmodulus = 11\nfraction = 0.5\nseeds = { data = 1, model = 2 }\n";
     let checkpoints = "[checkpoints]\nevery = 20\n";
-    match tables.contains("[train]\n") {
-        true => {
-            let train = format!("[train]\nepochs = {epochs}\n");
-            format!("{top}{}{checkpoints}", tables.replace("[train]\n", &train))
-        }
-        false => format!("{top}{tables}[train]\nepochs = {epochs}\n{checkpoints}"),
+    if tables.contains("[train]\n") {
+        let train = format!("[train]\nepochs = {epochs}\n");
+        format!("{top}{}{checkpoints}", tables.replace("[train]\n", &train))
+    } else {
+        format!("{top}{tables}[train]\nepochs = {epochs}\n{checkpoints}")
     }
 }
 
@@ -77,7 +76,7 @@ fn history(bench: &Bench, run: &str) -> Metrics {
     history
 }
 
-/// Both parts of the plan's only cell, in the order in which they were drawn.
+/// Returns both parts of the plan's only cell, in the order in which they were drawn.
 pub(crate) fn data(plan: &Plan, program: &Program) -> [Data; 2] {
     let cell = &plan.cells[0];
     let all = grokrun_task::Dataset::new(&cell.operation, cell.modulus).unwrap();
@@ -91,12 +90,12 @@ pub(crate) fn data(plan: &Plan, program: &Program) -> [Data; 2] {
     })
 }
 
-/// The plan of a spec with one cell.
+/// Returns the plan of a spec with one cell.
 pub(crate) fn plan(text: &str) -> Plan {
     grokrun_spec::load(text, Path::new("x.toml"), &[], &Catalog::empty()).unwrap()
 }
 
-/// The minibatches of a plan's only cell, if it has any.
+/// Returns the minibatches of a plan's only cell, if it has any.
 pub(crate) fn batches(plan: &Plan, train: &Data) -> Option<Batches> {
     match plan.cells[0].settings.batch {
         Batch::Full => None,
@@ -104,7 +103,7 @@ pub(crate) fn batches(plan: &Plan, train: &Data) -> Option<Batches> {
     }
 }
 
-/// The first weights of a plan's only cell.
+/// Returns the initial weights of a plan's only cell.
 pub(crate) fn initial(plan: &Plan, program: &Program) -> Vec<f32> {
     let cell = &plan.cells[0];
     initial_parameters(
@@ -117,8 +116,8 @@ pub(crate) fn initial(plan: &Plan, program: &Program) -> Vec<f32> {
     .unwrap()
 }
 
-/// Train and test losses of so many epochs by the interpreter in f64, of the plain program even
-/// where the fold is what runs: the function is the same.
+/// Returns train and test losses of `epochs` epochs by the interpreter in f64. It runs the plain
+/// program even if the fold is what runs: the function is the same.
 pub(crate) fn interpreted(plan: &Plan, epochs: usize) -> Vec<[f64; 2]> {
     let cell = &plan.cells[0];
     let forward = plain(&cell.architecture(), &plan.cells[0].settings.train.loss).unwrap();
@@ -228,8 +227,8 @@ fn what_is_not_folded_is_told_by_check_report_and_analyses() {
     assert_same(&before, &bench.files("small"));
 }
 
-/// Each analysis looks at each kind of model, or says why not; none fails. Findings beside training
-/// are those of `grokrun analyze`.
+/// Tests that each analysis runs on each kind of model, or says why not; none fails. Findings
+/// during training are those of `grokrun analyze`.
 #[test]
 fn no_analysis_fails_on_any_kind_of_model() {
     let names = [

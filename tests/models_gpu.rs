@@ -1,5 +1,5 @@
-//! The models of `models` on a GPU, software or hardware: trained as the interpreter trains them in
-//! f64, by the program from outside, and on from where a run was stopped.
+//! Trains the models of `models` on a GPU, software or hardware: against the interpreter in f64, by
+//! the program from outside, and after a stop.
 
 use grokrun_engine::{
     Backend, Choice, Executor, ProgramCell, RecordedCell, choose_backend, open_programs,
@@ -14,7 +14,7 @@ fn choice() -> Option<Choice> {
     Some(choose_backend(Backend::Gpu, Some(&adapter)).unwrap())
 }
 
-/// A kind's only cell, with the program that a session records for it.
+/// Returns a kind's only cell, with the program that a session records for it.
 fn cell(tables: &str) -> RecordedCell {
     let plan = plan(&spec(tables, 10));
     let cell = &plan.cells[0];

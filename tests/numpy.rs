@@ -1,6 +1,7 @@
-//! Formulas and findings against independent computations in numpy: `tests/numpy/check_fold.py`
-//! holds doc/model.md against the published model, and `tests/numpy/check_measures.py`, written
-//! from doc/definitions.md, computes the measures of a stored checkpoint again.
+//! Compares formulas and findings with independent computations in numpy:
+//! `tests/numpy/check_fold.py` holds doc/model.md against the published model, and
+//! `tests/numpy/check_measures.py`, written from doc/definitions.md, computes the measures of a
+//! stored checkpoint again.
 //!
 //! Needs a Python with numpy, and for the second pandas, pyarrow and safetensors too: `python3`, or
 //! the one that `GROKRUN_PYTHON` names. Without one a test is skipped and says so.
@@ -25,7 +26,7 @@ const KNOWN: [&str; 10] = [
     "clock-or-pizza",
 ];
 
-/// The Python to use, if it has these packages; otherwise says that the test is skipped.
+/// Returns the Python to use, if it has these packages; otherwise says that the test is skipped.
 fn python_with(packages: &str, test: &str) -> Option<OsString> {
     let python = std::env::var_os("GROKRUN_PYTHON").unwrap_or_else(|| "python3".into());
     let imports = Command::new(&python)

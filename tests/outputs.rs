@@ -1,5 +1,6 @@
-//! Files where somebody asked for them: whole or not at all, past links, into pipes; and what is
-//! not the program's own stays, whatever is started over or killed.
+//! Files that the user asked for are written whole or not at all, also through links and into
+//! pipes. Files that are not the program's own stay, even when the program starts over or is
+//! killed.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ fn trained() -> Bench {
     bench
 }
 
-/// Every way to write a file that was asked for, each without its path.
+/// Every command that writes a file the user asked for, each without the file's path.
 const WAYS: [&[&str]; 4] = [
     &["export", "runs/small", "--format", "pth", "-o"],
     &["export", "runs/small", "--format", "safetensors", "-o"],
@@ -266,9 +267,10 @@ fn killed_reports_leave_the_run_as_it_was() {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => assert!(path.extension().is_some_and(|e| e == "svg"), "{path:?}"),
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                assert!(path.extension().is_some_and(|e| e == "svg"), "{path:?}")
             }
         }
     }

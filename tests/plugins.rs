@@ -1,4 +1,4 @@
-//! Plugins in shared libraries, good and bad: whatever one does, the training is the same, the
+//! Plugins in shared libraries, good and bad: whatever a plugin does, the training is the same, the
 //! culprit is named, and the exit status is 3.
 
 use std::collections::BTreeMap;
@@ -9,13 +9,14 @@ use grokrun_api::abi::MINOR;
 
 use crate::support::{Bench, Finished, SMALL, assert_same};
 
-/// Eleven checkpoints in a fraction of a second.
+/// Returns a spec with eleven checkpoints in a fraction of a second.
 pub(crate) fn spec(analyses: &str) -> String {
     let short = SMALL.replace("epochs = 300", "epochs = 100");
     format!("{short}[checkpoints]\nevery = 10\n{analyses}")
 }
 
-/// The library of `tests/fixtures/misbehaving.rs`: cargo builds it as an example, beside `deps/`.
+/// Returns the library of `tests/fixtures/misbehaving.rs`: cargo builds it as an example, in the
+/// folder next to `deps/`.
 pub(crate) fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the tests have a path");
     let profile = tests
@@ -38,7 +39,7 @@ fn run(bench: &Bench, library: &Path, more: &[&str]) -> Finished {
     bench.run(&args)
 }
 
-/// The files of the cells that training writes.
+/// Returns the files of the cells that training writes.
 pub(crate) fn trained(bench: &Bench) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = bench.files("small");
     files.retain(|path, _| {
@@ -172,7 +173,7 @@ fn of_two_with_one_name_the_linked_one_is_used() {
     assert!(tables, "the linked one says when it emerges");
 }
 
-/// A copy of the library in which some bytes stand in the place of others.
+/// Returns a copy of the library in which some bytes are replaced by others.
 fn altered(bench: &Bench, from: &[u8], to: &[u8]) -> PathBuf {
     assert_eq!(from.len(), to.len());
     let mut bytes = std::fs::read(library()).expect("the library");
@@ -188,7 +189,7 @@ fn altered(bench: &Bench, from: &[u8], to: &[u8]) -> PathBuf {
     bench.write(&name, bytes)
 }
 
-/// The head of an entry: magic, major, minor, size, flags.
+/// Returns the head of an entry: magic, major, minor, size, flags.
 fn head(magic: &[u8; 8], numbers: [u32; 4]) -> Vec<u8> {
     let numbers = numbers.iter().flat_map(|n| n.to_le_bytes());
     magic.iter().copied().chain(numbers).collect()
@@ -211,7 +212,7 @@ fn plugins_that_do_not_fit_are_refused_by_name_and_the_rest_goes_on() {
             .says(&["error: plugin", "altered", said]);
         assert_same(&trained(&bench), &want);
     }
-    // Another minor is none of our business, be it higher or lower.
+    // Another minor version, higher or lower, is accepted.
     for minor in [MINOR + 9, MINOR - 1] {
         let bench = Bench::new(&spec("[analysis.odd-numbers]\n"));
         let library = altered(&bench, &good, &head(b"GROKRUN\0", [1, minor, 112, 1]));
@@ -219,7 +220,7 @@ fn plugins_that_do_not_fit_are_refused_by_name_and_the_rest_goes_on() {
     }
 }
 
-/// A copy of the library that needs another library, which is nowhere.
+/// Returns a copy of the library that needs another library, which does not exist.
 fn damaged(bench: &Bench) -> PathBuf {
     let altered = altered(bench, b"libc.so.6", b"libx.so.6");
     let damaged = bench
@@ -243,7 +244,7 @@ fn files_that_are_no_plugins_are_named() {
     run(&bench, Path::new("missing.so"), &["--fresh"])
         .exits(3)
         .says(&["missing.so", "read"]);
-    // What the system says of a library that it cannot open is passed on.
+    // The system's message on a library that cannot be opened is passed on.
     let damaged = damaged(&bench);
     run(&bench, &damaged, &["--fresh"])
         .exits(3)
@@ -322,7 +323,7 @@ fn a_run_of_a_plugin_is_read_and_joined_without_it() {
     // Those that once needed it may still be given it.
     let path = library();
     all(&["status", "runs/small", "--plugin", path.to_str().unwrap()]);
-    // Of the analyses those are needed that run.
+    // Only the analyses that run are needed.
     all(&["analyze", "runs/small", "--only", "commutativity"]);
     bench
         .run(&["analyze", "runs/small"])

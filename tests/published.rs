@@ -1,11 +1,11 @@
-//! Every analysis on two grokked models, against the figures of
+//! Compares every analysis on two grokked models with the figures of
 //! doc/published.md#multiplication-and-addition-modulo-59, which another program (torch) measured
 //! on its own model of the same seeds.
 //!
-//! The two trajectories part by rounding, so what a model has in common with another of the same
-//! seeds is compared closely (key frequencies, squared weights, shares of variance: a few per cent,
-//! as that program found between its own two runs), and losses of the last epochs, which fall by a
-//! factor every few hundred epochs, within a factor.
+//! The two trajectories diverge by rounding. Properties that models of the same seeds share are
+//! compared closely (key frequencies, squared weights, shares of variance: a few per cent, as the
+//! other program found between its own two runs). Losses of the last epochs, which fall by a factor
+//! every few hundred epochs, are compared within a factor.
 
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ const ANALYSES: [&str; 12] = [
     "embedding-geometry",
 ];
 
-/// The published model at p = 59, trained and analysed once for all that is said of it.
+/// The published model at p = 59, trained and analysed once for all tests of it.
 struct Findings {
     bench: Bench,
     cell: String,
@@ -56,8 +56,8 @@ impl Findings {
         }
     }
 
-    /// The rows of a table whose first entry is `first`, as numbers by column; NaN where one is
-    /// none.
+    /// Returns the rows of a table whose first entry is `first`, as numbers by column; NaN for an
+    /// entry that is not a number.
     #[track_caller]
     fn number(&self, table: &str, first: &Value, column: &str) -> f64 {
         let path = self
@@ -328,7 +328,7 @@ fn addition_mod_59_has_the_published_measures() {
     );
 }
 
-/// A file of a cell's analyses.
+/// Returns a file of a cell's analyses.
 pub(crate) fn json(bench: &Bench, cell: &str, file: &str) -> Value {
     let path = bench
         .path()
@@ -340,7 +340,7 @@ pub(crate) fn json(bench: &Bench, cell: &str, file: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The rule's frequencies.
+/// Returns the rule's frequencies.
 fn keys(bench: &Bench, cell: &str, rule: &str) -> String {
     let table = json(bench, cell, "fourier-sparsity/rules.table.json");
     let rows = table["rows"].as_array().unwrap();
@@ -348,7 +348,7 @@ fn keys(bench: &Bench, cell: &str, rule: &str) -> String {
     row[2].as_str().unwrap().to_owned()
 }
 
-/// The last y of the trace of that name.
+/// Returns the last y of the trace with that name.
 fn last(figure: &Value, trace: &str) -> f64 {
     let traces = figure["data"].as_array().unwrap();
     let trace = traces.iter().find(|t| t["name"] == trace).unwrap();

@@ -1,5 +1,5 @@
-//! The README as it stands: its commands, specs and lines of Python are run, what it shows is what
-//! they print, and its figures are those of BENCHMARKS.md.
+//! Tests the README as it stands: its commands, specs and lines of Python are run, their output is
+//! compared with the README, and its figures with BENCHMARKS.md.
 
 use std::process::Command;
 
@@ -11,10 +11,10 @@ const CI: &str = include_str!("../.ci/run");
 
 /// The folder of the Python package.
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runner/python");
-/// Specs that train for minutes: of these commands, `check` has to take the arguments.
+/// Specs that train for minutes; for their commands, only `check` has to accept the arguments.
 const LONG: [&str; 2] = ["specs/mult113.toml", "sweep.toml"];
 
-/// The fenced blocks of a page, each with its language.
+/// Returns the fenced blocks of a page, each with its language.
 fn blocks(page: &str) -> Vec<(&str, &str)> {
     let fences = page.split("\n```").collect::<Vec<_>>();
     // Between an opening fence and its closing one.
@@ -32,21 +32,21 @@ fn of_language(language: &str) -> impl Iterator<Item = &'static str> {
         .map(|(_, text)| text)
 }
 
-/// The commands of the README, in order, without their comments.
+/// Returns the commands of the README, in order, without their comments.
 fn commands() -> Vec<&'static str> {
     let lines = of_language("sh").flat_map(str::lines);
     let plain = lines.map(|line| line.split(" # ").next().unwrap_or(line).trim());
     plain.filter(|line| !line.is_empty()).collect()
 }
 
-/// The arguments of a command that calls this program.
+/// Returns the arguments of a command that calls this program.
 fn arguments(command: &str) -> Option<Vec<&str>> {
     let own = command.strip_prefix("cargo run --release -- ");
     let rest = own.or_else(|| command.strip_prefix("grokrun "))?;
     Some(rest.split_whitespace().collect())
 }
 
-/// A text in which numbers, bars and widths count for nothing.
+/// Returns a text in which numbers, bars and widths are replaced.
 fn shape(text: &str) -> String {
     let mut shape = String::new();
     for c in text.trim_end().chars() {
@@ -63,7 +63,7 @@ fn shape(text: &str) -> String {
     shape
 }
 
-/// Runs lines of Python in a folder; none, with a line that says so, where a package is missing.
+/// Runs lines of Python in a folder. Returns `None`, and says so, if a package is missing.
 fn python(bench: &Bench, lines: &str, packages: &str) -> Option<Finished> {
     let interpreter = std::env::var("GROKRUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let run = |code: &str| {

@@ -1,5 +1,4 @@
-//! `report.html`: what is in it, that nothing gets into it as markup, and how it looks to a
-//! browser.
+//! `report.html`: its contents, that nothing gets into it as markup, and how a browser renders it.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
@@ -16,7 +15,7 @@ fn html(bench: &Bench) -> String {
     std::fs::read_to_string(bench.path().join("runs/small/report.html")).expect("a report")
 }
 
-/// The figures in a page, as they are packed.
+/// Returns the figures in a page, unpacked.
 fn figures(html: &str) -> Vec<Value> {
     let start = "<script type=\"application/json\" id=\"figure-";
     html.split(start)
@@ -29,7 +28,7 @@ fn figures(html: &str) -> Vec<Value> {
         .collect()
 }
 
-/// A spectrum as analyses draw them: many labels on both axes of a square, and frames.
+/// Returns a spectrum as analyses draw them: many labels on both axes of a square, and frames.
 fn map() -> Value {
     let labels: Vec<String> = (0..58).map(|i| format!("cos {i}")).collect();
     let at = |epoch: usize| {
@@ -48,7 +47,7 @@ fn map() -> Value {
         "yaxis": { "type": "category", "autorange": "reversed", "title": { "text": "basis function of a" } } } })
 }
 
-/// A table of phases and a map, as an analysis may leave them in a cell of `runs/small`.
+/// Adds a table of phases and a map, as an analysis may leave them in a cell of `runs/small`.
 fn add_findings(bench: &Bench) {
     let cell = bench.path().join("runs/small/cells/mul-p23-f0.5-d1-m2");
     let folder = cell.join("analysis/fourier-sparsity");
@@ -121,7 +120,7 @@ fn a_report_has_everything_and_stands_alone() {
         !own.contains("http:") && !own.contains("https:") && !own.contains("src="),
         "offline"
     );
-    // Made again from what is there: the same page.
+    // When the report is made again from the same files, it is the same page.
     std::fs::remove_file(bench.path().join("runs/small/report.html")).unwrap();
     bench.run(&["report", "runs/small"]).exits(0);
     assert_eq!(html(&bench), page);

@@ -1,4 +1,4 @@
-//! Stopping and going on: whatever happens to the process, the finished run is byte for byte the
+//! Stopping and continuing: whatever happens to the process, the finished run is byte for byte the
 //! one that was never stopped.
 
 #[cfg(unix)]

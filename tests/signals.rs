@@ -26,7 +26,7 @@ fn spawn_ignoring(bench: &Bench, signals: &str, args: &[&str]) -> Child {
     shell.spawn().expect("sh starts")
 }
 
-/// The exit status, and what was said on standard error.
+/// Returns the exit status and the text on standard error.
 fn end(mut child: Child) -> (Option<i32>, String) {
     let mut said = String::new();
     let mut pipe = child.stderr.take().expect("standard error is a pipe");
@@ -34,7 +34,7 @@ fn end(mut child: Child) -> (Option<i32>, String) {
     (child.wait().expect("it ends").code(), said)
 }
 
-/// Starts the program with its words kept.
+/// Starts the program and captures its output.
 fn spawn_heard(bench: &Bench, args: &[&str]) -> Child {
     let mut command = bench.command(args);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -51,7 +51,7 @@ fn a_signal_that_was_inherited_as_ignored_stays_ignored() {
     }
     assert_eq!(end(child).0, Some(0), "the run goes on to its end");
 
-    // The others are caught all the same.
+    // The other signals are caught all the same.
     let child = spawn_ignoring(&bench, "HUP", &[CPU, &["--fresh"]].concat());
     wait_until("the run does not start over", || {
         !bench.path().join("runs/small/summary.json").exists()
@@ -110,8 +110,8 @@ fn signals_that_come_twice_are_one_request() {
     }
 }
 
-/// Starts a run, or an analysis of one that is trained, whose analysis looks for a minute, and
-/// waits until it does, and nothing is left to train.
+/// Starts a run, or an analysis of a trained run, whose analysis computes for a minute, and waits
+/// until it does so and nothing is left to train.
 fn at_a_long_look(bench: &Bench, command: &[&str]) -> Child {
     let library = library();
     let library = library.to_str().expect("a path in UTF-8");

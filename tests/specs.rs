@@ -1,25 +1,24 @@
-//! Generated specs through `check`: whatever is asked for, it answers with a plan or with what is
-//! wrong, in bounded time and memory.
+//! Passes generated specs through `check`, which answers each with a plan or with the mistakes, in
+//! bounded time and memory.
 //!
-//! `GROKRUN_GENERATED_SPECS=5000` tries so many (by default a few), and
-//! `GROKRUN_GENERATED_SPECS_SEED=7` others than usual.
+//! `GROKRUN_GENERATED_SPECS=5000` sets their number (by default a few), and
+//! `GROKRUN_GENERATED_SPECS_SEED=7` another seed.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::{Bench, Finished};
 
-/// Specs where the environment does not say how many.
+/// The number of specs, unless the environment sets it.
 const FEW: u64 = 10;
-/// What one check may take: core-seconds, since other programs lengthen the time on the wall, and
-/// bytes.
+/// The limits of one check: core-seconds, since other programs lengthen the wall time, and bytes.
 const MOST_SECONDS: f64 = 10.0;
 const MOST_BYTES: u64 = 1_000_000_000;
 
 /// SplitMix64.
 struct Random(u64);
 
-/// Lines of `[train]` that go together, but for the last.
+/// Lines of `[train]` that are compatible, except the last.
 const RECIPES: [&str; 5] = [
     "optimizer = \"sgd\"\nmomentum = 0.9\n",
     "optimizer = \"lion\"\nloss = \"mse\"\n",
@@ -49,7 +48,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// One value, or now and then a list of some.
+    /// Returns one value, or now and then a list of several.
     fn axis(&mut self, mut value: impl FnMut(&mut Random) -> String) -> String {
         if !self.one_in(5) {
             return value(self);
@@ -129,7 +128,7 @@ impl Random {
         }
     }
 
-    /// A table of some of these keys, each with one of its values.
+    /// Returns a table of some of these keys, each with one of its values.
     fn table(&mut self, name: &str, keys: &[(&str, &[&str])], share: usize) -> String {
         let mut text = format!("[{name}]\n");
         for (key, values) in keys {
@@ -140,8 +139,8 @@ impl Random {
         text
     }
 
-    /// A table of the model: the published one, a deeper one, or an mlp; now and then one that
-    /// cannot be.
+    /// Returns a table of the model: the published one, a deeper one, or an mlp; now and then one
+    /// that is not valid.
     fn model(&mut self, widths: &[&str]) -> String {
         let activation: (&str, &[&str]) = (
             "activation",
@@ -255,8 +254,8 @@ impl Random {
     }
 }
 
-/// What a check took: seconds on the wall, core-seconds and bytes at the most; the last two 0 where
-/// the system does not tell.
+/// The resources of a check: wall seconds, core-seconds and peak bytes; the last two are 0 if the
+/// system does not report them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Taken {
     wall: f64,
@@ -288,7 +287,7 @@ fn check(bench: &Bench, args: &[&str]) -> (Finished, Taken) {
     (Finished::of(output), taken)
 }
 
-/// What a process has taken so far.
+/// Returns the resources that a process has used so far.
 fn of_process(id: u32) -> Taken {
     let read =
         |file: &str| std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
@@ -436,9 +435,10 @@ fn size(folder: &std::path::Path) -> u64 {
     entries
         .map(|entry| {
             let path = entry.expect("an entry").path();
-            match path.is_dir() {
-                true => size(&path),
-                false => path.metadata().map_or(0, |file| file.len()),
+            if path.is_dir() {
+                size(&path)
+            } else {
+                path.metadata().map_or(0, |file| file.len())
             }
         })
         .sum()

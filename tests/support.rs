@@ -1,4 +1,4 @@
-//! Runs the built binary in a folder of its own, and compares what it left.
+//! Runs the built binary in a folder of its own, and compares the files that it leaves.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ d_mlp = 64
 epochs = 300
 "#;
 
-/// [`SMALL`], long enough to be stopped on the way, several times.
+/// Returns [`SMALL`], long enough to be stopped on the way several times.
 pub(crate) fn longer() -> String {
     SMALL.replace("epochs = 300", "epochs = 4000")
 }
@@ -35,7 +35,7 @@ pub(crate) fn wait_for(bench: &Bench, checkpoint: u64) {
     wait_until(&format!("no {file}"), || bench.path().join(&file).exists());
 }
 
-/// Waits until it is so; fails with `otherwise` after a minute.
+/// Waits until the condition holds; fails with `otherwise` after a minute.
 pub(crate) fn wait_until(otherwise: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
@@ -53,7 +53,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(status.expect("kill starts").success());
 }
 
-/// A folder that goes away with the test, a spec in it, and the program to run there.
+/// A folder that is deleted with the test, a spec in it, and the program to run there.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
@@ -76,12 +76,12 @@ impl Bench {
         path
     }
 
-    /// The program, told to work in this folder and on the CPU unless `args` say otherwise.
+    /// Returns the program, set to work in this folder, and on the CPU unless `args` say otherwise.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grokrun"));
         command
             .current_dir(self.path())
-            // One calibration serves all tests, and none of the user's is touched.
+            // All tests share one calibration, and the user's own is not touched.
             .env(
                 "GROKRUN_CACHE_DIR",
                 concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"),
@@ -101,7 +101,7 @@ impl Bench {
         command.spawn().expect("the program starts")
     }
 
-    /// Every file of a run with its bytes, but for those that hold times.
+    /// Returns every file of a run with its bytes, except files that hold times.
     pub(crate) fn files(&self, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let root = self.path().join("runs").join(run);
         let mut files = BTreeMap::new();
@@ -126,26 +126,25 @@ impl Bench {
     }
 }
 
-/// The files of a folder, with their bytes; none where it is not there.
+/// Returns the files of a folder, with their bytes; an empty map if there is no folder.
 pub(crate) fn below(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let (mut files, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.expect("an entry").path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => {
-                    let name = path.strip_prefix(root).expect("inside").to_owned();
-                    files.insert(name, std::fs::read(&path).expect("a file"));
-                }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                let name = path.strip_prefix(root).expect("inside").to_owned();
+                files.insert(name, std::fs::read(&path).expect("a file"));
             }
         }
     }
     files
 }
 
-/// The summary of a run, without its digest, the times and the device's name with its number of
-/// threads.
+/// Returns the summary of a run, without its digest, the times and the device's name with its
+/// number of threads.
 pub(crate) fn summary(bench: &Bench, run: &str) -> serde_json::Value {
     let path = bench.path().join("runs").join(run).join("summary.json");
     let text = std::fs::read(path).expect("a summary");
@@ -158,11 +157,11 @@ pub(crate) fn summary(bench: &Bench, run: &str) -> serde_json::Value {
     cells
 }
 
-/// Numbers of a test that has to be the same each time: the generator splitmix64.
+/// Draws numbers that are the same each time: the generator splitmix64.
 pub(crate) struct Seeded(pub(crate) u64);
 
 impl Seeded {
-    /// Below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -181,11 +180,11 @@ pub(crate) fn assert_same(left: &BTreeMap<PathBuf, Vec<u8>>, right: &BTreeMap<Pa
     }
 }
 
-/// What a finished program said.
+/// The output of a finished program.
 pub(crate) struct Finished(Output);
 
 impl Finished {
-    /// What a program that was started otherwise said.
+    /// Wraps the output of a program that was started otherwise.
     pub(crate) fn of(output: Output) -> Finished {
         Finished(output)
     }
@@ -202,7 +201,7 @@ impl Finished {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 
-    /// Asserts the exit status, showing what was said otherwise.
+    /// Asserts the exit status, and shows the output if it differs.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Finished {
         assert_eq!(
@@ -216,14 +215,14 @@ impl Finished {
         self
     }
 
-    /// As [`Finished::exits`], where a plugin's own panic is on standard error.
+    /// Does the same as [`Finished::exits`], if a plugin's own panic is on standard error.
     #[track_caller]
     pub(crate) fn exits_with_panic_words(self, code: i32) -> Finished {
         assert_eq!(self.code(), Some(code), "stderr:\n{}", self.err());
         self
     }
 
-    /// Asserts that standard error has all of these.
+    /// Asserts that standard error contains all of these texts.
     #[track_caller]
     pub(crate) fn says(self, parts: &[&str]) -> Finished {
         let err = self.err();
@@ -234,8 +233,8 @@ impl Finished {
     }
 }
 
-/// The name of any adapter, software too. Without one the test is skipped and says so, unless
-/// `GROKRUN_REQUIRE_GPU=1` makes that a failure.
+/// Returns the name of any adapter, software too. Without one the test is skipped and says so,
+/// unless `GROKRUN_REQUIRE_GPU=1` makes that a failure.
 pub(crate) fn adapter() -> Option<String> {
     let mut devices = grokrun_engine::describe_devices().into_iter();
     let adapter = devices.find(|device| device.backend != "cpu");
@@ -247,7 +246,7 @@ pub(crate) fn adapter() -> Option<String> {
     adapter.map(|adapter| adapter.name)
 }
 
-/// An executor on any adapter, as [`adapter`] finds it.
+/// Returns an executor on any adapter, as [`adapter`] finds it.
 pub(crate) fn software_or_hardware_gpu(
     shape: Shape,
     cells: Vec<CellInput>,

@@ -1,4 +1,4 @@
-//! Analyses of a whole sweep: linked, loaded and in a process of their own; beside training and
+//! Analyses of a whole sweep: linked, loaded, and in a process of their own; during training and
 //! afterwards; and the table of cells.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Bench, SMALL};
 
-/// Six cells of two shapes, with an analysis of each cell and these of the sweep.
+/// Returns a spec of six cells of two shapes, with an analysis of each cell and these of the sweep.
 fn spec(analyses: &str) -> String {
     let spec = SMALL
         .replace("modulus = 23", "modulus = [23, 19]")
@@ -92,12 +92,12 @@ fn loaded_and_isolated_ones_see_the_same_sweep() {
 fn one_that_panics_fails_alone() {
     let library = library();
     let bench = Bench::new(&spec(
-        "[analysis.tally]\nwhen = \"look\"\n[analysis.phase-diagram]\n",
+        "[analysis.tally]\nwhen = \"observe\"\n[analysis.phase-diagram]\n",
     ));
     bench
         .run(&["small.toml", "--backend", "cpu", "-q", "--plugin", &library])
         .exits_with_panic_words(3)
-        .says(&["analysis tally failed in the sweep", "panic in look"]);
+        .says(&["analysis tally failed in the sweep", "panic in observe"]);
     let index = json(&bench, "sweep/phase-diagram/findings.json");
     assert!(index["failure"].is_null());
 }

@@ -1,5 +1,5 @@
-//! Sweeps: shards in one folder or several, cells that fail beside others, and what a look at the
-//! directory tells.
+//! Sweeps: shards in one folder or several, cells that fail while others train, and what the run's
+//! folder shows.
 
 mod merges;
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Bench, SMALL, assert_same};
 
-/// Six cells of two shapes, with an analysis.
+/// Returns a spec of six cells of two shapes, with an analysis.
 fn sweep() -> String {
     let spec = SMALL
         .replace("modulus = 23", "modulus = [23, 19]")
@@ -19,7 +19,8 @@ fn sweep() -> String {
 
 const SPEC: &[&str] = &["small.toml", "--backend", "cpu"];
 
-/// Without what only a process that shares a run leaves: locks, and its own log.
+/// Returns the files without those that only processes that share a run leave: locks, and their own
+/// logs.
 fn results(bench: &Bench, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = bench.files(run);
     files.retain(|path, _| {
@@ -92,7 +93,7 @@ fn a_cell_that_cannot_go_on_does_not_keep_the_others() {
         status.contains("failed: ") && status.contains("damaged"),
         "{status}"
     );
-    // Mended as the message says, only that cell is trained again.
+    // After the advice of the message is followed, only that cell is trained again.
     fs::remove_file(&state).unwrap();
     let again = bench
         .run(&[SPEC, &["--set", "train.epochs=100"]].concat())
@@ -118,7 +119,7 @@ fn a_diverging_cell_is_told_of_and_the_others_finish() {
         .run(SPEC)
         .exits(1)
         .says(&["training failed in", "lr1e30", "smaller learning rate"]);
-    // What is wrong with the decay is not blamed on the rate.
+    // A mistake in the decay is not blamed on the rate.
     let other = Bench::new(&SMALL.replace("[train]", "[train]\nweight_decay = 1e10"));
     let told = other
         .run(SPEC)
@@ -200,7 +201,7 @@ fn a_script_for_slurm_names_all_that_a_task_needs() {
     assert!(script.contains("--array=1-6") && script.contains("--shard auto/6"));
 }
 
-/// A sweep of ten thousand cells that one process has finished, as far as its folder tells.
+/// Makes a sweep of ten thousand cells that one process has finished, as far as the folder shows.
 fn ten_thousand(bench: &Bench) -> PathBuf {
     let spec = SMALL.replace("model = 2", "model = { start = 0, count = 10000 }");
     bench.write("many.toml", spec);

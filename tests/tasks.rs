@@ -1,12 +1,12 @@
-//! Tasks beside pairs of residues: groups, tables, more operands, noisy labels. Trained from a
-//! spec, they are what torch trains (the settings and numbers of `group_S4`, `group_D5` and
+//! Tasks other than pairs of residues: groups, tables, more operands, noisy labels. Training from a
+//! spec gives torch's numbers (the settings and numbers of `group_S4`, `group_D5` and
 //! `quad_p23_noise` of runner/program/tests/golden).
 
 use grokrun_store::{Metrics, RunView};
 
 use crate::support::{Bench, assert_same};
 
-/// The analyses that come with grokrun, beside fourier-sparsity, which [`TABLES`] has.
+/// The analyses that come with grokrun, besides fourier-sparsity, which [`TABLES`] has.
 const ANALYSES: [&str; 16] = [
     "activations",
     "clock-or-pizza",
@@ -28,7 +28,7 @@ const ANALYSES: [&str; 16] = [
 
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
 
-/// The history of the only cell of a run.
+/// Returns the history of the only cell of a run.
 fn history(bench: &Bench) -> Metrics {
     let view = RunView::open(&bench.path().join("runs/small")).unwrap();
     let summary = view.summary().unwrap();

@@ -1,11 +1,12 @@
-//! Structs of kernels as Rust structs: what a kernel reads of a buffer is written field by field.
+//! Turns structs of kernels into Rust structs, so that the contents of a buffer are written field
+//! by field.
 
 use std::fmt::Write as _;
 
 use naga::{Handle, Module, ScalarKind, Type, TypeInner};
 
-/// The struct that a binding is, or an array of which it is, with those inside it first: name and
-/// Rust text of each.
+/// Returns the struct of a binding, or of the array that is bound, after the structs inside it:
+/// name and Rust text of each.
 pub(super) fn of_binding(
     module: &Module,
     ty: Handle<Type>,

@@ -1,24 +1,25 @@
-//! The sizes of `forward`: how wide its workgroup is and what fits into its workgroup memory. wgpu
-//! does not check workgroups and arrays whose sizes are overrides, so this does.
+//! Chooses the sizes of `forward`: the width of its workgroup, and what fits into its workgroup
+//! memory. wgpu does not check workgroups and arrays whose sizes are overrides, so this module
+//! does.
 
 use crate::{MAX_INVOCATIONS, WORKGROUP_BYTES};
 
-/// The overrides of `forward`. Only `lanes` moves any bit of a result, and depends on p alone.
+/// The overrides of `forward`. Only `lanes` changes bits of a result, and depends on p alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForwardSizes {
-    /// invocations along columns, four columns each
+    /// number of invocations along columns, with four columns each
     pub lanes: u32,
-    /// invocations along pairs, eight pairs each
+    /// number of invocations along pairs, with eight pairs each
     pub groups: u32,
-    /// vec4s of the inner index that pass through workgroup memory at once
+    /// number of vec4s of the inner index that are in workgroup memory at a time
     pub depth: u32,
     heads: u32,
 }
 
 impl ForwardSizes {
-    /// The sizes for `p` classes: at most `groups` groups of eight pairs, fewer where the memory of
-    /// a workgroup has no room for the attention of so many pairs. `None` where it has none for
-    /// eight.
+    /// Returns the sizes for `p` classes: at most `groups` groups of eight pairs, or fewer if the
+    /// attention of so many pairs does not fit into the workgroup's memory. Returns `None` if not
+    /// even eight pairs fit.
     pub fn new(p: usize, heads: usize, groups: u32) -> Option<ForwardSizes> {
         let lanes = (p.div_ceil(4) as u32).next_power_of_two().clamp(8, 64);
         let sizes = |groups| ForwardSizes {
@@ -30,20 +31,21 @@ impl ForwardSizes {
         (1..=groups).rev().map(sizes).find(|sizes| sizes.fits())
     }
 
-    /// Pairs of a workgroup.
+    /// Returns the number of pairs of a workgroup.
     pub fn pairs(&self) -> u32 {
         8 * self.groups
     }
 
     fn fits(&self) -> bool {
         let pairs = u64::from(self.pairs());
-        // Per pair: a row of the tile, three weights a head, rows and label, own logit, three
-        // numbers.
+        // For each pair: a row of the tile, three weights for each head, rows and label, the
+        // label's logit, and three numbers.
         let each = u64::from(self.depth) * 16 + 12 * u64::from(self.heads) + 16 + 12;
         self.lanes * self.groups <= MAX_INVOCATIONS && pairs * each <= WORKGROUP_BYTES
     }
 
-    /// The kernel's overrides; `kind` 1: ReLU, 2: GELU; `learn`: with gradients.
+    /// Returns the kernel's overrides. `kind` is 1 for ReLU and 2 for GELU; `learn` adds the
+    /// gradients.
     pub fn constants(&self, kind: u32, learn: bool) -> Vec<(&'static str, f64)> {
         let pairs = self.pairs();
         [

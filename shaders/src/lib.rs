@@ -1,12 +1,11 @@
 //! The GPU kernels: WGSL texts, validated and reflected when this crate is built. Those of the
-//! folded model have a twin each in plain Rust, of the same name, which says what it computes;
-//! those of [`program`] are an operation of `grokrun_program` each, whose interpreter is their
-//! twin.
+//! folded model have a twin each in plain Rust, of the same name, which computes the same; each of
+//! those in [`program`] is an operation of `grokrun_program`, whose interpreter is the twin.
 //!
 //! Each kernel's header has its formula, the shape of each binding, its grid and its numerics. All
-//! stay inside wgpu's default limits: 256 invocations a workgroup, 16 KiB of workgroup memory, 8
-//! storage buffers; no float atomics, sums in a fixed order, at most 65,535 loop iterations an
-//! invocation (Mesa 22 silently stops there). Who dispatches them is the engine.
+//! kernels stay inside wgpu's default limits: 256 invocations a workgroup, 16 KiB of workgroup
+//! memory, 8 storage buffers; no float atomics, sums in a fixed order, at most 65,535 loop
+//! iterations an invocation (Mesa 22 silently stops there). The engine dispatches the kernels.
 
 mod forward;
 pub mod program;
@@ -14,11 +13,12 @@ pub mod twins;
 
 pub use forward::ForwardSizes;
 
-/// Invocations of a workgroup and bytes of its memory that wgpu promises everywhere.
+/// The number of invocations of a workgroup and the bytes of its memory that wgpu guarantees on
+/// every device.
 const MAX_INVOCATIONS: u32 = 256;
 const WORKGROUP_BYTES: u64 = 16_384;
 
-/// A kernel and what a pipeline for it needs.
+/// A kernel, with what a pipeline for it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// the stem of its file
@@ -27,21 +27,21 @@ pub struct Kernel {
     pub source: &'static str,
     /// the entry point's name
     pub entry: &'static str,
-    /// what is bound in group 0 at 0, 1, 2, …
+    /// the bindings in group 0 at 0, 1, 2, …
     pub bindings: &'static [Binding],
-    /// what the kernel calls each of them
+    /// the kernel's name of each binding
     pub names: &'static [&'static str],
 }
 
 /// A struct of a kernel, which is written word by word into a buffer.
 pub trait Words {
-    /// How many words it has.
+    /// The number of words.
     const COUNT: usize;
 
-    /// Adds its words in the order of its fields.
+    /// Appends the words of the struct, in the order of the fields.
     fn push(&self, words: &mut Vec<u32>);
 
-    /// Returns its words.
+    /// Returns the words of the struct.
     fn words(&self) -> Vec<u32> {
         let mut words = Vec::with_capacity(Self::COUNT);
         self.push(&mut words);
@@ -49,7 +49,7 @@ pub trait Words {
     }
 }
 
-/// What stands at a binding.
+/// The kind of a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binding {
     /// a uniform buffer
@@ -62,13 +62,13 @@ pub enum Binding {
 
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 
-/// The uniforms of the folded model's kernels, field by field, a module each.
+/// The uniforms of the folded model's kernels, field by field, in a module for each kernel.
 pub mod uniforms {
     include!(concat!(env!("OUT_DIR"), "/uniforms.rs"));
 }
 
-/// `exp_accurate` and `log1p_accurate` alone: kernels include them, tests wrap them to see what a
-/// driver makes of them.
+/// The functions `exp_accurate` and `log1p_accurate` alone. Kernels include them, and tests wrap
+/// them to see how a driver compiles them.
 pub const EXP: &str = include_str!("../wgsl/exp.inc.wgsl");
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The kernels of recorded programs, a module each with the structs of its jobs.
+//! Lists the kernels of recorded programs, in a module for each with the structs of its jobs.
 //!
 //! A dispatch runs several jobs of one kernel that do not depend on each other. A job is one
 //! operation on blocks of the arena; its `tile` is the number of its first workgroup among those of
-//! its dispatch, ascending. How jobs follow from operations is the engine's.
+//! its dispatch, ascending. The engine owns how operations become jobs.
 
 use crate::{Binding, Kernel};
 

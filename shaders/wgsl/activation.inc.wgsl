@@ -1,6 +1,6 @@
-// The activation and its derivative, four at a time; kind 1: ReLU, whose slope at 0 is 0 as
-// torch's, 2: GELU (exact form). erf by the rational approximation of Eigen and XLA, absolute error
-// below 3e-7. Needs exp.inc.wgsl.
+// The activation and its derivative, four numbers at a time. Kind 1 is ReLU, whose slope at 0 is 0
+// as in torch; kind 2 is GELU (exact form). erf is the rational approximation of Eigen and XLA,
+// with an absolute error below 3e-7. Needs exp.inc.wgsl.
 
 fn erf4(wide: vec4f) -> vec4f {
     let x = clamp(wide, vec4f(-3.8325069), vec4f(3.8325069));

@@ -2,9 +2,9 @@
 // w <- w - rate m / (sqrt(v) root + epsilon).
 //
 // arena (replicas, stride), in vec4s, with the gradient, the parameters and both moments at their
-// places; the first `trained` vec4s of each are touched. Padding stays 0: its gradient is 0.
-// coefficients (window, replicas, 2): decay, rate, root, epsilon; 1 - b1, b2, 1 - b2, 0, worked out
-// in f64 on the host; clock (replicas): the epoch's number in this window.
+// places; only the first `trained` vec4s of each are read and written. Padding stays 0, since its
+// gradient is 0. coefficients (window, replicas, 2): decay, rate, root, epsilon; 1 - b1, b2, 1 -
+// b2, 0, computed in f64 on the host. clock (replicas): the index of the epoch in this window.
 //
 // Grid: x and y over trained in groups of 64, z over replicas.
 

@@ -1,12 +1,12 @@
-// e^x for x <= 0, four at a time, taken for 0 below -60, within 2 ulp; log1p(s) for s >= 0, within
-// 3 ulp.
+// e^x for x <= 0, four numbers at a time, 0 below -60, within 2 ulp; log1p(s) for s >= 0, within 3
+// ulp.
 //
 // Drivers rewrite float algebra (doc/model.md#what-drivers-do-to-float-algebra): they merge the two
 // steps of the range reduction unless each is clamped, and simplify (1 + s) - 1. Both forms here
-// are accurate term by term. Not a number stays what it is.
+// are accurate term by term. A number that is not one stays so.
 
 fn exp_accurate(x: vec4f) -> vec4f {
-    // Below -60 the result is not used, and the bits of 2^n would not be a number's.
+    // Below -60 the result is not used, and the bits of 2^n would not be those of a number.
     let n = round(max(x, vec4f(-60.0)) * 1.44269504);
     // ln 2 in two parts; the clamps are never active above -60 and keep the steps apart.
     let high = clamp(x - n * 0.693359375, vec4f(-1.0), vec4f(1.0));
@@ -19,7 +19,7 @@ fn exp_accurate(x: vec4f) -> vec4f {
     y = y * r + 5.0000001e-1;
     let e = y * r * r + r + 1.0;
     let scaled = e * bitcast<vec4f>(vec4u(vec4i(n) + 127) << vec4u(23u));
-    // clamp may turn what is not a number into one
+    // clamp may turn a number that is not one into a number.
     return select(x, select(scaled, vec4f(), x <= vec4f(-60.0)), x == x);
 }
 

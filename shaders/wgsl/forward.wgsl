@@ -15,7 +15,7 @@
 // data: from `samples` on (replicas, total, 3): a, b, label. arena (replicas, stride), in vec4s;
 // rows are padded with 0 to whole vec4s (p4 vec4s of classes, f4 of neurons, h4 of heads, n4 of
 // pairs): scores (2p + 1, h4); U' (2p, heads, f4); D' (2p, heads, p4); c (f4); d (p4); M (f, p4),
-// and its transpose (p, f4); losses and right answers (n4) each; and for LEARN attention to a and b
+// and its transpose (p, f4); losses and correct answers (n4) each; for LEARN attention to a and b
 // (total, 2, h4), act(pre) and dpre (total, f4), g (total, p4), ds (heads, 3, n4).
 //
 // Grid: a workgroup PAIRS = 8 GROUPS pairs, x and y over the pairs from `first` (a multiple of 8)
@@ -71,10 +71,10 @@ struct Params {
 //#include activation
 //#include block
 
-// Beyond the last class.
+// The logit of columns beyond the last class.
 const LOWEST = -3.0e38;
 
-// (PAIRS, DEPTH) vec4s of the left operand; between products, what invocations tell each other.
+// (PAIRS, DEPTH) vec4s of the left operand; between products, the values that invocations exchange.
 var<workgroup> tile: array<vec4f, TILE>;
 // (PAIRS, 3, heads)
 var<workgroup> weights: array<f32, WEIGHTS>;
@@ -88,7 +88,7 @@ var<workgroup> largest: array<vec4f, QUADS>;
 var<workgroup> others: array<vec4f, QUADS>;
 var<workgroup> factor: array<vec4f, QUADS>;
 
-// sum over heads of A0 table[a] + A1 table[b] of a pair of the tile, at a four of columns.
+// Returns the sum over heads of A0 table[a] + A1 table[b] of a pair of the tile, for four columns.
 fn gather(i: u32, table: u32, width: u32, column: u32) -> vec4f {
     let heads = params.heads;
     let of_a = table + row_a[i] * heads * width + column;
@@ -102,7 +102,7 @@ fn gather(i: u32, table: u32, width: u32, column: u32) -> vec4f {
     return sum;
 }
 
-// The parts of U'[a].dpre + D'[a].g, and of b, that this invocation's columns are.
+// Returns this invocation's columns' parts of U'[a].dpre + D'[a].g, and the same for b.
 fn along(i: u32, pair: u32, base: u32, h: u32, lane: u32) -> vec2f {
     var sum = vec2f();
     if pair >= params.total {
@@ -133,30 +133,31 @@ fn largest_of(x: vec4f) -> f32 {
     return max(max(x.x, x.y), max(x.z, x.w));
 }
 
-// The class of the first of the largest of four.
+// Returns the class of the first of the largest of four logits.
 fn place_of(x: vec4f, largest: f32, column: u32) -> f32 {
     let from_z = select(3.0, 2.0, x.z == largest);
     return f32(column * 4u) + select(select(from_z, 1.0, x.y == largest), 0.0, x.x == largest);
 }
 
-// The sum of e^(l - m) over four classes without the label's.
+// Returns the sum of e^(l - m) over four classes without the label's.
 fn others_of(x: vec4f, m: f32, y: u32, column: u32) -> f32 {
     let e = exp_accurate(x - m);
     let kept = select(e, vec4f(), vec4u(column * 4u) + vec4u(0u, 1u, 2u, 3u) == vec4u(y));
     return (kept.x + kept.y) + (kept.z + kept.w);
 }
 
-// Four rows of the tile, at a four of k.
+// Returns four rows of the tile, for four k.
 fn left_of(at: u32) -> Block {
     return Block(tile[at], tile[at + DEPTH], tile[at + 2u * DEPTH], tile[at + 3u * DEPTH]);
 }
 
-// Four rows of k of a right operand, `width` vec4s apart.
+// Returns four rows of k of a right operand, `width` vec4s apart.
 fn right_of(at: u32, width: u32) -> Block {
     return Block(arena[at], arena[at + width], arena[at + 2u * width], arena[at + 3u * width]);
 }
 
-// The logits of four pairs of the tile from `row` on, from their parts through the neurons.
+// Returns the logits of four pairs of the tile from `row` on, given their parts through the
+// neurons.
 fn logits_of(through: Block, base: u32, row: u32, column: u32) -> Block {
     let p4 = params.p4;
     let read = min(column, p4 - 1u);
@@ -169,7 +170,7 @@ fn logits_of(through: Block, base: u32, row: u32, column: u32) -> Block {
         masked(gather(row + 3u, rows, p4, read) + d + through.r3, column));
 }
 
-// Keeps the label's logits of four pairs, and for LEARN all of them.
+// Keeps the label's logits of four pairs, and with LEARN all logits.
 fn keep(logits: Block, base: u32, row: u32, pair: u32, column: u32) {
     keep_own(row, column, logits.r0);
     keep_own(row + 1u, column, logits.r1);
@@ -183,7 +184,7 @@ fn keep(logits: Block, base: u32, row: u32, pair: u32, column: u32) {
     }
 }
 
-// Tells the others, at word `at`, the largest of this invocation's logits of four pairs, and their
+// Publishes, at word `at`, the largest of this invocation's logits of four pairs, and their
 // classes.
 fn tell_largest(logits: Block, at: u32, column: u32) {
     let m = vec4f(largest_of(logits.r0), largest_of(logits.r1), largest_of(logits.r2), largest_of(logits.r3));
@@ -195,7 +196,7 @@ fn tell_largest(logits: Block, at: u32, column: u32) {
         place_of(logits.r3, m.w, column));
 }
 
-// The parts of S that this invocation's logits of four pairs from `row` on are.
+// Returns the parts of S of this invocation's logits of four pairs from `row` on.
 fn others_of_block(logits: Block, row: u32, column: u32) -> vec4f {
     let m = largest[row / 4u];
     return vec4f(
@@ -211,7 +212,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let lane = local.y * LANES + local.x;
     let total = params.total;
     let first_pair = params.first + (group.y * groups.x + group.x) * PAIRS;
-    // Uniform in the workgroup, so the barriers below are reached by all or none.
+    // The condition is uniform in the workgroup, so all or no invocations reach the barriers below.
     if first_pair >= total {
         return;
     }
@@ -220,11 +221,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let p4 = params.p4;
     let f4 = params.f4;
     let n4 = (total + 3u) / 4u;
-    // This invocation's eight pairs, in the tile and in all.
+    // The first of this invocation's eight pairs, in the tile and among all pairs.
     let row = local.y * 8u;
     let pair = first_pair + row;
 
-    // The pairs and their attention. Beyond the last pair it is computed again and not kept.
+    // The pairs and their attention. Beyond the last pair, the last pair is computed again and not
+    // kept.
     for (var i = lane; i < PAIRS; i += size) {
         let at = params.samples + (group.z * total + min(first_pair + i, total - 1u)) * 3u;
         row_a[i] = data[at];
@@ -262,18 +264,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     workgroupBarrier();
 
-    // Only the first QUADS invocations use these: of four pairs each.
+    // Only the first QUADS invocations use these variables, for four pairs each.
     var top = vec4f(-3.4e38);
     var place = vec4f();
     var rest = vec4f();
-    // Where this invocation's words of its first four pairs stand, and of its second four.
+    // The places of this invocation's words of its first four pairs, and of its second four.
     let low = row / 4u * LANES + local.x;
     let high = low + LANES;
 
     for (var columns = 0u; columns < p4; columns += LANES) {
         let column = columns + local.x;
         let read = min(column, p4 - 1u);
-        // Of the first four pairs and of the second four.
+        // The blocks of the first four pairs and of the second four.
         var upper = Block();
         var lower = Block();
         for (var k = 0u; k < f4; k += DEPTH) {
@@ -303,7 +305,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         lower = logits_of(lower, base, row + 4u, column);
         keep(upper, base, row, pair, column);
         keep(lower, base, row + 4u, pair + 4u, column);
-        // m and its class so far
+        // m and its class over the columns so far
         tell_largest(upper, low, column);
         tell_largest(lower, high, column);
         workgroupBarrier();
@@ -319,7 +321,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             largest[lane] = top;
         }
         workgroupBarrier();
-        // S so far
+        // S over the columns so far
         tile[low] = others_of_block(upper, row, column);
         tile[high] = others_of_block(lower, row + 4u, column);
         workgroupBarrier();
@@ -355,7 +357,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     workgroupBarrier();
 
-    // g, in the place of the logits that this same invocation left there.
+    // g replaces the logits that the same invocation wrote there.
     for (var column = local.x; column < p4; column += LANES) {
         for (var i = 0u; i < min(8u, total - min(pair, total)); i++) {
             let c = i % 4u;
@@ -376,7 +378,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         var upper = Block();
         var lower = Block();
         for (var k = 0u; k < p4; k += DEPTH) {
-            // All of g in one tile stays there.
+            // If all of g fits in one tile, it stays there.
             if columns == 0u || p4 > DEPTH {
                 for (var item = lane; item < TILE; item += size) {
                     let i = item / DEPTH;
@@ -404,7 +406,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         keep_neurons_of(base, pair + 4u, column, lower);
     }
 
-    // ds, from columns that this same invocation left in dpre and g.
+    // ds, from columns that the same invocation wrote to dpre and g.
     for (var h = 0u; h < heads; h++) {
         workgroupBarrier();
         for (var half = 0u; half < 2u; half++) {
@@ -458,7 +460,7 @@ fn keep_logits(base: u32, pair: u32, column: u32, logits: vec4f) {
     }
 }
 
-// dpre from its part before the activation's slope; act(pre) in the place of pre.
+// Stores dpre, from its part before the activation's slope, and act(pre) in place of pre.
 fn keep_neurons(base: u32, pair: u32, column: u32, gradient: vec4f) {
     if pair < params.total && column < params.f4 {
         let at = pair * params.f4 + column;
@@ -468,7 +470,7 @@ fn keep_neurons(base: u32, pair: u32, column: u32, gradient: vec4f) {
     }
 }
 
-// The same of four pairs.
+// Stores the same for four pairs.
 fn keep_neurons_of(base: u32, pair: u32, column: u32, gradients: Block) {
     keep_neurons(base, pair, column, gradients.r0);
     keep_neurons(base, pair + 1u, column, gradients.r1);

@@ -1,6 +1,6 @@
-// Sums of losses and right answers of an epoch into the ring that the host reads; clock += 1.
+// Sums of losses and correct answers of an epoch into the ring that the host reads; clock += 1.
 //
-// arena (replicas, stride), in vec4s, with the losses and right answers of the training pairs
+// arena (replicas, stride), in vec4s, with the losses and correct answers of the training pairs
 // (train) and of the test pairs (test), four pairs each and 0 beyond the last, at their places;
 // clock (replicas): the epoch's number in this window;
 // ring (window, replicas, 2 parts, 33): 32 partial sums of losses, then the number of right
@@ -42,7 +42,7 @@ fn sum_part(part: Part, base: u32, record: u32, lane: u32) {
         ring[record + lane] = losses[lane];
     }
     if lane == 0u {
-        // Whole numbers below 2^24: exact in any order.
+        // The terms are integers below 2^24, so every order gives the exact sum.
         var sum = 0.0;
         for (var i = 0u; i < 32u; i++) {
             sum += rights[i];
@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let record = (epoch * params.replicas + group.x) * 66u;
     sum_part(params.train, base, record, lane);
     sum_part(params.test, base, record + 33u, lane);
-    // After the barriers, so that every lane has read it.
+    // This follows the barriers, so that every lane has read the clock.
     if lane == 0u {
         clock[group.x] = epoch + 1u;
     }

@@ -1,5 +1,5 @@
-// What both product kernels share besides the sums: the plan's words, and blocks to and from the
-// arena.
+// The code that both product kernels share besides the sums: the plan's words, and blocks read from
+// and written to the arena.
 
 struct Params { tiles: u32, count: u32, stride: u32 }
 
@@ -7,8 +7,8 @@ struct Params { tiles: u32, count: u32, stride: u32 }
 @group(0) @binding(1) var<storage, read> plan: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> arena: array<vec4f>;
 
-// Four rows of four numbers, from row `row` and the `four`-th four of a row on; rows from `limit`
-// on are 0.
+// Returns four rows of four numbers, from row `row` and the `four`-th vec4 of a row on; rows from
+// `limit` on are 0.
 fn load(base: u32, stride: u32, row: u32, limit: u32, four: u32) -> Block {
     let last = limit - 1u;
     let at = base + four;
@@ -29,7 +29,7 @@ fn flip_if(b: Block, flip: bool) -> Block {
     return t;
 }
 
-// Four columns of row `row` of C (m, n), 0 beyond column n.
+// Stores four columns of row `row` of C (m, n), with 0 beyond column n.
 fn store(base: u32, job: vec4u, alpha: f32, row: u32, four: u32, sum: vec4f) {
     if row >= job.x || four * 4u >= job.y {
         return;
@@ -38,7 +38,7 @@ fn store(base: u32, job: vec4u, alpha: f32, row: u32, four: u32, sum: vec4f) {
     arena[base + job.z + row * job.w + four] = select(vec4f(), alpha * sum, inside);
 }
 
-// Four rows of C from row `row` on.
+// Stores four rows of C from row `row` on.
 fn store_block(base: u32, job: vec4u, alpha: f32, row: u32, four: u32, sum: Block) {
     store(base, job, alpha, row, four, sum.r0);
     store(base, job, alpha, row + 1u, four, sum.r1);

@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if four * 4u >= job.y {
         return;
     }
-    // Its first four rows and its second four.
+    // The first four rows of the invocation, and the second four.
     var upper = Block();
     var lower = Block();
     for (var s = 0u; s < more.y; s++) {
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         for (var kk = 0u; kk < k; kk += 4u) {
             let a_row = select(row, kk, a_flip);
             let a_four = select(kk, row, a_flip) / 4u;
-            // The second block: four rows on, or one four on.
+            // The second block: four rows further, or one vec4 further.
             let low = flip_if(load(a, places.y, a_row, a_limit, a_four), a_flip);
             let high = flip_if(load(a, places.y, select(row + 4u, kk, a_flip), a_limit, select(kk / 4u, row / 4u + 1u, a_flip)), a_flip);
             let right = flip_if(load(b, places.w, select(kk, four * 4u, b_flip), b_limit, select(four, kk / 4u, b_flip)), b_flip);

@@ -13,8 +13,8 @@
 var<workgroup> a_tile: array<vec4f, 512>;
 var<workgroup> b_tile: array<vec4f, 512>;
 
-// The block at `row` of the m or n rows or columns, and at `at` of k; 0 beyond either. `k_rows`:
-// whether the stored rows are k.
+// Returns the block at `row` of the m or n rows or columns, and at `at` of k; 0 beyond either.
+// `k_rows` says whether the stored rows are k.
 fn fetch(place: u32, step: u32, row: u32, limit: u32, at: u32, k: u32, k_rows: bool, flip: bool) -> Block {
     if at >= k || row >= limit {
         return Block();
@@ -23,7 +23,7 @@ fn fetch(place: u32, step: u32, row: u32, limit: u32, at: u32, k: u32, k_rows: b
     return flip_if(block, flip);
 }
 
-// Four rows of the tile of A, at a four of k.
+// Returns four rows of the tile of A, for four k.
 fn a_block(at: u32) -> Block {
     return Block(a_tile[at], a_tile[at + 8u], a_tile[at + 16u], a_tile[at + 24u]);
 }
@@ -31,7 +31,7 @@ fn a_block(at: u32) -> Block {
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let index = group.y * groups.x + group.x;
-    // Uniform in the workgroup, as all that the loops below depend on.
+    // The condition, like those of the loops below, is uniform in the workgroup.
     if index >= params.count {
         return;
     }
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let base = group.z * params.stride;
     let column = lane % 16u;
     let first = lane / 16u * 8u;
-    // Its first four rows and its second four.
+    // The first four rows of the invocation, and the second four.
     var upper = Block();
     var lower = Block();
     for (var s = 0u; s < more.y; s++) {
@@ -50,8 +50,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let k = stored.x;
         let a_flip = stored.y != 0u;
         let b_flip = stored.z != 0u;
-        // This invocation's blocks: in vec4s of rows or columns, and of k, the stored order
-        // fastest.
+        // The blocks that this invocation fetches, in vec4s of rows or columns and of k; the stored
+        // order varies fastest.
         let a_row4 = select(lane / 8u, lane % 16u, a_flip);
         let a_k4 = select(lane % 8u, lane / 16u, a_flip);
         let b_col4 = select(lane % 16u, lane / 8u, b_flip);
@@ -75,7 +75,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             b_tile[b_at + 32u] = right.r2;
             b_tile[b_at + 48u] = right.r3;
             workgroupBarrier();
-            // The next blocks are on their way while these are multiplied.
+            // The next blocks are fetched while the present ones are multiplied.
             let next = kk + 32u;
             left = fetch(a, places.y, row, job.x, next + a_k4 * 4u, k, a_flip, a_flip);
             right = fetch(b, places.w, col, job.y, next + b_k4 * 4u, k, !b_flip, b_flip);

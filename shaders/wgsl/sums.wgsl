@@ -72,7 +72,7 @@ fn scores(base: u32, job: vec4u, more: vec4u, item: u32, start: u32, list: u32) 
     let t = item / params.h4;
     let h = item % params.h4 * 4u;
     let position = t / params.p;
-    // Beyond the last head the last one is read again and not kept.
+    // Beyond the last head, the last head is read again and not kept.
     let planes = (min(vec4u(h) + vec4u(0u, 1u, 2u, 3u), vec4u(params.heads - 1u)) * 3u + position) * job.z + base + job.y;
     var sum = vec4f();
     let end = data[start + t + 1u];

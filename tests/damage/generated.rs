@@ -1,4 +1,4 @@
-//! Damage of each kind of file, drawn from a seed, before every command that reads a run.
+//! Damages each kind of file, at places drawn from a seed, before every command that reads a run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::{CELLS, CPU, Whole};
 use crate::support::{Bench, below};
 
-/// A command, and the file or folder that it makes.
+/// A command, and the file or folder that the command makes.
 type Command<'a> = (&'a [&'a str], Option<&'a str>);
 
-/// Every command that reads a run, with what it leaves beside it.
+/// Every command that reads a run, with the files that the command leaves outside of the run.
 const COMMANDS: [Command<'static>; 9] = [
     (&["show", "runs/small"], None),
     (&["list"], None),
@@ -44,10 +44,10 @@ const COMMANDS: [Command<'static>; 9] = [
     (CPU, Some("runs/small")),
 ];
 
-/// What a command makes of the run: its status, what it prints but for ages, and what it leaves.
+/// The outcome of a command: the exit status, the output without ages, and the files that are left.
 type Outcome = (Option<i32>, String, BTreeMap<PathBuf, Vec<u8>>);
 
-/// The outcome of a command, and whether it names the file.
+/// Returns the outcome of a command, and whether the command names the file.
 fn outcome(bench: &Bench, (args, leaves): Command<'_>, damaged: &str) -> (Outcome, bool) {
     let done = bench.run(args);
     let (out, err) = (done.out(), done.err());
@@ -63,9 +63,10 @@ fn outcome(bench: &Bench, (args, leaves): Command<'_>, damaged: &str) -> (Outcom
     let mut left = BTreeMap::new();
     if let Some(leaves) = leaves {
         let path = bench.path().join(leaves);
-        match path.is_dir() {
-            true => left = below(&path),
-            false => left.extend(fs::read(&path).ok().map(|bytes| (path.clone(), bytes))),
+        if path.is_dir() {
+            left = below(&path)
+        } else {
+            left.extend(fs::read(&path).ok().map(|bytes| (path.clone(), bytes)))
         }
         // What is damaged is a file of the run still, unless it was made again; pages are made from
         // all.
@@ -80,19 +81,20 @@ fn outcome(bench: &Bench, (args, leaves): Command<'_>, damaged: &str) -> (Outcom
             left.retain(|name, _| !name.ends_with("report.html"));
         }
         if !leaves.starts_with("runs") {
-            let _ = match path.is_dir() {
-                true => fs::remove_dir_all(path),
-                false => fs::remove_file(path),
+            let _ = if path.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
             };
         }
     }
-    // A log has what --quiet leaves out.
+    // The log has the messages that --quiet leaves out.
     let log = fs::read_to_string(bench.path().join("runs/small/log.jsonl")).unwrap_or_default();
     named |= log.contains(damaged);
     ((done.code(), said, left), named)
 }
 
-/// A file of each kind, in the run's folder.
+/// Returns a file of each kind, in the run's folder.
 fn kinds(whole: &Whole) -> Vec<String> {
     let kinds = [
         "run.json",
@@ -131,7 +133,7 @@ fn every_command_names_a_damaged_file_or_does_what_it_did() {
         .and_then(|n| n.parse().ok());
     let (cases, every) = (asked.unwrap_or(1), if asked.is_some() { 1 } else { 4 });
     let whole = Whole::new();
-    // The log is looked into for names.
+    // The log is searched for names.
     fs::remove_file(whole.path("log.jsonl")).unwrap();
     let whole = Whole {
         files: below(&whole.path("")),

@@ -1,4 +1,4 @@
-//! Files that are whole, and in the place of another cell's, epoch's, seed's or run's.
+//! Files that are whole, but belong to another cell, epoch, seed or run.
 
 use std::fs;
 
@@ -67,7 +67,7 @@ fn states_checkpoints_and_splits_of_others_are_refused() {
     whole.bench.run(&export).exits(1).says(&words);
     whole.restore();
 
-    // One of the same name, trained with other settings.
+    // A cell of the same name, trained with other settings.
     let set = ["--out", "other", "--set", "train.weight_decay=0.5"];
     whole.bench.run(&[CPU, &set].concat()).exits(0);
     let other = whole.bench.path().join("other/small/cells").join(CELLS[0]);
@@ -83,7 +83,7 @@ fn states_checkpoints_and_splits_of_others_are_refused() {
         .says(&["state.safetensors", "other settings or seeds"]);
 }
 
-/// All of a cell's folder is one of the same name in a run with other settings.
+/// All files of the folder belong to a cell of the same name in a run with other settings.
 #[test]
 fn the_folder_of_another_runs_cell_is_refused() {
     let whole = Whole::new();
@@ -113,7 +113,7 @@ fn the_folder_of_another_runs_cell_is_refused() {
     whole.bench.run(CPU).exits(1).says(&words);
 }
 
-/// Files of the run as a whole say of which run they are too.
+/// The files of a run as a whole also say which run they belong to.
 #[test]
 fn files_of_another_run_are_told_of_and_made_again() {
     let whole = Whole::new();
@@ -147,7 +147,7 @@ fn files_of_another_run_are_told_of_and_made_again() {
         whole.is_as_before();
         whole.restore();
     }
-    // Nor does a run take over another's summary when it is made longer.
+    // A run that is made longer does not accept the summary of another run either.
     fs::copy(other("summary.json"), whole.path("summary.json")).unwrap();
     let longer = [
         "extend",
@@ -160,7 +160,7 @@ fn files_of_another_run_are_told_of_and_made_again() {
     let words = ["summary.json is not where it belongs", "made again"];
     whole.bench.run(&longer).exits(0).says(&words);
     whole.restore();
-    // The manifest of the other run makes all the rest another's.
+    // With the manifest of another run, all other files belong to a different run.
     fs::copy(other("run.json"), whole.path("run.json")).unwrap();
     for args in [CPU, readers[1], readers[2], readers[5]] {
         let told = whole.bench.run(args);
@@ -181,7 +181,7 @@ fn files_of_another_run_are_told_of_and_made_again() {
             );
         }
     }
-    // One that says nothing is an older grokrun's.
+    // A file without this information comes from an older grokrun.
     whole.restore();
     let text = fs::read_to_string(whole.path("resolved.toml")).unwrap();
     let (line, rest) = text.split_once('\n').unwrap();

@@ -1,5 +1,5 @@
-//! Another cadence of checkpoints: it holds from where the run has come to, whatever wrote the
-//! states until then.
+//! Another cadence of checkpoints holds from the epoch that the run has reached, whatever wrote the
+//! earlier states.
 
 use std::path::PathBuf;
 
@@ -23,15 +23,14 @@ fn another_cadence_holds_from_there_on() {
         checkpoints(&bench),
         [0, 100, 200, 300, 350, 400, 450, 500, 700]
     );
-    // The weights are those of a run of one cadence.
+    // The weights are those of a run with one cadence.
     let whole = Bench::new(SMALL);
     whole.run(&with(&["train.epochs=700"])).exits(0);
     let last = PathBuf::from("cells/mul-p23-f0.5-d1-m2/checkpoints/00000700.safetensors");
     assert!(whole.files("small")[&last] == bench.files("small")[&last]);
 }
 
-/// Makes the states of a run those of an older grokrun, which do not tell how often checkpoints are
-/// kept.
+/// Makes the states of a run those of an older grokrun, which do not contain the cadence.
 fn forget_cadences(bench: &Bench) {
     let run = RunDir::existing(&bench.path().join("runs/small")).unwrap();
     let view = RunView::open(run.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Loss curves: as close to torch's as f32 allows (the README's table).
+//! Compares loss curves with torch's, as closely as f32 allows (the README's table).
 
 use grokrun_engine::reference::train_reference;
 use grokrun_engine::{CpuExecutor, EpochRow, Executor, Program};
@@ -6,7 +6,7 @@ use grokrun_engine::{CpuExecutor, EpochRow, Executor, Program};
 use super::{Golden, published, small};
 use crate::support::software_or_hardware_gpu;
 
-/// The largest relative difference of a loss over the first `epochs`.
+/// Returns the largest relative difference of a loss over the first `epochs`.
 fn apart(golden: &Golden, rows: &[Vec<EpochRow>], epochs: usize) -> f64 {
     let (train, test) = (golden.series("train_loss"), golden.series("test_loss"));
     let pairs = rows.iter().zip(train.iter().zip(&test)).take(epochs);

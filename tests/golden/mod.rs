@@ -1,4 +1,4 @@
-//! Torch's own numbers (README.md beside this), and the executors against them.
+//! Compares the executors with torch's own numbers (see README.md in this folder).
 
 mod curves;
 mod tensors;
@@ -17,7 +17,7 @@ use serde_json::Value;
 pub(crate) struct Golden {
     facts: Value,
     file: Vec<u8>,
-    /// every how many-th number of a tensor there is
+    /// the stride at which a tensor's numbers are stored
     stride: usize,
     pub(crate) shape: Shape,
     operation: &'static str,
@@ -79,7 +79,7 @@ impl Golden {
         }
     }
 
-    /// The whole experiment from its seeds, through our own operations and generators.
+    /// Returns the whole experiment from its seeds, through our own operations and generators.
     pub(crate) fn cell(&self) -> CellInput {
         let p = self.shape.modulus as u32;
         let operation = Operation::parse(self.operation).expect("an operation");
@@ -107,7 +107,7 @@ impl Golden {
         }
     }
 
-    /// A series of the JSON file.
+    /// Returns a series of the JSON file.
     fn series(&self, key: &str) -> Vec<f64> {
         let numbers = self.facts[key].as_array().expect("a list");
         numbers
@@ -116,7 +116,7 @@ impl Golden {
             .collect()
     }
 
-    /// The kept numbers of a tensor.
+    /// Returns the stored numbers of a tensor.
     fn tensor(&self, key: &str) -> Vec<f32> {
         let file = SafeTensors::deserialize(&self.file).expect("safetensors");
         let data = file.tensor(key).expect("the tensor").data().to_vec();
@@ -127,15 +127,15 @@ impl Golden {
             .collect()
     }
 
-    /// Of a tensor, without those left out: largest magnitude.
+    /// Returns the largest magnitude of a whole tensor, of which only some numbers are stored.
     fn largest(&self, key: &str) -> f64 {
         self.facts["tensors"][key]["largest"]
             .as_f64()
             .expect("a number")
     }
 
-    /// Compares every kept number of every trained parameter with ours: the largest difference of
-    /// each, as a share of the tensor's largest.
+    /// Compares every stored number of every trained parameter with ours. Returns the largest
+    /// difference of each parameter, as a share of the tensor's largest magnitude.
     fn differences(&self, folder: &str, ours: &[f32]) -> Vec<(Parameter, f64)> {
         let trained = Parameter::ALL
             .into_iter()

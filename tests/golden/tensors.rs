@@ -1,4 +1,4 @@
-//! Gradients, logits and weights, number by number.
+//! Compares gradients, logits and weights, number by number.
 
 use grokrun_engine::reference::Reference;
 use grokrun_engine::{CpuExecutor, Parameter, Program, Sample, Stage, Staged, Table};

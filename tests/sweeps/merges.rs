@@ -1,4 +1,4 @@
-//! Runs that shards wrote into folders of their own, joined: all of them, their times too, whatever
+//! Merges runs that shards wrote into their own folders: all of them, with their times, whatever
 //! was killed.
 
 use std::fs;
@@ -23,7 +23,7 @@ fn shards_in_several_folders_are_merged() {
         "{said}"
     );
     assert_same(&results(&whole, "small"), &results(&parts, "small"));
-    // Again, it finds nothing to take.
+    // Merged again, there is nothing to take.
     let said = parts.run(&merge).exits(0).out();
     assert!(
         said.contains("0 cells taken") && said.contains("4 kept"),
@@ -45,7 +45,7 @@ fn shards_in_several_folders_are_merged() {
         .says(&["holds no run"]);
 }
 
-/// What a run tells of its cells, times included; a log tells it too.
+/// Returns what a run says of its cells, times included; a log says it too.
 fn told(bench: &Bench, run: &str) -> serde_json::Value {
     let text = fs::read(bench.path().join(run).join("summary.json")).unwrap();
     let mut cells: serde_json::Value = serde_json::from_slice(&text).unwrap();

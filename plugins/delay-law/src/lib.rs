@@ -88,7 +88,7 @@ impl SweepAnalysis for DelayLaw {
         })
     }
 
-    fn look(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure> {
+    fn observe(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure> {
         let number = self.seen;
         self.seen += 1;
         if cell.has_failed() {

@@ -74,7 +74,7 @@ impl SweepAnalysis for PhaseDiagram {
         })
     }
 
-    fn look(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure> {
+    fn observe(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure> {
         if cell.has_failed() {
             self.failed += 1;
             return Ok(());

@@ -1,4 +1,4 @@
-//! The trait, and what an analysis says of itself before it runs.
+//! Defines the trait, and how an analysis describes itself before it runs.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,20 +6,20 @@ use serde::de::DeserializeOwned;
 
 use crate::{Sink, Snapshot, Task};
 
-/// An analysis: a function of what it is shown. It never writes files, prints, or touches a device.
+/// An analysis: a function of snapshots. It never writes files, prints, or touches a device.
 ///
-/// One instance sees one cell, from the first checkpoint to the last, in order. It is called from
-/// one thread at a time, not always the same. The same checkpoints must give the same findings,
-/// byte for byte: no clock, no unseeded random numbers, no iteration over hash maps.
+/// One instance sees one cell, from the first checkpoint to the last, in order. The instance is
+/// called by one thread at a time, not always by the same one. The same checkpoints must give the
+/// same findings, byte for byte: no clock, no unseeded random numbers, no iteration over hash maps.
 pub trait Analysis: Sized + Send + 'static {
     /// The parameters that a spec may give, each with its default.
     type Config: Default + Serialize + DeserializeOwned + JsonSchema;
 
-    /// Who it is and what it needs.
+    /// The analysis's name, version, needs and cadence.
     const MANIFEST: Manifest;
 
-    /// Judges parameters before anything is trained: ranges, combinations. Types and unknown names
-    /// are already refused.
+    /// Checks parameters before anything is trained: ranges and combinations. Types and unknown
+    /// names have been checked already.
     ///
     /// # Errors
     /// [`Failure::parameter`], which names the parameter.
@@ -30,76 +30,77 @@ pub trait Analysis: Sized + Send + 'static {
     /// Starts on a cell.
     ///
     /// # Errors
-    /// When it cannot work on this task, with the reason.
+    /// When the analysis cannot work on this task, with the reason.
     fn new(config: Self::Config, task: &Task) -> Result<Self, Failure>;
 
-    /// Takes a snapshot and says what it finds.
+    /// Takes a snapshot and emits findings.
     ///
-    /// What `self` holds grows at its own cost: scalars are fine, tables of each snapshot belong in
-    /// `out`, as findings or, where they are wanted again, by [`Sink::keep`]. A long look may be
-    /// shared through rayon: a linked analysis is called in a pool of the host's, of all cores
-    /// where there are many, and none of them trains.
+    /// The memory of `self` counts for the analysis: scalars are fine; tables of each snapshot
+    /// belong in `out`, as findings or, if they are needed again, through [`Sink::keep`]. A long
+    /// computation may be shared through rayon: a linked analysis is called in a pool of the host
+    /// with a thread for each core where there are many, and none of these threads trains.
     ///
     /// # Errors
-    /// When it cannot go on. It is not called again, and the run goes on without it.
+    /// When the analysis cannot continue. The instance is not called again, and the run continues
+    /// without it.
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure>;
 
-    /// Is called once after the last snapshot: what can be said of the whole training.
+    /// Is called once after the last snapshot, to emit findings on the whole training.
     ///
     /// # Errors
-    /// As [`Analysis::observe`].
+    /// As for [`Analysis::observe`].
     fn finish(&mut self, _out: &mut dyn Sink) -> Result<(), Failure> {
         Ok(())
     }
 }
 
-/// Who an analysis is.
+/// Describes an analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// in kebab-case: the name of its table in a spec
+    /// the name of the analysis's table in a spec, in kebab-case
     pub name: &'static str,
-    /// of the analysis: another version may give other findings
+    /// the version of the analysis; another version may give other findings
     pub version: &'static str,
-    /// one line
+    /// a summary of one line
     pub summary: &'static str,
-    /// which definitions are used, and their source; shown in the report
+    /// the definitions that are used, and their source; shown in the report
     pub definition: &'static str,
-    /// what it has to be shown
+    /// the tensors that snapshots must contain
     pub needs: &'static [Need],
-    /// when it is shown something, unless a spec's `every` says otherwise
+    /// when the analysis is called, unless a spec's `every` says otherwise
     pub cadence: Cadence,
-    /// which models it is shown; of others a note says that it has not looked
+    /// the models that the analysis accepts; for other models a note says that it was not run
     pub scope: Scope,
 }
 
-/// The models that an analysis is shown.
+/// The models that an analysis accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// one-layer transformers on [a, b, '='], with a causal softmax, ReLU or GELU neurons and no
-    /// norms: they have all parameters and activations that a [`Need`] names
+    /// norms, which have all parameters and activations that a [`Need`] names
     #[default]
     OneLayer,
-    /// any model on pairs: [`Model`](crate::Model) says which layers there are; attention is there
-    /// where three positions are attended to, and gradients are not
+    /// any model on pairs: [`Model`](crate::Model) lists the layers; attention is there if three
+    /// positions are attended to, and gradients are not there
     Any,
 }
 
-/// When an analysis is shown a snapshot. Whatever it is, the first and the last checkpoint are.
+/// When an analysis is called. In every case the first and the last checkpoint are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cadence {
     /// at each checkpoint of the spec
     #[default]
     Checkpoints,
-    /// every so many epochs, where checkpoints are then written too
+    /// every this many epochs, at which checkpoints are then written too
     Every(u64),
-    /// at the first and the last only
+    /// at the first and the last checkpoint only
     Ends,
 }
 
 impl Cadence {
-    /// As a spec's `every`: epochs, 0 for the first and last only, none for that of the
-    /// checkpoints.
+    /// Returns the cadence as a spec's `every`: a number of epochs, 0 for the first and last
+    /// checkpoint only, `None` for the cadence of the checkpoints.
     pub fn every(self) -> Option<u64> {
         match self {
             Cadence::Checkpoints => None,
@@ -110,7 +111,7 @@ impl Cadence {
 }
 
 impl Manifest {
-    /// An analysis that needs nothing yet.
+    /// Describes an analysis without needs.
     pub const fn new(name: &'static str, version: &'static str, summary: &'static str) -> Manifest {
         Manifest {
             name,
@@ -123,34 +124,34 @@ impl Manifest {
         }
     }
 
-    /// With the definitions it uses, and their source.
+    /// Adds the definitions that the analysis uses, and their source.
     pub const fn definition(self, definition: &'static str) -> Manifest {
         Manifest { definition, ..self }
     }
 
-    /// For these models.
+    /// Sets the models that the analysis accepts.
     pub const fn scope(self, scope: Scope) -> Manifest {
         Manifest { scope, ..self }
     }
 
-    /// With this cadence.
+    /// Sets the cadence.
     pub const fn cadence(self, cadence: Cadence) -> Manifest {
         Manifest { cadence, ..self }
     }
 
-    /// With these needs.
+    /// Sets the needs.
     pub const fn needs(self, needs: &'static [Need]) -> Manifest {
         Manifest { needs, ..self }
     }
 }
 
-/// Something that a snapshot can show. Only what some analysis needs is computed.
+/// A part of a snapshot. Only the parts that some analysis needs are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Need {
     /// every parameter, with TransformerLens' names and shapes
     Weights,
-    /// the gradient of the train loss at these weights, a tensor a parameter
+    /// the gradient of the train loss at these weights, a tensor for each parameter
     Gradients,
     /// attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='
     Attention,
@@ -165,7 +166,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// All of them.
+    /// Every need.
     pub const ALL: [Need; 7] = [
         Need::Weights,
         Need::Gradients,
@@ -182,17 +183,17 @@ impl Need {
 pub struct Needs(u32);
 
 impl Needs {
-    /// Whether it has this one.
+    /// Returns whether the set contains a need.
     pub fn has(self, need: Need) -> bool {
         self.0 & (1 << need as u32) != 0
     }
 
-    /// Whether it has none.
+    /// Returns whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Both together.
+    /// Returns the union of two sets.
     #[must_use]
     pub fn union(self, other: Needs) -> Needs {
         Needs(self.0 | other.0)
@@ -205,24 +206,25 @@ impl FromIterator<Need> for Needs {
     }
 }
 
-/// Why an analysis could not do what it was asked to.
+/// Why an analysis failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// a parameter of the spec is wrong
     #[error("`{parameter}` {message}")]
     Parameter {
-        /// its name, as a spec writes it
+        /// the parameter's name, as a spec writes it
         parameter: String,
-        /// what it must be: "must be above 0 and at most 1"
+        /// the condition on the parameter: "must be above 0 and at most 1"
         message: String,
     },
-    /// anything else
+    /// any other reason
     #[error("{0}")]
     Other(String),
 }
 
 impl Failure {
-    /// A wrong parameter; the message goes on from its name: "must be above 0".
+    /// Returns the failure of a wrong parameter; the message continues from the parameter's name:
+    /// "must be above 0".
     pub fn parameter(parameter: &str, message: impl Into<String>) -> Failure {
         Failure::Parameter {
             parameter: parameter.to_owned(),
@@ -230,7 +232,7 @@ impl Failure {
         }
     }
 
-    /// Any other reason.
+    /// Returns a failure for any other reason.
     pub fn new(message: impl Into<String>) -> Failure {
         Failure::Other(message.into())
     }

@@ -1,4 +1,4 @@
-//! Figures as data: small typed builders over Plotly's JSON schema, so that
+//! Builds figures as data: small typed builders over Plotly's JSON schema, so that
 //! `plotly.io.from_json` opens what the report draws.
 
 use serde_json::{Map, Value, json};
@@ -6,24 +6,24 @@ use serde_json::{Map, Value, json};
 /// How an axis is scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
-    /// evenly
+    /// linearly
     Linear,
-    /// by powers of ten
+    /// logarithmically, by powers of ten
     Log,
-    /// a place for each label
+    /// by labels, at equal distances
     Category,
 }
 
-/// The colours of a heatmap, by the kind of its values.
+/// The colours of a heatmap, by the kind of the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colors {
-    /// from none to much: norms, squares, probabilities
+    /// from zero upwards: norms, squares, probabilities
     Sequential,
-    /// around zero: weights, coefficients
+    /// on both sides of zero: weights, coefficients
     Diverging,
 }
 
-/// Something drawn in a figure.
+/// A trace of a figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace(Map<String, Value>);
 
@@ -42,7 +42,7 @@ impl Trace {
         self
     }
 
-    /// A line through points.
+    /// Draws a line through points.
     pub fn line(name: &str, x: &[f64], y: &[f64]) -> Trace {
         Trace::of("scatter", name)
             .with("mode", json!("lines"))
@@ -50,7 +50,7 @@ impl Trace {
             .with("y", numbers(y))
     }
 
-    /// Points.
+    /// Draws points.
     pub fn scatter(name: &str, x: &[f64], y: &[f64]) -> Trace {
         Trace::of("scatter", name)
             .with("mode", json!("markers"))
@@ -58,21 +58,21 @@ impl Trace {
             .with("y", numbers(y))
     }
 
-    /// A bar for each label.
+    /// Draws a bar for each label.
     pub fn bar(name: &str, labels: &[String], y: &[f64]) -> Trace {
         Trace::of("bar", name)
             .with("x", json!(labels))
             .with("y", numbers(y))
     }
 
-    /// How often values fall into each of `bins` bins.
+    /// Draws how often values fall into each of `bins` bins.
     pub fn histogram(name: &str, values: &[f64], bins: usize) -> Trace {
         Trace::of("histogram", name)
             .with("x", numbers(values))
             .with("nbinsx", json!(bins))
     }
 
-    /// Rows of equal length, the first one on top.
+    /// Draws a heatmap of rows of equal length, with the first row on top.
     pub fn heatmap(rows: &[Vec<f64>], colors: Colors) -> Trace {
         let z: Vec<Value> = rows.iter().map(|row| numbers(row)).collect();
         let trace = Trace::of("heatmap", "").with("z", Value::Array(z));
@@ -85,7 +85,7 @@ impl Trace {
         }
     }
 
-    /// Colours points by values.
+    /// Colours the points by values.
     #[must_use]
     pub fn colored_by(self, values: &[f64]) -> Trace {
         self.with(
@@ -101,7 +101,7 @@ impl Trace {
     }
 }
 
-/// A figure: traces, axes, and frames over epochs where it moves.
+/// A figure: traces, axes, and frames over epochs if the figure moves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     data: Vec<Trace>,
@@ -110,7 +110,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// An empty figure.
+    /// Makes an empty figure.
     pub fn new(title: &str) -> Figure {
         let mut layout = Map::new();
         layout.insert("title".to_owned(), json!({ "text": title }));
@@ -137,21 +137,21 @@ impl Figure {
         self
     }
 
-    /// Draws something.
+    /// Adds a trace.
     #[must_use]
     pub fn trace(mut self, trace: Trace) -> Figure {
         self.data.push(trace);
         self
     }
 
-    /// What the traces are at an epoch, in the order of the figure's own.
+    /// Adds a frame: the traces at an epoch, in the order of the figure's own traces.
     #[must_use]
     pub fn frame(mut self, epoch: u64, traces: Vec<Trace>) -> Figure {
         self.frames.push((epoch, traces));
         self
     }
 
-    /// Plotly's JSON, with a slider where there are frames.
+    /// Returns Plotly's JSON, with a slider if there are frames.
     pub fn into_json(self) -> Value {
         let Figure {
             data,
@@ -197,7 +197,7 @@ fn axis_layout(title: &str, axis: Axis) -> Value {
     json!({ "title": { "text": title }, "type": scale })
 }
 
-/// JSON has no NaN and no infinity: Plotly leaves a gap at null.
+/// JSON has no NaN and no infinity; Plotly leaves a gap at null.
 fn numbers(values: &[f64]) -> Value {
     Value::Array(values.iter().map(|x| json!(x)).collect())
 }

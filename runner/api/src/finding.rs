@@ -1,4 +1,4 @@
-//! What an analysis may say, and put aside.
+//! Defines what an analysis may emit, and keep between calls.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,16 +12,17 @@ pub enum Finding {
     Scalar {
         /// the series' name: the column in `series.parquet`
         series: String,
-        /// may be NaN
+        /// the number; may be NaN
         value: f64,
     },
-    /// numbers with a shape. Those of one name from several snapshots are stacked: `(snapshots, …)`
+    /// numbers with a shape. The tensors of one name from several snapshots are stacked:
+    /// `(snapshots, …)`
     Tensor {
-        /// its name in `tensors.safetensors`
+        /// the tensor's name in `tensors.safetensors`
         name: String,
         /// sizes, outermost first
         shape: Vec<usize>,
-        /// row-major, as many as the product of the sizes
+        /// the numbers, row-major, as many as the product of the sizes
         data: Vec<f32>,
     },
     /// rows of values; of two with one name the later one stays
@@ -63,26 +64,28 @@ pub struct Formula {
 
 /// Takes findings, and keeps numbers between calls.
 pub trait Sink {
-    /// Takes a finding. Says nothing back: what the host cannot take fails the analysis afterwards.
+    /// Takes a finding. Nothing is returned: a finding that the host cannot take makes the analysis
+    /// fail afterwards.
     fn push(&mut self, finding: Finding);
 
-    /// Keeps numbers for a later call of this instance, on the disk, in the place of those under
-    /// this name; no numbers let go of those. They are no finding, and are gone with the instance.
+    /// Keeps numbers on disk for a later call of this instance, in place of earlier numbers under
+    /// this name; an empty slice drops the earlier numbers. Kept numbers are not findings, and are
+    /// deleted with the instance.
     ///
     /// # Errors
-    /// When there is no room for them, or the host is older than this (ABI 1.0). The analysis has
-    /// then failed, whatever it makes of it.
+    /// When the limit for kept numbers is reached, or when the host is older than this function
+    /// (ABI 1.0). The analysis has then failed, even if it ignores the error.
     fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure>;
 
-    /// The numbers that are kept under this name, none if there are none.
+    /// Returns the numbers that are kept under this name; an empty vector if there are none.
     ///
     /// # Errors
-    /// When they cannot be read, and as for [`Sink::keep`].
+    /// When the numbers cannot be read, and as for [`Sink::keep`].
     fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure>;
 }
 
 impl dyn Sink + '_ {
-    /// A number of a series over epochs.
+    /// Emits a number of a series over epochs.
     pub fn scalar(&mut self, series: &str, value: f64) {
         self.push(Finding::Scalar {
             series: series.to_owned(),
@@ -90,7 +93,7 @@ impl dyn Sink + '_ {
         });
     }
 
-    /// Numbers with a shape.
+    /// Emits numbers with a shape.
     pub fn tensor(&mut self, name: &str, shape: &[usize], data: impl IntoIterator<Item = f32>) {
         self.push(Finding::Tensor {
             name: name.to_owned(),
@@ -99,7 +102,7 @@ impl dyn Sink + '_ {
         });
     }
 
-    /// Rows of values.
+    /// Emits rows of values.
     pub fn table(&mut self, name: &str, columns: &[&str], rows: Vec<Vec<Value>>) {
         self.push(Finding::Table {
             name: name.to_owned(),
@@ -108,17 +111,17 @@ impl dyn Sink + '_ {
         });
     }
 
-    /// A sentence for the report.
+    /// Emits a sentence for the report.
     pub fn note(&mut self, text: impl Into<String>) {
         self.push(Finding::Note(text.into()));
     }
 
-    /// What the logits are proportional to.
+    /// Emits the sum that the logits are proportional to.
     pub fn formula(&mut self, formula: Formula) {
         self.push(Finding::Formula(formula));
     }
 
-    /// A figure.
+    /// Emits a figure.
     pub fn figure(&mut self, name: &str, figure: Figure) {
         self.push(Finding::Figure {
             name: name.to_owned(),

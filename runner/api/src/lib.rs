@@ -1,4 +1,5 @@
-//! What an analysis is written against: the trait, what it is shown, and what it may say.
+//! Defines what an analysis is written against: the trait, what snapshots contain, and which
+//! findings there are.
 //!
 //! A plugin is a crate with one or more types that implement [`Analysis`], and one line
 //! [`export_plugin!`](crate::export_plugin). The same source is linked into grokrun (through
@@ -38,7 +39,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! Owns no files, no threads and no device: those are the host's.
+//! Owns no files, no threads and no device: the host owns those.
 
 pub mod abi;
 mod analysis;
@@ -58,7 +59,7 @@ pub use snapshot::{History, Numbers, NumbersRef, Snapshot, SnapshotData, Tensor,
 pub use sweep::{CellNumbers, CellSeries, Reads, SweepAnalysis, SweepCell, series_view};
 pub use task::{Model, Task};
 
-// What the macro and the authors' derives need.
+// The macro and the authors' derives need these.
 #[doc(hidden)]
 pub use inventory;
 pub use schemars;
@@ -66,10 +67,10 @@ pub use serde;
 pub use serde_json;
 pub use tracing;
 
-/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Those of a whole sweep
-/// come after the word `sweep`: `export_plugin!(First; sweep Second, Third);`, or
-/// `export_plugin!(sweep Third);`. Linked into grokrun they are found through `inventory`; in a
-/// shared library through the one static that this exports.
+/// Registers analyses: `export_plugin!(First, Second);`, once in a crate. Analyses of a whole sweep
+/// follow the word `sweep`: `export_plugin!(First; sweep Second, Third);`, or `export_plugin!(sweep
+/// Third);`. Analyses that are linked into grokrun are found through `inventory`; those in a shared
+/// library are found through the static that this macro exports.
 #[macro_export]
 macro_rules! export_plugin {
     (sweep $($sweep:ty),+ $(,)?) => {
@@ -88,7 +89,8 @@ macro_rules! export_plugin {
                 $($crate::Registration::of_sweep::<$sweep>(env!("CARGO_PKG_NAME")),)*
             ];
 
-            // No analysis can have this name: the macro's names and the caller's share this block.
+            // No analysis can have this name, since the macro's names and the caller's share this
+            // block.
             #[allow(non_camel_case_types, reason = "see above")]
             struct __exported;
 
@@ -115,7 +117,7 @@ macro_rules! export_plugin {
     };
 }
 
-/// All that most plugins import.
+/// The names that most plugins import.
 pub mod prelude {
     pub use crate::{
         Analysis, Axis, Cadence, CellNumbers, Colors, Failure, Figure, Formula, History, Manifest,

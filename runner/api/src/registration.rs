@@ -1,4 +1,4 @@
-//! An analysis without its type: what the host holds, however it was found.
+//! Holds an analysis without its type, as the host uses it, linked or loaded.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,22 +10,23 @@ use crate::{Analysis, Failure, Manifest, Reads, Sink, Snapshot, SweepAnalysis, S
 
 /// A running analysis.
 pub trait Instance: Send {
-    /// As [`Analysis::observe`].
+    /// Does the same as [`Analysis::observe`].
     ///
     /// # Errors
-    /// As [`Analysis::observe`].
+    /// As for [`Analysis::observe`].
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure>;
 
-    /// As [`Analysis::finish`].
+    /// Does the same as [`Analysis::finish`].
     ///
     /// # Errors
-    /// As [`Analysis::finish`].
+    /// As for [`Analysis::finish`].
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure>;
 
-    /// Ends it: as dropping it, which says nothing back.
+    /// Destroys the instance, like dropping it, but reports failures.
     ///
     /// # Errors
-    /// When its end went wrong, where that is known. A panic of its destructor comes through.
+    /// When the destruction failed, as far as that is known. A panic of the destructor is passed
+    /// on.
     fn close(self: Box<Self>) -> Result<(), Failure> {
         drop(self);
         Ok(())
@@ -62,7 +63,8 @@ type CreateSweep = fn(&Map<String, Value>, Vec<SweepCell>) -> Result<Box<dyn Ins
 inventory::collect!(Registration);
 
 impl Registration {
-    /// That of an analysis, from the package `package`. [`crate::export_plugin`] calls it.
+    /// Returns the registration of an analysis from the package `package`. [`crate::export_plugin`]
+    /// calls this function.
     pub const fn of<A: Analysis>(package: &'static str) -> Registration {
         Registration {
             manifest: A::MANIFEST,
@@ -74,7 +76,7 @@ impl Registration {
         }
     }
 
-    /// That of an analysis of a sweep, as [`Registration::of`].
+    /// Returns the registration of an analysis of a sweep, as [`Registration::of`] does.
     pub const fn of_sweep<S: SweepAnalysis>(package: &'static str) -> Registration {
         Registration {
             manifest: S::MANIFEST,
@@ -93,15 +95,16 @@ impl Registration {
         }
     }
 
-    /// Which analyses of the cells it reads; none where it looks at a cell, not at a sweep.
+    /// Returns which analyses of the cells the analysis reads; `None` for an analysis of a cell.
     pub fn reads(&self) -> Option<Reads> {
         self.sweep.map(|(reads, _)| reads)
     }
 
-    /// Starts it on a sweep of these cells.
+    /// Starts the analysis on a sweep of these cells.
     ///
     /// # Errors
-    /// As [`Registration::check`]; when it cannot work on this sweep, or looks at a cell.
+    /// As for [`Registration::check`], when the analysis cannot work on this sweep, and when it is
+    /// an analysis of a cell.
     pub fn create_sweep(
         &self,
         parameters: &Map<String, Value>,
@@ -113,33 +116,35 @@ impl Registration {
         create(parameters, cells)
     }
 
-    /// Who it is.
+    /// Returns the description of the analysis.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The crate it is from.
+    /// Returns the name of the package that contains the analysis.
     pub fn package(&self) -> &'static str {
         self.package
     }
 
-    /// The JSON schema of its parameters: an object whose `properties` each have a `default`.
+    /// Returns the JSON schema of the parameters: an object whose `properties` each have a
+    /// `default`.
     pub fn schema(&self) -> Value {
         (self.schema)()
     }
 
-    /// Judges parameters.
+    /// Checks parameters.
     ///
     /// # Errors
-    /// The first that has the wrong type, is unknown, or that the analysis refuses.
+    /// Names the first parameter that has the wrong type, is unknown, or is refused by the
+    /// analysis.
     pub fn check(&self, parameters: &Map<String, Value>) -> Result<(), Failure> {
         (self.check)(parameters)
     }
 
-    /// Starts it on a cell.
+    /// Starts the analysis on a cell.
     ///
     /// # Errors
-    /// As [`Registration::check`], and when it cannot work on this task.
+    /// As for [`Registration::check`], and when the analysis cannot work on this task.
     pub fn create(
         &self,
         parameters: &Map<String, Value>,
@@ -148,7 +153,7 @@ impl Registration {
         (self.create)(parameters, task)
     }
 
-    /// All that are linked into this program, by name.
+    /// Returns all analyses that are linked into this program, by name.
     pub fn linked() -> Vec<&'static Registration> {
         let mut all: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
         all.sort_by_key(|registration| (registration.manifest.name, registration.package));
@@ -156,7 +161,7 @@ impl Registration {
     }
 }
 
-/// The derived schema, with the default of each parameter as `Default` has it.
+/// Returns the derived schema, with the default of each parameter from `Default`.
 fn schema<C: Default + Serialize + JsonSchema>() -> Value {
     let mut schema = Value::from(schemars::schema_for!(C));
     let defaults = serde_json::to_value(C::default()).unwrap_or_default();
@@ -189,7 +194,7 @@ where
     })
 }
 
-/// A JSON schema's type in words.
+/// Returns the name in words of a JSON schema's type.
 fn kind_of(kind: &Value) -> Option<&'static str> {
     Some(match kind.as_str()? {
         "number" => "a number",

@@ -1,8 +1,8 @@
-//! What an analysis is shown: named, shaped, borrowed numbers.
+//! Defines snapshots: named, shaped, borrowed numbers.
 
 use crate::{Failure, Need};
 
-/// Numbers of one kind, borrowed.
+/// Borrowed numbers of one type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NumbersRef<'a> {
     /// weights, activations
@@ -12,7 +12,7 @@ pub enum NumbersRef<'a> {
 }
 
 impl NumbersRef<'_> {
-    /// How many.
+    /// Returns the number of numbers.
     pub fn len(&self) -> usize {
         match self {
             NumbersRef::F32(data) => data.len(),
@@ -20,13 +20,13 @@ impl NumbersRef<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no numbers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Numbers of one kind, owned.
+/// Owned numbers of one type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbers {
     /// weights, activations
@@ -42,7 +42,7 @@ pub struct View<'a> {
     pub name: &'a str,
     /// sizes, outermost first
     pub shape: &'a [usize],
-    /// as many as the product of the sizes
+    /// the numbers, as many as the product of the sizes
     pub data: NumbersRef<'a>,
 }
 
@@ -54,22 +54,22 @@ pub struct Tensor<'a> {
 }
 
 impl<'a> Tensor<'a> {
-    /// All numbers, the last index fastest.
+    /// Returns all numbers, the last index fastest.
     pub fn data(&self) -> &'a [f32] {
         self.data
     }
 
-    /// Sizes, outermost first.
+    /// Returns the sizes, outermost first.
     pub fn shape(&self) -> &'a [usize] {
         self.shape
     }
 
-    /// The size of a dimension; 0 beyond the last.
+    /// Returns the size of a dimension; 0 beyond the last dimension.
     pub fn size(&self, dimension: usize) -> usize {
         self.shape.get(dimension).copied().unwrap_or(0)
     }
 
-    /// The numbers at index `i` of the first dimension; none beyond its end.
+    /// Returns the numbers at index `i` of the first dimension; an empty slice beyond its end.
     pub fn row(&self, i: usize) -> &'a [f32] {
         let width = self.shape.iter().skip(1).product::<usize>();
         self.data
@@ -78,16 +78,16 @@ impl<'a> Tensor<'a> {
     }
 }
 
-/// Metrics of all epochs so far; entry e is epoch e's.
+/// The metrics of all epochs so far; entry e is epoch e's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct History<'a> {
-    /// before step e
+    /// the train loss before step e
     pub train_loss: &'a [f64],
-    /// after step e
+    /// the test loss after step e
     pub test_loss: &'a [f64],
-    /// before step e
+    /// the train accuracy before step e
     pub train_accuracy: &'a [f64],
-    /// after step e
+    /// the test accuracy after step e
     pub test_accuracy: &'a [f64],
 }
 
@@ -99,34 +99,34 @@ pub struct Snapshot<'a> {
 }
 
 impl<'a> Snapshot<'a> {
-    /// These views at that epoch.
+    /// Makes the snapshot of these views at an epoch.
     pub fn new(epoch: u64, views: &'a [View<'a>]) -> Snapshot<'a> {
         Snapshot { epoch, views }
     }
 
-    /// Steps taken: 0 is before the first.
+    /// Returns the number of steps taken; 0 is before the first step.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// All that is there.
+    /// Returns all views.
     pub fn views(&self) -> &'a [View<'a>] {
         self.views
     }
 
-    /// A parameter by TransformerLens' name: `embed.W_E` `(p + 1, d_model)`, `pos_embed.W_pos`,
-    /// `blocks.0.attn.W_Q`, `blocks.0.mlp.W_in`, `unembed.W_U` `(d_model, p)`, …
+    /// Returns a parameter by TransformerLens' name: `embed.W_E` `(p + 1, d_model)`,
+    /// `pos_embed.W_pos`, `blocks.0.attn.W_Q`, `blocks.0.mlp.W_in`, `unembed.W_U` `(d_model, p)`, …
     ///
     /// # Errors
-    /// When there is none of that name, or [`Need::Weights`] is not declared.
+    /// When there is no parameter with that name, or [`Need::Weights`] is not declared.
     pub fn weight(&self, name: &str) -> Result<Tensor<'a>, Failure> {
         self.prefixed("weight.", name, Need::Weights)
     }
 
-    /// W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`.
+    /// Returns W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`.
     ///
     /// # Errors
-    /// As [`Snapshot::weight`].
+    /// As for [`Snapshot::weight`].
     pub fn neuron_logit_map(&self) -> Result<Vec<f32>, Failure> {
         let w_out = self.weight("blocks.0.mlp.W_out")?;
         let w_u = self.weight("unembed.W_U")?;
@@ -141,15 +141,16 @@ impl<'a> Snapshot<'a> {
         Ok(map)
     }
 
-    /// The gradient of the train loss with respect to a parameter, of the parameter's shape.
+    /// Returns the gradient of the train loss with respect to a parameter, with the parameter's
+    /// shape.
     ///
     /// # Errors
-    /// When there is none of that name, or [`Need::Gradients`] is not declared.
+    /// When there is no parameter with that name, or [`Need::Gradients`] is not declared.
     pub fn gradient(&self, name: &str) -> Result<Tensor<'a>, Failure> {
         self.prefixed("gradient.", name, Need::Gradients)
     }
 
-    /// Attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='.
+    /// Returns attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='.
     ///
     /// # Errors
     /// When [`Need::Attention`] is not declared.
@@ -157,17 +158,17 @@ impl<'a> Snapshot<'a> {
         self.tensor("attention", Need::Attention)
     }
 
-    /// An activation over the full grid by the name of its hook: `blocks.1.mlp.hook_post`,
+    /// Returns an activation over the full grid by the name of its hook: `blocks.1.mlp.hook_post`,
     /// `layers.0.hook_pre`, `(p², width)`; `blocks.0.attn.hook_pattern`, from the last position to
-    /// each, `(p², heads, positions)`.
+    /// each position, `(p², heads, positions)`.
     ///
     /// # Errors
-    /// When there is none of that name, or its [`Need`] is not declared.
+    /// When there is no activation with that name, or its [`Need`] is not declared.
     pub fn activation(&self, name: &str) -> Result<Tensor<'a>, Failure> {
         self.tensor(name, need_of(name))
     }
 
-    /// The inputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
+    /// Returns the inputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
     ///
     /// # Errors
     /// When [`Need::PreActivations`] is not declared.
@@ -175,7 +176,7 @@ impl<'a> Snapshot<'a> {
         self.tensor("pre", Need::PreActivations)
     }
 
-    /// The outputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
+    /// Returns the outputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
     ///
     /// # Errors
     /// When [`Need::PostActivations`] is not declared.
@@ -183,7 +184,7 @@ impl<'a> Snapshot<'a> {
         self.tensor("post", Need::PostActivations)
     }
 
-    /// Logits at '=' over the full grid, `(p², p)`.
+    /// Returns the logits at '=' over the full grid, `(p², p)`.
     ///
     /// # Errors
     /// When [`Need::Logits`] is not declared.
@@ -191,7 +192,7 @@ impl<'a> Snapshot<'a> {
         self.tensor("logits", Need::Logits)
     }
 
-    /// Losses and accuracies of all epochs so far.
+    /// Returns the losses and accuracies of all epochs so far.
     ///
     /// # Errors
     /// When [`Need::History`] is not declared.
@@ -243,18 +244,18 @@ fn absent(name: &str, need: Need) -> Failure {
     ))
 }
 
-/// A snapshot's numbers, owned.
+/// A snapshot whose numbers are owned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotData {
-    /// steps taken
+    /// number of steps taken
     pub epoch: u64,
     tensors: Vec<(String, Vec<usize>, Numbers)>,
-    /// other names, and the tensors that have them, too
+    /// further names, each with the tensor that has it too
     also: Vec<(String, String)>,
 }
 
 impl SnapshotData {
-    /// An empty one.
+    /// Makes an empty snapshot.
     pub fn new(epoch: u64) -> SnapshotData {
         SnapshotData {
             epoch,
@@ -263,7 +264,7 @@ impl SnapshotData {
         }
     }
 
-    /// Shows the tensor of a name under another one, too, if there is such a tensor.
+    /// Gives the tensor of a name another name as well, if there is such a tensor.
     pub fn also(&mut self, name: impl Into<String>, of: impl Into<String>) {
         self.also.push((name.into(), of.into()));
     }
@@ -274,7 +275,7 @@ impl SnapshotData {
         self.tensors.push((name.into(), shape.to_vec(), data));
     }
 
-    /// Puts other numbers, as many, in the place of a tensor's; nothing happens if there is none of
+    /// Replaces the numbers of a tensor by as many others; nothing happens if there is no tensor of
     /// that name.
     pub fn replace(&mut self, name: &str, data: Numbers) {
         if let Some(tensor) = self.tensors.iter_mut().find(|(n, ..)| n == name) {
@@ -282,7 +283,8 @@ impl SnapshotData {
         }
     }
 
-    /// Takes the memory of a tensor of f32 out of it, empty if there is none of that name.
+    /// Takes the memory of a tensor of f32 out of the snapshot; returns an empty vector if there is
+    /// no such tensor.
     pub fn take(&mut self, name: &str) -> Vec<f32> {
         match self.remove(name) {
             Some(Numbers::F32(data)) => data,
@@ -290,7 +292,7 @@ impl SnapshotData {
         }
     }
 
-    /// As [`take`](SnapshotData::take), of f64.
+    /// Does the same as [`take`](SnapshotData::take), for f64.
     pub fn take_f64(&mut self, name: &str) -> Vec<f64> {
         match self.remove(name) {
             Some(Numbers::F64(data)) => data,
@@ -303,7 +305,7 @@ impl SnapshotData {
         Some(self.tensors.swap_remove(at).2)
     }
 
-    /// Shows it, as far as `needs` go.
+    /// Runs a function on the borrowed snapshot, restricted to `needs`.
     pub fn show<R>(
         &self,
         needs: impl Fn(Need) -> bool,
@@ -331,7 +333,7 @@ impl SnapshotData {
         look(&Snapshot::new(self.epoch, &views))
     }
 
-    /// Bytes of its numbers.
+    /// Returns the size of the numbers in bytes.
     pub fn bytes(&self) -> usize {
         let size = |data: &Numbers| match data {
             Numbers::F32(data) => 4 * data.len(),
@@ -341,7 +343,7 @@ impl SnapshotData {
     }
 }
 
-/// Which need a tensor answers.
+/// Returns the need that makes a tensor visible.
 fn need_of(name: &str) -> Need {
     match name {
         "attention" => Need::Attention,

@@ -1,8 +1,8 @@
-//! Analyses of a whole sweep: what they are shown, and how they are started and called.
+//! Defines analyses of a whole sweep: their input, and how they are started and called.
 //!
-//! They cross the plugin border as analyses of a cell do: an instance is started with all cells'
-//! settings, shown the numbers of one cell after the other, and concludes. So the numbers of no
-//! more than one cell are in memory.
+//! They cross the plugin boundary like analyses of a cell: an instance is started with the settings
+//! of all cells, receives the numbers of one cell after another, and concludes. Thus the numbers of
+//! at most one cell are in memory.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use serde_json::Value;
 
 use crate::{Failure, History, Instance, Manifest, NumbersRef, Sink, Snapshot};
 
-/// An analysis of all cells of a run together, once they are trained and analysed. It never writes
-/// files, prints, or touches a device; the same cells must give the same findings, byte for byte.
+/// An analysis of all cells of a run, after they are trained and analysed. It never writes files,
+/// prints, or touches a device; the same cells must give the same findings, byte for byte.
 ///
-/// Of its [`Manifest`] needs and cadence do not count. What it finds has no epochs: tables,
+/// The needs and the cadence of its [`Manifest`] are ignored. Its findings have no epochs: tables,
 /// tensors, figures and notes.
 pub trait SweepAnalysis: Sized + Send + 'static {
     /// The parameters that a spec may give, each with its default.
     type Config: Default + Serialize + DeserializeOwned + JsonSchema;
 
-    /// Who it is.
+    /// The analysis's name, version and definition.
     const MANIFEST: Manifest;
 
-    /// Which analyses of the cells it reads: their series and tables.
+    /// The analyses of the cells whose series and tables this analysis reads.
     const READS: Reads = Reads::Nothing;
 
-    /// Judges parameters before anything is trained: ranges, combinations. Types and unknown names
-    /// are already refused.
+    /// Checks parameters before anything is trained: ranges and combinations. Types and unknown
+    /// names have been checked already.
     ///
     /// # Errors
     /// [`Failure::parameter`], which names the parameter.
@@ -40,36 +40,36 @@ pub trait SweepAnalysis: Sized + Send + 'static {
     /// Starts on a sweep of these cells, in the order of the plan.
     ///
     /// # Errors
-    /// When it cannot work on this sweep, with the reason.
+    /// When the analysis cannot work on this sweep, with the reason.
     fn new(config: Self::Config, cells: &[SweepCell]) -> Result<Self, Failure>;
 
-    /// Takes the numbers of a cell; called for each, in order.
+    /// Takes the numbers of a cell; called for each cell, in order.
     ///
     /// # Errors
-    /// When it cannot go on. It is not called again.
-    fn look(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure>;
+    /// When the analysis cannot continue. The instance is not called again.
+    fn observe(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure>;
 
-    /// Is called after the last cell: what can be said of the sweep.
+    /// Is called after the last cell, to emit findings on the sweep.
     ///
     /// # Errors
-    /// As [`SweepAnalysis::look`].
+    /// As for [`SweepAnalysis::observe`].
     fn finish(&mut self, cells: &[SweepCell], out: &mut dyn Sink) -> Result<(), Failure>;
 }
 
-/// Which analyses of the cells an analysis of a sweep reads.
+/// The analyses of the cells that an analysis of a sweep reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reads {
-    /// none: settings and histories are enough
+    /// none: settings and histories suffice
     #[default]
     Nothing,
-    /// those of these names, where a cell has them
+    /// the analyses with these names, if a cell has them
     Named(&'static [&'static str]),
-    /// all that there are
+    /// all analyses
     All,
 }
 
 impl Reads {
-    /// As the description of an analysis has it: a list of names, or the word `all`.
+    /// Returns the value in the description of an analysis: a list of names, or the word `all`.
     pub(crate) fn described(self) -> Value {
         match self {
             Reads::Nothing => Value::Array(Vec::new()),
@@ -79,25 +79,25 @@ impl Reads {
     }
 }
 
-/// A cell of a sweep, but for its numbers.
+/// A cell of a sweep, without its numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SweepCell {
-    /// its id
+    /// the cell's id
     pub id: String,
-    /// what became of it, as `summary.json` says: `finished`, `failed`, …
+    /// the cell's status, as in `summary.json`: `finished`, `failed`, …
     pub status: String,
-    /// epochs in its history
+    /// number of epochs in the cell's history
     pub epochs: u64,
     /// `config.json`: the settings of task, seeds, data, model and train
     pub settings: Value,
-    /// of each analysis that is read, by name: its tables by name, each
-    /// `{"columns": […], "rows": [[…], …]}`
+    /// the tables of each analysis that is read, by analysis and by table, each `{"columns": […],
+    /// "rows": [[…], …]}`
     #[serde(default)]
     pub tables: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
 impl SweepCell {
-    /// Whether its training failed: it is counted apart.
+    /// Returns whether the cell's training failed; such cells are counted separately.
     pub fn has_failed(&self) -> bool {
         self.status == "failed"
     }
@@ -112,37 +112,37 @@ pub struct CellNumbers<'a> {
 /// A series of an analysis of a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CellSeries<'a> {
-    /// the analysis
+    /// the analysis's name
     pub analysis: &'a str,
-    /// its name
+    /// the series' name
     pub name: &'a str,
-    /// the epochs of its values
+    /// the epochs of the values
     pub epochs: &'a [f64],
-    /// a value an epoch; NaN where there is none
+    /// a value for each epoch; NaN for a missing value
     pub values: &'a [f64],
 }
 
-/// What the name of a series begins with among the numbers of a cell; the analysis and the series
+/// The prefix of the name of a series among the numbers of a cell; the analysis and the series
 /// follow, with a dot between.
 const SERIES: &str = "series.";
-/// The name of the epochs of an analysis's series, in the place of a series.
+/// The name, in place of a series, of the epochs of an analysis's series.
 const EPOCHS: &str = "";
 
 impl<'a> CellNumbers<'a> {
-    /// Those of a snapshot that the host makes of a cell: `history.…` and `series.…`.
+    /// Wraps the snapshot that the host makes of a cell: `history.…` and `series.…`.
     pub fn new(snapshot: &'a Snapshot<'a>) -> CellNumbers<'a> {
         CellNumbers { snapshot }
     }
 
-    /// Losses and accuracies of all epochs; empty where training left none.
+    /// Returns the losses and accuracies of all epochs; empty if training left none.
     ///
     /// # Errors
-    /// When the host did not show them.
+    /// When the host did not show the history.
     pub fn history(&self) -> Result<History<'a>, Failure> {
         self.snapshot.history()
     }
 
-    /// All series of the analyses that are read, by analysis and name.
+    /// Returns all series of the analyses that are read, by analysis and name.
     pub fn series(&self) -> Vec<CellSeries<'a>> {
         let doubles = self.snapshot.views().iter().filter_map(|view| {
             let (analysis, name) = view.name.strip_prefix(SERIES)?.split_once('.')?;
@@ -172,13 +172,14 @@ impl<'a> CellNumbers<'a> {
     }
 }
 
-/// The name under which a series is shown; that of its analysis's epochs where `series` is none.
+/// Returns the name under which a series is shown; for `None`, the name of the epochs of the
+/// analysis.
 pub fn series_view(analysis: &str, series: Option<&str>) -> String {
     format!("{SERIES}{analysis}.{}", series.unwrap_or(EPOCHS))
 }
 
-/// An analysis of a sweep at work, as the host calls it: a snapshot is a cell, and its epoch the
-/// number of the cell.
+/// A running analysis of a sweep, as the host calls it: a snapshot is a cell, and the epoch is the
+/// index of the cell.
 pub(crate) struct Running<S> {
     pub(crate) analysis: S,
     pub(crate) cells: Vec<SweepCell>,
@@ -189,7 +190,7 @@ impl<S: SweepAnalysis> Instance for Running<S> {
         let number = snapshot.epoch();
         let cell = usize::try_from(number).ok().and_then(|n| self.cells.get(n));
         let cell = cell.ok_or_else(|| Failure::new(format!("there is no cell {number}")))?;
-        self.analysis.look(cell, &CellNumbers::new(snapshot))
+        self.analysis.observe(cell, &CellNumbers::new(snapshot))
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {

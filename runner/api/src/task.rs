@@ -1,4 +1,4 @@
-//! What a cell learns, and on which of its pairs.
+//! Describes what a cell learns, and from which of its pairs.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 pub struct Task {
     /// the cell's name
     pub cell: String,
-    /// as the spec has it: a name or an expression in a and b
+    /// the operation as in the spec: a name or an expression in a and b
     pub operation: String,
-    /// p
+    /// the modulus p
     pub modulus: usize,
-    /// what the operation gives for each pair, `(p²)`, a-major; none where it is undefined
+    /// the label of each pair, `(p²)`, a-major; `None` where the operation is undefined
     pub labels: Vec<Option<u32>>,
-    /// the pairs that are trained on, indices a·p + b
+    /// the training pairs, as indices a·p + b
     pub train: Vec<u32>,
-    /// the pairs that are tested on
+    /// the test pairs, as indices a·p + b
     pub test: Vec<u32>,
     /// share of pairs that is trained on
     pub fraction: f64,
-    /// draws the split
+    /// the seed of the split
     pub data_seed: i64,
-    /// draws the first weights
+    /// the seed of the initial weights
     pub model_seed: i64,
-    /// epochs that the spec asks for
+    /// the number of epochs that the spec asks for
     pub epochs: u64,
     /// the model
     pub model: Model,
@@ -32,40 +32,42 @@ pub struct Task {
 /// The dimensions of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
-    /// of the residual stream, or of an embedding; of an MLP without one its first layer's width
+    /// width of the residual stream, or of an embedding; for an MLP without an embedding, the width
+    /// of its first layer
     pub d_model: usize,
-    /// attention heads; 0 without attention
+    /// number of attention heads; 0 without attention
     pub heads: usize,
-    /// of a head; 0 without attention
+    /// width of a head; 0 without attention
     pub d_head: usize,
-    /// neurons of the last layer
+    /// number of neurons of the last layer
     pub d_mlp: usize,
-    /// of the neurons: `relu`, `gelu`, …
+    /// activation function of the neurons: `relu`, `gelu`, …
     pub activation: String,
-    /// the layers of neurons, first to last, by the name that their hooks have: `blocks.0.mlp` of a
-    /// transformer, `layers.0` of an MLP
+    /// the layers of neurons, first to last, by the name in their hooks: `blocks.0.mlp` for a
+    /// transformer, `layers.0` for an MLP
     #[serde(default = "one_layer")]
     pub layers: Vec<String>,
-    /// whether something is normalised between neurons and logits
+    /// whether there is a normalisation between neurons and logits
     #[serde(default)]
     pub normalised: bool,
 }
 
-/// The layers of the published model, and of any that a host of an earlier version shows.
+/// Returns the layers of the published model, which is also the model of every host of an earlier
+/// version.
 fn one_layer() -> Vec<String> {
     vec!["blocks.0.mlp".to_owned()]
 }
 
 impl Model {
-    /// Whether the neurons of its only layer go to the logits through one matrix, beside what they
-    /// do not compute: true of the published model and of an MLP with one hidden layer.
+    /// Returns whether the outputs of the only layer of neurons reach the logits through one
+    /// matrix. This is true of the published model and of an MLP with one hidden layer.
     pub fn is_shallow(&self) -> bool {
         self.layers.len() == 1 && !self.normalised
     }
 }
 
 impl Task {
-    /// p², the number of pairs of the full grid.
+    /// Returns p², the number of pairs of the full grid.
     pub fn pairs(&self) -> usize {
         self.modulus * self.modulus
     }

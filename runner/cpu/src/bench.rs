@@ -1,6 +1,6 @@
-//! The kernels of the CPU executor one by one, for `cargo bench`: each at the size that an epoch
-//! gives it, but on one tile again and again, which stays in the caches as an epoch's tiles do not.
-//! Trains nothing, and no test depends on a time.
+//! Runs the kernels of the CPU executor one by one, for `cargo bench`. Each kernel has the size
+//! that an epoch gives it, but runs on the same tile again and again, which stays in the caches as
+//! an epoch's tiles do not. Trains nothing, and no test depends on a time.
 
 use std::fmt;
 
@@ -19,34 +19,34 @@ use super::rows::{dots, sum_by_head};
 use super::step::step;
 use super::tables::Tables;
 
-/// A kernel: what it does to one tile of 48 training pairs (fewer, if there are), unless it says
-/// otherwise.
+/// A kernel, by what it computes on one tile of 48 training pairs (fewer, if there are fewer),
+/// unless the variant says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuKernel {
-    /// the softmax over a pair's three scores, by exponentials
+    /// the softmax over a pair's three scores, with its exponentials
     Attention,
-    /// rows of U′ and D′ summed with their weights, and the ReLU
+    /// the weighted sums of rows of U′ and D′, and the ReLU
     Gather,
-    /// logits += relu(pre) M, the copying of the first logits included
+    /// logits += relu(pre) M, with the copy of the first logits
     Forward,
-    /// losses and accuracies, by exponentials
+    /// losses and accuracies, with their exponentials
     Loss,
-    /// the same, with the gradients of the logits
+    /// losses and accuracies with the gradients of the logits
     LossGradients,
-    /// dM += relu(pre)ᵀ g, the packing of g included
+    /// dM += relu(pre)ᵀ g, with the packing of g
     NeuronLogit,
     /// g Mᵀ
     Neurons,
     /// U′ · dpre + D′ · g, for each of a pair's rows
     Dots,
-    /// dU′ and dD′ of a token, over its training pairs; the tokens take turns
+    /// dU′ and dD′ of a token, over its training pairs; each run takes the next token
     TokenSums,
-    /// AdamW over all parameters, by their number
+    /// AdamW over all parameters; the operations are the number of parameters
     Step,
 }
 
 impl CpuKernel {
-    /// In the order of an epoch.
+    /// Every kernel, in the order of an epoch.
     pub const ALL: [CpuKernel; 10] = [
         CpuKernel::Attention,
         CpuKernel::Gather,
@@ -78,16 +78,16 @@ impl fmt::Display for CpuKernel {
     }
 }
 
-/// Operands for every kernel.
+/// Holds the operands of every kernel.
 pub struct CpuKernels {
     shape: Shape,
     dims: Dims,
     pairs: Pairs,
     tables: Tables,
     tile: Tile,
-    /// of the tile, `(TILE, cp)`
+    /// logits of the tile, `(TILE, cp)`
     logits: Buffer,
-    /// of all training pairs, `(n, fp)`, `(n, cp)` and `(n, 2, heads)`
+    /// activations of all training pairs, `(n, fp)`, `(n, cp)` and `(n, 2, heads)`
     neurons: Buffer,
     gradients: Buffer,
     attention: Buffer,
@@ -97,14 +97,14 @@ pub struct CpuKernels {
     /// dU′ and dD′ of a token, `(heads, fp)` and `(heads, cp)`
     rows: [Buffer; 2],
     along: Vec<f32>,
-    /// the last one summed
+    /// the token that was summed last
     token: usize,
     /// parameters, moments and gradient
     numbers: [Buffer; 4],
 }
 
 impl CpuKernels {
-    /// With the cell's pairs and parameters.
+    /// Allocates the operands for the pairs and the parameters of a cell.
     pub fn new(shape: Shape, cell: CellInput) -> CpuKernels {
         let dims = Dims::new(&shape);
         let Dims {
@@ -138,7 +138,8 @@ impl CpuKernels {
         kernels
     }
 
-    /// Multiply-adds of a kernel, or what it says it goes by; of the tokens, in the mean.
+    /// Returns the number of multiply-adds of a kernel, or the count that the variant names; for
+    /// the sums of tokens, the mean over tokens.
     pub fn operations(&self, kernel: CpuKernel) -> u64 {
         let Dims { p, heads, f, .. } = self.dims;
         let (samples, listed) = (tile_of(&self.pairs).len(), self.pairs.train().len() / p);
@@ -160,13 +161,13 @@ impl CpuKernels {
     }
 }
 
-/// The first tile.
+/// Returns the first tile.
 fn tile_of(pairs: &Pairs) -> &[Sample] {
     let train = pairs.train();
     &train[..train.len().min(TILE)]
 }
 
-/// Folds the parameters, and does once what others start from.
+/// Folds the parameters, and runs once the kernels whose results other kernels read.
 struct Prepare<'a>(&'a mut CpuKernels);
 
 impl WithSimd for Prepare<'_> {
@@ -274,7 +275,7 @@ impl CpuKernels {
                 sum_by_head(simd, gradients, list, weights, cp, logit);
             }
             CpuKernel::Step => {
-                // A step of no length.
+                // A step with a learning rate of zero.
                 let c = StepCoefficients {
                     decay: 1.0,
                     epsilon: 1.0,

@@ -1,8 +1,8 @@
-//! A vector of f32 whose start lies on a cache line, so that SIMD loads never straddle two.
+//! Holds a vector of f32 that starts on a cache line, so that SIMD loads never straddle two lines.
 
 use std::ops::{Deref, DerefMut};
 
-/// Tables are padded to whole cache lines of this many f32 in their last dimension.
+/// The number of f32 in a cache line; the last dimension of every table is padded to whole lines.
 pub(crate) const LINE: usize = 16;
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -24,7 +24,7 @@ impl Buffer {
         }
     }
 
-    /// Makes room for at least `len` entries; what was there stays, new entries are zero.
+    /// Grows the buffer to at least `len` entries. Existing entries stay; new entries are zero.
     pub(crate) fn grow(&mut self, len: usize) -> &mut [f32] {
         if self.len < len {
             self.lines.resize(len.div_ceil(LINE), Line([0.0; LINE]));
@@ -47,7 +47,7 @@ impl DerefMut for Buffer {
     }
 }
 
-/// `len` rounded up to whole cache lines.
+/// Returns `len`, rounded up to whole cache lines.
 pub(crate) fn padded(len: usize) -> usize {
     len.next_multiple_of(LINE)
 }

@@ -1,4 +1,4 @@
-//! Padded dimensions, and the parameter tensors as slices of the flat vector.
+//! Holds padded dimensions, and the parameter tensors as slices of the flat vector.
 
 use grokrun_executor::{Activation, Parameter, Shape};
 
@@ -20,11 +20,11 @@ pub(crate) struct Dims {
     pub(crate) fp: usize,
     /// p padded to whole cache lines
     pub(crate) cp: usize,
-    /// from row to row of U′: fp and perhaps a line more
+    /// the stride between rows of U′: fp and perhaps one more line
     pub(crate) fr: usize,
-    /// from row to row of D′: cp and perhaps a line more
+    /// the stride between rows of D′: cp and perhaps one more line
     pub(crate) cr: usize,
-    /// 2p: the token rows without '='
+    /// 2p: the number of token rows without '='
     pub(crate) rows: usize,
     pub(crate) activation: Activation,
     pub(crate) trained_biases: bool,
@@ -48,13 +48,13 @@ impl Dims {
         }
     }
 
-    /// heads · d_head
+    /// Returns heads · d_head.
     pub(crate) fn he(&self) -> usize {
         self.heads * self.e
     }
 
-    /// Multiply-adds of one epoch over `n_train` and `n_test` pairs, for the choice between one
-    /// thread and many.
+    /// Returns the number of multiply-adds of one epoch over `n_train` and `n_test` pairs, which
+    /// decides between one thread and many.
     pub(crate) fn work(&self, n_train: usize, n_test: usize) -> usize {
         let pair = self.f * self.p + 2 * self.heads * (self.f + self.p);
         let tables =
@@ -63,8 +63,8 @@ impl Dims {
     }
 }
 
-/// `len` rounded up to an odd number of cache lines, so that the same columns of many rows do not
-/// all fall into the same few sets of a cache.
+/// Returns `len`, rounded up to an odd number of cache lines, so that the same columns of many rows
+/// do not all fall into the same few sets of a cache.
 fn pitch(len: usize) -> usize {
     ((padded(len) / LINE) | 1) * LINE
 }
@@ -85,10 +85,10 @@ pub(crate) struct Tensors<T> {
 }
 
 impl<T> Tensors<T> {
-    /// Takes the tensors one after the other, in the order of the flat vector.
+    /// Takes the tensors one after another, in the order of the flat vector.
     fn from_lengths(s: &Shape, mut take: impl FnMut(usize) -> T) -> Tensors<T> {
         let mut next = |q: Parameter| take(q.len(s));
-        // Evaluated in the order written, which is that of `Parameter::ALL`.
+        // The fields are evaluated in the order written, which is that of `Parameter::ALL`.
         Tensors {
             embed: next(Parameter::Embed),
             pos: next(Parameter::PosEmbed),

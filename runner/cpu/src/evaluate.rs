@@ -1,4 +1,4 @@
-//! The evaluate stage: forward and loss on the test pairs.
+//! Runs the evaluate stage: forward and loss on the test pairs.
 
 use grokrun_executor::Sample;
 use pulp::Simd;
@@ -6,33 +6,33 @@ use rayon::prelude::*;
 
 use super::dims::Dims;
 use super::loss::{labels, score};
-use super::sharing::Sharing;
+
 use super::tables::Tables;
-use super::workspace::Workspaces;
+use super::workspace::Threads;
 use super::{Score, TILE, chunk_len};
 
-/// A score for each chunk of the test pairs.
+/// Holds a score for each chunk of the test pairs.
 pub(crate) struct Evaluator {
     chunks: Vec<Score>,
     chunk_len: usize,
 }
 
 impl Evaluator {
-    /// For `n` pairs.
+    /// Makes an evaluator for `n` pairs.
     pub(crate) fn new(n: usize) -> Evaluator {
         let chunk_len = chunk_len(n);
         let chunks = vec![Score::default(); n.div_ceil(chunk_len)];
         Evaluator { chunks, chunk_len }
     }
 
-    /// The mean loss and the accuracy.
+    /// Returns the mean loss and the accuracy.
     pub(crate) fn evaluate<S: Simd>(
         &mut self,
         simd: S,
         dims: &Dims,
         t: &Tables,
         samples: &[Sample],
-        (workspaces, share): (&Workspaces, Sharing),
+        Threads { workspaces, share }: Threads<'_>,
     ) -> Score {
         let grain = share.pair_grain();
         self.chunks

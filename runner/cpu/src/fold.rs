@@ -1,4 +1,4 @@
-//! The fold stage: parameters → scores, U′, D′, c, d, M (doc/model.md#the-fold).
+//! Runs the fold stage: parameters → scores, U′, D′, c, d, M (doc/model.md#the-fold).
 
 use pulp::Simd;
 use rayon::prelude::*;
@@ -9,7 +9,8 @@ use super::product::{Mode, View};
 use super::tables::Tables;
 use super::vector::{add_vector_matrix_wide, dot_wide};
 
-/// Fills every table. `grain` is rayon's smallest piece: 1, or `usize::MAX` for one thread.
+/// Fills every table. `grain` is the smallest piece of work that rayon splits off: 1, or
+/// `usize::MAX` for one thread.
 pub(crate) fn fold<S: Simd>(
     simd: S,
     dims: &Dims,
@@ -24,7 +25,8 @@ pub(crate) fn fold<S: Simd>(
     token_rows(simd, dims, t, grain);
 }
 
-/// Everything that is a vector a row: x and its differences, q, scores, and the bases.
+/// Computes every table that holds a vector for each row: x and its differences, q, scores, and the
+/// bases.
 #[inline(always)]
 fn rows(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
     let Dims { p, d, rows, .. } = *dims;
@@ -49,7 +51,8 @@ fn rows(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
     bases(dims, w, t);
 }
 
-/// q, W_K q and the scores, in f64 as the bases are: one vector for all pairs.
+/// Computes q, W_K q and the scores. Like the bases they are in f64, since one vector serves all
+/// pairs.
 #[inline(always)]
 fn queries(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
     let Dims {
@@ -74,8 +77,8 @@ fn queries(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
     }
 }
 
-/// v_eq, r, c and d: what every pair has in common. In f64, because an error here moves the inputs
-/// of a neuron for all pairs at once, and where one of them is near zero its ReLU
+/// Computes v_eq, r, c and d, which all pairs share. They are in f64, because an error here moves
+/// the inputs of a neuron for all pairs at once, and with an input near zero its ReLU
 /// (doc/model.md#a-relu-that-changes-sides: one change moved a gradient by 7e-3).
 #[inline(always)]
 fn bases(dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables) {
@@ -129,7 +132,7 @@ fn narrow(out: &mut [f32], from: &[f64]) {
     }
 }
 
-/// The weights that several products share.
+/// Packs the weights that several products share.
 fn pack<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
     let Dims { p, d, e, f, .. } = *dims;
     let he = dims.he();
@@ -150,14 +153,14 @@ fn pack<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grai
         });
 }
 
-/// W_O W_in and W_O W_U of each head, plain and packed.
+/// Computes W_O W_in and W_O W_U of each head, plain and packed.
 fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
     let Dims { d, e, fp, cp, .. } = *dims;
     let (input, unembed) = (&t.input_right, &t.unembed_right);
     t.ow.par_chunks_mut(e * fp)
         .with_min_len(grain)
         .zip(t.ou.par_chunks_mut(e * cp))
-        .zip(&mut t.head_rights)
+        .zip(&mut t.head_operands)
         .zip(w.output.par_chunks(e * d))
         .for_each(|(((ow, ou), [ow_right, ou_right]), output)| {
             vectorized!(simd, {
@@ -170,7 +173,7 @@ fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, gra
         });
 }
 
-/// M = W_out W_U, plain and packed both ways.
+/// Computes M = W_out W_U, plain and packed both ways.
 fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grain: usize) {
     let Dims { p, d, f, cp, .. } = *dims;
     let unembed = &t.unembed_right;
@@ -192,7 +195,7 @@ fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tabl
         });
 }
 
-/// V′, U′ and D′ of each token row.
+/// Computes V′, U′ and D′ of each token row.
 fn token_rows<S: Simd>(simd: S, dims: &Dims, t: &mut Tables, grain: usize) {
     let Dims {
         d,
@@ -203,7 +206,7 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, t: &mut Tables, grain: usize) {
         ..
     } = *dims;
     let he = dims.he();
-    let (value, rights) = (&t.value_right, &t.head_rights);
+    let (value, right_operands) = (&t.value_right, &t.head_operands);
     t.v.par_chunks_mut(BLOCK * he)
         .with_min_len(grain)
         .zip(t.neuron_rows.par_chunks_mut(BLOCK * heads * fr))
@@ -213,7 +216,7 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, t: &mut Tables, grain: usize) {
             vectorized!(simd, {
                 let m = xd.len() / d;
                 value.multiply(simd, View::rows(xd, d), m, v, he, Mode::Set);
-                for (h, [ow, ou]) in rights.iter().enumerate() {
+                for (h, [ow, ou]) in right_operands.iter().enumerate() {
                     let v = View::rows(&v[h * e..], he);
                     ow.multiply(simd, v, m, &mut neuron[h * fr..], heads * fr, Mode::Set);
                     ou.multiply(simd, v, m, &mut logit[h * cr..], heads * cr, Mode::Set);

@@ -1,5 +1,5 @@
-//! What a model does on the full grid of pairs, for analyses: on the threads of the pool that the
-//! caller is in.
+//! Computes a model's activations on the full grid of pairs, for analyses, on the threads of the
+//! pool that the caller runs in.
 
 use grokrun_executor::{
     CellInput, EngineError, Pairs, Program, Recipe, Sample, Shape, Stage, Staged as _, Table,
@@ -15,7 +15,7 @@ use super::fold::fold;
 use super::pass::Tile;
 use super::tables::Tables;
 
-/// Which activations to keep.
+/// Says which activations to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// attention from '='
@@ -28,20 +28,20 @@ pub struct Wanted {
     pub logits: bool,
 }
 
-/// Activations over all p² pairs, a-major; those that were not wanted are empty.
+/// Holds activations over all p² pairs, a-major; those that were not wanted are empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Activations {
-    /// to a, b and '=', `(p², heads, 3)`
+    /// attention from '=' to a, b and '=', `(p², heads, 3)`
     pub attention: Vec<f32>,
-    /// `(p², d_mlp)`
+    /// inputs of the neurons, `(p², d_mlp)`
     pub pre: Vec<f32>,
-    /// `(p², d_mlp)`
+    /// outputs of the neurons, `(p², d_mlp)`
     pub post: Vec<f32>,
-    /// `(p², p)`
+    /// logits, `(p², p)`
     pub logits: Vec<f32>,
 }
 
-/// Room to evaluate models of one shape.
+/// Holds the memory to evaluate models of one shape.
 pub struct GridPass {
     shape: Shape,
     dims: Dims,
@@ -49,10 +49,10 @@ pub struct GridPass {
     samples: Vec<Sample>,
 }
 
-/// Pairs that a thread evaluates at a time.
+/// The number of pairs that a thread evaluates at a time.
 const BLOCK: usize = 8 * TILE;
 
-/// The activations of some pairs, to be filled in; those that are not wanted have no room.
+/// Holds the activations of some pairs, to be filled in; those that are not wanted are empty.
 struct Block<'a> {
     samples: &'a [Sample],
     attention: &'a mut [f32],
@@ -62,7 +62,7 @@ struct Block<'a> {
 }
 
 impl GridPass {
-    /// For models of this shape.
+    /// Allocates the memory for models of this shape.
     pub fn new(shape: Shape) -> GridPass {
         let dims = Dims::new(&shape);
         let p = shape.modulus as u32;
@@ -82,17 +82,18 @@ impl GridPass {
     /// Evaluates the model with these `parameters` (the flat vector of a state).
     ///
     /// # Errors
-    /// When there are more or fewer than the shape has.
+    /// When the number of parameters is not the shape's.
     pub fn run(&mut self, parameters: &[f32], wanted: Wanted) -> Result<Activations, EngineError> {
         let mut out = Activations::default();
         self.run_into(parameters, wanted, &mut out)?;
         Ok(out)
     }
 
-    /// As [`GridPass::run`], in the memory of activations that are needed no more.
+    /// Computes the same as [`GridPass::run`], and reuses the memory of activations that are no
+    /// longer needed.
     ///
     /// # Errors
-    /// As [`GridPass::run`]; `out` is then as it was.
+    /// As for [`GridPass::run`]; `out` is then unchanged.
     pub fn run_into(
         &mut self,
         parameters: &[f32],
@@ -103,7 +104,7 @@ impl GridPass {
         if parameters.len() != want {
             let got = parameters.len();
             return Err(EngineError::Data(format!(
-                "{got} parameters do not fit a model of {want}"
+                "there are {got} parameters; expected {want}, as many as the model has"
             )));
         }
         let GridPass {
@@ -112,19 +113,20 @@ impl GridPass {
             tables,
             samples,
         } = self;
-        let room = |part: &mut Vec<f32>, is: bool, width: usize| {
-            // What is there is written over. Memory that is too small is not worth keeping: its
-            // numbers would be moved.
+        let resize = |part: &mut Vec<f32>, is: bool, width: usize| {
+            // Old entries are overwritten. A vector that is too small is replaced instead of grown,
+            // since growing would move its entries.
             let len = if is { samples.len() * width } else { 0 };
-            match len > part.capacity() {
-                true => *part = vec![0.0; len],
-                false => part.resize(len, 0.0),
+            if len > part.capacity() {
+                *part = vec![0.0; len]
+            } else {
+                part.resize(len, 0.0)
             }
         };
-        room(&mut out.attention, wanted.attention, 3 * dims.heads);
-        room(&mut out.pre, wanted.pre, dims.f);
-        room(&mut out.post, wanted.post, dims.f);
-        room(&mut out.logits, wanted.logits, dims.p);
+        resize(&mut out.attention, wanted.attention, 3 * dims.heads);
+        resize(&mut out.pre, wanted.pre, dims.f);
+        resize(&mut out.post, wanted.post, dims.f);
+        resize(&mut out.logits, wanted.logits, dims.p);
         Arch::new().dispatch(Pass {
             dims,
             weights: Tensors::of(shape, parameters),
@@ -182,7 +184,7 @@ impl WithSimd for Pass<'_> {
     }
 }
 
-/// The next so many rows of what is left of a part, each of that width.
+/// Returns the next `rows` rows of the rest of a part, whose rows have the given width.
 fn cut<'a>((width, left): &mut (usize, &'a mut [f32]), rows: usize) -> &'a mut [f32] {
     left.split_off_mut(..rows * *width).unwrap_or_default()
 }
@@ -211,17 +213,17 @@ impl Block<'_> {
                 }
             }
             if let Some(pre) = &tile.pre {
-                copy_rows(self.pre.get_mut(rows(f)), f, (pre, fr));
+                copy_rows(self.pre.get_mut(rows(f)), f, pre, fr);
             }
-            copy_rows(self.post.get_mut(rows(f)), f, (&tile.post, fr));
-            copy_rows(self.logits.get_mut(rows(p)), p, (&tile.logits, cp));
+            copy_rows(self.post.get_mut(rows(f)), f, &tile.post, fr);
+            copy_rows(self.logits.get_mut(rows(p)), p, &tile.logits, cp);
         }
     }
 }
 
-/// Fills rows of `width` numbers from those of a wider table, if they are wanted.
+/// Fills rows of `width` entries from the rows of a wider table, if they are wanted.
 #[inline(always)]
-fn copy_rows(to: Option<&mut [f32]>, width: usize, (from, wide): (&[f32], usize)) {
+fn copy_rows(to: Option<&mut [f32]>, width: usize, from: &[f32], wide: usize) {
     for (to, from) in to
         .into_iter()
         .flat_map(|to| to.chunks_exact_mut(width))
@@ -231,7 +233,8 @@ fn copy_rows(to: Option<&mut [f32]>, width: usize, (from, wide): (&[f32], usize)
     }
 }
 
-/// The gradient of the train loss of a model, `(parameters)`; 0 for biases that are not trained.
+/// Returns the gradient of the train loss of a model, `(parameters)`; 0 for biases that are not
+/// trained.
 ///
 /// # Errors
 /// When the pairs or the parameters do not fit the shape.
@@ -242,7 +245,7 @@ pub fn train_gradient(
 ) -> Result<Vec<f32>, EngineError> {
     let cell = CellInput {
         pairs: pairs.clone(),
-        // No step is taken, so that the recipe does not matter.
+        // No step is taken, so the recipe does not matter.
         recipe: Recipe {
             learning_rate: 0.0,
             weight_decay: 0.0,

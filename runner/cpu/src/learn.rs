@@ -1,4 +1,4 @@
-//! The learn stage: forward, loss and backward on the training pairs, in chunks of tiles whose
+//! Runs the learn stage: forward, loss and backward on the training pairs, in chunks of tiles whose
 //! number and borders depend on the pairs alone, never on the threads.
 
 use std::ops::Range;
@@ -14,16 +14,16 @@ use super::math::through_activation;
 use super::pass::Tile;
 use super::product::{Mode, View};
 use super::rows::{dots, sum_by_head};
-use super::sharing::Sharing;
-use super::tables::{Folded, Tables};
+
+use super::tables::{TableGradients, Tables};
 use super::vector::add;
-use super::workspace::{Workspace, Workspaces};
+use super::workspace::{Threads, Workspace};
 use super::{BLOCK, Score, TILE, chunk_len};
 
-/// The training pairs' workspace.
+/// Holds the workspace of the training pairs.
 pub(crate) struct Learner {
     chunks: Vec<Chunk>,
-    /// samples a chunk, the last one perhaps fewer
+    /// number of samples of a chunk; the last chunk may have fewer
     chunk_len: usize,
     /// attention to a and b, `(n, 2, heads)`
     attention: Buffer,
@@ -35,7 +35,7 @@ pub(crate) struct Learner {
     logits: Buffer,
 }
 
-/// A run of training samples and its part of the gradients that all samples share.
+/// Holds the gradients that all samples share, summed over a run of training samples.
 struct Chunk {
     m: Buffer,
     neuron_base: Buffer,
@@ -44,17 +44,27 @@ struct Chunk {
     score: Score,
 }
 
-/// What every chunk reads.
+/// The input that every chunk reads.
 #[derive(Clone, Copy)]
-struct Known<'a> {
+struct ChunkInput<'a> {
     dims: &'a Dims,
     t: &'a Tables,
-    /// of the gradients: 1 / samples
+    /// factor of the gradients: 1 / samples
     scale: f32,
 }
 
-/// What the backward pass leaves of a chunk's samples: the learner's buffers, cut.
-struct Left<'a> {
+/// A sample of a tile whose forward pass has run.
+#[derive(Clone, Copy)]
+struct TileSample<'a> {
+    tile: &'a Tile,
+    /// index of the sample in the tile
+    in_tile: usize,
+    /// index of the sample in the chunk
+    in_chunk: usize,
+}
+
+/// The learner's buffers, cut to the samples of a chunk.
+struct ChunkBuffers<'a> {
     attention: &'a mut [f32],
     scores: &'a mut [f32],
     neurons: &'a mut [f32],
@@ -78,20 +88,20 @@ impl Learner {
         }
     }
 
-    /// Fills `out`; returns the mean loss and the accuracy.
+    /// Fills `out` with the gradients of the tables; returns the mean loss and the accuracy.
     pub(crate) fn learn<S: Simd>(
         &mut self,
         simd: S,
         dims: &Dims,
         t: &Tables,
         pairs: &Pairs,
-        out: &mut Folded,
-        (workspaces, share): (&Workspaces, Sharing),
+        out: &mut TableGradients,
+        Threads { workspaces, share }: Threads<'_>,
     ) -> Score {
         let n = pairs.train().len();
         let grain = share.pair_grain();
         let scale = 1.0 / n as f32;
-        let known = Known { dims, t, scale };
+        let input = ChunkInput { dims, t, scale };
         let (len, pair) = (self.chunk_len, 2 * dims.heads);
         self.chunks
             .par_iter_mut()
@@ -104,7 +114,7 @@ impl Learner {
             .zip(self.logits.par_chunks_mut(len * dims.cp))
             .for_each(
                 |(((((chunk, samples), attention), scores), neurons), logits)| {
-                    let mut left = Left {
+                    let mut buffers = ChunkBuffers {
                         attention,
                         scores,
                         neurons,
@@ -113,7 +123,7 @@ impl Learner {
                     let workspace = &mut *workspaces.mine();
                     vectorized!(
                         simd,
-                        chunk.learn(simd, known, samples, &mut left, workspace)
+                        chunk.learn(simd, input, samples, &mut buffers, workspace)
                     );
                 },
             );
@@ -122,8 +132,9 @@ impl Learner {
         Score::mean(self.chunks.iter().map(|c| c.score), n)
     }
 
-    /// dM, dc, dd and the '=' row of d(score): the chunks' parts, added in their order.
-    fn sum_shared<S: Simd>(&self, simd: S, dims: &Dims, out: &mut Folded, grain: usize) {
+    /// Adds the chunks' parts of dM, dc, dd and the '=' row of d(score), in the order of the
+    /// chunks.
+    fn sum_shared<S: Simd>(&self, simd: S, dims: &Dims, out: &mut TableGradients, grain: usize) {
         let block = BLOCK * dims.cp;
         out.m
             .par_chunks_mut(block)
@@ -147,13 +158,14 @@ impl Learner {
         );
     }
 
-    /// dU′, dD′ and d(score) of each token: sums over the fixed, sorted list of its samples.
+    /// Computes dU′, dD′ and d(score) of each token: sums over the fixed, sorted list of its
+    /// samples.
     fn sum_token_rows<S: Simd>(
         &self,
         simd: S,
         dims: &Dims,
         pairs: &Pairs,
-        out: &mut Folded,
+        out: &mut TableGradients,
         grain: usize,
     ) {
         let Dims {
@@ -187,9 +199,9 @@ impl Learner {
     }
 }
 
-/// out += Σ over `rows` of `matrix`, which is as wide as `out`. The rows are summed up first, in
-/// `sum`: with hundreds of small terms added to one large total, the gradients of c and d were
-/// noisy enough to move a ReLU against torch within four epochs.
+/// Adds the sum over `rows` of `matrix`, which is as wide as `out`, to `out`. The rows are summed
+/// first, in `sum`: with hundreds of small terms added to one large total, the gradients of c and d
+/// were noisy enough to move a ReLU against torch within four epochs.
 #[inline(always)]
 fn add_columns(out: &mut [f32], matrix: &[f32], rows: Range<usize>, sum: &mut [f32]) {
     let width = out.len();
@@ -201,7 +213,7 @@ fn add_columns(out: &mut [f32], matrix: &[f32], rows: Range<usize>, sum: &mut [f
     add(out, sum);
 }
 
-/// out = Σ parts, in their order.
+/// Sets `out` to the sum of the parts, added in their order.
 #[inline(always)]
 fn sum<'a>(out: &mut [f32], parts: impl Iterator<Item = &'a [f32]>) {
     out.fill(0.0);
@@ -228,9 +240,9 @@ impl Chunk {
     fn learn<S: Simd>(
         &mut self,
         simd: S,
-        known: Known<'_>,
+        input: ChunkInput<'_>,
         samples: &[Sample],
-        left: &mut Left<'_>,
+        buffers: &mut ChunkBuffers<'_>,
         workspace: &mut Workspace,
     ) {
         for part in [
@@ -243,22 +255,24 @@ impl Chunk {
         self.score = Score::default();
         let group = workspace.tiles.len() * TILE;
         for (i, samples) in samples.chunks(group).enumerate() {
-            self.learn_group(simd, known, (i * group, samples), left, workspace);
+            self.learn_group(simd, input, i * group, samples, buffers, workspace);
         }
     }
 
-    /// Learns from the samples of some tiles, of which the first is number `first` of the chunk,
-    /// kernel by kernel: what one kernel uses of the tables stays in the L2 cache from tile to
-    /// tile.
+    /// Learns from the samples of some tiles, kernel by kernel, so that the part of the tables that
+    /// one kernel uses stays in the L2 cache from tile to tile. `first` is the index of the first
+    /// sample in the chunk.
     #[inline(always)]
     fn learn_group<S: Simd>(
         &mut self,
         simd: S,
-        Known { dims, t, scale }: Known<'_>,
-        (first, samples): (usize, &[Sample]),
-        left: &mut Left<'_>,
+        input: ChunkInput<'_>,
+        first: usize,
+        samples: &[Sample],
+        buffers: &mut ChunkBuffers<'_>,
         workspace: &mut Workspace,
     ) {
+        let ChunkInput { dims, t, scale } = input;
         let Dims { f, fp, cp, .. } = *dims;
         let Workspace {
             tiles,
@@ -270,12 +284,12 @@ impl Chunk {
         let parts = || (first..).step_by(TILE).zip(samples.chunks(TILE));
         for (tile, (first, samples)) in tiles.iter_mut().zip(parts()) {
             tile.forward(simd, dims, t, samples);
-            let gradients = &mut left.logits[first * cp..];
+            let gradients = &mut buffers.logits[first * cp..];
             self.score += score_and_gradients(&tile.logits, cp, labels(samples), scale, gradients);
         }
-        // dM += postᵀ g, g the tile's dlogits.
+        // dM += postᵀ g, where g is the tile's dlogits.
         for (tile, (first, samples)) in tiles.iter().zip(parts()) {
-            let g = View::rows(&left.logits[first * cp..], cp);
+            let g = View::rows(&buffers.logits[first * cp..], cp);
             let post = View::rows(&tile.post, dims.fr).t();
             let mode = if first == 0 { Mode::Set } else { Mode::Add };
             right.pack::<S>(g, samples.len());
@@ -283,37 +297,46 @@ impl Chunk {
         }
         // g Mᵀ
         for (first, samples) in parts() {
-            let g = View::rows(&left.logits[first * cp..], cp);
-            let neurons = &mut left.neurons[first * fp..][..samples.len() * fp];
+            let g = View::rows(&buffers.logits[first * cp..], cp);
+            let neurons = &mut buffers.neurons[first * fp..][..samples.len() * fp];
             let m = &t.m_transposed;
             m.multiply(simd, g, samples.len(), neurons, fp, Mode::Set);
         }
         for (tile, (first, samples)) in tiles.iter().zip(parts()) {
             for j in 0..samples.len() {
-                self.backward_sample(simd, dims, t, (first + j, j), left, (tile, along));
+                let sample = TileSample {
+                    tile,
+                    in_tile: j,
+                    in_chunk: first + j,
+                };
+                self.backward_sample(simd, input, sample, buffers, along);
             }
             let rows = first..first + samples.len();
-            add_columns(&mut self.neuron_base, left.neurons, rows.clone(), sum);
-            add_columns(&mut self.logit_base, left.logits, rows, sum);
+            add_columns(&mut self.neuron_base, buffers.neurons, rows.clone(), sum);
+            add_columns(&mut self.logit_base, buffers.logits, rows, sum);
         }
     }
 
-    /// dpre = (g Mᵀ) ∘ act′(pre), and the gradients of the attention scores, of sample `i` of the
-    /// chunk, `in_tile` of the tile.
+    /// Computes dpre = (g Mᵀ) ∘ act′(pre) and the gradients of the attention scores of one sample.
     ///
-    /// `dA0 = U′[a]·dpre + D′[a]·g`, dA1 the same with b; with S = A0 dA0 + A1 dA1:
-    /// ds_a = A0 (dA0 − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S. Why:
+    /// `dA0 = U′[a]·dpre + D′[a]·g`, dA1 the same with b; with S = A0 dA0 + A1 dA1: ds_a = A0 (dA0
+    /// − S), ds_b = A1 (dA1 − S), ds_eq = −A2 S. Derivation:
     /// doc/model.md#the-gradient-of-the-scores-dscore.
     #[inline(always)]
     fn backward_sample<S: Simd>(
         &mut self,
         simd: S,
-        dims: &Dims,
-        t: &Tables,
-        (i, in_tile): (usize, usize),
-        left: &mut Left<'_>,
-        (tile, along): (&Tile, &mut [f32]),
+        input: ChunkInput<'_>,
+        sample: TileSample<'_>,
+        buffers: &mut ChunkBuffers<'_>,
+        along: &mut [f32],
     ) {
+        let ChunkInput { dims, t, .. } = input;
+        let TileSample {
+            tile,
+            in_tile,
+            in_chunk: i,
+        } = sample;
         let Dims {
             heads,
             fp,
@@ -321,10 +344,10 @@ impl Chunk {
             activation,
             ..
         } = *dims;
-        let dpre = &mut left.neurons[i * fp..][..fp];
+        let dpre = &mut buffers.neurons[i * fp..][..fp];
         let inputs = tile.pre.as_ref().unwrap_or(&tile.post);
         through_activation(activation, &inputs[in_tile * dims.fr..][..fp], dpre);
-        let g = &left.logits[i * cp..][..cp];
+        let g = &buffers.logits[i * cp..][..cp];
         let terms = &tile.terms[in_tile * 2 * heads..][..2 * heads];
         let neurons = ((&t.neuron_rows[..], dims.fr), &*dpre);
         let logits = ((&t.logit_rows[..], dims.cr), g);
@@ -337,10 +360,10 @@ impl Chunk {
             let (a, b, eq) = (to_a[h], to_b[h], to_eq[h]);
             let (da, db) = (along[h], along[heads + h]);
             let mean = a * da + b * db;
-            left.attention[to + h] = a;
-            left.attention[to + heads + h] = b;
-            left.scores[to + h] = a * (da - mean);
-            left.scores[to + heads + h] = b * (db - mean);
+            buffers.attention[to + h] = a;
+            buffers.attention[to + heads + h] = b;
+            buffers.scores[to + h] = a * (da - mean);
+            buffers.scores[to + heads + h] = b * (db - mean);
             self.score_eq[h] -= eq * mean;
         }
     }

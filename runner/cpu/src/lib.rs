@@ -1,16 +1,17 @@
-//! The CPU executor: the folded program as tiled functions over padded tables, vectorised through
-//! pulp for AVX-512, AVX2 or NEON as the processor has them, on rayon's threads; one more than the
-//! one that trains stays awake during a call (`beside`), the others sleep when there is nothing to
-//! do.
+//! Executes programs on the CPU. The folded program runs as tiled functions over padded tables,
+//! vectorised through pulp for AVX-512, AVX2 or NEON, on rayon's threads. During a call one more
+//! thread than the training thread stays awake (`overlap`); the others sleep when there is nothing
+//! to do.
 //!
 //! Work is split by the number of pairs alone and every sum has a fixed order, so results are the
-//! same for any number of threads. Owns no files and no schedule beyond one window of epochs.
+//! same for any number of threads. Owns no files, and no schedule beyond one window of epochs.
 
 /// Evaluates an expression with the vector instructions that `simd` stands for.
 ///
-/// pulp's `vectorize` compiles a closure with them only if it is inlined. The closure of a plain
-/// block implements `Fn`, which is called through a shim that is not; moving `once` makes it
-/// `FnOnce` alone, so that its own `inline(always)` counts.
+/// pulp's `vectorize` compiles a closure with these instructions only if the closure is inlined.
+/// The closure of a plain block implements `Fn`, which is called through a shim that is not
+/// inlined. Moving `once` makes the closure `FnOnce` alone, so that its own `inline(always)`
+/// counts.
 macro_rules! vectorized {
     ($simd:expr, $body:expr) => {{
         struct Once;
@@ -27,7 +28,6 @@ macro_rules! vectorized {
 
 #[doc(hidden)]
 pub mod bench;
-mod beside;
 mod buffer;
 mod dims;
 mod evaluate;
@@ -36,6 +36,7 @@ mod grid;
 mod learn;
 mod loss;
 mod math;
+mod overlap;
 mod pass;
 mod product;
 mod replica;
@@ -67,21 +68,22 @@ pub use sharing::Sharing;
 pub use tiled::{PartScore, ProgramExecutor, TiledExecutor};
 use workspace::Workspaces;
 
-/// Samples in a tile: a multiple of the micro-kernel's rows, few enough for the L2 cache.
+/// The number of samples in a tile: a multiple of the micro-kernel's rows, and few enough for the
+/// L2 cache.
 const TILE: usize = 48;
-/// Tiles of training samples that go through one kernel after the other together, at most, and the
-/// bytes that their neurons may take: half of a usual L2 cache.
+/// The largest number of tiles of training samples that go through one kernel before the next
+/// kernel starts, and the bytes that their neurons may take: half of a usual L2 cache.
 const GROUP: usize = 5;
 const GROUP_BYTES: usize = 512 << 10;
-/// Rows of a matrix that one task of the fold and unfold stages makes.
+/// The number of rows of a matrix that one task of the fold and unfold stages computes.
 const BLOCK: usize = 24;
-/// At most so many chunks share the pairs.
+/// The largest number of chunks that share the pairs.
 const CHUNKS: usize = 16;
-/// How long one call of `run` should take, for prompt progress and Ctrl-C.
+/// The duration of one call of `run`, in seconds, for prompt progress and Ctrl-C.
 const CALL_SECONDS: f64 = 0.25;
 
-/// Returns the number of threads: `RAYON_NUM_THREADS`, if it is a sensible number: at most four a
-/// core, since more only cost memory. Else one a core.
+/// Returns the number of threads: `RAYON_NUM_THREADS` if that is a sensible number, else one for
+/// each core. Sensible are at most four for each core, since more threads only cost memory.
 pub fn default_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let asked = std::env::var("RAYON_NUM_THREADS");
@@ -94,22 +96,23 @@ pub fn default_threads() -> usize {
     }
 }
 
-/// Returns what threads share of one of so many cells of this shape that train together.
+/// Returns how the threads divide one cell's epoch when `cells` of this shape train together.
 pub fn sharing(shape: &Shape, [train, test]: [usize; 2], cells: usize, threads: usize) -> Sharing {
     Sharing::of(Dims::new(shape).work(train, test), cells, threads)
 }
 
-/// What a lock guards. A panic elsewhere ends the run on its own account.
+/// Locks, ignoring poisoning: the panic that poisoned the lock already ends the run.
 fn guarded<T>(lock: LockResult<T>) -> T {
     lock.unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Samples a chunk for `n` samples: whole tiles, and the same on every machine.
+/// Returns the number of samples of a chunk for `n` samples: whole tiles, and the same on every
+/// machine.
 fn chunk_len(n: usize) -> usize {
     n.div_ceil(TILE).div_ceil(CHUNKS) * TILE
 }
 
-/// Losses and right answers of some samples.
+/// Sums the losses and counts the correct answers of some samples.
 #[derive(Clone, Copy, Debug, Default)]
 struct Score {
     loss: f64,
@@ -124,7 +127,8 @@ impl AddAssign for Score {
 }
 
 impl Score {
-    /// The parts, added in their order, over `n` samples: mean loss and number correct.
+    /// Adds the parts in their order. Returns the mean loss and the share of correct answers over
+    /// `n` samples.
     fn mean(parts: impl Iterator<Item = Score>, n: usize) -> Score {
         let mut total = Score::default();
         for part in parts {
@@ -143,14 +147,14 @@ pub struct CpuExecutor {
     replicas: Vec<Replica>,
     pool: ThreadPool,
     arch: Arch,
-    /// inside a replica
+    /// how the threads divide a replica's work
     share: Sharing,
     seconds_per_epoch: Option<f64>,
 }
 
 impl CpuExecutor {
-    /// Loads the cells and runs the program's prologue. `threads`: how many; if `None`,
-    /// `RAYON_NUM_THREADS` or one a core.
+    /// Loads the cells and runs the program's prologue. `threads` is the number of threads; `None`
+    /// stands for `RAYON_NUM_THREADS` or one for each core.
     ///
     /// # Errors
     /// When a cell does not fit the program's shape or the threads cannot be started.
@@ -196,12 +200,12 @@ impl CpuExecutor {
         Ok(executor)
     }
 
-    /// Returns what the threads share inside a cell.
+    /// Returns how the threads divide the work of a cell.
     pub fn sharing(&self) -> Sharing {
         self.share
     }
 
-    /// The vector instructions this processor has, in words.
+    /// Returns the name of the vector instructions that this processor has.
     pub fn vectors() -> &'static str {
         struct Width;
         impl WithSimd for Width {
@@ -218,7 +222,8 @@ impl CpuExecutor {
         }
     }
 
-    /// Applies `job` to every replica, on the pool's threads, with the processor's vectors.
+    /// Applies `job` to every replica, on the pool's threads, with the processor's vector
+    /// instructions.
     fn each<J: Job>(&mut self, job: J) -> Vec<J::Output> {
         let CpuExecutor {
             replicas,
@@ -236,8 +241,8 @@ impl CpuExecutor {
     }
 }
 
-/// How many epochs to run in one call, by the seconds that one of them took last; one before that
-/// is known.
+/// Returns the number of epochs to run in one call, from the seconds that the last epoch took; 1
+/// before that is known.
 fn epochs_in_a_call(seconds: Option<f64>) -> u64 {
     match seconds {
         None => 1,
@@ -245,14 +250,14 @@ fn epochs_in_a_call(seconds: Option<f64>) -> u64 {
     }
 }
 
-/// A pool's device, in words.
+/// Returns a description of a pool's device.
 pub(crate) fn device(pool: &ThreadPool) -> String {
     let threads = pool.current_num_threads();
     let plural = if threads == 1 { "" } else { "s" };
     format!("CPU, {threads} thread{plural}")
 }
 
-/// What to do with a replica, for any width of vectors.
+/// A computation on a replica, for any width of vectors.
 trait Job: Sync {
     type Output: Send;
     fn run<S: Simd>(&self, simd: S, replica: &mut Replica, share: Sharing) -> Self::Output;
@@ -270,13 +275,13 @@ impl<J: Job> WithSimd for Jobs<'_, J> {
         let run = |replica: &mut Replica| self.job.run(simd, replica, self.share);
         match self.share {
             Sharing::Nothing => self.replicas.par_iter_mut().map(run).collect(),
-            // All threads for each in turn.
+            // All threads work on one replica after another.
             Sharing::Pairs | Sharing::Everything => self.replicas.iter_mut().map(run).collect(),
         }
     }
 }
 
-/// Some epochs of the folded program.
+/// Runs this number of epochs of the folded program.
 struct Epochs(u64);
 
 impl Job for Epochs {
@@ -286,7 +291,7 @@ impl Job for Epochs {
     }
 }
 
-/// One stage by itself.
+/// Runs one stage by itself.
 struct Single(Stage);
 
 impl Job for Single {

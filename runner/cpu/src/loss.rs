@@ -1,5 +1,6 @@
-//! The losses of a tile of pairs and their gradients, as accurate as float64's (doc/model.md#loss):
-//! the label's class is left out of the sum, so nothing cancels however small the loss.
+//! Computes the losses of a tile of pairs and their gradients, as accurately as in float64
+//! (doc/model.md#loss). The label's class is left out of the sum, so nothing cancels however small
+//! the loss is.
 
 use grokrun_executor::Sample;
 
@@ -8,15 +9,15 @@ use super::math::{exp, ln_1p};
 use super::vector::fold_lanes;
 use super::{Score, TILE};
 
-/// The labels of samples, in their order.
+/// Returns the labels of samples, in their order.
 #[inline(always)]
 pub(crate) fn labels(samples: &[Sample]) -> impl Iterator<Item = usize> {
     samples.iter().map(|s| s.label as usize)
 }
 
-/// The losses, −log softmax(l)_y, and the right answers of at most [`TILE`] samples with their rows
-/// of logits (`(padded p)`, −∞ beyond p). An answer is right if y is the first of the largest
-/// logits, as torch's argmax.
+/// Returns the losses, −log softmax(l)_y, and the correct answers of at most [`TILE`] samples,
+/// given their rows of logits (`(padded p)`, −∞ beyond p). An answer is correct if y is the first
+/// of the largest logits, as for torch's argmax.
 #[inline(always)]
 pub(crate) fn score(logits: &[f32], width: usize, labels: impl Iterator<Item = usize>) -> Score {
     let mut found = Found::default();
@@ -26,7 +27,8 @@ pub(crate) fn score(logits: &[f32], width: usize, labels: impl Iterator<Item = u
     found.score()
 }
 
-/// As [`score`]; `gradients`, rows like those of `logits`, become `scale` · ∂loss/∂logits.
+/// Computes the same as [`score`]. `gradients`, with rows like those of `logits`, become `scale` ·
+/// ∂loss/∂logits.
 #[inline(always)]
 pub(crate) fn score_and_gradients(
     logits: &[f32],
@@ -53,7 +55,8 @@ pub(crate) fn score_and_gradients(
     found.score()
 }
 
-/// What the logarithms of a tile's losses are taken of, gathered so that they are taken in vectors.
+/// Gathers the arguments of the logarithms of a tile's losses, so that they are computed in
+/// vectors.
 struct Found {
     /// m − l_y of each sample
     behind: [f64; TILE],
@@ -63,7 +66,7 @@ struct Found {
     correct: usize,
 }
 
-/// Of one row: S, the sum without the label's class, and Z with it.
+/// The sums of one row: S without the label's class, and Z with the label's class.
 struct Sums {
     others: f32,
     total: f32,
@@ -80,14 +83,14 @@ impl Default for Found {
     }
 }
 
-/// What is not a number is never the larger.
+/// Returns the larger number; a number that is not one is never the larger.
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
 }
 
 impl Found {
-    /// Adds a row. `see` is shown e^{l_j − m} of one line of classes after the other, 0 at the
+    /// Adds a row. `see` is called with e^{l_j − m} of one line of classes after another, 0 at the
     /// label.
     ///
     /// m = max l; S = Σ_{j≠y} e^{l_j − m}; Z = S + e^{l_y − m}; the loss is
@@ -103,7 +106,7 @@ impl Found {
             }
         }
         let (max, own) = (fold_lanes(top, larger), row[label]);
-        // Ties are rare, but go to the first class.
+        // Ties are rare, but the first class wins.
         let correct = own == max && row[..label].iter().all(|x| *x != max);
         let mut sums = [0.0f32; LINE];
         for (k, line) in lines.iter().enumerate() {
@@ -157,7 +160,7 @@ mod tests {
         row
     }
 
-    /// The loss of one row, whether it is right, and its gradient.
+    /// Returns the loss of one row, whether the answer is correct, and the gradient.
     fn one(logits: &[f32], label: usize) -> (Score, Vec<f32>) {
         let row = padded(logits);
         let mut gradient = vec![9.0; row.len()];
@@ -168,7 +171,8 @@ mod tests {
         (with, gradient)
     }
 
-    /// −log softmax and its gradient in f64 on the same f32 logits, class y left out as well.
+    /// Returns −log softmax and its gradient in f64 from the same f32 logits, with class y left out
+    /// as well.
     fn reference(logits: &[f32], y: usize) -> (f64, Vec<f64>) {
         let own = f64::from(logits[y]);
         let ratios: Vec<f64> = logits.iter().map(|l| (f64::from(*l) - own).exp()).collect();

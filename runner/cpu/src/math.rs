@@ -1,5 +1,5 @@
-//! exp and the activation functions as plain f32 arithmetic that compilers vectorise, accurate to
-//! a few units in the last place.
+//! Computes exp and the activation functions in plain f32 arithmetic that compilers vectorise,
+//! accurate to a few units in the last place.
 
 #![expect(
     clippy::excessive_precision,
@@ -10,18 +10,18 @@
 use grokrun_executor::Activation;
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
-/// ln 2 in two parts, the first exact in 15 bits (Cody and Waite).
+/// ln 2 in two parts; the first is exact in 15 bits (Cody and Waite).
 const LN_2_HIGH: f32 = 0.693_359_375;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// 1.5 · 2²³: adding it leaves the nearest integer in the low mantissa bits.
 const ROUND: f32 = 12_582_912.0;
-/// Below this e^x (8.8e-27) is taken for 0. Nothing so small shows beside Adam's ε or in a float64
-/// loss, which ends at 1e-16; and products of such gradients would be denormal numbers, on which
-/// processors are a hundred times slower.
+/// Below this number e^x (8.8e-27) is taken for 0. Nothing so small shows next to Adam's ε or in a
+/// float64 loss, which ends at 1e-16. Products of such gradients would be denormal numbers, on
+/// which processors are a hundred times slower.
 const SMALLEST: f32 = -60.0;
 
-/// e^x for x ≤ 0; 0 below −60; not a number for what is none. Error below 2 ulp (range reduction by
-/// ln 2 and Cephes' degree-6 polynomial).
+/// Returns e^x for x ≤ 0, and 0 below −60; not a number if x is not. The error is below 2 ulp
+/// (range reduction by ln 2 and Cephes' polynomial of degree 6).
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let clamped = if x <= SMALLEST { SMALLEST } else { x };
@@ -39,23 +39,24 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x <= SMALLEST { 0.0 } else { y * power }
 }
 
-/// log(1 + x) for x ≥ 0, error below 1 ulp; not a number for infinity and what is none. The method
-/// and the coefficients are fdlibm's `log1p`: 1 + x = 2^k (1 + f), log(1 + f) from s = f / (2 + f).
+/// Returns log(1 + x) for x ≥ 0, with an error below 1 ulp; not a number if x is infinite or not a
+/// number. The method and the coefficients are fdlibm's `log1p`: 1 + x = 2^k (1 + f), log(1 + f)
+/// from s = f / (2 + f).
 #[inline(always)]
 pub(crate) fn ln_1p(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238_164_90e-01;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_700_02e-10;
-    /// From the bits of √2 / 2 on numbers belong to the next power of two.
+    /// Mantissas from the bits of √2 / 2 on belong to the next power of two.
     const HALF_ROOT: u64 = 0x3fe6_a09e_667f_3bcd;
     let u = 1.0 + x;
     let shifted = u.to_bits().wrapping_sub(HALF_ROOT);
-    // u is 1 at least: the shifted bits are positive, and their exponent is k.
+    // u is at least 1: the shifted bits are positive, and their exponent is k.
     let k = shifted >> 52;
     let m = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff).wrapping_add(HALF_ROOT));
-    // What 1 + x lost, and where it lost everything, x itself.
+    // The part of x that 1 + x lost; where everything was lost, x itself.
     let lost = if k == 0 { 0.0 } else { (x - (u - 1.0)) / u };
     let f = if k == 0 { x } else { m - 1.0 };
-    // k below 2^12 as a float, by the mantissa of 2^52.
+    // k, which is below 2^12, as a float, by the mantissa of 2^52.
     let power = f64::from_bits(0x4330_0000_0000_0000 | (k & 0xfff)) - 4_503_599_627_370_496.0;
     let s = f / (2.0 + f);
     let z = s * s;
@@ -68,12 +69,12 @@ pub(crate) fn ln_1p(x: f64) -> f64 {
     r = r * z + 6.666_666_666_666_735_130e-01;
     let half = 0.5 * f * f;
     let rest = half - (s * (half + r * z) + (power * LN_2_LOW + lost));
-    // x alone tells infinity, of which the bits above make a number.
+    // Only x itself tells infinity, since the bits above turn infinity into a number.
     power * LN_2_HIGH - (rest - f) + 0.0 * x
 }
 
-/// erf(x), absolute error below 3e-7: the rational approximation used by Eigen and XLA, with x
-/// clamped to where f32 erf is ±1.
+/// Returns erf(x), with an absolute error below 3e-7: the rational approximation used by Eigen and
+/// XLA, with x clamped to where erf is ±1 in f32.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let x = x.clamp(-3.832_506_9, 3.832_506_9);
@@ -93,20 +94,20 @@ fn erf(x: f32) -> f32 {
     x * top / bottom
 }
 
-/// Φ(x), the normal distribution function.
+/// Returns Φ(x), the normal distribution function.
 #[inline(always)]
 fn normal(x: f32) -> f32 {
     0.5 + 0.5 * erf(x * std::f32::consts::FRAC_1_SQRT_2)
 }
 
-/// max(x, 0); not a number for what is none is 0, as comparisons have it.
+/// Returns max(x, 0). The result is 0 if x is not a number, as comparisons have it.
 #[inline(always)]
 fn relu(x: f32) -> f32 {
     if x > 0.0 { x } else { 0.0 }
 }
 
-/// From the inputs of neurons to their outputs. The kind is asked once a row: inside the loop
-/// compilers work out both and pick one.
+/// Turns inputs of neurons into outputs. The kind is matched once for each row: inside the loop,
+/// compilers would compute both kinds and pick one.
 #[inline(always)]
 pub(crate) fn activate(kind: Activation, neurons: &mut [f32]) {
     match kind {
@@ -115,8 +116,8 @@ pub(crate) fn activate(kind: Activation, neurons: &mut [f32]) {
     }
 }
 
-/// Multiplies `gradients` by the derivatives at the `inputs`; ReLU's at 0 is 0, as torch's, so that
-/// its outputs do as well as its inputs.
+/// Multiplies `gradients` by the derivatives at the `inputs`. The derivative of ReLU at 0 is 0, as
+/// in torch, so that the outputs serve as well as the inputs.
 #[inline(always)]
 pub(crate) fn through_activation(kind: Activation, inputs: &[f32], gradients: &mut [f32]) {
     let neurons = gradients.iter_mut().zip(inputs);

@@ -1,4 +1,5 @@
-//! The forward pass of a tile of pairs, small enough that its activations stay in the L2 cache.
+//! Runs the forward pass of a tile of pairs, which is small enough that its activations stay in the
+//! L2 cache.
 
 use grokrun_executor::{Activation, Sample};
 use pulp::Simd;
@@ -11,11 +12,11 @@ use super::product::{Mode, View};
 use super::rows::{Term, weighted_sums};
 use super::tables::Tables;
 
-/// Room for one tile, kept from epoch to epoch.
+/// Holds the activations of one tile; the memory is kept from epoch to epoch.
 pub(crate) struct Tile {
     /// attention to a, b and '=', each `(TILE, heads)`
     pub(crate) attention: [Buffer; 3],
-    /// inputs of the neurons, `(TILE, fr)`, where they are kept
+    /// inputs of the neurons, `(TILE, fr)`, if they are kept
     pub(crate) pre: Option<Buffer>,
     /// outputs of the neurons, `(TILE, fr)`
     pub(crate) post: Buffer,
@@ -26,7 +27,7 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    /// `inputs`: whether those of the neurons are kept as well.
+    /// Allocates a tile. `inputs` says whether the inputs of the neurons are kept as well.
     pub(crate) fn new(dims: &Dims, inputs: bool) -> Tile {
         Tile {
             attention: std::array::from_fn(|_| Buffer::zeros(TILE * dims.heads)),
@@ -37,7 +38,7 @@ impl Tile {
         }
     }
 
-    /// Attention, pre-activations and logits of at most [`TILE`] samples.
+    /// Computes attention, pre-activations and logits of at most [`TILE`] samples.
     #[inline(always)]
     pub(crate) fn forward<S: Simd>(
         &mut self,
@@ -54,8 +55,8 @@ impl Tile {
             .multiply(simd, post, m, logits, dims.cp, Mode::Add);
     }
 
-    /// A = softmax over the scores of a, b and '=', head by head. The largest score of the pair
-    /// is taken off first, so that scores of any spread are safe.
+    /// Computes A = softmax over the scores of a, b and '=', head by head. The largest score of the
+    /// pair is subtracted first, so that scores of any spread are safe.
     #[inline(always)]
     pub(crate) fn attend(&mut self, dims: &Dims, scores: &[f32], samples: &[Sample]) {
         let Dims { p, heads, rows, .. } = *dims;
@@ -91,7 +92,8 @@ impl Tile {
         }
     }
 
-    /// `pre = c + Σ_h A0 U′[a] + A1 U′[b]`, the same for the logits with d and D′; post.
+    /// Computes `pre = c + Σ_h A0 U′[a] + A1 U′[b]`, the same for the logits with d and D′, and
+    /// post.
     #[inline(always)]
     pub(crate) fn gather<S: Simd>(&mut self, simd: S, dims: &Dims, t: &Tables, samples: &[Sample]) {
         let Dims {
@@ -106,7 +108,8 @@ impl Tile {
             ..
         } = self;
         let terms = (&terms[..samples.len() * 2 * heads], 2 * heads);
-        // The base last: near zero, where a ReLU decides, it then cancels without rounding.
+        // The base is added last: near zero, where a ReLU decides, it then cancels without
+        // rounding.
         let rows = (&t.neuron_rows[..], fr);
         let bases = [&t.neuron_base[..fp], &t.neuron_base_low];
         if let (None, Activation::Relu) = (&pre, dims.activation) {
@@ -148,7 +151,7 @@ impl Tile {
         );
     }
 
-    /// The rows of U′ and D′ that each sample of the tile uses, with its attention to them.
+    /// Sets the rows of U′ and D′ that each sample of the tile uses, with its attention to them.
     #[inline(always)]
     fn set_terms(&mut self, dims: &Dims, samples: &[Sample]) {
         let Dims { p, heads, .. } = *dims;
@@ -166,7 +169,7 @@ impl Tile {
     }
 }
 
-/// Rows of `WIDTH` numbers, one after the other: moves rather than calls of `memcpy`.
+/// Returns rows of `WIDTH` entries, one after another, by moves rather than calls of `memcpy`.
 #[inline(always)]
 fn pick<const WIDTH: usize>(from: &[f32], rows: impl Iterator<Item = usize>, to: &mut [f32]) {
     let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);

@@ -1,4 +1,4 @@
-//! One cell on the CPU: its numbers, its tables, and what each stage does with them.
+//! Trains one cell on the CPU: holds its numbers and its tables, and runs the stages on them.
 
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -7,29 +7,29 @@ use grokrun_executor::{
 };
 use pulp::Simd;
 
-use super::beside::Beside;
 use super::buffer::Buffer;
 use super::dims::{Dims, Tensors};
 use super::evaluate::Evaluator;
 use super::fold::fold;
 use super::learn::Learner;
+use super::overlap::Overlap;
 use super::sharing::Sharing;
 use super::step::step;
-use super::tables::{Folded, Tables};
-use super::unfold::{Folds, Unfolder};
-use super::workspace::Workspaces;
+use super::tables::{TableGradients, Tables};
+use super::unfold::{UnfoldInput, Unfolder};
+use super::workspace::{Threads, Workspaces};
 use super::{Score, guarded};
 use grokrun_program::ModelState;
 
 pub(crate) struct Replica {
     given: Given,
-    /// read by training and testing, written by the fold between them
+    /// read by training and testing, and written by the fold between them
     tables: RwLock<Tables>,
     trainer: Trainer,
     tester: Mutex<Tester>,
 }
 
-/// What training and testing both use and no epoch changes.
+/// The data that training and testing read and that no epoch changes.
 struct Given {
     shape: Shape,
     dims: Dims,
@@ -39,13 +39,13 @@ struct Given {
 
 struct Trainer {
     recipe: Recipe,
-    /// steps taken
+    /// number of steps taken
     epoch: u64,
     parameters: Buffer,
     first: Buffer,
     second: Buffer,
     gradient: Buffer,
-    folded: Folded,
+    gradients: TableGradients,
     learner: Learner,
     unfolder: Unfolder,
     score: Score,
@@ -63,10 +63,11 @@ fn buffer(values: &[f32]) -> Buffer {
 }
 
 impl Replica {
-    /// `workspaces`: one for each thread of the pool that trains it.
+    /// Loads a cell. `workspaces` holds one workspace for each thread of the pool that trains the
+    /// cell.
     ///
     /// # Errors
-    /// When data or state do not fit the shape.
+    /// When the data or the state do not fit the shape.
     pub(crate) fn new(
         shape: &Shape,
         cell: CellInput,
@@ -83,13 +84,13 @@ impl Replica {
             if part.len() != want {
                 let got = part.len();
                 return Err(EngineError::Data(format!(
-                    "a state of {got} numbers does not fit a model of {want}"
+                    "the state has {got} numbers; expected {want}, as many as the model"
                 )));
             }
         }
         if pairs.modulus() != shape.modulus {
             return Err(EngineError::Data(format!(
-                "pairs modulo {} do not fit a model of modulus {}",
+                "the pairs have the modulus {}; expected {}, the modulus of the model",
                 pairs.modulus(),
                 shape.modulus
             )));
@@ -103,7 +104,7 @@ impl Replica {
                 first: buffer(first),
                 second: buffer(second),
                 gradient: Buffer::zeros(want),
-                folded: Folded::new(&dims),
+                gradients: TableGradients::new(&dims),
                 learner: Learner::new(&dims, pairs.train().len()),
                 unfolder: Unfolder::new(&dims),
                 score: Score::default(),
@@ -122,7 +123,7 @@ impl Replica {
         })
     }
 
-    /// Runs one stage; a step is the next epoch's.
+    /// Runs one stage; the step is the next epoch's.
     pub(crate) fn run<S: Simd>(&mut self, simd: S, stage: Stage, share: Sharing) {
         let Replica {
             given,
@@ -145,11 +146,11 @@ impl Replica {
     }
 
     /// Runs `count` epochs of the folded program: its stages in the order of
-    /// [`Program::folded`](grokrun_executor::Program::folded), but that the last overlaps with the
-    /// next epoch.
+    /// [`Program::folded`](grokrun_executor::Program::folded), except that the last stage overlaps
+    /// with the next epoch.
     ///
-    /// The test pairs of one epoch are evaluated beside the training of the next, which reads the
-    /// same tables: once its pairs are learned from, one thread unfolds and steps, another tests.
+    /// The test pairs of one epoch are evaluated while the next epoch trains, which reads the same
+    /// tables: after the learn stage, one thread unfolds and steps and another one evaluates.
     pub(crate) fn epochs<S: Simd>(&mut self, simd: S, count: u64, share: Sharing) -> Vec<EpochRow> {
         let Replica {
             given,
@@ -160,14 +161,14 @@ impl Replica {
         let (given, tables, tester) = (&*given, &*tables, &*tester);
         let coefficients = trainer.coefficients(count);
         let mut scores: Vec<[Score; 2]> = Vec::with_capacity(coefficients.len());
-        let beside = Beside::default();
+        let overlap = Overlap::default();
         let test = || {
             let known = guarded(tables.read());
             guarded(tester.lock()).evaluate(simd, given, &known, share);
         };
         let settle = |scores: &mut Vec<[Score; 2]>| {
             if let Some([_, last]) = scores.last_mut() {
-                beside.settle(test);
+                overlap.settle(test);
                 *last = guarded(tester.lock()).score;
             }
         };
@@ -176,7 +177,7 @@ impl Replica {
                 let known = guarded(tables.read());
                 trainer.learn(simd, given, &known, share);
                 if !scores.is_empty() {
-                    beside.offer();
+                    overlap.offer();
                 }
                 trainer.unfold(simd, given, &known, share);
                 trainer.step(simd, given, c, share);
@@ -187,18 +188,18 @@ impl Replica {
                 trainer.fold(simd, given, &mut next, share);
             }
             if !scores.is_empty() {
-                beside.offer();
+                overlap.offer();
             }
             settle(&mut scores);
         };
         match share {
             Sharing::Nothing => train(),
-            Sharing::Pairs | Sharing::Everything => beside.run(train, test),
+            Sharing::Pairs | Sharing::Everything => overlap.run(train, test),
         }
         scores.into_iter().map(|each| self.row(each)).collect()
     }
 
-    /// The metrics of an epoch with these scores of train and test pairs.
+    /// Returns the metrics of an epoch from the scores of the train and test pairs.
     fn row(&self, [train, test]: [Score; 2]) -> EpochRow {
         let share = |score: Score, n: usize| score.correct as f64 / n as f64;
         let pairs = &self.given.pairs;
@@ -219,11 +220,11 @@ impl Replica {
         }
     }
 
-    /// A table without its padding.
+    /// Returns a table without its padding.
     pub(crate) fn table(&self, table: Table) -> Vec<f32> {
         let dims = &self.given.dims;
         let (t, trainer) = (guarded(self.tables.read()), &self.trainer);
-        let g = &trainer.folded;
+        let g = &trainer.gradients;
         let (f, fp, p, cp) = (dims.f, dims.fp, dims.p, dims.cp);
         let trim = |data: &[f32], width: usize, keep: usize| {
             data.chunks_exact(width)
@@ -253,7 +254,7 @@ impl Replica {
 }
 
 impl Trainer {
-    /// The coefficients of the next `count` steps.
+    /// Returns the coefficients of the next `count` steps.
     fn coefficients(&self, count: u64) -> Vec<StepCoefficients> {
         self.recipe.coefficients(self.epoch..self.epoch + count)
     }
@@ -270,17 +271,22 @@ impl Trainer {
             workspaces,
             ..
         } = given;
-        let (folded, with) = (&mut self.folded, (&**workspaces, share));
-        self.score = self.learner.learn(simd, dims, tables, pairs, folded, with);
+        let threads = Threads {
+            workspaces: workspaces.as_ref(),
+            share,
+        };
+        self.score = self
+            .learner
+            .learn(simd, dims, tables, pairs, &mut self.gradients, threads);
     }
 
     fn unfold<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
         let Given { shape, dims, .. } = given;
-        let from = Folds {
+        let from = UnfoldInput {
             dims,
             w: &Tensors::of(shape, &self.parameters),
             t: tables,
-            folded: &self.folded,
+            gradients: &self.gradients,
         };
         let mut gradient = Tensors::of_mut(shape, &mut self.gradient);
         self.unfolder
@@ -302,9 +308,13 @@ impl Trainer {
 
 impl Tester {
     fn evaluate<S: Simd>(&mut self, simd: S, given: &Given, tables: &Tables, share: Sharing) {
-        let (samples, with) = (given.pairs.test(), (&*given.workspaces, share));
+        let samples = given.pairs.test();
+        let threads = Threads {
+            workspaces: given.workspaces.as_ref(),
+            share,
+        };
         self.score = self
             .evaluator
-            .evaluate(simd, &given.dims, tables, samples, with);
+            .evaluate(simd, &given.dims, tables, samples, threads);
     }
 }

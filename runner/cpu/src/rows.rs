@@ -1,25 +1,25 @@
-//! Weighted sums of table rows and products with them: the memory-bound part of a pair, with all
-//! sums in registers.
+//! Computes weighted sums of table rows and dot products with table rows: the memory-bound part of
+//! a pair, with all sums in registers.
 //!
-//! A pair uses 2 · heads rows of U′ and of D′. Reading each of them once, with nothing written but
-//! the result, takes half the time of adding one after the other.
+//! A pair uses 2 · heads rows of U′ and of D′. Reading each row once, with nothing written but the
+//! result, takes half the time of adding one row after another.
 
 use pulp::Simd;
 
-/// A row of a table, by number, and its weight.
+/// The weight of a row of a table, and the index of the row.
 pub(crate) type Term = (f32, usize);
 
-/// A table of rows: its numbers, and how many there are from row to row.
+/// A table of rows: its entries, and the stride between rows.
 pub(crate) type Rows<'a> = (&'a [f32], usize);
 
-/// Row i of `out` becomes `finish(base + (low + Σ weight · table[row]))` over the i-th run of `per`
-/// of the `terms`. `out` has its rows as far apart as its second number says; widths are multiples
+/// Sets row i of `out` to `finish(base + (low + Σ weight · table[row]))` over the i-th run of `per`
+/// of the `terms`. The second number of `out` is the stride between its rows; widths are multiples
 /// of the lanes.
 ///
-/// Columns go outside and pairs inside, so that the few columns of the rows which the pairs of a
-/// tile share stay in the L1 cache. The first half of a pair's rows is a's and so follows from the
-/// first: pairs in a row with the same a, up to four, read them once. What is summed for a pair,
-/// and in which order, is as if it were alone.
+/// Columns are the outer loop and pairs the inner one, so that the few columns of the rows which
+/// the pairs of a tile share stay in the L1 cache. The first half of a pair's rows belongs to a, so
+/// that consecutive pairs with the same a, up to four, read these rows once. The terms of a pair
+/// and their order are the same as if the pair were computed alone.
 #[inline(always)]
 pub(crate) fn weighted_sums<S: Simd>(
     simd: S,
@@ -30,7 +30,7 @@ pub(crate) fn weighted_sums<S: Simd>(
     finish: impl Fn(S::f32s) -> S::f32s + Copy,
 ) {
     let width = base.len();
-    // Sums and a row in registers: of sixteen, two pairs leave some.
+    // The sums and one row stay in registers; with sixteen registers, two pairs leave some free.
     let most = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
     let mut from = 0;
     while from < width {
@@ -76,8 +76,8 @@ fn some_pairs<S: Simd, const VECTORS: usize>(
     }
 }
 
-/// The first `VECTORS` vectors of `PAIRS` rows of [`weighted_sums`], from column `from` on; the
-/// first half of each pair's terms is of the same rows.
+/// Computes the first `VECTORS` vectors of `PAIRS` rows of [`weighted_sums`], from column `from`
+/// on; the first half of each pair's terms is of the same rows.
 #[inline(always)]
 fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     simd: S,
@@ -125,8 +125,8 @@ fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     }
 }
 
-/// `out[j] = Σ row_j · x` over the tables, each with its x, for the rows of `terms`; x as long as
-/// the row, a multiple of the lanes.
+/// Computes `out[j] = Σ row_j · x` over the tables, each with its x, for the rows of `terms`; x is
+/// as long as the row, a multiple of the lanes.
 #[inline(always)]
 pub(crate) fn dots<S: Simd>(
     simd: S,
@@ -140,8 +140,8 @@ pub(crate) fn dots<S: Simd>(
         let mut sums = [simd.splat_f32s(0.0); 4];
         for (table, x) in tables {
             let (x, _) = S::as_simd_f32s(x);
-            // Written out: compilers leave the closures of arrays' `map` outside the loop's
-            // instructions.
+            // The calls are written out, since compilers do not inline the closures of arrays'
+            // `map` into the loop.
             let [a, b, c, d] = [
                 row::<S>(table, a, x.len()),
                 row::<S>(table, b, x.len()),
@@ -171,15 +171,16 @@ pub(crate) fn dots<S: Simd>(
     }
 }
 
-/// The first `vectors` vectors of a term's row.
+/// Returns the first `vectors` vectors of a term's row.
 #[inline(always)]
 fn row<'a, S: Simd>((table, pitch): Rows<'a>, (_, row): &Term, vectors: usize) -> &'a [S::f32s] {
     let (row, _) = S::as_simd_f32s(&table[row * pitch..][..vectors * S::F32_LANES]);
     row
 }
 
-/// `out[h] = Σ weights[s][h] · table[s]` over the samples s, `out (heads, width)`, `weights` with
-/// `heads` numbers a sample from `offset` on, `stride` apart; width a multiple of the lanes.
+/// Computes `out[h] = Σ weights[s][h] · table[s]` over the samples s. `out` is `(heads, width)`;
+/// `weights` has `heads` numbers for each sample from `offset` on, `stride` apart; the width is a
+/// multiple of the lanes.
 #[inline(always)]
 pub(crate) fn sum_by_head<S: Simd>(
     simd: S,
@@ -264,7 +265,7 @@ mod tests {
     use super::*;
     use pulp::{Arch, Scalar, WithSimd};
 
-    /// Small integers, so that every sum is exact.
+    /// Returns small integers, so that every sum is exact.
     fn numbers(count: usize) -> Vec<f32> {
         (0..count).map(|i| (i * 7 % 11) as f32 - 5.0).collect()
     }
@@ -279,8 +280,8 @@ mod tests {
                 let table = numbers(9 * pitch);
                 let (x, low) = (numbers(width), numbers(width + 1).split_off(1));
                 for count in [1, 2, 5, 8] {
-                    // A pair, one with the rows in the other order, and runs of up to six whose
-                    // first halves are of the same rows.
+                    // One pair, one pair with the rows in the other order, and runs of up to six
+                    // pairs whose first halves are the same rows.
                     let first: Vec<Term> = (0..count).map(|i| (i as f32 - 1.0, 8 - i)).collect();
                     let second = first.iter().rev().map(|(w, r)| (w + 1.0, *r)).collect();
                     let alike = |n: usize| {

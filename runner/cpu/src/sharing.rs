@@ -1,24 +1,25 @@
-//! What the threads share of one cell's epoch. No result depends on it.
+//! Decides how the threads divide one cell's epoch. No result depends on the choice.
 
-/// From so many multiply-adds an epoch on (some 30 µs), two threads share the pairs.
+/// From this number of multiply-adds an epoch on (some 30 µs), two threads divide the pairs.
 const WORTH_SHARING_PAIRS: usize = 1_000_000;
-/// From so many on, all threads share the tables as well, whose stages are many and short.
+/// From this number on, all threads divide the tables as well, whose stages are many and short.
 const WORTH_SHARING_TABLES: usize = 6_000_000;
 
-/// How finely work is cut for rayon.
+/// How finely work is divided for rayon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     /// one thread does everything
     Nothing,
-    /// two threads share chunks of pairs, and tests run beside training
+    /// two threads divide chunks of pairs, and evaluation overlaps with training
     Pairs,
-    /// blocks of rows of the tables are shared as well, by all threads
+    /// all threads divide blocks of rows of the tables as well
     Everything,
 }
 
 impl Sharing {
-    /// For epochs of so many multiply-adds of each of `cells` that train together on `threads`.
-    /// Where a thread a cell leaves less than half of them idle, that is faster.
+    /// Chooses for epochs of `work` multiply-adds of each of `cells` that train together on
+    /// `threads` threads. One thread for each cell is faster if that leaves less than half of the
+    /// threads idle.
     pub(crate) fn of(work: usize, cells: usize, threads: usize) -> Sharing {
         match work {
             _ if 2 * cells > threads => Sharing::Nothing,
@@ -28,7 +29,7 @@ impl Sharing {
         }
     }
 
-    /// How many of `threads` work on a cell.
+    /// Returns the number of threads, of `threads`, that work on one cell.
     pub fn threads(self, threads: usize) -> usize {
         match self {
             Sharing::Nothing => 1,
@@ -37,7 +38,7 @@ impl Sharing {
         }
     }
 
-    /// Chunks of pairs in a task.
+    /// Returns the number of chunks of pairs in a task.
     pub(crate) fn pair_grain(self) -> usize {
         match self {
             Sharing::Nothing => usize::MAX,
@@ -45,7 +46,7 @@ impl Sharing {
         }
     }
 
-    /// Blocks of rows in a task, at least.
+    /// Returns the smallest number of blocks of rows in a task.
     pub(crate) fn table_grain(self) -> usize {
         match self {
             Sharing::Nothing | Sharing::Pairs => usize::MAX,

@@ -1,13 +1,13 @@
-//! The step stage: AdamW in the order of torch (decay, moments, update).
+//! Runs the step stage: AdamW in torch's order (decay, moments, update).
 
 use grokrun_executor::StepCoefficients;
 use pulp::Simd;
 use rayon::prelude::*;
 
-/// Entries a task updates.
+/// The number of entries that a task updates.
 const PIECE: usize = 1 << 14;
 
-/// Updates parameters and moments, all of one length.
+/// Updates parameters and moments, which are all of one length.
 pub(crate) fn step<S: Simd>(
     simd: S,
     c: StepCoefficients,
@@ -25,8 +25,8 @@ pub(crate) fn step<S: Simd>(
             vectorized!(simd, {
                 let moments = first.iter_mut().zip(second);
                 for ((w, (m, v)), g) in parameters.iter_mut().zip(moments).zip(gradient) {
-                    *m += c.first * (g - *m);
-                    *v = c.second * *v + c.second_rest * (g * g);
+                    *m += c.one_minus_beta1 * (g - *m);
+                    *v = c.beta2 * *v + c.one_minus_beta2 * (g * g);
                     *w = c.decay * *w - c.rate * *m / (v.sqrt() * c.root + c.epsilon);
                 }
             });

@@ -1,11 +1,11 @@
-//! The folded tables and their gradients, padded to cache lines, and the packed operands that
-//! are made once an epoch. Who fills them: `fold`, `learn`, `unfold`.
+//! Holds the folded tables and their gradients, padded to cache lines, and the packed operands that
+//! are computed once an epoch. `fold`, `learn` and `unfold` fill them.
 
 use super::buffer::Buffer;
 use super::dims::Dims;
 use super::product::Right;
 
-/// What [`fold`](super::fold::fold) makes of the parameters.
+/// The tables that [`fold`](super::fold::fold) computes from the parameters.
 pub(crate) struct Tables {
     /// W_E + W_pos by row, `(2p + 1, d)`
     pub(crate) x: Buffer,
@@ -15,7 +15,7 @@ pub(crate) struct Tables {
     pub(crate) q: Buffer,
     /// W_K q_h, `(heads, d)`
     pub(crate) kq: Buffer,
-    /// `(2p + 1, heads)`
+    /// attention scores, `(2p + 1, heads)`
     pub(crate) scores: Buffer,
     /// x['='] W_V, `(heads, e)`
     pub(crate) v_eq: Buffer,
@@ -23,11 +23,11 @@ pub(crate) struct Tables {
     pub(crate) r: Buffer,
     /// c, `(fp)`
     pub(crate) neuron_base: Buffer,
-    /// what c loses when it is rounded to f32, `(fp)`
+    /// the rounding error of c in f32, `(fp)`
     pub(crate) neuron_base_low: Buffer,
     /// d, `(cp)`; −∞ in the padding, so that padded classes vanish from every softmax
     pub(crate) logit_base: Buffer,
-    /// zeros: no padded class may meet −∞ twice, and d needs no second part, `(cp)`
+    /// zeros, `(cp)`: no padded class may meet −∞ twice, and d needs no second part
     pub(crate) logit_base_low: Buffer,
     /// W_V with its heads side by side, `(d, heads · e)`, plain and packed
     pub(crate) value: Buffer,
@@ -36,7 +36,7 @@ pub(crate) struct Tables {
     pub(crate) input_right: Right,
     /// W_U packed, `(d, p)`
     pub(crate) unembed_right: Right,
-    /// room for x['='], v_eq, r, c and d in f64
+    /// memory for x['='], v_eq, r, c and d in f64
     pub(crate) wide: [Vec<f64>; 5],
     /// V′, `(2p, heads · e)`
     pub(crate) v: Buffer,
@@ -55,7 +55,7 @@ pub(crate) struct Tables {
     /// Mᵀ packed, `(p, f)`
     pub(crate) m_transposed: Right,
     /// by head: (W_O W_in)_h, `(e, fp)`, and (W_O W_U)_h, `(e, cp)`
-    pub(crate) head_rights: Vec<[Right; 2]>,
+    pub(crate) head_operands: Vec<[Right; 2]>,
 }
 
 impl Tables {
@@ -100,13 +100,13 @@ impl Tables {
             m: Buffer::zeros(f * cp),
             m_right: Right::zeros(f, p),
             m_transposed: Right::zeros(p, f),
-            head_rights: vec![[Right::zeros(e, fp), Right::zeros(e, cp)]; heads],
+            head_operands: vec![[Right::zeros(e, fp), Right::zeros(e, cp)]; heads],
         }
     }
 }
 
-/// Gradients of the folded tables, of their shapes.
-pub(crate) struct Folded {
+/// Gradients of the folded tables, of the same shapes.
+pub(crate) struct TableGradients {
     pub(crate) scores: Buffer,
     pub(crate) neuron_rows: Buffer,
     pub(crate) logit_rows: Buffer,
@@ -115,8 +115,8 @@ pub(crate) struct Folded {
     pub(crate) m: Buffer,
 }
 
-impl Folded {
-    pub(crate) fn new(dims: &Dims) -> Folded {
+impl TableGradients {
+    pub(crate) fn new(dims: &Dims) -> TableGradients {
         let Dims {
             heads,
             f,
@@ -125,7 +125,7 @@ impl Folded {
             rows,
             ..
         } = *dims;
-        Folded {
+        TableGradients {
             scores: Buffer::zeros((rows + 1) * heads),
             neuron_rows: Buffer::zeros(rows * heads * fp),
             logit_rows: Buffer::zeros(rows * heads * cp),

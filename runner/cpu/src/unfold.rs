@@ -1,5 +1,5 @@
-//! The unfold stage: gradients of the folded tables → gradients of the parameters, by the chain
-//! rule (doc/model.md#from-the-tables-to-the-parameters; written out at each step).
+//! Runs the unfold stage: gradients of the folded tables → gradients of the parameters, by the
+//! chain rule (doc/model.md#from-the-tables-to-the-parameters; written out at each step).
 
 use pulp::Simd;
 use rayon::prelude::*;
@@ -8,19 +8,19 @@ use super::BLOCK;
 use super::buffer::Buffer;
 use super::dims::{Dims, Tensors};
 use super::product::{Mode, Right, Size, View, product};
-use super::tables::{Folded, Tables};
+use super::tables::{TableGradients, Tables};
 use super::vector::{add, add_outer, add_scaled, add_vector_matrix, matrix_vector};
 
-/// What the stage starts from.
+/// The input of the stage.
 #[derive(Clone, Copy)]
-pub(crate) struct Folds<'a> {
+pub(crate) struct UnfoldInput<'a> {
     pub(crate) dims: &'a Dims,
     pub(crate) w: &'a Tensors<&'a [f32]>,
     pub(crate) t: &'a Tables,
-    pub(crate) folded: &'a Folded,
+    pub(crate) gradients: &'a TableGradients,
 }
 
-/// Workspace of the stage.
+/// Holds the workspace of the stage.
 pub(crate) struct Unfolder {
     /// dV′, `(2p, heads · e)`
     v: Buffer,
@@ -39,16 +39,17 @@ pub(crate) struct Unfolder {
     ou_right: Right,
     /// dV′ packed, `(2p, heads · e)`
     v_right: Right,
-    /// gradient of W_V without what comes through '=', the heads side by side, `(d, heads · e)`
+    /// gradient of W_V without the part that comes through '=', the heads side by side, `(d, heads
+    /// · e)`
     value: Buffer,
     /// dM packed, `(f, cp)`
     m_right: Right,
     /// by head: (W_O W_in)ᵀ, `(f, e)`, (W_O W_U)ᵀ, `(p, e)`, and W_Vᵀ, `(e, d)`, packed
-    head_rights: Vec<[Right; 3]>,
+    head_operands: Vec<[Right; 3]>,
     vectors: Vectors,
 }
 
-/// Room for the vector parts of the gradients.
+/// Holds the vector parts of the gradients.
 struct Vectors {
     /// dd W_Uᵀ, `(d)`
     through_unembed: Vec<f32>,
@@ -56,13 +57,13 @@ struct Vectors {
     eq: Vec<f32>,
     /// r, then r + b_out, `(d)`
     residual: Vec<f32>,
-    /// `(heads · e)`
+    /// dv_eq, `(heads · e)`
     v_eq: Vec<f32>,
     /// d(W_K q) of a head, `(d)`
     kq: Vec<f32>,
     /// dq of a head, `(e)`
     q: Vec<f32>,
-    /// what a head sends back into x['='], `(d)`
+    /// the part of a head in the gradient of x['='], `(d)`
     back: Vec<f32>,
 }
 
@@ -92,7 +93,10 @@ impl Unfolder {
             v_right: Right::zeros(rows, he),
             value: Buffer::zeros(d * he),
             m_right: Right::zeros(f, p),
-            head_rights: vec![[Right::zeros(f, e), Right::zeros(p, e), Right::zeros(e, d)]; heads],
+            head_operands: vec![
+                [Right::zeros(f, e), Right::zeros(p, e), Right::zeros(e, d)];
+                heads
+            ],
             vectors: Vectors {
                 through_unembed: vec![0.0; d],
                 eq: vec![0.0; d],
@@ -105,11 +109,12 @@ impl Unfolder {
         }
     }
 
-    /// Fills `g`, the gradient of every parameter; of the biases only where they are trained.
+    /// Fills `g`, the gradient of every parameter; the gradients of biases only if they are
+    /// trained.
     pub(crate) fn unfold<S: Simd>(
         &mut self,
         simd: S,
-        from: Folds<'_>,
+        from: UnfoldInput<'_>,
         g: &mut Tensors<&mut [f32]>,
         grain: usize,
     ) {
@@ -120,23 +125,28 @@ impl Unfolder {
         vectorized!(simd, self.vectors(simd, from, g));
     }
 
-    /// The operands that several products share.
-    fn pack<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
-        let Folds { dims, w, t, folded } = from;
+    /// Packs the operands that several products share.
+    fn pack<S: Simd>(&mut self, simd: S, from: UnfoldInput<'_>, grain: usize) {
+        let UnfoldInput {
+            dims,
+            w,
+            t,
+            gradients,
+        } = from;
         let Dims {
             p, d, e, f, fp, cp, ..
         } = *dims;
         let mut jobs = [
             (&mut self.in_t, View::rows(w.input, f).t(), f),
             (&mut self.unembed_t, View::rows(w.unembed, p).t(), p),
-            (&mut self.m_right, View::rows(&folded.m, cp), f),
+            (&mut self.m_right, View::rows(&gradients.m, cp), f),
         ];
         jobs.par_iter_mut()
             .with_min_len(grain)
             .for_each(|(right, view, k)| {
                 vectorized!(simd, right.pack::<S>(*view, *k));
             });
-        self.head_rights
+        self.head_operands
             .par_iter_mut()
             .with_min_len(grain)
             .enumerate()
@@ -149,9 +159,11 @@ impl Unfolder {
             });
     }
 
-    /// dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; dxd = Σ_h dV′_h W_V,hᵀ.
-    fn token_rows<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
-        let Folds { dims, folded, .. } = from;
+    /// Computes dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ and dxd = Σ_h dV′_h W_V,hᵀ.
+    fn token_rows<S: Simd>(&mut self, simd: S, from: UnfoldInput<'_>, grain: usize) {
+        let UnfoldInput {
+            dims, gradients, ..
+        } = from;
         let Dims {
             d,
             heads,
@@ -161,22 +173,23 @@ impl Unfolder {
             ..
         } = *dims;
         let he = dims.he();
-        let rights = &self.head_rights;
+        let right_operands = &self.head_operands;
         self.v
             .par_chunks_mut(BLOCK * he)
             .with_min_len(grain)
             .zip(self.x.par_chunks_mut(BLOCK * d))
-            .zip(folded.neuron_rows.par_chunks(BLOCK * heads * fp))
-            .zip(folded.logit_rows.par_chunks(BLOCK * heads * cp))
+            .zip(gradients.neuron_rows.par_chunks(BLOCK * heads * fp))
+            .zip(gradients.logit_rows.par_chunks(BLOCK * heads * cp))
             .for_each(|(((v, x), neuron), logit)| {
                 vectorized!(simd, {
                     let m = x.len() / d;
-                    for (h, [ow, ou, value]) in rights.iter().enumerate() {
+                    for (h, [ow, ou, value]) in right_operands.iter().enumerate() {
                         let neuron = View::rows(&neuron[h * fp..], heads * fp);
                         let logit = View::rows(&logit[h * cp..], heads * cp);
                         ow.multiply(simd, neuron, m, &mut v[h * e..], he, Mode::Set);
                         ou.multiply(simd, logit, m, &mut v[h * e..], he, Mode::Add);
-                        // Head by head, since a sum of short sums is more accurate than a long one.
+                        // The heads are added one by one, since a sum of short sums is more
+                        // accurate than a long one.
                         let mode = if h == 0 { Mode::Set } else { Mode::Add };
                         value.multiply(simd, View::rows(&v[h * e..], he), m, x, d, mode);
                     }
@@ -186,10 +199,10 @@ impl Unfolder {
         vectorized!(simd, self.v_right.pack::<S>(v, dims.rows));
     }
 
-    /// d(W_O W_in)_h = V′_hᵀ dU′_h and d(W_O W_U)_h = V′_hᵀ dD′_h.
-    fn heads<S: Simd>(&mut self, simd: S, from: Folds<'_>, grain: usize) {
-        let Folds {
-            dims, t, folded, ..
+    /// Computes d(W_O W_in)_h = V′_hᵀ dU′_h and d(W_O W_U)_h = V′_hᵀ dD′_h.
+    fn heads<S: Simd>(&mut self, simd: S, from: UnfoldInput<'_>, grain: usize) {
+        let UnfoldInput {
+            dims, t, gradients, ..
         } = from;
         let Dims {
             p,
@@ -211,9 +224,9 @@ impl Unfolder {
                 vectorized!(simd, {
                     let v = View::rows(&t.v[h * e..], he).t();
                     let size = |n| Size { m: e, k: rows, n };
-                    let neuron = View::rows(&folded.neuron_rows[h * fp..], heads * fp);
+                    let neuron = View::rows(&gradients.neuron_rows[h * fp..], heads * fp);
                     product(simd, v, neuron, size(f), ow, fp, Mode::Set);
-                    let logit = View::rows(&folded.logit_rows[h * cp..], heads * cp);
+                    let logit = View::rows(&gradients.logit_rows[h * cp..], heads * cp);
                     product(simd, v, logit, size(p), ou, cp, Mode::Set);
                 });
             });
@@ -228,17 +241,22 @@ impl Unfolder {
             });
     }
 
-    /// The matrix parts of the weights' gradients:
-    /// dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U) W_Uᵀ; dW_in = W_Oᵀ d(W_O W_in);
-    /// dW_U = W_Oᵀ d(W_O W_U) + W_outᵀ dM; dW_out = dM W_Uᵀ; dW_V,h = xdᵀ dV′_h.
+    /// Computes the matrix parts of the weights' gradients: dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U)
+    /// W_Uᵀ; dW_in = W_Oᵀ d(W_O W_in); dW_U = W_Oᵀ d(W_O W_U) + W_outᵀ dM; dW_out = dM W_Uᵀ; dW_V,h
+    /// = xdᵀ dV′_h.
     fn weights<S: Simd>(
         &mut self,
         simd: S,
-        from: Folds<'_>,
+        from: UnfoldInput<'_>,
         g: &mut Tensors<&mut [f32]>,
         grain: usize,
     ) {
-        let Folds { dims, w, t, folded } = from;
+        let UnfoldInput {
+            dims,
+            w,
+            t,
+            gradients,
+        } = from;
         let Dims {
             p, d, f, fp, cp, ..
         } = *dims;
@@ -286,7 +304,7 @@ impl Unfolder {
             .enumerate()
             .for_each(|(i, out)| {
                 vectorized!(simd, {
-                    let m = View::rows(&folded.m[i * 2 * BLOCK * cp..], cp);
+                    let m = View::rows(&gradients.m[i * 2 * BLOCK * cp..], cp);
                     self.unembed_t
                         .multiply(simd, m, out.len() / d, out, d, Mode::Set);
                 });
@@ -308,13 +326,18 @@ impl Unfolder {
             });
     }
 
-    /// The vector parts: what comes through c, d, the scores and '='.
+    /// Computes the vector parts, which come through c, d, the scores and '='.
     ///
     /// dr = dc W_inᵀ + dd W_Uᵀ; dv_eq = dr W_Oᵀ; `d(kq)_h = Σ_t ds[t] x_t / √e`; dq = W_Kᵀ d(kq);
     /// `dx_t += Σ_h ds[t] kq_h / √e`; `dx_eq = dr + Σ_h dv_eq W_V,hᵀ − Σ_t dxd[t] + … + W_Q dq`.
     #[inline(always)]
-    fn vectors<S: Simd>(&mut self, simd: S, from: Folds<'_>, g: &mut Tensors<&mut [f32]>) {
-        let Folds { dims, w, t, folded } = from;
+    fn vectors<S: Simd>(&mut self, simd: S, from: UnfoldInput<'_>, g: &mut Tensors<&mut [f32]>) {
+        let UnfoldInput {
+            dims,
+            w,
+            t,
+            gradients,
+        } = from;
         let Dims {
             p,
             d,
@@ -324,11 +347,11 @@ impl Unfolder {
             rows,
             ..
         } = *dims;
-        let (dc, dd) = (&folded.neuron_base[..f], &folded.logit_base[..p]);
+        let (dc, dd) = (&gradients.neuron_base[..f], &gradients.logit_base[..p]);
         let x_eq = &t.x[rows * d..];
 
         // Through the unembedding: d = (r + b_out) W_U, so dd W_Uᵀ is the gradient of b_out and a
-        // part of that of r.
+        // part of the gradient of r.
         let Vectors {
             through_unembed,
             eq: dx_eq,
@@ -350,7 +373,7 @@ impl Unfolder {
         add(residual, w.bias_out);
         add_outer(simd, g.unembed, residual, dd);
 
-        // What stands in dx['='] here is dr.
+        // At this point dx['='] holds dr.
         matrix_vector(simd, dv_eq, w.output, d, dx_eq);
         add_outer(simd, g.output, &t.v_eq, dx_eq);
         for dxd in self.x.chunks_exact(d) {
@@ -362,7 +385,7 @@ impl Unfolder {
             let (q, kq) = (&t.q[h * e..][..e], &t.kq[h * d..][..d]);
             dkq.fill(0.0);
             for (row, x) in t.x.chunks_exact(d).enumerate() {
-                let ds = folded.scores[row * heads + h] * scale;
+                let ds = gradients.scores[row * heads + h] * scale;
                 add_scaled(simd, dkq, ds, x);
                 let dx = if row < rows {
                     &mut self.x[row * d..][..d]

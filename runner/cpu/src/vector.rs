@@ -1,11 +1,11 @@
-//! Vector and vector-matrix arithmetic: fused multiply-adds where they are many, plain loops that
-//! compilers vectorise elsewhere.
+//! Computes vector and vector-matrix arithmetic: fused multiply-adds where there are many, and
+//! plain loops that compilers vectorise elsewhere.
 
 use pulp::Simd;
 
 use super::buffer::LINE;
 
-/// y += a x, fused; both of one length.
+/// Computes y += a x, fused; both are of one length.
 #[inline(always)]
 pub(crate) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], a: f32, x: &[f32]) {
     let x = &x[..y.len()];
@@ -20,7 +20,7 @@ pub(crate) fn add_scaled<S: Simd>(simd: S, y: &mut [f32], a: f32, x: &[f32]) {
     }
 }
 
-/// y += x
+/// Computes y += x.
 #[inline(always)]
 pub(crate) fn add(y: &mut [f32], x: &[f32]) {
     for (y, x) in y.iter_mut().zip(x) {
@@ -28,7 +28,7 @@ pub(crate) fn add(y: &mut [f32], x: &[f32]) {
     }
 }
 
-/// out (n) += x (k) · w (k, n; stride n)
+/// Computes out (n) += x (k) · w (k, n; stride n).
 #[inline(always)]
 pub(crate) fn add_vector_matrix<S: Simd>(simd: S, out: &mut [f32], x: &[f32], w: &[f32]) {
     let n = out.len();
@@ -37,7 +37,7 @@ pub(crate) fn add_vector_matrix<S: Simd>(simd: S, out: &mut [f32], x: &[f32], w:
     }
 }
 
-/// out (n) += x (k) · w (k, n; stride n), in f64.
+/// Computes out (n) += x (k) · w (k, n; stride n), in f64.
 #[inline(always)]
 pub(crate) fn add_vector_matrix_wide(out: &mut [f64], x: &[f64], w: &[f32]) {
     let n = out.len();
@@ -48,7 +48,7 @@ pub(crate) fn add_vector_matrix_wide(out: &mut [f64], x: &[f64], w: &[f32]) {
     }
 }
 
-/// out (m; m rows of w) = w (m, k; stride `width`) · x (k)
+/// Computes out (m; m rows of w) = w (m, k; stride `width`) · x (k).
 #[inline(always)]
 pub(crate) fn matrix_vector<S: Simd>(simd: S, out: &mut [f32], w: &[f32], width: usize, x: &[f32]) {
     for (out, w) in out.iter_mut().zip(w.chunks(width)) {
@@ -56,7 +56,7 @@ pub(crate) fn matrix_vector<S: Simd>(simd: S, out: &mut [f32], w: &[f32], width:
     }
 }
 
-/// out (m, n; stride n) += x (m) ⊗ y (n)
+/// Computes out (m, n; stride n) += x (m) ⊗ y (n).
 #[inline(always)]
 pub(crate) fn add_outer<S: Simd>(simd: S, out: &mut [f32], x: &[f32], y: &[f32]) {
     for (out, x) in out.chunks_exact_mut(y.len()).zip(x) {
@@ -64,7 +64,7 @@ pub(crate) fn add_outer<S: Simd>(simd: S, out: &mut [f32], x: &[f32], y: &[f32])
     }
 }
 
-/// Σ a_i b_i with four running vectors; both of one length.
+/// Returns Σ a_i b_i, with four running vectors; both are of one length.
 #[inline(always)]
 pub(crate) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     const WIDE: usize = 4;
@@ -93,7 +93,7 @@ pub(crate) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
         .fold(simd.reduce_sum_f32s(sum), rest)
 }
 
-/// Σ a_i b_i in f64, with eight running sums.
+/// Returns Σ a_i b_i in f64, with eight running sums.
 #[inline(always)]
 pub(crate) fn dot_wide(a: &[f64], b: &[f32]) -> f64 {
     const WIDE: usize = 8;
@@ -111,7 +111,7 @@ pub(crate) fn dot_wide(a: &[f64], b: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
-/// All lanes joined, by halves.
+/// Joins all lanes, by halves.
 #[inline(always)]
 pub(crate) fn fold_lanes(mut lanes: [f32; LINE], join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut half = LINE / 2;

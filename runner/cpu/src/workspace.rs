@@ -1,5 +1,5 @@
-//! Room for the tiles that a thread works on, one for each thread whatever its cell, so that what
-//! some leave in its caches the next ones overwrite there.
+//! Holds the tiles that a thread works on. Each thread has one workspace whatever its cell, so that
+//! cells overwrite each other's tiles in the thread's caches.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -9,27 +9,35 @@ use super::buffer::Buffer;
 use super::dims::Dims;
 use super::pass::Tile;
 use super::product::Right;
+use super::sharing::Sharing;
 use super::{GROUP, GROUP_BYTES, TILE, guarded};
 
 pub(crate) struct Workspace {
-    /// for training: as many as go through a kernel together
+    /// for training: the tiles that go through one kernel before the next kernel starts
     pub(crate) tiles: Vec<Tile>,
-    /// for testing, without the neurons' inputs
+    /// for evaluation, without the neurons' inputs
     pub(crate) test: Tile,
     /// dlogits of a tile, packed, `(TILE, p)`
     pub(crate) right: Right,
     /// U′·dpre + D′·g of a sample's rows, `(2, heads)`
     pub(crate) along: Vec<f32>,
-    /// room for a sum over a tile, `(max(fp, cp))`
+    /// memory for a sum over a tile, `(max(fp, cp))`
     pub(crate) sum: Buffer,
 }
 
-/// The threads' workspaces. What one holds is written before it is read, so that it does not matter
-/// which one a thread gets.
+/// The threads that work on a cell: their workspaces, and how they divide the work.
+#[derive(Clone, Copy)]
+pub(crate) struct Threads<'a> {
+    pub(crate) workspaces: &'a Workspaces,
+    pub(crate) share: Sharing,
+}
+
+/// The threads' workspaces. Every entry of a workspace is written before it is read, so the choice
+/// of the workspace does not matter.
 pub(crate) struct Workspaces(Vec<Mutex<Workspace>>);
 
 impl Workspaces {
-    /// For so many threads, at least one.
+    /// Allocates workspaces for `threads` threads, at least one.
     pub(crate) fn new(dims: &Dims, threads: usize) -> Workspaces {
         let kept = dims.activation != Activation::Relu;
         let bytes = (1 + usize::from(kept)) * TILE * dims.fr * size_of::<f32>();
@@ -46,8 +54,8 @@ impl Workspaces {
         Workspaces((0..threads.max(1)).map(workspace).collect())
     }
 
-    /// This thread's. While it is held, nothing may be shared with rayon: a task that the thread
-    /// then took would ask for it again.
+    /// Locks this thread's workspace. While it is locked, no work may be shared with rayon: a task
+    /// that the thread then took would lock the workspace again.
     pub(crate) fn mine(&self) -> MutexGuard<'_, Workspace> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         guarded(self.0[thread % self.0.len()].lock())

@@ -1,5 +1,6 @@
-//! One cell's pairs as the engine wants them: sorted, with their labels, and for each token the
-//! list of the training pairs it occurs in. Knows nothing of operations or streams.
+//! Holds one cell's pairs as executors read them: sorted, with their labels, and for each token the
+//! list of the training pairs that contain the token. Knows nothing of operations or of random
+//! streams.
 
 use crate::EngineError;
 
@@ -15,11 +16,12 @@ pub struct Sample {
     pub label: u32,
 }
 
-/// The train and test parts of one cell, each sorted by square blocks of `SIDE` tokens, and by (a,
-/// b) in a block.
+/// The training and test parts of one cell, each sorted by square blocks of `SIDE` tokens, and by
+/// (a, b) within a block.
 ///
-/// Training is full batch, so the order only moves rounding: sorting makes it the same for every
-/// stream, and pairs that follow each other share the rows of a few tokens, which stay in cache.
+/// Training is full batch, so the order of the samples changes rounding alone. Sorting makes the
+/// order independent of the random stream, and consecutive pairs share the rows of a few tokens,
+/// which stay in the cache.
 #[derive(Clone, Debug)]
 pub struct Pairs {
     modulus: usize,
@@ -28,20 +30,21 @@ pub struct Pairs {
     lists: TokenLists,
 }
 
-/// For each token row the training samples that use it: a compressed sparse row table.
+/// The training samples that use each token row, as a compressed sparse row table.
 #[derive(Clone, Debug)]
 pub struct TokenLists {
-    /// `(2p + 1)` offsets into `samples`; row t (a for t < p, b = t − p from p on) owns
-    /// `samples[starts[t]..starts[t + 1]]`
+    /// `(2p + 1)` offsets into `samples`. The samples of row t (token a for t < p, token b = t − p
+    /// from p on) are `samples[starts[t]..starts[t + 1]]`.
     pub starts: Vec<u32>,
-    /// `(2 n_train)` sample numbers, ascending within a row
+    /// `(2 n_train)` indices of samples, ascending within a row
     pub samples: Vec<u32>,
 }
 
-/// Tokens along a block. Anything from 8 to 25 is as fast: a tile of the CPU's 48 pairs then shares
-/// the rows of some 30 tokens. Of these, 21 is one with which both executors follow torch's golden
-/// curve of the published setting for twenty epochs: where an input of a ReLU lies 8e-9 from 0, the
-/// order of sums decides, and most orders on the CPU come out on the other side.
+/// The number of tokens along a side of a block. Any number from 8 to 25 is equally fast: the 48
+/// pairs of a tile of the CPU executor then share the rows of some 30 tokens. With 21, both
+/// executors follow torch's golden curve of the published setting for twenty epochs. The order of
+/// sums decides where an input of a ReLU lies 8e-9 from 0, and with most orders the CPU rounds to
+/// the other side.
 const SIDE: u32 = 21;
 
 fn by_block(s: &Sample) -> [u32; 4] {
@@ -52,7 +55,7 @@ impl Pairs {
     /// Sorts both parts and lists the training samples of each token.
     ///
     /// # Errors
-    /// When a part is empty or a token or label is not in 0..p.
+    /// When a part is empty, or a token or a label is not in 0..p.
     pub fn new(
         modulus: usize,
         mut train: Vec<Sample>,
@@ -60,14 +63,16 @@ impl Pairs {
     ) -> Result<Pairs, EngineError> {
         for (part, samples) in [("train", &train), ("test", &test)] {
             if samples.is_empty() {
-                return Err(EngineError::Data(format!("the {part} part is empty")));
+                return Err(EngineError::Data(format!(
+                    "the {part} part is empty; expected at least one pair"
+                )));
             }
             if let Some(s) = samples
                 .iter()
                 .find(|s| s.a.max(s.b).max(s.label) as usize >= modulus)
             {
                 return Err(EngineError::Data(format!(
-                    "pair ({}, {}) with label {} is outside 0..{modulus}",
+                    "pair ({}, {}) has label {}; expected tokens and labels below {modulus}",
                     s.a, s.b, s.label
                 )));
             }
@@ -83,22 +88,22 @@ impl Pairs {
         })
     }
 
-    /// p
+    /// Returns p.
     pub fn modulus(&self) -> usize {
         self.modulus
     }
 
-    /// The pairs trained on, by blocks.
+    /// Returns the training pairs, sorted by blocks.
     pub fn train(&self) -> &[Sample] {
         &self.train
     }
 
-    /// The pairs held out, by blocks.
+    /// Returns the test pairs, sorted by blocks.
     pub fn test(&self) -> &[Sample] {
         &self.test
     }
 
-    /// The training samples of each token row.
+    /// Returns the training samples of each token row.
     pub fn lists(&self) -> &TokenLists {
         &self.lists
     }
@@ -125,7 +130,7 @@ impl TokenLists {
         TokenLists { starts, samples }
     }
 
-    /// The samples of token row `t`, `t` in 0..2p.
+    /// Returns the indices of the samples of token row `t`, `t` in 0..2p.
     pub fn row(&self, t: usize) -> &[u32] {
         &self.samples[self.starts[t] as usize..self.starts[t + 1] as usize]
     }

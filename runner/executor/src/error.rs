@@ -1,4 +1,4 @@
-//! What can go wrong in the engine.
+//! Defines the errors of the engine.
 
 /// An error of the engine; messages are lower-case fragments that name the cause and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -7,10 +7,10 @@ pub enum EngineError {
     /// The data set cannot be trained on.
     #[error("{0}")]
     Data(String),
-    /// No adapter fits the request.
+    /// No adapter fits the request of the user.
     #[error("{0}")]
     NoAdapter(String),
-    /// The plan does not fit into the device or host memory.
+    /// The cells do not fit into the memory of the device or the host.
     #[error("{0}")]
     Memory(String),
     /// The device failed, was lost, or did not answer in time.

@@ -1,11 +1,11 @@
-//! The initial weights of the folded model: the program crate's, for its architecture.
+//! Draws the initial weights of the folded model, by the program crate's schemes.
 
 pub use grokrun_program::Init as InitScheme;
 
 use crate::shape::Shape;
 
 /// Returns the flat parameter vector of epoch 0, in the order of [`crate::Parameter::ALL`]; biases
-/// start at zero. A scheme that is not defined for transformers draws nothing.
+/// start at zero. If the scheme is not defined for transformers, the vector is all zeros.
 pub fn initial_parameters(shape: &Shape, scheme: InitScheme, seed: i64) -> Vec<f32> {
     let architecture = shape.architecture();
     grokrun_program::Parameters::new(&architecture)

@@ -1,7 +1,8 @@
-//! What every executor takes and gives: cells (data, recipe, weights), rows of metrics, states; and
-//! the folded program with its shape, its tables and the oracle that they are compared with.
+//! Defines the inputs and outputs of every executor: cells (data, recipe, weights), rows of metrics
+//! and states; and the folded program with its shape, its tables and the reference that executors
+//! are compared with.
 //!
-//! Knows no device, no thread and no kernel: those are `runner/cpu`'s and `runner/engine`'s.
+//! Knows no device, no thread and no kernel: `runner/cpu` and `runner/engine` own those.
 
 mod data;
 mod error;

@@ -1,28 +1,29 @@
-//! What an epoch computes, counted in closed form: from this its time is predicted.
+//! Counts the operations of an epoch in closed form; times are predicted from the counts.
 
 use crate::shape::Shape;
 
-/// The operations of one epoch of one cell, train step and test evaluation, by what they cost on a
-/// processor. Formulas: doc/model.md#cost.
+/// The operations of one epoch of one cell, training step and test evaluation, by kind. Formulas:
+/// doc/model.md#cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Operations {
     /// multiply-adds of relu(pre) M: pairs × neurons × classes, over all pairs
     pub forward: f64,
-    /// multiply-adds of dM and dpre: twice the same over the training pairs
+    /// multiply-adds of dM and dpre: twice those of `forward`, over the training pairs
     pub backward: f64,
-    /// multiply-adds of the eight rows that a pair gathers and, in training, gives gradients to:
-    /// one pass over all pairs, two more over the training pairs, each 2 heads (neurons + classes)
+    /// multiply-adds of the eight rows that a pair gathers and whose gradients training computes:
+    /// one pass over all pairs and two more over the training pairs, each of 2 heads (neurons +
+    /// classes)
     pub gather: f64,
-    /// multiply-adds of the tables from the parameters, and of their gradients
+    /// multiply-adds of the folded tables and of their gradients
     pub fold: f64,
-    /// exponentials of the softmax: one a class of every pair
+    /// exponentials of the softmax: one for each class of each pair
     pub exponentials: f64,
-    /// numbers that AdamW moves
+    /// the number of parameters that AdamW updates
     pub parameters: f64,
 }
 
 impl Operations {
-    /// Counts them for so many pairs.
+    /// Counts the operations of an epoch with these numbers of training and test pairs.
     pub fn new(shape: &Shape, train: usize, test: usize) -> Operations {
         let [p, d, heads, e, f] = [
             shape.modulus,
@@ -44,7 +45,7 @@ impl Operations {
         }
     }
 
-    /// All multiply-adds.
+    /// Returns the number of all multiply-adds.
     pub fn multiply_adds(&self) -> f64 {
         self.forward + self.backward + self.gather + self.fold
     }

@@ -1,13 +1,14 @@
-//! The folded program: which stages make an epoch, and the tables that stand between them.
+//! Defines the folded program: the stages of an epoch, and the tables at the boundaries between
+//! stages.
 //!
-//! Recorded once for a shape; an executor replays it. Stage boundaries are the same in both
-//! executors, so a test can compare any [`Table`] after any [`Stage`]. Owns no numbers and no
+//! A program is recorded once for a shape; executors run it. The stage boundaries are the same in
+//! both executors, so a test can compare any [`Table`] after any [`Stage`]. Owns no numbers and no
 //! device.
 
 use crate::shape::Shape;
 
-/// A unit of work that both executors share: the GPU lowers it to kernels, the CPU to one tiled
-/// function. Formulas: doc/model.md.
+/// A unit of work that both executors share: the GPU executor lowers a stage to kernels, and the
+/// CPU executor runs one tiled function. Formulas: doc/model.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// parameters → scores, U′, D′, c, d, M
@@ -34,13 +35,13 @@ impl Stage {
     ];
 }
 
-/// A table that stands at a stage boundary, readable in both executors for tests. All f32,
-/// row-major, without padding as read.
+/// A table at a stage boundary, which tests can read in both executors. Tables are f32, row-major,
+/// and read without padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Table {
     /// the flat parameter vector, `(parameters)`
     Parameters,
-    /// its gradient, `(parameters)`; entries of frozen biases are unspecified
+    /// the gradient of the parameters, `(parameters)`; entries of frozen biases are unspecified
     Gradients,
     /// m, `(parameters)`
     FirstMoments,
@@ -58,22 +59,22 @@ pub enum Table {
     LogitBase,
     /// M = W_out W_U, `(d_mlp, p)`
     NeuronLogit,
-    /// gradient of [`Table::Scores`]
+    /// the gradient of [`Table::Scores`], of the same shape
     ScoreGradients,
-    /// gradient of [`Table::NeuronRows`]
+    /// the gradient of [`Table::NeuronRows`], of the same shape
     NeuronRowGradients,
-    /// gradient of [`Table::LogitRows`]
+    /// the gradient of [`Table::LogitRows`], of the same shape
     LogitRowGradients,
-    /// gradient of [`Table::NeuronBase`]
+    /// the gradient of [`Table::NeuronBase`], of the same shape
     NeuronBaseGradient,
-    /// gradient of [`Table::LogitBase`]
+    /// the gradient of [`Table::LogitBase`], of the same shape
     LogitBaseGradient,
-    /// gradient of [`Table::NeuronLogit`]
+    /// the gradient of [`Table::NeuronLogit`], of the same shape
     NeuronLogitGradient,
 }
 
 impl Table {
-    /// The number of entries of one replica.
+    /// Returns the number of entries of the table for one replica.
     pub fn len(self, s: &Shape) -> usize {
         let p = s.modulus;
         match self {
@@ -93,17 +94,18 @@ impl Table {
 /// The stages of a training run, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// what every replica of the program looks like
+    /// the shape of every replica
     pub shape: Shape,
-    /// run once after parameters were loaded
+    /// the stages that run once, after parameters were loaded
     pub prologue: Vec<Stage>,
-    /// run once for each epoch: the train loss is taken before the step, the test loss after it
+    /// the stages that run once for each epoch: the train loss is taken before the step, the test
+    /// loss after it
     pub epoch: Vec<Stage>,
 }
 
 impl Program {
-    /// Records the folded program. Each epoch ends with the fold that its test loss and the next
-    /// epoch's training share.
+    /// Records the folded program. Each epoch ends with the fold, whose tables serve the evaluation
+    /// of the epoch and the training of the next one.
     pub fn folded(shape: Shape) -> Program {
         Program {
             shape,

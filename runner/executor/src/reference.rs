@@ -1,7 +1,8 @@
-//! The oracle of the fused passes: the model as it is written down
-//! (doc/model.md#the-published-model), unfolded, run by the program crate's interpreter.
+//! The reference of the fused passes: the published model, unfolded
+//! (doc/model.md#the-published-model), run by the program crate's interpreter.
 //!
-//! Owns no formula: only how pairs become samples of a program, and where its tables are found.
+//! Owns no formula: only how pairs become samples of a program, and under which names the tables
+//! are found.
 
 use grokrun_program::{
     Architecture, Data, Interpreter, Loss, Part, Program, Real, Rule, Stage, TableId, plain, train,
@@ -20,11 +21,11 @@ pub struct Reference {
     parameters: Vec<f32>,
 }
 
-/// What the training pairs give.
+/// The gradient, the loss and the accuracy over some pairs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
-    /// of the mean loss, in the order of [`crate::Parameter::ALL`]; zeros where a parameter is
-    /// frozen
+    /// the gradient of the mean loss, in the order of [`crate::Parameter::ALL`]; zeros where a
+    /// parameter is frozen
     pub gradient: Vec<f64>,
     /// the mean loss
     pub loss: f64,
@@ -36,7 +37,7 @@ impl Reference {
     /// Records the model with these parameters.
     ///
     /// # Errors
-    /// When they are not as many as the shape's.
+    /// When the number of parameters is not the shape's.
     pub fn new(shape: Shape, parameters: Vec<f32>) -> Result<Reference, EngineError> {
         let program = record(&shape.architecture(), Recipe::PUBLISHED)?;
         program
@@ -52,17 +53,17 @@ impl Reference {
     /// Returns the logits of these pairs, `(pairs, p)`.
     ///
     /// # Errors
-    /// When a pair is none of the modulus.
+    /// When a pair has a token that is not below the modulus.
     pub fn logits(&self, pairs: &[Sample]) -> Result<Vec<f64>, EngineError> {
         let [_, _, _, logits] = self.activations(pairs)?;
         Ok(logits)
     }
 
-    /// Returns what happens inside, pair after pair: attention `(pairs, heads, 3)`, the neurons'
+    /// Returns the activations of pair after pair: attention `(pairs, heads, 3)`, the neurons'
     /// inputs and outputs `(pairs, d_mlp)`, and logits `(pairs, p)`.
     ///
     /// # Errors
-    /// When a pair is none of the modulus.
+    /// When a pair has a token that is not below the modulus.
     pub fn activations(&self, pairs: &[Sample]) -> Result<[Vec<f64>; 4], EngineError> {
         let mut model = self.model(pairs)?;
         model.run(Stage::Shared);
@@ -72,7 +73,7 @@ impl Reference {
             found.map_or(Vec::new(), |id| model.table(id).to_vec())
         };
         let heads = self.shape.heads;
-        // Key after key there, head after head here.
+        // The program stores key after key; this function returns head after head.
         let pattern = table("test.blocks.0.attn.pattern.2");
         let attention = pattern
             .chunks_exact(3 * heads)
@@ -89,7 +90,7 @@ impl Reference {
     /// Returns the gradients of the mean loss over these pairs.
     ///
     /// # Errors
-    /// When a pair is none of the modulus.
+    /// When a pair has a token that is not below the modulus.
     pub fn gradients(&self, pairs: &[Sample]) -> Result<Gradients, EngineError> {
         let mut model = self.model(pairs)?;
         for stage in [Stage::Shared, Stage::Forward(Part::Train), Stage::Backward] {
@@ -122,7 +123,8 @@ impl Reference {
     }
 }
 
-/// Trains a cell from its first step for so many epochs, all of it in `T`; returns their rows.
+/// Trains a cell from its first step for `epochs` epochs, with all arithmetic in `T`; returns the
+/// rows of metrics.
 ///
 /// # Errors
 /// When the cell does not fit the shape, or has been trained before.
@@ -133,7 +135,11 @@ pub fn train_reference<T: Real>(
 ) -> Result<Vec<EpochRow>, EngineError> {
     let wrong = |error: String| EngineError::Data(error);
     if cell.state.step != 0 {
-        return Err(wrong("the reference trains from the first step".to_owned()));
+        let problem = format!(
+            "the cell has taken {} steps; the reference trains from step 0 alone",
+            cell.state.step
+        );
+        return Err(wrong(problem));
     }
     let program = record(&shape.architecture(), cell.recipe)?;
     let [train, test] = [cell.pairs.train(), cell.pairs.test()].map(|part| data(&program, part));
@@ -155,7 +161,7 @@ pub fn train_reference<T: Real>(
     Ok((0..epochs).map(row).collect())
 }
 
-/// The plain program, which folds nothing, trained by AdamW.
+/// Returns the plain program, which folds nothing, trained by AdamW.
 fn record(architecture: &Architecture, recipe: Recipe) -> Result<Program, EngineError> {
     let forward = plain(architecture, &Loss::PUBLISHED)
         .map_err(|error| EngineError::Data(error.to_string()))?;

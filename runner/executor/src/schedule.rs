@@ -1,11 +1,11 @@
-//! AdamW's numbers that change from step to step (learning rate with warm-up, bias corrections),
-//! worked out in f64 and rounded once, so that both executors use the same bits.
+//! Computes the coefficients of AdamW that change from step to step (learning rate with warm-up,
+//! bias corrections) in f64. They are rounded once, so that both executors use the same bits.
 
 use std::ops::Range;
 
 use grokrun_program::Rule;
 
-/// What one cell is trained with.
+/// The settings that one cell is trained with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
     /// η
@@ -14,10 +14,11 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// β₁, β₂
     pub betas: [f64; 2],
-    /// ε, added to the root of the corrected second moment
+    /// ε, added to the square root of the corrected second moment
     pub epsilon: f64,
-    /// epochs over which the learning rate rises linearly from 0: step t (from 0) uses
-    /// η · min(t / warmup, 1), as the paper's `LambdaLR`; 0 means none
+    /// the number of epochs over which the learning rate rises linearly from 0: step t (from 0)
+    /// uses η · min(t / warmup, 1), as the `LambdaLR` of the published code does; 0 means no
+    /// warm-up
     pub warmup: u64,
 }
 
@@ -36,17 +37,18 @@ pub struct StepCoefficients {
     /// ε
     pub epsilon: f32,
     /// 1 − β₁
-    pub first: f32,
+    pub one_minus_beta1: f32,
     /// β₂
-    pub second: f32,
+    pub beta2: f32,
     /// 1 − β₂
-    pub second_rest: f32,
+    pub one_minus_beta2: f32,
     /// unused; makes the struct two vec4
     pub padding: f32,
 }
 
 impl Recipe {
-    /// That of the published experiment (doc/published.md#the-demo), which a spec has by default.
+    /// The recipe of the published experiment (doc/published.md#the-demo), which is the default of
+    /// a spec.
     pub const PUBLISHED: Recipe = Recipe {
         learning_rate: 1e-3,
         weight_decay: 1.0,
@@ -55,8 +57,8 @@ impl Recipe {
         warmup: 0,
     };
 
-    /// Returns the recipe that the fused passes run for one of a program: AdamW for all parameters
-    /// alike, with nothing around it; none for any other.
+    /// Returns the fused passes' form of a program's recipe: AdamW with the same settings for all
+    /// parameters, without filters or projections. Returns `None` for any other recipe.
     pub fn of(recipe: &grokrun_program::Recipe) -> Option<Recipe> {
         let Rule::AdamW(rule) = recipe.rule else {
             return None;
@@ -72,7 +74,8 @@ impl Recipe {
         })
     }
 
-    /// The coefficients of the steps numbered `steps` (from 0; step s makes epoch s's update).
+    /// Returns the coefficients of the steps numbered `steps` (from 0; step s updates the
+    /// parameters in epoch s).
     pub fn coefficients(&self, steps: Range<u64>) -> Vec<StepCoefficients> {
         steps.map(|s| self.step(s)).collect()
     }
@@ -91,9 +94,9 @@ impl Recipe {
             rate: (rate / power(beta1)) as f32,
             root: (1.0 / power(beta2).sqrt()) as f32,
             epsilon: self.epsilon as f32,
-            first: (1.0 - beta1) as f32,
-            second: beta2 as f32,
-            second_rest: (1.0 - beta2) as f32,
+            one_minus_beta1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            one_minus_beta2: (1.0 - beta2) as f32,
             padding: 0.0,
         }
     }

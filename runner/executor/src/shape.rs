@@ -1,5 +1,5 @@
-//! The model's shape: dimensions, the parameter tensors with their TransformerLens names, and
-//! where each lies in the flat parameter vector. Owns no numbers.
+//! Defines the model's shape: the dimensions, the parameter tensors with their TransformerLens
+//! names, and the place of each in the flat parameter vector. Owns no numbers.
 
 use grokrun_program::{
     Architecture, Attention, Bias, Block, Mask, Model, Neurons, Norm, Pattern, Transformer,
@@ -14,7 +14,7 @@ pub enum Activation {
     Gelu,
 }
 
-/// Dimensions of a one-layer transformer on [a, b, '='] whose last position is read.
+/// The dimensions of a one-layer transformer on [a, b, '='] whose last position is read.
 ///
 /// Two cells can share a program exactly when their shapes are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,8 +63,9 @@ pub enum Parameter {
 }
 
 impl Parameter {
-    /// Every parameter in the order of the flat vector: the weights as TransformerLens ≥ 1.13 walks
-    /// them, then the two biases, so that frozen biases are a tail that the optimizer leaves out.
+    /// Every parameter in the order of the flat vector: the weights in the order of TransformerLens
+    /// ≥ 1.13, then the two biases. Frozen biases are thus at the end, which the optimizer leaves
+    /// out.
     pub const ALL: [Parameter; 11] = [
         Parameter::Embed,
         Parameter::PosEmbed,
@@ -79,7 +80,8 @@ impl Parameter {
         Parameter::BiasOut,
     ];
 
-    /// The state_dict name in TransformerLens (reference: its 2.x and 3.x `HookedTransformer`).
+    /// Returns the state_dict name in TransformerLens (reference: the `HookedTransformer` of 2.x
+    /// and 3.x).
     pub fn name(self) -> &'static str {
         match self {
             Parameter::Embed => "embed.W_E",
@@ -96,7 +98,7 @@ impl Parameter {
         }
     }
 
-    /// The tensor's shape, row-major.
+    /// Returns the dimensions of the tensor, row-major.
     pub fn shape(self, s: &Shape) -> Vec<usize> {
         match self {
             Parameter::Embed => vec![s.modulus + 1, s.d_model],
@@ -113,12 +115,12 @@ impl Parameter {
         }
     }
 
-    /// The number of entries.
+    /// Returns the number of entries of the tensor.
     pub fn len(self, s: &Shape) -> usize {
         self.shape(s).iter().product()
     }
 
-    /// Where the tensor starts in the flat parameter vector.
+    /// Returns the index of the tensor's first entry in the flat parameter vector.
     pub fn offset(self, s: &Shape) -> usize {
         Parameter::ALL
             .iter()
@@ -127,7 +129,7 @@ impl Parameter {
             .sum()
     }
 
-    /// The tensor's place in the flat parameter vector.
+    /// Returns the range of the tensor's entries in the flat parameter vector.
     pub fn range(self, s: &Shape) -> std::ops::Range<usize> {
         let start = self.offset(s);
         start..start + self.len(s)
@@ -135,9 +137,9 @@ impl Parameter {
 }
 
 impl Shape {
-    /// Returns the shape of an architecture, if the fused passes run it: one causal block of
-    /// softmax attention and ReLU or GELU neurons on [a, b, '='], without normalisation, whose
-    /// biases are those of the neurons at most. Any other one is run by its program.
+    /// Returns the shape of an architecture, if the fused passes can run it: one causal block of
+    /// softmax attention and ReLU or GELU neurons on [a, b, '='], without normalisation and with no
+    /// biases but those of the neurons. Returns `None` for any other architecture.
     pub fn of(architecture: &Architecture) -> Option<Shape> {
         let Model::Transformer(model) = &architecture.model else {
             return None;
@@ -194,9 +196,10 @@ impl Shape {
                 norm: Norm::None,
                 mask: Mask::Causal,
                 attention_biases: Bias::None,
-                mlp_biases: match self.trained_biases {
-                    true => Bias::Trained,
-                    false => Bias::Frozen,
+                mlp_biases: if self.trained_biases {
+                    Bias::Trained
+                } else {
+                    Bias::Frozen
                 },
                 unembedding_bias: Bias::None,
                 tied: false,
@@ -204,23 +207,24 @@ impl Shape {
         }
     }
 
-    /// 2p + 1: the distinct (token, position) rows: a at 0, b at 1 (from row p on), '=' at 2 (row
-    /// 2p).
+    /// Returns 2p + 1, the number of (token, position) rows: a at position 0, b at position 1 (from
+    /// row p on), '=' at position 2 (row 2p).
     pub fn rows(&self) -> usize {
         2 * self.modulus + 1
     }
 
-    /// heads · d_head, the width of all heads together.
+    /// Returns heads · d_head, the total width of the heads.
     pub fn d_heads(&self) -> usize {
         self.heads * self.d_head
     }
 
-    /// The length of the flat parameter vector, frozen biases included.
+    /// Returns the length of the flat parameter vector, frozen biases included.
     pub fn parameters(&self) -> usize {
         Parameter::ALL.iter().map(|q| q.len(self)).sum()
     }
 
-    /// How many entries, from the start of the flat vector, the optimizer updates.
+    /// Returns the number of entries, from the start of the flat vector, that the optimizer
+    /// updates.
     pub fn trained(&self) -> usize {
         if self.trained_biases {
             self.parameters()
@@ -276,7 +280,7 @@ mod tests {
         }
     }
 
-    /// The flat vector is one and the same for the fused passes and for any program.
+    /// Checks that the flat vector is the same for the fused passes and for any program.
     #[test]
     fn the_program_has_the_same_parameters_in_the_same_order() {
         let parameters = grokrun_program::Parameters::new(&published().architecture()).unwrap();

@@ -65,7 +65,7 @@ mod tests {
                 _ => Ok(Total { config, sum: 0.0 }),
             }
         }
-        fn look(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure> {
+        fn observe(&mut self, cell: &SweepCell, numbers: &CellNumbers<'_>) -> Result<(), Failure> {
             assert_ne!(self.config.panics_at.as_ref(), Some(&cell.id), "on purpose");
             self.sum += numbers.history()?.test_loss.last().unwrap_or(&0.0);
             Ok(())

@@ -3,14 +3,14 @@
 use crate::architecture::Activation;
 use crate::interpret::Real;
 
-/// √(2/π) and the cubic factor of the tanh form of GELU.
+/// The constants of the tanh form of GELU: √(2/π) and the factor of the cubic term.
 const TANH_FORM: [f64; 2] = [0.797_884_560_802_865_4, 0.044_715];
 
 /// Returns act(x).
 pub fn value<T: Real>(kind: Activation, x: T) -> T {
     match kind {
         Activation::Relu => {
-            // Not a number is not below zero, and stays.
+            // A value that is not a number is not below zero, so ReLU returns it unchanged.
             if x < T::ZERO { T::ZERO } else { x }
         }
         Activation::Quadratic => x * x,
@@ -20,7 +20,7 @@ pub fn value<T: Real>(kind: Activation, x: T) -> T {
     }
 }
 
-/// Returns act′(x); at 0 ReLU's is 0, as in torch.
+/// Returns act′(x). The slope of ReLU at 0 is 0, as in torch.
 pub fn slope<T: Real>(kind: Activation, x: T) -> T {
     match kind {
         Activation::Relu => {
@@ -40,7 +40,7 @@ pub fn slope<T: Real>(kind: Activation, x: T) -> T {
     }
 }
 
-/// Returns value and slope of the functions that need exponentials.
+/// Returns the value and the slope of the functions that need exponentials.
 fn smooth(kind: Activation, x: f64) -> [f64; 2] {
     match kind {
         Activation::Gelu => {
@@ -65,7 +65,7 @@ fn smooth(kind: Activation, x: f64) -> [f64; 2] {
             let t = libm::tanh(x);
             [t, 1.0 - t * t]
         }
-        // The others need none and are worked out in their own precision.
+        // The other functions need no exponential and are computed in the precision of `x`.
         Activation::Relu | Activation::Quadratic | Activation::Power(_) | Activation::Identity => {
             [f64::NAN; 2]
         }

@@ -1,7 +1,7 @@
-//! The backward stage of a program, by one rule for each operation, in the opposite order.
+//! Records the backward stage of a program: one rule for each operation, in the opposite order.
 //!
-//! Owns the rules, and which tables have gradients. Knows nothing of models: what a program
-//! computes is differentiated as it is recorded.
+//! Owns the rules, and which tables have gradients. Knows nothing of models: a program is
+//! differentiated as it is recorded.
 
 mod blocks;
 
@@ -13,16 +13,16 @@ use crate::op::{Factors, Op, Term, Write};
 use crate::program::{Program, Stage};
 use crate::table::{Extent, Part, TableId, View};
 
-/// An operation that has no rule.
+/// Names an operation that has no rule.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("the forward part cannot be differentiated: {0}")]
 pub struct AdjointError(String);
 
-/// The gradient of a table, and which blocks of it have been written.
+/// The gradient of a table, and the blocks of it that have been written.
 struct Gradient {
     id: TableId,
     written: Vec<View>,
-    /// whether some block of it was added to before it was set
+    /// whether a block of the gradient was added to before it was set
     cleared: bool,
 }
 
@@ -66,7 +66,7 @@ impl Program {
     }
 }
 
-/// Tells of each table whether it depends on a trained parameter.
+/// Returns, for each table, whether the table depends on a trained parameter.
 fn moving(program: &Program, forward: &[Op]) -> Vec<bool> {
     let mut moving = vec![false; program.tables.len()];
     for id in program.trained() {
@@ -182,7 +182,7 @@ impl Adjoint<'_> {
         }
     }
 
-    /// Lets the loss write its gradient: the same pass knows both.
+    /// Makes the loss operation write its gradient too: one pass computes both.
     fn loss(&mut self, logits: View) {
         if !self.moving[logits.table.0] {
             return;
@@ -210,20 +210,20 @@ impl Adjoint<'_> {
         }
     }
 
-    /// Returns the gradient of an output, if anything later has given it one.
+    /// Returns the gradient of an output, if a later operation has given it one.
     fn of_output(&self, out: View) -> Option<View> {
         let gradient = self.gradients.get(&out.table)?;
         Some(out.of(gradient.id))
     }
 
-    /// dA += scale dC Bᵀ and dB += scale Aᵀ dC.
+    /// Records dA += scale dC Bᵀ and dB += scale Aᵀ dC.
     fn factors(&mut self, term: &Factors, dout: View, scale: f64) {
         let Factors { left, right } = *term;
         self.product(left, dout, right.t(), scale);
         self.product(right, left.t(), dout, scale);
     }
 
-    /// Records d`of` += scale A B, written as it lies in memory.
+    /// Records d`of` += scale A B, in the orientation in which `of` lies in memory.
     fn product(&mut self, of: View, a: View, b: View, scale: f64) {
         let (of, left, right) = if of.transposed {
             (of.t(), b.t(), a.t())
@@ -238,7 +238,7 @@ impl Adjoint<'_> {
         });
     }
 
-    /// The rule of a summand of [`Op::Add`].
+    /// Records the adjoint of one summand of [`Op::Add`].
     fn term(
         &mut self,
         term: &Term,
@@ -264,7 +264,7 @@ impl Adjoint<'_> {
                 scale: term.scale,
             });
         } else if term.values.width() == weights.width() {
-            // One column a head: weights and values may change places.
+            // With one column for each head, values and weights may be exchanged.
             let back = Term {
                 values: term.values,
                 weights: Some(dout),
@@ -301,8 +301,8 @@ impl Adjoint<'_> {
         });
     }
 
-    /// Records an operation into the gradient of a view, if that has one: the first into a block
-    /// sets it, later ones add to it.
+    /// Records an operation that writes into the gradient of a view, if the view has a gradient.
+    /// The first operation that writes into a block sets the block; later ones add to it.
     fn into(&mut self, of: View, op: impl FnOnce(View, Write) -> Op) {
         if !self.moving[of.table.0] {
             return;
@@ -337,12 +337,12 @@ impl Adjoint<'_> {
         }
     }
 
-    /// Gives every trained parameter a gradient, clears what is not written as a whole, and adds
-    /// the stage.
+    /// Gives every trained parameter a gradient, clears the gradients that are not written as a
+    /// whole, and adds the stage.
     fn finish(mut self) {
         let trained: Vec<TableId> = self.program.trained().collect();
         for id in trained {
-            // A parameter that no loss depends on has a gradient of zero.
+            // A parameter that the loss does not depend on has a gradient of zero.
             if !self.gradients.contains_key(&id) {
                 let table = self.program.table(id).clone();
                 let name = format!("d.{}", table.name);
@@ -364,7 +364,7 @@ impl Adjoint<'_> {
                 clear.push(gradient.id);
             }
         }
-        // The map has no order; the stage has one.
+        // The map has no order, but the stage needs one.
         clear.sort();
         let clear = clear.into_iter().map(|table| Op::Clear { table });
         let ops = clear.chain(self.ops).collect();

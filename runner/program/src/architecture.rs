@@ -1,4 +1,4 @@
-//! What a model is made of, before any table or operation is named.
+//! Describes what a model consists of, before any table or operation is named.
 //!
 //! Owns the choices and the rules that a combination must keep. Knows nothing of parameters,
 //! losses or optimizers.
@@ -7,21 +7,21 @@ mod check;
 
 use serde::{Deserialize, Serialize};
 
-/// The most blocks of a transformer.
+/// The largest number of blocks of a transformer.
 pub const MAX_BLOCKS: usize = 4;
-/// The most hidden layers of a multilayer perceptron.
+/// The largest number of hidden layers of a multilayer perceptron.
 pub const MAX_HIDDEN: usize = 3;
-/// The most operands of a sample.
+/// The largest number of operands of a sample.
 pub const MAX_OPERANDS: usize = 5;
 
 /// A function from a sample's tokens to a logit for each class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
-    /// The tokens that an operand can be; '=' is one more where there is one.
+    /// The number of tokens that an operand can be, without '='.
     pub tokens: usize,
-    /// The classes, each with a logit.
+    /// The number of classes; each class has a logit.
     pub classes: usize,
-    /// The operands of a sample, each at a position of its own.
+    /// The number of operands of a sample; each operand has a position.
     pub operands: usize,
     /// The kind of the model.
     pub model: Model,
@@ -31,7 +31,7 @@ pub struct Architecture {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Model {
-    /// Attention and neurons on a residual stream; the last position is read.
+    /// Attention and neurons on a residual stream; the logits are read at the last position.
     Transformer(Transformer),
     /// Layers of neurons on one-hot or embedded operands.
     Mlp(Mlp),
@@ -42,13 +42,13 @@ pub enum Model {
 pub struct Transformer {
     /// The width of the residual stream.
     pub d_model: usize,
-    /// Whether '=' follows the operands, with a token and a position of its own.
+    /// Whether '=' follows the operands, with its own token and position.
     pub separator: bool,
     /// The blocks, in order.
     pub blocks: Vec<Block>,
     /// Where layers are normalised.
     pub norm: Norm,
-    /// Which positions a position sees.
+    /// Which positions each position attends to.
     pub mask: Mask,
     /// b_Q, b_K, b_V and b_O.
     pub attention_biases: Bias,
@@ -56,7 +56,7 @@ pub struct Transformer {
     pub mlp_biases: Bias,
     /// b_U.
     pub unembedding_bias: Bias,
-    /// Whether the unembedding is the transposed embedding of the operands' tokens.
+    /// Whether the unembedding is the transpose of the embedding of the operands' tokens.
     pub tied: bool,
 }
 
@@ -76,29 +76,30 @@ pub struct Attention {
     pub heads: usize,
     /// The width of a head.
     pub d_head: usize,
-    /// How much a head attends to each position it sees.
+    /// How the weights of the positions are computed.
     pub pattern: Pattern,
 }
 
-/// How much a head attends to each of the positions that it sees.
+/// How a head weights the positions that the mask lets it see.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pattern {
     /// softmax(q k / √d_head).
     Softmax,
-    /// The same to each: 1 / their number. There are no queries and no keys.
+    /// The same weight for each position: 1 / (number of positions). There are no queries and no
+    /// keys.
     Uniform,
-    /// rate · softmax(q k / √d_head) + 1 − rate, the constant for each position
-    /// (Zhong et al. 2023).
+    /// rate · softmax(q k / √d_head) + 1 − rate; the constant is added for each position (Zhong et
+    /// al. 2023).
     Rate(f64),
 }
 
 /// The neurons of a block: act(x W_in + b_in) W_out + b_out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Neurons {
-    /// Their number.
+    /// The number of neurons.
     pub width: usize,
-    /// Their activation function.
+    /// The activation function of the neurons.
     pub activation: Activation,
 }
 
@@ -107,7 +108,7 @@ pub struct Neurons {
 pub struct Mlp {
     /// What the first layer reads.
     pub input: Input,
-    /// The widths of the hidden layers.
+    /// The widths of the hidden layers, from input to output.
     pub hidden: Vec<usize>,
     /// The activation function of every hidden layer.
     pub activation: Activation,
@@ -119,7 +120,7 @@ pub struct Mlp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Input {
-    /// The one-hot vectors of the operands, side by side.
+    /// The concatenated one-hot vectors of the operands.
     TwoHot,
     /// The sum of the operands' embeddings.
     EmbeddingSum {
@@ -128,7 +129,7 @@ pub enum Input {
         /// Whether the operands share one embedding.
         shared: bool,
     },
-    /// The operands' embeddings, side by side.
+    /// The concatenated embeddings of the operands.
     EmbeddingConcat {
         /// The width of an embedding.
         width: usize,
@@ -141,33 +142,33 @@ pub enum Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Norm {
-    /// Nowhere.
+    /// No layer is normalised.
     None,
-    /// Before each layer, and before the unembedding.
+    /// The input of each layer, and of the unembedding, is normalised.
     Pre,
-    /// After each layer has been added to the residual stream.
+    /// The residual stream is normalised after each layer has been added to it.
     Post,
 }
 
-/// Which positions a position sees.
+/// Which positions each position attends to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mask {
-    /// Itself and those before it.
+    /// A position attends to itself and to the positions before it.
     Causal,
-    /// All.
+    /// A position attends to all positions.
     None,
 }
 
-/// Whether there is a bias, and whether it is trained.
+/// Whether a layer has a bias, and whether the bias is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bias {
-    /// There is none.
+    /// The layer has no bias.
     None,
-    /// It is there and keeps its first value, zero unless it was loaded.
+    /// The bias keeps its initial value, which is zero unless initial weights were loaded.
     Frozen,
-    /// It is trained, from zero on unless the initial weights say otherwise.
+    /// The bias is trained; its initial value is zero unless the initial weights say otherwise.
     Trained,
 }
 
@@ -193,10 +194,10 @@ pub enum Activation {
     Identity,
 }
 
-/// Why a combination of choices is no model.
+/// Why a combination of choices is not a model.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ArchitectureError {
-    /// A size is 0, or larger than there is any use for.
+    /// A size is 0, or larger than is supported.
     #[error("{what} is {given}; expected {expected}")]
     Size {
         /// The size's name.
@@ -206,24 +207,24 @@ pub enum ArchitectureError {
         /// The range it must be in.
         expected: &'static str,
     },
-    /// The block does nothing.
+    /// A block has neither attention nor neurons.
     #[error("block {block} has neither attention nor neurons; expected at least one of them")]
     EmptyBlock {
         /// The block's number, from 0.
         block: usize,
     },
-    /// Nothing brings the operands to the last position.
+    /// No attention moves the operands to the last position.
     #[error(
         "no block has attention, so the last position never sees the operands; expected attention \
          in at least one block"
     )]
     NoAttention,
-    /// The mask would mask nothing that is read.
+    /// The causal mask would hide no position from the one that is read.
     #[error(
         "a causal mask needs '=' after the operands; expected separator = true or a mask of none"
     )]
     MaskWithoutSeparator,
-    /// The embedding is not as large as the unembedding.
+    /// The embedding and the unembedding differ in size.
     #[error(
         "a tied unembedding needs as many classes as tokens; there are {classes} classes and \
          {tokens} tokens"
@@ -234,18 +235,18 @@ pub enum ArchitectureError {
         /// The number of tokens.
         tokens: usize,
     },
-    /// The rate is no share.
+    /// The rate is not a share between 0 and 1.
     #[error("the attention rate of block {block} is {rate}; expected a number from 0 to 1")]
     Rate {
         /// The block's number, from 0.
         block: usize,
-        /// The rate as given.
+        /// The rate that was given.
         rate: f64,
     },
-    /// The power is no activation of its own.
+    /// The power is not one of the supported activation functions.
     #[error("the power of the activation is {power}; expected 2 to 8")]
     Power {
-        /// The power as given.
+        /// The power that was given.
         power: u32,
     },
 }

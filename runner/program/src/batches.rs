@@ -1,10 +1,10 @@
 //! Minibatches in the order of torch's `DataLoader(shuffle=True, generator=g)`.
 //!
-//! Owns how an epoch is cut. The order itself is `grokrun_task`'s.
+//! Owns how an epoch is divided into batches. The order of the samples comes from `grokrun_task`.
 
 use grokrun_task::torch::Generator;
 
-/// The batches of one epoch after the other.
+/// Yields the batches of one epoch after another.
 #[derive(Clone, Debug)]
 pub struct Batches {
     generator: Generator,
@@ -12,7 +12,7 @@ pub struct Batches {
     size: usize,
 }
 
-/// Why samples cannot be cut into batches.
+/// Why samples cannot be divided into batches.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("batches of {size} from {count} samples; expected a size of 1 to {count}")]
 pub struct BatchError {
@@ -36,26 +36,26 @@ impl Batches {
         })
     }
 
-    /// Returns the places of the samples of each batch of the next epoch; the last one may be
+    /// Returns the indices of the samples of each batch of the next epoch. The last batch may be
     /// smaller.
     pub fn epoch(&mut self) -> Vec<Vec<u32>> {
         let order = self.generator.loader_order(self.count);
         order.chunks(self.size).map(<[u32]>::to_vec).collect()
     }
 
-    /// Leaves out epochs that were trained before.
+    /// Skips epochs that were trained before.
     pub fn skip(&mut self, epochs: u64) {
         for _ in 0..epochs {
             self.generator.loader_order(self.count);
         }
     }
 
-    /// Returns the samples of a batch, of which the last of an epoch may have fewer.
+    /// Returns the number of samples of a batch; the last batch of an epoch may have fewer.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Returns the steps of an epoch.
+    /// Returns the number of steps of an epoch.
     pub fn steps(&self) -> usize {
         (self.count as usize).div_ceil(self.size)
     }

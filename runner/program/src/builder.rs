@@ -42,21 +42,21 @@ impl Builder {
         })
     }
 
-    /// Adds a table.
+    /// Adds a table, and returns the view of all of it.
     pub(crate) fn table(&mut self, name: String, rows: Extent, cols: usize) -> View {
         let id = self.program.push_table(name, rows, cols);
         self.program.whole(id)
     }
 
-    /// Returns a parameter that some architectures have.
+    /// Returns a parameter if the architecture has it.
     pub(crate) fn optional(&self, name: &str) -> Option<View> {
         let place = self.program.parameters.position(name)?;
         Some(self.program.whole(TableId(place)))
     }
 
-    /// Returns a parameter that the architecture has.
+    /// Returns a parameter that the architecture must have.
     pub(crate) fn parameter(&self, name: &str) -> View {
-        // The names are written in `parameters`; a test records every architecture.
+        // The names are written in `parameters`; a test records every kind of architecture.
         self.optional(name)
             .unwrap_or_else(|| panic!("the architecture has a parameter {name}"))
     }
@@ -66,7 +66,7 @@ impl Builder {
         self.ops.push(op);
     }
 
-    /// Records a table for x W, and adds what `others` hold to it.
+    /// Records a table for x W, and adds each of `others` to it.
     pub(crate) fn product(&mut self, name: String, x: View, w: View, others: &[View]) -> View {
         let out = self.table(name, x.height(), cols(w));
         self.multiply(out, 1.0, vec![Factors { left: x, right: w }]);
@@ -84,7 +84,7 @@ impl Builder {
         });
     }
 
-    /// Records out += each of `others`, which are looked up where their extent is smaller.
+    /// Records out += each of `others`. A view of a smaller extent is looked up.
     pub(crate) fn accumulate(&mut self, out: View, others: &[View]) {
         if !others.is_empty() {
             self.push(Op::Add {
@@ -168,7 +168,7 @@ fn of_test_samples(program: &mut Program, train: &[Op]) -> Vec<Op> {
     test
 }
 
-/// A term that is added as it is.
+/// Returns a term with neither weights nor a factor.
 pub(crate) fn term(values: View) -> Term {
     Term {
         values,
@@ -177,11 +177,11 @@ pub(crate) fn term(values: View) -> Term {
     }
 }
 
-/// The columns of a view whose columns are no samples.
+/// Returns the number of columns of a view whose columns are not samples.
 pub(crate) fn cols(view: View) -> usize {
     match view.width() {
         Extent::Once(cols) => cols,
-        // Recorded forward, only rows are tokens or samples.
+        // In a forward program only rows stand for tokens or samples.
         other => panic!("columns are {other:?}; expected a fixed number"),
     }
 }

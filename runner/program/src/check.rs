@@ -1,22 +1,22 @@
-//! Checks a program before it is run: a program may come from a file.
+//! Checks a program before it is run, since a program may come from a file.
 //!
-//! Owns which views an operation accepts. What passes here makes no executor panic.
+//! Owns which views an operation accepts. A program that passes makes no executor panic.
 
 use crate::op::{Moved, Op, Term};
 use crate::program::{Program, SlotInitial};
 use crate::table::{Extent, TableId, View};
 
-/// Why a program is not well formed.
+/// Why a program is not well formed, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ProgramError {
-    /// The table, the operation or the slot.
+    /// The table, the operation or the slot that is wrong.
     pub place: String,
-    /// What is wrong there.
+    /// What is wrong there, and what was expected.
     pub problem: String,
 }
 
-/// The most entries that a table may have: a file cannot ask for more memory than that.
+/// The largest number of entries of a table; a file cannot ask for more memory than that.
 const MAX_ENTRIES: usize = 1 << 31;
 
 impl Program {
@@ -135,14 +135,14 @@ impl Program {
         for (span, all) in spans {
             let inside = match (self.fixed(span.extent), self.fixed(all)) {
                 (Some(len), Some(all)) => span.first.checked_add(len).is_some_and(|end| end <= all),
-                // Samples are all read, or none.
+                // Either all samples are read or none.
                 _ => span.first == 0 && span.extent == all,
             };
             let position = match span.extent {
                 Extent::Token(position) => position,
                 _ => 0,
             };
-            // Rows by token are tokens of that position, or plain rows that are looked up.
+            // Rows by token are the tokens of that position, or plain rows that are looked up.
             let named = match (span.extent, all) {
                 (Extent::Token(a), Extent::Token(b)) => a == b,
                 (Extent::Once(_), Extent::Token(_)) => false,
@@ -155,7 +155,7 @@ impl Program {
         Ok(())
     }
 
-    /// The rows of an extent that does not depend on samples.
+    /// Returns the number of rows of an extent that does not depend on samples.
     fn fixed(&self, extent: Extent) -> Option<usize> {
         match extent {
             Extent::Once(rows) => Some(rows),
@@ -277,7 +277,7 @@ impl Program {
         }
     }
 
-    /// Checks the tables of a moved parameter and returns its entries.
+    /// Checks the tables of a moved parameter and returns the parameter's number of entries.
     fn check_moved(&self, moved: &Moved, slots: usize) -> Result<usize, String> {
         if moved.parameter.0 >= self.parameters.len() || moved.slots.len() != slots {
             return Err("it moves what is no parameter, or with other slots than its own".into());
@@ -307,7 +307,7 @@ impl Program {
         }
     }
 
-    /// Checks out (rows, heads · width), values of the same columns, and weights (rows, heads).
+    /// Checks `out` (rows, heads · width), values with the same columns, and weights (rows, heads).
     fn grouped(&self, out: View, heads: usize, term: &Term, over: Extent) -> Result<(), String> {
         let Term {
             values, weights, ..
@@ -332,7 +332,7 @@ impl Program {
     }
 }
 
-/// Tells whether rows of an extent are found from rows of another.
+/// Tells whether a row of `over` determines a row of `of`.
 fn looked_up(of: Extent, over: Extent) -> bool {
     of == over
         || of == Extent::Once(1)

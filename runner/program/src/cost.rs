@@ -1,6 +1,6 @@
-//! What a program costs: operations and bytes as sums over its operations and tables.
+//! Computes what a program costs: operations and bytes, as sums over its operations and tables.
 //!
-//! Owns how an operation is counted. A time is an executor's to predict from this.
+//! Owns how an operation is counted. Executors predict a time from these counts.
 
 use std::iter::Sum;
 use std::ops::{Add, Range};
@@ -10,7 +10,7 @@ use crate::op::Op;
 use crate::program::{Program, Samples, Stage};
 use crate::table::{Extent, TableId, View};
 
-/// What operations cost.
+/// The number of arithmetic operations and bytes of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Multiply-adds of matrix products.
@@ -19,7 +19,7 @@ pub struct Cost {
     pub lookups: f64,
     /// Exponentials.
     pub exponentials: f64,
-    /// Numbers that are worked out element by element, the optimizer's included.
+    /// Entries that are computed element by element, the optimizer's included.
     pub elements: f64,
     /// Bytes of f32 that are read, each operand once.
     pub read: f64,
@@ -57,11 +57,11 @@ impl Cost {
 /// How many bytes the tables of a program hold, in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Parameters and slots: what a state is.
+    /// Parameters and slots, which make up a state.
     pub state: usize,
     /// Tables that do not depend on samples: by token, once, gradients of parameters.
     pub shared: usize,
-    /// Tables with a row a sample. An executor that goes by tiles holds less.
+    /// Tables with a row for each sample. An executor that works tile by tile holds less.
     pub samples: usize,
 }
 
@@ -76,8 +76,8 @@ impl Program {
             .sum()
     }
 
-    /// Returns the cost of an epoch: one step and one evaluation, with the shared stage once, as
-    /// both use the same tables where an evaluation precedes the next step.
+    /// Returns the cost of an epoch: one step and one evaluation. The shared stage is counted once,
+    /// since an evaluation uses the same tables as the step that follows it.
     pub fn epoch_cost(&self, samples: &Samples) -> Cost {
         self.stages
             .iter()
@@ -102,7 +102,7 @@ impl Program {
         memory
     }
 
-    /// Returns the cost of one operation.
+    /// Returns the cost of one operation, which is read and written once.
     pub fn cost_of(&self, op: &Op, samples: &Samples) -> Cost {
         let len = |extent: Extent| self.rows(extent, samples) as f64;
         let area = |view: &View| len(view.height()) * len(view.width());
@@ -156,7 +156,8 @@ impl Program {
                     if let (Some(_), Some(matrix)) = (settings.rule.others(), one.matrix) {
                         let (rows, cols) = (matrix.inputs, matrix.heads * matrix.outputs);
                         let (short, long) = (rows.min(cols) as f64, rows.max(cols) as f64);
-                        // Newton–Schulz: X Xᵀ, its square, and their product with X, five times.
+                        // Newton–Schulz computes X Xᵀ, the square of that, and their product with
+                        // X, five times.
                         cost.products += 5.0 * (2.0 * short * short * long + short.powi(3));
                     }
                 }
@@ -170,14 +171,14 @@ impl Program {
         self.rows(table.rows, samples) * table.cols
     }
 
-    /// Returns where a stage's operations stand in the list of all.
+    /// Returns the indices of a stage's operations in the list of all operations.
     pub fn range(&self, stage: Stage) -> Range<usize> {
         let found = self.stages.iter().find(|(name, _)| *name == stage);
         found.map_or(0..0, |(_, range)| range.clone())
     }
 }
 
-/// Weight, gradient and slots are read, weight and slots written.
+/// Returns the cost of an update: weight, gradient and slots are read, weight and slots written.
 fn elementwise(numbers: f64, slots: usize) -> Cost {
     let tables = (slots + 1) as f64;
     Cost {
@@ -222,7 +223,7 @@ mod tests {
         let (n, t) = (3830.0, 8939.0);
         let fold = folded(&Architecture::published(113), &Loss::PUBLISHED).unwrap();
         let cost = epoch(fold.unwrap(), 3830, 8939);
-        // Neurons times classes: once forward, twice more backward.
+        // Neurons times classes: once forward and twice backward.
         let samples = (3.0 * n + t) * f * p;
         let fold = 2.0 * p * h * e * (d + f + p) + h * e * d * (f + p) + d * f * p;
         let counted = samples + 3.0 * fold;
@@ -231,7 +232,7 @@ mod tests {
             "{} {counted}",
             cost.products
         );
-        // Two rows a head, and the one of '=' alone.
+        // Two rows for each head, and the single row of '='.
         let gathered = (n + t + 2.0 * n) * (2.0 * h + 1.0) * (f + p);
         let share = cost.lookups / gathered;
         assert!((share - 1.0).abs() < 0.02, "{share}");
@@ -250,7 +251,8 @@ mod tests {
             let two = with(two.clone(), |t| t.norm = norm);
             let forward = plain(&two, &Loss::PUBLISHED).unwrap();
             let cost = epoch(forward, train_samples, pairs - train_samples);
-            // 16,423 MFLOP, where every position of every pair takes 36,775.
+            // The expected cost is 16,423 MFLOP; computing every position of every pair would take
+            // 36,775.
             let share = 2.0 * cost.products / 16.423e9;
             assert!((share - 1.0).abs() < 0.03, "{share}");
         }

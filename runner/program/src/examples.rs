@@ -5,7 +5,7 @@ use crate::architecture::{
     Pattern, Transformer,
 };
 
-/// A causal transformer of five tokens.
+/// Returns a causal transformer of five tokens.
 pub(crate) fn transformer(layers: usize, norm: Norm) -> Architecture {
     Architecture {
         tokens: 5,
@@ -25,7 +25,7 @@ pub(crate) fn transformer(layers: usize, norm: Norm) -> Architecture {
     }
 }
 
-/// Changes a transformer.
+/// Returns a transformer with a change applied.
 pub(crate) fn with(
     mut architecture: Architecture,
     change: impl FnOnce(&mut Transformer),
@@ -51,7 +51,7 @@ fn block(heads: usize, d_head: usize, width: usize) -> Block {
     }
 }
 
-/// A multilayer perceptron of five tokens.
+/// Returns a multilayer perceptron of five tokens.
 pub(crate) fn mlp(input: Input, hidden: &[usize]) -> Architecture {
     Architecture {
         tokens: 5,

@@ -1,4 +1,5 @@
-//! The fold: one layer without normalisation, with as much as possible worked out once a token.
+//! Records the fold: one layer without normalisation, whose tables are computed once for each token
+//! where possible.
 //!
 //! Owns the derivation. Only the last position is read, and its attention weights sum to 1, so with
 //! `x'ᵢ = xᵢ − x₌` the value of '=' leaves the sum and its row is added once:
@@ -13,9 +14,10 @@
 //! logits = d + Σᵢₕ Aᵢₕ D'ᵢₕ[tokenᵢ] + act(pre) M
 //! ```
 //!
-//! with A the softmax over the operands and '='. The same function as `plain`'s, nine times fewer
-//! operations for the published model; backward it is differentiated like any program. An executor
-//! that has a fused pass for it knows it by comparing a program with this one.
+//! Here A is the softmax over the operands and '='. The program computes the same function as the
+//! one that `plain` records, with nine times fewer operations for the published model. The backward
+//! stage is recorded by the same rules as for any program. An executor that has a fused pass for
+//! the fold recognises it by comparing a program with this one.
 
 use crate::architecture::{Architecture, Attention, Model, Norm, Pattern, Transformer};
 use crate::builder::{Builder, cols, term};
@@ -45,7 +47,7 @@ pub fn folded(architecture: &Architecture, loss: &Loss) -> Result<Option<Program
     Ok(Some(fold.b.finish(logits, *loss)))
 }
 
-/// Returns the only layer's attention, if the model is one that folds.
+/// Returns the attention of the only layer, if the model folds.
 fn foldable(a: &Architecture) -> Option<(&Transformer, &Attention)> {
     let Model::Transformer(model) = &a.model else {
         return None;
@@ -136,7 +138,7 @@ impl Fold<'_> {
         self.b.table(name.into(), Extent::Sample(Part::Train), cols)
     }
 
-    /// Records x W_h for each head, side by side, with its bias if asked for.
+    /// Records x W_h for each head, side by side, with the bias if asked for.
     fn project(&mut self, name: String, which: &str, x: View, bias: bool) -> View {
         let (heads, e, d) = (self.attention.heads, self.attention.d_head, self.t.d_model);
         let weight = self.weight(&format!("attn.W_{which}"));
@@ -183,7 +185,7 @@ impl Fold<'_> {
         pattern
     }
 
-    /// Records V'ᵢ; the bias of the values leaves with the value of '='.
+    /// Records V'ᵢ. The bias of the values is subtracted with the value of '='.
     fn values(&mut self, operand: usize, x: View, separator: View) -> View {
         let apart = self
             .b
@@ -205,8 +207,8 @@ impl Fold<'_> {
         self.b.product("stream".into(), value, w_o, &others)
     }
 
-    /// Records V'ᵢₕ times the rows of head h of a folded matrix, for every operand and head, and
-    /// returns what a sample looks up of them, each with its attention weight.
+    /// Records V'ᵢₕ times the rows of head h of a folded matrix, for every operand and head.
+    /// Returns the terms that a sample looks up in the products, each with its attention weight.
     fn rows(&mut self, name: &str, values: &[View], matrix: View, pattern: View) -> Vec<Term> {
         let (heads, e, width) = (self.attention.heads, self.attention.d_head, cols(matrix));
         let mut terms = Vec::new();

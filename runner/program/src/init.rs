@@ -1,6 +1,6 @@
-//! Initial weights: which tensor is drawn when, from which law and in which layout.
+//! Draws initial weights: which tensor is drawn when, from which distribution and in which layout.
 //!
-//! Owns the orders of published code. The random numbers themselves are `grokrun_task`'s.
+//! Owns the orders of published code. The random numbers come from `grokrun_task`.
 
 use grokrun_task::torch::{Generator, linear_bias_bound, linear_bound};
 use serde::{Deserialize, Serialize};
@@ -8,41 +8,44 @@ use serde::{Deserialize, Serialize};
 use crate::architecture::{Architecture, Input, Model, Transformer};
 use crate::parameters::{Parameter, Parameters, Role, embedding};
 
-/// How the initial weights are drawn. What is not drawn starts at zero, and the weight of a
-/// normalisation at one.
+/// How the initial weights are drawn. Tensors that are not drawn start at zero; the weights of
+/// normalisations start at one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
-    /// TransformerLens 1.13 to 3.9 after `torch.manual_seed(seed)`: every weight normal with
-    /// deviation 0.8 / √d_model, in the order of `named_parameters`, where W_O is before W_K.
+    /// TransformerLens 1.13 to 3.9 after `torch.manual_seed(seed)`: every weight is normal with
+    /// standard deviation 0.8 / √d_model. The order is that of `named_parameters`, where W_O
+    /// precedes W_K.
     TransformerLens,
-    /// TransformerLens before 1.13: the same deviation, W_Q, W_K, W_V, W_O.
+    /// TransformerLens before 1.13: the same standard deviation, in the order W_Q, W_K, W_V, W_O.
     TransformerLensLegacy,
-    /// The code of Nanda et al. 2023: standard normals divided by √d_model, W_U by the root of its
-    /// vocabulary, in the order and in the layout of that code.
+    /// The code of Nanda et al. 2023: standard normals divided by √d_model, W_U by the square root
+    /// of the size of its vocabulary, in the order and the layout of that code.
     Paper,
-    /// The code of Zhong et al. 2023 (pizza): standard normals divided by the root of the tensor's
-    /// first dimension there (W_O and W_out: d_model), W_U before the blocks.
+    /// The code of Zhong et al. 2023 (pizza): standard normals divided by the square root of the
+    /// tensor's first dimension in that code (d_model for W_O and W_out); W_U is drawn before the
+    /// blocks.
     Pizza,
-    /// torch's `nn.Embedding` and `nn.Linear`, in order of construction, biases drawn too.
+    /// The defaults of torch's `nn.Embedding` and `nn.Linear`, in order of construction; biases are
+    /// drawn too.
     Torch,
     /// The code of Stander et al. 2024 (rep-theory): standard normals divided by √fan_in, an
-    /// embedding's by the root of its width.
+    /// embedding's by the square root of its width.
     RepTheory,
-    /// The code of Gromov 2023 and Doshi et al. 2023: normal with deviation 0.5 / ∛(2 width), after
-    /// torch's default weights, which are drawn and thrown away.
+    /// The code of Gromov 2023 and Doshi et al. 2023: normal with standard deviation 0.5 / ∛(2
+    /// width), drawn after torch's default weights, which are discarded.
     Gromov,
-    /// Every weight normal with this deviation, in the order of the flat vector.
+    /// Every weight is normal with this standard deviation, in the order of the flat vector.
     Normal(f64),
 }
 
-/// Why an architecture has no such initial weights.
+/// Why a scheme is not defined for an architecture.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("initial weights {init:?} are defined for {expected} only")]
 pub struct InitError {
     /// The scheme that was asked for.
     pub init: Init,
-    /// What it is defined for.
+    /// The architectures that the scheme is defined for.
     pub expected: &'static str,
 }
 
@@ -50,7 +53,7 @@ impl Init {
     /// Checks that the scheme is defined for an architecture.
     ///
     /// # Errors
-    /// Says for which ones it is.
+    /// Names the architectures that the scheme is defined for.
     pub fn check(self, architecture: &Architecture) -> Result<(), InitError> {
         let expected = match (self, &architecture.model) {
             (Init::Normal(_), _)
@@ -71,24 +74,24 @@ impl Init {
     }
 }
 
-/// How a tensor lies in the code that draws it.
+/// The layout of a tensor in the code that draws it.
 #[derive(Clone, Copy)]
 enum Layout {
-    /// As here.
+    /// The same layout as in the flat vector.
     Same,
     /// `(rows, cols)` here is `(cols, rows)` there.
     Transposed,
     /// `(heads, d_model, d_head)` here is `(heads, d_head, d_model)` there.
     HeadsTransposed,
-    /// `(rows, cols)` there has a further column at its end, which is left out.
+    /// The tensor of the published code has one more column at its end, which is discarded.
     ColumnMore,
 }
 
-/// The law of a draw.
+/// The distribution of a draw.
 #[derive(Clone, Copy)]
 enum Law {
     Normal(f64),
-    /// A standard normal, then one division by the root in single precision.
+    /// A standard normal, divided by the square root of this number in single precision.
     NormalOver(usize),
     Uniform(f64),
 }
@@ -154,7 +157,7 @@ impl Drawing<'_> {
             (Init::RepTheory, Model::Mlp(_)) => self.rep_theory(),
             (Init::Gromov, Model::Mlp(m)) => m.hidden.iter().for_each(|w| self.gromov(*w)),
             (Init::Normal(deviation), _) => self.weights(deviation),
-            // Refused by `Init::check`.
+            // `Init::check` has refused every other architecture.
             _ => {}
         }
     }
@@ -208,8 +211,8 @@ impl Drawing<'_> {
         );
     }
 
-    /// Draws the tensors that come first, those of each block, then the last ones; names without
-    /// their module. What the architecture does not have is not drawn.
+    /// Draws the first tensors, those of each block, and then the last ones, by names without their
+    /// module. Tensors that the architecture does not have are not drawn.
     fn transformer(
         &mut self,
         t: &Transformer,
@@ -283,7 +286,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// The layers' weights with their numbers of inputs.
+    /// Returns the names of the layers' weights with their numbers of inputs.
     fn layers(&self) -> Vec<(String, usize)> {
         let layers = self
             .parameters
@@ -292,7 +295,7 @@ impl Drawing<'_> {
         layers.map(|p| (p.name.clone(), p.table()[0])).collect()
     }
 
-    /// Draws one tensor; a name that the architecture does not have draws nothing.
+    /// Draws one tensor. Draws nothing if the architecture has no tensor of this name.
     fn tensor(&mut self, name: &str, law: Law, layout: Layout) {
         let Some(place) = self.parameters.position(name) else {
             return;
@@ -362,7 +365,7 @@ mod tests {
         }
     }
 
-    /// The flat vector of a one-layer model on [a, b, '='], by a scheme.
+    /// Returns the parameters and the flat vector of a one-layer model on [a, b, '='].
     fn one_layer(init: Init) -> (Parameters, Vec<f32>) {
         let architecture = transformer(1, Norm::None);
         let parameters = Parameters::new(&architecture).unwrap();
@@ -382,13 +385,14 @@ mod tests {
         for name in ["embed.W_E", "pos_embed.W_pos", "blocks.0.attn.W_Q"] {
             assert_eq!(of(name, &new), of(name, &old));
         }
-        // Six by six numbers each: what is drawn second is W_O there and W_K here.
+        // All four tensors have six by six entries. The second one drawn is W_O in the new order
+        // and W_K in the old one.
         assert_eq!(of("blocks.0.attn.W_O", &new), of("blocks.0.attn.W_K", &old));
         assert_eq!(of("blocks.0.attn.W_K", &new), of("blocks.0.attn.W_V", &old));
         assert_eq!(of("unembed.W_U", &new), of("unembed.W_U", &old));
     }
 
-    /// The order and the layout of the paper's code, drawn here tensor by tensor.
+    /// Draws the tensors one by one in the order and the layout of the paper's code.
     #[test]
     fn the_papers_tensors_are_transposed_and_its_unembedding_has_a_column_more() {
         let ours = one_layer(Init::Paper);

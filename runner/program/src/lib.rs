@@ -1,11 +1,12 @@
 //! Models, optimizers and their programs, as data.
 //!
-//! - [`Architecture`]: what a model is made of; [`Parameters`]: its tensors;
+//! - [`Architecture`]: what a model consists of; [`Parameters`]: its tensors;
 //!   [`initial_parameters`]: how published code draws them.
 //! - [`Program`]: tables and operations over them. [`plain()`] records the forward part of any
 //!   architecture, [`train`] adds gradients ([`Program::differentiate`]) and updates ([`Recipe`]).
 //!   [`folded()`] records the one layer that folds.
-//! - [`Program::cost`], [`Program::memory`]: what it takes; [`Document`]: its form in a file.
+//! - [`Program::cost`], [`Program::memory`]: the operations and bytes of a program; [`Document`]:
+//!   its form in a file.
 //! - [`Interpreter`]: runs any program in f32 or f64, the reference of every executor.
 //!
 //! This crate knows no device, no thread and no file. It builds for wasm32.

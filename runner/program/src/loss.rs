@@ -1,29 +1,29 @@
-//! The loss of one sample and its gradient, in the precision that is asked for.
+//! Computes the loss of one sample and its gradient, in the precision that is asked for.
 //!
-//! Owns the formulas, as torch rounds them. Knows nothing of tables or of batches.
+//! Owns the formulas, rounded as torch rounds them. Knows nothing of tables or of batches.
 
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
-/// What is minimised: a mean over samples.
+/// The quantity that is minimised: a mean over samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
-    /// Its formula.
+    /// The formula of the loss.
     pub kind: LossKind,
-    /// The precision that logits are cast to before it.
+    /// The precision that logits are cast to before the formula is applied.
     pub precision: Precision,
-    /// What logits are divided by before it.
+    /// The number that logits are divided by before the formula is applied.
     pub temperature: f64,
 }
 
-/// The formula of a loss.
+/// The formula of the loss of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossKind {
     /// `−log softmax(logits)[label]`.
     CrossEntropy,
-    /// Σ (logit − one-hot)² / classes.
+    /// Σ (logit − one-hot)² / classes, the mean squared error.
     Mse,
     /// `−log(s(logit[label]) / Σ s(logit))`, s(x) = x + 1 for x ≥ 0, 1 / (1 − x + 1e-30) below
     /// (Prieto et al. 2025).
@@ -34,24 +34,24 @@ pub enum LossKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// Double. The cross-entropy leaves the label's class out of its sum, so that it is exact to
-    /// the last digits where a sum over all classes would be 1.
+    /// Double precision. The cross-entropy leaves the label's class out of its sum, so that the
+    /// loss is exact to the last digits where a sum over all classes would round to 1.
     F64,
-    /// Single, term by term as torch does it.
+    /// Single precision, term by term in torch's order.
     F32,
-    /// Half, as torch does it on a CPU: single inside, results rounded.
+    /// Half precision, as torch computes it on a CPU: f32 inside, with rounded results.
     F16,
-    /// Brain half, in the same way.
+    /// bfloat16, computed in the same way.
     Bf16,
 }
 
 /// Why a loss cannot be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LossError {
-    /// Nothing divides by it.
+    /// The temperature is not a finite number above 0.
     #[error("the temperature is {0}; expected a finite number greater than 0")]
     Temperature(f64),
-    /// Only the cross-entropy was ever published so.
+    /// Half precision was asked for with another loss than the cross-entropy.
     #[error("half precision is defined for the cross-entropy alone; expected f32 or f64")]
     Half,
 }
@@ -81,7 +81,7 @@ impl Loss {
 
     /// Returns the loss of one sample, and replaces its logits by their gradients times `scale`.
     ///
-    /// A logit that is not a number makes the loss one that is not a number.
+    /// A logit that is not a number makes the loss not a number.
     pub fn sample(&self, logits: &mut [f64], label: usize, scale: f64) -> f64 {
         match self.precision {
             Precision::F64 => {
@@ -100,7 +100,8 @@ impl Loss {
         }
     }
 
-    /// The same in single precision, with `round` wherever torch stores a result.
+    /// Computes the loss as [`Loss::sample`] does, in single precision, with `round` applied
+    /// wherever torch stores a result.
     fn rounded(&self, logits: &mut [f64], label: usize, scale: f64, round: fn(f32) -> f32) -> f64 {
         let temperature = self.temperature as f32;
         let scale = round(scale as f32);
@@ -120,12 +121,13 @@ impl Loss {
     }
 }
 
-/// log(1 + Σ_{j≠y} e^{l_j − l_y}): no term of the sum is lost beside the label's 1.
+/// Returns log(1 + Σ_{j≠y} e^{l_j − l_y}), in which the small terms are not lost against the
+/// label's 1.
 fn cross_entropy(logits: &mut [f64], label: usize, scale: f64) -> f64 {
     let own = logits[label];
     let largest = logits.iter().copied().fold(own, f64::max);
-    // Ratios to the largest logit cannot overflow; to the label's they would keep their digits
-    // as well, but e^710 does not exist.
+    // Ratios to the largest logit cannot overflow. Ratios to the label's logit would keep as many
+    // digits, but e^710 is not a finite number.
     let mut others = 0.0;
     for (class, x) in logits.iter_mut().enumerate() {
         *x = libm::exp(*x - largest);
@@ -139,8 +141,8 @@ fn cross_entropy(logits: &mut [f64], label: usize, scale: f64) -> f64 {
         *x = *x / total * scale;
     }
     logits[label] = -(others / total) * scale;
-    // A comparison with a number that is none is false: such a loss takes the second form and
-    // stays no number.
+    // A comparison with a number that is not one is false, so such a loss takes the second form and
+    // stays not a number.
     if own == largest {
         libm::log1p(others)
     } else {
@@ -148,8 +150,8 @@ fn cross_entropy(logits: &mut [f64], label: usize, scale: f64) -> f64 {
     }
 }
 
-/// torch's `cross_entropy` on a CPU: terms in f32; their sum, its logarithm and the log-softmax are
-/// stored in the precision.
+/// Computes torch's `cross_entropy` on a CPU. The terms are in f32; their sum, its logarithm and
+/// the log-softmax are rounded to the precision.
 fn cross_entropy_of_torch(
     logits: &mut [f32],
     label: usize,
@@ -173,8 +175,8 @@ fn cross_entropy_of_torch(
     value
 }
 
-/// Adds as torch does with AVX-512: in sixteen lanes, then halves to halves. Where a sum is close
-/// to 1, what is lost decides whether a loss is 0.
+/// Adds numbers as torch does with AVX-512: in sixteen lanes, then halves to halves. Where a sum is
+/// close to 1, the rounding decides whether a loss is 0.
 fn sum_in_lanes(terms: impl Iterator<Item = f32>) -> f32 {
     let mut lanes = [0.0_f32; 16];
     for (i, term) in terms.enumerate() {
@@ -190,7 +192,7 @@ fn sum_in_lanes(terms: impl Iterator<Item = f32>) -> f32 {
 
 macro_rules! of_float {
     ($mse:ident, $stablemax:ident, $float:ident, $log:path) => {
-        /// Σ (l − e_y)² / classes.
+        /// Returns Σ (l − e_y)² / classes.
         fn $mse(logits: &mut [$float], label: usize, scale: $float) -> $float {
             let classes = logits.len() as $float;
             let mut sum = 0.0;
@@ -202,7 +204,7 @@ macro_rules! of_float {
             sum / classes
         }
 
-        /// −log(s_y / Σ s); the gradient of s is 1 above 0 and s² below.
+        /// Returns −log(s_y / Σ s); the derivative of s is 1 above 0 and s² below.
         fn $stablemax(logits: &mut [$float], label: usize, scale: $float) -> $float {
             let s = |x: $float| {
                 if x < 0.0 {

@@ -1,12 +1,13 @@
-//! The operations of a program: a small closed set, each a formula over views.
+//! Defines the operations of a program: a small closed set, each a formula over views.
 //!
-//! Owns what an operation means and which views it reads and writes. How it is differentiated is
-//! `adjoint`'s, what it costs `cost`'s, and how it is computed an executor's.
+//! Owns what an operation means and which views it reads and writes. `adjoint` differentiates
+//! operations, `cost` counts them, and executors compute them.
 //!
-//! Two rules hold for all of them.
+//! Two rules hold for all operations.
 //! - **Rows.** An operation runs over the rows of one extent E. A view of a smaller extent is read
-//!   at the row that row r of E belongs to: `Token(i)` at the token that sample r has at position
-//!   i, a single row always. This is how look-ups and broadcasts are written.
+//!   at the row that belongs to row r of E: a view of `Token(i)` at the token that sample r has at
+//!   position i, and a view of a single row always at that row. Look-ups and broadcasts are written
+//!   in this way.
 //! - **Heads.** With `heads` h, a row of columns is h groups side by side, and a row of weights has
 //!   one number for each group; `v[r, h, j]` is column j of group h.
 
@@ -17,13 +18,13 @@ use crate::loss::Loss;
 use crate::optimizer::{Filter, Settings, Sphere};
 use crate::table::{Extent, Part, TableId, View};
 
-/// Whether an operation replaces what its output holds, or adds to it.
+/// Whether an operation replaces the contents of its output or adds to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Write {
-    /// Replaces it.
+    /// Replaces the contents.
     Set,
-    /// Adds to it.
+    /// Adds to the contents.
     Add,
 }
 
@@ -36,14 +37,14 @@ pub struct Factors {
     pub right: View,
 }
 
-/// A summand of [`Op::Add`], or what [`Op::Sum`] sums.
+/// A summand of [`Op::Add`], or the summand of [`Op::Sum`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
     /// v, `(rows, heads · width)`.
     pub values: View,
-    /// w, `(rows, heads)`; 1 where there is none.
+    /// w, `(rows, heads)`; `None` stands for ones.
     pub weights: Option<View>,
-    /// The factor before both.
+    /// The factor that multiplies values and weights.
     pub scale: f64,
 }
 
@@ -59,12 +60,12 @@ impl Term {
     }
 }
 
-/// What the optimizer needs of one parameter.
+/// The tables that the optimizer needs to move one parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Moved {
     /// The parameter.
     pub parameter: TableId,
-    /// Its gradient.
+    /// The parameter's gradient.
     pub gradient: TableId,
     /// The tables that the rule keeps from step to step, in the rule's order.
     pub slots: Vec<TableId>,
@@ -72,7 +73,7 @@ pub struct Moved {
     pub matrix: Option<crate::parameters::Matrix>,
 }
 
-/// One operation.
+/// One operation of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
@@ -83,12 +84,12 @@ pub enum Op {
     },
     /// `C ← scale · Σ A B` over the terms; C `(m, n)`, A `(m, k)`, B `(k, n)`.
     ///
-    /// m, k or n may be samples: activations times weights, and gradients of weights as sums over
-    /// samples, are the same operation.
+    /// m, k or n may stand for samples. Products of activations and weights, and gradients of
+    /// weights as sums over samples, are the same operation.
     Product {
         /// C.
         out: View,
-        /// Replaces or adds.
+        /// Whether C is replaced or added to.
         write: Write,
         /// The factor before the sum.
         scale: f64,
@@ -96,42 +97,44 @@ pub enum Op {
         terms: Vec<Factors>,
     },
     /// `out[r, h, j] ← constant + Σ scale · w[r, h] · v[r, h, j]` over the terms, for every row of
-    /// out's extent. Terms of smaller extents are looked up: sums, embeddings, biases, and values
-    /// mixed by attention are all written so.
+    /// out's extent. Terms of smaller extents are looked up. Sums, embeddings, biases, and values
+    /// mixed by attention are all written in this form.
     Add {
         /// `(rows, heads · width)`.
         out: View,
-        /// Replaces or adds.
+        /// Whether the output is replaced or added to.
         write: Write,
-        /// The groups of columns.
+        /// The number of groups of columns.
         heads: usize,
         /// The summands.
         terms: Vec<Term>,
-        /// What is added everywhere.
+        /// A constant that is added to every entry.
         constant: f64,
     },
     /// `out[t, h, j] ← scale · Σ w[r, h] · v[r, h, j]` over the rows r of extent `over` that belong
-    /// to row t: the transposed look-up, by token lists, or by all rows where out has one.
+    /// to row t. This operation is the transpose of a look-up; where `out` has one row, all rows of
+    /// `over` belong to that row.
     Sum {
         /// `(rows, heads · width)`, of a smaller extent than `over`.
         out: View,
-        /// Replaces or adds.
+        /// Whether the output is replaced or added to.
         write: Write,
-        /// The groups of columns.
+        /// The number of groups of columns.
         heads: usize,
-        /// v and w, of `over` or looked up.
+        /// v and w, of the extent `over` or looked up.
         #[serde(flatten)]
         term: Term,
         /// The extent that is summed over.
         over: Extent,
     },
-    /// `out[r, h] ← scale · Σ_j a[r, h, j] · b[r, h, j]`: scores of queries and keys.
+    /// `out[r, h] ← scale · Σ_j a[r, h, j] · b[r, h, j]`, for instance the scores of queries and
+    /// keys.
     Dot {
         /// `(rows, heads)`.
         out: View,
-        /// Replaces or adds.
+        /// Whether the output is replaced or added to.
         write: Write,
-        /// The groups of columns.
+        /// The number of groups of columns.
         heads: usize,
         /// a, `(rows, heads · width)`.
         left: View,
@@ -155,9 +158,9 @@ pub enum Op {
     SoftmaxGradient {
         /// ds.
         out: View,
-        /// Replaces or adds.
+        /// Whether the output is replaced or added to.
         write: Write,
-        /// p, what the softmax gave.
+        /// p, the output of the softmax.
         weights: View,
         /// dp.
         gradient: View,
@@ -177,7 +180,7 @@ pub enum Op {
     ActivateGradient {
         /// dx.
         out: View,
-        /// Replaces or adds.
+        /// Whether the output is replaced or added to.
         write: Write,
         /// x.
         input: View,
@@ -187,7 +190,7 @@ pub enum Op {
         activation: Activation,
     },
     /// `out[r, j] ← (x[r, j] − mean) · inverse[r]`, `inverse[r] ← 1 / √(variance + epsilon)`, with
-    /// mean and variance of row r: layer normalisation without its weight and bias.
+    /// the mean and the variance of row r. This is layer normalisation without weight and bias.
     Norm {
         /// `(rows, width)`.
         out: View,
@@ -195,15 +198,15 @@ pub enum Op {
         inverse: View,
         /// x, `(rows, width)`.
         input: View,
-        /// What is added to the variance.
+        /// The number that is added to the variance.
         epsilon: f64,
     },
     /// `dx[r] ← inverse[r] (dy[r] − mean(dy[r]) − y[r] · mean(dy[r] · y[r]))`: the adjoint of
-    /// [`Op::Norm`] with y what it gave.
+    /// [`Op::Norm`] with y its output.
     NormGradient {
         /// dx.
         out: View,
-        /// Replaces or adds.
+        /// Whether the output is replaced or added to.
         write: Write,
         /// y.
         normed: View,
@@ -212,44 +215,44 @@ pub enum Op {
         /// dy.
         gradient: View,
     },
-    /// The mean loss and the accuracy of a part, reported and not stored; with `gradient`, also
-    /// `dlogits ← ∂(mean loss)/∂logits`. A sample is right when the first of its largest logits is
-    /// the label's.
+    /// Computes the mean loss and the accuracy of a part, which are reported and not stored; with
+    /// `gradient`, also `dlogits ← ∂(mean loss)/∂logits`. A sample is correct when the first of its
+    /// largest logits is the label's.
     Loss {
         /// `(samples, classes)`.
         logits: View,
         /// The part whose labels are read.
         part: Part,
-        /// The formula.
+        /// The formula of the loss.
         loss: Loss,
         /// dlogits, `(samples, classes)`.
         gradient: Option<View>,
     },
     /// Changes gradients before the update; see [`Filter`].
     Filter {
-        /// How.
+        /// The filter and its numbers.
         filter: Filter,
-        /// The gradients, with the parameters that they belong to.
+        /// The gradients, and the parameters that they belong to.
         moved: Vec<Moved>,
     },
     /// Moves parameters by a rule with one group's settings; see [`Settings`].
     Update {
         /// The rule and its numbers.
         settings: Settings,
-        /// What is moved.
+        /// The parameters that are moved.
         moved: Vec<Moved>,
     },
     /// Rescales parameters to a fixed norm after the update; see [`Sphere`].
     Project {
-        /// The norm that is kept.
+        /// The norm that is kept, and whose it is.
         sphere: Sphere,
-        /// The parameters; the first slot of each holds the norm of the first weights.
+        /// The parameters; the first slot of each holds the norm of the initial weights.
         moved: Vec<Moved>,
     },
 }
 
 impl Op {
-    /// Returns the views that are read, with those that are added to.
+    /// Returns the views that are read, including outputs that are added to.
     pub fn reads(&self) -> Vec<View> {
         let (out, write) = match self {
             Op::Product { out, write, .. }
@@ -266,7 +269,7 @@ impl Op {
         views
     }
 
-    /// Returns the views that are read for what they hold, not because the output is added to.
+    /// Returns the views that are read as operands, without outputs that are added to.
     pub fn operands(&self) -> Vec<View> {
         match self {
             Op::Clear { .. } | Op::Filter { .. } | Op::Update { .. } | Op::Project { .. } => {
@@ -332,7 +335,7 @@ impl Op {
         }
     }
 
-    /// Returns every view, to be changed.
+    /// Returns every view, for writing.
     pub(crate) fn views_mut(&mut self) -> Vec<&mut View> {
         match self {
             Op::Clear { .. } | Op::Filter { .. } | Op::Update { .. } | Op::Project { .. } => {

@@ -1,7 +1,7 @@
 //! The parameters of an architecture: names, shapes, roles, and their order in the flat vector.
 //!
-//! Owns what a checkpoint's tensors are called and what they are for. Knows nothing of how they are
-//! drawn or moved.
+//! Owns what a checkpoint's tensors are called and what role they have. Knows nothing of how
+//! tensors are drawn or moved.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::architecture::{
     Architecture, ArchitectureError, Bias, Block, Input, Mlp, Model, Norm, Pattern, Transformer,
 };
 
-/// What a parameter is for.
+/// The role of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -19,7 +19,7 @@ pub enum Role {
     Embedding,
     /// Rows that positions look up.
     Position,
-    /// A matrix from queries' and keys' side of an attention layer, `(heads, d_model, d_head)`.
+    /// A matrix from the residual stream to queries or keys, `(heads, d_model, d_head)`.
     Projection,
     /// Any other matrix between an input and an output of the model.
     Hidden,
@@ -34,7 +34,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Tells whether initial weights are drawn; the others start at zero, or at one.
+    /// Tells whether the initial values are drawn; other parameters start at zero or at one.
     pub fn is_weight(self) -> bool {
         !matches!(self, Role::Bias | Role::NormWeight | Role::NormBias)
     }
@@ -47,7 +47,7 @@ pub struct Parameter {
     pub name: String,
     /// The dimensions, row-major; matrices stand to the right of what they multiply.
     pub shape: Vec<usize>,
-    /// What it is for.
+    /// The role of the tensor.
     pub role: Role,
     /// Whether the optimizer moves it.
     pub trained: bool,
@@ -64,8 +64,8 @@ impl Parameter {
         self.len() == 0
     }
 
-    /// Returns rows and columns of the table: a vector is one row, and the heads of a weight lie
-    /// one below the other.
+    /// Returns the number of rows and of columns of the table. A vector is one row; the heads of a
+    /// weight lie one below another.
     pub fn table(&self) -> [usize; 2] {
         match self.shape.as_slice() {
             _ if !self.role.is_weight() => [1, self.len()],
@@ -75,7 +75,7 @@ impl Parameter {
     }
 
     /// Returns the parameter as one matrix of inputs and outputs for an optimizer of matrices, or
-    /// `None` if it is a vector or a table of rows.
+    /// `None` if the parameter is a vector or a table of rows.
     pub fn matrix(&self) -> Option<Matrix> {
         match (self.role, self.shape.as_slice()) {
             (Role::Projection, &[heads, inputs, outputs]) => Some(Matrix {
@@ -99,11 +99,11 @@ impl Parameter {
 /// A parameter as a matrix `(inputs, heads · outputs)`, stored as `(heads, inputs, outputs)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matrix {
-    /// The blocks that lie side by side in the matrix and one after the other in memory.
+    /// The number of blocks, which lie side by side in the matrix and one after another in memory.
     pub heads: usize,
-    /// The rows of a block.
+    /// The number of rows of a block.
     pub inputs: usize,
-    /// The columns of a block.
+    /// The number of columns of a block.
     pub outputs: usize,
 }
 
@@ -136,7 +136,7 @@ impl Parameters {
         Ok(Parameters { list })
     }
 
-    /// Returns a list made by hand, for tests of optimizers.
+    /// Returns parameters from a list, for tests of optimizers.
     pub fn from_list(list: Vec<Parameter>) -> Parameters {
         Parameters { list }
     }
@@ -156,12 +156,12 @@ impl Parameters {
         self.list.is_empty()
     }
 
-    /// Returns where the parameter of a name stands in the list.
+    /// Returns the index of the parameter of a name.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.list.iter().position(|p| p.name == name)
     }
 
-    /// Returns the parameter at a place of the list.
+    /// Returns the parameter of an index.
     pub fn get(&self, place: usize) -> Option<&Parameter> {
         self.list.get(place)
     }
@@ -171,7 +171,7 @@ impl Parameters {
         self.list.iter().map(Parameter::len).sum()
     }
 
-    /// Returns how many entries are trained.
+    /// Returns the number of trained entries.
     pub fn trained(&self) -> usize {
         self.list
             .iter()
@@ -180,7 +180,7 @@ impl Parameters {
             .sum()
     }
 
-    /// Returns each parameter's place in the flat vector, in order.
+    /// Returns the range of each parameter in the flat vector, in order.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         self.list.iter().scan(0, |end, p| {
             let start = *end;
@@ -189,7 +189,7 @@ impl Parameters {
         })
     }
 
-    /// Freezes the parameters that `frozen` picks; their order stays.
+    /// Freezes the parameters that `frozen` picks, without changing their order.
     pub fn freeze(&mut self, frozen: impl Fn(&Parameter) -> bool) {
         for parameter in &mut self.list {
             if frozen(parameter) {

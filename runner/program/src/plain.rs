@@ -1,8 +1,9 @@
-//! Any architecture as a forward program, with the operations of the published code.
+//! Records any architecture as a forward program, with the operations of the published code.
 //!
-//! Owns how each kind of layer is written in operations. Extents do the rest: what depends on one
-//! token has a row a token (keys and values of the first block; position 0 in every block under a
-//! causal mask), and the last block goes on from the last position alone.
+//! Owns how each kind of layer is written in operations. Extents save most of the work: a value
+//! that depends on one token has a row for each token (keys and values of the first block; position
+//! 0 in every block under a causal mask), and the last block continues from the last position
+//! alone.
 
 mod mlp;
 mod transformer;
@@ -16,10 +17,10 @@ pub(crate) use transformer::{embed, unembedding};
 /// Why a program cannot be recorded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RecordError {
-    /// The architecture is none.
+    /// The architecture is not valid.
     #[error(transparent)]
     Architecture(#[from] ArchitectureError),
-    /// The loss is none.
+    /// The loss is not valid.
     #[error(transparent)]
     Loss(#[from] LossError),
 }
@@ -27,7 +28,7 @@ pub enum RecordError {
 /// Records the forward program of an architecture, for both parts, with their losses.
 ///
 /// # Errors
-/// Returns what the architecture or the loss lacks.
+/// Returns what is wrong with the architecture or the loss.
 ///
 /// # Examples
 /// ```

@@ -11,76 +11,76 @@ use crate::op::Op;
 use crate::parameters::Parameters;
 use crate::table::{Extent, Part, Table, TableId, View};
 
-/// A run of operations that an executor replays as one.
+/// A sequence of operations that an executor runs as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// Everything that both parts share: tables once and by token, from the parameters.
+    /// Everything that both parts share: tables of a single row or a row for each token.
     Shared,
-    /// The samples of a part, from tokens to loss.
+    /// The samples of a part, from their tokens to the loss.
     Forward(Part),
-    /// Gradients of the trained parameters, from those of the training samples' logits.
+    /// The gradients of the trained parameters, from the gradients of the training logits.
     Backward,
-    /// Filters on the gradients, the update, and projections after it.
+    /// Filters of the gradients, the update, and the projections after it.
     Update,
 }
 
-/// What the optimizer keeps from step to step: one slot in tables of several parameters.
+/// One table, or several, that the optimizer keeps of the parameters from step to step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
-    /// `first_moment`, `second_moment`, `momentum` and so on; unique in a program.
+    /// The name, for instance `first_moment` or `momentum`; unique in a program.
     pub name: String,
-    /// Its tables, in the order of the parameters.
+    /// The slot's tables, in the order of the parameters.
     pub tables: Vec<TableId>,
-    /// What it holds before the first step.
+    /// The slot's contents before the first step.
     pub initial: SlotInitial,
 }
 
-/// What a slot holds before the first step.
+/// The contents of a slot before the first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SlotInitial {
-    /// Zeros.
+    /// All entries are zero.
     Zeros,
-    /// In each table, the norm of the parameter at the same place of the slot.
+    /// Each table holds the norm of its parameter.
     Norms,
-    /// In its only table, the norm of all trained parameters together.
+    /// The only table holds the norm of the vector of all trained parameters.
     Norm,
 }
 
 /// Tables and the operations over them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
-    /// The tokens that each operand can be, the rows of `Token` tables.
+    /// The number of tokens that an operand can be, which is the number of rows of `Token` tables.
     pub tokens: usize,
     /// The number of operands of a sample.
     pub operands: usize,
-    /// The classes, the columns of logits.
+    /// The number of classes, which is the number of columns of the logits.
     pub classes: usize,
     /// The parameters; table i holds parameter i.
     pub parameters: Parameters,
     /// All tables, the parameters' first.
     pub tables: Vec<Table>,
-    /// All operations, in an order in which each reads what others have written before.
+    /// All operations; each reads only what earlier ones have written.
     pub ops: Vec<Op>,
-    /// The stages, in order of their operations; one that is not recorded is missing.
+    /// The stages, in the order of their operations; a stage that is not recorded is missing.
     pub stages: Vec<(Stage, Range<usize>)>,
-    /// What the optimizer keeps.
+    /// The slots of the optimizer.
     pub slots: Vec<Slot>,
 }
 
 /// Everything that training changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelState {
-    /// The steps taken.
+    /// The number of steps taken.
     pub step: u64,
     /// The flat parameter vector, in the order of [`Parameters`].
     pub parameters: Vec<f32>,
-    /// The slots of [`Program::slots`], each its tables one after the other.
+    /// The slots of [`Program::slots`]; in each, the tables lie one after another.
     pub slots: Vec<Vec<f32>>,
 }
 
-/// A state that is not the program's.
+/// Why a state is not one of the program's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} has {given} numbers; expected {expected}")]
 pub struct StateError {
@@ -90,7 +90,7 @@ pub struct StateError {
 }
 
 impl Program {
-    /// Returns the operations of a stage; none if it is not recorded.
+    /// Returns the operations of a stage; an empty slice if the stage is not recorded.
     pub fn stage(&self, stage: Stage) -> &[Op] {
         let found = self.stages.iter().find(|(name, _)| *name == stage);
         found.map_or(&[], |(_, range)| &self.ops[range.clone()])
@@ -109,7 +109,7 @@ impl Program {
         TableId(self.tables.len() - 1)
     }
 
-    /// Returns a table; ids come from this program.
+    /// Returns a table; `id` must come from this program.
     pub fn table(&self, id: TableId) -> &Table {
         &self.tables[id.0]
     }
@@ -119,7 +119,7 @@ impl Program {
         View::whole(id, self.table(id))
     }
 
-    /// Returns the table of a name.
+    /// Returns the table with a name, if there is one.
     pub fn find(&self, name: &str) -> Option<TableId> {
         self.tables.iter().position(|t| t.name == name).map(TableId)
     }
@@ -131,7 +131,7 @@ impl Program {
             .map(|(place, _)| TableId(place))
     }
 
-    /// Returns the number of rows of an extent for so many samples.
+    /// Returns the number of rows of an extent, given the numbers of samples.
     pub fn rows(&self, extent: Extent, samples: &Samples) -> usize {
         match extent {
             Extent::Once(rows) => rows,
@@ -144,7 +144,7 @@ impl Program {
     /// Returns the state of step 0 with these parameters.
     ///
     /// # Errors
-    /// Fails if the parameters are not as many as the program's.
+    /// Fails if the number of parameters is not the program's.
     pub fn initial_state(&self, parameters: Vec<f32>) -> Result<ModelState, StateError> {
         if parameters.len() != self.parameters.count() {
             return Err(StateError {
@@ -180,18 +180,18 @@ impl Program {
         })
     }
 
-    /// Returns the entries of a table that does not depend on samples.
+    /// Returns the number of entries of a table that does not depend on samples.
     pub fn entries(&self, id: TableId) -> usize {
         let table = self.table(id);
         self.rows(table.rows, &Samples::default()) * table.cols
     }
 }
 
-/// How many samples each part has.
+/// The number of samples of each part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Samples {
-    /// The training samples of one step.
+    /// The number of training samples of one step.
     pub train: usize,
-    /// The test samples.
+    /// The number of test samples.
     pub test: usize,
 }

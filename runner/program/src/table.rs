@@ -1,38 +1,38 @@
-//! Tables and views: where the numbers of a program lie.
+//! Defines tables and views: where the numbers of a program lie.
 //!
-//! Owns the extents, that is, what the rows of a table stand for. Knows nothing of operations, and
+//! Owns the extents, which say what the rows of a table stand for. Knows nothing of operations, and
 //! holds no numbers.
 
 use serde::{Deserialize, Serialize};
 
-/// A half of the data set.
+/// A part of the data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// The samples that are trained on; with minibatches, those of one step.
+    /// The samples that are trained on; with minibatches, the samples of one step.
     Train,
     /// The samples that are held out.
     Test,
 }
 
-/// What the rows (or the columns) of a table stand for.
+/// What the rows or the columns of a table stand for.
 ///
-/// Extents do the optimising: what depends on one token alone has a row a token, not a row a
-/// sample.
+/// Extents save computation: a value that depends on one token alone has a row for each token, not
+/// a row for each sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extent {
-    /// A fixed number of rows that depend on the parameters alone.
+    /// A fixed number of rows, which depend on the parameters alone.
     Once(usize),
-    /// One row for each token that can stand at this position.
+    /// One row for each token that can be at this position.
     Token(usize),
     /// One row for each sample of a part.
     Sample(Part),
 }
 
 impl Extent {
-    /// Returns what a value depends on that is made of two others: a single row depends on
-    /// nothing, and two different positions meet in a sample alone.
+    /// Returns the extent of a value that depends on two others. A single row depends on no token;
+    /// values of two different positions depend on the sample.
     pub fn join(self, other: Extent, part: Part) -> Extent {
         match (self, other) {
             (Extent::Once(1), x) | (x, Extent::Once(1)) => x,
@@ -47,18 +47,18 @@ impl Extent {
     }
 }
 
-/// Names a table of a program: its place in the list of tables.
+/// The index of a table in a program's list of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TableId(pub usize);
 
 /// A row-major matrix of floating-point numbers.
 ///
-/// Heads lie side by side in the columns of an activation, and one below the other in the rows of
-/// a weight.
+/// Heads lie side by side in the columns of an activation, and one below another in the rows of a
+/// weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    /// Says what the table holds, `blocks.0.attn.q.2` for instance; unique in a program.
+    /// The table's name, for instance `blocks.0.attn.q.2`; unique in a program.
     pub name: String,
     /// What the rows stand for.
     pub rows: Extent,
@@ -66,19 +66,20 @@ pub struct Table {
     pub cols: usize,
 }
 
-/// Some rows, or some columns, of a table: `extent` many from `first` on.
+/// Some rows or columns of a table: those from `first` on, as many as `extent` has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// The first row or column.
     pub first: usize,
-    /// How many there are, and what they stand for in this view.
+    /// The number of rows or columns, and what they stand for in this view.
     pub extent: Extent,
 }
 
 /// A block of a table, perhaps transposed.
 ///
-/// A view says anew what its rows stand for: rows 0 to n of an embedding, `Once(n + 1)` as a
-/// table, are `Token(0)` where the first operand is looked up and `Token(1)` where the second is.
+/// The rows of a view may stand for something else than the rows of the table: rows 0 to n of an
+/// embedding, which is `Once(n + 1)` as a table, are `Token(0)` where the first operand is looked
+/// up and `Token(1)` where the second is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct View {
     /// The table that holds the numbers.
@@ -122,7 +123,7 @@ impl View {
         self.rows_as(first, Extent::Once(count))
     }
 
-    /// Returns rows of this view from `first` on, which stand for `extent` from here on.
+    /// Returns the rows of this view from `first` on, standing for `extent`.
     pub fn rows_as(self, first: usize, extent: Extent) -> View {
         let rows = Span {
             first: self.rows.first + first,
@@ -131,7 +132,7 @@ impl View {
         View { rows, ..self }
     }
 
-    /// Returns the view transposed.
+    /// Returns the transposed view.
     pub fn t(self) -> View {
         View {
             transposed: !self.transposed,
@@ -144,7 +145,7 @@ impl View {
         View { table, ..self }
     }
 
-    /// Returns what the rows stand for, as the view is read.
+    /// Returns what the rows of the view stand for, after transposition.
     pub fn height(&self) -> Extent {
         if self.transposed {
             self.cols.extent
@@ -153,7 +154,7 @@ impl View {
         }
     }
 
-    /// Returns what the columns stand for, as the view is read.
+    /// Returns what the columns of the view stand for, after transposition.
     pub fn width(&self) -> Extent {
         if self.transposed {
             self.rows.extent

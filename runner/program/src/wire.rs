@@ -1,14 +1,15 @@
-//! The form in which a program leaves the process: a fixture, or what a page replays.
+//! Defines the form of a program outside of the process: in a test fixture, or in a page that
+//! replays a program.
 //!
-//! Owns the number of the format. The fields are those of [`Program`] itself, by serde; numbers of
-//! samples are no part of it.
+//! Owns the number of the format. The fields are those of [`Program`], by serde; the numbers of
+//! samples are not among them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::check::ProgramError;
 use crate::program::Program;
 
-/// The number of the format; a reader refuses any other.
+/// The number of the format; a reader refuses every other number.
 pub const FORMAT: u32 = 1;
 
 /// A program with the number of its format.
@@ -19,13 +20,13 @@ pub struct Document {
     program: Program,
 }
 
-/// Why a document is not read.
+/// Why a document is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// Another version wrote it.
+    /// The document has the format of another version.
     #[error("the program has format {0}; expected {FORMAT}: write it again with this version")]
     Format(u32),
-    /// It is not well formed.
+    /// The program is not well formed.
     #[error("the program is damaged: {0}")]
     Program(#[from] ProgramError),
 }
@@ -39,10 +40,10 @@ impl Document {
         }
     }
 
-    /// Returns the program, after every view and shape was checked.
+    /// Returns the program, after its views and shapes were checked.
     ///
     /// # Errors
-    /// Fails on another format, and on a program that is not well formed.
+    /// Fails if the format is another one, or if the program is not well formed.
     pub fn into_program(self) -> Result<Program, WireError> {
         if self.format != FORMAT {
             return Err(WireError::Format(self.format));

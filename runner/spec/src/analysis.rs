@@ -1,6 +1,6 @@
 //! The tables `[analysis.NAME]`: which analyses there are, and what a spec asks of them.
 //!
-//! What an analysis computes is not known here; a [`Catalog`] is all that the spec needs to find
+//! Knows nothing of what an analysis computes: a [`Catalog`] is all that the spec needs to find
 //! every mistake before anything runs.
 
 use std::fmt;
@@ -15,17 +15,17 @@ use crate::plan::AnalysisRequest;
 use crate::source::excerpt;
 use crate::suggest;
 
-/// What a spec may ask for by name: analyses, and files.
+/// The things that a spec may ask for by name: analyses, and files.
 #[derive(Debug, Default)]
 pub struct Catalog {
     kinds: Vec<AnalysisKind>,
-    /// whether a spec may ask for others too
+    /// whether a spec may also ask for analyses that are not in the catalog
     others: bool,
     files: Files,
 }
 
 impl Catalog {
-    /// A catalog of these analyses. Of two with one name the first counts.
+    /// Makes a catalog of these analyses. Of two analyses with one name the first counts.
     pub fn new(kinds: impl IntoIterator<Item = AnalysisKind>) -> Self {
         Self {
             kinds: kinds.into_iter().collect(),
@@ -33,7 +33,7 @@ impl Catalog {
         }
     }
 
-    /// With these files for specs to name.
+    /// Adds the files that specs may name.
     #[must_use]
     pub fn with_files(self, files: Files) -> Self {
         Self { files, ..self }
@@ -43,8 +43,9 @@ impl Catalog {
         &self.files
     }
 
-    /// Takes any other analysis as it is written down: for the resolved spec of a run, where every
-    /// analysis was judged before and its parameters are complete, and the build may lack it.
+    /// Accepts every other analysis as written. This serves the resolved spec of a run: its
+    /// analyses were checked before, their parameters are complete, and this build may lack an
+    /// analysis.
     #[must_use]
     pub fn and_others(self) -> Self {
         Self {
@@ -53,7 +54,7 @@ impl Catalog {
         }
     }
 
-    /// No analyses at all.
+    /// Returns a catalog without analyses.
     pub fn empty() -> Self {
         Self::default()
     }
@@ -65,7 +66,7 @@ impl Catalog {
 
 type Check = dyn Fn(&Map<String, Json>) -> Result<(), ParameterError> + Send + Sync;
 
-/// An analysis as far as a spec is concerned: its name and its parameters.
+/// An analysis as far as a spec is concerned: its name, its parameters and its cadence.
 pub struct AnalysisKind {
     name: String,
     every: Option<u64>,
@@ -73,10 +74,10 @@ pub struct AnalysisKind {
     check: Box<Check>,
 }
 
-/// What is wrong with the parameters of an analysis.
+/// Says what is wrong with the parameters of an analysis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterError {
-    /// The parameter's name; an empty or unknown one stands for all of them together.
+    /// The parameter's name; an empty or unknown name stands for the parameters as a whole.
     pub parameter: String,
     /// What is wrong: a lower-case sentence fragment.
     pub message: String,
@@ -85,9 +86,10 @@ pub struct ParameterError {
 }
 
 impl AnalysisKind {
-    /// The analysis `name`. Of `schema`, a JSON schema of an object, the `properties` are the
-    /// parameters it has and their `default`s are filled in; `check` gets the complete parameters
-    /// and judges types and ranges. The key `every` is the runner's and never reaches it.
+    /// Describes the analysis `name`. The `properties` of `schema`, a JSON schema of an object, are
+    /// the parameters, and their `default`s are filled in. `check` receives the complete parameters
+    /// and checks types and ranges. The key `every` belongs to the runner and is not passed to
+    /// `check`.
     pub fn new(
         name: impl Into<String>,
         schema: &Json,
@@ -102,13 +104,14 @@ impl AnalysisKind {
         }
     }
 
-    /// With a cadence of its own for specs that are silent; without, that of the checkpoints holds.
+    /// Sets the cadence for specs that do not give one; `None` stands for the cadence of the
+    /// checkpoints.
     #[must_use]
     pub fn with_every(self, every: Option<u64>) -> Self {
         Self { every, ..self }
     }
 
-    /// One of which nothing is known but what is written down.
+    /// Describes an analysis of which nothing is known but its table in the spec.
     fn as_written(entry: &Entry) -> Self {
         let written = match &entry.node.value {
             Value::Table(parameters) => parameters.as_slice(),
@@ -134,7 +137,7 @@ impl fmt::Debug for AnalysisKind {
     }
 }
 
-/// The table that holds the tables of the analyses.
+/// The field of the table that holds the tables of the analyses.
 #[derive(Debug)]
 pub(crate) struct Analyses {
     pub(crate) about: &'static str,
@@ -145,8 +148,7 @@ impl Field for Analyses {
         "analysis"
     }
 
-    /// Which analyses there are differs from build to build, so that any name and any parameter
-    /// passes.
+    /// The analyses differ from build to build, so the schema accepts any name and any parameter.
     fn schema(&self) -> Json {
         json!({
             "description": self.about,
@@ -160,7 +162,8 @@ impl Field for Analyses {
 }
 
 impl Analyses {
-    /// Reads the tables at `node`. An analysis without `every` gets its own, or else `every`.
+    /// Reads the tables at `node`. An analysis without `every` gets its own default, or else
+    /// `every`.
     pub(crate) fn read(
         &self,
         node: Option<&Node>,
@@ -241,7 +244,8 @@ fn read_one(
             sound = false;
         }
     }
-    // Judged only when complete: of broken parameters it could say nothing but follow-ups.
+    // Only complete parameters are checked: with broken ones, `check` could only report
+    // consequences.
     if sound && let Err(error) = (kind.check)(&request.parameters) {
         let place = entries
             .iter()
@@ -292,7 +296,7 @@ fn unknown_parameter(kind: &AnalysisKind, parameter: &Entry, reader: &mut Reader
     ));
 }
 
-/// The value as JSON; `None` for what JSON can't hold.
+/// Returns the value as JSON, or `None` if JSON cannot hold the value.
 pub(crate) fn to_json(value: &Value) -> Option<Json> {
     Some(match value {
         Value::String(text) => Json::from(text.as_str()),

@@ -1,4 +1,4 @@
-//! The field `train.at`: what changes while a cell is trained, as an array of tables.
+//! Reads the field `train.at`: what changes while a cell is trained, as an array of tables.
 
 use std::sync::Arc;
 
@@ -15,38 +15,38 @@ use crate::source::Span;
 use crate::table::{Section, Table};
 use crate::{keys, sphere, suggest};
 
-/// A change of the training at an epoch, or once something has happened.
+/// A change of the training at an epoch, or after something has happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScheduledChange {
-    /// From when on it holds.
+    /// The moment from which the change holds.
     pub when: When,
-    /// The learning rate from then on; as it was where there is none, and likewise below.
+    /// The new learning rate; `None` leaves the learning rate unchanged, as for the other fields.
     pub learning_rate: Option<f64>,
-    /// The weight decay from then on.
+    /// The new weight decay.
     pub weight_decay: Option<f64>,
-    /// The norm that the weights keep from then on, as a multiple of the norm that they have then.
+    /// The norm that the weights keep from then on, as a multiple of their norm at that moment.
     pub sphere: Option<Sphere>,
-    /// The groups from then on, in the place of those before.
+    /// The groups that replace the earlier groups.
     pub groups: Option<Vec<Group>>,
-    /// The share of the pairs that is trained on from then on: the first ones of the same order.
+    /// The new share of the training pairs: the first pairs of the same order.
     pub fraction: Option<f64>,
 }
 
-/// From when on a change holds.
+/// The moment from which a change holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
-    /// After so many epochs.
+    /// After this number of epochs.
     Epoch(u64),
     /// From the epoch after the first whose train accuracy is 0.99 or more.
     Memorised,
     /// From the epoch after the first whose test accuracy is 0.99 or more.
     Grokked,
-    /// From the epoch after the first whose train loss is so small.
+    /// From the epoch after the first whose train loss is at most this number.
     TrainLoss(f64),
 }
 
 impl ScheduledChange {
-    /// Makes the change in a cell.
+    /// Applies the change to a cell.
     pub fn apply(&self, cell: &mut Cell) {
         cell.learning_rate = self.learning_rate.unwrap_or(cell.learning_rate);
         cell.weight_decay = self.weight_decay.unwrap_or(cell.weight_decay);
@@ -60,14 +60,14 @@ impl ScheduledChange {
         }
     }
 
-    /// Returns whether the change is one of the recipe's numbers alone: the learning
-    /// rate or the weight decay.
+    /// Returns whether the change concerns numbers of the recipe alone: the learning rate or the
+    /// weight decay.
     pub fn is_of_numbers(&self) -> bool {
         self.sphere.is_none() && self.groups.is_none() && self.fraction.is_none()
     }
 }
 
-/// The changes of a training, in the order of the file.
+/// The field of the changes of a training, in the order of the file.
 #[derive(Debug)]
 pub(crate) struct Changes {
     pub(crate) path: &'static str,
@@ -89,7 +89,7 @@ static EPOCH: Integer = Integer {
     presence: Presence::Optional,
 };
 
-/// What has to happen first.
+/// The field of the event that has to happen first.
 #[derive(Debug)]
 struct Event;
 
@@ -217,7 +217,7 @@ impl Field for Changes {
     }
 }
 
-/// A change with its place, and with the places of the patterns of its groups.
+/// A change with its span, and with the spans of the patterns of its groups.
 pub(crate) struct Placed {
     pub(crate) change: ScheduledChange,
     groups: Vec<(Group, Span)>,
@@ -304,8 +304,8 @@ fn one(node: &Node, reader: &mut Reader<'_>) -> Option<Placed> {
     })
 }
 
-/// Reports what is wrong with the groups of changes: of a model with these parameters, by
-/// `check_groups`, and beside a norm that is kept.
+/// Reports mistakes in the groups of the changes, which `check_groups` finds for a model with these
+/// parameters, and groups together with a norm that is kept.
 pub(crate) fn check(
     changes: &[Placed],
     parameters: &Parameters,
@@ -329,7 +329,7 @@ pub(crate) fn check(
     }
 }
 
-/// Reports changes of the fraction, for a training by minibatches.
+/// Reports changes of the fraction, which minibatch training does not support.
 pub(crate) fn refuse_fractions(changes: &[Placed], reader: &mut Reader<'_>) {
     for one in changes.iter().filter(|one| one.change.fraction.is_some()) {
         let problem = "`train.at` sets another fraction where `data.batch` is not full";
@@ -338,7 +338,7 @@ pub(crate) fn refuse_fractions(changes: &[Placed], reader: &mut Reader<'_>) {
     }
 }
 
-/// A change as an inline table of TOML.
+/// Returns a change as an inline table of TOML.
 pub(crate) fn toml(change: &ScheduledChange) -> String {
     let when = match change.when {
         When::Epoch(epoch) => format!("epoch = {epoch}"),

@@ -1,4 +1,4 @@
-//! Fields that may be lists: the axes of an experiment.
+//! Reads fields that may be lists: the axes of an experiment.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use crate::sample::range_schema;
 use crate::source::Span;
 use crate::table::{Section, Table};
 
-/// A value of an axis. Two points with one text are the same point.
+/// A value of an axis. Two points with the same text are the same point.
 pub(crate) trait Point: Clone {
-    /// The value as TOML, in its shortest form.
+    /// Returns the value as TOML, in its shortest form.
     fn toml(&self) -> String;
 }
 
@@ -41,16 +41,16 @@ impl<T: Point> Point for &T {
     }
 }
 
-/// The values of an axis as written, each with its place; the default has none.
+/// The values of an axis as written, each with its span; default values have no span.
 #[derive(Debug)]
 pub(crate) struct Points<T> {
-    /// The whole list, or the one value.
+    /// The span of the whole list, or of the only value.
     pub(crate) span: Option<Span>,
     pub(crate) points: Vec<(T, Option<Span>)>,
 }
 
 impl<T> Points<T> {
-    /// The same places with other values.
+    /// Returns the mapped values at the same spans, without those that map to `None`.
     pub(crate) fn filter_map<U>(self, mut map: impl FnMut(T) -> Option<U>) -> Points<U> {
         let points = self.points.into_iter();
         Points {
@@ -70,7 +70,7 @@ pub(crate) trait Element: Field {
     /// Reads one value; `None` after a mistake.
     fn element(&self, node: &Node, reader: &mut Reader<'_>) -> Option<Self::Out>;
 
-    /// The value if the key is absent and need not be there.
+    /// Returns the value of an absent key that is not required.
     fn default(&self) -> Option<Self::Out> {
         None
     }
@@ -213,7 +213,7 @@ pub(crate) fn axis_schema(mut element: Json, more: Vec<Json>) -> Json {
     schema
 }
 
-/// A seed: any 64-bit integer, as torch takes them.
+/// The field of a seed: any 64-bit integer, as in torch.
 #[derive(Debug)]
 pub(crate) struct Seed {
     pub(crate) path: &'static str,
@@ -272,7 +272,7 @@ impl Element for Seed {
     }
 }
 
-/// Seeds: one, a list, or a range `{ start, count }`.
+/// The field of seeds: one seed, a list, or a range `{ start, count }`.
 pub(crate) struct SeedAxis {
     pub(crate) seed: Seed,
     pub(crate) range: &'static Table,

@@ -1,4 +1,5 @@
-//! In which keys two specs differ, and whether a run of the one can go on as a run of the other.
+//! Finds the keys in which two specs differ, and decides whether a run of one spec can continue as
+//! a run of the other.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,24 +14,26 @@ use crate::stop::Stop;
 pub struct Change {
     /// its path, as in `train.epochs`
     pub key: &'static str,
-    /// its value in the earlier spec, as in TOML; none where it is not set
+    /// its value in the earlier spec, as in TOML; `None` if the key is not set there
     pub earlier: Option<String>,
-    /// its value in this one
+    /// its value in this spec; `None` if the key is not set
     pub now: Option<String>,
-    /// Whether the change makes a run longer and changes nothing that was trained. Of a rule for an
-    /// early stop, only the histories of the cells tell whether it would have stopped them before.
+    /// Whether the change makes a run longer and changes nothing that was trained. If the change is
+    /// one of an early stop, only the histories of the cells tell whether the new rule would have
+    /// stopped them before.
     pub lengthens: bool,
 }
 
-/// Whether a key says only how long a run goes on, or how often its weights are kept.
+/// Returns whether a key says only how long a run goes on, or how often its weights are kept.
 pub(crate) fn is_of_length(key: &str) -> bool {
     let checkpoints = [keys::EVERY.path(), keys::CHECKPOINTS_AT.path()];
     key == keys::EPOCHS.path() || checkpoints.contains(&key) || Stop::has_key(key)
 }
 
 impl Plan {
-    /// The keys in which this spec differs from an earlier one, in the order of a resolved spec:
-    /// those that decide about results, so neither the name nor the analyses nor the claims.
+    /// Returns the keys in which this spec differs from an earlier one, in the order of a resolved
+    /// spec. Keys that decide nothing about results are left out: the name, the analyses and the
+    /// claims.
     pub fn changes_from(&self, earlier: &Plan) -> Vec<Change> {
         let (before, now) = (earlier.decisive_values(), self.decisive_values());
         let mut order: Vec<&'static str> = now.iter().map(|(key, _)| *key).collect();

@@ -1,8 +1,8 @@
-//! Claims of publications, as a spec states them: a quantity of some cells, and the value that it
-//! should have.
+//! Describes claims of publications, as a spec states them: a quantity of some cells, and the value
+//! that the quantity should have.
 //!
-//! Owns what a claim is and which cells it speaks of. Knows nothing of how a quantity is measured:
-//! that is the claims crate's.
+//! Owns what a claim is and which cells a claim is about. Knows nothing of how a quantity is
+//! measured: the claims crate owns that.
 
 pub(crate) mod read;
 mod select;
@@ -14,49 +14,49 @@ pub(crate) use write::write;
 /// What a publication claims of the cells of a spec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
-    /// Where it is claimed; not empty.
+    /// The publication that makes the claim; not empty.
     pub source: String,
     /// The claim in a few words, for tables; not empty.
     pub says: Option<String>,
-    /// What is measured.
+    /// The quantity that is measured.
     pub quantity: Quantity,
-    /// The cells that it speaks of; all of them where there is no selection.
+    /// The cells that the claim is about; `None` stands for all cells.
     pub cells: Option<Selection>,
-    /// How the values of several cells become one; of a share the mean.
+    /// How the values of several cells become one; for a share always the mean.
     pub over: Over,
-    /// The cells by whose quantity that of the others is divided; `over` is not [`Over::Each`]
-    /// then.
+    /// The cells whose quantity divides the quantity of the others; `over` is then not
+    /// [`Over::Each`].
     pub against: Option<Selection>,
     /// The value that the quantity should have.
     pub expected: Expected,
 }
 
-/// What is measured of the cells.
+/// The quantity that is measured on the cells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Quantity {
-    /// A number of each cell.
+    /// A number for each cell.
     Of(Measure),
     /// The share of the cells that meet a condition.
     Share(Condition),
 }
 
-/// A number of a cell.
+/// A number for one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measure {
     /// A loss or an accuracy.
     Metric {
-        /// Which one.
+        /// The loss or the accuracy.
         metric: Metric,
-        /// Of which epoch.
+        /// The epoch of the value.
         at: At,
     },
     /// An epoch, or the number of epochs between two.
     Event {
-        /// Which one.
+        /// The event.
         event: Event,
         /// The accuracy that has to be reached, above 0 and at most 1.
         accuracy: f64,
-        /// For how many further epochs it has to hold.
+        /// The number of further epochs for which the accuracy has to hold.
         hold: u64,
     },
     /// A series of an analysis.
@@ -65,17 +65,17 @@ pub enum Measure {
         analysis: String,
         /// The series' name.
         name: String,
-        /// At which epoch.
+        /// The epoch of the value.
         at: At,
     },
 }
 
-/// What a cell has to meet to count in a share.
+/// The condition on which a cell counts in a share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// What is measured.
+    /// The number that is measured.
     pub measure: Measure,
-    /// The bounds that it has to keep; without, it is an event that has to happen.
+    /// The bounds of the number; `None` stands for an event that has to happen.
     pub range: Option<Range>,
 }
 
@@ -99,29 +99,29 @@ pub enum Event {
     Memorised,
     /// The test accuracy is reached and held.
     Grokked,
-    /// The epochs from memorising to grokking.
+    /// The number of epochs from memorising to grokking.
     Delay,
 }
 
 /// The epoch of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
-    /// This one, counted from 0.
+    /// This epoch, counted from 0.
     Epoch(u64),
-    /// The last one.
+    /// The last epoch.
     Last,
-    /// That of the smallest value.
+    /// The epoch of the smallest value.
     Min,
-    /// That of the largest value.
+    /// The epoch of the largest value.
     Max,
 }
 
 /// How the values of several cells become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// Every cell has to keep the claim by itself.
+    /// The claim has to hold for each cell.
     Each,
-    /// The middle value; of an even number of cells the lower of the two in the middle.
+    /// The median; for an even number of cells, the lower of the two values in the middle.
     Median,
     /// The arithmetic mean.
     Mean,
@@ -131,7 +131,7 @@ pub enum Over {
     Max,
 }
 
-/// Bounds, both included; at least one of them is there, and they are in order.
+/// Bounds, both inclusive. At least one of them is set, and they are in order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// The lower bound.
@@ -143,33 +143,33 @@ pub struct Range {
 /// The value that a quantity should have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expected {
-    /// The published value, as closely as the tolerance says.
+    /// The published value, within the tolerance.
     Near {
         /// The published value.
         published: f64,
-        /// How far the measured one may be from it.
+        /// The largest distance of the measured value from the published one.
         tolerance: Tolerance,
     },
     /// A value within bounds.
     Within {
         /// The bounds.
         range: Range,
-        /// A value that was published, to be shown.
+        /// A published value, which is only shown.
         published: Option<f64>,
     },
 }
 
-/// How far a measured value may be from the published one.
+/// The largest distance of a measured value from the published one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Tolerance {
-    /// So far.
+    /// This distance.
     Absolute(f64),
     /// This share of the published value.
     Relative(f64),
 }
 
 impl Range {
-    /// The bounds; infinite where there is none.
+    /// Returns the bounds; a missing bound is infinite.
     pub fn ends(&self) -> [f64; 2] {
         [
             self.at_least.unwrap_or(f64::NEG_INFINITY),
@@ -179,7 +179,7 @@ impl Range {
 }
 
 impl Expected {
-    /// The smallest and the largest value that keep the claim.
+    /// Returns the smallest and the largest value for which the claim holds.
     pub fn ends(&self) -> [f64; 2] {
         match *self {
             Expected::Within { range, .. } => range.ends(),
@@ -198,7 +198,7 @@ impl Expected {
 }
 
 impl Claim {
-    /// The analysis whose series the claim speaks of, if it does.
+    /// Returns the analysis whose series the claim is about, if the claim is about a series.
     pub fn analysis(&self) -> Option<&str> {
         let (Quantity::Of(measure) | Quantity::Share(Condition { measure, .. })) = &self.quantity;
         match measure {

@@ -1,7 +1,7 @@
-//! Mistakes: how they are collected, ordered and shown.
+//! Collects, orders and shows mistakes.
 //!
-//! A [`Report`] gathers what the readers find; [`Diagnostics`] is what the caller gets. What is
-//! wrong, and what to do about it, is decided elsewhere.
+//! A [`Report`] collects the mistakes that the readers find; the caller gets [`Diagnostics`]. Other
+//! modules decide what is wrong and what to do about it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,23 +11,23 @@ use annotate_snippets::{AnnotationKind, Group, Level, Snippet};
 
 use crate::source::{Sources, Span};
 
-/// At most this many mistakes are shown in full; a file that has more was not meant as a spec.
+/// The largest number of mistakes that are shown in full; a file with more was not meant as a spec.
 const SHOWN: usize = 50;
 
-/// What a diagnostic is about, as far as it matters for keeping or dropping it.
+/// The subject of a diagnostic, as far as it decides whether the diagnostic is kept or dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topic {
-    /// The text is not TOML. Nothing that follows from it is reported.
+    /// The text is not TOML. Consequences of such a mistake are not reported.
     Syntax,
-    /// A key is not there.
+    /// A key is missing.
     Missing,
-    /// A key would change nothing beside the others.
+    /// A key has no effect next to the others.
     Idle,
-    /// Everything else.
+    /// Every other mistake.
     Meaning,
 }
 
-/// One mistake while it is described.
+/// One mistake, under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Diagnostic {
     topic: Topic,
@@ -39,7 +39,7 @@ pub(crate) struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// What is written under the offending text.
+    /// Sets the text under the offending text.
     pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();
         self
@@ -62,7 +62,7 @@ impl Diagnostic {
 #[derive(Debug)]
 pub(crate) struct Report {
     found: Vec<Diagnostic>,
-    /// From where on nothing in the file means what it says, as a bracket is left open.
+    /// the place from which the file is unreliable, since a bracket is left open there
     lost_from: Option<Span>,
 }
 
@@ -74,19 +74,19 @@ impl Report {
         }
     }
 
-    /// The text at `span` makes the spec unusable.
+    /// Reports that the text at `span` makes the spec unusable.
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Topic::Meaning, span, message.into())
     }
 
-    /// What stands at `span` would change nothing. Of a spec whose cells differ it is no mistake if
-    /// it changes something in one of them.
+    /// Reports that the text at `span` has no effect. In a spec whose cells differ this is not a
+    /// mistake if the text has an effect in one of the cells.
     pub(crate) fn idle(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Topic::Idle, span, message.into())
     }
 
-    /// Takes over what was found in each variant of a spec, every mistake once; `lists` are the
-    /// places of what the variants differ in. Returns whether nothing was.
+    /// Adds the mistakes of all variants of a spec, each mistake once. `lists` are the spans of the
+    /// lists in which the variants differ. Returns whether there was no mistake.
     pub(crate) fn gather(&mut self, variants: Vec<Report>, lists: &[Span]) -> bool {
         let before = self.found.len();
         let all = variants.len();
@@ -99,7 +99,7 @@ impl Report {
                 *idle.entry(place).or_default() += 1;
             }
         }
-        // The place of an item is within that of its list.
+        // The span of an item lies within the span of its list.
         let of_list = |place: Span| lists.iter().any(|list| list.contains(place));
         for found in variants.into_iter().flat_map(|variant| variant.found) {
             let place = found.span;
@@ -115,23 +115,24 @@ impl Report {
         self.found.len() == before
     }
 
-    /// Something that should stand at `span` does not.
+    /// Reports that something is missing at `span`.
     pub(crate) fn missing(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Topic::Missing, span, message.into())
     }
 
-    /// The text at `span` is not TOML.
+    /// Reports that the text at `span` is not TOML.
     pub(crate) fn syntax(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Topic::Syntax, span, message.into())
     }
 
-    /// The syntax is so broken that nothing in the same text from `span` on means what it says.
+    /// Reports that the syntax is so broken that the rest of the text, from `span` on, is
+    /// unreliable.
     pub(crate) fn lost_from(&mut self, span: Span) {
         let earlier = self.lost_from.map_or(span, |known| known.min(span));
         self.lost_from = Some(earlier);
     }
 
-    /// Whether nothing was found.
+    /// Returns whether no mistake was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -149,10 +150,9 @@ impl Report {
         &mut self.found[last]
     }
 
-    /// Orders what was found by place and drops what only follows from broken syntax: anything
-    /// said to be missing, anything that concerns the line of a mistake of
-    /// syntax, and anything behind a
-    /// bracket left open.
+    /// Orders the mistakes by place, and drops those that only follow from broken syntax: missing
+    /// keys, mistakes on the line of a syntax error, and everything behind a bracket that is left
+    /// open.
     pub(crate) fn finish(mut self, sources: Sources) -> Diagnostics {
         let line = |span: Span| (span.source(), sources.line_number(span));
         let broken: HashSet<_> = self
@@ -186,7 +186,7 @@ impl Report {
     }
 }
 
-/// All mistakes of a spec, in the order of its text, together with that text; never empty.
+/// All mistakes of a spec, in the order of its text, together with that text; at least one.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     sources: Sources,
@@ -197,24 +197,24 @@ pub struct Diagnostics {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Mistake<'d> {
-    /// The text that it is in: the spec's path, or `--set`.
+    /// The text that contains the mistake: the spec's path, or `--set`.
     pub file: &'d str,
     /// The line at which the offending text starts, from 1.
     pub line: usize,
-    /// The column at which it starts, from 1, in characters.
+    /// The column at which the offending text starts, from 1, in characters.
     pub column: usize,
-    /// The offending text itself.
+    /// The offending text.
     pub text: &'d str,
     /// What is wrong: a lower-case sentence fragment.
     pub message: &'d str,
-    /// What is written under the offending text: what was expected, as a rule.
+    /// The text under the offending text, which says what was expected as a rule.
     pub label: &'d str,
-    /// What to do about it, one sentence fragment each; may be empty.
+    /// What to do, one sentence fragment each; may be empty.
     pub help: &'d [String],
 }
 
 impl Diagnostics {
-    /// Every mistake, in the order of the text; those of `--set` last.
+    /// Returns every mistake, in the order of the text; mistakes in `--set` come last.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Mistake<'_>> {
         self.found.iter().map(|diagnostic| {
             let (line, column) = self.sources.line_column(diagnostic.span);
@@ -230,9 +230,9 @@ impl Diagnostics {
         })
     }
 
-    /// The report for a person: every mistake with its file, line and column, the text
-    /// underlined, and what to do. With `color`, ANSI escapes are used; without, there are none. At
-    /// most 50 mistakes are shown, the rest is counted. Ends with a newline.
+    /// Returns the report for a person: every mistake with its file, line and column, the text
+    /// underlined, and what to do. With `color`, ANSI escapes are used. At most 50 mistakes are
+    /// shown; the rest are counted. Ends with a newline.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
@@ -283,7 +283,7 @@ impl Diagnostics {
 }
 
 impl fmt::Display for Diagnostics {
-    /// The same as [`Diagnostics::render`] without colour.
+    /// Writes the same as [`Diagnostics::render`] without colour.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
     }

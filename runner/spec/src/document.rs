@@ -1,8 +1,8 @@
-//! A TOML text as a tree of spanned values, and what is wrong with its syntax.
+//! Reads a TOML text into a tree of values with their spans, and reports mistakes of syntax.
 //!
 //! The tree is the `toml` crate's, rebuilt so that every value knows which of the [`Sources`] it
-//! came from: values of `--set` are grafted onto the tree of the file. Nothing here knows what a
-//! spec looks like.
+//! came from: values of `--set` are grafted onto the tree of the file. Knows nothing of the keys of
+//! a spec.
 
 use toml::de::{DeTable, DeValue};
 
@@ -10,7 +10,7 @@ use crate::diagnostic::Report;
 use crate::source::{Sources, Span};
 use crate::syntax;
 
-/// A value and where it stands.
+/// A value with its span.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) span: Span,
@@ -21,12 +21,12 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     String(String),
-    /// Integers beyond 128 bits are held at the end of that range: far outside every range a
-    /// spec accepts.
+    /// An integer. Integers beyond 128 bits are stored as the end of that range, which is far
+    /// outside every range that a spec accepts.
     Integer(i128),
     Float(f64),
     Boolean(bool),
-    /// No key of a spec is a date, so only its kind matters.
+    /// A date. No key of a spec is a date, so the value is not kept.
     Datetime,
     Array(Vec<Node>),
     Table(Vec<Entry>),
@@ -41,7 +41,7 @@ pub(crate) struct Entry {
 }
 
 impl Value {
-    /// The value's kind with its article, for "found …".
+    /// Returns the value's kind with its article, for "found …".
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Value::String(_) => "a string",
@@ -79,8 +79,8 @@ pub(crate) fn toml(node: &Node) -> String {
     }
 }
 
-/// Reads the TOML document in source number `source`; mistakes of syntax go to `report`, and the
-/// tree holds what could be understood nevertheless.
+/// Reads the TOML document in source number `source`. Mistakes of syntax go to `report`; the tree
+/// holds the part that could be understood.
 pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec<Entry> {
     let text = sources.text(sources.whole(source));
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -88,7 +88,7 @@ pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec
     entries(table.get_ref(), source, sources)
 }
 
-/// The entries of `table`, in the order of the text.
+/// Returns the entries of `table`, in the order of the text.
 pub(crate) fn entries(table: &DeTable<'_>, source: usize, sources: &Sources) -> Vec<Entry> {
     let mut entries: Vec<Entry> = table
         .iter()
@@ -105,7 +105,7 @@ pub(crate) fn entries(table: &DeTable<'_>, source: usize, sources: &Sources) -> 
     entries
 }
 
-/// Recursion is bounded: the parser refuses deep nesting.
+/// Converts a value. The recursion is bounded, since the parser refuses deep nesting.
 fn convert(value: &DeValue<'_>, source: usize, sources: &Sources) -> Value {
     match value {
         DeValue::String(text) => Value::String(text.to_string()),
@@ -118,7 +118,7 @@ fn convert(value: &DeValue<'_>, source: usize, sources: &Sources) -> Value {
             };
             Value::Integer(i128::from_str_radix(digits, integer.radix()).unwrap_or(saturated))
         }
-        // What is no float was reported by the parser; NaN stands in for it.
+        // The parser has reported a text that is not a float; NaN takes its place.
         DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(boolean) => Value::Boolean(*boolean),
         DeValue::Datetime(_) => Value::Datetime,
@@ -135,8 +135,8 @@ fn convert(value: &DeValue<'_>, source: usize, sources: &Sources) -> Value {
     }
 }
 
-/// Where a key could be added to the top of the file: before the first table with a header, or at
-/// the end.
+/// Returns the place where a key could be added to the top of the file: before the first table with
+/// a header, or at the end.
 pub(crate) fn end_of_top(entries: &[Entry], sources: &Sources) -> Span {
     let header = entries
         .iter()

@@ -1,8 +1,8 @@
-//! What a value of a spec may be: one type for each kind of field.
+//! Defines the kinds of values of a spec: one type for each kind of field.
 //!
-//! A field knows its key, its range, its default and its description, and from these both reads a
-//! value ([`Read`]) and describes it for editors ([`Field::schema`]). The table of all fields is
-//! in [`crate::keys`]; nothing else in the crate states a range or a default.
+//! A field holds its key, its range, its default and its description. From these the field reads a
+//! value ([`Read`]) and describes the value for editors ([`Field::schema`]). The table of all
+//! fields is in [`crate::keys`]; nothing else in the crate states a range or a default.
 
 use serde_json::{Value as Json, json};
 
@@ -13,62 +13,62 @@ use crate::source::Sources;
 use crate::suggest;
 use crate::table::Table;
 
-/// A field of a table, whatever its type.
+/// A field of a table, of any type.
 pub(crate) trait Field: Sync {
-    /// The dotted path from the top of the file, as in `train.epochs`.
+    /// Returns the dotted path from the top of the file, as in `train.epochs`.
     fn path(&self) -> &'static str;
 
-    /// The JSON schema of its values, with description and default.
+    /// Returns the JSON schema of the values, with description and default.
     fn schema(&self) -> Json;
 
-    /// A line that sets the field, if it has to be set.
+    /// Returns a line that sets the field, if the field is required.
     fn required(&self) -> Option<&'static str> {
         None
     }
 
-    /// What a list means in the place of the field's value.
+    /// Returns the meaning of a list in place of the field's value.
     fn listing(&self) -> Listing {
         Listing::Value
     }
 
-    /// The keys of the table that the field takes, if it takes one.
+    /// Returns the keys of the table that the field takes, if the field takes a table.
     fn inner(&'static self) -> Option<&'static Table> {
         None
     }
 
-    /// Whether its value is a number, and of which kind.
+    /// Returns which numbers the field's value can be.
     fn numbers(&self) -> Numbers {
         Numbers::None
     }
 
-    /// The last part of the path.
+    /// Returns the last part of the path.
     fn key(&self) -> &'static str {
         let path = self.path();
         path.rsplit_once('.').map_or(path, |(_, key)| key)
     }
 }
 
-/// What a list means in the place of a field's value.
+/// The meaning of a list in place of a field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listing {
-    /// It is the value, or a mistake.
+    /// The list is the value, or a mistake.
     Value,
-    /// It is an axis that the field reads itself.
+    /// The list is an axis that the field reads itself.
     Own,
-    /// It is an axis: each cell has one item.
+    /// The list is an axis: each cell has one item.
     Axis,
-    /// It is the value, and a list of such lists is an axis.
+    /// The list is the value, and a list of such lists is an axis.
     AxisOfLists,
 }
 
 /// The numbers that a field's value can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbers {
-    /// It is no number.
+    /// The value is not a number.
     None,
     /// Integers.
     Whole,
-    /// Integers and what is between them.
+    /// Integers and other finite numbers.
     Real,
 }
 
@@ -77,16 +77,16 @@ pub(crate) trait Read: Field {
     /// What the field is read into.
     type Out;
 
-    /// Reads `node`. A mistake goes to the report, and a value that is only good for going on
-    /// reading comes back.
+    /// Reads `node`. After a mistake, which goes to the report, the returned value only serves to
+    /// continue reading.
     fn read(&self, node: &Node, reader: &mut Reader<'_>) -> Self::Out;
 
-    /// The value if the key is absent; only good for going on reading if the field is required.
+    /// Returns the value of an absent key; if the field is required, the value only serves to
+    /// continue reading.
     fn absent(&self) -> Self::Out;
 }
 
-/// What reading needs besides the node: the texts, the files that they name, and where mistakes
-/// go.
+/// The context of reading a node: the texts, the files that they name, and the report.
 #[derive(Debug)]
 pub(crate) struct Reader<'r> {
     pub(crate) sources: &'r Sources,
@@ -97,11 +97,11 @@ pub(crate) struct Reader<'r> {
 /// Whether a field may be left out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Presence<T> {
-    /// It has to be set; the text is a line that does.
+    /// The field is required; the text is a line that sets the field.
     Required(&'static str),
-    /// This is its value when it is not set.
+    /// The value of a field that is not set.
     Default(T),
-    /// It has no value when it is not set.
+    /// A field that is not set has no value.
     Optional,
 }
 
@@ -121,7 +121,7 @@ impl<T: Copy> Presence<T> {
     }
 }
 
-/// One of a few words; the first is the default.
+/// The field of one of a few words; the first word is the default.
 #[derive(Debug)]
 pub(crate) struct Choice<T: 'static> {
     pub(crate) path: &'static str,
@@ -135,12 +135,12 @@ impl<T: Copy> Choice<T> {
         std::iter::once(self.default).chain(self.others.iter().copied())
     }
 
-    /// The words, the default first.
+    /// Returns the words, the default first.
     pub(crate) fn words(&self) -> impl Iterator<Item = &'static str> {
         self.options().map(|(word, _)| word)
     }
 
-    /// What one of the words stands for; another text is reported, with what was `expected`.
+    /// Returns the value of a word. Another text is reported, with what was `expected`.
     pub(crate) fn pick(
         &self,
         text: &str,
@@ -163,14 +163,14 @@ impl<T: Copy> Choice<T> {
 }
 
 impl<T: Copy + PartialEq> Choice<T> {
-    /// The word for `value`, if one stands for it.
+    /// Returns the word for `value`, if there is one.
     pub(crate) fn find(&self, value: T) -> Option<&'static str> {
         self.options()
             .find(|(_, option)| *option == value)
             .map(|(word, _)| word)
     }
 
-    /// The word for `value`, for writing specs.
+    /// Returns the word for `value`, for writing specs.
     pub(crate) fn word(&self, value: T) -> &'static str {
         self.find(value).unwrap_or(self.default.0)
     }
@@ -216,7 +216,7 @@ impl<T: Copy + Sync> Read for Choice<T> {
     }
 }
 
-/// Yes or no.
+/// The field of yes or no.
 #[derive(Debug)]
 pub(crate) struct Flag {
     pub(crate) path: &'static str,
@@ -257,7 +257,7 @@ impl Read for Flag {
     }
 }
 
-/// What a field needs, as far as it decides which advice helps.
+/// The kind of value that a field needs, as far as the kind decides which advice helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Number,
@@ -265,8 +265,8 @@ pub(crate) enum Want {
     Other,
 }
 
-/// Reports that `node` is not what the field `path` needs, with the way out where the intention
-/// is plain. The mistake is returned for more help to be added.
+/// Reports that `node` is not of the kind that the field `path` needs, with advice if the intention
+/// is plain. Returns the mistake, so that the caller can add more help.
 pub(crate) fn wrong_type<'r>(
     path: &str,
     want: Want,

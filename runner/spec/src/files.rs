@@ -1,15 +1,16 @@
-//! The files that a spec names: this crate asks for their bytes and reads none itself.
+//! Passes on the bytes of the files that a spec names. This crate reads no file itself.
 
 use std::fmt;
 
 type Read = dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync;
 
-/// How files are read that a spec names: tables of operations.
+/// Reads the files that a spec names: tables of operations.
 #[derive(Default)]
 pub struct Files(Option<Box<Read>>);
 
 impl Files {
-    /// Reads files by this function: a path as the spec has it to bytes, or to why there are none.
+    /// Reads files by this function, which maps a path as written in the spec to the file's bytes,
+    /// or to the reason why they cannot be read.
     pub fn new(read: impl Fn(&str) -> Result<Vec<u8>, String> + Send + Sync + 'static) -> Files {
         Files(Some(Box::new(read)))
     }

@@ -1,4 +1,4 @@
-//! The field `train.gradient`: what is done to gradients before the update.
+//! Reads the field `train.gradient`: the filters that change gradients before the update.
 
 use grokrun_program::{Clip, Filter, GrokfastEma, GrokfastMa};
 use serde_json::{Value as Json, json};
@@ -8,7 +8,7 @@ use crate::field::{Choice, Field, Flag, Listing, Presence, Read, Reader, Want, w
 use crate::number::{End, Integer, Number, Width};
 use crate::table::{Section, Table};
 
-/// One table or a list of tables, each one filter.
+/// The field of one table or a list of tables, each for one filter.
 #[derive(Debug)]
 pub(crate) struct Gradient {
     pub(crate) path: &'static str,
@@ -63,7 +63,7 @@ static LAMBDA: Number = Number {
     presence: Presence::Default(2.0),
 };
 
-/// lambda of the window where the spec is silent (Lee et al. 2024).
+/// The default of lambda for the window (Lee et al. 2024).
 const LAMBDA_OF_WINDOW: f64 = 5.0;
 
 static ORTHOGONAL: Flag = Flag {
@@ -126,7 +126,7 @@ impl Read for Gradient {
     }
 }
 
-/// Reads one table; `None` after a mistake.
+/// Reads one table; returns `None` after a mistake.
 fn filter(node: &Node, reader: &mut Reader<'_>) -> Option<Filter> {
     let section = Section::open(&FILTER, Some(node), reader);
     let kinds: [&dyn Field; 3] = [&GROKFAST, &ORTHOGONAL, &CLIP];
@@ -178,7 +178,7 @@ fn filter(node: &Node, reader: &mut Reader<'_>) -> Option<Filter> {
     })
 }
 
-/// The filters as TOML; `None` if there is none.
+/// Returns the filters as TOML, or `None` if there are none.
 pub(crate) fn toml(filters: &[Filter]) -> Option<String> {
     let one = |filter: &Filter| match filter {
         Filter::GrokfastEma(GrokfastEma { alpha, lambda }) => {

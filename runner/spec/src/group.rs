@@ -1,4 +1,4 @@
-//! The field `train.group`: settings of some parameters, as an array of tables.
+//! Reads the field `train.group`: settings of some parameters, as an array of tables.
 
 use grokrun_program::Group;
 use serde_json::{Value as Json, json};
@@ -9,7 +9,7 @@ use crate::number::{End, Number, Width};
 use crate::source::Span;
 use crate::table::{Section, Table};
 
-/// Groups in the order of the file, each with the place of its pattern.
+/// The field of the groups, in the order of the file, each with the span of its pattern.
 #[derive(Debug)]
 pub(crate) struct Groups {
     pub(crate) path: &'static str,
@@ -23,7 +23,7 @@ static ONE: Table = Table {
     fields: &[&MATCH, &GROUP_RATE, &GROUP_DECAY, &FROZEN],
 };
 
-/// A parameter's name, in which `*` stands for anything.
+/// The field of a parameter's name, in which `*` stands for any text.
 #[derive(Debug)]
 struct Pattern;
 
@@ -124,7 +124,7 @@ fn group(node: &Node, reader: &mut Reader<'_>) -> Option<(Group, Span)> {
     Some((group, matching.span))
 }
 
-/// A group as an inline table of TOML.
+/// Returns a group as an inline table of TOML.
 pub(crate) fn toml(group: &Group) -> String {
     let mut text = format!("{{ match = {}", toml::Value::from(group.matching.as_str()));
     if let Some(rate) = group.learning_rate {

@@ -1,7 +1,7 @@
 //! The table of all keys: their paths, ranges, defaults and descriptions.
 //!
-//! Everything else is derived from it: what the reader accepts and says, the schema that editors
-//! use, and the resolved spec. The defaults are the published experiment's (Nanda et al. 2023).
+//! The reader, its messages, the schema that editors use, and the resolved spec are derived from
+//! this table. The defaults are those of the published experiment (Nanda et al. 2023).
 
 use grokrun_task::{Domain, MAX_MODULUS, Stream};
 use serde_json::Value as Json;
@@ -30,13 +30,13 @@ pub(crate) use sample::*;
 pub(crate) use start::*;
 pub(crate) use train::*;
 
-/// The most cells that one spec may have.
+/// The largest number of cells of one spec.
 pub(crate) const MAX_CELLS: u64 = 100_000;
 
-/// The most epochs, also for whatever is counted in epochs.
+/// The largest number of epochs, for every key that counts epochs.
 const MAX_EPOCHS: u64 = 1_000_000_000;
 
-/// The largest width of any layer: what fits a device is checked against that device.
+/// The largest width of any layer. Whether a model fits a device is checked on that device.
 const MAX_WIDTH: u64 = 65_536;
 
 pub(crate) static TOP: Table = Table {
@@ -196,8 +196,8 @@ pub(crate) static EVERY: Integer = Integer {
     presence: Presence::Default(100),
 };
 
-/// `every` beside `at = "log"` where the spec is silent.
-pub(crate) const EVERY_BESIDE_LOG: u64 = 1000;
+/// The default of `every` next to `at = "log"`.
+pub(crate) const EVERY_WITH_LOG: u64 = 1000;
 
 pub(crate) static CHECKPOINTS_AT: Choice<bool> = Choice {
     path: "checkpoints.at",
@@ -227,7 +227,7 @@ pub(crate) static ANALYSIS: Analyses = Analyses {
     about: "One table for each analysis to run; the table's name is the analysis's name.",
 };
 
-/// `every` of an analysis; its default is that of the checkpoints.
+/// The field `every` of an analysis; the default is that of the checkpoints.
 pub(crate) static ANALYSIS_EVERY: Integer = Integer {
     path: "every",
     about: "Epochs from one call of the analysis to the next; 0 calls it only on the first and \
@@ -237,13 +237,15 @@ pub(crate) static ANALYSIS_EVERY: Integer = Integer {
     presence: Presence::Required("every = 100"),
 };
 
-/// The paths of the keys that a cell has a value of: all but the name, the analyses and the claims.
+/// Returns the paths of the keys that a cell has a value of: all keys but the name, the analyses
+/// and the claims.
 pub(crate) fn paths() -> Vec<String> {
     fn gather(above: &str, schema: &Json, paths: &mut Vec<String>) {
         for (key, property) in schema["properties"].as_object().into_iter().flatten() {
-            match property["properties"].is_object() {
-                true => gather(&format!("{above}{key}."), property, paths),
-                false => paths.push(format!("{above}{key}")),
+            if property["properties"].is_object() {
+                gather(&format!("{above}{key}."), property, paths)
+            } else {
+                paths.push(format!("{above}{key}"))
             }
         }
     }
@@ -254,7 +256,7 @@ pub(crate) fn paths() -> Vec<String> {
     paths
 }
 
-/// The table that has the key `word`, or one much like it, and that key.
+/// Returns the table that has the key `word`, or a similar key, together with that key.
 pub(crate) fn home(word: &str) -> Option<(&'static Table, &'static str)> {
     let tables = [
         &TOP,

@@ -1,4 +1,4 @@
-//! Specs: from the TOML text that declares an experiment to the plan of what to run.
+//! Reads specs: from the TOML text that declares an experiment to the plan of what to run.
 //!
 //! [`load`] reads a text into a [`Plan`] or says everything that is wrong with it as
 //! [`Diagnostics`]. On the way a spec is
@@ -11,9 +11,8 @@
 //!
 //! [`json_schema`] describes specs to editors, from the same table of keys.
 //!
-//! This crate reads no file, knows no device and computes nothing; what an operation is, and
-//! where it is defined, is the task crate's, and what a model and an optimizer are the program
-//! crate's.
+//! This crate reads no file, knows no device and computes nothing. The task crate owns what an
+//! operation is and where it is defined; the program crate owns what a model and an optimizer are.
 //!
 //! ```
 //! use std::path::Path;
@@ -106,13 +105,13 @@ use field::{Field as _, Reader};
 use source::Sources;
 use spec::Spec;
 
-/// Reads the spec `text`. `path` is shown in messages, and its stem is the run's name where the
-/// spec gives none; nothing is read from there. Each of `overrides` is `key=value` as given with
-/// `--set`: it replaces the value of the spec (tables are merged), and of two for one key the
-/// last counts. `catalog` has the analyses that may be asked for.
+/// Reads the spec `text`. `path` is shown in messages, and its stem is the default of the run's
+/// name; no file is read. Each of `overrides` is `key=value` as given with `--set` and replaces the
+/// value of the spec (tables are merged); of two overrides of one key the last counts. `catalog`
+/// has the analyses that the spec may ask for.
 ///
 /// # Errors
-/// The spec, or an override, has mistakes: all that could be found.
+/// When the spec, or an override, has mistakes: returns all that were found.
 pub fn load(
     text: &str,
     path: &Path,
@@ -122,17 +121,17 @@ pub fn load(
     read(text, path, overrides, Some(catalog))
 }
 
-/// Reads the spec `text` as [`load`] does, but for the analyses it asks for, which the plan has
-/// not: for whoever needs to know what is trained, and may not have every analysis at hand. Claims
-/// are in it, also those on series of analyses.
+/// Reads the spec `text` as [`load`] does, but without the analyses, which the plan then lacks.
+/// This serves callers that need to know what is trained and may not have every analysis. The plan
+/// has all claims, including claims on series of analyses.
 ///
 /// # Errors
-/// The spec has mistakes: all that could be found.
+/// When the spec has mistakes: returns all that were found.
 pub fn load_training(text: &str, path: &Path) -> Result<Plan, Diagnostics> {
     read(text, path, &[], None)
 }
 
-/// Without a catalog, the analyses are left out.
+/// Reads a spec. Without a catalog, the analyses are left out.
 fn read(
     text: &str,
     path: &Path,

@@ -1,6 +1,6 @@
-//! `[model]`: what its keys mean together, and how a model is written down again.
+//! Reads `[model]`: checks its keys together, and writes a model down again.
 //!
-//! What an architecture is, and which choices go together, is the program crate's.
+//! The program crate owns what an architecture is and which choices are compatible.
 
 use grokrun_program::{
     Architecture, Attention, Bias, Block, Init, Input as Reads, MAX_BLOCKS, Mask, Mlp, Neurons,
@@ -12,29 +12,30 @@ use crate::keys;
 use crate::table::Section;
 use crate::written::Written;
 
-/// A model, but for the sizes that its task gives.
+/// A model without the sizes that its task determines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// What it is made of.
+    /// The kind of the model, with its layers.
     pub kind: grokrun_program::Model,
-    /// Which biases it has.
+    /// Which biases the model has.
     pub biases: Biases,
-    /// How its initial weights are drawn, with the stream `torch`.
+    /// How the initial weights are drawn, with the stream `torch`.
     pub init: Init,
-    /// What every initial weight is multiplied by, above 0.
+    /// The factor of every initial weight, above 0.
     pub init_scale: f64,
 }
 
 /// Which biases a model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Biases {
-    /// `frozen`: all are zero and stay so.
+    /// `frozen`: all biases are zero and stay zero.
     Frozen,
-    /// `trained`: the MLP's are trained, as in the code of the paper (Nanda et al. 2023).
+    /// `trained`: the biases of the MLP are trained, as in the code of the paper (Nanda et al.
+    /// 2023).
     Trained,
-    /// `all`: those of attention and unembedding are trained too.
+    /// `all`: the biases of attention and unembedding are trained too.
     All,
-    /// `none`: there are none, not even in checkpoints.
+    /// `none`: there are no biases, not even in checkpoints.
     None,
 }
 
@@ -78,7 +79,7 @@ const OF_TRANSFORMERS: [&dyn Field; 10] = [
 const OF_MLPS: [&dyn Field; 3] = [&keys::INPUT, &keys::EMBEDDINGS, &keys::HIDDEN];
 
 impl Model {
-    /// Reads the table; what a model cannot have is reported at its key.
+    /// Reads the table. A choice that a model cannot have is reported at its key.
     pub(crate) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Model {
         let biases = section.read(&keys::BIASES, reader);
         let init = section.node(&keys::INIT);
@@ -110,7 +111,7 @@ impl Model {
         model
     }
 
-    /// The model for pairs of `modulus` residues.
+    /// Returns the model for pairs of `modulus` residues.
     pub(crate) fn architecture(&self, modulus: usize) -> Architecture {
         Architecture {
             tokens: modulus,
@@ -120,8 +121,8 @@ impl Model {
         }
     }
 
-    /// The parameters of the model, with any modulus: their names do not depend on it. None where
-    /// the model is none, which has been reported.
+    /// Returns the parameters of the model, for some modulus: their names do not depend on the
+    /// modulus. Returns `None` if the model is not valid, which has been reported.
     pub(crate) fn parameters(&self) -> Option<Parameters> {
         Parameters::new(&self.architecture(2)).ok()
     }
@@ -204,9 +205,10 @@ impl Model {
         };
         out.line(&keys::INPUT, &quoted(keys::INPUT.word(input)));
         if let Some((width, shared)) = embedding {
-            let embeddings = match shared {
-                true => Embeddings::Shared,
-                false => Embeddings::Separate,
+            let embeddings = if shared {
+                Embeddings::Shared
+            } else {
+                Embeddings::Separate
             };
             out.line(&keys::D_MODEL, &width.to_string());
             out.line(
@@ -225,7 +227,7 @@ fn quoted(word: &str) -> String {
     toml::Value::from(word).to_string()
 }
 
-/// Every maximum is far below what a usize holds.
+/// Reads a width. Every maximum is far below the largest usize.
 fn width(field: &crate::number::Integer, section: &Section<'_>, reader: &mut Reader<'_>) -> usize {
     usize::try_from(section.read(field, reader)).unwrap_or(usize::MAX)
 }
@@ -257,7 +259,7 @@ fn read_transformer(section: &Section<'_>, biases: Biases, reader: &mut Reader<'
             let diagnostic = reader.report.error(node.span, problem);
             diagnostic
                 .label("without '=' the last position is an operand's")
-                .add_help("write mask = \"none\" beside separator = false");
+                .add_help("write mask = \"none\" together with separator = false");
         }
     }
     let layers = width(&keys::LAYERS, section, reader).min(MAX_BLOCKS);
@@ -312,7 +314,7 @@ fn read_mlp(section: &Section<'_>, biases: Biases, reader: &mut Reader<'_>) -> M
         hidden: section.read(&keys::HIDDEN, reader),
         activation: section.read(&keys::ACTIVATION, reader),
         biases: match biases {
-            // Zero and never moved: without them the function is the same.
+            // Biases that stay zero: the function is the same without them.
             Biases::Frozen | Biases::None => Bias::None,
             Biases::Trained | Biases::All => Bias::Trained,
         },

@@ -1,4 +1,4 @@
-//! The run's name, which is a folder's name too.
+//! Reads the run's name, which is also the name of a folder.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use crate::document::{Node, Value};
 use crate::field::{Field, Reader, Want, wrong_type};
 use crate::source::{Span, excerpt};
 
-/// The longest name, in bytes: file systems allow 255 and temporary names add to it.
+/// The length of the longest name in bytes: file systems allow 255, and temporary names are longer.
 const LONGEST: usize = 200;
 
-/// What some system does not allow in a folder's name.
+/// The characters that some system does not allow in a folder's name.
 const FORBIDDEN: &str = r#"/\:*?"<>|"#;
 
 const EXPECTED: &str = "a name for a folder, as in \"mult113\"";
 
-/// A text that can name a folder on every system.
+/// The field of a text that can name a folder on every system.
 #[derive(Debug)]
 pub(crate) struct FolderName {
     pub(crate) path: &'static str,
@@ -40,7 +40,7 @@ impl Field for FolderName {
 }
 
 impl FolderName {
-    /// Reads the name; `None` after a mistake.
+    /// Reads the name; returns `None` after a mistake.
     pub(crate) fn read(&self, node: &Node, reader: &mut Reader<'_>) -> Option<String> {
         let Value::String(name) = &node.value else {
             wrong_type(self.path, Want::Text, EXPECTED, node, reader);
@@ -56,7 +56,8 @@ impl FolderName {
         Some(name.clone())
     }
 
-    /// The name of a spec that does not give one: its file's. `end` is where one could be added.
+    /// Returns the name of a spec without one: that of its file. `end` is where a name could be
+    /// added.
     pub(crate) fn of_file(
         &self,
         path: &Path,
@@ -84,7 +85,7 @@ impl FolderName {
     }
 }
 
-/// Why `name` can't name a folder, if it can't.
+/// Returns why `name` cannot name a folder, or `None` if it can.
 fn objection(name: &str) -> Option<String> {
     if name.trim().is_empty() {
         return Some("empty".to_owned());

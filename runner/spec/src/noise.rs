@@ -1,4 +1,4 @@
-//! The field `data.label_noise`: training labels that are drawn anew.
+//! Reads the field `data.label_noise`: training labels that are redrawn.
 
 use serde_json::{Value as Json, json};
 
@@ -9,17 +9,18 @@ use crate::keys;
 use crate::number::Number;
 use crate::table::{Section, Table};
 
-/// Training labels that are drawn anew, as in the code of Doshi et al. 2023.
+/// Training labels that are redrawn, as in the code of Doshi et al. 2023.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
-    /// Which share of the training labels, from 0 to 1, rounded down.
+    /// The share of the training labels that are redrawn, from 0 to 1; the number of labels is
+    /// rounded down.
     pub share: f64,
     /// The seed of the draws.
     pub seed: i64,
 }
 
 impl Noise {
-    /// No label is drawn anew.
+    /// No label is redrawn.
     pub const NONE: Noise = Noise {
         share: 0.0,
         seed: 0,
@@ -34,9 +35,9 @@ impl Noise {
     }
 }
 
-/// A share, or a table that says the seed too.
+/// The field of a share, or of a table that has the seed too.
 pub(crate) struct NoiseField {
-    /// The share alone, with path and description.
+    /// The field of the share alone, with path and description.
     pub(crate) share: Number,
     pub(crate) table: &'static Table,
 }

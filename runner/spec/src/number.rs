@@ -1,11 +1,11 @@
-//! Fields that are numbers: integers and floats of a range, and pairs of them.
+//! Reads numbers: integers and floats within a range, and pairs of them.
 
 use serde_json::{Value as Json, json};
 
 use crate::document::{Node, Value};
 use crate::field::{Field, Listing, Numbers, Presence, Read, Reader, Want, wrong_type};
 
-/// An integer of a range. Seeds have their own type: they may be negative.
+/// The field of an integer in a range. Seeds have their own type, since they may be negative.
 #[derive(Debug)]
 pub(crate) struct Integer {
     pub(crate) path: &'static str,
@@ -24,7 +24,7 @@ impl Integer {
         )
     }
 
-    /// Reads `node`; `None` if it is no integer of the range.
+    /// Reads `node`; returns `None` if the value is not an integer in the range.
     pub(crate) fn check(&self, node: &Node, reader: &mut Reader<'_>) -> Option<u64> {
         let Value::Integer(integer) = node.value else {
             wrong_type(self.path, Want::Number, &self.expected(), node, reader);
@@ -89,27 +89,27 @@ impl Read for Integer {
     }
 }
 
-/// The lower end of a range of numbers; the upper end is open, closed or absent likewise.
+/// The lower end of a range of numbers; the upper end is closed, open or absent in the same way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// The number itself is in the range.
     Closed(f64),
     /// The number itself is not in the range.
     Open(f64),
-    /// No end but that numbers are finite.
+    /// The range has no end; numbers must be finite.
     None,
 }
 
-/// In which precision a number is used.
+/// The precision in which a number is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// By the training: it must be in its range as an `f32` as well, and as one that a device
-    /// may flush to 0.
+    /// The training uses the number: it must be in its range as an `f32` as well, even if a device
+    /// flushes a subnormal number to 0.
     Single,
     Double,
 }
 
-/// A finite floating-point number of a range. Integers are taken too.
+/// The field of a finite floating-point number in a range. Integers are accepted too.
 #[derive(Debug)]
 pub(crate) struct Number {
     pub(crate) path: &'static str,
@@ -139,7 +139,7 @@ impl Number {
         }
     }
 
-    /// What is wrong with `value`, if anything.
+    /// Returns what is wrong with `value`, or `None`.
     fn objection(&self, value: f64) -> Option<String> {
         if value.is_nan() {
             return Some("this is not a number".to_owned());
@@ -159,7 +159,7 @@ impl Number {
         None
     }
 
-    /// On which side of the range `value` is, if it is outside.
+    /// Returns on which side of the range `value` is, or `None` if it is inside.
     fn beyond(&self, value: f64) -> Option<&'static str> {
         let low = match self.low {
             End::Closed(low) => value >= low,
@@ -178,11 +178,13 @@ impl Number {
         }
     }
 
-    /// Reads `node` under the name `path`; `None` if it is no number of the range.
+    /// Reads `node` under the name `path`; returns `None` if the value is not a number in the
+    /// range.
     pub(crate) fn check(&self, path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<f64> {
         let value = match node.value {
             Value::Float(value) => value,
-            // Above 2^53 rounding is what anybody would expect of a number used as a float.
+            // Above 2^53 the integer is rounded, as anybody would expect of a number used as a
+            // float.
             Value::Integer(value) => value as f64,
             _ => {
                 wrong_type(path, Want::Number, &self.expected(), node, reader);
@@ -196,7 +198,7 @@ impl Number {
                 .label(objection);
             return None;
         }
-        // Adding zero turns −0 into 0: they mean the same and must not differ in a fingerprint.
+        // Adding zero turns −0 into 0: both mean the same and must not differ in a fingerprint.
         Some(value + 0.0)
     }
 
@@ -254,7 +256,7 @@ impl Read for Number {
     }
 }
 
-/// Two numbers of one range, as a list.
+/// The field of two numbers in one range, as a list.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) each: Number,
@@ -321,7 +323,7 @@ impl Read for Pair {
     }
 }
 
-/// What training makes of `value`: an `f32`, and 0 if that is subnormal, as many devices have it.
+/// Returns `value` as training uses it: an `f32`, and 0 if that is subnormal, as on many devices.
 fn as_trained_with(value: f64) -> f64 {
     let single = value as f32;
     if single.is_subnormal() {
@@ -331,7 +333,7 @@ fn as_trained_with(value: f64) -> f64 {
     }
 }
 
-/// `1000000` as `1_000_000`: the way TOML may write it.
+/// Returns `1000000` as `1_000_000`, which TOML accepts.
 pub(crate) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     if digits.len() <= 5 {

@@ -1,5 +1,5 @@
-//! The field `operation`: a name or an expression, a group, or a table; what each of them is, is
-//! the task crate's.
+//! Reads the field `operation`: a name or an expression, a group, or a table. The task crate owns
+//! what each of them is.
 
 use grokrun_task::{ElementOrder, Operation, TableError};
 use serde_json::{Value as Json, json};
@@ -11,7 +11,7 @@ use crate::source::{Sources, Span};
 use crate::table::{Section, Table};
 use crate::word::Word;
 
-/// What is learned.
+/// The field of the operation that is learned.
 #[derive(Debug)]
 pub(crate) struct OperationField {
     pub(crate) path: &'static str,
@@ -52,7 +52,7 @@ static TABLE: Table = Table {
 
 static FILE: Word = Word {
     path: "operation.table",
-    about: "A file beside the spec: .csv, a square of results or lines a,b,result; or .npy.",
+    about: "A file in the folder of the spec: .csv, a square of results or lines a,b,result; or .npy.",
     required: Some("table = \"t.csv\""),
 };
 
@@ -159,7 +159,7 @@ fn table(node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
         Err(why) => {
             let problem = format!("the table {path:?} cannot be read: {why}");
             let diagnostic = reader.report.error(file.span, problem);
-            diagnostic.label("expected a file beside the spec");
+            diagnostic.label("expected a file in the folder of the spec");
             return None;
         }
     };
@@ -199,7 +199,7 @@ impl Point for Operation {
     }
 }
 
-/// A text in quotes, with its line ends as escapes.
+/// Returns a text in quotes, with its line ends as escapes.
 fn quoted_on_one_line(text: &str) -> String {
     format!(
         "\"{}\"",
@@ -209,8 +209,9 @@ fn quoted_on_one_line(text: &str) -> String {
     )
 }
 
-/// Where the bytes `range` of the string `value`, written at `node`, stand. All of `node` for a
-/// string with escapes, in which the bytes of the value are not those of the text.
+/// Returns the span of the bytes `range` of the string `value`, written at `node`. The span is all
+/// of `node` if the string has escapes, since the bytes of the value are then not those of the
+/// text.
 fn inside(node: Span, value: &str, range: std::ops::Range<usize>, sources: &Sources) -> Span {
     let quotes = match sources.text(node).find(value) {
         Some(quotes) if !value.is_empty() => quotes,

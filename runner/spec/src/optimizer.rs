@@ -1,7 +1,6 @@
-//! The optimizers of a spec: their words, the keys that not all of them have, and how a rule is
-//! read and written.
+//! Reads and writes optimizers: their words, and the keys that only some of them have.
 //!
-//! What a rule does, and which numbers it takes, is the program crate's.
+//! The program crate owns what a rule does and which numbers a rule accepts.
 
 use grokrun_program::{Adam, AdamW, Lion, Muon, Others, Rule, Sgd};
 
@@ -22,7 +21,7 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    /// The keys that say something of this rule, of those that not every rule has.
+    /// Returns the keys of this rule, among those that only some rules have.
     fn keys(self) -> Vec<&'static dyn Field> {
         match self {
             Word::AdamW | Word::Adam => vec![&BETAS, &EPSILON],
@@ -33,7 +32,7 @@ impl Word {
     }
 }
 
-/// All the keys that not every rule has.
+/// The keys that only some rules have.
 const OF_SOME: [&dyn Field; 5] = [&BETAS, &EPSILON, &MOMENTUM, &NESTEROV, &OTHERS];
 
 pub(crate) static OPTIMIZER: Choice<Word> = Choice {
@@ -81,10 +80,10 @@ pub(crate) static MOMENTUM: Number = Number {
     presence: Presence::Default(0.0),
 };
 
-/// Muon's momentum where the spec is silent (Jordan et al. 2024).
+/// The default of Muon's momentum (Jordan et al. 2024).
 pub(crate) const MUON_MOMENTUM: f64 = 0.95;
 
-/// Lion's betas where the spec is silent (Chen et al. 2023).
+/// The default of Lion's betas (Chen et al. 2023).
 pub(crate) const LION_BETAS: [f64; 2] = [0.9, 0.99];
 
 pub(crate) static NESTEROV: Flag = Flag {
@@ -138,10 +137,7 @@ pub(crate) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Rule {
         Word::AdamW => Rule::AdamW(AdamW { betas, epsilon }),
         Word::Adam => Rule::Adam(Adam { betas, epsilon }),
         Word::Lion => Rule::Lion(Lion {
-            betas: match silent_betas {
-                true => LION_BETAS,
-                false => betas,
-            },
+            betas: if silent_betas { LION_BETAS } else { betas },
         }),
         Word::Sgd => {
             let momentum = section.read(&MOMENTUM, reader);
@@ -152,7 +148,7 @@ pub(crate) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Rule {
             {
                 let problem = "Nesterov's form needs a momentum";
                 let diagnostic = reader.report.error(node.span, problem);
-                diagnostic.label("expected `momentum` above 0 beside it");
+                diagnostic.label("expected a `momentum` above 0 as well");
             }
             Rule::Sgd(Sgd {
                 momentum,
@@ -163,9 +159,10 @@ pub(crate) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Rule {
         Word::Muon => {
             let others = Section::open(&OTHERS, section.node(&OTHERS), reader);
             Rule::Muon(Muon {
-                momentum: match silent_momentum {
-                    true => MUON_MOMENTUM,
-                    false => section.read(&MOMENTUM, reader),
+                momentum: if silent_momentum {
+                    MUON_MOMENTUM
+                } else {
+                    section.read(&MOMENTUM, reader)
                 },
                 others: Others {
                     rule: AdamW { betas, epsilon },
@@ -204,7 +201,7 @@ pub(crate) fn write_numbers(rule: &Rule, out: &mut Written) {
     }
 }
 
-/// The rule's word as TOML.
+/// Writes the rule's word as TOML.
 pub(crate) fn write_word(rule: &Rule, out: &mut Written) {
     let own = match rule {
         Rule::AdamW(_) => Word::AdamW,

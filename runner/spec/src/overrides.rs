@@ -1,8 +1,8 @@
-//! `--set key=value`: one value of a spec, given on the command line.
+//! Reads `--set key=value`: one value of a spec, given on the command line.
 //!
-//! The text is TOML (`seeds.model=[1, 2]`), but a text value needs no quotes (`operation=add`): a
-//! shell has eaten them. What was read is grafted onto the tree of the file, so that everything
-//! after it treats both alike; the spans say which text a value came from.
+//! The text is TOML (`seeds.model=[1, 2]`), but a text value needs no quotes (`operation=add`),
+//! since a shell removes them. The value is grafted onto the tree of the file, so that later
+//! modules treat both alike; the spans say which text a value came from.
 
 use toml::de::DeTable;
 
@@ -11,7 +11,7 @@ use crate::document::{Entry, Node, Value, entries};
 use crate::source::{Sources, excerpt};
 use crate::syntax;
 
-/// Reads the override in source number `source`; empty after a mistake.
+/// Reads the override in source number `source`; returns no entries after a mistake.
 pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec<Entry> {
     let text = sources.text(sources.whole(source));
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -31,7 +31,8 @@ pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec
     if errors.is_empty() {
         return read;
     }
-    // Bytes of the key alone are those of the whole text, and so are its spans.
+    // The bytes of the key have the same positions in the key alone as in the whole text, and so
+    // have the spans.
     let key_alone = format!("{}0", &text[..=equals]);
     let Ok(key) = DeTable::parse(&key_alone) else {
         let key = text[..equals].trim();
@@ -59,15 +60,15 @@ pub(crate) fn read(source: usize, sources: &Sources, report: &mut Report) -> Vec
     read
 }
 
-/// Whether `value`, which is no TOML, was meant as text: it is neither the beginning of a quoted
-/// text, a list or a table, nor a number written in another language's way.
+/// Returns whether `value`, which is not TOML, was meant as text: it is neither the beginning of a
+/// quoted text, a list or a table, nor a number written in another language's way.
 fn is_bare_text(value: &str) -> bool {
     let number = value.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first))
         && value.parse::<f64>().is_ok();
     !(number || value.is_empty() || value.starts_with(['"', '\'', '[', '{']))
 }
 
-/// Puts `node` in the place of the innermost value of `a.b.c = value`.
+/// Replaces the innermost value of `a.b.c = value` by `node`.
 fn set_leaf(entries: &mut [Entry], node: Node) {
     let Some(entry) = entries.first_mut() else {
         return;
@@ -78,7 +79,7 @@ fn set_leaf(entries: &mut [Entry], node: Node) {
     }
 }
 
-/// Puts the values of `from` into the tree `into`. Tables are merged, everything else replaced.
+/// Puts the values of `from` into the tree `into`. Tables are merged; other values are replaced.
 pub(crate) fn graft(into: &mut Vec<Entry>, from: Vec<Entry>) {
     for entry in from {
         let Some(known) = into.iter_mut().find(|known| known.key == entry.key) else {

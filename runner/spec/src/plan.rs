@@ -1,7 +1,7 @@
-//! What a spec means: the cells of the experiment and everything they have in common.
+//! Defines what a spec means: the cells of the experiment and everything that the cells share.
 //!
-//! A [`Plan`] is complete. Nothing after it looks anything up by name, and every value is in the
-//! range that the spec's reference gives for it.
+//! A [`Plan`] is complete. Later code looks nothing up by name, and every value is in the range
+//! that the spec's reference gives.
 
 use std::sync::Arc;
 
@@ -22,27 +22,27 @@ pub use crate::train::Train;
 
 /// An experiment, resolved: every default filled in, every axis multiplied out.
 ///
-/// Made by [`load`](crate::load) alone. The cells are the full cross product of the values that
+/// Only [`load`](crate::load) makes a plan. The cells are the full cross product of the values that
 /// occur in them, or a sample of it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The run's name; can name a folder on every system.
+    /// The run's name, which can name a folder on every system.
     pub name: String,
-    /// The models to train: at least one, each with an id of its own. The operation varies
-    /// slowest, then modulus, fraction, learning rate, weight decay, the other keys of model and
-    /// training, data seed and model seed.
+    /// The models to train: at least one, each with its own id. The operation varies slowest, then
+    /// modulus, fraction, learning rate, weight decay, the other keys of model and training, data
+    /// seed and model seed.
     pub cells: Vec<Cell>,
-    /// The paths of the keys of `[data]`, `[model]` and `[train]` that the spec gives a list, in
-    /// the order of the keys: the axes that are neither learning rate nor weight decay.
+    /// The paths of the keys of `[data]`, `[model]` and `[train]` for which the spec gives a list,
+    /// in the order of the keys: the axes that are neither learning rate nor weight decay.
     pub varied: Vec<&'static str>,
-    /// How the cells were drawn, where they are no cross product.
+    /// How the cells were drawn, if they are not a cross product.
     pub sample: Option<Sample>,
-    /// How many epochs every cell is trained for, at least 1.
+    /// The number of epochs that every cell is trained for, at least 1.
     pub epochs: u64,
-    /// What ends a cell before the last epoch.
+    /// The rules that end a cell before the last epoch.
     pub stop: Stop,
-    /// When weights are kept.
+    /// When and how weights are kept.
     pub checkpoints: Checkpoints,
     /// The analyses to run, in the order of the spec.
     pub analyses: Vec<AnalysisRequest>,
@@ -60,22 +60,22 @@ pub struct Cell {
     /// The function that is learned.
     pub operation: Operation,
     /// The modulus p, 2 to 65,535, or the number of elements of a group or a table. The operation
-    /// is defined for it.
+    /// is defined for this modulus.
     pub modulus: u32,
-    /// The share of all pairs that is trained on, strictly between 0 and 1. With more operands than
-    /// two a pair is a tuple, here and wherever pairs are counted.
+    /// The share of all pairs that is trained on, strictly between 0 and 1. With more than two
+    /// operands a pair is a tuple, here and wherever pairs are counted.
     pub fraction: f64,
     /// The seed of the split.
     pub data_seed: i64,
     /// The seed of the initial weights.
     pub model_seed: i64,
-    /// Whose random numbers split the data and draw the weights.
+    /// The random stream that splits the data and draws the weights.
     pub stream: Stream,
     /// The learning rate, above 0.
     pub learning_rate: f64,
     /// The weight decay, at least 0.
     pub weight_decay: f64,
-    /// What else its model and its training are; cells that have the same share it.
+    /// The other settings of the model and the training; cells with the same settings share them.
     pub settings: Arc<Settings>,
 }
 
@@ -101,7 +101,7 @@ impl Cell {
         }
     }
 
-    /// Returns how the weights are drawn: TransformerLens had another order before its version
+    /// Returns how the weights are drawn. TransformerLens drew in another order before version
     /// 1.13, which is a stream of its own.
     pub fn init(&self) -> Init {
         match (self.settings.model.init, self.stream) {
@@ -114,21 +114,22 @@ impl Cell {
 /// How the training samples reach the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batch {
-    /// `full`: an epoch is one step on all of them.
+    /// `full`: an epoch is one step on all training samples.
     Full,
     /// An epoch is a step on each minibatch, in the order of torch's `DataLoader`.
     Size {
-        /// The samples of a minibatch, at least 1; the last one of an epoch may be smaller.
+        /// The number of samples of a minibatch, at least 1; the last minibatch of an epoch may be
+        /// smaller.
         size: usize,
-        /// The seed of the order.
+        /// The seed of the order of the samples.
         seed: i64,
     },
 }
 
-/// When weights are kept.
+/// When and how weights are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoints {
-    /// At which epochs, besides the first and the last.
+    /// The epochs of the checkpoints, besides the first and the last.
     pub spacing: Spacing,
     /// The number format of the files.
     pub precision: Precision,
@@ -148,20 +149,20 @@ pub enum Precision {
 /// How checkpoints are made smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// `none`: plain files.
+    /// `none`: files are not compressed.
     None,
-    /// `lossless`: each packed by those before it.
+    /// `lossless`: each checkpoint is packed relative to those before it.
     Lossless,
 }
 
 /// An analysis that the spec asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnalysisRequest {
-    /// The name under which the [`Catalog`](crate::Catalog) has it.
+    /// The analysis's name in the [`Catalog`](crate::Catalog).
     pub name: String,
-    /// Epochs from one call to the next; 0 for the first and the last only. Where the spec is
-    /// silent, the analysis's own, or that of the checkpoints.
+    /// The number of epochs from one call to the next; 0 for the first and the last epoch only. The
+    /// default is the analysis's own cadence, or that of the checkpoints.
     pub every: u64,
-    /// Its parameters, defaults included; checked.
+    /// The parameters, complete and checked.
     pub parameters: Map<String, Json>,
 }

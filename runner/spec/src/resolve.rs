@@ -1,4 +1,4 @@
-//! From a spec to its plan: the checks that need more than one key, and the cross product.
+//! Turns a spec into its plan: the checks that need more than one key, and the cross product.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::source::Span;
 use crate::spec::Spec;
 use crate::suffix::Suffixes;
 
-/// Operations that were found to be defined, or were reported, with their moduli.
+/// Pairs of operation and modulus that were found to be defined, or were reported.
 pub(crate) type Seen = HashSet<(Operation, u32)>;
 
-/// Reports whatever is wrong with the values of `spec` together.
+/// Reports mistakes in the values of `spec` that show in several keys together.
 pub(crate) fn check(spec: &Spec, seen: &mut Seen, reader: &mut Reader<'_>) {
     check_slugs(spec, reader);
-    // Too many cells are too many pairs to check one by one.
+    // With too many cells there are too many pairs to check one by one.
     if count_is_possible(spec, reader) {
         check_operations(spec, seen, reader);
         check_parts(spec, reader);
@@ -47,7 +47,7 @@ pub(crate) fn plan(spec: Spec) -> Plan {
     with_cells(spec, cells, varied, None)
 }
 
-/// The plan of a spec with these cells.
+/// Returns the plan of a spec with these cells.
 fn with_cells(
     spec: Spec,
     cells: Vec<Cell>,
@@ -67,12 +67,12 @@ fn with_cells(
     }
 }
 
-/// The most draws for each cell that a sample has: where nearly all are cells that it has already,
-/// it has not got so many.
+/// The largest number of draws for each cell of a sample. If nearly all draws give cells that are
+/// there already, there are not enough different cells.
 const DRAWS: u64 = 50;
 
-/// Draws the cells of a sample; `read` reads a spec whose keys have one value each. None after a
-/// mistake.
+/// Draws the cells of a sample. `read` reads a spec whose keys have one value each. Returns `None`
+/// after a mistake.
 pub(crate) fn sampled(
     draws: &Draws,
     entries: &[Entry],
@@ -124,8 +124,8 @@ pub(crate) fn sampled(
     Some(with_cells(spec, cells, varied, Some(sample.clone())))
 }
 
-/// The cell number `index`: its digits in the mixed radix of the axes' lengths are the places in
-/// the axes, the last axis being the lowest digit.
+/// Returns the cell number `index`: its digits in the mixed radix of the axes' lengths are the
+/// indices in the axes; the last axis is the lowest digit.
 fn cell(spec: &Spec, index: usize) -> Cell {
     fn digit<T: Clone>(rest: &mut usize, axis: &Points<T>) -> T {
         let (value, _) = &axis.points[*rest % axis.points.len()];
@@ -185,13 +185,13 @@ fn name(cells: &mut [Cell], varied: &[&'static str]) {
     }
 }
 
-/// The shortest text that reads back as `number`; `1` rather than `1.0`.
+/// Returns the shortest text that reads back as `number`; `1` rather than `1.0`.
 fn short(number: f64) -> String {
     let text = number.toml();
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
-/// The length of each axis, its key, and where it stands if it is not left to the default.
+/// Returns the length of each axis, its key, and its span unless the axis is left to the default.
 fn axes(spec: &Spec) -> Vec<(usize, &str, Option<Span>)> {
     fn axis<T>(points: &Points<T>, key: &'static str) -> (usize, &'static str, Option<Span>) {
         (points.points.len(), key, points.span)
@@ -210,10 +210,11 @@ fn axes(spec: &Spec) -> Vec<(usize, &str, Option<Span>)> {
     own.into_iter().chain(of_variants).collect()
 }
 
-/// Whether the spec has no more cells than possible; otherwise reports it at the longest axis.
+/// Returns whether the number of cells is at most [`MAX_CELLS`]; otherwise reports it at the
+/// longest axis.
 fn count_is_possible(spec: &Spec, reader: &mut Reader<'_>) -> bool {
     let axes = axes(spec);
-    // An axis with nothing but mistakes in it is counted as one value.
+    // An axis whose values are all mistakes counts as one value.
     let count = axes.iter().try_fold(1_u64, |count, (length, ..)| {
         count.checked_mul((*length).max(1) as u64)
     });
@@ -244,7 +245,7 @@ fn count_is_possible(spec: &Spec, reader: &mut Reader<'_>) -> bool {
     false
 }
 
-/// Two operations with one short name would make cells with one id.
+/// Reports two operations with the same short name, since their cells would have the same id.
 fn check_slugs(spec: &Spec, reader: &mut Reader<'_>) {
     let mut first: HashMap<String, Span> = HashMap::new();
     for (operation, span) in &spec.operation.points {
@@ -265,12 +266,12 @@ fn check_slugs(spec: &Spec, reader: &mut Reader<'_>) {
     }
 }
 
-/// Pairs that are tried to see whether operations are defined, all together, and for one at least.
-/// What they leave open is found out when the data set is made.
+/// The number of pairs that are tried to see whether operations are defined, over all operations,
+/// and for one operation at least. If that leaves a question open, the data set answers it.
 const PAIRS: usize = 1 << 25;
 const LEAST_PAIRS: usize = 1 << 16;
 
-/// Every operation has to be defined for every modulus.
+/// Reports operations that are not defined for one of the moduli.
 fn check_operations(spec: &Spec, seen: &mut Seen, reader: &mut Reader<'_>) {
     let count = spec.operation.points.len() * spec.modulus.points.len();
     let pairs = (PAIRS / count.max(1)).max(LEAST_PAIRS) as u64;
@@ -295,8 +296,8 @@ fn check_operations(spec: &Spec, seen: &mut Seen, reader: &mut Reader<'_>) {
     }
 }
 
-/// A minibatch has at most as many samples as are trained on. Counted over all p² pairs, as the
-/// parts are.
+/// Reports a minibatch that is larger than the training part. As for the parts, the count is over
+/// all p² pairs.
 fn check_batch(spec: &Spec, reader: &mut Reader<'_>) {
     let sizes = spec.variants.settings.iter();
     let sizes = sizes.filter_map(|settings| match settings.batch {
@@ -317,8 +318,8 @@ fn check_batch(spec: &Spec, reader: &mut Reader<'_>) {
     }
 }
 
-/// Returns, for each operation and modulus, how many tuples there are, what multiplies to them, and
-/// where that stands.
+/// Returns, for each operation and modulus, the number of tuples, the product that gives it in
+/// words, and its span.
 fn tuples(spec: &Spec) -> Vec<(f64, String, Option<Span>)> {
     let mut found = Vec::new();
     for (operation, place) in &spec.operation.points {
@@ -337,16 +338,16 @@ fn tuples(spec: &Spec) -> Vec<(f64, String, Option<Span>)> {
     found
 }
 
-/// No part of the data may be empty. Counted over all tuples: that an operation is undefined for
-/// some of them is seen when the data set is built.
+/// Reports parts of the data that are empty. The count is over all tuples; whether an operation is
+/// undefined for some of them shows when the data set is made.
 fn check_parts(spec: &Spec, reader: &mut Reader<'_>) {
     for (pairs, text, place) in tuples(spec) {
         for (fraction, span) in &spec.fraction.points {
             let (Some(place), Some(span)) = (place, span) else {
                 continue;
             };
-            // As the data set does it: the product in double precision, then cut off. Below
-            // 1, no fraction rounds to all pairs, so that the test part is never empty.
+            // The data set computes the same: the product in double precision, then cut off. Below
+            // 1 no fraction rounds to all pairs, so the test part is never empty.
             let train = pairs * fraction;
             if train >= 1.0 {
                 continue;
@@ -355,7 +356,7 @@ fn check_parts(spec: &Spec, reader: &mut Reader<'_>) {
                 .report
                 .error(*span, "no pair is left to train on")
                 .label(format!(
-                    "expected a larger fraction: this one of {pairs} pairs is none"
+                    "expected a larger fraction: this share of {pairs} pairs rounds down to no pair"
                 ))
                 .context(place, format!("{text} = {pairs} pairs"));
         }

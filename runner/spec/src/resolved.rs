@@ -1,7 +1,7 @@
-//! Writing a plan down: as a spec with every key, and as fingerprints of it and of its cells.
+//! Writes a plan down: as a spec with every key, and as fingerprints of the plan and of its cells.
 //!
-//! Both list the values of an axis as they occur in the cells, of which the plan holds the full
-//! cross product, or as a sample's spec has them.
+//! Both list the values of an axis as they occur in the cells, if the cells are a cross product, or
+//! as the spec of a sample has them.
 
 use std::fmt::Write as _;
 
@@ -14,13 +14,14 @@ use crate::plan::{AnalysisRequest, Cell, Compression, Plan};
 use crate::written::{Form, Written, distinct};
 use crate::{changes, claim, keys, optimizer, settings};
 
-/// Opens every canonical form; another number means that old fingerprints say nothing.
+/// The beginning of every canonical form; a change of its number invalidates older fingerprints.
 const CANONICAL: &str = "grokrun spec 1\n";
-/// The same of a cell.
+/// The beginning of the canonical form of a cell.
 const CANONICAL_CELL: &str = "grokrun cell 1\n";
 
 impl Plan {
-    /// The spec with every key and its value, as TOML. Reading it gives this plan again.
+    /// Returns the spec with every key and its value, as TOML. Reading the text gives this plan
+    /// again.
     pub fn resolved_toml(&self) -> String {
         let mut out = Written::new(Form::Resolved);
         out.line(&keys::NAME, &quoted(&self.name));
@@ -36,31 +37,31 @@ impl Plan {
         text
     }
 
-    /// A hash, as 64 hexadecimal digits, of everything in the spec that decides about results:
-    /// all of it but the name, the order in which an axis lists its values, and the analyses and
-    /// claims, which change nothing that is trained: they can be added to a run that is there.
+    /// Returns a hash, as 64 hexadecimal digits, of everything in the spec that decides about
+    /// results. The name, the order of the values of an axis, the analyses and the claims are left
+    /// out: they change nothing that is trained, and analyses can be added to an existing run.
     pub fn fingerprint(&self) -> String {
         let canonical = CANONICAL.to_owned() + &self.decisive(None, Form::Canonical).text();
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
-    /// The keys of a cell that decide about its results, with their values, in the tables of the
-    /// spec: what `config.json` says of it.
+    /// Returns the keys of a cell that decide about its results, with their values, in the tables
+    /// of the spec, as `config.json` has them.
     pub fn cell_values(&self, cell: &Cell) -> Json {
         let text = self.decisive(Some(cell), Form::Resolved).text();
-        // What is written here is TOML: `resolved_toml` is read back by a test.
+        // The text is valid TOML: a test reads the result of `resolved_toml` back.
         let table: toml::Table = text.parse().unwrap_or_default();
         to_json(toml::Value::Table(table))
     }
 
-    /// The keys that decide about results, by path, with their values; an axis in order of its
-    /// values.
+    /// Returns the keys that decide about results, by path, with their values; the values of an
+    /// axis are sorted.
     pub(crate) fn decisive_values(&self) -> Vec<(&'static str, String)> {
         self.decisive(None, Form::Resolved).into_values()
     }
 
-    /// Everything but the name, the analyses and the claims, of one cell or of all, each axis in
-    /// order of its values.
+    /// Writes everything but the name, the analyses and the claims, of one cell or of all, with the
+    /// values of each axis sorted.
     fn decisive(&self, cell: Option<&Cell>, form: Form) -> Written {
         let cells = cell.map_or(self.cells.as_slice(), std::slice::from_ref);
         let mut axes = Axes::of(cells);
@@ -73,7 +74,8 @@ impl Plan {
         out
     }
 
-    /// Writes what the cells of a sample were drawn from in place of their values.
+    /// Writes the ranges and lists that a sample's cells were drawn from, in place of the cells'
+    /// values.
     fn write_draws(&self, out: &mut Written) {
         let Some(sample) = &self.sample else { return };
         for (path, values) in &sample.axes {
@@ -84,9 +86,10 @@ impl Plan {
         out.line(&keys::SAMPLE_SEED, &sample.seed.to_string());
     }
 
-    /// A hash, as 64 hexadecimal digits, of everything that decides about the weights of this cell
-    /// after any number of epochs. How many are trained, when weights are kept and in which format
-    /// is left out: a cell that is trained for longer is the same cell, alone or in a sweep.
+    /// Returns a hash, as 64 hexadecimal digits, of everything that decides about the weights of
+    /// this cell after any number of epochs. The number of epochs, the epochs of checkpoints and
+    /// their format are left out: a cell that is trained for longer is the same cell, alone or in a
+    /// sweep.
     pub fn cell_fingerprint(&self, cell: &Cell) -> String {
         let mut canonical = CANONICAL_CELL.to_owned();
         for (key, value) in self.decisive(Some(cell), Form::Canonical).into_values() {
@@ -97,7 +100,7 @@ impl Plan {
         blake3::hash(canonical.as_bytes()).to_hex().to_string()
     }
 
-    /// Everything but the name and the analyses.
+    /// Writes everything but the name and the analyses.
     fn write_rest(&self, out: &mut Written, cells: &[Cell], axes: &Axes<'_>) {
         out.line(&keys::OPERATION, &list(&axes.operation));
         let sized = |operation: &&Operation| operation.size().is_some();
@@ -105,18 +108,19 @@ impl Plan {
             out.line(&keys::MODULUS, &list(&axes.modulus));
         }
         let nonzero = |operation: &&Operation| operation.domain() == Domain::Nonzero;
-        let pairs = match axes.operation.iter().all(nonzero) {
-            true => Domain::Nonzero,
-            false => Domain::All,
+        let pairs = if axes.operation.iter().all(nonzero) {
+            Domain::Nonzero
+        } else {
+            Domain::All
         };
-        // The operations' own texts say it too.
+        // The texts of the operations say it too.
         out.beyond(&keys::PAIRS, word(&keys::PAIRS, pairs), true);
         out.line(&keys::FRACTION, &list(&axes.fraction));
 
         out.header(&keys::SEEDS);
         out.line(&keys::SEEDS_DATA, &seeds(&axes.data_seed));
         out.line(&keys::SEEDS_MODEL, &seeds(&axes.model_seed));
-        // A plan has at least one cell, and all of them have one stream.
+        // A plan has at least one cell, and all cells have the same stream.
         let stream = cells.first().map(|cell| cell.stream).unwrap_or_default();
         out.line(&keys::SEEDS_STREAM, &word(&keys::SEEDS_STREAM, stream));
 
@@ -163,7 +167,7 @@ impl Plan {
 
 fn write_analysis(out: &mut String, analysis: &AnalysisRequest) {
     let mut table = toml::Table::new();
-    // The field's maximum is far below what TOML holds.
+    // The field's maximum is far below the largest integer of TOML.
     table.insert(
         "every".to_owned(),
         toml::Value::Integer(analysis.every.cast_signed()),
@@ -232,7 +236,7 @@ fn word<T: Copy + PartialEq>(field: &Choice<T>, value: T) -> String {
     quoted(field.word(value))
 }
 
-/// One value as itself, several as a list.
+/// Returns one value as itself, and several as a list.
 fn list<T: Point>(values: &[T]) -> String {
     match values {
         [only] => only.toml(),
@@ -247,7 +251,7 @@ fn list<T: Point>(values: &[T]) -> String {
     }
 }
 
-/// Seeds as [`list`], or as a range where that is shorter.
+/// Returns seeds as [`list`] does, or as a range if that is shorter.
 fn seeds(values: &[i64]) -> String {
     let consecutive = values
         .windows(2)
@@ -260,7 +264,7 @@ fn seeds(values: &[i64]) -> String {
     }
 }
 
-/// JSON as TOML; `None` for null, which no parameter of a plan is.
+/// Returns JSON as TOML, or `None` for null, which no parameter of a plan is.
 pub(crate) fn from_json(value: &Json) -> Option<toml::Value> {
     Some(match value {
         Json::Null => return None,
@@ -280,7 +284,7 @@ pub(crate) fn from_json(value: &Json) -> Option<toml::Value> {
     })
 }
 
-/// TOML as JSON; a date, which no key is, as its text.
+/// Returns TOML as JSON; a date, which no key has, becomes its text.
 fn to_json(value: toml::Value) -> Json {
     match value {
         toml::Value::String(text) => Json::from(text),

@@ -1,6 +1,6 @@
-//! `[sample]`: cells that are drawn from lists and ranges, in place of their full product.
+//! Reads `[sample]`: cells that are drawn from lists and ranges, in place of their full product.
 //!
-//! What is drawn depends on the seed, the number of the draw and the name of the key alone: a
+//! A drawn value depends on the seed, the number of the draw and the name of the key alone: a
 //! longer sample begins with the shorter one, and another axis changes none of the values.
 
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::variants::{self, List, Wanted};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sample {
-    /// How many cells.
+    /// The number of cells.
     pub count: u64,
     /// The seed of the draws.
     pub seed: i64,
@@ -24,13 +24,13 @@ pub struct Sample {
     pub axes: Vec<(&'static str, String)>,
 }
 
-/// A sample that draws from the tree of a spec.
+/// Draws the cells of a sample from the tree of a spec.
 pub(crate) struct Draws {
     pub(crate) sample: Sample,
     axes: Vec<(List, Values)>,
 }
 
-/// What a value is drawn from.
+/// The values that a key is drawn from.
 enum Values {
     Items(Vec<Node>),
     Range {
@@ -45,7 +45,7 @@ enum Values {
     },
 }
 
-/// Returns the sample of a spec that has one; `None` also after a mistake in it.
+/// Returns the sample of a spec that has one; returns `None` also after a mistake in the sample.
 pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Option<Draws> {
     let entry = entries
         .iter()
@@ -88,7 +88,7 @@ pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Option<Draws> 
     })
 }
 
-/// Reads what a key is drawn from.
+/// Reads the values that a key is drawn from.
 fn values(list: &List, reader: &mut Reader<'_>) -> Option<Values> {
     let name = list.name();
     let Value::Table(entries) = &list.node.value else {
@@ -107,7 +107,7 @@ fn values(list: &List, reader: &mut Reader<'_>) -> Option<Values> {
                 _ => None,
             }
         };
-        // What is no range of seeds is reported when the seeds are read.
+        // A table that is not a range of seeds is reported when the seeds are read.
         return Some(match (number("start"), number("count")) {
             (Some(start), Some(count)) if count > 0 => Values::Seeds { start, count },
             _ => Values::Items(vec![list.node.clone()]),
@@ -155,8 +155,8 @@ impl Draws {
         })
     }
 
-    /// Returns the trees at both ends of every range: a value between them is in its key's range
-    /// if they are.
+    /// Returns the trees at both ends of every range. If both ends are in the key's range, every
+    /// value between them is.
     pub(crate) fn ends(&self, entries: &[Entry]) -> [Vec<Entry>; 2] {
         [0.0, 1.0 - f64::EPSILON]
             .map(|share| self.with(entries, |list, values| values.pick(share, list)))
@@ -170,7 +170,7 @@ impl Draws {
         tree
     }
 
-    /// A number from 0 to below 1 that the seed, the draw and the key decide.
+    /// Returns a number from 0 to below 1 that depends on the seed, the draw and the key alone.
     fn share(&self, index: u64, name: &str) -> f64 {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"grokrun sample 1\n");
@@ -184,7 +184,7 @@ impl Draws {
 }
 
 impl Values {
-    /// The value at a share of the way through.
+    /// Returns the value at `share` of the way through the values.
     fn pick(&self, share: f64, list: &List) -> Node {
         let span = list.node.span;
         let value = match self {
@@ -199,12 +199,13 @@ impl Values {
                 let number = match (log, list.whole) {
                     (true, _) => (from.ln() + share * (to.ln() - from.ln())).exp(),
                     (false, false) => from + share * (to - from),
-                    // Each integer from end to end as often as any other.
+                    // Each integer from one end to the other is equally likely.
                     (false, true) => (from + share * (to - from + 1.0)).floor(),
                 };
-                match list.whole {
-                    true => Value::Integer(number.round().clamp(*from, *to) as i128),
-                    false => Value::Float(short(number).clamp(*from, *to)),
+                if list.whole {
+                    Value::Integer(number.round().clamp(*from, *to) as i128)
+                } else {
+                    Value::Float(short(number).clamp(*from, *to))
                 }
             }
         };
@@ -212,12 +213,13 @@ impl Values {
     }
 }
 
-/// A number with six digits: enough for a random value, and short in names of folders.
+/// Returns a number with six digits, which suffice for a random value and are short in names of
+/// folders.
 fn short(number: f64) -> f64 {
     format!("{number:.5e}").parse().unwrap_or(number)
 }
 
-/// The schema of a range.
+/// Returns the schema of a range.
 pub(crate) fn range_schema() -> serde_json::Value {
     let ends = json!({
         "type": "array",

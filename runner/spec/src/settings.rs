@@ -1,4 +1,5 @@
-//! What a spec says of a cell beside its task, its seeds, its learning rate and its weight decay.
+//! Reads the settings of a cell other than its task, its seeds, its learning rate and its weight
+//! decay.
 
 use std::collections::HashSet;
 
@@ -14,8 +15,8 @@ use crate::train::Train;
 use crate::written::{Form, Written};
 use crate::{keys, optimizer};
 
-/// The tables `[data]`, `[start]`, `[model]` and `[train]` of a cell, but for the keys that have
-/// fields of their own in a [`Cell`], and for the length of the training.
+/// The tables `[data]`, `[start]`, `[model]` and `[train]` of a cell, without the keys that are
+/// fields of a [`Cell`], and without the length of the training.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
@@ -23,11 +24,11 @@ pub struct Settings {
     pub batch: Batch,
     /// The training labels that are wrong on purpose.
     pub noise: Noise,
-    /// The weights to begin with; drawn where there are none.
+    /// The initial weights, if they are not drawn.
     pub start: Option<Start>,
-    /// The architecture, but for the sizes that the task gives.
+    /// The architecture, without the sizes that the task determines.
     pub model: Model,
-    /// The training, but for its length.
+    /// The training, without its length.
     pub train: Train,
 }
 
@@ -35,7 +36,7 @@ pub struct Settings {
 pub(crate) const TABLES: [&str; 4] = ["data", "start", "model", "train"];
 
 impl Settings {
-    /// Reads the tables, of which every key has one value.
+    /// Reads the tables, in which every key has one value.
     pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Settings {
         let node = |path: &str| {
             let entry = entries.iter().find(|entry| entry.key == path);
@@ -75,7 +76,7 @@ impl Settings {
         out.beyond(&keys::LABEL_NOISE, self.noise.toml(), !noisy);
     }
 
-    /// Returns the value of each key, as TOML, as it stands in a list of values.
+    /// Returns the value of each key, as TOML, in the form of an item of a list of values.
     pub(crate) fn values(&self) -> Vec<(&'static str, String)> {
         let mut out = Written::new(Form::Resolved);
         self.write_before_model(&mut out);
@@ -88,8 +89,8 @@ impl Settings {
     }
 }
 
-/// Returns the different settings of cells, in the order in which they come. Cells that have the
-/// same settings share them.
+/// Returns the different settings of cells, in the order of their first cells. Cells with the same
+/// settings share them.
 pub(crate) fn distinct(cells: &[Cell]) -> Vec<&Settings> {
     let mut seen = HashSet::new();
     let all = cells.iter().map(|cell| &*cell.settings);
@@ -97,13 +98,13 @@ pub(crate) fn distinct(cells: &[Cell]) -> Vec<&Settings> {
         .collect()
 }
 
-/// Whether a key stands in one of the [`TABLES`].
+/// Returns whether a key is in one of the [`TABLES`].
 pub(crate) fn has(path: &str) -> bool {
     let table = path.split_once('.').map(|(table, _)| table);
     table.is_some_and(|table| TABLES.contains(&table))
 }
 
-/// Returns where the batch stands, if it is not left to the default.
+/// Returns the span of the batch, unless the batch is left to the default.
 pub(crate) fn batch_span(entries: &[Entry]) -> Option<Span> {
     let data = entries.iter().find(|entry| entry.key == "data")?;
     let crate::document::Value::Table(entries) = &data.node.value else {

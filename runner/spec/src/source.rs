@@ -1,14 +1,14 @@
-//! The texts that a spec is made of, and places in them.
+//! Holds the texts that a spec is made of, and places in them.
 //!
 //! A spec is read from its file and from every `--set` given with it. Each is a [`Source`]; a
-//! [`Span`] names one of them and a range of bytes in it. This module knows nothing of TOML.
+//! [`Span`] names one of them and a range of bytes in it. Knows nothing of TOML.
 
 use std::ops::Range;
 
 /// A text that a mistake can be in.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// What is shown in front of line and column: the file's path, or `--set`.
+    /// The name in front of line and column: the file's path, or `--set`.
     pub(crate) name: String,
     /// The whole text.
     pub(crate) text: String,
@@ -26,9 +26,9 @@ impl Source {
         }
     }
 
-    /// The index of the line that the byte `at` is in.
+    /// Returns the index of the line that contains the byte `at`.
     fn line_index(&self, at: usize) -> usize {
-        // The first line starts at 0, so at least one start is not behind `at`.
+        // The first line starts at 0, so at least one start is at or before `at`.
         self.lines
             .partition_point(|&start| start <= at)
             .saturating_sub(1)
@@ -38,7 +38,7 @@ impl Source {
 /// The name under which the texts of `--set` are shown.
 pub(crate) const OVERRIDE: &str = "--set";
 
-/// A range of bytes in one of the [`Sources`]. Always within the text and on character borders.
+/// A range of bytes in one of the [`Sources`], always within the text and on character borders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Span {
     source: usize,
@@ -47,33 +47,33 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The index of the source; 0 is the spec's file.
+    /// Returns the index of the source; 0 is the spec's file.
     pub(crate) fn source(self) -> usize {
         self.source
     }
 
-    /// Whether `inner` is a part of it.
+    /// Returns whether `inner` is a part of this span.
     pub(crate) fn contains(self, inner: Span) -> bool {
         self.source == inner.source && self.start <= inner.start && inner.end <= self.end
     }
 
-    /// Where the span starts, in bytes.
+    /// Returns the start of the span, in bytes.
     pub(crate) fn start(self) -> usize {
         self.start
     }
 
-    /// The bytes covered.
+    /// Returns the range of bytes.
     pub(crate) fn range(self) -> Range<usize> {
         self.start..self.end
     }
 }
 
-/// All texts of one load: the spec's file first, then the overrides as given.
+/// All texts of one load: the spec's file first, then the overrides in the order given.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources(Vec<Source>);
 
 impl Sources {
-    /// Starts with the spec's file; `path` is how it is shown in messages.
+    /// Starts with the spec's file; `path` is how messages show the file.
     pub(crate) fn new(path: &str, text: &str) -> Self {
         Self(vec![Source::new(path, text)])
     }
@@ -84,23 +84,23 @@ impl Sources {
         self.0.len() - 1
     }
 
-    /// The source that `span` is in.
+    /// Returns the source that contains `span`.
     pub(crate) fn of(&self, span: Span) -> &Source {
         &self.0[span.source]
     }
 
-    /// Whether `span` is in the text of a `--set`.
+    /// Returns whether `span` is in the text of a `--set`.
     pub(crate) fn is_override(&self, span: Span) -> bool {
         span.source > 0
     }
 
-    /// The text that `span` covers.
+    /// Returns the text of `span`.
     pub(crate) fn text(&self, span: Span) -> &str {
         &self.of(span).text[span.range()]
     }
 
-    /// A span of `source`, cut to the text and widened to whole characters, so that no range a
-    /// parser reports can make a later slice panic.
+    /// Returns a span of `source`, cut to the text and widened to whole characters, so that no
+    /// range that a parser reports can make a later slice panic.
     pub(crate) fn span(&self, source: usize, range: Range<usize>) -> Span {
         let text = &self.0[source].text;
         let start = text.floor_char_boundary(range.start.min(text.len()));
@@ -108,12 +108,12 @@ impl Sources {
         Span { source, start, end }
     }
 
-    /// The line in which `span` starts, from 1.
+    /// Returns the number of the line in which `span` starts, from 1.
     pub(crate) fn line_number(&self, span: Span) -> usize {
         self.of(span).line_index(span.start) + 1
     }
 
-    /// Line and column of the start of `span`, both from 1; the column counts characters.
+    /// Returns line and column of the start of `span`, both from 1; the column counts characters.
     pub(crate) fn line_column(&self, span: Span) -> (usize, usize) {
         let source = self.of(span);
         let line = source.line_index(span.start);
@@ -121,7 +121,7 @@ impl Sources {
         (line + 1, before.chars().count() + 1)
     }
 
-    /// The text of the line in which `span` starts, without its end.
+    /// Returns the text of the line in which `span` starts, without its end.
     pub(crate) fn line(&self, span: Span) -> &str {
         let source = self.of(span);
         let line = source.line_index(span.start);
@@ -132,18 +132,18 @@ impl Sources {
         &source.text[source.lines[line]..end]
     }
 
-    /// The text that `span` covers, short enough for a message: one line, at most 40 characters.
+    /// Returns the text of `span`, short enough for a message: one line, at most 40 characters.
     pub(crate) fn excerpt(&self, span: Span) -> String {
         excerpt(self.text(span))
     }
 
-    /// The whole of `source`.
+    /// Returns the span of all of `source`.
     pub(crate) fn whole(&self, source: usize) -> Span {
         self.span(source, 0..usize::MAX)
     }
 }
 
-/// `text`, short enough for a message: one line, at most 40 characters.
+/// Returns `text`, short enough for a message: one line, at most 40 characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 40;
     let line = text.lines().next().unwrap_or_default();

@@ -1,37 +1,34 @@
-//! At which epochs checkpoints are kept.
+//! Computes the epochs of checkpoints.
 
-/// The epochs of a logarithmic beginning: what happens early happens fast.
+/// The epochs of a logarithmic beginning, since early changes are fast.
 const LOG: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/// At which epochs a checkpoint is due; the first and the last always are.
+/// The epochs at which a checkpoint is due; the first and the last epoch always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spacing {
-    /// Epochs from one to the next; 0 for none.
+    /// The number of epochs from one checkpoint to the next; 0 for no such checkpoints.
     pub every: u64,
-    /// Whether those after 1, 2, 4 … 512 epochs are due too.
+    /// Whether checkpoints after 1, 2, 4 … 512 epochs are due too.
     pub log: bool,
 }
 
 impl Spacing {
-    /// Returns a spacing of so many epochs.
+    /// Returns a spacing of `every` epochs.
     pub const fn every(every: u64) -> Spacing {
         Spacing { every, log: false }
     }
 
-    /// Returns the epochs beside the multiples.
+    /// Returns the epochs besides the multiples of `every`.
     pub fn also(self) -> &'static [u64] {
-        match self.log {
-            true => &LOG,
-            false => &[],
-        }
+        if self.log { &LOG } else { &[] }
     }
 
-    /// Returns whether one is due after so many epochs, above 0.
+    /// Returns whether a checkpoint is due after `epoch` epochs, above 0.
     pub fn is_due(self, epoch: u64) -> bool {
         self.also().contains(&epoch) || (self.every != 0 && epoch.is_multiple_of(self.every))
     }
 
-    /// Returns after how many more epochs the next one is due.
+    /// Returns the number of epochs until the next checkpoint is due.
     pub fn to_next(self, epoch: u64) -> Option<u64> {
         let multiple = (epoch.checked_rem(self.every)).map(|past| self.every - past);
         let also = self.also().iter().find(|also| **also > epoch);
@@ -41,7 +38,7 @@ impl Spacing {
             .min()
     }
 
-    /// Returns how many are due in so many epochs, the first not counted.
+    /// Returns the number of checkpoints that are due in `epochs` epochs, without the first.
     pub fn count(self, epochs: u64) -> u64 {
         let also = self.also().iter().filter(|also| **also <= epochs);
         let also = also.filter(|also| self.every == 0 || !also.is_multiple_of(self.every));

@@ -1,5 +1,5 @@
-//! A spec as written: every key read and in its range, the axes of the task, the seeds and the
-//! learning rate not yet multiplied out.
+//! Reads a spec as written: every key is read and in its range; the axes of the task, the seeds and
+//! the learning rate are not multiplied out yet.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::table::Section;
 use crate::variants::Variants;
 use crate::{keys, settings, variants};
 
-/// What a spec says. After a mistake, fields hold what is good for finding more of them.
+/// The values of a spec. After a mistake, the fields hold values that serve to find more mistakes.
 #[derive(Debug)]
 pub(crate) struct Spec {
     pub(crate) name: String,
@@ -31,15 +31,15 @@ pub(crate) struct Spec {
     pub(crate) stream: Stream,
     pub(crate) learning_rate: Points<f64>,
     pub(crate) weight_decay: Points<f64>,
-    /// What the tables of model and training say for each combination of their lists.
+    /// The tables of model and training for each combination of the items of their lists.
     pub(crate) variants: Variants,
-    /// Where the batch stands, if it is not left to the default.
+    /// The span of the batch, unless the batch is left to the default.
     pub(crate) batch_span: Option<Span>,
     pub(crate) epochs: u64,
     pub(crate) stop: Stop,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) analyses: Vec<AnalysisRequest>,
-    /// Each with its place.
+    /// The claims, each with its span.
     pub(crate) claims: Vec<(Claim, Span)>,
 }
 
@@ -62,7 +62,7 @@ impl Spec {
         let fraction = top.read(&keys::FRACTION, reader);
         let seeds = Section::open(&keys::SEEDS, top.node(&keys::SEEDS), reader);
         let variants = variants::read(entries, reader);
-        // The variants report what is wrong with the tables themselves.
+        // The variants report mistakes in the tables themselves.
         let mut of_variants = Report::new();
         let train = Section::open(
             &keys::TRAIN,
@@ -76,7 +76,7 @@ impl Spec {
         let checkpoints = Section::open(&keys::CHECKPOINTS, top.node(&keys::CHECKPOINTS), reader);
         let log = checkpoints.read(&keys::CHECKPOINTS_AT, reader);
         let every = match (log, checkpoints.node(&keys::EVERY)) {
-            (true, None) => keys::EVERY_BESIDE_LOG,
+            (true, None) => keys::EVERY_WITH_LOG,
             _ => checkpoints.read(&keys::EVERY, reader),
         };
         let checkpoints = Checkpoints {
@@ -106,7 +106,7 @@ impl Spec {
     }
 }
 
-/// Reads the operations, on the pairs that are asked for.
+/// Reads the operations, on the pairs that the spec asks for.
 fn read_operations(top: &Section<'_>, reader: &mut Reader<'_>) -> Points<Operation> {
     let operations = top.read(&keys::OPERATION, reader);
     let domain = top.read(&keys::PAIRS, reader);
@@ -130,21 +130,22 @@ fn read_moduli(
     end: Span,
     reader: &mut Reader<'_>,
 ) -> Points<u32> {
-    // No modulus of the field's range is beyond 32 bits.
+    // Every modulus in the field's range fits 32 bits.
     let moduli = top
         .read(&keys::MODULUS, reader)
         .filter_map(|p| u32::try_from(p).ok());
     let all = &operations.points;
     let (sized, others): (Vec<_>, Vec<_>) = all.iter().partition(|(one, _)| one.size().is_some());
     let Some((first, place)) = sized.first() else {
-        // Of an operation that could not be read, nobody knows whether it needs one.
+        // If an operation could not be read, it is unknown whether the operation needs a modulus.
         let needed = !all.is_empty() || top.node(&keys::OPERATION).is_none();
         if moduli.span.is_none() && needed {
             let diagnostic = reader.report.missing(end, "missing key `modulus`");
             diagnostic
-                .label(match end.range().is_empty() {
-                    true => "expected here",
-                    false => "expected above",
+                .label(if end.range().is_empty() {
+                    "expected here"
+                } else {
+                    "expected above"
                 })
                 .add_help("for example: modulus = 113");
         }
@@ -163,7 +164,7 @@ fn read_moduli(
         let diagnostic = reader.report.error(span, problem);
         diagnostic.label("expected no such key: a group or a table has its own number of elements");
     }
-    // One place, whose value is each operation's own.
+    // There is one point; each operation determines the modulus.
     Points {
         span: None,
         points: vec![(first.size().unwrap_or(2), None)],

@@ -1,4 +1,4 @@
-//! The field `train.sphere`: the norm that the weights keep.
+//! Reads the field `train.sphere`: the norm that the weights keep.
 
 use grokrun_program::Sphere;
 use serde_json::{Value as Json, json};
@@ -9,9 +9,9 @@ use crate::keys;
 use crate::number::Number;
 use crate::table::{Section, Table};
 
-/// A multiple of the first norm, or a table that says whose norm it is.
+/// The field of a multiple of the initial norm, or of a table that says whose norm it is.
 pub(crate) struct SphereField {
-    /// The multiple alone, with path and description.
+    /// The field of the multiple alone, with path and description.
     pub(crate) multiple: Number,
     pub(crate) table: &'static Table,
 }
@@ -63,10 +63,11 @@ impl Read for SphereField {
     }
 }
 
-/// The sphere as TOML.
+/// Returns the sphere as TOML.
 pub(crate) fn toml(sphere: &Sphere) -> String {
-    match sphere.each {
-        false => format!("{:?}", sphere.multiple),
-        true => format!("{{ multiple = {:?}, each = true }}", sphere.multiple),
+    if sphere.each {
+        format!("{{ multiple = {:?}, each = true }}", sphere.multiple)
+    } else {
+        format!("{:?}", sphere.multiple)
     }
 }

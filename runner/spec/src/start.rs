@@ -1,28 +1,28 @@
-//! `[start]`: weights to begin with, in the place of drawn ones.
+//! Reads `[start]`: initial weights that are not drawn.
 
 use crate::field::Reader;
 use crate::keys;
 use crate::table::Section;
 use crate::written::Written;
 
-/// Which weights a cell begins with.
+/// The weights that a cell begins with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Start {
-    /// Those of a checkpoint of a run.
+    /// The weights of a checkpoint of a run.
     Run {
         /// The folder of the run.
         run: String,
-        /// The cell; the only one where there is none.
+        /// The cell; `None` stands for the only cell.
         cell: Option<String>,
-        /// The epoch; the last one where there is none.
+        /// The epoch; `None` stands for the last one.
         epoch: Option<u64>,
     },
-    /// Those of a checkpoint's file.
+    /// The weights in the file of a checkpoint.
     File(String),
 }
 
 impl Start {
-    /// Reads the table; none where it is absent, and after a mistake.
+    /// Reads the table; returns `None` if the table is absent, and after a mistake.
     pub(crate) fn read(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Start> {
         let run = section.node(&keys::START_RUN);
         let file = section.node(&keys::START_FILE);

@@ -1,4 +1,4 @@
-//! The table `train.stop`: what ends the training of a cell before its last epoch.
+//! Reads the table `train.stop`: what ends the training of a cell before its last epoch.
 
 use crate::axis::Point as _;
 use crate::document::Node;
@@ -8,48 +8,49 @@ use crate::number::{Integer, Number};
 use crate::table::{Section, Table};
 use crate::written::Written;
 
-/// What ends the training of a cell before its last epoch: whichever rule is met first.
+/// The rules that end the training of a cell before its last epoch; the first rule that is met
+/// counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stop {
-    /// The cell has grokked, and has kept what it learned.
+    /// Ends a cell that has grokked and stays grokked.
     pub success: Option<Success>,
-    /// The cell has not even memorised.
+    /// Ends a cell that has not even memorised.
     pub confused: Option<Confused>,
-    /// The cell has had the epochs that are its due.
+    /// Ends a cell at a number of epochs that depends on when the cell memorised.
     pub budget: Option<Budget>,
 }
 
-/// A cell ends once its test accuracy has been high enough for long enough.
+/// Ends a cell once its test accuracy has been high enough for long enough.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Success {
     /// The accuracy that is high enough, above 0 and at most 1.
     pub test_accuracy: f64,
-    /// For how many epochs in a row, at least 1.
+    /// The number of epochs in a row, at least 1.
     pub patience: u64,
 }
 
-/// A cell ends after so many epochs if the train accuracy of none of them was high enough.
+/// Ends a cell after a number of epochs if the train accuracy has never been high enough.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confused {
     /// The accuracy that is high enough, above 0 and at most 1.
     pub train_accuracy: f64,
-    /// Within how many epochs, at least 1.
+    /// The number of epochs, at least 1.
     pub by: u64,
 }
 
-/// A cell ends after so many epochs, unless it has memorised by then and has not grokked: then it
-/// ends after `times` as many as it took to memorise, if these are more.
+/// Ends a cell after a number of epochs. A cell that has memorised by then and has not grokked ends
+/// after `times` the epochs until it memorised, if these are more.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
-    /// The epochs of a cell that has not memorised, or has grokked, at least 1.
+    /// The number of epochs of a cell that has not memorised, or has grokked; at least 1.
     pub epochs: u64,
-    /// The epochs of one that has memorised and not grokked, in units of those until it had
-    /// memorised; at least 1.
+    /// The number of epochs of a cell that has memorised and not grokked, in units of the epochs
+    /// until it memorised; at least 1.
     pub times: f64,
 }
 
 impl Stop {
-    /// Reads the table; a part that lacks a number is reported and left out.
+    /// Reads the table. A rule that lacks a number is reported and left out.
     pub(crate) fn read(node: Option<&Node>, reader: &mut Reader<'_>) -> Stop {
         let Some(node) = node else {
             return Stop::default();
@@ -123,14 +124,14 @@ impl Stop {
         }
     }
 
-    /// Returns whether a key is one of a rule.
+    /// Returns whether a key belongs to one of the rules.
     pub(crate) fn has_key(key: &str) -> bool {
         let mut own = keys::STOP.fields.iter();
         own.any(|field| field.path() == key)
     }
 }
 
-/// Opens a table in the table, if it is there.
+/// Opens a table within the table, if the spec has it.
 fn part<'d>(
     section: &Section<'d>,
     table: &'static Table,

@@ -1,18 +1,18 @@
-//! What the ids of cells say of the keys in which they differ.
+//! Makes the part of cells' ids that tells the keys in which cells differ.
 //!
-//! Knows values as they are written in TOML, not what they mean.
+//! Knows values as they are written in TOML, not what the values mean.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::plan::Cell;
 use crate::settings::{self, Settings};
 
-/// The longest text for the value of a key, in bytes.
+/// The length of the longest text for the value of a key, in bytes.
 const LONGEST: usize = 40;
-/// The longest text for all keys: what a folder's name has room for.
+/// The length of the longest text for all keys, in bytes, which still fits a folder's name.
 const LONGEST_OF_ALL: usize = 120;
 
-/// The end of each cell's id.
+/// The suffix of each cell's id.
 pub(crate) struct Suffixes {
     of: HashMap<*const Settings, String>,
 }
@@ -23,7 +23,7 @@ impl Suffixes {
         let settings = settings::distinct(cells);
         let mut of: HashMap<*const Settings, String> = HashMap::new();
         let values: Vec<HashMap<&str, String>> = match settings.len() {
-            // One for all: nothing to tell apart.
+            // A value that all cells share tells no cells apart.
             1 => Vec::new(),
             _ => settings
                 .iter()
@@ -44,14 +44,14 @@ impl Suffixes {
         Suffixes { of }
     }
 
-    /// Returns the suffix of a cell; empty where no key differs.
+    /// Returns the suffix of a cell; empty if no key differs.
     pub(crate) fn of(&self, cell: &Cell) -> &str {
         let suffix = self.of.get(&std::ptr::from_ref(&*cell.settings));
         suffix.map_or("", String::as_str)
     }
 }
 
-/// The text of each value of a key, with the key in front; empty for a key that has none.
+/// Returns the text of each value of a key, with the key in front; empty for a missing value.
 fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
     let parsed: Vec<Option<toml::Value>> = values
         .iter()
@@ -64,7 +64,7 @@ fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
             })
         })
         .collect();
-    // What all tables have alike tells none of them apart.
+    // An entry that all tables share tells no tables apart.
     let mut tables: Vec<&toml::Table> = Vec::new();
     for table in parsed.iter().flatten().filter_map(toml::Value::as_table) {
         if !tables.contains(&table) {
@@ -99,7 +99,7 @@ fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
         format!("-{}", labelled(&key, &shortened(&text, LONGEST)))
     };
     let mut texts: Vec<String> = parsed.iter().map(text).collect();
-    // Different values have different texts.
+    // Different values must have different texts.
     let mut first: HashMap<&str, &Option<&String>> = HashMap::new();
     let clash = texts.iter().zip(values).any(|(text, value)| {
         let known = first.entry(text).or_insert(value);
@@ -114,15 +114,16 @@ fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
     texts
 }
 
-/// `layers` and `2` as `layers2`, `norm` and `pre` as `norm-pre`.
+/// Returns `layers` and `2` as `layers2`, `norm` and `pre` as `norm-pre`.
 fn labelled(key: &str, text: &str) -> String {
-    match text.starts_with(|first: char| first.is_ascii_digit()) {
-        true => format!("{key}{text}"),
-        false => format!("{key}-{text}"),
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("{key}{text}")
+    } else {
+        format!("{key}-{text}")
     }
 }
 
-/// A value in letters, digits, dots and hyphens.
+/// Returns a value in letters, digits, dots and hyphens.
 fn slug(value: &toml::Value) -> String {
     match value {
         toml::Value::Float(number) => {
@@ -148,7 +149,7 @@ fn slug(value: &toml::Value) -> String {
     }
 }
 
-/// The text, cut with a hash of six digits where it is longer than `most` bytes.
+/// Returns the text; a text that is longer than `most` bytes is cut and gets a hash of six digits.
 fn shortened(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();

@@ -1,6 +1,7 @@
-//! "Did you mean": the nearest of the words that would have been right.
+//! Suggests the nearest of the valid words: "did you mean".
 
-/// What other codebases call our keys: too far from our names for an edit distance to see.
+/// Names that other codebases give to keys of ours, which are too far from them for an edit
+/// distance.
 const OTHER_NAMES: [(&str, &str); 13] = [
     ("act_fn", "activation"),
     ("eps", "epsilon"),
@@ -17,8 +18,8 @@ const OTHER_NAMES: [(&str, &str); 13] = [
     ("wd", "weight_decay"),
 ];
 
-/// The one of `known` that `word` was most likely meant to be: known elsewhere under that name, or
-/// at most a third of its letters away.
+/// Returns the word of `known` that `word` was most likely meant to be: one with this name in other
+/// codebases, or one that differs in at most a third of its letters.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let folded = word.to_lowercase().replace('-', "_");
     let elsewhere = OTHER_NAMES
@@ -27,7 +28,7 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, ours)| *ours);
     let length = word.chars().count();
     let limit = (length / 3).max(1);
-    // No key is as long as this, and the distance takes time and memory with the length.
+    // No key is as long as this, and the edit distance takes time and memory with the length.
     let known = known.into_iter().filter(|_| length <= 64);
     known
         .map(|candidate| {
@@ -43,7 +44,7 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// `a`, `b` and `c`, each in backquotes; the text for an empty list is empty.
+/// Returns `a`, `b` and `c`, each in backquotes; an empty text for an empty list.
 pub(crate) fn listing<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     joined(
         words.into_iter().map(|word| format!("`{word}`")).collect(),
@@ -51,7 +52,7 @@ pub(crate) fn listing<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     )
 }
 
-/// "a", "b" or "c", each in quotes; the text for an empty list is empty.
+/// Returns "a", "b" or "c", each in quotes; an empty text for an empty list.
 pub(crate) fn alternatives<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     joined(
         words

@@ -1,12 +1,12 @@
-//! The TOML parser's errors in the words of somebody who writes a spec.
+//! Words the TOML parser's errors for somebody who writes a spec.
 //!
-//! The parser recovers and goes on, so one open bracket drags a dozen errors behind it. Here that
-//! bracket is found and the rest dropped; otherwise each line keeps its first error.
+//! The parser recovers and continues, so that one open bracket causes a dozen errors. This module
+//! finds that bracket and drops the other errors; otherwise each line keeps its first error.
 
 use crate::diagnostic::Report;
 use crate::source::{Sources, Span};
 
-/// Adds what is wrong with the syntax of source number `source` to `report`.
+/// Adds the syntax errors of source number `source` to `report`.
 pub(crate) fn report(
     source: usize,
     sources: &Sources,
@@ -42,7 +42,8 @@ pub(crate) fn report(
         }
         last_line = line;
         describe(span, message, sources, report);
-        // The keys below a broken header would be taken for keys of the table above it.
+        // Without this, the keys below a broken header would be taken for keys of the table above
+        // it.
         if sources.line(span).trim_start().starts_with('[') {
             report.lost_from(span);
         }
@@ -57,7 +58,8 @@ pub(crate) fn report(
     }
 }
 
-/// One error, with its expectation as the label and, where the cause is a common one, with help.
+/// Reports one error, with the expectation as its label and, if the cause is a common one, with
+/// help.
 fn describe(span: Span, message: &str, sources: &Sources, report: &mut Report) {
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
     let here = sources.excerpt(span);
@@ -136,8 +138,8 @@ fn describe(span: Span, message: &str, sources: &Sources, report: &mut Report) {
     }
 }
 
-/// The byte at which the first bracket stands that is never closed. Brackets in strings and
-/// comments don't count.
+/// Returns the byte of the first bracket that is never closed. Brackets in strings and comments do
+/// not count.
 fn unclosed(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut open: Vec<(usize, u8)> = Vec::new();
@@ -156,7 +158,7 @@ fn unclosed(text: &str) -> Option<usize> {
     open.first().map(|(at, _)| *at)
 }
 
-/// Closes the innermost open bracket if it is of the right kind; a stray one closes nothing.
+/// Closes the innermost open bracket if it is of the right kind; otherwise closes nothing.
 fn close(open: &mut Vec<(usize, u8)>, bracket: u8) {
     if open.last().is_some_and(|(_, last)| *last == bracket) {
         open.pop();
@@ -170,7 +172,8 @@ fn line_end(bytes: &[u8], from: usize) -> usize {
         .map_or(bytes.len(), |n| from + n)
 }
 
-/// The last byte of the string that starts at `from`; the end of its line if it is not closed.
+/// Returns the last byte of the string that starts at `from`; the end of the line if the string is
+/// not closed.
 fn string_end(bytes: &[u8], from: usize, quote: u8) -> usize {
     let triple = [quote; 3];
     let long = bytes[from..].starts_with(&triple);

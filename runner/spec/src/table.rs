@@ -1,4 +1,5 @@
-//! Tables of fields: which keys are known, which are missing, and where a stray one belongs.
+//! Reads tables of fields: which keys are known, which are missing, and where an unknown key
+//! belongs.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -13,7 +14,7 @@ pub(crate) struct Table {
     /// The dotted path from the top of the file; empty for the top itself.
     pub(crate) path: &'static str,
     pub(crate) about: &'static str,
-    /// A line that sets the table, if it has to be set.
+    /// A line that sets the table, if the table is required.
     pub(crate) required: Option<&'static str>,
     pub(crate) fields: &'static [&'static dyn Field],
 }
@@ -56,7 +57,7 @@ impl Field for Table {
     }
 }
 
-/// The schema of a field, with the list that makes it an axis.
+/// Returns the schema of a field, including the list that makes the field an axis.
 fn listed_schema(field: &dyn Field) -> Json {
     match variants::listing(field) {
         Listing::Value | Listing::Own => field.schema(),
@@ -64,16 +65,16 @@ fn listed_schema(field: &dyn Field) -> Json {
     }
 }
 
-/// A table of the file, checked against the keys that it may have.
+/// A table of the file, checked against its known keys.
 pub(crate) struct Section<'d> {
     entries: &'d [Entry],
-    /// where it stands, if it does
+    /// the table's span, if the file has the table
     span: Option<Span>,
 }
 
 impl<'d> Section<'d> {
-    /// Opens `table` at `node`, which is absent if the file does not have it. Unknown and missing
-    /// keys are reported.
+    /// Opens `table` at `node`, which is `None` if the file does not have the table. Reports
+    /// unknown and missing keys.
     pub(crate) fn open(table: &Table, node: Option<&'d Node>, reader: &mut Reader<'_>) -> Self {
         let Some(node) = node else {
             return Self {
@@ -103,7 +104,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Where the table stands, if the file has it.
+    /// Returns the table's span, if the file has the table.
     pub(crate) fn span(&self) -> Option<Span> {
         self.span
     }
@@ -132,7 +133,7 @@ impl<'d> Section<'d> {
             let diagnostic = reader
                 .report
                 .missing(end, format!("missing {keys} {paths}"));
-            // Keys of the top can't follow the first header, which is what is underlined then.
+            // A key of the top cannot follow the first header, so the first header is underlined.
             let above = table.path.is_empty() && !end.range().is_empty();
             diagnostic.label(if above {
                 "expected above"
@@ -149,7 +150,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// The value of `field`.
+    /// Returns the value of `field`.
     pub(crate) fn read<F: Read>(&self, field: &F, reader: &mut Reader<'_>) -> F::Out {
         match self.node(field) {
             Some(node) => field.read(node, reader),
@@ -157,8 +158,8 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Reports each of `fields` that the file has: they say something of `other` alone, which is
-    /// not what was chosen.
+    /// Reports each of `fields` that the file has, since these keys belong to `other` alone, which
+    /// was not chosen.
     pub(crate) fn refuse(&self, fields: &[&dyn Field], other: &str, reader: &mut Reader<'_>) {
         for field in fields {
             if let Some(node) = self.node(*field) {
@@ -169,7 +170,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// What the file has for `field`.
+    /// Returns the node of `field`, if the file has the field.
     pub(crate) fn node(&self, field: &dyn Field) -> Option<&'d Node> {
         self.entries
             .iter()
@@ -178,7 +179,7 @@ impl<'d> Section<'d> {
     }
 }
 
-/// Reports `entry`, whose key `table` does not have, and where it may belong.
+/// Reports `entry`, whose key `table` does not have, and where the key may belong.
 fn unknown_key(table: &Table, entry: &Entry, reader: &mut Reader<'_>) {
     let known = || table.fields.iter().map(|field| field.key());
     let is_override = reader.sources.is_override(entry.key_span);

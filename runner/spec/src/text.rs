@@ -1,4 +1,4 @@
-//! Fields that are texts, and fields that are one of a few words without a default.
+//! Reads texts, and fields of one of a few words without a default.
 
 use serde_json::{Value as Json, json};
 
@@ -6,7 +6,7 @@ use crate::document::{Node, Value};
 use crate::field::{Choice, Field, Reader, Want, wrong_type};
 use crate::suggest;
 
-/// A text of one line that is not empty.
+/// The field of a text of one line that is not empty.
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) path: &'static str,
@@ -31,7 +31,7 @@ impl Field for Text {
 }
 
 impl Text {
-    /// Reads `node`; `None` if it is no text, an empty one, or of several lines.
+    /// Reads `node`; returns `None` unless the value is a text of one line that is not empty.
     pub(crate) fn check(&self, node: &Node, reader: &mut Reader<'_>) -> Option<String> {
         let expected = format!("a text, as in {}", self.example);
         let Value::String(text) = &node.value else {
@@ -49,7 +49,7 @@ impl Text {
     }
 }
 
-/// One of a few words; where the key is absent there is no value.
+/// The field of one of a few words; an absent key has no value.
 #[derive(Debug)]
 pub(crate) struct Word<T: 'static>(pub(crate) Choice<T>);
 
@@ -64,7 +64,7 @@ impl<T: Copy + Sync> Field for Word<T> {
 }
 
 impl<T: Copy> Word<T> {
-    /// Reads `node`; `None` if it is none of the words.
+    /// Reads `node`; returns `None` if the value is not one of the words.
     pub(crate) fn check(&self, node: &Node, reader: &mut Reader<'_>) -> Option<T> {
         let expected = suggest::alternatives(self.0.words());
         let Value::String(text) = &node.value else {

@@ -1,6 +1,6 @@
-//! `[train]`: what its keys mean together, and how a training is written down again.
+//! Reads `[train]`: checks its keys together, and writes a training down again.
 //!
-//! The rules themselves, and what a recipe must keep, are the program crate's.
+//! The program crate owns the rules themselves and the ranges of a recipe.
 
 use grokrun_program::{Filter, Group, Loss, Parameters, Rule, Sphere};
 
@@ -12,28 +12,28 @@ use crate::table::Section;
 use crate::written::Written;
 use crate::{at, gradient, group, keys, optimizer, sphere};
 
-/// A training, but for its length; learning rate and weight decay are each cell's own.
+/// A training without its length; each cell has its own learning rate and weight decay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Train {
     /// The rule that moves the weights; its numbers are in their ranges, also as `f32`.
     pub rule: Rule,
-    /// Over how many steps the learning rate rises linearly; 0 for none.
+    /// The number of steps over which the learning rate rises linearly; 0 for none.
     pub warmup: u64,
-    /// What is minimised.
+    /// The loss that is minimised.
     pub loss: Loss,
-    /// What is done to gradients first, in this order.
+    /// The filters that change gradients before the update, in this order.
     pub filters: Vec<Filter>,
     /// The norm that the weights keep.
     pub sphere: Option<Sphere>,
-    /// Settings of some parameters; of several that match the last one counts.
+    /// Settings of some parameters; if several groups match a parameter, the last one counts.
     pub groups: Vec<Group>,
-    /// What changes while it goes on, in this order.
+    /// The changes during the training, in this order.
     pub changes: Vec<ScheduledChange>,
 }
 
 impl Train {
-    /// Reads the table; `parameters` are those of the model, by which groups are checked, and
-    /// `batch` is how samples reach it.
+    /// Reads the table. `parameters` are the model's, by which groups are checked; `batch` says how
+    /// the samples reach the model.
     pub(crate) fn read(
         section: &Section<'_>,
         parameters: Option<&Parameters>,
@@ -61,12 +61,12 @@ impl Train {
         }
     }
 
-    /// Writes the lines of the loss and of what stands around the rule.
+    /// Writes the lines of the loss, the filters and the norms.
     pub(crate) fn write_rest(&self, out: &mut Written) {
         let published = self.loss == Loss::PUBLISHED;
         out.beyond(&keys::LOSS, keys::LOSS.toml(self.loss), published);
         match gradient::toml(&self.filters) {
-            // In a list of values a table would be one of several filters.
+            // In a list of values, a table would be one of several filters.
             Some(filters) if filters.starts_with('{') => {
                 out.line_with_item(&keys::GRADIENT, &filters, format!("[{filters}]"));
             }
@@ -108,7 +108,7 @@ impl Train {
     }
 }
 
-/// Reports groups that match no parameter, and those that leave nothing to train.
+/// Reports groups that match no parameter, and groups that freeze everything.
 fn check_groups(groups: &[(Group, Span)], parameters: &Parameters, reader: &mut Reader<'_>) {
     let mut none_matches = false;
     for (group, span) in groups {

@@ -1,4 +1,4 @@
-//! Lists in the place of values: the axes of `[data]`, `[model]` and `[train]`, and the draws of a
+//! Replaces lists by values: the axes of `[data]`, `[model]` and `[train]`, and the draws of a
 //! sample.
 //!
 //! Works on the tree of the file: with every list replaced by one of its items, the tables are read
@@ -16,25 +16,25 @@ use crate::settings::{self, Settings, TABLES};
 use crate::source::Span;
 use crate::table::Table;
 
-/// A list of values, or a range of them, of which each cell has one.
+/// A list of values, or a range; each cell has one of the values.
 #[derive(Clone, Debug)]
 pub(crate) struct List {
-    /// The keys that lead to it from the top of the file.
+    /// The keys that lead to the list from the top of the file.
     keys: Vec<String>,
-    /// The key of its table that it stands at or in.
+    /// The path of the field that the list stands at or in.
     pub(crate) path: &'static str,
-    /// Whether its numbers are integers.
+    /// Whether the list's numbers are integers.
     pub(crate) whole: bool,
-    /// What stands there.
+    /// The node of the list.
     pub(crate) node: Node,
 }
 
-/// Which lists are looked for.
+/// Which lists are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// Those of keys that do not read a list themselves.
+    /// The lists of keys that do not read a list themselves.
     Grid,
-    /// All, and tables that say a range.
+    /// All lists, and tables that describe a range.
     Sample,
 }
 
@@ -45,8 +45,8 @@ pub(crate) fn lists(entries: &[Entry], wanted: Wanted) -> Vec<List> {
     found
 }
 
-/// Whether the cells of a run can differ in a key. Those that say how long a run goes on, and what
-/// is kept of it, cannot: a cell that is trained for longer is the same cell.
+/// Returns whether the cells of a run can differ in a key. The keys that say how long a run goes
+/// on, and what is kept of it, cannot differ: a cell that is trained for longer is the same cell.
 fn varies(field: &dyn Field) -> bool {
     let path = field.path();
     let fixed: [&dyn Field; 6] = [
@@ -60,16 +60,17 @@ fn varies(field: &dyn Field) -> bool {
     !is_of_length(path) && !fixed.iter().any(|field| field.path() == path)
 }
 
-/// Returns what a list means at a key of `[data]`, `[model]` or `[train]`.
+/// Returns the meaning of a list at a key of `[data]`, `[model]` or `[train]`.
 pub(crate) fn listing(field: &dyn Field) -> Listing {
     let path = field.path();
     let of_parts = [&keys::GROUP as &dyn Field, &keys::CHANGES, &keys::STOP];
     let part = of_parts
         .iter()
         .any(|whole| path.starts_with(&format!("{}.", whole.path())));
-    match settings::has(path) && !part && varies(field) {
-        true => field.listing(),
-        false => Listing::Value,
+    if settings::has(path) && !part && varies(field) {
+        field.listing()
+    } else {
+        Listing::Value
     }
 }
 
@@ -87,7 +88,7 @@ fn walk(
             continue;
         };
         let keys = [above, std::slice::from_ref(&entry.key)].concat();
-        // The tables of the spec are no keys themselves.
+        // The tables of the spec are not keys themselves.
         let own = (!above.is_empty()).then_some(field.path());
         let path = of.or(own).unwrap_or(field.path());
         let is_axis = match (&entry.node.value, field.listing(), wanted) {
@@ -120,7 +121,7 @@ fn walk(
 }
 
 impl List {
-    /// Returns the items of a list; of a range, none.
+    /// Returns the items of a list; a range has none.
     pub(crate) fn items(&self) -> &[Node] {
         match &self.node.value {
             Value::Array(items) => items,
@@ -128,12 +129,12 @@ impl List {
         }
     }
 
-    /// Returns the name of the key, with those of the tables that it stands in.
+    /// Returns the name of the key, with the names of the tables that contain it.
     pub(crate) fn name(&self) -> String {
         self.keys.join(".")
     }
 
-    /// Returns what stands at the key of the table that the list is at or in.
+    /// Returns the node at the key of the table that the list is at or in.
     pub(crate) fn of_path<'e>(&self, entries: &'e [Entry]) -> Option<&'e Node> {
         let mut keys = self.path.split('.');
         let first = keys.next()?;
@@ -147,7 +148,7 @@ impl List {
         Some(node)
     }
 
-    /// Puts `node` in the place of the list.
+    /// Replaces the list by `node`.
     pub(crate) fn replace(&self, entries: &mut Vec<Entry>, node: Node) {
         let key = self.keys.last();
         let entry = self
@@ -158,14 +159,14 @@ impl List {
         }
     }
 
-    /// Takes the key out of its table.
+    /// Removes the key from its table.
     fn remove(&self, entries: &mut Vec<Entry>) {
         if let Some(table) = self.table(entries) {
             table.retain(|entry| Some(&entry.key) != self.keys.last());
         }
     }
 
-    /// Returns the table that the list stands in.
+    /// Returns the table that contains the list.
     fn table<'e>(&self, entries: &'e mut Vec<Entry>) -> Option<&'e mut Vec<Entry>> {
         let mut above = self.keys.iter().take(self.keys.len().saturating_sub(1));
         above.try_fold(entries, |table, key| {
@@ -181,11 +182,11 @@ impl List {
 /// The settings of all cells, and the axes that they come from.
 #[derive(Debug)]
 pub(crate) struct Variants {
-    /// One for each combination of items; the last list varies fastest.
+    /// The settings of each combination of items; the last list varies fastest.
     pub(crate) settings: Vec<Arc<Settings>>,
     /// The keys whose values differ.
     pub(crate) varied: Vec<&'static str>,
-    /// The length, the name and the place of each list.
+    /// The length, the name and the span of each list.
     pub(crate) axes: Vec<(usize, String, Span)>,
 }
 
@@ -202,7 +203,7 @@ pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Variants {
     let count = axes.iter().try_fold(1_u64, |count, (length, ..)| {
         count.checked_mul(*length as u64)
     });
-    // Too many are reported with the other axes; one is read for its mistakes.
+    // Too many combinations are reported with the other axes; one is read to find its mistakes.
     let count = count.filter(|count| *count <= MAX_CELLS).unwrap_or(1);
 
     let mut settings = Vec::new();
@@ -241,7 +242,7 @@ pub(crate) fn read(entries: &[Entry], reader: &mut Reader<'_>) -> Variants {
     }
 }
 
-/// Reports a list without items and takes it out of the tree.
+/// Reports a list without items and removes it from the tree.
 fn refuse_empty(list: &List, base: &mut Vec<Entry>, reader: &mut Reader<'_>) -> bool {
     let empty = list.items().is_empty();
     if empty {

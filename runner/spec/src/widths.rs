@@ -1,4 +1,4 @@
-//! The field that lists the widths of layers.
+//! Reads the field that lists the widths of layers.
 
 use serde_json::{Value as Json, json};
 
@@ -6,12 +6,12 @@ use crate::document::{Node, Value};
 use crate::field::{Field, Listing, Read, Reader, Want, wrong_type};
 use crate::number::Integer;
 
-/// A list of one to so many widths; a single integer is a list of one.
+/// The field of a list of widths, of at most a given length; a single integer is a list of one.
 #[derive(Debug)]
 pub(crate) struct Widths {
-    /// What each may be, with path and description.
+    /// The range of each width, with path and description.
     pub(crate) each: Integer,
-    /// The most of them.
+    /// The largest number of widths.
     pub(crate) most: usize,
     pub(crate) default: &'static [usize],
 }
@@ -67,7 +67,7 @@ impl Read for Widths {
             return self.absent();
         }
         let widths = items.iter().map(|item| self.each.check(item, reader));
-        // All of them are read, so that every mistake is reported.
+        // All items are read, so that every mistake is reported.
         let widths: Vec<Option<u64>> = widths.collect();
         let widths = widths.into_iter().collect::<Option<Vec<u64>>>();
         let widths = widths.map(|all| all.into_iter().map(|w| w as usize).collect());

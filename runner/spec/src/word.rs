@@ -1,4 +1,4 @@
-//! Fields that are any text.
+//! Reads fields that are any text.
 
 use serde_json::{Value as Json, json};
 
@@ -32,7 +32,7 @@ impl Field for Word {
 }
 
 impl Word {
-    /// Reads the text; `None` after a mistake.
+    /// Reads the text; returns `None` after a mistake.
     pub(crate) fn read<'n>(&self, node: &'n Node, reader: &mut Reader<'_>) -> Option<&'n str> {
         let Value::String(text) = &node.value else {
             wrong_type(self.path, Want::Text, "a text", node, reader);

@@ -1,4 +1,4 @@
-//! Fields that take one of a few words, or a table where a word does not say enough.
+//! Reads fields that take one of a few words, or a table where a word does not say enough.
 
 use serde_json::{Value as Json, json};
 
@@ -7,21 +7,21 @@ use crate::field::{Choice, Field, Listing, Read, Reader, Want, wrong_type};
 use crate::suggest;
 use crate::table::{Section, Table};
 
-/// One of a few words, as in `attention = "softmax"`, or a table, as in
-/// `attention = { rate = 0.5 }`.
+/// The field of one of a few words, as in `attention = "softmax"`, or a table, as in `attention = {
+/// rate = 0.5 }`.
 pub(crate) struct WordOrTable<T: 'static> {
     /// The words, with path, description and default.
     pub(crate) word: Choice<T>,
     /// The keys of the table; `required` is an example of it.
     pub(crate) table: &'static Table,
-    /// Reads a table whose keys are known; `None` after a mistake.
+    /// Reads a table whose keys are known; returns `None` after a mistake.
     pub(crate) read: fn(&Section<'_>, &mut Reader<'_>) -> Option<T>,
-    /// Writes a value that no word stands for, as a table of TOML.
+    /// Writes a value that has no word, as a table of TOML.
     pub(crate) write: fn(T) -> String,
 }
 
 impl<T: Copy + PartialEq> WordOrTable<T> {
-    /// The value as TOML: its word if there is one.
+    /// Returns the value as TOML: its word if there is one.
     pub(crate) fn toml(&self, value: T) -> String {
         match self.word.find(value) {
             Some(word) => toml::Value::from(word).to_string(),

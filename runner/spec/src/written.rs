@@ -1,5 +1,4 @@
-//! A spec as it is written down: lines of keys and values, from which come a TOML text and the
-//! values by path.
+//! Writes a spec down: lines of keys and values, which give a TOML text and the values by path.
 //!
 //! Knows nothing of which keys there are.
 
@@ -8,17 +7,17 @@ use std::fmt::Write as _;
 
 use crate::field::Field;
 
-/// What is written down.
+/// The purpose of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Every key.
+    /// Every key is written.
     Resolved,
-    /// What is hashed: keys that came later are left out at their defaults, so that fingerprints of
-    /// older runs stay good.
+    /// The text is hashed: keys that were added later are left out at their defaults, so that
+    /// fingerprints of older runs stay valid.
     Canonical,
 }
 
-/// What was written down so far.
+/// The lines that were written so far.
 #[derive(Debug)]
 pub(crate) struct Written {
     form: Form,
@@ -32,10 +31,10 @@ enum Line {
         path: &'static str,
         key: &'static str,
         value: String,
-        /// How the value stands in a list of values, if not as it is.
+        /// the value in the form of an item of a list of values, if that form differs
         item: Option<String>,
     },
-    /// A key that is not set, the value that would say so, and what its absence means.
+    /// A key that is not set, the value that would say so, and the meaning of its absence.
     Unset {
         path: &'static str,
         key: &'static str,
@@ -62,7 +61,7 @@ impl Line {
         }
     }
 
-    /// Whether both say something of the same key, or open the same table.
+    /// Returns whether both lines set the same key, or open the same table.
     fn matches(&self, other: &Line) -> bool {
         match (self.key(), other.key()) {
             (Some(one), Some(other)) => one == other,
@@ -98,7 +97,7 @@ impl Written {
         });
     }
 
-    /// Writes a key whose value stands as `item` in a list of values.
+    /// Writes a key whose value has the form `item` in a list of values.
     pub(crate) fn line_with_item(&mut self, field: &dyn Field, value: &str, item: String) {
         self.lines.push(Line::Value {
             path: field.path(),
@@ -108,7 +107,8 @@ impl Written {
         });
     }
 
-    /// Writes a key that came after the first fingerprints: at its default it is left out of them.
+    /// Writes a key that was added after the first fingerprints; at its default the key is left out
+    /// of them.
     pub(crate) fn beyond(&mut self, field: &dyn Field, value: String, is_default: bool) {
         if self.form == Form::Resolved || !is_default {
             self.line(field, &value);
@@ -130,9 +130,8 @@ impl Written {
         self.lines.push(Line::Comment(text.to_owned()));
     }
 
-    /// Returns what several cells have of one part of a spec, in one: a key that is `varied` gets
-    /// the list of its values, and of the others one whose values differ is left out, since its
-    /// default follows from a key that is varied.
+    /// Merges the same part of several cells. A key that is `varied` gets the list of its values.
+    /// Another key whose values differ is left out, since its default follows from a varied key.
     pub(crate) fn merge(mut parts: Vec<Written>, varied: &[&'static str]) -> Written {
         if parts.len() == 1 {
             return parts.remove(0);
@@ -140,7 +139,7 @@ impl Written {
         let form = parts.first().map_or(Form::Resolved, |part| part.form);
         let mut lines: Vec<Line> = Vec::new();
         for part in &parts {
-            // Behind what stands before it in its own part.
+            // A line goes after the line that precedes it in its own part.
             let mut at = 0;
             for line in &part.lines {
                 match lines.iter().position(|known| known.matches(line)) {
@@ -183,7 +182,7 @@ impl Written {
         merged
     }
 
-    /// Puts another value in the place of a key's.
+    /// Replaces the value of a key.
     pub(crate) fn set(&mut self, wanted: &str, value: &str) {
         for line in &mut self.lines {
             if let Some((path, key)) = line.key().filter(|(path, _)| *path == wanted) {
@@ -205,7 +204,7 @@ impl Written {
         })
     }
 
-    /// Returns the value as it stands in a list of values.
+    /// Returns the value in the form of an item of a list of values.
     fn listed(&self, wanted: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| match line {
             Line::Value {
@@ -233,7 +232,7 @@ impl Written {
         text
     }
 
-    /// Returns what each key that is set, or could be, has in a list of values.
+    /// Returns the form in a list of values of each key that is set, or could be.
     pub(crate) fn all_listed(&self) -> Vec<(&'static str, String)> {
         let paths = self.lines.iter().filter_map(Line::key);
         paths
@@ -251,7 +250,7 @@ impl Written {
     }
 }
 
-/// Returns the different ones of `values`, in the order in which they come.
+/// Returns the different ones of `values`, in order of their first occurrence.
 pub(crate) fn distinct<T: Clone + Eq + std::hash::Hash>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
     values.filter(|value| seen.insert(value.clone())).collect()

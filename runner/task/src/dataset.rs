@@ -1,14 +1,13 @@
-//! All tuples of an operation's domain with their labels. Owns their order. Knows nothing of how
-//! they are split or drawn.
+//! Holds all tuples of an operation's domain with their labels. Owns their order. Knows nothing of
+//! how tuples are split or drawn.
 
 use crate::tuple::operands_of;
 use crate::{Domain, Operation, OperationError};
 
 /// Every tuple on which an operation is defined, with its label, in the published order: `a` slow,
 /// the last operand fast. For two operands the tuples are pairs; most names here say so for all.
-///
-/// Takes 8 bytes a tuple, so 8·modulus² bytes where an operation of two operands is defined
-/// everywhere.
+/// Takes 8 bytes for each tuple, hence 8·modulus² bytes for an operation of two operands that is
+/// defined everywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     modulus: u32,
@@ -29,7 +28,7 @@ impl Dataset {
         let all = (modulus as usize).pow(operands as u32);
         let (mut pairs, mut labels) = (Vec::with_capacity(all), Vec::with_capacity(all));
         for row in 0..evaluator.rows() {
-            // At most MAX_MODULUS² pairs or MAX_TUPLES tuples: indices fit.
+            // There are at most MAX_MODULUS² pairs or MAX_TUPLES tuples, so indices fit.
             let first = (row * u64::from(modulus)) as u32;
             for (last, label) in (0..modulus).zip(evaluator.row(row)) {
                 if let Some(label) = label {
@@ -58,37 +57,38 @@ impl Dataset {
         Dataset::new(&operation.clone().on(domain)?, modulus)
     }
 
-    /// The modulus p: operands and labels are below it.
+    /// Returns the modulus p: operands and labels are below p.
     pub fn modulus(&self) -> u32 {
         self.modulus
     }
 
-    /// Returns how many operands a tuple has.
+    /// Returns the number of operands of a tuple.
     pub fn operands(&self) -> usize {
         self.operands
     }
 
-    /// The pairs as indices `a·p + b` into the list of all p² pairs, ascending, `(n)`; tuples of
-    /// three as `(a·p + b)·p + c`, and so on.
+    /// Returns the pairs as indices `a·p + b` into the list of all p² pairs, ascending, `(n)`;
+    /// tuples of three operands as `(a·p + b)·p + c`, and so on.
     pub fn pairs(&self) -> &[u32] {
         &self.pairs
     }
 
-    /// The label of each pair, `(n)`, in the order of [`Dataset::pairs`].
+    /// Returns the label of each pair, `(n)`, in the order of [`Dataset::pairs`].
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
 
-    /// Returns the operands of the tuple with an index, in their order. Of an index beyond the list
-    /// of all tuples they mean nothing.
+    /// Returns the operands of the tuple with an index, in their order. For an index beyond the
+    /// list of all tuples the operands have no meaning.
     pub fn tokens_of(&self, index: u32) -> impl ExactSizeIterator<Item = u32> + use<> {
         let tuple = operands_of(u64::from(index), self.modulus, self.operands);
         tuple.into_iter().take(self.operands)
     }
 
-    /// The label of the tuple with an index, `a·p + b` of a pair; `None` outside the domain.
+    /// Returns the label of the tuple with an index, `a·p + b` for a pair; `None` outside the
+    /// domain.
     pub fn label(&self, pair: u32) -> Option<u32> {
-        // Where every pair is in the domain, a pair's index is its place.
+        // If every pair is in the domain, the index of a pair is its position.
         let place = match self.pairs.get(pair as usize) {
             Some(&found) if found == pair => pair as usize,
             _ => self.pairs.binary_search(&pair).ok()?,

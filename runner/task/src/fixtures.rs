@@ -1,4 +1,4 @@
-//! Reading the vectors in `fixtures/`, for tests. They were made with torch 2.15.0, TransformerLens
+//! Reads the vectors in `fixtures/`, for tests. They were made with torch 2.15.0, TransformerLens
 //! 3.9.0 and Python 3.11; each file says what it holds.
 
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(crate) fn numbers(list: &Value) -> Vec<u32> {
         .collect()
 }
 
-/// The bit patterns of a list of eight-digit hexadecimals.
+/// Returns the bit patterns of a list of eight-digit hexadecimals.
 pub(crate) fn bits(list: &Value) -> Vec<u32> {
     let digits = |pattern: &Value| u32::from_str_radix(pattern.as_str().unwrap(), 16).unwrap();
     list.as_array().unwrap().iter().map(digits).collect()

@@ -1,17 +1,17 @@
-//! The tasks: which operation, over which tuples of operands, split how, labelled how.
+//! Defines the tasks: which operation, over which tuples of operands, how split, how labelled.
 //!
 //! - [`Operation`]: a named operation or an expression in `a` to `e`, a [`Group`] or a
 //!   [`TableOperation`], with its domain.
 //! - [`Dataset`]: every tuple of the domain with its label, in the published order (`a` slow, the
-//!   last operand fast); [`Dataset::split`] cuts it as the published code does.
-//! - [`noisy_labels`]: training labels of which a share is drawn anew.
+//!   last operand fast); [`Dataset::split`] splits the tuples as the published code does.
+//! - [`noisy_labels`]: training labels of which a share is redrawn.
 //! - [`SparseParity`]: the parity of a few of many random bits.
-//! - [`Stream`]: which published code that is.
+//! - [`Stream`]: the published code whose random numbers a run follows.
 //! - [`torch::Generator`] and [`python::Random`]: the random numbers of torch and of Python, bit
 //!   for bit and on every machine.
 //!
-//! This crate knows numbers only: no files, no devices, no model. Which tensor is initialised in
-//! which order is the engine's.
+//! Knows numbers only: no files, no devices, no model. The program crate owns which tensor is
+//! initialised in which order.
 
 mod dataset;
 #[cfg(test)]

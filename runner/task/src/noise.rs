@@ -1,5 +1,5 @@
-//! Labels that are wrong on purpose: a share of the training labels drawn anew. Owns which labels
-//! and which draws. Knows nothing of data sets: labels come in the order of training.
+//! Redraws a share of the training labels, which are then wrong on purpose. Owns which labels are
+//! redrawn and how. Knows nothing of data sets: labels come in the order of training.
 
 use std::num::NonZeroU64;
 
@@ -8,13 +8,13 @@ use crate::torch::Generator;
 /// Why labels cannot be drawn.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NoiseError {
-    /// The share is none.
+    /// The share is not a number from 0 to 1.
     #[error("the share of noisy labels is {share}; expected a number from 0 to 1")]
     Share {
-        /// The share as given.
+        /// The share that was given.
         share: f64,
     },
-    /// There is nothing to draw from.
+    /// There are no classes to draw from.
     #[error("there are no classes to draw labels from; expected at least 1")]
     NoClasses,
 }
@@ -43,8 +43,8 @@ pub fn noisy_labels(
     noisy_labels_drawn(labels, classes, share, &mut Generator::new(seed))
 }
 
-/// Returns the same, drawn from a generator that is already at work and goes on afterwards: the
-/// published code draws its model from what follows the noise.
+/// Returns the same labels, drawn from a generator that is already in use and is used afterwards:
+/// the published code draws its model from the numbers that follow the noise.
 ///
 /// # Errors
 /// Those of [`noisy_labels`].
@@ -62,7 +62,7 @@ pub fn noisy_labels_drawn(
     let noisy = (labels.len() as f64 * share) as usize;
     let mut labels = labels.to_vec();
     for label in labels.iter_mut().take(noisy) {
-        // Below the number of classes, which has 32 bits.
+        // The draw is below the number of classes, which has 32 bits.
         *label = generator.random_below(classes) as u32;
     }
     Ok(labels)
@@ -96,7 +96,7 @@ mod tests {
         let noisy = noisy_labels(&clean, 23, 0.35, 0).unwrap();
         assert_eq!(noisy, numbers(&golden["train_labels"]));
         assert_ne!(noisy, clean);
-        // ⌊0.35 · 264⌋.
+        // 92 labels are redrawn: ⌊0.35 · 264⌋.
         assert_eq!(noisy[92..], clean[92..]);
     }
 

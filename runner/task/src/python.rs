@@ -1,4 +1,5 @@
-//! Python's `random` module: what `random.seed` and `random.shuffle` do in CPython 3.2 and later.
+//! Reproduces Python's `random` module: `random.seed` and `random.shuffle` of CPython 3.2 and
+//! later.
 
 use rand_mt::Mt;
 
@@ -9,10 +10,10 @@ pub struct Random {
 }
 
 impl Random {
-    /// `random.seed(seed)`.
+    /// Does the same as `random.seed(seed)`.
     ///
-    /// The sign is dropped, and the rest keys MT19937 in 32-bit words, the lowest first, without
-    /// leading zero words (CPython, `random_seed`).
+    /// The sign is dropped. The absolute value keys MT19937 in 32-bit words, the lowest first,
+    /// without leading zero words (CPython, `random_seed`).
     pub fn new(seed: i64) -> Random {
         let magnitude = seed.unsigned_abs();
         let (low, high) = (magnitude as u32, (magnitude >> 32) as u32);
@@ -22,7 +23,7 @@ impl Random {
         }
     }
 
-    /// `x = list(range(count)); random.shuffle(x)`: the numbers below `count`, shuffled.
+    /// Returns the numbers below `count`, shuffled: `x = list(range(count)); random.shuffle(x)`.
     pub fn shuffled(&mut self, count: u32) -> Vec<u32> {
         let mut order: Vec<u32> = (0..count).collect();
         for last in (1..count).rev() {
@@ -32,8 +33,8 @@ impl Random {
         order
     }
 
-    /// `random.randrange(bound)` for `bound` > 0: as many bits as `bound` has, drawn again until
-    /// they are below it.
+    /// Returns `random.randrange(bound)` for `bound` > 0: as many bits as `bound` has, drawn again
+    /// until the number is below `bound`.
     fn below(&mut self, bound: u32) -> u32 {
         let unused = bound.leading_zeros();
         loop {

@@ -1,11 +1,13 @@
-//! Residues: inverses, powers, primes. Moduli are small (below 2^16), so the plain methods do.
+//! Computes with residues: inverses, powers, primes. Moduli are small (below 2^16), so plain
+//! methods suffice.
 
-/// The greatest common divisor.
+/// Returns the greatest common divisor.
 pub(crate) fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The inverse of `value` modulo `modulus`, if there is one: the extended Euclidean algorithm.
+/// Returns the inverse of `value` modulo `modulus`, if there is one, by the extended Euclidean
+/// algorithm.
 pub(crate) fn inverse(value: u32, modulus: u32) -> Option<u32> {
     // Invariant: remainder ≡ coefficient · value (mod modulus), for both pairs.
     let mut previous = (i64::from(modulus), 0_i64);
@@ -22,7 +24,7 @@ pub(crate) fn inverse(value: u32, modulus: u32) -> Option<u32> {
     (gcd == 1).then(|| coefficient.rem_euclid(i64::from(modulus)) as u32)
 }
 
-/// `base` to the `exponent`, modulo `modulus`; anything to the 0 is 1, as in algebra.
+/// Returns `base` to the `exponent`, modulo `modulus`; anything to the power 0 is 1, as in algebra.
 pub(crate) fn power(base: u32, mut exponent: u64, modulus: u32) -> u32 {
     let modulus = u64::from(modulus);
     let (mut result, mut square) = (1 % modulus, u64::from(base) % modulus);
@@ -36,7 +38,7 @@ pub(crate) fn power(base: u32, mut exponent: u64, modulus: u32) -> u32 {
     result as u32
 }
 
-/// Whether `n` is a prime.
+/// Returns whether `n` is a prime.
 pub(crate) fn is_prime(n: u32) -> bool {
     n >= 2
         && (2..)
@@ -44,8 +46,8 @@ pub(crate) fn is_prime(n: u32) -> bool {
             .all(|d| !n.is_multiple_of(d))
 }
 
-/// The nearest primes below and above `n`, if there are any up to `limit`.
-pub(crate) fn primes_beside(n: u32, limit: u32) -> (Option<u32>, Option<u32>) {
+/// Returns the nearest primes below and above `n`, if there are any up to `limit`.
+pub(crate) fn nearest_primes(n: u32, limit: u32) -> (Option<u32>, Option<u32>) {
     let below = (2..n).rev().find(|&candidate| is_prime(candidate));
     let above = (n + 1..=limit).find(|&candidate| is_prime(candidate));
     (below, above)
@@ -85,8 +87,8 @@ mod tests {
         let small: Vec<u32> = (0..30).filter(|&n| is_prime(n)).collect();
         assert_eq!(small, [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]);
         assert!(is_prime(65_521) && !is_prime(65_535));
-        assert_eq!(primes_beside(12, 65_535), (Some(11), Some(13)));
-        assert_eq!(primes_beside(2, 65_535), (None, Some(3)));
-        assert_eq!(primes_beside(65_535, 65_535), (Some(65_521), None));
+        assert_eq!(nearest_primes(12, 65_535), (Some(11), Some(13)));
+        assert_eq!(nearest_primes(2, 65_535), (None, Some(3)));
+        assert_eq!(nearest_primes(65_535, 65_535), (Some(65_521), None));
     }
 }

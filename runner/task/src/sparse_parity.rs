@@ -1,11 +1,11 @@
-//! Sparse parity: the parity of a few of many random bits, sampled. Owns how the samples are drawn.
-//! Knows nothing of operations: its samples are no tuples of a table.
+//! Samples sparse parity: the parity of a few of many random bits. Owns how the samples are drawn.
+//! Knows nothing of operations: the samples are not tuples of a table.
 
 use std::num::NonZeroU64;
 
 use crate::torch::Generator;
 
-/// The most bits of all samples together.
+/// The largest number of bits of all samples.
 const MOST_BITS: u64 = 1 << 28;
 
 /// Samples of random bits with the parity of some of them, as in Barak et al. 2022 and Merrill et
@@ -18,31 +18,31 @@ pub struct SparseParity {
     labels: Vec<u8>,
 }
 
-/// Why there is no such task.
+/// Why a task cannot be sampled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SparseParityError {
-    /// More relevant bits than bits, or none.
+    /// There are more relevant bits than bits, or none.
     #[error(
         "{relevant} of {bits} bits are to be relevant; expected from 1 to as many as there are"
     )]
     Relevant {
-        /// The bits of a sample.
+        /// The number of bits of a sample.
         bits: usize,
-        /// The bits that the label depends on.
+        /// The number of bits that the label depends on.
         relevant: usize,
     },
-    /// Too few samples to learn and to test.
+    /// There are too few samples to train and to test on.
     #[error("there is {samples} sample; expected at least 2: one to train on, one to test on")]
     TooFewSamples {
-        /// The samples.
+        /// The number of samples.
         samples: usize,
     },
-    /// Too much to hold.
+    /// The samples do not fit into memory.
     #[error("{samples} samples of {bits} bits are too many; expected at most 2^28 bits in all")]
     TooLarge {
-        /// The samples.
+        /// The number of samples.
         samples: usize,
-        /// The bits of a sample.
+        /// The number of bits of a sample.
         bits: usize,
     },
 }
@@ -51,11 +51,13 @@ impl SparseParity {
     /// Draws samples: `torch.manual_seed(seed)`, then `torch.randint(0, 2, (samples, bits))`. The
     /// label of a sample is the sum of its first `relevant` bits modulo 2.
     ///
-    /// Bits are drawn alike, so which of them are relevant changes nothing, and the first are. The
-    /// published codes draw in ways of their own; these draws are those of none of them.
+    /// All bits have the same distribution, so it does not matter which are relevant; the first
+    /// ones are. The published codes draw in their own ways, and these draws reproduce none of
+    /// them.
     ///
     /// # Errors
-    /// There are no relevant bits or more than bits; fewer than two samples; or too many bits.
+    /// When there are no relevant bits or more than there are bits, fewer than two samples, or too
+    /// many bits.
     pub fn new(
         bits: usize,
         relevant: usize,
@@ -93,12 +95,12 @@ impl SparseParity {
         })
     }
 
-    /// Returns how many bits a sample has.
+    /// Returns the number of bits of a sample.
     pub fn bits(&self) -> usize {
         self.bits
     }
 
-    /// Returns how many bits the label depends on: the first ones.
+    /// Returns the number of bits that the label depends on, which are the first ones.
     pub fn relevant(&self) -> usize {
         self.relevant
     }

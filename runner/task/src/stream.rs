@@ -1,11 +1,11 @@
-//! Which published code the random numbers of a run follow.
+//! Defines which published code the random numbers of a run follow.
 
 use std::fmt;
 
 /// The source of a run's randomness, as `seeds.stream` names it.
 ///
-/// This crate follows it for the split; the engine follows it for the order in which the weights
-/// are drawn.
+/// This crate follows the stream for the split; the program crate follows it for the order in which
+/// the weights are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// `torch`: the split is `torch.randperm` after `torch.manual_seed`; weights are drawn in the
@@ -25,7 +25,7 @@ impl Stream {
     /// Every stream, in the order of the documentation.
     pub const ALL: [Stream; 3] = [Stream::Torch, Stream::TorchLegacy, Stream::Python];
 
-    /// The name in a spec.
+    /// Returns the name in a spec.
     pub const fn name(self) -> &'static str {
         match self {
             Stream::Torch => "torch",
@@ -34,7 +34,7 @@ impl Stream {
         }
     }
 
-    /// The stream of a name, if it is exactly one of the names.
+    /// Returns the stream with a name; `None` unless the text is exactly one of the names.
     pub fn from_name(name: &str) -> Option<Stream> {
         Stream::ALL.into_iter().find(|stream| stream.name() == name)
     }

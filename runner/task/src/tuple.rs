@@ -1,8 +1,8 @@
-//! Tuples of operands and their indices: `a` slow, the last operand fast.
+//! Converts between tuples of operands and their indices: `a` slow, the last operand fast.
 
 use crate::operation::MAX_OPERANDS;
 
-/// The operands of the tuple with an index; those that the tuple does not have are 0.
+/// Returns the operands of the tuple with an index; operands that the tuple does not have are 0.
 pub(crate) fn operands_of(index: u64, modulus: u32, operands: usize) -> [u32; MAX_OPERANDS] {
     let modulus = u64::from(modulus);
     let mut tuple = [0; MAX_OPERANDS];

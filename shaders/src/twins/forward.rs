@@ -1,4 +1,4 @@
-//! `forward`, step by step.
+//! Computes `forward`, step by step.
 
 use super::loss::loss;
 use super::weights::{activate, slope};
@@ -7,22 +7,22 @@ use super::{LossOutcome, Sample};
 /// The pairs and the dimensions that every step shares.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
-    /// modulus
+    /// the modulus
     pub p: usize,
-    /// heads
+    /// number of heads
     pub heads: usize,
     /// the pairs
     pub samples: &'a [Sample],
 }
 
 impl Data<'_> {
-    /// The token rows of a pair: a, b, '='.
+    /// Returns the token rows of a pair: a, b, '='.
     fn rows(&self, sample: &Sample) -> [usize; 3] {
         [sample[0] as usize, self.p + sample[1] as usize, 2 * self.p]
     }
 }
 
-/// `scores (2p + 1, heads)` → `attention (pairs, 3, heads)`.
+/// Computes attention: `scores (2p + 1, heads)` → `attention (pairs, 3, heads)`.
 pub fn attend(data: Data<'_>, scores: &[f64]) -> Vec<f64> {
     let heads = data.heads;
     let mut out = vec![0.0; data.samples.len() * 3 * heads];
@@ -39,7 +39,8 @@ pub fn attend(data: Data<'_>, scores: &[f64]) -> Vec<f64> {
     out
 }
 
-/// `attention (pairs, 3, heads)`, `rows (2p, heads, width)`, `base (width)` → `(pairs, width)`.
+/// Gathers rows: `attention (pairs, 3, heads)`, `rows (2p, heads, width)`, `base (width)` →
+/// `(pairs, width)`.
 pub fn gather(data: Data<'_>, attention: &[f64], rows: &[f64], base: &[f64]) -> Vec<f64> {
     let (heads, width) = (data.heads, base.len());
     let mut out = Vec::with_capacity(data.samples.len() * width);
@@ -58,8 +59,8 @@ pub fn gather(data: Data<'_>, attention: &[f64], rows: &[f64], base: &[f64]) -> 
     out
 }
 
-/// Gradients of the scores, `(pairs, 3, heads)`. `tables` are pairs of rows and of what they are
-/// multiplied with: U′ `(2p, heads, f)` with dpre `(pairs, f)`, D′ `(2p, heads, p)` with g
+/// Computes the gradients of the scores, `(pairs, 3, heads)`. `tables` are rows with their
+/// right-hand factors: U′ `(2p, heads, f)` with dpre `(pairs, f)`, and D′ `(2p, heads, p)` with g
 /// `(pairs, p)`.
 fn attend_grad(data: Data<'_>, attention: &[f64], tables: [(&[f64], &[f64]); 2]) -> Vec<f64> {
     let heads = data.heads;
@@ -89,12 +90,12 @@ fn attend_grad(data: Data<'_>, attention: &[f64], tables: [(&[f64], &[f64]); 2])
     out
 }
 
-/// What `forward` reads.
+/// The input of `forward`.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward<'a> {
     /// the pairs
     pub data: Data<'a>,
-    /// `(2p + 1, heads)`
+    /// attention scores, `(2p + 1, heads)`
     pub scores: &'a [f64],
     /// U′ `(2p, heads, f)`
     pub neuron_rows: &'a [f64],
@@ -106,28 +107,28 @@ pub struct Forward<'a> {
     pub logit_base: &'a [f64],
     /// M `(f, p)`
     pub m: &'a [f64],
-    /// 1: ReLU, 2: GELU
+    /// the activation: 1 is ReLU, 2 is GELU
     pub kind: u32,
-    /// of the gradients
+    /// factor of the gradients
     pub scale: f64,
 }
 
-/// What `forward` leaves.
+/// The output of `forward`.
 #[derive(Clone, Debug)]
 pub struct Passed {
-    /// `(pairs, 3, heads)`
+    /// attention, `(pairs, 3, heads)`
     pub attention: Vec<f64>,
     /// act(pre) `(pairs, f)`
     pub neurons: Vec<f64>,
-    /// losses, answers, and g
+    /// losses, correct answers, and g
     pub outcomes: Vec<LossOutcome>,
     /// dpre `(pairs, f)`
     pub d_neurons: Vec<f64>,
-    /// `(pairs, 3, heads)`
+    /// gradients of the scores, `(pairs, 3, heads)`
     pub d_scores: Vec<f64>,
 }
 
-/// The whole pass over the pairs, gradients included.
+/// Runs the whole pass over the pairs, gradients included.
 pub fn forward(of: &Forward<'_>) -> Passed {
     let (p, f) = (of.data.p, of.neuron_base.len());
     let attention = attend(of.data, of.scores);
@@ -248,7 +249,7 @@ mod tests {
         };
         let passed = run(&tables);
         for h in 0..heads {
-            // Token 2 at position 1 is in the first two pairs; '=' is in all.
+            // Token 2 is at position 1 in the first two pairs; '=' is in all pairs.
             let of = |s: usize, position: usize| passed.d_scores[(s * 3 + position) * heads + h];
             let b = numeric(0, (p + 2) * heads + h);
             assert!((b - of(0, 1) - of(1, 1)).abs() < 1e-6, "{b}");

@@ -1,19 +1,20 @@
-//! The loss in `forward`, `metrics`, and the two functions of `exp.inc.wgsl`, step by step in f32.
+//! Computes the loss in `forward`, `metrics`, and the two functions of `exp.inc.wgsl`, which are
+//! followed step by step in f32.
 
 use super::Sample;
 
-/// What the loss leaves of one pair.
+/// The loss of one pair, with its gradient.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossOutcome {
     /// −log softmax at the label
     pub loss: f64,
-    /// whether the label is the first of the largest
+    /// whether the label is the first of the largest logits
     pub right: bool,
-    /// `scale` times the gradient, `(p)`
+    /// `scale` times the gradient of the logits, `(p)`
     pub gradient: Vec<f64>,
 }
 
-/// The loss of each pair from its `logits (pairs, p)`.
+/// Returns the loss of each pair from its `logits (pairs, p)`.
 pub fn loss(samples: &[Sample], logits: &[f64], scale: f64) -> Vec<LossOutcome> {
     let p = logits.len() / samples.len().max(1);
     samples
@@ -45,12 +46,12 @@ pub fn loss(samples: &[Sample], logits: &[f64], scale: f64) -> Vec<LossOutcome> 
         .collect()
 }
 
-/// Sum of losses and number of right answers of a part's pairs.
-pub fn metrics(losses: &[f64], rights: &[f64]) -> [f64; 2] {
-    [losses, rights].map(|of_pairs| of_pairs.iter().sum())
+/// Returns the sum of the losses and the number of correct answers of a part's pairs.
+pub fn metrics(losses: &[f64], correct: &[f64]) -> [f64; 2] {
+    [losses, correct].map(|of_pairs| of_pairs.iter().sum())
 }
 
-/// e^x for x ≤ 0 as the kernels compute it, 0 below −60.
+/// Returns e^x for x ≤ 0 as the kernels compute it, 0 below −60.
 pub fn exp_accurate(x: f32) -> f32 {
     if x <= -60.0 {
         return 0.0;
@@ -72,7 +73,7 @@ pub fn exp_accurate(x: f32) -> f32 {
     e * f32::from_bits(((n as i32 + 127) << 23) as u32)
 }
 
-/// log(1 + s) for s ≥ 0 as the kernels compute it.
+/// Returns log(1 + s) for s ≥ 0 as the kernels compute it.
 pub fn log1p_accurate(s: f32) -> f32 {
     if s > 1.0 {
         return (1.0 + s).ln();

@@ -1,8 +1,8 @@
-//! What each kernel computes, in plain Rust: a function of the kernel's name for one replica, in
-//! f32 or f64. Loops follow the formula in the kernel's header, not its grid; sums run in
-//! ascending order.
+//! Computes in plain Rust what each kernel computes: a function with the kernel's name for one
+//! replica, in f32 or f64. Loops follow the formula in the kernel's header, not its grid; sums run
+//! in ascending order.
 //!
-//! The kernels are compared with their twins in f64 by the engine's tests, which have a device.
+//! The engine's tests, which have a device, compare the kernels with their twins in f64.
 
 mod forward;
 mod loss;

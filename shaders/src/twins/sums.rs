@@ -1,9 +1,9 @@
-//! `product`, `product_tiled`, `sums`: every long sum.
+//! Computes the long sums: `product`, `product_tiled`, `sums`.
 
-/// A product's part: k, A `(m, k)` and B `(k, n)`, row-major.
+/// A part of a product: k, A `(m, k)` and B `(k, n)`, row-major.
 pub type Segment<'a> = (usize, &'a [f64], &'a [f64]);
 
-/// alpha Σ A B over the segments, `(m, n)`.
+/// Returns alpha Σ A B over the segments, `(m, n)`.
 pub fn product([m, n]: [usize; 2], alpha: f64, segments: &[Segment<'_>]) -> Vec<f64> {
     let mut out = Vec::with_capacity(m * n);
     for i in 0..m {
@@ -17,21 +17,22 @@ pub fn product([m, n]: [usize; 2], alpha: f64, segments: &[Segment<'_>]) -> Vec<
     out
 }
 
-/// The same sums through workgroup memory.
+/// Returns the same sums as [`product`]; the kernel uses workgroup memory.
 pub fn product_tiled(size: [usize; 2], alpha: f64, segments: &[Segment<'_>]) -> Vec<f64> {
     product(size, alpha, segments)
 }
 
-/// Kind 0 of `sums`: `parts (count, width)` → `(width)`.
+/// Returns kind 0 of `sums`: `parts (count, width)` → `(width)`.
 pub fn sums_of_parts(parts: &[f64], width: usize) -> Vec<f64> {
     (0..width)
         .map(|j| parts.iter().skip(j).step_by(width).sum())
         .collect()
 }
 
-/// Kinds 1 and 2 of `sums` (2: values 1 and width 1): `rows[t]` lists the samples of token row t;
-/// `weights (n, 3, heads)`, `values (n, width)` → `(rows, heads, width)`. Row t is at position 0 in
-/// the first half of the rows, at 1 in the second.
+/// Returns kinds 1 and 2 of `sums` (for kind 2, values are 1 and the width is 1): `rows[t]` lists
+/// the samples of token row t; `weights (n, 3, heads)`, `values (n, width)` → `(rows, heads,
+/// width)`. Row t is at position 0 in the first half of the rows, and at position 1 in the second
+/// half.
 pub fn sums_of_rows(
     rows: &[Vec<u32>],
     heads: usize,

@@ -1,6 +1,6 @@
-//! `rows`, `adamw`, and the activations of `activation.inc.wgsl`.
+//! Computes `rows`, `adamw`, and the activations of `activation.inc.wgsl`.
 
-/// `embed (p + 1, d)`, `pos (3, d)` → x `(2p + 1, d)`, xd `(2p, d)`.
+/// Computes rows: `embed (p + 1, d)`, `pos (3, d)` → x `(2p + 1, d)`, xd `(2p, d)`.
 pub fn rows(embed: &[f64], pos: &[f64]) -> [Vec<f64>; 2] {
     let d = pos.len() / 3;
     let p = embed.len() / d - 1;
@@ -33,7 +33,7 @@ pub struct AdamW {
     pub betas: [f64; 2],
 }
 
-/// One number's step: its weight and moments after it.
+/// Returns the weight and the moments of one entry after a step.
 pub fn adamw(c: AdamW, gradient: f64, [weight, first, second]: [f64; 3]) -> [f64; 3] {
     let [b1, b2] = c.betas;
     let first = first + (1.0 - b1) * (gradient - first);
@@ -42,7 +42,7 @@ pub fn adamw(c: AdamW, gradient: f64, [weight, first, second]: [f64; 3]) -> [f64
     [weight, first, second]
 }
 
-/// erf as `activation.inc.wgsl` has it, in f64: within 3e-7 of the exact one.
+/// Returns erf by the formula of `activation.inc.wgsl`, in f64, within 3e-7 of the exact value.
 #[expect(
     clippy::approx_constant,
     reason = "the fit's own coefficient, near 2/sqrt(pi) but not it"
@@ -67,7 +67,7 @@ pub fn erf(x: f64) -> f64 {
     x * top / series(&[&bottom[..], &[4.974_692_5e-1, 1.0]].concat())
 }
 
-/// The activation; kind 1: ReLU, 2: GELU.
+/// Returns the activation; kind 1 is ReLU, 2 is GELU.
 pub fn activate(kind: u32, pre: f64) -> f64 {
     if kind == 1 {
         return pre.max(0.0);
@@ -75,7 +75,7 @@ pub fn activate(kind: u32, pre: f64) -> f64 {
     pre * (0.5 + 0.5 * erf(pre * std::f64::consts::FRAC_1_SQRT_2))
 }
 
-/// The gradient before an activation from that after it; kind 1: ReLU, 2: GELU.
+/// Returns the gradient before an activation from the gradient after it; kind 1 is ReLU, 2 is GELU.
 pub fn slope(kind: u32, pre: f64, gradient: f64) -> f64 {
     if kind == 1 {
         return if pre > 0.0 { gradient } else { 0.0 };

@@ -1,11 +1,11 @@
-// out = act(x), or with `gradient` out = act'(x) dy, or out += it, element by element. Kind 1 is
-// ReLU, whose slope at 0 is 0, 2 GELU (exact form), 3 its tanh form, 4 a power of x, 5 SiLU, 6
-// tanh.
+// out = act(x), or with `gradient` out = act'(x) dy, or adds that to out, element by element. Kind
+// 1 is ReLU, whose slope at 0 is 0; 2 is GELU (exact form), 3 the tanh form of GELU, 4 a power of
+// x, 5 SiLU, 6 tanh.
 //
 // Grid: x and y over the tiles of the jobs, 64 vec4s of a row each, z over replicas.
-// Numerics: f32; GELU as in activation.inc.wgsl. The others' exponentials are of what is at most 0,
-// so that nothing overflows, and sums in which digits would go are not taken: 1 + tanh(u) is
-// 2 sigma(2u), and 1 - tanh(u)^2 is 4 sigma(2u) sigma(-2u). Not a number stays none.
+// Numerics: f32; GELU as in activation.inc.wgsl. The other exponentials have arguments of at most
+// 0, so that nothing overflows. Sums that would lose digits are avoided: 1 + tanh(u) is 2
+// sigma(2u), and 1 - tanh(u)^2 is 4 sigma(2u) sigma(-2u). A number that is not one stays so.
 
 struct Job { tile: u32, rows: u32, cols: u32, kind: u32, power: u32, gradient: u32, input: Block, along: Block, out: Block, add: u32 }
 
@@ -17,7 +17,7 @@ struct Job { tile: u32, rows: u32, cols: u32, kind: u32, power: u32, gradient: u
 //#include exp
 //#include activation
 
-// 1 / (1 + e^-x)
+// Returns 1 / (1 + e^-x).
 fn sigmoid(x: vec4f) -> vec4f {
     let e = exp_accurate(-abs(x));
     return select(e, vec4f(1.0), x >= vec4f()) / (1.0 + e);
@@ -26,7 +26,7 @@ fn sigmoid(x: vec4f) -> vec4f {
 fn tanh_accurate(x: vec4f) -> vec4f {
     let e = exp_accurate(-2.0 * abs(x));
     let far = sign(x) * (1.0 - e) / (1.0 + e);
-    // Below 0.3 the difference would lose digits: the series to x^9.
+    // Below 0.3 the difference would lose digits, so the series to x^9 is used.
     let s = x * x;
     var y = vec4f(0.021869488);
     y = y * s - 0.053968254;
@@ -44,7 +44,7 @@ fn to_power(x: vec4f, power: u32) -> vec4f {
     return product;
 }
 
-// 2 times what tanh is taken of in GELU's tanh form.
+// Returns 2 times the argument of tanh in GELU's tanh form.
 fn tanh_form(x: vec4f) -> vec4f {
     return 1.5957691 * (x + 0.044715 * x * x * x);
 }

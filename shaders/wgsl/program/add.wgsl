@@ -1,5 +1,5 @@
-// out[r, h, j] = constant + the sum over the terms of scale w[r, h] v[r, h, j], or out += it: sums,
-// look-ups, biases, and values mixed by attention. A head is `width` columns.
+// out[r, h, j] = constant + the sum over the terms of scale w[r, h] v[r, h, j], or adds that to
+// out: sums, look-ups, biases, and values mixed by attention. A head is `width` columns.
 //
 // Grid: x and y over the tiles of the jobs, 256 numbers of out each, four
 // an invocation, z over replicas. Numerics:
@@ -18,7 +18,7 @@ struct Term { values: View, weights: View, scale: f32, weighted: u32 }
 //#include program/job
 //#include program/look
 
-// The numbers of a view at four places.
+// Returns the numbers of a view at four places.
 fn four(view: View, replica: u32, rows: vec4u, cols: vec4u) -> vec4f {
     return vec4f(
         arena[view_at(view, replica, rows.x, cols.x)],
@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let job = jobs[job_of(tile)];
     let size = job.rows * job.cols;
     let first = (tile - job.tile) * 256u + lane;
-    // Beyond the last number it is read again and not kept.
+    // Beyond the last number, the last number is read again and not kept.
     let all = min(vec4u(first) + vec4u(0u, 64u, 128u, 192u), vec4u(size - 1u));
     let rows = all / job.cols;
     let cols = all % job.cols;

@@ -1,5 +1,5 @@
 // out[r, h] = scale times the sum of a[r, h, j] b[r, h, j] over the `width` columns j of a head, or
-// out += it: scores of queries and keys.
+// adds that to out: scores of queries and keys.
 //
 // Grid: x and y over the tiles of the jobs, 256 numbers of out each, four
 // an invocation, z over replicas. Numerics:

@@ -1,5 +1,5 @@
-// Parts of the sum of (scale a[i]) (scale b[i]), one of each 4,096 numbers, side by side at `out`:
-// squares of norms, and what points along what. `factor` adds them.
+// Parts of the sum of (scale a[i]) (scale b[i]), one part for each 4,096 numbers, side by side at
+// `out`: squares of norms, and components of one vector along another. `factor` adds the parts.
 //
 // Grid: x and y over the tiles of the jobs, a part each, z over replicas. Numerics: f32, each of 64
 // invocations sums every 64th number, then by halves.
@@ -16,7 +16,7 @@ struct Job { tile: u32, count: u32, left: u32, right: u32, scale: f32, out: u32 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile = group.y * groups.x + group.x;
-    // Uniform in the workgroup, as all that barriers depend on.
+    // The condition is uniform in the workgroup, as every condition before a barrier must be.
     if tile >= params.tiles {
         return;
     }

@@ -1,10 +1,10 @@
-// What both kernels of products are told.
+// The jobs of both product kernels.
 
 struct Job {
     tile: u32,
     m: u32,
     n: u32,
-    // tiles in a row of them, and rows of tiles
+    // number of tiles in a row of tiles, and number of rows of tiles
     across: u32,
     down: u32,
     first_term: u32,

@@ -1,18 +1,19 @@
-// What all kernels of programs share: which job a workgroup has, and where numbers of a view lie.
-// The kernel declares `jobs`, each with the number of its first tile, in ascending order.
+// The code that all kernels of programs share: which job a workgroup has, and where numbers of a
+// view lie. The kernel declares `jobs`, each with the index of its first tile, in ascending order.
 
-// Jobs `first` to `first` + `count` have `tiles` tiles, a workgroup each. Of each replica: `stride`
-// numbers of the arena, `samples` words of the data, `steps` numbers of the step.
+// Jobs `first` to `first` + `count` have `tiles` tiles, with a workgroup for each. Each replica has
+// `stride` numbers of the arena, `samples` words of the data and `steps` numbers of the step.
 struct Params { first: u32, count: u32, tiles: u32, stride: u32, samples: u32, steps: u32 }
 
-// A block of the arena: its first number, and the numbers from row to row and from column to
+// A block of the arena: its first number, and the strides from row to row and from column to
 // column.
 struct Block { first: u32, row: u32, col: u32 }
 
-// A block whose row is looked up: that of row r is the word `look` + r of the data, or r itself.
+// A block whose rows are looked up: row r of the job is the row in word `look` + r of the data, or
+// row r itself.
 struct View { first: u32, row: u32, col: u32, look: u32 }
 
-// As `look`: row r is r itself.
+// The value of `look` for which row r is row r itself.
 const OWN = 0xffffffffu;
 
 fn job_of(tile: u32) -> u32 {

@@ -1,5 +1,5 @@
-// A sum over the 64 invocations of a workgroup, by halves: the same order always. All of them call
-// it, and all have the sum.
+// A sum over the 64 invocations of a workgroup, by halves, always in the same order. All
+// invocations call the function, and all get the sum.
 
 var<workgroup> lane_sums: array<f32, 64>;
 

@@ -1,4 +1,4 @@
-// Where numbers of a view lie that is looked up by row; needs job.inc.wgsl and `data`.
+// Finds the numbers of a view whose rows are looked up; needs job.inc.wgsl and `data`.
 
 fn view_at(view: View, replica: u32, row: u32, col: u32) -> u32 {
     var own = row;

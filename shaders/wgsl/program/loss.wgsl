@@ -25,9 +25,9 @@ struct Job {
     differentiate: u32,
     logits: Block,
     gradient: Block,
-    // words of the data
+    // index in the data of the first label
     labels: u32,
-    // numbers of the arena, one a sample
+    // index in the arena of the first loss; there is one loss for each sample
     losses: u32,
     rights: u32,
 }
@@ -42,7 +42,7 @@ struct Job {
 //#include program/round
 //#include exp
 
-// e^x for x <= 0, as far down as numbers go.
+// Returns e^x for x <= 0, down to the smallest number.
 fn exp_far(x: f32) -> f32 {
     let half = exp_accurate(vec4f(0.5 * x)).x;
     return select(exp_accurate(vec4f(x)).x, half * half, x < -50.0);
@@ -56,7 +56,7 @@ fn to_precision(x: f32, grade: u32) -> f32 {
     }
 }
 
-// The larger of all invocations' numbers; what is not a number is never the larger.
+// Returns the largest of all invocations' numbers; a number that is not one is never the larger.
 fn largest_of_lanes(lane: u32, x: f32) -> f32 {
     workgroupBarrier();
     lane_sums[lane] = x;
@@ -78,7 +78,7 @@ fn stable(x: f32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile = group.y * groups.x + group.x;
-    // Uniform in the workgroup, as all that barriers depend on.
+    // The condition is uniform in the workgroup, as every condition before a barrier must be.
     if tile >= params.tiles {
         return;
     }
@@ -89,7 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let logits = block_at(job.logits, group.z, sample, 0u);
     let own = arena[logits + label * job.logits.col];
 
-    // The largest logit, and how many keep the label's from being the first of the largest.
+    // The largest logit, and how many logits keep the label's from being the first of the largest.
     var largest = own;
     var above = 0.0;
     for (var j = lane; j < classes; j += 64u) {
@@ -105,11 +105,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let exact = job.grade == 1u;
     let p = job.grade;
     let scale = to_precision(job.scale, p);
-    // As they are cast and divided.
+    // The label's logit, as it is cast and divided.
     let y = to_precision(to_precision(own, p) / job.temperature, p);
     let m = to_precision(to_precision(largest, p) / job.temperature, p);
 
-    // What is summed over the classes: of each kind its own.
+    // The sum over the classes, of which each kind has its own.
     var part = 0.0;
     if torch {
         if lane < 16u {
@@ -134,7 +134,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let sum = sum_lanes(lane, part);
 
-    // The loss, and what the gradients are made of.
+    // The loss, and the factors of the gradients.
     let of_label = exp_far((own - largest) / job.temperature);
     let log_sum = to_precision(log1p_accurate(to_precision(sum, p) - 1.0), p);
     let s = stable(y);

@@ -1,5 +1,5 @@
-// The losses and right answers of a step's samples into the record that the host reads: 32 partial
-// sums of losses, then the number of right answers.
+// The losses and correct answers of a step's samples, into the record that the host reads: 32
+// partial sums of losses, then the number of correct answers.
 //
 // records (replicas, 33). Grid: one workgroup, z over replicas. Numerics: each lane sums every
 // 256th number, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole
@@ -20,7 +20,7 @@ var<workgroup> rights: array<f32, 256>;
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile = group.y * groups.x + group.x;
-    // Uniform in the workgroup, as all that barriers depend on.
+    // The condition is uniform in the workgroup, as every condition before a barrier must be.
     if tile >= params.tiles {
         return;
     }
@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         records[record + lane] = losses[lane];
     }
     if lane == 0u {
-        // Whole numbers below 2^24: exact in any order.
+        // The terms are integers below 2^24, so every order gives the exact sum.
         var sum = 0.0;
         for (var i = 0u; i < 32u; i++) {
             sum += rights[i];

@@ -1,5 +1,5 @@
-// What Muon does to each number of a matrix before and after it is made orthogonal; c are the
-// step's coefficients.
+// The computation of Muon on each number of a matrix, before and after the matrix is made
+// orthogonal; c are the step's coefficients.
 //
 // Phase 1: a <- c2 a + c3 g, and c3 g + c2 a into `matrix`, row-major, where the heads of the
 //   parameter (heads, inputs, outputs) lie side by side; with `turned` transposed.

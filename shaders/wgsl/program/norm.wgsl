@@ -17,7 +17,7 @@ struct Job { tile: u32, cols: u32, epsilon: f32, input: Block, inverse: Block, o
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile = group.y * groups.x + group.x;
-    // Uniform in the workgroup, as all that barriers depend on.
+    // The condition is uniform in the workgroup, as every condition before a barrier must be.
     if tile >= params.tiles {
         return;
     }

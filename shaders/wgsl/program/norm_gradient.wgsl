@@ -1,5 +1,5 @@
-// out[r] = inverse[r] (dy[r] - mean(dy[r]) - y[r] mean(dy[r] y[r])), or out += it: the adjoint of
-// the norm that gave y.
+// out[r] = inverse[r] (dy[r] - mean(dy[r]) - y[r] mean(dy[r] y[r])), or adds that to out: the
+// adjoint of the norm whose output is y.
 //
 // Grid: x and y over the tiles of the jobs, a row each, z over replicas; 64 invocations along the
 // columns. Numerics: f32, each invocation sums every 64th column, then by halves.
@@ -16,7 +16,7 @@ struct Job { tile: u32, cols: u32, normed: Block, inverse: Block, gradient: Bloc
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile = group.y * groups.x + group.x;
-    // Uniform in the workgroup, as all that barriers depend on.
+    // The condition is uniform in the workgroup, as every condition before a barrier must be.
     if tile >= params.tiles {
         return;
     }

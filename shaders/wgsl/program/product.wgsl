@@ -1,6 +1,6 @@
-// C = scale (A1 B1 + A2 B2 + ...), or C += it; C (m, n), A (m, k), B (k, n), each a block of any
-// strides. With `chunk` less than k, part p of the only product goes over k from p chunk on and is
-// put `part` numbers after the one before: `total` adds them.
+// C = scale (A1 B1 + A2 B2 + ...), or adds that to C; C (m, n), A (m, k), B (k, n), each a block of
+// any strides. With `chunk` less than k, part p of the only product runs over k from p chunk on and
+// is stored `part` numbers after the part before: `total` adds the parts.
 //
 // Grid: x and y over the tiles of the jobs, z over replicas. A tile is 64 rows by 64 columns: 16 x
 // 16 invocations, each 4 rows by 4 columns in registers. Tiles of A (64, 16) and B (16, 64) pass
@@ -11,11 +11,12 @@
 //#include program/factors
 //#include program/job
 
-// Vec4s of rows of A and of columns of B, 17 from k to k, so that neighbours do not meet in a bank.
+// Vec4s of rows of A and of columns of B, with a stride of 17 from k to k, so that neighbours do
+// not use the same memory bank.
 var<workgroup> left_tile: array<vec4f, 272>;
 var<workgroup> right_tile: array<vec4f, 272>;
 
-// Four rows from `row` on of column k, 0 beyond `rows`.
+// Returns four rows from `row` on of column k, 0 beyond `rows`.
 fn four_rows(block: Block, replica: u32, row: u32, rows: u32, k: u32) -> vec4f {
     var four = vec4f();
     for (var i = 0u; i < 4u; i++) {
@@ -29,7 +30,7 @@ fn four_rows(block: Block, replica: u32, row: u32, rows: u32, k: u32) -> vec4f {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let tile = group.y * groups.x + group.x;
-    // Uniform in the workgroup, as all that the loops below depend on.
+    // The condition, like those of the loops below, is uniform in the workgroup.
     if tile >= params.tiles {
         return;
     }
@@ -48,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let end = min(term.k, begin + job.chunk);
         // B's columns are the rows of its transpose.
         let right = Block(term.right.first, term.right.col, term.right.row);
-        // Which four and which k this invocation fetches: neighbours fetch what lies side by side.
+        // The vec4 and the k that this invocation fetches: neighbours fetch neighbouring numbers.
         let left_by_k = term.left.col == 1u;
         let right_by_k = right.col == 1u;
         let left_four = select(lane % 16u, lane / 16u, left_by_k);

@@ -1,4 +1,5 @@
-// C = scale (A1 B1 + A2 B2 + ...), or C += it: product's jobs, straight from memory into registers.
+// C = scale (A1 B1 + A2 B2 + ...), or adds that to C: product's jobs, read from memory into
+// registers without workgroup memory.
 //
 // Grid: as product's, with tiles of 8 rows by 128 columns: each of 32 invocations keeps 8 rows by
 // 4 columns, 32 apart, in registers; its rows are the same in the whole workgroup. No workgroup
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var sum5 = vec4f();
     var sum6 = vec4f();
     var sum7 = vec4f();
-    // Beyond the last row and column these are read again and not kept.
+    // Beyond the last row and column, the last ones are read again and not kept.
     let last = job.m - 1u;
     let cols = min(vec4u(col) + vec4u(0u, 32u, 64u, 96u), vec4u(job.n - 1u));
     for (var t = 0u; t < job.terms; t++) {

@@ -1,5 +1,5 @@
-// To the nearest number of a shorter form, ties to the even one, by integers alone. What is no
-// number stays none, and what is too large is infinite.
+// Rounds to the nearest number of a shorter format, ties to the even one, by integer arithmetic
+// alone. A number that is not one stays so, and a number that is too large becomes infinite.
 
 fn round_f16(x: f32) -> f32 {
     let bits = bitcast<u32>(x);
@@ -11,7 +11,7 @@ fn round_f16(x: f32) -> f32 {
         return bitcast<f32>((bits & 0x80000000u) | 0x7f800000u);
     }
     if size < 0x38800000u {
-        // Whole multiples of 2^-24.
+        // The result is a multiple of 2^-24.
         return round(x * 16777216.0) * 5.9604645e-8;
     }
     return bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u);

@@ -13,7 +13,7 @@ struct Job { tile: u32, rows: u32, heads: u32, keys: u32, scores: Block, out: Bl
 //#include program/job
 //#include exp
 
-// The four numbers of a row from a column on; the last column again beyond `cols`.
+// Returns the four numbers of a row from a column on; beyond `cols`, the last column again.
 fn four(block: Block, replica: u32, row: u32, col: u32, cols: u32) -> vec4f {
     let at = min(vec4u(col) + vec4u(0u, 1u, 2u, 3u), vec4u(cols - 1u));
     let start = block_at(block, replica, row, 0u);

@@ -1,5 +1,5 @@
-// out[r, t, h] = p[r, t, h] (dp[r, t, h] - the sum over the keys t of p dp), or out += it; column
-// t heads + h is key t of head h.
+// out[r, t, h] = p[r, t, h] (dp[r, t, h] - the sum over the keys t of p dp), or adds that to out;
+// column t heads + h is key t of head h.
 //
 // Grid: x and y over the tiles of the jobs, 64 heads of a row each, z over replicas. Numerics: f32,
 // sums in the keys' order.

@@ -1,6 +1,7 @@
-// out[t, h, j] = scale times the sum of w[r, h] v[r, h, j] over the rows r of t, or out += it: the
-// transposed look-up. The rows of t are those of its list, words of the data from `list` on, which
-// starts at the word `starts` + t; without lists, rows t chunk to (t + 1) chunk of `count`.
+// out[t, h, j] = scale times the sum of w[r, h] v[r, h, j] over the rows r of t, or adds that to
+// out: the transpose of a look-up. The rows of t are those of its list, words of the data from
+// `list` on, which starts at the word `starts` + t; without lists, rows t chunk to (t + 1) chunk of
+// `count`.
 //
 // Grid: x and y over the tiles of the jobs, 256 numbers of out each, four
 // an invocation, z over replicas. Numerics:
@@ -15,7 +16,7 @@ struct Job {
     weights: View,
     weighted: u32,
     scale: f32,
-    // OWN: there are no lists
+    // OWN if there are no lists
     starts: u32,
     list: u32,
     chunk: u32,

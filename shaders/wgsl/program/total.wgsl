@@ -1,5 +1,5 @@
-// out[r, c] = the sum of the parts[p, r, c] over p, or out += it: what products and sums over many
-// rows leave in parts.
+// out[r, c] = the sum of the parts[p, r, c] over p, or adds that to out: the parts of products and
+// of sums over many rows.
 //
 // Grid: x and y over the tiles of the jobs, 256 numbers each, four an
 // invocation, z over replicas. Numerics: f32, one

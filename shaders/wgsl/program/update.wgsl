@@ -54,7 +54,7 @@ fn one_number(job: Job, replica: u32, i: u32) {
         default: {
             let direction = step[c + 2u] * a + step[c + 3u] * g;
             arena[base + job.first] = step[c + 4u] * a + step[c + 5u] * g;
-            // What is not a number has no sign and stays visible.
+            // A number that is not one has no sign, and stays so that the failure stays visible.
             let sign_of = select(select(direction, -1.0, direction < 0.0), 1.0, direction > 0.0);
             moved = step[c] * w - step[c + 1u] * sign_of;
         }

@@ -1,5 +1,5 @@
-//! Log events of a plugin in a shared library, which has a `tracing` of its own that nobody listens
-//! to: forwarded to the host while a call lasts.
+//! Forwards the log events of a plugin in a shared library to the host while a call lasts. The
+//! library has its own copy of `tracing`, to which the host does not listen.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +13,15 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use super::{RawHost, Str};
 
-/// The host, while it may be called.
+/// Holds the host while it may be called.
 struct Line(Option<RawHost>);
 
-// SAFETY: the host is only called from the thread of the call ([`Forward`] asks), which is the one
-// that made the line and cuts it.
+// SAFETY: the host is only called from the thread of the call ([`Forward`] checks the thread),
+// which is also the thread that fills and empties this cell.
 unsafe impl Send for Line {}
 
-/// Runs a call whose events go to the host: those of this thread, since the host takes one call at
-/// a time. After the call the line is cut.
+/// Runs a call whose events go to the host. These are the events of this thread, since the host
+/// takes one call at a time. After the call no event is forwarded.
 pub(super) fn forwarded<R>(host: RawHost, call: impl FnOnce() -> R) -> R {
     let level = host.level;
     let line = Arc::new(Mutex::new(Line(Some(host))));
@@ -36,7 +36,7 @@ pub(super) fn forwarded<R>(host: RawHost, call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Cuts the line when it is dropped, also by a panic.
+/// Ends the forwarding when dropped, also after a panic.
 struct Cut(Arc<Mutex<Line>>);
 
 impl Drop for Cut {
@@ -51,7 +51,7 @@ struct Forward {
     thread: ThreadId,
 }
 
-/// 1 error … 5 trace.
+/// Returns the number of a level: 1 error … 5 trace.
 fn number(level: Level) -> u32 {
     match level {
         Level::ERROR => 1,
@@ -67,12 +67,12 @@ impl Subscriber for Forward {
         number(*metadata.level()) <= self.level
     }
 
-    /// Asked at every event: calls differ in the level and the thread.
+    /// The subscriber is asked at every event, since calls differ in level and thread.
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         Interest::sometimes()
     }
 
-    /// Spans are accepted and say nothing: the host has spans of its own around the call.
+    /// Spans are accepted and forward nothing: the host has its own spans around the call.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }
@@ -96,14 +96,14 @@ impl Subscriber for Forward {
             && let Some(log) = host.log
         {
             let texts = [target, &message, &text].map(Str::of);
-            // SAFETY: the line is not cut, so the call lasts and the host's pointers are good; the
-            // texts live until the function returns.
+            // SAFETY: forwarding has not ended, so the call lasts and the host's pointers are
+            // valid; the texts live until the function returns.
             unsafe { log(host.context, level, texts[0], texts[1], texts[2]) };
         }
     }
 }
 
-/// An event's message and its other fields.
+/// The message of an event, and its other fields.
 #[derive(Default)]
 struct Fields {
     message: String,

@@ -1,17 +1,19 @@
-//! The border to a plugin in a shared library: C structs, and the plugin's side of them.
+//! Defines the boundary to a plugin in a shared library: C structs, and the plugin's side of them.
 //!
-//! A library exports one [`Entry`] a crate, a static named `grokrun_plugin_entry_<crate>`. The host
-//! reads its head (magic, major, minor, size) before it calls anything. Rules:
+//! A library exports one [`Entry`] for each crate, a static named `grokrun_plugin_entry_<crate>`.
+//! The host reads its head (magic, major, minor, size) before it calls anything. Rules:
 //!
 //! - **Major** must be equal. **Minor** may be lower or higher on either side: a later minor only
-//!   adds fields at the end of structs. Each struct begins with (or is handed over with) its own
-//!   `size`, and whoever reads it treats fields beyond that size as absent. All fields of minor 0
+//!   adds fields at the end of structs. Each struct begins with its own `size`, or is passed
+//!   together with it; the reader treats fields beyond that size as absent. All fields of minor 0
 //!   are required.
-//! - Nothing that was allocated on one side is freed on the other: results are pushed into the
-//!   host, which copies them during the call; an instance is made and destroyed by the plugin.
-//! - Nothing unwinds across: each function catches panics and reports them as a status.
-//! - An instance is used by one thread at a time, not always the same.
-//! - Log events are those of the thread of the call; threads that a plugin starts are not heard.
+//! - Memory that was allocated on one side is never freed on the other. Results are pushed into the
+//!   host, which copies them during the call; the plugin makes and destroys instances.
+//! - No panic unwinds across the boundary: each function catches panics and reports them as a
+//!   status.
+//! - An instance is used by one thread at a time, not always by the same one.
+//! - Log events are those of the thread of the call; events of threads that a plugin starts are
+//!   lost.
 //! - Pointers are valid during the call; strings are UTF-8 and not terminated.
 //!
 //! The host's side is `grokrun-host`'s `loaded`.
@@ -30,22 +32,22 @@ pub use plugin::Exported;
 
 /// The first bytes of an entry.
 pub const MAGIC: [u8; 8] = *b"GROKRUN\0";
-/// Differs where hosts and plugins do not understand each other.
+/// Changes when hosts and plugins of different numbers cannot work with each other.
 pub const MAJOR: u32 = 1;
-/// Grows where fields are added.
+/// Grows when fields are added.
 pub const MINOR: u32 = 3;
-/// What the names of entries begin with; the crate's name follows.
+/// The prefix of the names of entries; the crate's name follows.
 pub const ENTRY_PREFIX: &str = "grokrun_plugin_entry_";
-/// In [`Entry::flags`]: panics unwind, so that they can be caught.
+/// The flag in [`Entry::flags`] that panics unwind and can be caught.
 pub const UNWINDS: u32 = 1;
 
-/// Status: done.
+/// The status of a call that succeeded.
 pub const DONE: i32 = 0;
-/// Status: failed, and [`RawHost::fail`] was told why.
+/// The status of a call that failed; [`RawHost::fail`] received the reason.
 pub const FAILED: i32 = 1;
-/// Status: panicked, and [`RawHost::fail`] was told with what.
+/// The status of a call that panicked; [`RawHost::fail`] received the panic's message.
 pub const PANICKED: i32 = 2;
-/// Status of [`Entry::describe`]: there are no more analyses.
+/// The status of [`Entry::describe`] when there are no more analyses.
 pub const NO_MORE: i32 = 3;
 
 /// UTF-8 text, not terminated.
@@ -54,12 +56,12 @@ pub const NO_MORE: i32 = 3;
 pub struct Str {
     /// may be null if `len` is 0
     pub data: *const u8,
-    /// bytes
+    /// length in bytes
     pub len: usize,
 }
 
 impl Str {
-    /// That of a text, which must outlive it.
+    /// Returns the struct of a text; the text must outlive the struct.
     pub const fn of(text: &str) -> Str {
         Str {
             data: text.as_ptr(),
@@ -67,10 +69,10 @@ impl Str {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     ///
     /// # Errors
-    /// A sentence, if it is null or not UTF-8.
+    /// When the text is null or not UTF-8, in a sentence.
     ///
     /// # Safety
     /// `data` is null or points to `len` bytes that live for `'a`.
@@ -81,10 +83,10 @@ impl Str {
     }
 }
 
-/// A slice from across the border.
+/// Returns a slice from the other side of the boundary.
 ///
 /// # Errors
-/// A sentence, if it is null but not empty, or not aligned.
+/// When the slice is null but not empty, or not aligned, in a sentence.
 ///
 /// # Safety
 /// `data` is null or points to `len` values that live for `'a`.
@@ -101,48 +103,49 @@ pub unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], String
     Ok(unsafe { std::slice::from_raw_parts(data, len) })
 }
 
-/// [`Entry::create`].
+/// The type of [`Entry::create`].
 pub type Create = unsafe extern "C" fn(u32, Str, Str, *const RawHost, *mut *mut c_void) -> i32;
-/// [`RawHost::keep`].
+/// The type of [`RawHost::keep`].
 pub type Keep = unsafe extern "C" fn(*mut c_void, Str, *const f32, usize) -> i32;
-/// What [`RawHost::kept`] hands numbers to, with the pointer that came with it.
+/// The function that [`RawHost::kept`] passes numbers to, together with the pointer that was given.
 pub type Receive = unsafe extern "C" fn(*mut c_void, *const f32, usize);
-/// [`RawHost::kept`].
+/// The type of [`RawHost::kept`].
 pub type Recall = unsafe extern "C" fn(*mut c_void, Str, Receive, *mut c_void) -> i32;
-/// [`Entry::observe`].
+/// The type of [`Entry::observe`].
 pub type Observe = unsafe extern "C" fn(*mut c_void, *const RawSnapshot, *const RawHost) -> i32;
 
-/// Copies a struct that says its size, as far as both sides know it; the rest is absent: zero,
-/// null, none. None if it is null or shorter than `least`, its size in the first minor version.
+/// Copies a struct that contains its size. Only the fields that both sides know are copied; the
+/// other fields are zero, null or `None`. Returns `None` if the struct is null, or shorter than
+/// `least`, its size in the first minor version.
 ///
 /// # Safety
-/// `from` is null or points to `size` bytes; all zeros are a `T`.
+/// `from` is null or points to `size` bytes, and all zeros are a valid `T`.
 pub unsafe fn sized<T: Copy>(from: *const T, size: u32, least: usize) -> Option<T> {
     let size = (size as usize).min(size_of::<T>());
     if from.is_null() || size < least {
         return None;
     }
     let mut copy = std::mem::MaybeUninit::<T>::zeroed();
-    // SAFETY: both have so many bytes, and zeros are good for the rest.
+    // SAFETY: both have so many bytes, and zeros are valid for the other fields.
     unsafe {
         std::ptr::copy_nonoverlapping(from.cast::<u8>(), copy.as_mut_ptr().cast(), size);
         Some(copy.assume_init())
     }
 }
 
-/// The sizes of the structs in minor 0: what any plugin and any host of this major has.
+/// The sizes of the structs in minor 0, which every plugin and every host of this major has.
 pub mod least {
-    /// of [`Entry`](super::Entry)
+    /// size of [`Entry`](super::Entry)
     pub const ENTRY: usize = 104;
-    /// of [`RawHost`](super::RawHost)
+    /// size of [`RawHost`](super::RawHost)
     pub const HOST: usize = 40;
-    /// of [`RawFinding`](super::RawFinding)
+    /// size of [`RawFinding`](super::RawFinding)
     pub const FINDING: usize = 80;
-    /// of [`RawSnapshot`](super::RawSnapshot)
+    /// size of [`RawSnapshot`](super::RawSnapshot)
     pub const SNAPSHOT: usize = 32;
 }
 
-/// What a library exports, once for each plugin crate in it.
+/// The struct that a library exports, once for each plugin crate in it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Entry {
@@ -152,30 +155,30 @@ pub struct Entry {
     pub major: u32,
     /// [`MINOR`] of the plugin
     pub minor: u32,
-    /// bytes of this struct in the plugin
+    /// size of this struct in the plugin, in bytes
     pub size: u32,
-    /// [`UNWINDS`]
+    /// flags such as [`UNWINDS`]
     pub flags: u32,
     /// the version of grokrun-api that the plugin was built with
     pub sdk: Str,
     /// the plugin's package
     pub package: Str,
-    /// Pushes the description of the analysis of that index: a [`kind::DESCRIPTION`].
+    /// Pushes the description of the analysis with an index: a [`kind::DESCRIPTION`].
     pub describe: Option<unsafe extern "C" fn(u32, *const RawHost) -> i32>,
-    /// Judges parameters (a JSON object).
+    /// Checks parameters (a JSON object).
     pub check: Option<unsafe extern "C" fn(u32, Str, *const RawHost) -> i32>,
     /// Starts an analysis on parameters and a task (JSON) and writes the instance to the last
     /// argument.
     pub create: Option<Create>,
     /// Shows an instance a snapshot.
     pub observe: Option<Observe>,
-    /// Lets an instance conclude.
+    /// Lets an instance emit its conclusions.
     pub finish: Option<unsafe extern "C" fn(*mut c_void, *const RawHost) -> i32>,
-    /// Ends an instance; it is not used again.
+    /// Destroys an instance; it is not used again.
     pub destroy: Option<unsafe extern "C" fn(*mut c_void, *const RawHost) -> i32>,
     /// Starts an analysis of a sweep, whose description has `sweep`, on parameters and a list of
-    /// cells (JSON). Its instance is shown a snapshot a cell, with the number of the cell as the
-    /// epoch. Since minor 2.
+    /// cells (JSON). The instance receives a snapshot for each cell, with the index of the cell as
+    /// the epoch. Since minor 2.
     pub create_sweep: Option<Create>,
 }
 
@@ -184,15 +187,15 @@ unsafe impl Sync for Entry {}
 // SAFETY: as above.
 unsafe impl Send for Entry {}
 
-/// What a plugin may call during a call.
+/// The functions that a plugin may call during a call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct RawHost {
-    /// bytes of this struct in the host
+    /// size of this struct in the host, in bytes
     pub size: u32,
-    /// the last level of log events that anybody listens to: 0 none, 1 error … 5 trace
+    /// the last level of log events that the host wants: 0 none, 1 error … 5 trace
     pub level: u32,
-    /// handed back to every function here
+    /// pointer that is passed back to every function here
     pub context: *mut c_void,
     /// Takes a finding, and copies it.
     pub push: Option<unsafe extern "C" fn(*mut c_void, *const RawFinding)>,
@@ -200,9 +203,10 @@ pub struct RawHost {
     pub fail: Option<unsafe extern "C" fn(*mut c_void, Str, Str)>,
     /// Takes a log event: level (1 error … 5 trace), target, message, fields (a JSON object).
     pub log: Option<unsafe extern "C" fn(*mut c_void, u32, Str, Str, Str)>,
-    /// Keeps numbers under a name, or none any more. Since minor 1, as what follows.
+    /// Keeps numbers under a name, or drops the numbers if there are none. Since minor 1, like the
+    /// next field.
     pub keep: Option<Keep>,
-    /// Hands over the numbers under a name, which the receiver copies.
+    /// Passes the numbers under a name to the receiver, which copies them.
     pub kept: Option<Recall>,
 }
 

@@ -1,4 +1,4 @@
-//! The plugin's side: C functions around registrations.
+//! Implements the plugin's side: C functions around registrations.
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -12,17 +12,17 @@ use super::{
 };
 use crate::{Failure, Finding, Instance, NumbersRef, Registration, Sink, Snapshot, Task, View};
 
-/// The analyses of a crate; [`crate::export_plugin`] implements it.
+/// Lists the analyses of a crate; [`crate::export_plugin`] implements this trait.
 pub trait Exported: 'static {
-    /// the package's name
+    /// The package's name.
     const PACKAGE: &'static str;
 
-    /// All of them, in the order of the macro's arguments.
+    /// Returns all analyses, in the order of the macro's arguments.
     fn all() -> &'static [Registration];
 }
 
 impl Entry {
-    /// That of a crate.
+    /// Returns the entry of a crate.
     pub const fn of<E: Exported>() -> Entry {
         Entry {
             magic: MAGIC,
@@ -47,7 +47,7 @@ unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> 
     let Some(registration) = E::all().get(index as usize) else {
         return NO_MORE;
     };
-    // SAFETY: the host passes itself.
+    // SAFETY: the host passes a pointer to itself.
     unsafe {
         guarded(host, |out| {
             let manifest = registration.manifest();
@@ -74,7 +74,7 @@ unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> 
 }
 
 unsafe extern "C" fn check<E: Exported>(index: u32, parameters: Str, host: *const RawHost) -> i32 {
-    // SAFETY: the host passes itself, and text that lives during the call.
+    // SAFETY: the host passes a pointer to itself, and text that lives during the call.
     unsafe {
         guarded(host, |_| {
             find::<E>(index)?.check(&object(parameters.text().map_err(Failure::new)?)?)
@@ -89,7 +89,8 @@ unsafe extern "C" fn create_sweep<E: Exported>(
     host: *const RawHost,
     out: *mut *mut c_void,
 ) -> i32 {
-    // SAFETY: the host passes itself, texts that live during the call, and room for a pointer.
+    // SAFETY: the host passes a pointer to itself, texts that live during the call, and a place for
+    // a pointer.
     unsafe {
         guarded(host, |_| {
             let parameters = object(parameters.text().map_err(Failure::new)?)?;
@@ -100,13 +101,13 @@ unsafe extern "C" fn create_sweep<E: Exported>(
     }
 }
 
-/// Writes an instance to where the host has room for a pointer.
+/// Writes an instance to the place that the host gave.
 ///
 /// # Safety
-/// `out` is null or points to room for a pointer.
+/// `out` is null or points to a place for a pointer.
 unsafe fn hand_over(instance: Box<dyn Instance>, out: *mut *mut c_void) -> Result<(), Failure> {
     if out.is_null() {
-        return Err(Failure::new("there is no room for the instance"));
+        return Err(Failure::new("the host gave no place for the instance"));
     }
     // SAFETY: as the caller promises.
     unsafe { out.write(Box::into_raw(Box::new(instance)).cast()) };
@@ -120,7 +121,8 @@ unsafe extern "C" fn create<E: Exported>(
     host: *const RawHost,
     out: *mut *mut c_void,
 ) -> i32 {
-    // SAFETY: the host passes itself, texts that live during the call, and room for a pointer.
+    // SAFETY: the host passes a pointer to itself, texts that live during the call, and a place for
+    // a pointer.
     unsafe {
         guarded(host, |_| {
             let parameters = object(parameters.text().map_err(Failure::new)?)?;
@@ -136,8 +138,8 @@ unsafe extern "C" fn observe(
     snapshot: *const RawSnapshot,
     host: *const RawHost,
 ) -> i32 {
-    // SAFETY: the host passes what `create` gave it, used by nobody else now, itself, and a
-    // snapshot that lives during the call.
+    // SAFETY: the host passes the pointer that `create` returned, which nothing else uses now, a
+    // pointer to itself, and a snapshot that lives during the call.
     unsafe {
         guarded(host, |out| {
             let instance = borrow(instance)?;
@@ -152,7 +154,7 @@ unsafe extern "C" fn finish(instance: *mut c_void, host: *const RawHost) -> i32 
 }
 
 unsafe extern "C" fn destroy(instance: *mut c_void, host: *const RawHost) -> i32 {
-    // SAFETY: the host passes what `create` gave it and does not use it again.
+    // SAFETY: the host passes the pointer that `create` returned and does not use it again.
     unsafe {
         guarded(host, |_| {
             if !instance.is_null() {
@@ -181,7 +183,7 @@ unsafe fn borrow<'a>(instance: *mut c_void) -> Result<&'a mut Box<dyn Instance>,
         .ok_or_else(|| Failure::new("there is no instance"))
 }
 
-/// Runs a call, reports what goes wrong, and says how it ended. Nothing unwinds out of it.
+/// Runs a call, reports failures, and returns the status. Nothing unwinds out of this function.
 ///
 /// # Safety
 /// `host` is null or points to the host, whose functions may be called until this returns.
@@ -210,7 +212,7 @@ unsafe fn guarded(
         }
         Err(panic) => {
             host.fail("", &format!("it panicked: {}", words(&*panic)));
-            // A payload whose own destructor panics is left alone.
+            // A payload whose own destructor panics is leaked.
             std::mem::forget(panic);
             PANICKED
         }
@@ -225,7 +227,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
     }
 }
 
-/// The host as a sink.
+/// Passes findings to the host.
 struct Host(RawHost);
 
 impl Host {
@@ -326,16 +328,17 @@ impl Sink for Host {
     }
 }
 
-/// Why nothing can be kept.
+/// Returns the failure of a host that cannot keep numbers.
 fn too_old() -> Failure {
     Failure::new(
         "this grokrun keeps no numbers between calls; expected one whose plugin ABI is 1.1 or later",
     )
 }
 
-/// Copies what the host hands over into the `Vec<f32>` at `into`.
+/// Copies the numbers that the host passes into the `Vec<f32>` at `into`.
 unsafe extern "C" fn receive(into: *mut c_void, data: *const f32, len: usize) {
-    // SAFETY: the host hands back the pointer of `kept`, and numbers that live during this call.
+    // SAFETY: the host passes back the pointer that `kept` received, and numbers that live during
+    // this call.
     unsafe {
         if let (Some(into), Ok(numbers)) = (into.cast::<Vec<f32>>().as_mut(), slice(data, len)) {
             into.extend_from_slice(numbers);
@@ -357,7 +360,7 @@ fn blank() -> RawFinding {
     }
 }
 
-/// Shows a snapshot from the host.
+/// Passes a snapshot from the host to an instance.
 ///
 /// # Safety
 /// `snapshot` is null or points to a snapshot whose views live until this returns.
@@ -379,7 +382,8 @@ unsafe fn shown(
     };
     let raw = raw.ok_or_else(none)?;
     let views = (0..raw.count).map(|i| {
-        // SAFETY: a newer host's views are longer: the stride is theirs, the head is ours.
+        // SAFETY: the views of a newer host are longer: the stride is the host's, and the head is
+        // ours.
         unsafe { &*raw.views.byte_add(i * raw.stride as usize) }
     });
     let shapes = views

@@ -1,4 +1,4 @@
-//! For the tests of plugins: tasks, snapshots with a known answer, a sink that remembers.
+//! Supports the tests of plugins: tasks, snapshots with a known answer, a sink that records.
 
 mod planted;
 mod recorder;
@@ -10,8 +10,8 @@ pub use swept::swept;
 
 use crate::{Analysis, Failure, Instance, Model, SnapshotData, Task};
 
-/// A task: `label` gives the class of a pair, none where it is undefined. Every third defined pair
-/// is tested on, the others are trained on.
+/// Makes a task. `label` returns the class of a pair, or `None` where the operation is undefined.
+/// Every third defined pair is a test pair; the others are training pairs.
 pub fn task(operation: &str, p: usize, label: impl Fn(u32, u32) -> Option<u32>) -> Task {
     let n = p as u32;
     let labels: Vec<Option<u32>> = (0..n * n).map(|i| label(i / n, i % n)).collect();
@@ -40,22 +40,22 @@ pub fn task(operation: &str, p: usize, label: impl Fn(u32, u32) -> Option<u32>) 
     }
 }
 
-/// a + b mod p, all pairs.
+/// Makes the task a + b mod p, on all pairs.
 pub fn add(p: usize) -> Task {
     let n = p as u32;
     task("add", p, |a, b| Some((a + b) % n))
 }
 
-/// a · b mod p, all pairs.
+/// Makes the task a · b mod p, on all pairs.
 pub fn mul(p: usize) -> Task {
     let n = p as u32;
     task("mul", p, |a, b| Some(a * b % n))
 }
 
-/// What an analysis with these parameters says of snapshots, shown in order.
+/// Returns the findings of an analysis with these parameters on snapshots, shown in order.
 ///
 /// # Panics
-/// When it refuses the parameters or fails: that is what a test is to fail with.
+/// When the analysis refuses the parameters or fails, so that the test fails.
 #[track_caller]
 pub fn analyse<A: Analysis>(
     config: A::Config,
@@ -66,10 +66,10 @@ pub fn analyse<A: Analysis>(
     found.unwrap_or_else(|failure| panic!("the analysis failed: {failure}"))
 }
 
-/// Shows snapshots to an analysis, in order, and finishes it.
+/// Passes snapshots to an analysis, in order, and finishes it.
 ///
 /// # Errors
-/// As the analysis fails.
+/// As for the calls of the analysis.
 pub fn run(analysis: &mut dyn Instance, snapshots: &[SnapshotData]) -> Result<Recorder, Failure> {
     let mut recorder = Recorder::default();
     for data in snapshots {

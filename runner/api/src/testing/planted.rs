@@ -1,4 +1,4 @@
-//! Snapshots with a known answer: the analytic expert, and noise.
+//! Makes snapshots with a known answer: the analytic expert, and noise.
 
 use std::f64::consts::TAU;
 
@@ -6,23 +6,24 @@ use crate::{Numbers, SnapshotData, Task};
 
 /// A model that solves the task by construction, in the shapes of this one: neuron j has a
 /// frequency k and a phase φ, its output is 2 + 2 cos(kθ(a) + φ) cos(kθ(b) + φ), and its row of W_L
-/// is cos(kθ(c) + 2φ), so that the logits are a sum of cos k(θ(a) + θ(b) − θ(c)). It is the network
-/// of Gromov (2023) and Doshi et al. (2024) with one phase for both operands, which makes every
-/// neuron symmetric, and only the cross term of its square.
+/// is cos(kθ(c) + 2φ), so that the logits are a sum of cos k(θ(a) + θ(b) − θ(c)). The expert is the
+/// network of Gromov (2023) and Doshi et al. (2024) with one phase for both operands, which makes
+/// every neuron symmetric, and only the cross term of its square.
 ///
-/// With θ(a) = 2πa/p it adds; with θ(a) = 2π log a / (p − 1), and none for 0, it multiplies.
+/// With θ(a) = 2πa/p the expert adds; with θ(a) = 2π log a / (p − 1), and no angle for 0, the
+/// expert multiplies.
 #[derive(Clone, Debug)]
 pub struct Expert {
-    /// θ of each token, `(p)`; none for a token that is not in the group
+    /// θ of each token, `(p)`; `None` for a token that is not in the group
     pub angles: Vec<Option<f64>>,
     /// the key frequencies, each with as many neurons
     pub frequencies: Vec<usize>,
-    /// standard deviation of what is added to W_E and to the neurons' outputs
+    /// standard deviation of the noise that is added to W_E and to the neurons' outputs
     pub noise: f64,
 }
 
 impl Expert {
-    /// The one that adds modulo p.
+    /// Makes the expert that adds modulo p.
     pub fn additive(p: usize, frequencies: &[usize]) -> Expert {
         Expert {
             angles: (0..p).map(|a| Some(TAU * a as f64 / p as f64)).collect(),
@@ -31,7 +32,7 @@ impl Expert {
         }
     }
 
-    /// The one that multiplies modulo a prime p, of which `root` is a primitive root.
+    /// Makes the expert that multiplies modulo a prime p, of which `root` is a primitive root.
     pub fn multiplicative(p: usize, root: usize, frequencies: &[usize]) -> Expert {
         let mut angles = vec![None; p];
         let mut power = 1;
@@ -46,19 +47,19 @@ impl Expert {
         }
     }
 
-    /// cos or sin of a token's k-th angle plus a phase; 0 for a token that has none.
+    /// Returns cos or sin of a token's k-th angle plus a phase; 0 for a token without an angle.
     fn wave(&self, token: usize, k: usize, phase: f64) -> f64 {
         self.angles[token].map_or(0.0, |angle| (k as f64 * angle + phase).cos())
     }
 
-    /// Frequency and phase of a neuron.
+    /// Returns frequency and phase of a neuron.
     fn neuron(&self, j: usize, d_mlp: usize) -> (usize, f64) {
         let count = self.frequencies.len();
         let phase = TAU * (j / count) as f64 / (d_mlp / count).max(1) as f64;
         (self.frequencies[j % count], phase)
     }
 
-    /// What a snapshot of it shows: W_E, W_pos, W_out, W_U, attention, pre, post and logits.
+    /// Returns a snapshot of the expert: W_E, W_pos, W_out, W_U, attention, pre, post and logits.
     pub fn snapshot(&self, task: &Task, epoch: u64) -> SnapshotData {
         let (p, model) = (task.modulus, &task.model);
         let (d_model, d_mlp) = (model.d_model, model.d_mlp);
@@ -82,7 +83,7 @@ impl Expert {
         }
         weight("embed.W_E", &[p + 1, d_model], w_e);
         weight("pos_embed.W_pos", &[3, d_model], vec![0.25; 3 * d_model]);
-        // W_L = W_out W_U: through a cosine and a sine direction for each frequency.
+        // W_L = W_out W_U goes through a cosine and a sine direction for each frequency.
         let mut w_out = vec![0.0; d_mlp * d_model];
         for j in 0..d_mlp {
             let (k, phase) = self.neuron(j, d_mlp);
@@ -120,8 +121,8 @@ impl Expert {
     }
 }
 
-/// Everything that a snapshot of this task can show except the history, as independent normal
-/// numbers; attention is their softmax.
+/// Returns a snapshot with everything that this task can show except the history, as independent
+/// normal numbers; attention is the softmax of such numbers.
 pub fn random(task: &Task, epoch: u64, seed: u64) -> SnapshotData {
     let (p, m) = (task.modulus, &task.model);
     let (d, h, e, f) = (m.d_model, m.heads, m.d_head, m.d_mlp);
@@ -160,7 +161,7 @@ pub fn random(task: &Task, epoch: u64, seed: u64) -> SnapshotData {
     data
 }
 
-/// `(m, k) · (k, n)`.
+/// Returns `(m, k) · (k, n)`.
 fn product(a: &[f64], b: &[f64], [m, k, n]: [usize; 3]) -> Vec<f64> {
     let mut out = vec![0.0; m * n];
     for i in 0..m {
@@ -174,8 +175,8 @@ fn product(a: &[f64], b: &[f64], [m, k, n]: [usize; 3]) -> Vec<f64> {
     out
 }
 
-/// Normal numbers from a small generator (SplitMix64 and Box–Muller): for tests, where any would
-/// do.
+/// Draws normal numbers from a small generator (SplitMix64 and Box–Muller). Tests need no better
+/// one.
 struct Noise(u64);
 
 impl Noise {

@@ -1,4 +1,4 @@
-//! A sink that remembers.
+//! Records findings.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::{Failure, Finding, Formula, Sink};
 
-/// Keeps what it is told.
+/// Holds the findings of an analysis, and the numbers that it keeps.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    /// in the order they came
+    /// the findings, in the order in which they came
     pub findings: Vec<Finding>,
-    /// what is kept between calls, by name
+    /// the numbers that are kept between calls, by name
     pub kept: BTreeMap<String, Vec<f32>>,
 }
 
@@ -21,9 +21,10 @@ impl Sink for Recorder {
     }
 
     fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure> {
-        match numbers.is_empty() {
-            true => self.kept.remove(name),
-            false => self.kept.insert(name.to_owned(), numbers.to_vec()),
+        if numbers.is_empty() {
+            self.kept.remove(name)
+        } else {
+            self.kept.insert(name.to_owned(), numbers.to_vec())
         };
         Ok(())
     }
@@ -34,7 +35,7 @@ impl Sink for Recorder {
 }
 
 impl Recorder {
-    /// The values of a series, in order.
+    /// Returns the values of a series, in order.
     pub fn series(&self, name: &str) -> Vec<f64> {
         let value = |finding: &Finding| match finding {
             Finding::Scalar { series, value } if series == name => Some(*value),
@@ -43,12 +44,12 @@ impl Recorder {
         self.findings.iter().filter_map(value).collect()
     }
 
-    /// The last value of a series.
+    /// Returns the last value of a series.
     pub fn last(&self, name: &str) -> Option<f64> {
         self.series(name).last().copied()
     }
 
-    /// The last tensor of a name: shape and numbers.
+    /// Returns the last tensor of a name: shape and numbers.
     pub fn tensor(&self, wanted: &str) -> Option<(&[usize], &[f32])> {
         self.findings.iter().rev().find_map(|f| match f {
             Finding::Tensor { name, shape, data } if name == wanted => {
@@ -58,7 +59,7 @@ impl Recorder {
         })
     }
 
-    /// The rows of the last table of a name, each by column.
+    /// Returns the rows of the last table of a name, each by column.
     pub fn table(&self, wanted: &str) -> Option<Vec<BTreeMap<String, Value>>> {
         self.findings.iter().rev().find_map(|f| match f {
             Finding::Table {
@@ -73,7 +74,7 @@ impl Recorder {
         })
     }
 
-    /// The last figure of a name.
+    /// Returns the last figure of a name.
     pub fn figure(&self, wanted: &str) -> Option<&Value> {
         self.findings.iter().rev().find_map(|f| match f {
             Finding::Figure { name, figure } if name == wanted => Some(figure),
@@ -81,7 +82,7 @@ impl Recorder {
         })
     }
 
-    /// The last formula.
+    /// Returns the last formula.
     pub fn formula(&self) -> Option<&Formula> {
         self.findings.iter().rev().find_map(|f| match f {
             Finding::Formula(formula) => Some(formula),
@@ -89,7 +90,7 @@ impl Recorder {
         })
     }
 
-    /// All notes.
+    /// Returns all notes.
     pub fn notes(&self) -> Vec<&str> {
         self.findings.iter().filter_map(text_of).collect()
     }

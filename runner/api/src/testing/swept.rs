@@ -1,21 +1,22 @@
-//! For the tests of analyses of a sweep: cells and their histories, shown as a host shows them.
+//! Supports the tests of analyses of a sweep: cells and their histories, shown as a host shows
+//! them.
 
 use serde_json::Value;
 
 use super::{Recorder, run};
 use crate::{Failure, Numbers, Registration, SnapshotData, SweepAnalysis, SweepCell};
 
-/// Names of a history's columns, in the order of [`swept`]'s.
+/// The names of a history's columns, in the order of the columns that [`swept`] takes.
 const COLUMNS: [&str; 4] = ["train_loss", "test_loss", "train_accuracy", "test_accuracy"];
 
-/// What an analysis with these parameters (a JSON object) says of cells with these train losses,
-/// test losses, train accuracies and test accuracies.
+/// Returns the findings of an analysis with these parameters (a JSON object) on cells with these
+/// train losses, test losses, train accuracies and test accuracies.
 ///
 /// # Errors
-/// As the analysis fails.
+/// As for the calls of the analysis.
 ///
 /// # Panics
-/// When the parameters are no object.
+/// When the parameters are not an object.
 pub fn swept<S: SweepAnalysis>(
     parameters: Value,
     cells: &[SweepCell],

@@ -1,4 +1,4 @@
-//! The micro-kernel and the loops around it.
+//! Implements the micro-kernel and the loops around it.
 
 use std::cell::Cell;
 
@@ -8,16 +8,16 @@ use super::{Mode, Size, View, in_panels, panels};
 use crate::buffer::Buffer;
 use crate::vector::{add_scaled, dot};
 
-/// So much of k at a time: a panel's part, 32 KiB of AVX-512 vectors, then stays in the L1 cache
-/// while all rows pass by.
+/// The part of k that is multiplied at a time: that part of a panel, 32 KiB of AVX-512 vectors,
+/// then stays in the L1 cache while all rows pass by.
 const DEPTH: usize = 256;
 
 thread_local! {
-    /// Room for a narrow left operand or a column of sums.
+    /// Memory for a narrow left operand or a column of sums.
     static SCRATCH: Cell<Buffer> = Cell::default();
 }
 
-/// The columns in panels of `out (m, n; stride) = or += a · right`.
+/// Computes the columns in panels of `out (m, n; stride) = or += a · right`.
 #[inline(always)]
 pub(super) fn multiply_panels<S: Simd>(
     simd: S,
@@ -28,7 +28,7 @@ pub(super) fn multiply_panels<S: Simd>(
     stride: usize,
     mode: Mode,
 ) {
-    // 12 × 2 accumulators where there are 32 vector registers, 6 × 2 where there are 16.
+    // There are 12 × 2 accumulators with 32 vector registers, and 6 × 2 with 16.
     if S::REGISTER_COUNT >= 32 {
         rows_or_columns::<S, 12>(simd, a, right, size, out, stride, mode);
     } else {
@@ -81,10 +81,10 @@ fn rows_or_columns<S: Simd, const ROWS: usize>(
 
 /// A left operand of which [`ROWS`](Left::micro) rows are multiplied at a time.
 trait Left: Copy {
-    /// The first of the rows that are multiplied for those from `first` on.
+    /// Returns the first of the rows that are multiplied for those from `first` on.
     fn start<const ROWS: usize>(self, first: usize) -> usize;
 
-    /// `acc[i] = Σ_k a[start + i][from + k] · b[k]`.
+    /// Computes `acc[i] = Σ_k a[start + i][from + k] · b[k]`.
     fn micro<S: Simd, const ROWS: usize, const COLS: usize>(
         self,
         simd: S,
@@ -94,7 +94,7 @@ trait Left: Copy {
     ) -> [[S::f32s; COLS]; ROWS];
 }
 
-/// Each row contiguous.
+/// A left operand whose rows are contiguous.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     data: &'a [f32],
@@ -116,8 +116,8 @@ impl Left for Rows<'_> {
         from: usize,
         b: &[[S::f32s; COLS]],
     ) -> [[S::f32s; COLS]; ROWS] {
-        // Beyond the last row that one is multiplied again, and not stored.
-        // A loop, since compilers leave the closures of `from_fn` outside.
+        // Beyond the last row, the last row is multiplied again, and the result is not stored. This
+        // is a loop, since compilers do not inline the closures of `from_fn`.
         let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
         for (i, at) in rows.iter_mut().enumerate() {
             let row = (start + i).min(self.m - 1);
@@ -136,7 +136,8 @@ impl Left for Rows<'_> {
     }
 }
 
-/// Each column contiguous, at least as many rows as are multiplied at a time.
+/// A left operand whose columns are contiguous, with at least as many rows as are multiplied at a
+/// time.
 #[derive(Clone, Copy)]
 struct Columns<'a> {
     data: &'a [f32],
@@ -172,7 +173,7 @@ impl Left for Columns<'_> {
     }
 }
 
-/// Panel by panel, [`DEPTH`] by `DEPTH`, rows by rows.
+/// Multiplies panel by panel, [`DEPTH`] by `DEPTH`, rows by rows.
 #[inline(always)]
 fn all<S: Simd, const ROWS: usize>(
     simd: S,
@@ -247,7 +248,7 @@ fn store<S: Simd, const ROWS: usize, const COLS: usize>(
     }
 }
 
-/// One column: `out[i · stride] = or += Σ_k a[i][k] · b[k]`.
+/// Computes one column: `out[i · stride] = or += Σ_k a[i][k] · b[k]`.
 #[inline(always)]
 pub(super) fn multiply_column<S: Simd>(
     simd: S,

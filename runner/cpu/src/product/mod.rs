@@ -1,12 +1,12 @@
-//! Matrix products from one register-blocked micro-kernel, generic over the SIMD width.
+//! Computes matrix products by one register-blocked micro-kernel, generic over the SIMD width.
 //!
 //! The right operand is packed into panels of two vectors (`[k][2 lanes]`), so that the inner loop
 //! has no strides; the left one stays where it is, in rows or in columns. Every output is a sum
 //! over k in an order that depends on k alone, never on the blocking of rows, so that a result does
-//! not depend on how rows are split among threads.
+//! not depend on how rows are divided among threads.
 //!
-//! Some moduli are one above a multiple of sixteen (17, 97, 113): up to [`TAIL`] columns beyond
-//! whole vectors are dot products of their own, since a vector for one column would cost a seventh
+//! Some moduli are one above a multiple of sixteen (17, 97, 113). Up to [`TAIL`] columns beyond
+//! whole vectors are computed as dot products, since a vector for one column would cost a seventh
 //! of all arithmetic at p = 113.
 
 mod kernel;
@@ -18,8 +18,8 @@ use pulp::{Simd, WithSimd};
 use super::buffer::{Buffer, LINE, padded};
 use kernel::multiply_panels;
 
-/// So many columns beyond whole lines are done as dot products: each costs about a fifth of a
-/// vector.
+/// The largest number of columns beyond whole lines that are computed as dot products; each costs
+/// about a fifth of a vector.
 const TAIL: usize = 4;
 
 /// A matrix in place: element (i, j) is `data[i * row + j * col]`; `row` or `col` is 1.
@@ -31,7 +31,7 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Row-major with `width` entries a row.
+    /// Returns the view of row-major data with `width` entries a row.
     pub(crate) fn rows(data: &'a [f32], width: usize) -> View<'a> {
         View {
             data,
@@ -40,7 +40,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The transpose.
+    /// Returns the transpose.
     pub(crate) fn t(self) -> View<'a> {
         View {
             data: self.data,
@@ -65,7 +65,7 @@ pub(crate) struct Size {
     pub(crate) n: usize,
 }
 
-/// The columns that panels cover; the others, at most [`TAIL`], are dot products.
+/// Returns the number of columns that panels cover; the others, at most [`TAIL`], are dot products.
 fn in_panels(n: usize) -> usize {
     if n % LINE <= TAIL {
         n - n % LINE
@@ -74,7 +74,8 @@ fn in_panels(n: usize) -> usize {
     }
 }
 
-/// The first columns of each right panel and its width, covering `columns`, whole lines.
+/// Returns the first column of each right panel and the panel's width, covering `columns`, which
+/// are whole lines.
 #[inline(always)]
 fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize)> {
     let width = 2 * S::F32_LANES;
@@ -83,7 +84,7 @@ fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = (usize, usize)> {
         .map(move |j| (j, width.min(columns - j)))
 }
 
-/// A packed right operand, kept where several products share it.
+/// A packed right operand, which is kept if several products share it.
 #[derive(Clone, Default)]
 pub(crate) struct Right {
     /// panel after panel, `(k, panel)` each
@@ -95,14 +96,14 @@ pub(crate) struct Right {
 }
 
 impl Right {
-    /// Room for a `(k, n)` operand, all zeros.
+    /// Allocates a `(k, n)` operand of zeros.
     pub(crate) fn zeros(k: usize, n: usize) -> Right {
         let mut right = Right::default();
         right.resize(k, n);
         right
     }
 
-    /// n
+    /// Returns n.
     pub(crate) fn columns(&self) -> usize {
         self.n
     }
@@ -122,7 +123,7 @@ impl Right {
         (self.k, self.n) = (k, n);
     }
 
-    /// Packs `b (k, n)`, of this operand's n and at most its first k.
+    /// Packs `b (k, n)`, with this operand's n and at most its first k.
     #[inline(always)]
     pub(crate) fn pack<S: Simd>(&mut self, b: View<'_>, k: usize) {
         let (n, columns) = (self.n, in_panels(self.n));
@@ -157,10 +158,10 @@ impl Right {
         }
     }
 
-    /// `out (m, n; stride) = or += a · self`.
+    /// Computes `out (m, n; stride) = or += a · self`.
     ///
-    /// The loops are one function a vector width that all callers share: written into each caller,
-    /// they were most of what the engine took to compile.
+    /// The loops are one function for each vector width, which all callers share: inlined into each
+    /// caller, they took most of the engine's compile time.
     #[inline(always)]
     pub(crate) fn multiply<S: Simd>(
         &self,
@@ -217,7 +218,7 @@ impl WithSimd for Multiply<'_> {
     }
 }
 
-/// Two vectors: moves rather than a call of `memcpy`.
+/// Copies two vectors, by moves rather than a call of `memcpy`.
 #[inline(always)]
 fn copy<S: Simd>(to: &mut [f32], from: &[f32]) {
     let to = S::as_mut_simd_f32s(to).0.as_chunks_mut::<2>().0;
@@ -228,12 +229,12 @@ fn copy<S: Simd>(to: &mut [f32], from: &[f32]) {
 }
 
 thread_local! {
-    /// Room for a packed operand, kept by each thread so that no epoch allocates. Taken out and put
-    /// back rather than borrowed in a closure, which would lose the vector instructions.
+    /// Memory for a packed operand, kept by each thread so that no epoch allocates. The operand is
+    /// taken out and put back, since a closure that borrows it would lose the vector instructions.
     static PACKED: Cell<Right> = Cell::default();
 }
 
-/// `out (m, n; stride) = or += a · b`, packing b into this thread's scratch.
+/// Computes `out (m, n; stride) = or += a · b`, packing b into this thread's scratch memory.
 #[inline(always)]
 pub(crate) fn product<S: Simd>(
     simd: S,

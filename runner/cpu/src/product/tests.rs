@@ -1,4 +1,4 @@
-//! Products at every edge of the tile, against f64.
+//! Compares products at every edge of the tile with f64.
 
 use super::*;
 use pulp::{Arch, WithSimd};
@@ -9,14 +9,14 @@ struct Case {
     mode: Mode,
 }
 
-/// Deterministic numbers in −1..1.
+/// Returns reproducible numbers in −1..1.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
     (0..count as u32)
         .map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) as f32 / 8_388_608.0 - 1.0)
         .collect()
 }
 
-/// The largest error, as a share of the sum of the terms' magnitudes.
+/// Computes the largest error, as a share of the sum of the terms' magnitudes.
 impl WithSimd for Case {
     type Output = f64;
     fn with_simd<S: Simd>(self, simd: S) -> f64 {

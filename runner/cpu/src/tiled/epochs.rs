@@ -13,19 +13,19 @@ use super::{PartScore, TiledExecutor};
 /// Trains programs on the processor's cores.
 pub struct ProgramExecutor {
     steps: TiledExecutor,
-    /// of each cell that has minibatches: all its training samples, and their order
+    /// the training samples of each cell that has minibatches, and the order of its minibatches
     batches: Vec<Option<(Data, Batches)>>,
-    /// in an epoch
+    /// the number of steps of an epoch
     count: usize,
     seconds_per_epoch: Option<f64>,
 }
 
 impl ProgramExecutor {
-    /// Loads the cells. `threads`: as [`TiledExecutor::new`].
+    /// Loads the cells. `threads` is as for [`TiledExecutor::new`].
     ///
     /// # Errors
-    /// When a program cannot be run here, and when cells have different numbers of steps in an
-    /// epoch.
+    /// When this executor cannot run a program, and when cells have different numbers of steps in
+    /// an epoch.
     pub fn new(
         cells: Vec<RecordedCell>,
         threads: Option<usize>,
@@ -50,8 +50,8 @@ impl ProgramExecutor {
         })
     }
 
-    /// Takes the steps of an epoch; returns each cell's score of its training samples, each taken
-    /// before the step that it is trained on.
+    /// Takes the steps of an epoch. Returns each cell's score of its training samples; the score of
+    /// each sample is from before the step that trains on it.
     fn train(&mut self) -> Result<Vec<PartScore>, EngineError> {
         if self.batches.iter().all(Option::is_none) {
             return Ok(self.steps.train());

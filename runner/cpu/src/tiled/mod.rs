@@ -1,12 +1,13 @@
-//! Runs any recorded program on the processor's cores: the chain of operations on samples, forward
-//! and adjoint, tile by tile in the cache; the others whole, by rows over threads.
+//! Runs any recorded program on the processor's cores. Operations on samples, forward and adjoint,
+//! run tile by tile in the cache; the others run on whole tables, by rows over threads.
 //!
 //! Gradients are summed by chunks whose borders depend on the program and the number of samples
-//! alone, and added in their order: results are the same for any number of threads. Owns no
-//! schedule: a step is what it is told. A program that it cannot run is refused by name.
+//! alone, and added in the order of the chunks: results are the same for any number of threads.
+//! Owns no schedule: the caller decides on every step. A program that cannot be run is refused, and
+//! the error names the operation.
 
 mod epochs;
-mod frame;
+mod lookup;
 mod pass;
 mod plan;
 mod replica;
@@ -29,12 +30,12 @@ use workspace::Workspaces;
 
 pub use epochs::ProgramExecutor;
 
-/// What a part's samples gave.
+/// The loss and the accuracy of a part when its samples were last run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PartScore {
     /// The mean loss.
     pub loss: f64,
-    /// The share of samples whose first largest logit is the label's.
+    /// The share of samples whose largest logit is the label's; of equal logits the first counts.
     pub accuracy: f64,
 }
 
@@ -46,12 +47,13 @@ pub struct TiledExecutor {
 }
 
 impl TiledExecutor {
-    /// Checks the programs and loads the states. `threads`: how many; if `None`,
-    /// `RAYON_NUM_THREADS` or one a core.
+    /// Checks the programs and loads the states. `threads` is the number of threads; `None` stands
+    /// for `RAYON_NUM_THREADS` or one for each core.
     ///
     /// # Errors
-    /// When a program is not well formed or cannot be run here, when a state is not its program's,
-    /// when cells are of different architectures, and when the threads cannot be started.
+    /// When a program is not well formed or cannot be run by this executor, when a state does not
+    /// fit its program, when cells have different architectures, and when the threads cannot be
+    /// started.
     pub fn new(
         cells: Vec<ProgramCell>,
         threads: Option<usize>,
@@ -90,17 +92,17 @@ impl TiledExecutor {
         })
     }
 
-    /// Takes one step with every cell; returns the scores of the training samples before it.
+    /// Takes one step with every cell; returns the scores of the training samples before the step.
     pub fn train(&mut self) -> Vec<PartScore> {
         self.each(Job::Train)
     }
 
-    /// Returns the scores of the test samples under the parameters as they are.
+    /// Returns the scores of the test samples under the present parameters.
     pub fn evaluate(&mut self) -> Vec<PartScore> {
         self.each(Job::Evaluate)
     }
 
-    /// Works out the gradients without a step, for tests; returns the scores of the training
+    /// Computes the gradients without a step, for tests; returns the scores of the training
     /// samples.
     pub fn gradients(&mut self) -> Vec<PartScore> {
         self.each(Job::Gradients)
@@ -109,7 +111,7 @@ impl TiledExecutor {
     /// Replaces the training samples of a cell: the minibatch of the next step.
     ///
     /// # Errors
-    /// When there are none.
+    /// When `train` has no samples.
     ///
     /// # Panics
     /// Panics if there is no such cell.
@@ -125,7 +127,8 @@ impl TiledExecutor {
         self.replicas[cell].state()
     }
 
-    /// Returns the numbers of a cell's table, row-major; nothing if it depends on samples.
+    /// Returns the entries of a cell's table, row-major; an empty vector if the table depends on
+    /// samples.
     ///
     /// # Panics
     /// Panics if there is no such cell.
@@ -133,7 +136,7 @@ impl TiledExecutor {
         self.replicas[cell].table(table)
     }
 
-    /// The device, in words.
+    /// Returns a description of the device.
     fn device(&self) -> String {
         device(&self.pool)
     }

@@ -1,6 +1,6 @@
-//! The pass of a chunk of samples, tile by tile: forward, and for training samples backward.
+//! Runs the pass of a chunk of samples, tile by tile: forward, and for training samples backward.
 //!
-//! Owns how an operation runs on a tile. Knows nothing of threads or of what happens to the sums.
+//! Owns how an operation runs on a tile. Knows nothing of threads, or of how the sums are used.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use grokrun_program::{
 };
 use pulp::Simd;
 
-use super::frame::{Frame, columns};
+use super::lookup::{Lookup, columns};
 use super::plan::{Multiplied, Reduction, TileOp};
 use super::rows;
 use super::workspace::{Layout, Workspace};
@@ -19,22 +19,22 @@ use crate::product::{Mode, Right, View};
 use crate::vector::add;
 use crate::{Score, TILE};
 
-/// What all tiles of a pass share.
+/// The data that all tiles of a pass share.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a> {
     pub(super) ops: &'a [TileOp],
     pub(super) part: Part,
     pub(super) data: &'a Data,
     pub(super) whole: &'a [Buffer],
-    pub(super) rights: &'a [Right],
+    pub(super) right_operands: &'a [Right],
     pub(super) reductions: &'a [Reduction],
     pub(super) layout: &'a Layout,
 }
 
-/// The sums over one chunk's samples, in the order of the plan's.
+/// The sums over one chunk's samples, in the order of the plan's sums.
 pub(super) type Sums = Vec<Buffer>;
 
-/// Runs the tiles of the samples in `range`; `sums` are theirs alone.
+/// Runs the tiles of the samples in `range`; `sums` belong to these samples alone.
 #[inline(always)]
 pub(super) fn chunk<S: Simd>(
     simd: S,
@@ -61,10 +61,10 @@ pub(super) fn chunk<S: Simd>(
 
 struct Tile<'a> {
     shared: Shared<'a>,
-    /// the number of the first sample
+    /// the index of the first sample
     first: usize,
     rows: usize,
-    /// whether the chunk's sums hold nothing yet
+    /// whether nothing has been added to the chunk's sums yet
     fresh: bool,
     space: &'a mut Workspace,
 }
@@ -88,8 +88,8 @@ impl Tile<'_> {
         Score::default()
     }
 
-    fn frame(&self) -> Frame<'_> {
-        Frame {
+    fn lookup(&self) -> Lookup<'_> {
+        Lookup {
             whole: self.shared.whole,
             tile: &self.space.tables,
             strides: &self.shared.layout.strides,
@@ -98,7 +98,7 @@ impl Tile<'_> {
         }
     }
 
-    /// The rows of a block of a tile's table.
+    /// Returns the rows of a block of a tile's table.
     fn view<'t>(&'t self, block: &Block) -> View<'t> {
         let table = block.table.0;
         let stride = self.shared.layout.strides[table];
@@ -119,7 +119,7 @@ impl Tile<'_> {
                 _ => Mode::Add,
             };
             let left = self.view(&term.left);
-            let right = &self.shared.rights[term.right];
+            let right = &self.shared.right_operands[term.right];
             let to = &mut to[out.cols.first..];
             right.multiply(simd, left, self.rows, to, stride, mode);
         }
@@ -130,10 +130,10 @@ impl Tile<'_> {
     fn outer<S: Simd>(&mut self, simd: S, sum: usize, [left, right]: [&Block; 2], to: &mut Buffer) {
         let [m, n] = self.shared.reductions[sum].size;
         let mode = if self.fresh { Mode::Set } else { Mode::Add };
-        let mut packed = std::mem::take(&mut self.space.rights[sum]);
+        let mut packed = std::mem::take(&mut self.space.right_operands[sum]);
         packed.pack::<S>(self.view(right), self.rows);
         packed.multiply(simd, self.view(left).t(), m, to, n, mode);
-        self.space.rights[sum] = packed;
+        self.space.right_operands[sum] = packed;
     }
 
     #[inline(always)]
@@ -149,20 +149,20 @@ impl Tile<'_> {
         }
         let width = self.shared.reductions[sum].size[1];
         if matches!(out.rows.extent, Extent::Token(_)) {
-            let frame = self.frame();
+            let lookup = self.lookup();
             for r in 0..self.rows {
-                let row = frame.row_of(out.rows.extent, r);
+                let row = lookup.row_of(out.rows.extent, r);
                 let row = &mut to[row * width..][..width];
-                rows::weighted(simd, frame, term, *heads, r, row);
+                rows::weighted(simd, lookup, term, *heads, r, row);
             }
         } else {
-            // The tile's rows are summed first: hundreds of small terms would lose digits beside a
+            // The tile's rows are summed first: hundreds of small terms would lose digits against a
             // large total.
             let mut sum = std::mem::take(&mut self.space.sum);
             sum[..width].fill(0.0);
-            let frame = self.frame();
+            let lookup = self.lookup();
             for r in 0..self.rows {
-                rows::weighted(simd, frame, term, *heads, r, &mut sum[..width]);
+                rows::weighted(simd, lookup, term, *heads, r, &mut sum[..width]);
             }
             add(&mut to[..width], &sum[..width]);
             self.space.sum = sum;
@@ -180,7 +180,7 @@ impl Tile<'_> {
                     *out = taken;
                 }
             }
-            rows::run(simd, op, self.frame(), self.rows, &mut outs);
+            rows::run(simd, op, self.lookup(), self.rows, &mut outs);
         }
         for (place, taken) in places.into_iter().zip(taken) {
             if let (Some(place), Some(taken)) = (place, taken) {
@@ -218,7 +218,7 @@ impl Tile<'_> {
         total
     }
 
-    /// The loss of the published experiment, in vectors.
+    /// Computes the loss of the published experiment, in vectors.
     #[inline(always)]
     fn published(&self, logits: &[f32], stride: usize, mut to: Option<&mut Buffer>) -> Score {
         let scale = 1.0 / self.shared.data.len() as f32;
@@ -236,7 +236,7 @@ impl Tile<'_> {
         total
     }
 
-    /// Any loss, one sample after the other.
+    /// Computes any loss, one sample after another.
     #[inline(always)]
     fn by_sample(
         &self,
@@ -277,14 +277,14 @@ impl Tile<'_> {
     }
 }
 
-/// Σ (l − e_y)² / classes, and its gradient times `scale`.
+/// Returns Σ (l − e_y)² / classes, and its gradient times `scale`.
 #[inline(always)]
 fn squares(logits: &[f32], label: usize, scale: f32, gradients: Option<&mut [f32]>) -> f64 {
     const LANES: usize = 16;
     let classes = logits.len() as f32;
     let mut sums = [0.0f32; LANES];
     for (line, x) in logits.chunks(LANES).enumerate() {
-        // The lane of the label, far beyond the line where it is not there.
+        // The lane of the label; far beyond the line if the label is not in this line.
         let at = (label as u32).wrapping_sub((line * LANES) as u32);
         for (i, (sum, x)) in sums.iter_mut().zip(x).enumerate() {
             let apart = if i as u32 == at { x - 1.0 } else { *x };
@@ -302,7 +302,7 @@ fn squares(logits: &[f32], label: usize, scale: f32, gradients: Option<&mut [f32
     total / f64::from(classes)
 }
 
-/// The tables that an operation writes, two at most.
+/// Returns the tables that an operation writes, two at most.
 pub(super) fn outputs(op: &Op) -> [Option<TableId>; 2] {
     match op {
         Op::Clear { table } => [Some(*table), None],

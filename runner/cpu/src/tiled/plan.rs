@@ -1,7 +1,7 @@
-//! A program sorted into what runs whole and what runs tile by tile.
+//! Sorts a program into operations on whole tables and operations that run tile by tile.
 //!
 //! Owns which operations of the recorded stages belong to a tile's pass, which sums over samples
-//! they leave behind, and which matrices are packed before it. Knows nothing of numbers.
+//! the pass computes, and which matrices are packed before the pass. Knows nothing of numbers.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub(super) struct Unsupported {
 pub(super) struct Multiplied {
     /// `(samples, k)`
     pub(super) left: View,
-    /// Which of [`Plan::packed`] holds the right operand.
+    /// The index of the right operand in [`Plan::packed`].
     pub(super) right: usize,
 }
 
@@ -35,36 +35,37 @@ pub(super) enum TileOp {
     Outer { sum: usize, left: View, right: View },
     /// `sum[row of r] += …` for the rows r of the tile; the operation is an [`Op::Sum`].
     Spread { sum: usize, op: Op },
-    /// The losses, and with a view their gradients.
+    /// The losses, and their gradients if there is a view for them.
     Loss {
         logits: View,
         loss: Loss,
         gradient: Option<View>,
     },
-    /// Row by row, into a table of the tile.
+    /// An operation row by row, into a table of the tile.
     Rows(Op),
 }
 
-/// A sum over samples: every chunk has its own, which are added in the chunks' order.
+/// A sum over samples: every chunk has its own sum, and the sums are added in the order of the
+/// chunks.
 pub(super) struct Reduction {
-    /// Where the total goes.
+    /// The view that receives the total.
     pub(super) out: View,
     pub(super) write: Write,
-    /// Rows and columns of the output.
+    /// The number of rows and of columns of the output.
     pub(super) size: [usize; 2],
-    /// What the total is multiplied by.
+    /// The factor of the total.
     pub(super) scale: f32,
 }
 
-/// What runs after the tiles of the training samples.
+/// A computation that follows the tiles of the training samples.
 pub(super) enum After {
-    /// The total of one of [`Plan::sums`].
+    /// Adds up the total of one of [`Plan::sums`].
     Total(usize),
-    /// An operation on tables that do not depend on samples.
+    /// Runs an operation on tables that do not depend on samples.
     Whole(Box<Op>),
 }
 
-/// The sorted program.
+/// A program, sorted.
 pub(super) struct Plan {
     pub(super) shared: Vec<Op>,
     pub(super) train: Vec<TileOp>,
@@ -72,7 +73,8 @@ pub(super) struct Plan {
     pub(super) test: Vec<TileOp>,
     pub(super) update: Vec<Op>,
     pub(super) sums: Vec<Reduction>,
-    /// Right operands that do not depend on samples, with the factor that goes into them.
+    /// Right operands that do not depend on samples, each with the factor that is multiplied into
+    /// it.
     pub(super) packed: Vec<(View, f32)>,
 }
 
@@ -102,7 +104,7 @@ impl Plan {
                 after.push(After::Whole(Box::new(whole(number, op)?)));
             }
             sorter.late.extend(written(op).into_iter().filter(|id| {
-                // What the tiles themselves write is there when a later operation reads it.
+                // A table of the tile is written before a later operation reads it.
                 !program.table(*id).rows.is_sample()
             }));
         }
@@ -123,26 +125,28 @@ impl Plan {
     }
 }
 
-/// The operations of a stage with their numbers in the program.
+/// Returns the operations of a stage with their indices in the program.
 fn numbered(program: &Program, stage: Stage) -> impl Iterator<Item = (usize, &Op)> {
     let found = program.stages.iter().find(|(name, _)| *name == stage);
     let range = found.map_or(0..0, |(_, range)| range.clone());
     range.clone().zip(&program.ops[range])
 }
 
-/// An operation on tables without samples, if it can be run while its outputs are out of reach.
+/// Returns an operation on tables without samples, if the operation can run while its outputs
+/// cannot be read.
 fn whole(number: usize, op: &Op) -> Result<Op, Unsupported> {
     let written = written(op);
-    match op
+    if op
         .operands()
         .iter()
         .any(|view| written.contains(&view.table))
     {
-        true => Err(Unsupported {
+        Err(Unsupported {
             number,
             problem: READS_ITS_OUTPUT.to_owned(),
-        }),
-        false => Ok(op.clone()),
+        })
+    } else {
+        Ok(op.clone())
     }
 }
 
@@ -279,7 +283,7 @@ impl Sorter<'_> {
     fn reduction(&mut self, out: View, write: Write, scale: f32) -> usize {
         let size = [out.height(), out.width()].map(|extent| match extent {
             Extent::Once(rows) => rows,
-            // A sum over samples has no row a sample: `tile` sees to it.
+            // A sum over samples has no row for each sample; `tile` checks that.
             Extent::Token(_) | Extent::Sample(_) => self.program.tokens,
         });
         self.sums.push(Reduction {

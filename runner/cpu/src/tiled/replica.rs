@@ -1,6 +1,6 @@
-//! One cell in training: its tables, its samples, its step.
+//! Trains one cell: holds its tables and samples, and takes its steps.
 //!
-//! Owns the order of the stages of a step, and how a part's samples are cut into chunks. Knows
+//! Owns the order of the stages of a step, and how a part's samples are divided into chunks. Knows
 //! nothing of other cells.
 
 use std::ops::Range;
@@ -25,13 +25,13 @@ pub(super) struct Replica {
     plan: Plan,
     layout: Layout,
     whole: Vec<Buffer>,
-    rights: Vec<Right>,
+    right_operands: Vec<Right>,
     train: Data,
     test: Data,
-    /// of each chunk of the training samples
+    /// the sums of each chunk of the training samples
     sums: Vec<Sums>,
     step: u64,
-    /// whether the shared stage has run on the parameters as they are
+    /// whether the shared stage has run with the present parameters
     current: bool,
     spaces: Option<Arc<Workspaces>>,
 }
@@ -49,20 +49,23 @@ impl Replica {
         let plan = Plan::new(&program).map_err(|e| refuse(e.to_string()))?;
         for (part, data) in [("train", &train), ("test", &test)] {
             if data.is_empty() {
-                return Err(refuse(format!("the {part} part is empty")));
+                return Err(refuse(format!(
+                    "the {part} part is empty; expected at least one sample"
+                )));
             }
         }
         let layout = Layout::new(&program, &plan);
         let whole = program.tables.iter().enumerate().map(|(place, table)| {
-            let entries = match table.rows.is_sample() {
-                true => 0,
-                false => program.entries(TableId(place)),
+            let entries = if table.rows.is_sample() {
+                0
+            } else {
+                program.entries(TableId(place))
             };
             Buffer::zeros(entries)
         });
         let mut replica = Replica {
             whole: whole.collect(),
-            rights: vec![Right::default(); plan.packed.len()],
+            right_operands: vec![Right::default(); plan.packed.len()],
             sums: Vec::new(),
             step: 0,
             current: false,
@@ -86,10 +89,12 @@ impl Replica {
         self.spaces = Some(spaces);
     }
 
-    /// Replaces the training samples: a minibatch.
+    /// Replaces the training samples by a minibatch.
     pub(super) fn set_train(&mut self, train: Data) -> Result<(), EngineError> {
         if train.is_empty() {
-            return Err(EngineError::Data("the train part is empty".to_owned()));
+            return Err(EngineError::Data(
+                "the train part is empty; expected at least one sample".to_owned(),
+            ));
         }
         self.train = train;
         self.set_train_sums();
@@ -155,7 +160,8 @@ impl Replica {
         }
     }
 
-    /// The numbers of a table that does not depend on samples; nothing of others.
+    /// Returns the entries of a table that does not depend on samples; an empty vector for other
+    /// tables.
     pub(super) fn table(&self, id: TableId) -> Vec<f32> {
         self.whole.get(id.0).map_or(Vec::new(), |t| t.to_vec())
     }
@@ -172,13 +178,13 @@ impl Replica {
         for op in &self.plan.shared {
             whole.run(simd, op);
         }
-        for ((view, scale), right) in self.plan.packed.iter().zip(&mut self.rights) {
+        for ((view, scale), right) in self.plan.packed.iter().zip(&mut self.right_operands) {
             whole.pack(simd, view, *scale, right);
         }
         self.current = true;
     }
 
-    /// Gradients of the training samples, and their score.
+    /// Computes the gradients of the training samples; returns the score of the samples.
     pub(super) fn gradients<S: Simd>(&mut self, simd: S) -> PartScore {
         self.refresh(simd);
         let score = self.pass(simd, Part::Train);
@@ -196,7 +202,7 @@ impl Replica {
         score
     }
 
-    /// One step on the training samples; returns their score before it.
+    /// Takes one step on the training samples; returns their score before the step.
     pub(super) fn train<S: Simd>(&mut self, simd: S) -> PartScore {
         let score = self.gradients(simd);
         for op in &self.plan.update {
@@ -207,7 +213,7 @@ impl Replica {
         score
     }
 
-    /// The score of the test samples.
+    /// Returns the score of the test samples.
     pub(super) fn evaluate<S: Simd>(&mut self, simd: S) -> PartScore {
         self.refresh(simd);
         self.pass(simd, Part::Test)
@@ -223,7 +229,7 @@ impl Replica {
             part,
             data,
             whole: &self.whole,
-            rights: &self.rights,
+            right_operands: &self.right_operands,
             reductions: &self.plan.sums,
             layout: &self.layout,
         };
@@ -257,7 +263,7 @@ impl Replica {
     }
 }
 
-/// The chunks of n samples: whole tiles, and the same on every machine.
+/// Returns the chunks of n samples: whole tiles, and the same on every machine.
 fn chunks(n: usize, tile: usize) -> impl Iterator<Item = Range<usize>> {
     let len = n.div_ceil(tile).div_ceil(CHUNKS).max(1) * tile;
     (0..n)
@@ -265,7 +271,7 @@ fn chunks(n: usize, tile: usize) -> impl Iterator<Item = Range<usize>> {
         .map(move |first| first..(first + len).min(n))
 }
 
-/// Tells whether a program can be trained: it has gradients and an update.
+/// Tells whether a program can be trained, that is, has gradients and an update.
 pub(super) fn trains(program: &Program) -> bool {
     [Stage::Backward, Stage::Update]
         .iter()

@@ -1,24 +1,24 @@
-//! The operations that run row by row: sums, dots, softmaxes, activations, norms and their
-//! adjoints.
+//! Runs the operations that work row by row: sums, dot products, softmaxes, activations, norms and
+//! their adjoints.
 //!
-//! Owns their arithmetic in f32, of one tile or of a whole table alike. Knows nothing of threads,
-//! samples' order or where a total over samples goes.
+//! Owns their arithmetic in f32, for a tile and for a whole table alike. Knows nothing of threads,
+//! of the order of samples, or of where a total over samples goes.
 
 use grokrun_executor::Activation as Fast;
 use grokrun_program::{Activation, Op, Term, View, Write, slope, value};
 use pulp::Simd;
 
-use super::frame::{Frame, columns};
+use super::lookup::{Lookup, columns};
 use crate::math::{activate, exp, through_activation};
 use crate::vector::{add, add_scaled, dot};
 
-/// Runs an operation over `rows` rows. `outs` are the tables that it writes, taken out of the
-/// frame.
+/// Runs an operation over `rows` rows. `outs` are the tables that the operation writes; they are
+/// taken out of `lookup`.
 #[inline(always)]
 pub(super) fn run<S: Simd>(
     simd: S,
     op: &Op,
-    frame: Frame<'_>,
+    lookup: Lookup<'_>,
     rows: usize,
     outs: &mut [&mut [f32]],
 ) {
@@ -31,7 +31,7 @@ pub(super) fn run<S: Simd>(
             terms,
             constant,
         } => each(
-            frame,
+            lookup,
             out,
             rows,
             outs,
@@ -43,7 +43,7 @@ pub(super) fn run<S: Simd>(
                     row.iter_mut().for_each(|x| *x += *constant as f32);
                 }
                 for term in terms {
-                    weighted(simd, frame, term, *heads, r, row);
+                    weighted(simd, lookup, term, *heads, r, row);
                 }
             },
         ),
@@ -57,13 +57,13 @@ pub(super) fn run<S: Simd>(
         } => {
             let width = columns(left) / heads;
             each(
-                frame,
+                lookup,
                 out,
                 rows,
                 outs,
                 #[inline(always)]
                 |r, row| {
-                    let [a, b] = [left, right].map(|view| frame.row(view, r, heads * width));
+                    let [a, b] = [left, right].map(|view| lookup.row(view, r, heads * width));
                     for (head, x) in row.iter_mut().enumerate() {
                         let part = head * width..(head + 1) * width;
                         put(
@@ -76,13 +76,13 @@ pub(super) fn run<S: Simd>(
             );
         }
         Op::Softmax { out, scores, heads } => each(
-            frame,
+            lookup,
             out,
             rows,
             outs,
             #[inline(always)]
             |r, row| {
-                softmax(frame.row(scores, r, row.len()), *heads, row);
+                softmax(lookup.row(scores, r, row.len()), *heads, row);
             },
         ),
         Op::SoftmaxGradient {
@@ -92,13 +92,13 @@ pub(super) fn run<S: Simd>(
             gradient,
             heads,
         } => each(
-            frame,
+            lookup,
             out,
             rows,
             outs,
             #[inline(always)]
             |r, row| {
-                let [p, dp] = [weights, gradient].map(|view| frame.row(view, r, row.len()));
+                let [p, dp] = [weights, gradient].map(|view| lookup.row(view, r, row.len()));
                 for head in 0..*heads {
                     let keys = || (head..p.len()).step_by(*heads);
                     let mean: f32 = keys().map(|key| p[key] * dp[key]).sum();
@@ -113,13 +113,13 @@ pub(super) fn run<S: Simd>(
             input,
             activation,
         } => each(
-            frame,
+            lookup,
             out,
             rows,
             outs,
             #[inline(always)]
             |r, row| {
-                row.copy_from_slice(frame.row(input, r, row.len()));
+                row.copy_from_slice(lookup.row(input, r, row.len()));
                 forward(*activation, row);
             },
         ),
@@ -130,13 +130,13 @@ pub(super) fn run<S: Simd>(
             gradient,
             activation,
         } => each(
-            frame,
+            lookup,
             out,
             rows,
             outs,
             #[inline(always)]
             |r, row| {
-                let [x, dy] = [input, gradient].map(|view| frame.row(view, r, row.len()));
+                let [x, dy] = [input, gradient].map(|view| lookup.row(view, r, row.len()));
                 backward(*activation, x, dy, *write, row);
             },
         ),
@@ -148,9 +148,9 @@ pub(super) fn run<S: Simd>(
         } => {
             let [normed, inverses] = outs else { return };
             for r in 0..rows {
-                let x = frame.row(input, r, columns(out));
-                let row = &mut normed[frame.start(out, r)..][..x.len()];
-                inverses[frame.start(inverse, r)] = normalise(x, *epsilon as f32, row);
+                let x = lookup.row(input, r, columns(out));
+                let row = &mut normed[lookup.start(out, r)..][..x.len()];
+                inverses[lookup.start(inverse, r)] = normalise(x, *epsilon as f32, row);
             }
         }
         Op::NormGradient {
@@ -160,22 +160,22 @@ pub(super) fn run<S: Simd>(
             inverse,
             gradient,
         } => each(
-            frame,
+            lookup,
             out,
             rows,
             outs,
             #[inline(always)]
             |r, row| {
-                let [y, dy] = [normed, gradient].map(|view| frame.row(view, r, row.len()));
+                let [y, dy] = [normed, gradient].map(|view| lookup.row(view, r, row.len()));
                 let count = y.len() as f32;
                 let (shift, along) = (sum(dy) / count, dot(simd, dy, y) / count);
-                let inverse = frame.row(inverse, r, 1)[0];
+                let inverse = lookup.row(inverse, r, 1)[0];
                 for ((x, y), dy) in row.iter_mut().zip(y).zip(dy) {
                     put(x, *write, inverse * (dy - shift - y * along));
                 }
             },
         ),
-        // Products, sums over rows and losses are run by `whole` and `pass`, updates by `update`.
+        // `whole` and `pass` run products, sums over rows and losses; `update` runs updates.
         Op::Product { .. }
         | Op::Sum { .. }
         | Op::Loss { .. }
@@ -185,10 +185,10 @@ pub(super) fn run<S: Simd>(
     }
 }
 
-/// Shows `work` each row of an output.
+/// Calls `work` with each row of an output.
 #[inline(always)]
 fn each(
-    frame: Frame<'_>,
+    lookup: Lookup<'_>,
     out: &View,
     rows: usize,
     outs: &mut [&mut [f32]],
@@ -196,7 +196,7 @@ fn each(
 ) {
     let width = columns(out);
     for r in 0..rows {
-        work(r, &mut outs[0][frame.start(out, r)..][..width]);
+        work(r, &mut outs[0][lookup.start(out, r)..][..width]);
     }
 }
 
@@ -212,13 +212,13 @@ fn put(place: &mut f32, write: Write, x: f32) {
 #[inline(always)]
 pub(super) fn weighted<S: Simd>(
     simd: S,
-    frame: Frame<'_>,
+    lookup: Lookup<'_>,
     term: &Term,
     heads: usize,
     r: usize,
     row: &mut [f32],
 ) {
-    let values = frame.row(&term.values, r, row.len());
+    let values = lookup.row(&term.values, r, row.len());
     let scale = term.scale as f32;
     let Some(weights) = &term.weights else {
         if scale == 1.0 {
@@ -228,7 +228,7 @@ pub(super) fn weighted<S: Simd>(
         }
         return;
     };
-    let weights = frame.row(weights, r, heads);
+    let weights = lookup.row(weights, r, heads);
     if heads == row.len() {
         for ((x, v), w) in row.iter_mut().zip(values).zip(weights) {
             *x += scale * w * v;
@@ -246,7 +246,7 @@ pub(super) fn weighted<S: Simd>(
 fn softmax(scores: &[f32], heads: usize, out: &mut [f32]) {
     for head in 0..heads {
         let keys = || (head..scores.len()).step_by(heads);
-        // What is not a number is never the larger, and stays none in the exponential.
+        // A number that is not one is never the larger, and its exponential is not a number either.
         let largest = keys()
             .map(|key| scores[key])
             .fold(f32::NEG_INFINITY, f32::max);
@@ -261,7 +261,7 @@ fn softmax(scores: &[f32], heads: usize, out: &mut [f32]) {
     }
 }
 
-/// The functions that the fused pass has in vectors.
+/// Returns the activation function if the fused pass has it in vectors.
 fn fast(activation: Activation) -> Option<Fast> {
     match activation {
         Activation::Relu => Some(Fast::Relu),

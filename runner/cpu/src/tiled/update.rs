@@ -1,6 +1,6 @@
-//! The update stage: filters on gradients, rules, projections.
+//! Runs the update stage: filters on gradients, rules, projections.
 //!
-//! Owns how these run over flat tables and threads. The formulas are the program's own.
+//! Owns how the update runs over flat tables and threads. The formulas come from the program crate.
 
 use grokrun_program::{
     ElementRule as _, Filter, MAX_SLOTS, Moved, Op, Settings, Sphere, TableId, move_matrix,
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::buffer::Buffer;
 
-/// Numbers that one task moves.
+/// The number of entries that one task updates.
 const PIECE: usize = 8192;
 
 /// Runs an operation of the update stage of the step numbered `step`.
@@ -24,7 +24,7 @@ pub(super) fn run<S: Simd>(simd: S, op: &Op, step: u64, tables: &mut [Buffer]) {
             }
         }
         Op::Project { sphere, moved } => project(sphere, moved, tables),
-        // The plan has put nothing else into this stage.
+        // The plan puts no other operation into this stage.
         _ => {}
     }
 }
@@ -51,7 +51,7 @@ fn filtered(filter: &Filter, moved: &[Moved], step: u64, tables: &mut [Buffer]) 
             (Filter::Orthogonal, _) => {
                 orthogonal(&tables[one.parameter.0][..], &mut gradient[..]);
             }
-            // The program's check gives a moving average its slot.
+            // The program's check gives every moving average its slot.
             _ => {}
         }
         tables[one.gradient.0] = gradient;
@@ -68,13 +68,15 @@ fn update<S: Simd>(simd: S, settings: &Settings, one: &Moved, step: u64, tables:
             .unwrap_or_default()
     });
     let gradient = &tables[one.gradient.0];
-    let mut directions = match settings.rule.moves_matrices() {
-        true => Buffer::zeros(weights.len()),
-        false => Buffer::default(),
+    let mut directions = if settings.rule.moves_matrices() {
+        Buffer::zeros(weights.len())
+    } else {
+        Buffer::default()
     };
-    let moved = match directions.is_empty() {
-        true => &mut weights,
-        false => &mut directions,
+    let moved = if directions.is_empty() {
+        &mut weights
+    } else {
+        &mut directions
     };
     with_rule!(settings.rule, rule => elements(simd, moved, gradient, &mut slots, |w, g, s| {
         rule.update(&coefficients, w, g, s)
@@ -139,9 +141,10 @@ fn elements<S: Simd>(
 }
 
 fn project(sphere: &Sphere, moved: &[Moved], tables: &mut [Buffer]) {
-    let groups: Vec<&[Moved]> = match sphere.each {
-        true => moved.chunks(1).collect(),
-        false => vec![moved],
+    let groups: Vec<&[Moved]> = if sphere.each {
+        moved.chunks(1).collect()
+    } else {
+        vec![moved]
     };
     for group in groups {
         let parameters: Vec<TableId> = group.iter().map(|m| m.parameter).collect();
@@ -160,7 +163,7 @@ fn scale(of: &[TableId], factor: f32, tables: &mut [Buffer]) {
     }
 }
 
-/// The norm of some tables together.
+/// Returns the norm of several tables taken as one vector.
 fn norm(of: &[TableId], tables: &[Buffer]) -> f64 {
     let squares = of.iter().map(|id| {
         let squares = tables[id.0].iter().map(|x| f64::from(*x) * f64::from(*x));

@@ -1,12 +1,13 @@
-//! Operations on tables that do not depend on samples, and the totals of what does.
+//! Runs operations on tables that do not depend on samples, and adds up the totals over samples.
 //!
-//! Owns how these are shared among threads: by rows, with the same result for any number of them.
+//! Owns how these operations are divided among threads: by rows, with the same result for any
+//! number of threads.
 
 use grokrun_program::{Extent, Op, Term, View as Block, Write};
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::frame::{Frame, columns};
+use super::lookup::{Lookup, columns};
 use super::pass::{Sums, outputs};
 use super::plan::Reduction;
 use super::rows;
@@ -14,17 +15,17 @@ use crate::BLOCK;
 use crate::buffer::Buffer;
 use crate::product::{Mode, Right, View};
 
-/// A product of fewer multiplications is not worth a second thread.
+/// The number of multiplications from which a product is worth a second thread.
 const WORTH_SHARING: usize = 1 << 18;
 
-/// The tables without samples, and how they lie in memory.
+/// The tables without samples, and their layout in memory.
 pub(super) struct Whole<'a> {
     pub(super) tables: &'a mut [Buffer],
     pub(super) strides: &'a [usize],
     pub(super) tokens: usize,
 }
 
-/// A block of a table as a matrix of so many rows and columns.
+/// A block of a table as a matrix, with its number of rows and of columns.
 struct Matrix<'a> {
     view: View<'a>,
     rows: usize,
@@ -36,7 +37,7 @@ impl Whole<'_> {
         match extent {
             Extent::Once(count) => count,
             Extent::Token(_) => self.tokens,
-            // The plan runs what has samples tile by tile.
+            // The plan runs operations on samples tile by tile.
             Extent::Sample(_) => 0,
         }
     }
@@ -140,8 +141,8 @@ impl Whole<'_> {
         self.tables[out.table.0] = to;
     }
 
-    fn frame(&self, over: Extent) -> Frame<'_> {
-        Frame {
+    fn lookup(&self, over: Extent) -> Lookup<'_> {
+        Lookup {
             whole: self.tables,
             tile: &[],
             strides: self.strides,
@@ -150,7 +151,7 @@ impl Whole<'_> {
         }
     }
 
-    /// Sums rows of tokens into a single one.
+    /// Sums rows of tokens into a single row.
     fn sum<S: Simd>(
         &mut self,
         simd: S,
@@ -166,10 +167,10 @@ impl Whole<'_> {
         if write == Write::Set {
             row.fill(0.0);
         }
-        let frame = self.frame(over);
+        let lookup = self.lookup(over);
         vectorized!(simd, {
             for r in 0..self.count(over) {
-                rows::weighted(simd, frame, term, heads, r, row);
+                rows::weighted(simd, lookup, term, heads, r, row);
             }
         });
         self.tables[out.table.0] = to;
@@ -187,8 +188,8 @@ impl Whole<'_> {
                     *out = taken;
                 }
             }
-            let frame = self.frame(over);
-            vectorized!(simd, rows::run(simd, op, frame, count, &mut outs));
+            let lookup = self.lookup(over);
+            vectorized!(simd, rows::run(simd, op, lookup, count, &mut outs));
         }
         for (place, taken) in places.into_iter().zip(taken) {
             if let (Some(place), Some(taken)) = (place, taken) {

@@ -1,7 +1,7 @@
-//! Room for the tile that a thread works on.
+//! Holds the tables of the tile that a thread works on.
 //!
-//! Owns the tables of one tile's samples. What they hold is written before it is read, so it does
-//! not matter which thread's a tile gets.
+//! Owns the tables of one tile's samples. Every entry is written before it is read, so it does not
+//! matter which thread runs a tile.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -12,24 +12,25 @@ use crate::buffer::{Buffer, padded};
 use crate::product::Right;
 use crate::{TILE, guarded};
 
-/// The bytes that a tile's tables may take: half of a usual L2 cache.
+/// The number of bytes that a tile's tables may take: half of a usual L2 cache.
 const BYTES: usize = 512 << 10;
 
-/// How the tables of a tile lie in memory.
+/// The layout of the tables of a tile in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// Samples in a tile; borders of tiles and chunks follow from it, so it depends on the program
-    /// alone.
+    /// The number of samples in a tile. The borders of tiles and chunks follow from it, so it
+    /// depends on the program alone.
     pub(super) tile: usize,
     /// The stride of each table of the program.
     pub(super) strides: Vec<usize>,
-    /// Whether a table is a tile's.
+    /// Whether each table belongs to the tile.
     of_tile: Vec<bool>,
     /// The tables of logits: beyond their classes they hold −∞, which no softmax sees.
     logits: Vec<usize>,
-    /// The columns of the right operand of each product that sums over samples, by its sum.
+    /// The number of columns of the right operand of each product that sums over samples, by its
+    /// sum.
     outer: Vec<usize>,
-    /// The columns of the widest sum over samples.
+    /// The number of columns of the widest sum over samples.
     widest: usize,
 }
 
@@ -40,9 +41,12 @@ impl Layout {
             .tables
             .iter()
             .zip(&of_tile)
-            .map(|(table, of_tile)| match of_tile {
-                true => padded(table.cols),
-                false => table.cols,
+            .map(|(table, of_tile)| {
+                if *of_tile {
+                    padded(table.cols)
+                } else {
+                    table.cols
+                }
             })
             .collect();
         let floats: usize = strides
@@ -51,7 +55,8 @@ impl Layout {
             .filter(|(_, table)| table.rows == Extent::Sample(grokrun_program::Part::Train))
             .map(|(stride, _)| stride)
             .sum();
-        // Whole micro-kernels, and pieces of which losses are taken.
+        // The tile is a multiple of the micro-kernel's rows and of the pieces that losses are
+        // computed in.
         let tile = (BYTES / (4 * floats.max(1)) / 24 * 24).clamp(24, 4 * TILE);
         let logits = plan
             .train
@@ -82,7 +87,7 @@ impl Layout {
         }
     }
 
-    /// Tells whether tiles of two programs lie in memory in the same way.
+    /// Tells whether the tiles of two programs have the same layout in memory.
     pub(super) fn shares_tiles_with(&self, other: &Layout) -> bool {
         let tables = |layout: &Layout| {
             let all = layout.strides.iter().zip(&layout.of_tile);
@@ -98,15 +103,16 @@ impl Layout {
     }
 }
 
-/// A thread's tile.
+/// The tile of a thread.
 pub(super) struct Workspace {
-    /// By the place of the table in the program; empty for a table that is no tile's.
+    /// The tables, by their index in the program; empty for a table that does not belong to the
+    /// tile.
     pub(super) tables: Vec<Buffer>,
     /// The packed right operand of each product that sums over samples.
-    pub(super) rights: Vec<Right>,
+    pub(super) right_operands: Vec<Right>,
     /// One row of a sum over a tile.
     pub(super) sum: Buffer,
-    /// The logits of a sample in f64, for losses that are worked out so.
+    /// The logits of a sample in f64, for losses that are computed in f64.
     pub(super) row: Vec<f64>,
 }
 
@@ -126,24 +132,24 @@ impl Workspace {
         };
         Workspace {
             tables: tables.collect(),
-            rights: layout.outer.iter().map(right).collect(),
+            right_operands: layout.outer.iter().map(right).collect(),
             sum: Buffer::zeros(layout.widest),
             row: Vec::new(),
         }
     }
 }
 
-/// One workspace a thread.
+/// One workspace for each thread.
 pub(super) struct Workspaces(Vec<Mutex<Workspace>>);
 
 impl Workspaces {
     pub(super) fn new(layout: &Layout, threads: usize) -> Workspaces {
-        let room = |_| Mutex::new(Workspace::new(layout));
-        Workspaces((0..threads.max(1)).map(room).collect())
+        let workspace = |_| Mutex::new(Workspace::new(layout));
+        Workspaces((0..threads.max(1)).map(workspace).collect())
     }
 
-    /// This thread's. While it is held, nothing may be shared with rayon: a task that the thread
-    /// then took would ask for it again.
+    /// Locks this thread's workspace. While it is locked, no work may be shared with rayon: a task
+    /// that the thread then took would lock the workspace again.
     pub(super) fn mine(&self) -> MutexGuard<'_, Workspace> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         guarded(self.0[thread % self.0.len()].lock())

@@ -1,4 +1,4 @@
-//! Forward and backward passes over all pairs against the oracle.
+//! Compares forward and backward passes over all pairs with the reference.
 
 use grokrun_cpu::{Activations, GridPass, Wanted, train_gradient};
 use grokrun_executor::reference::Reference;
@@ -14,7 +14,7 @@ const SHAPE: Shape = Shape {
     trained_biases: false,
 };
 
-/// All pairs, a-major, each with its sum as label.
+/// Returns all pairs, a-major, each with its sum as label.
 fn all_pairs() -> Vec<Sample> {
     let pair = |i: u32| Sample {
         a: i / 13,
@@ -60,7 +60,7 @@ fn everything_that_is_wanted_agrees_with_the_reference() {
             );
         }
     }
-    // In the memory of others, which has other numbers and too much or too little room.
+    // The second run reuses the memory of other activations, with other numbers and other lengths.
     let mut again = Activations {
         pre: vec![f32::NAN; 13 * 13 * 37],
         post: vec![f32::NAN; 7],

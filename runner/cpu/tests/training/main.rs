@@ -1,4 +1,5 @@
-//! The executors through the library's door: against the oracle, and against themselves.
+//! Tests the executors through their public interface, against the reference and against
+//! themselves.
 
 mod grid;
 mod reference;

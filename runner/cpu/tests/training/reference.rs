@@ -1,5 +1,5 @@
-//! The CPU executor against the oracle. That the oracle's gradients are those of finite differences
-//! is the program crate's test.
+//! Compares the CPU executor with the reference. The program crate tests that the reference's
+//! gradients are those of finite differences.
 
 use grokrun_cpu::CpuExecutor;
 use grokrun_executor::reference::{Gradients, Reference, train_reference};
@@ -27,7 +27,7 @@ fn pairs(p: u32) -> (Vec<Sample>, Vec<Sample>) {
     all.partition(|s| (s.a * 7 + s.b * 3) % 5 < 2)
 }
 
-/// Weights several times as large as usual, so that nothing is nearly linear.
+/// Returns weights several times as large as usual, so that nothing is nearly linear.
 fn parameters(shape: &Shape) -> Vec<f32> {
     let mut parameters = initial_parameters(shape, InitScheme::TransformerLens, 11);
     for (i, w) in parameters.iter_mut().enumerate() {

@@ -1,5 +1,5 @@
-//! Neither the number of threads, nor how they share a cell, nor how epochs are grouped into calls
-//! changes a bit.
+//! Tests that neither the number of threads, nor how they divide a cell, nor how epochs are grouped
+//! into calls changes a bit.
 
 use grokrun_cpu::{CpuExecutor, Sharing};
 use grokrun_executor::{
@@ -37,7 +37,8 @@ fn cell(shape: &Shape, seed: i64) -> CellInput {
     }
 }
 
-/// The metrics of all epochs and the states of so many cells, and how they were shared.
+/// Returns the metrics of all epochs and the states of `cells` cells, and how the threads divided
+/// them.
 fn run(
     shape: &Shape,
     cells: i64,
@@ -56,7 +57,7 @@ fn run(
 
 #[test]
 fn the_same_bits_however_cells_are_shared() {
-    // 98 tiles of training pairs, more than one group to a chunk; and a cell of two threads.
+    // 98 tiles of training pairs, more than one group in a chunk; and a cell of two threads.
     for (modulus, many) in [(97, Sharing::Everything), (23, Sharing::Pairs)] {
         for activation in [Activation::Relu, Activation::Gelu] {
             let shape = shape(modulus, activation);

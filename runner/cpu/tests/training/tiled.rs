@@ -1,4 +1,4 @@
-//! What cannot be run, and cells beside each other.
+//! Tests that programs which cannot be run are refused, and that cells train side by side.
 
 use grokrun_cpu::TiledExecutor;
 use grokrun_executor::ProgramCell;

@@ -1,4 +1,4 @@
-//! The adapters of this machine: what they are, and which one to take.
+//! Lists the adapters of this machine, and chooses one.
 
 use grokrun_executor::EngineError;
 use wgpu::{DeviceType, Limits};
@@ -6,14 +6,14 @@ use wgpu::{DeviceType, Limits};
 use super::arena::SLACK;
 use super::instance;
 
-/// What sort of processor an adapter is.
+/// The kind of processor of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Discrete,
     Integrated,
     Virtual,
     Other,
-    /// a CPU that plays a GPU, lavapipe for instance
+    /// a CPU that emulates a GPU, lavapipe for instance
     Software,
 }
 
@@ -29,12 +29,12 @@ impl Kind {
     }
 }
 
-/// An adapter and what tells it from others.
+/// An adapter, with the properties that distinguish it from others.
 #[derive(Clone, Debug)]
 pub(crate) struct Adapter {
     pub(crate) raw: wgpu::Adapter,
     pub(crate) name: String,
-    /// vulkan, metal or dx12
+    /// the backend: vulkan, metal or dx12
     pub(crate) backend: String,
     pub(crate) driver: String,
     pub(crate) kind: Kind,
@@ -61,7 +61,8 @@ impl Adapter {
         }
     }
 
-    /// Why it cannot train, if it cannot: it lacks one of wgpu's default limits.
+    /// Returns why the adapter cannot train, because it lacks one of wgpu's default limits; `None`
+    /// if it can train.
     pub(crate) fn lacks(&self) -> Option<String> {
         let (need, have) = (Limits::default(), self.raw.limits());
         let mut lack = None;
@@ -71,7 +72,7 @@ impl Adapter {
         lack
     }
 
-    /// How large the tables of a batch can be, in bytes: they are one buffer.
+    /// Returns the largest size of a batch's tables in bytes; the tables are one buffer.
     pub(crate) fn largest_arena(&self) -> u64 {
         let limits = self.raw.limits();
         let bound = limits.max_storage_buffer_binding_size;
@@ -80,14 +81,14 @@ impl Adapter {
             .saturating_sub(16 * SLACK as u64)
     }
 
-    /// Its name with how it is reached.
+    /// Returns the adapter's name and backend.
     pub(crate) fn describe(&self) -> String {
         format!("{} ({}, {})", self.name, self.backend, self.kind.word())
     }
 }
 
-/// All adapters, the best first: discrete, integrated, virtual, others, software. None where there
-/// is no driver.
+/// Returns all adapters, the best first: discrete, integrated, virtual, others, software. The list
+/// is empty if there is no driver.
 pub(crate) fn adapters() -> Vec<Adapter> {
     let instance = instance::open();
     let found = pollster::block_on(instance.enumerate_adapters(instance::BACKENDS));
@@ -96,11 +97,11 @@ pub(crate) fn adapters() -> Vec<Adapter> {
     adapters
 }
 
-/// The adapter whose name or backend contains `wanted`, in any case; without a name the best
-/// hardware adapter, never a software one.
+/// Returns the adapter whose name or backend contains `wanted`, ignoring case; without a name the
+/// best hardware adapter, never a software one.
 ///
 /// # Errors
-/// When there is none: which there are, and how to name one.
+/// When there is no such adapter; the error lists the adapters and says how to name one.
 pub(crate) fn choose(wanted: Option<&str>) -> Result<Adapter, EngineError> {
     let all = adapters();
     let fits = |adapter: &&Adapter| match wanted {

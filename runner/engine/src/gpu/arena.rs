@@ -1,15 +1,16 @@
-//! The arena: every table of a batch in one storage buffer, so that one kernel serves products of
-//! any of them in one dispatch. Each replica has a part of it, alike in all; a table's rows are
-//! padded with zeros to whole vec4s, which is what kernels read and write at once.
+//! Lays out the arena: every table of a batch in one storage buffer, so that one kernel computes
+//! products of any tables in one dispatch. The parts of all replicas have the same layout. The rows
+//! of a table are padded with zeros to whole vec4s, which kernels read and write at once.
 
 use grokrun_executor::{Parameter, Shape};
 
-/// Training pairs in one part of a sum over all of them.
+/// The number of training pairs in one part of a sum over all training pairs.
 pub(crate) const SPLIT: usize = 256;
-/// Vec4s after the last replica, which a tile at the edge of a table may read and throw away.
+/// The number of vec4s after the last replica, which a tile at the edge of a table may read and
+/// discard.
 pub(crate) const SLACK: usize = 64;
 
-/// A table in a replica's part: where it starts, in vec4s, and its `(rows, cols)` numbers.
+/// A table in a replica's part: its start in vec4s, and its `(rows, cols)` entries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) first: usize,
@@ -18,17 +19,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Vec4s from row to row.
+    /// Returns the number of vec4s from row to row.
     pub(crate) fn vec4s(&self) -> usize {
         self.cols.div_ceil(4)
     }
 
-    /// Vec4s of the whole table.
+    /// Returns the number of vec4s of the whole table.
     pub(crate) fn len(&self) -> usize {
         self.rows.saturating_mul(self.vec4s())
     }
 
-    /// The table as it lies in the arena.
+    /// Writes the table in the layout of the arena.
     pub(crate) fn pad(&self, numbers: &[f32], padded: &mut [f32]) {
         let (wide, cols) = (4 * self.vec4s(), self.cols);
         for (row, out) in numbers
@@ -39,21 +40,22 @@ impl Place {
         }
     }
 
-    /// The table without its padding.
+    /// Returns the table without its padding.
     pub(crate) fn strip(&self, padded: &[f32]) -> Vec<f32> {
         let rows = padded.chunks_exact(4 * self.vec4s());
         rows.flat_map(|row| &row[..self.cols]).copied().collect()
     }
 }
 
-/// Where the parameter tensors lie in a vector of all of them: the flat vector's order, padded.
+/// The places of the parameter tensors in a vector of all of them, in the order of the flat vector,
+/// with padding.
 #[derive(Clone, Debug)]
 pub(crate) struct Vector {
-    /// from the vector's start, as [`Parameter::ALL`]
+    /// from the vector's start, in the order of [`Parameter::ALL`]
     places: Vec<Place>,
-    /// vec4s of the whole vector
+    /// number of vec4s of the whole vector
     pub(crate) len: usize,
-    /// vec4s, from the start, that the optimizer updates
+    /// number of vec4s, from the start, that the optimizer updates
     pub(crate) trained: usize,
 }
 
@@ -76,14 +78,14 @@ impl Vector {
         }
     }
 
-    /// A tensor's place in the vector.
+    /// Returns a tensor's place in the vector.
     pub(crate) fn place(&self, parameter: Parameter) -> Place {
-        // ALL has every parameter.
+        // `ALL` has every parameter.
         let index = Parameter::ALL.iter().position(|q| *q == parameter);
         self.places[index.unwrap_or(0)]
     }
 
-    /// The flat vector with its padding, `(4 len)`.
+    /// Returns the flat vector with padding, `(4 len)`.
     pub(crate) fn pad(&self, flat: &[f32]) -> Vec<f32> {
         let mut padded = vec![0.0; 4 * self.len];
         let mut flat = flat;
@@ -95,14 +97,14 @@ impl Vector {
         padded
     }
 
-    /// The flat vector without its padding.
+    /// Returns the flat vector without its padding.
     pub(crate) fn strip(&self, padded: &[f32]) -> Vec<f32> {
         let of = |place: &Place| place.strip(&padded[4 * place.first..][..4 * place.len()]);
         self.places.iter().flat_map(of).collect()
     }
 }
 
-/// Lays tables out one after another.
+/// Lays tables out one after another; holds the next free vec4.
 #[derive(Default)]
 struct Next(usize);
 
@@ -118,16 +120,16 @@ impl Next {
     }
 }
 
-/// Every table of a replica; names as in `cpu::tables`.
+/// The place of every table of a replica; the names are as in the CPU executor's tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     pub(crate) vector: Vector,
-    // What training changes: vectors, as places of one row.
+    // The vectors that training changes, as places of one row.
     pub(crate) parameters: Place,
     pub(crate) first: Place,
     pub(crate) second: Place,
     pub(crate) gradient: Place,
-    /// `(2, 4)`: 1, 0, 0, 0 and −1, 0, 0, 0, to make sums of products
+    /// `(2, 4)`: 1, 0, 0, 0 and −1, 0, 0, 0, to compute sums as products
     pub(crate) ones: Place,
     // The folded tables.
     pub(crate) x: Place,
@@ -148,7 +150,7 @@ pub(crate) struct Tables {
     pub(crate) m: Place,
     /// Mᵀ
     pub(crate) m_flipped: Place,
-    // What the pass over the pairs leaves of each.
+    // The results of the pass over the pairs, for each pair.
     pub(crate) train_losses: Place,
     pub(crate) train_rights: Place,
     pub(crate) test_losses: Place,
@@ -158,7 +160,7 @@ pub(crate) struct Tables {
     pub(crate) d_neurons: Place,
     pub(crate) d_logits: Place,
     pub(crate) d_pair_scores: Place,
-    // Sums over the pairs, in parts.
+    // The parts of the sums over the pairs.
     pub(crate) m_parts: Place,
     pub(crate) neuron_base_parts: Place,
     pub(crate) logit_base_parts: Place,
@@ -170,7 +172,7 @@ pub(crate) struct Tables {
     pub(crate) d_neuron_base: Place,
     pub(crate) d_logit_base: Place,
     pub(crate) d_m: Place,
-    // The way back to the parameters.
+    // The tables between the folded tables' gradients and the parameters' gradients.
     pub(crate) d_v: Place,
     pub(crate) d_ow: Place,
     pub(crate) d_ou: Place,
@@ -178,16 +180,17 @@ pub(crate) struct Tables {
     pub(crate) d_v_eq: Place,
     pub(crate) d_kq: Place,
     pub(crate) d_q: Place,
-    /// sums of dV′ over the tokens at position 0, at 1, and over all with the sign turned
+    /// sums of dV′ over the tokens at position 0, at position 1, and over all tokens with the sign
+    /// changed
     pub(crate) d_v_sums: Place,
-    /// sums of d(score) over the tokens at position 0, and at 1
+    /// sums of d(score) over the tokens at position 0, and at position 1
     pub(crate) d_score_sums: Place,
-    /// vec4s of a replica
+    /// number of vec4s of a replica
     pub(crate) stride: usize,
 }
 
 impl Tables {
-    /// The tables for so many training and test pairs. Sizes saturate.
+    /// Lays out the tables for these numbers of training and test pairs. Sizes saturate.
     pub(crate) fn new(shape: &Shape, train: usize, test: usize) -> Tables {
         let Shape {
             modulus: p,
@@ -226,7 +229,7 @@ impl Tables {
             ou: table(he, p),
             neuron_rows: table(by_head, f),
             logit_rows: table(by_head, p),
-            // Rows that are only padding, because the kernels take four at once.
+            // There are rows of padding alone, since the kernels read four rows at once.
             m: table(f.next_multiple_of(4), p),
             m_flipped: table(p.next_multiple_of(4), f),
             train_losses: table(1, train),
@@ -263,12 +266,12 @@ impl Tables {
         tables
     }
 
-    /// A tensor's place among the parameters.
+    /// Returns a tensor's place among the parameters.
     pub(crate) fn weight(&self, parameter: Parameter) -> Place {
         self.within(&self.parameters, parameter)
     }
 
-    /// Its gradient's place.
+    /// Returns the place of a tensor's gradient.
     pub(crate) fn gradient_of(&self, parameter: Parameter) -> Place {
         self.within(&self.gradient, parameter)
     }
@@ -282,7 +285,7 @@ impl Tables {
     }
 }
 
-/// Bytes of the arena that one replica takes.
+/// Returns the number of bytes of the arena for one replica.
 pub(crate) fn replica_bytes(shape: &Shape, train: usize, test: usize) -> u64 {
     (Tables::new(shape, train, test).stride as u64).saturating_mul(16)
 }

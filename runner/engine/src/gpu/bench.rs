@@ -1,18 +1,19 @@
-//! The dispatches of an epoch on a GPU one by one, for `cargo bench`. No test depends on a time.
+//! Runs the dispatches of an epoch on a GPU one by one, for `cargo bench`. No test depends on a
+//! time.
 
 use grokrun_executor::{CellInput, EngineError, Executor, Program, Shape};
 
 use super::GpuExecutor;
 use crate::backend::Choice;
 
-/// A cell on a GPU, whose dispatches can be run by themselves.
+/// A cell on a GPU, whose dispatches can be run one by one.
 pub struct GpuKernels(GpuExecutor);
 
 impl GpuKernels {
-    /// None if the choice is no GPU.
+    /// Opens the device and loads the cell. Returns `None` if the choice is not a GPU.
     ///
     /// # Errors
-    /// As [`open`](crate::open).
+    /// As for [`open`](crate::open).
     pub fn new(
         choice: &Choice,
         shape: Shape,
@@ -22,12 +23,13 @@ impl GpuKernels {
             return Ok(None);
         };
         let mut executor = GpuExecutor::new(adapter, Program::folded(shape), vec![cell])?;
-        // Each dispatch then finds what those before it leave.
+        // After an epoch, each dispatch finds the results of the dispatches before it.
         executor.run(1)?;
         Ok(Some(GpuKernels(executor)))
     }
 
-    /// The dispatches in the order of an epoch: stage, number within it, and kernel.
+    /// Returns the names of the dispatches in the order of an epoch: stage, number within the
+    /// stage, and kernel.
     pub fn names(&self) -> Vec<String> {
         let executor = &self.0;
         let name = |at: usize| {
@@ -44,8 +46,8 @@ impl GpuKernels {
         executor.epoch_dispatches().map(name).collect()
     }
 
-    /// Runs one of [`GpuKernels::names`] so many times in one submission, and waits for it; a
-    /// number that none has submits nothing to do, which is what a submission costs by itself.
+    /// Runs one of [`GpuKernels::names`] `times` times in one submission, and waits for it. A
+    /// number beyond the names submits no dispatch, which shows the cost of a submission alone.
     ///
     /// # Errors
     /// When the device fails or does not answer in time.

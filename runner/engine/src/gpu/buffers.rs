@@ -1,4 +1,4 @@
-//! The buffers of a batch of cells, and what is in them before the first epoch.
+//! Records the buffers of a batch of cells, and their contents before the first epoch.
 
 use grokrun_executor::{CellInput, EngineError, Shape, moments};
 use grokrun_program::ModelState;
@@ -8,20 +8,20 @@ use super::metrics::{RECORD, WINDOW};
 use super::recorder::Recorder;
 use super::recording::Contents;
 
-/// The numbers of a batch.
+/// The numbers of replicas and pairs of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) shape: Shape,
     pub(crate) replicas: usize,
-    /// training pairs of each replica
+    /// number of training pairs of each replica
     pub(crate) train: usize,
-    /// test pairs of each replica
+    /// number of test pairs of each replica
     pub(crate) test: usize,
 }
 
 impl Sizes {
     /// # Errors
-    /// When the cells do not fit together.
+    /// When the cells differ in their numbers of pairs or in their modulus.
     pub(crate) fn new(shape: Shape, cells: &[CellInput]) -> Result<Sizes, EngineError> {
         let Some(first) = cells.first() else {
             return Err(EngineError::Data(
@@ -53,36 +53,36 @@ impl Sizes {
     }
 }
 
-/// Where the parts of [`Buffers::data`] start, in words.
+/// The starts of the parts of [`Buffers::data`], in words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Data {
     /// `(replicas, train, 3)`: a, b, label
     pub(crate) train: usize,
-    /// `(replicas, test, 3)`
+    /// `(replicas, test, 3)`: a, b, label
     pub(crate) test: usize,
-    /// `(replicas, 2p + 1)`: where the list of each token row starts
+    /// `(replicas, 2p + 1)`: the start of the list of each token row
     pub(crate) starts: usize,
     /// `(replicas, 2 train)`: the training pairs of each token row
     pub(crate) lists: usize,
 }
 
-/// The buffers of a recording, by their places.
+/// The buffers of a recording, by their indices.
 pub(crate) struct Buffers {
     /// every table: `(replicas, stride)` vec4s
     pub(crate) arena: usize,
     /// the pairs, see [`Data`]
     pub(crate) data: usize,
     pub(crate) places: Data,
-    /// of the window's steps: `(WINDOW, replicas, 8)`
+    /// the coefficients of the window's steps: `(WINDOW, replicas, 8)`
     pub(crate) coefficients: usize,
-    /// the epoch's number in the window, `(replicas)`
+    /// the index of the epoch in the window, `(replicas)`
     pub(crate) clock: usize,
-    /// `(WINDOW, replicas, 2, RECORD)`
+    /// the records of the window's epochs, `(WINDOW, replicas, 2, RECORD)`
     pub(crate) ring: usize,
 }
 
 impl Buffers {
-    /// Records the buffers of the cells, with all that is in them but the cells' states.
+    /// Records the buffers of the cells, with all contents but the cells' states.
     pub(crate) fn new(
         out: &mut Recorder,
         sizes: &Sizes,
@@ -91,7 +91,7 @@ impl Buffers {
     ) -> Buffers {
         let replicas = sizes.replicas;
         let vec4s = tables.stride.saturating_mul(replicas);
-        // New buffers are all zeros, as the padding must be.
+        // New buffers hold zeros, as the padding must.
         let numbers = vec4s.saturating_add(SLACK).saturating_mul(4);
         let arena = out.zeros("the batch's tables", numbers);
         let ones = [1.0f32, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0];
@@ -113,7 +113,7 @@ impl Buffers {
     /// Returns the state of a cell as contents: its parameters, m and v.
     ///
     /// # Errors
-    /// When it has not two slots.
+    /// When the state does not have two slots.
     pub(crate) fn state<'a>(
         &self,
         tables: &'a Tables,
@@ -133,7 +133,7 @@ impl Buffers {
         }))
     }
 
-    /// The pairs and their lists, part by part, each for all replicas.
+    /// Returns the pairs and their lists, part by part, each for all replicas.
     fn data(cells: &[CellInput]) -> (Vec<u32>, Data) {
         let mut words: Vec<u32> = Vec::new();
         let mut part = |pick: fn(&CellInput) -> &[u32]| {
@@ -151,7 +151,7 @@ impl Buffers {
     }
 }
 
-/// The first word of a table of a replica.
+/// Returns the index of the first word of a table of a replica.
 fn word(tables: &Tables, replica: usize, place: Place) -> usize {
     4 * (replica * tables.stride + place.first)
 }

@@ -1,5 +1,5 @@
-//! A device and its queue: buffers, pipelines, submissions and read-backs, each of which returns an
-//! error rather than panics, and never waits for ever.
+//! Holds a device and its queue: buffers, pipelines, submissions and read-backs. Each returns an
+//! error rather than panics, and none waits for ever.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,29 +19,29 @@ use wgpu::{
 use super::adapter::Adapter;
 use super::kept::Kept;
 
-/// How long a device may take to answer before it is given up.
+/// The time after which a device that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An open device.
 pub(crate) struct Context {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
-    /// in words
+    /// the device's name, with how it is reached
     pub(crate) name: String,
     pub(crate) limits: Limits,
-    /// the first error that nobody was waiting for
+    /// the first error that came outside of any call
     failure: Arc<OnceLock<String>>,
     staging: Mutex<Option<Buffer>>,
-    /// what was compiled so far, by source and overrides
+    /// the pipelines that were compiled so far, by source and overrides
     pipelines: Mutex<HashMap<String, ComputePipeline>>,
-    /// compiled kernels of former runs
+    /// the compiled kernels of former runs
     pub(crate) kept: Kept,
     #[cfg(test)]
     pub(crate) lanes: super::tests::Lanes,
 }
 
 impl Context {
-    /// Opens an adapter with wgpu's default limits, and its own where they only concern size.
+    /// Opens an adapter with wgpu's default limits, and with the adapter's own limits of sizes.
     /// Compiled kernels are kept in `folder`, if there is one.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Context {
         let failure = Arc::new(OnceLock::new());
         let told = Arc::clone(&failure);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            // Only the first one: the others follow from it.
+            // Only the first error is kept, since the others follow from it.
             let _ = told.set(error.to_string());
         }));
         let told = Arc::clone(&failure);
@@ -87,10 +87,10 @@ impl Context {
         })
     }
 
-    /// A buffer of `numbers` f32 or u32, zeros.
+    /// Returns a buffer of `numbers` f32 or u32, all zeros.
     ///
     /// # Errors
-    /// When it is larger than the device binds, or its memory is full.
+    /// When the buffer is larger than the device binds, or the device's memory is full.
     pub(crate) fn storage(&self, label: &str, numbers: usize) -> Result<Buffer, EngineError> {
         let size = (numbers.max(1) as u64).saturating_mul(4);
         let most = self
@@ -109,10 +109,10 @@ impl Context {
         self.buffer(label, size, usage)
     }
 
-    /// A storage buffer with these contents, for tests of single kernels.
+    /// Returns a storage buffer with these contents, for tests of single kernels.
     ///
     /// # Errors
-    /// As [`Context::storage`].
+    /// As for [`Context::storage`].
     #[cfg(test)]
     pub(crate) fn filled<T: bytemuck::Pod>(
         &self,
@@ -125,7 +125,7 @@ impl Context {
         Ok(buffer)
     }
 
-    /// A buffer for any use.
+    /// Returns a buffer for any use.
     ///
     /// # Errors
     /// When the device's memory is full.
@@ -153,10 +153,10 @@ impl Context {
         }
     }
 
-    /// Returns a kernel with its overrides, compiled when it is first asked for.
+    /// Returns the pipeline of a kernel with its overrides, compiled at the first request.
     ///
     /// # Errors
-    /// When the driver refuses it.
+    /// When the driver refuses the kernel.
     pub(crate) fn pipeline(
         &self,
         kernel: &Kernel,
@@ -228,7 +228,7 @@ impl Context {
         }
     }
 
-    /// Sends commands on their way.
+    /// Submits commands.
     pub(crate) fn submit(&self, commands: CommandBuffer) -> SubmissionIndex {
         self.queue.submit([commands])
     }
@@ -236,7 +236,7 @@ impl Context {
     /// Waits for a submission.
     ///
     /// # Errors
-    /// When the device failed or does not answer in time.
+    /// When the device fails or does not answer in time.
     pub(crate) fn wait(&self, submission: SubmissionIndex) -> Result<(), EngineError> {
         let wait = PollType::Wait {
             submission_index: Some(submission),
@@ -264,7 +264,7 @@ impl Context {
     /// Copies `numbers` from `offset` (both in 4-byte numbers) of a buffer to the host.
     ///
     /// # Errors
-    /// When the device failed or does not answer in time.
+    /// When the device fails or does not answer in time.
     pub(crate) fn read<T: bytemuck::Pod>(
         &self,
         buffer: &Buffer,
@@ -281,7 +281,8 @@ impl Context {
         mapping.finish(self, &staging, size)
     }
 
-    /// The buffer that [`Context::read`] goes through: made once, and anew only where more is read.
+    /// Returns the buffer that [`Context::read`] copies through; it is replaced only if more is
+    /// read.
     fn staging(&self, size: u64) -> Result<Buffer, EngineError> {
         let mut kept = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(buffer) = kept.as_ref().filter(|buffer| buffer.size() >= size) {
@@ -294,13 +295,14 @@ impl Context {
     }
 }
 
-/// A staging buffer on its way to the host.
+/// A staging buffer that is being mapped to the host.
 pub(crate) struct Mapping {
     result: Arc<Mutex<Option<Result<(), BufferAsyncError>>>>,
 }
 
 impl Mapping {
-    /// Asks for the first `size` bytes of a buffer, as they are after all that is submitted.
+    /// Requests the first `size` bytes of a buffer, as they are after everything that was
+    /// submitted.
     pub(crate) fn start(staging: &Buffer, size: u64) -> Mapping {
         let result = Arc::new(Mutex::new(None));
         let told = Arc::clone(&result);
@@ -312,10 +314,10 @@ impl Mapping {
         Mapping { result }
     }
 
-    /// Its contents, once the submission before [`Mapping::start`] was waited for.
+    /// Returns the contents, once the submission before [`Mapping::start`] has been waited for.
     ///
     /// # Errors
-    /// When it could not be mapped.
+    /// When the buffer could not be mapped.
     pub(crate) fn finish<T: bytemuck::Pod>(
         self,
         context: &Context,

@@ -1,5 +1,5 @@
-//! The folded program of a batch of cells as a recording: which dispatches each stage is, and which
-//! stages an epoch has. Worked out without a device.
+//! Records the folded program of a batch of cells: the dispatches of each stage, and the stages of
+//! an epoch. No device is needed.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::recorder::Recorder;
 use super::recording::{Command, Contents, Recording, Window};
 use super::variant::Variant;
 
-/// Coefficients of a step of one replica.
+/// The number of coefficients of a step of one replica.
 const COEFFICIENTS: usize = 8;
 
 /// A batch of cells, recorded.
@@ -27,10 +27,10 @@ pub(crate) struct Folded {
 }
 
 impl Folded {
-    /// Records the program; the cells' states are yet to be written ([`Folded::state`]).
+    /// Records the program. The cells' states are written later ([`Folded::state`]).
     ///
     /// # Errors
-    /// When the cells do not fit together, or a kernel cannot take their shape.
+    /// When the cells are not alike, or a kernel cannot take their shape.
     pub(crate) fn new(
         program: &Program,
         cells: &[CellInput],
@@ -79,7 +79,7 @@ impl Folded {
     /// Returns the state of a cell as contents.
     ///
     /// # Errors
-    /// When it is not the program's.
+    /// When the state is not the program's.
     pub(crate) fn state<'a>(
         &'a self,
         replica: usize,

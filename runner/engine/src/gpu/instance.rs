@@ -1,18 +1,17 @@
-//! The way to the drivers: one instance for Vulkan, Metal and DX12, without windows.
+//! Opens the drivers: one instance for Vulkan, Metal and DX12, without windows.
 //!
-//! wgpu asks Vulkan for the surfaces of every window system that there may be, and with them layers
-//! of the driver look for one: Mesa's tries to reach Wayland and X11, and where nobody has a
-//! desktop session it complains on standard error. Nothing is ever drawn here, so they are not
-//! asked for.
+//! wgpu asks Vulkan for the surfaces of every possible window system. Layers of the driver then
+//! search for one: Mesa's try to reach Wayland and X11, and complain on standard error where there
+//! is no desktop session. Nothing is ever drawn here, so the surfaces are not asked for.
 
 use wgpu::{Backends, Instance, InstanceDescriptor};
 
-/// The systems' own interfaces, and no translation of one to another.
+/// The systems' own interfaces, without translations from one to another.
 pub(super) const BACKENDS: Backends = Backends::VULKAN
     .union(Backends::METAL)
     .union(Backends::DX12);
 
-/// Opens an instance; one without adapters where there is no driver.
+/// Opens an instance; it has no adapters if there is no driver.
 pub(super) fn open() -> Instance {
     let descriptor = InstanceDescriptor {
         backends: BACKENDS,
@@ -36,14 +35,15 @@ mod without_windows {
     use wgpu::hal::vulkan;
     use wgpu::{Instance, InstanceDescriptor, hal};
 
-    /// The window systems; none of them is there for certain.
+    /// The extensions of window systems; a system may lack any of them.
     const WINDOWS: [&CStr; 3] = [
         c"VK_KHR_wayland_surface",
         c"VK_KHR_xcb_surface",
         c"VK_KHR_xlib_surface",
     ];
 
-    /// Opens Vulkan, which is all there is on such systems; none where it cannot be opened.
+    /// Opens Vulkan, which is the only interface on such systems; returns `None` if it cannot be
+    /// opened.
     pub(super) fn open(descriptor: &InstanceDescriptor) -> Option<Instance> {
         let descriptor = hal::InstanceDescriptor {
             name: "grokrun",
@@ -56,9 +56,9 @@ mod without_windows {
         let no_windows = |arguments: vulkan::CreateInstanceCallbackArgs<'_, '_, '_>| {
             arguments.extensions.retain(|name| !WINDOWS.contains(name));
         };
-        // SAFETY: a system without these window systems is one that wgpu handles: it enables only
-        // those that are there, and looks for the one it needs before it makes a surface, which
-        // nobody here does. Nothing else is changed. The instance goes to its one owner.
+        // SAFETY: wgpu handles systems without these window systems: it enables only the extensions
+        // that exist, and searches for the one it needs before it makes a surface, which never
+        // happens here. Nothing else is changed. The instance goes to its only owner.
         unsafe {
             let instance =
                 vulkan::Instance::init_with_callback(&descriptor, Some(Box::new(no_windows)));

@@ -1,6 +1,6 @@
-//! Compiled kernels kept between runs, in the user's cache folder, where the adapter can hand them
-//! out (Vulkan's pipeline caches). They only save time: without the folder, or with a file that is
-//! not whole or is another driver's, kernels are compiled as if there were none.
+//! Keeps compiled kernels between runs, in the user's cache folder, if the adapter can return them
+//! (Vulkan's pipeline caches). The files only save time: without the folder, or with a file that is
+//! damaged or belongs to another driver, kernels are compiled as if there were no file.
 
 #![expect(
     unsafe_code,
@@ -14,18 +14,18 @@ use wgpu::{AdapterInfo, Device, Features, PipelineCache, PipelineCacheDescriptor
 
 use crate::cache::keep_file;
 
-/// Opens a file of ours; the number is the layout's version.
+/// The first bytes of a file; the number is the version of the layout.
 const MAGIC: &[u8; 8] = b"grokrun1";
 
-/// The pipeline cache of a device, and where it is kept.
+/// The pipeline cache of a device, and the path of its file.
 pub(crate) struct Kept {
     open: Option<(PipelineCache, PathBuf)>,
-    /// what the file held
+    /// the contents of the file when it was opened
     before: Option<Vec<u8>>,
 }
 
 impl Kept {
-    /// What `folder` holds for an adapter; nothing is kept without a folder, or where the device
+    /// Reads the file of an adapter in `folder`. Nothing is kept without a folder, or if the device
     /// was opened without the feature.
     pub(crate) fn open(device: &Device, info: &AdapterInfo, folder: Option<&Path>) -> Kept {
         let able = device.features().contains(Features::PIPELINE_CACHE);
@@ -44,13 +44,13 @@ impl Kept {
         }
     }
 
-    /// To hand to the pipelines that are made.
+    /// Returns the cache for the pipelines that are made.
     pub(crate) fn cache(&self) -> Option<&PipelineCache> {
         self.open.as_ref().map(|(cache, _)| cache)
     }
 
-    /// Writes the file, whole or not at all, if there is anything new. That it cannot be written
-    /// only means that the next run compiles again.
+    /// Writes the file, whole or not at all, if there is anything new. A failure only means that
+    /// the next run compiles again.
     pub(crate) fn save(&self) {
         let Some((cache, path)) = &self.open else {
             return;
@@ -59,7 +59,7 @@ impl Kept {
         if data.is_none() || data == self.before {
             return;
         }
-        // Nothing to report: see above.
+        // A failure is not reported, as described above.
         let _ = data.map(|data| keep_file(path, &seal(&data)));
     }
 }
@@ -70,13 +70,13 @@ fn create(device: &Device, data: Option<&[u8]>) -> PipelineCache {
         data,
         fallback: true,
     };
-    // SAFETY: the bytes must come from `PipelineCache::get_data`. `unseal` lets only those through
-    // that `seal` was given, unchanged; wgpu and the driver check that they are of this adapter and
-    // driver.
+    // SAFETY: the bytes must come from `PipelineCache::get_data`. `unseal` returns only bytes that
+    // `seal` was given, unchanged; wgpu and the driver check that the bytes belong to this adapter
+    // and driver.
     unsafe { device.create_pipeline_cache(&descriptor) }
 }
 
-/// FNV-1a: tells a damaged file from a whole one.
+/// Returns the FNV-1a checksum, which distinguishes a damaged file from a whole one.
 fn sum(data: &[u8]) -> u64 {
     data.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -87,7 +87,7 @@ fn seal(data: &[u8]) -> Vec<u8> {
     [MAGIC, &sum(data).to_le_bytes()[..], data].concat()
 }
 
-/// What was sealed; none where a byte is missing or another.
+/// Returns the sealed bytes; `None` if a byte is missing or wrong.
 fn unseal(file: &[u8]) -> Option<Vec<u8>> {
     let (expected, data) = file.strip_prefix(MAGIC)?.split_at_checked(8)?;
     (sum(data).to_le_bytes() == expected).then(|| data.to_vec())

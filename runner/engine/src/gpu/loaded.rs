@@ -1,5 +1,5 @@
-//! A recording on a device: buffers, pipelines, and dispatches with their buffers bound, which are
-//! replayed for every epoch.
+//! Loads a recording onto a device: buffers, pipelines, and dispatches with their buffers bound,
+//! which are replayed for every epoch.
 
 use grokrun_executor::EngineError;
 use grokrun_shaders::{Binding, Kernel};
@@ -16,7 +16,7 @@ const SLOT: usize = 256;
 
 /// A dispatch, ready to be encoded.
 pub(crate) struct Bound {
-    /// its kernel
+    /// the name of the kernel
     pub(crate) name: &'static str,
     pipeline: ComputePipeline,
     group: BindGroup,
@@ -42,7 +42,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Makes the buffers, writes their contents, compiles the kernels, all at once, and binds the
+    /// Makes the buffers, writes their contents, compiles the kernels in parallel, and binds the
     /// buffers.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Loaded {
         context.queue.write_buffer(buffer, at, bytes);
     }
 
-    /// Gets ready for a window whose steps have these coefficients.
+    /// Prepares a window whose steps have these coefficients.
     pub(crate) fn begin_window(&self, context: &Context, coefficients: &[f32]) {
         let steps = &self.buffers[self.window.steps];
         let bytes = bytemuck::cast_slice(coefficients);
@@ -85,7 +85,7 @@ impl Loaded {
         }
     }
 
-    /// The buffer of records.
+    /// Returns the buffer of records.
     pub(crate) fn ring(&self) -> &Buffer {
         &self.buffers[self.window.ring]
     }
@@ -106,7 +106,7 @@ impl Loaded {
                 Command::Run(range) => {
                     let mut pass = encoder.begin_compute_pass(&Default::default());
                     let mut range = Some(range);
-                    // What is run without a copy between is one pass.
+                    // Dispatches without a copy between them are one pass.
                     while let Some(dispatches) = range {
                         for dispatch in &self.dispatches[dispatches.clone()] {
                             dispatch.encode(&mut pass);
@@ -125,7 +125,7 @@ impl Loaded {
     /// Runs commands, once, and waits for them.
     ///
     /// # Errors
-    /// When the device failed or does not answer in time.
+    /// When the device fails or does not answer in time.
     pub(crate) fn run(&self, context: &Context, commands: &[Command]) -> Result<(), EngineError> {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         self.encode(&mut encoder, commands, 1);
@@ -142,7 +142,7 @@ fn allocate(context: &Context, memory: &Memory) -> Result<Buffer, EngineError> {
     context.buffer(memory.label, 4 * memory.words as u64, usage)
 }
 
-/// Compiles the kernels, all at once, and binds the buffers.
+/// Compiles the kernels in parallel, and binds the buffers.
 ///
 /// # Errors
 /// When the driver refuses a kernel.
@@ -185,7 +185,7 @@ pub(crate) fn bind(
     Ok(bound)
 }
 
-/// A pipeline a kernel, each compiled on a thread of its own: drivers take their time.
+/// Compiles a pipeline for each kernel, each on its own thread, since drivers are slow.
 fn compile(
     context: &Context,
     kernels: &[Specialised],

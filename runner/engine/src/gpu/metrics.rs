@@ -1,5 +1,5 @@
-//! The ring of metrics: what the device leaves of each epoch of a window, and how it gets to the
-//! host. Two staging buffers, so that one window is read while the next one runs.
+//! Reads the ring of metrics, which holds the metrics of each epoch of a window. There are two
+//! staging buffers, so that one window is read while the next one runs.
 
 use grokrun_executor::{EngineError, EpochRow};
 use wgpu::{Buffer, BufferUsages, CommandEncoder, SubmissionIndex};
@@ -7,17 +7,19 @@ use wgpu::{Buffer, BufferUsages, CommandEncoder, SubmissionIndex};
 use super::buffers::Sizes;
 use super::context::{Context, Mapping};
 
-/// Epochs whose metrics the ring holds: the most that one submission runs.
+/// The number of epochs whose metrics the ring holds, which is the largest number of one
+/// submission.
 pub(crate) const WINDOW: usize = 256;
-/// What the ring holds of one part of one epoch: partial sums of losses, then right answers.
+/// The number of partial sums of losses in a record, which the number of correct answers follows. A
+/// record is of one part of one epoch.
 pub(crate) const PARTIALS: usize = 32;
-/// Numbers of a record: partial sums of losses, then the number of right answers.
+/// The length of a record: partial sums of losses, then the number of correct answers.
 pub const RECORD: usize = PARTIALS + 1;
 
-/// Submissions on their way at once.
+/// The number of submissions in flight.
 const IN_FLIGHT: usize = 2;
 
-/// A window that was submitted and not read yet.
+/// A window that was submitted and has not been read.
 struct Window {
     staging: usize,
     submission: SubmissionIndex,
@@ -25,16 +27,16 @@ struct Window {
     bytes: u64,
 }
 
-/// Windows on their way to the host.
+/// The windows that are being computed or copied to the host.
 pub(crate) struct Readback {
     staging: [Buffer; IN_FLIGHT],
     windows: std::collections::VecDeque<Window>,
-    /// windows so far
+    /// number of windows so far
     count: usize,
 }
 
 impl Readback {
-    /// For windows of so many records at most.
+    /// Makes the staging buffers for windows of at most `records` records.
     ///
     /// # Errors
     /// When the device's memory is full.
@@ -49,12 +51,12 @@ impl Readback {
         })
     }
 
-    /// Whether a window must be taken before another one is sent.
+    /// Returns whether a window must be taken before another one is sent.
     pub(crate) fn is_full(&self) -> bool {
         self.windows.len() == IN_FLIGHT
     }
 
-    /// Submits a window that leaves so many records, and whose commands are in `encoder`.
+    /// Submits a window with `records` records, whose commands are in `encoder`.
     pub(crate) fn send(
         &mut self,
         context: &Context,
@@ -76,10 +78,10 @@ impl Readback {
         });
     }
 
-    /// Waits for the oldest window, and returns its records. None where no window is on its way.
+    /// Waits for the oldest window, and returns its records; `None` if no window was sent.
     ///
     /// # Errors
-    /// When the device failed or does not answer in time.
+    /// When the device fails or does not answer in time.
     pub(crate) fn take(&mut self, context: &Context) -> Result<Option<Vec<f32>>, EngineError> {
         let Some(window) = self.windows.pop_front() else {
             return Ok(None);
@@ -91,7 +93,7 @@ impl Readback {
     }
 }
 
-/// The rows of a window's epochs, each with one for each replica.
+/// Returns the rows of a window's epochs, each with a row for each replica.
 pub(crate) fn rows(records: &[f32], sizes: &Sizes) -> Vec<Vec<EpochRow>> {
     let cells = records.chunks_exact(2 * RECORD);
     let cells: Vec<EpochRow> = cells.map(|records| row(records, sizes)).collect();
@@ -99,14 +101,14 @@ pub(crate) fn rows(records: &[f32], sizes: &Sizes) -> Vec<Vec<EpochRow>> {
     epochs.map(<[EpochRow]>::to_vec).collect()
 }
 
-/// The sum of the losses in a record, and the number of right answers.
+/// Returns the sum of the losses in a record, and the number of correct answers.
 pub(crate) fn sums(record: &[f32]) -> [f64; 2] {
     let losses = record.iter().take(PARTIALS).copied().map(f64::from);
     let rights = record.get(PARTIALS).copied().unwrap_or(0.0);
     [losses.sum(), f64::from(rights)]
 }
 
-/// The row of one replica from its two records.
+/// Returns the row of one replica from its two records.
 fn row(records: &[f32], sizes: &Sizes) -> EpochRow {
     let (train, test) = (sizes.train as f64, sizes.test as f64);
     let (of_train, of_test) = records.split_at(RECORD);

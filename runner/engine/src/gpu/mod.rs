@@ -1,10 +1,11 @@
-//! The GPU executors: the folded program, here, and any recorded program, in `programs`, as WGSL
-//! kernels on any adapter that wgpu reaches. All wgpu of the project is in this folder.
+//! Executes programs on a GPU: the folded program here, and any recorded program in `programs`, as
+//! WGSL kernels on any adapter that wgpu reaches. All uses of wgpu in the project are in this
+//! folder.
 //!
-//! Recorded once: every stage is a list of dispatches with their buffers bound. An epoch replays
-//! the lists; the device keeps the step's number and a ring of metrics, so the host does nothing
-//! between the first epoch of a submission and its last, and the next submission is on its way
-//! while one runs.
+//! A program is recorded once: every stage is a list of dispatches with their buffers bound, and an
+//! epoch replays the lists. The device keeps the index of the step and a ring of metrics, so the
+//! host does nothing between the first epoch of a submission and its last, and the next submission
+//! is sent while one runs.
 
 mod adapter;
 mod arena;
@@ -52,13 +53,13 @@ use loaded::Loaded;
 use metrics::{Readback, WINDOW};
 pub use variant::Variant;
 
-/// How long one call should take, so that Ctrl-C and progress stay prompt, and its submissions, of
-/// which each must be short enough for watchdogs.
+/// The duration of one call in seconds, so that Ctrl-C and progress stay prompt, and so that each
+/// submission is short enough for watchdogs.
 const CALL_SECONDS: f64 = 0.24;
 const SUBMISSIONS: usize = 4;
 
-/// Epochs of one call, of which at most `window` go into a submission: one, until it is known how
-/// long one takes.
+/// Returns the number of epochs of one call, of which at most `window` go into a submission; 1
+/// until the duration of an epoch is known.
 fn epochs_in_a_call(seconds_per_epoch: Option<f64>, window: usize) -> usize {
     match seconds_per_epoch {
         None => 1,
@@ -77,7 +78,7 @@ pub struct GpuExecutor {
     /// the dispatches of each stage
     stages: Vec<(Stage, Range<usize>)>,
     readback: Readback,
-    /// steps taken
+    /// number of steps taken
     epoch: u64,
     seconds_per_epoch: Option<f64>,
 }
@@ -86,8 +87,8 @@ impl GpuExecutor {
     /// Opens the adapter, loads the cells and runs the program's prologue.
     ///
     /// # Errors
-    /// When the adapter cannot be opened, a kernel is refused, or the cells do not fit together or
-    /// into memory.
+    /// When the adapter cannot be opened, a kernel is refused, or the cells are not alike or do not
+    /// fit into memory.
     pub(crate) fn new(
         adapter: &Adapter,
         program: Program,
@@ -105,7 +106,7 @@ impl GpuExecutor {
     ) -> Result<GpuExecutor, EngineError> {
         let mut folded = Folded::new(&program, &cells, variant)?;
         let loaded = Loaded::new(&context, std::mem::take(&mut folded.recording))?;
-        // One state at a time: a batch is not held twice.
+        // One state is written at a time, so that no batch is in memory twice.
         for (replica, cell) in cells.iter().enumerate() {
             for contents in folded.state(replica, cell)? {
                 loaded.write(&context, &contents);
@@ -126,14 +127,14 @@ impl GpuExecutor {
         })
     }
 
-    /// Puts the clocks to 0 and the coefficients of the next `count` steps in their place.
+    /// Sets the clocks to 0, and writes the coefficients of the next `count` steps.
     fn begin_window(&self, count: usize) {
         let steps = self.epoch..self.epoch + count as u64;
         let coefficients = folded::coefficients(&self.recipes, steps);
         self.loaded.begin_window(&self.context, &coefficients);
     }
 
-    /// Runs these dispatches so many times in one submission, and waits for it.
+    /// Runs these dispatches `times` times in one submission, and waits for it.
     fn replay(&self, range: Range<usize>, times: usize) -> Result<(), EngineError> {
         self.begin_window(times);
         let device = &self.context.device;
@@ -148,7 +149,7 @@ impl GpuExecutor {
         folded::range(&self.stages, stage)
     }
 
-    /// Sends `count` epochs on their way.
+    /// Submits `count` epochs.
     fn submit(&mut self, count: usize) {
         self.begin_window(count);
         let mut encoder = self
@@ -161,7 +162,7 @@ impl GpuExecutor {
         self.epoch += count as u64;
     }
 
-    /// The dispatches of an epoch, in their order.
+    /// Returns the dispatches of an epoch, in their order.
     fn epoch_dispatches(&self) -> impl Iterator<Item = usize> {
         let runs = self
             .loaded
@@ -174,12 +175,12 @@ impl GpuExecutor {
         runs.flatten()
     }
 
-    /// Epochs of one call.
+    /// Returns the number of epochs of one call.
     fn call(&self) -> usize {
         epochs_in_a_call(self.seconds_per_epoch, WINDOW)
     }
 
-    /// A table's numbers, padding included.
+    /// Returns a table's numbers, padding included.
     fn padded(&self, replica: usize, place: Place) -> Result<Vec<f32>, EngineError> {
         let first = replica * self.tables.stride + place.first;
         self.context.read(

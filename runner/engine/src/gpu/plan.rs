@@ -1,19 +1,21 @@
-//! The plan: what the kernels `product` and `sums` are told, as words in a buffer. A level of the
-//! program is a list of jobs that do not depend on each other, cut into tiles, a workgroup each.
+//! Builds the plan: the jobs of the kernels `product` and `sums`, as words in a buffer. A level of
+//! the program is a list of jobs that do not depend on each other, divided into tiles, with a
+//! workgroup for each.
 
 use super::arena::Place;
 
-/// A matrix in a replica's part of the arena, with its first four, and vec4s from row to row.
+/// A matrix in a replica's part of the arena, given by its first vec4 and the number of vec4s from
+/// row to row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix {
     first: usize,
     step: usize,
-    /// whether it is stored transposed
+    /// whether the matrix is stored transposed
     flipped: bool,
 }
 
 impl Matrix {
-    /// A whole table.
+    /// Returns the matrix of a whole table.
     pub(crate) fn of(place: Place) -> Matrix {
         Matrix {
             first: place.first,
@@ -22,12 +24,12 @@ impl Matrix {
         }
     }
 
-    /// The rows of one head of a table `(rows, heads, cols)`.
+    /// Returns the rows of one head of a table `(rows, heads, cols)`.
     pub(crate) fn of_head(place: Place, head: usize, heads: usize) -> Matrix {
         Matrix::of(place).at_row(head).every(heads)
     }
 
-    /// From this stored row on.
+    /// Returns the matrix from this stored row on.
     pub(crate) fn at_row(self, row: usize) -> Matrix {
         Matrix {
             first: self.first + row * self.step,
@@ -35,7 +37,7 @@ impl Matrix {
         }
     }
 
-    /// From this four of every stored row on.
+    /// Returns the matrix from this vec4 of every stored row on.
     pub(crate) fn at_four(self, four: usize) -> Matrix {
         Matrix {
             first: self.first + four,
@@ -43,7 +45,7 @@ impl Matrix {
         }
     }
 
-    /// Every so many stored rows; 0: the same one over and over.
+    /// Returns every `rows`-th stored row; with 0, the same row again and again.
     pub(crate) fn every(self, rows: usize) -> Matrix {
         Matrix {
             step: self.step * rows,
@@ -51,7 +53,7 @@ impl Matrix {
         }
     }
 
-    /// Transposed.
+    /// Returns the transposed matrix.
     pub(crate) fn t(self) -> Matrix {
         Matrix {
             flipped: !self.flipped,
@@ -60,10 +62,10 @@ impl Matrix {
     }
 }
 
-/// A B: k, A, B.
+/// A product A B: k, A, B.
 type Segment = (usize, Matrix, Matrix);
 
-/// C (m, n) = alpha Σ A (m, k) B (k, n) over its segments, in their order.
+/// C (m, n) = alpha Σ A (m, k) B (k, n) over the segments, in their order.
 #[derive(Clone, Debug)]
 pub(crate) struct Product {
     m: usize,
@@ -74,7 +76,7 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Without segments yet: zeros.
+    /// Makes a product without segments, which is zero.
     pub(crate) fn new(m: usize, n: usize, c: Matrix) -> Product {
         Product {
             m,
@@ -85,7 +87,7 @@ impl Product {
         }
     }
 
-    /// + A B.
+    /// Adds A B.
     pub(crate) fn plus(mut self, k: usize, a: Matrix, b: Matrix) -> Product {
         self.segments.push((k, a, b));
         self
@@ -96,29 +98,29 @@ impl Product {
     }
 }
 
-/// A sum of kernel `sums`; see there.
+/// A sum of the kernel `sums`, whose header describes the kinds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sum {
-    /// the rows of a table `(count, width)`, into `out`
+    /// the sum of the rows of a table `(count, width)`, into `out`
     Parts {
         values: Place,
         count: usize,
         width: usize,
         out: Place,
-        /// vec4s from `out`'s start
+        /// number of vec4s from `out`'s start
         out_four: usize,
     },
-    /// weighted rows of each token: values `(pairs, width)` → `(2p, heads, width)`
+    /// the weighted rows of each token: values `(pairs, width)` → `(2p, heads, width)`
     Rows {
         values: Place,
         weights: Place,
         out: Place,
     },
-    /// `(heads, 3, pairs)` → `(2p, heads)`
+    /// the gradients of the scores: `(heads, 3, pairs)` → `(2p, heads)`
     Scores { values: Place, out: Place },
 }
 
-/// How large a tile of a product is, in rows and in vec4s of columns.
+/// The size of a tile of a product, in rows and in vec4s of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tile {
     pub(crate) rows: usize,
@@ -132,20 +134,20 @@ pub(crate) struct Level {
     pub(crate) count: usize,
 }
 
-/// The words, four at a time.
+/// The words of a plan, four at a time.
 #[derive(Default)]
 pub(crate) struct Plan {
     words: Vec<[u32; 4]>,
 }
 
 impl Plan {
-    /// All words.
+    /// Returns all words.
     pub(crate) fn words(&self) -> &[u32] {
         self.words.as_flattened()
     }
 
     fn push(&mut self, words: [usize; 4]) -> usize {
-        // Tables of more than 2³² vec4s are refused before.
+        // Tables of more than 2³² vec4s have been refused before.
         self.words.push(words.map(|word| word as u32));
         self.words.len() - 1
     }
@@ -158,7 +160,7 @@ impl Plan {
         Level { first, count }
     }
 
-    /// Products that do not depend on each other.
+    /// Adds products that do not depend on each other.
     pub(crate) fn products(&mut self, products: &[Product], size: Tile) -> Level {
         let mut tiles = Vec::new();
         for product in products {
@@ -179,7 +181,7 @@ impl Plan {
         self.level(tiles)
     }
 
-    /// Sums that do not depend on each other, over `rows` token rows.
+    /// Adds sums that do not depend on each other, over `rows` token rows.
     pub(crate) fn sums(&mut self, sums: &[Sum], rows: usize, heads: usize) -> Level {
         let mut tiles = Vec::new();
         let h4 = heads.div_ceil(4);

@@ -1,7 +1,7 @@
 //! One cell as a player needs it that knows nothing of models: a recording with all that is in its
 //! buffers, the coefficients of every epoch, and where the parameters lie.
 //!
-//! Owns what a player is told beside the recording. Knows nothing of who plays it.
+//! Owns what a player reads besides the recording. Knows nothing of players.
 
 use grokrun_executor::{CellInput, EngineError, Parameter, Program, RecordedCell};
 use grokrun_program::{Program as Recordable, TableId};
@@ -16,13 +16,13 @@ use super::variant::Variant;
 pub struct Tensor {
     /// The name in checkpoints.
     pub name: String,
-    /// The first word.
+    /// The index of the first word.
     pub first: usize,
-    /// Rows; those of all heads, one below the other.
+    /// The number of rows; the rows of the heads lie one below another.
     pub rows: usize,
-    /// Columns.
+    /// The number of columns.
     pub cols: usize,
-    /// Words from row to row.
+    /// The number of words from row to row.
     pub stride: usize,
 }
 
@@ -32,7 +32,7 @@ pub struct Tensor {
 /// and of the test samples: partial sums of the losses, and last the number of right answers.
 #[derive(Clone, Debug)]
 pub struct Playback {
-    /// What the device is told.
+    /// The recording, which says what the device does.
     pub recording: Recording,
     /// The coefficients of the steps of each epoch, `(epochs, step_words)`.
     pub coefficients: Vec<f32>,
@@ -40,14 +40,14 @@ pub struct Playback {
     pub arena: usize,
     /// The parameters, in the order of the flat vector.
     pub tensors: Vec<Tensor>,
-    /// Training samples.
+    /// The number of training samples.
     pub train: usize,
-    /// Test samples.
+    /// The number of test samples.
     pub test: usize,
 }
 
 impl Playback {
-    /// Records a cell of the folded program, to be trained for so many epochs.
+    /// Records a cell of the folded program for training over `epochs` epochs.
     ///
     /// # Errors
     /// When the cell does not fit the program.
@@ -82,11 +82,11 @@ impl Playback {
         })
     }
 
-    /// Records a cell that is trained by its program, on the full batch, for so many epochs.
+    /// Records a cell that is trained by its program, on the full batch, over `epochs` epochs.
     ///
     /// # Errors
-    /// When the program or its data is none, and when it is trained on minibatches: their order is
-    /// drawn epoch by epoch, which a recording does not.
+    /// When the program or its data are not valid, and when the cell is trained on minibatches:
+    /// their order is drawn epoch by epoch, which a recording does not.
     pub fn recorded(
         cell: &RecordedCell,
         epochs: u64,
@@ -119,7 +119,7 @@ impl Playback {
     }
 }
 
-/// Adds what of a state is not zeros: every buffer begins so.
+/// Adds the part of a state that is not zero, since every buffer begins with zeros.
 fn add_state(recording: &mut Recording, state: impl IntoIterator<Item = Contents>) {
     let zeros = |contents: &Contents| contents.words.iter().all(|word| *word == 0);
     let state = state.into_iter().filter(|contents| !zeros(contents));
@@ -154,7 +154,7 @@ mod tests {
     use crate::selfcheck::cases;
     use grokrun_executor::{EpochRow, Executor};
 
-    /// Plays `epochs` epochs in windows of `window`, as a player does that knows nothing else.
+    /// Plays `epochs` epochs in windows of `window`, as a player would that knows nothing else.
     fn play(context: &Context, playback: &Playback, epochs: usize, window: usize) -> Vec<EpochRow> {
         let loaded = Loaded::new(context, playback.recording.clone()).unwrap();
         loaded.run(context, &loaded.prologue).unwrap();
@@ -206,8 +206,8 @@ mod tests {
         }
     }
 
-    /// Without a device: everything that is named is there, and the parameters are those of the
-    /// cell.
+    /// Tests, without a device, that every named buffer is there and that the parameters are those
+    /// of the cell.
     #[test]
     fn a_playback_names_only_what_it_has_and_holds_the_first_weights() {
         let first = cell(&ODD, 3, 0);

@@ -1,4 +1,4 @@
-//! Puts a recording together: buffers with their contents, and dispatches in their order.
+//! Assembles a recording: buffers with their contents, and dispatches in their order.
 
 use grokrun_executor::EngineError;
 
@@ -12,17 +12,17 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Adds a buffer of `words` numbers that kernels bind, and returns its place.
+    /// Adds a buffer of `words` numbers that kernels bind, and returns its index.
     pub(crate) fn zeros(&mut self, label: &'static str, words: usize) -> usize {
         self.memory(label, words, true)
     }
 
-    /// Adds a buffer that is only copied from, and returns its place.
+    /// Adds a buffer that is only copied from, and returns its index.
     pub(crate) fn copied(&mut self, label: &'static str, words: usize) -> usize {
         self.memory(label, words, false)
     }
 
-    /// Adds a buffer with these words in it, and returns its place.
+    /// Adds a buffer with these words in it, and returns its index.
     pub(crate) fn filled(&mut self, label: &'static str, words: Vec<u32>) -> usize {
         let buffer = self.zeros(label, words.len());
         self.recording.contents.push(Contents {
@@ -43,13 +43,14 @@ impl Recorder {
         self.recording.buffers.len() - 1
     }
 
-    /// Adds what is in a buffer before anything is run.
+    /// Adds the contents that a buffer has before anything is run.
     pub(crate) fn write(&mut self, contents: Contents) {
         self.recording.contents.push(contents);
     }
 
-    /// Adds a dispatch. `parameters` are the kernel's uniforms as it declares them (none: it has no
-    /// uniform buffer), `buffers` its storage bindings in order, `grid` its workgroups.
+    /// Adds a dispatch. `parameters` are the kernel's uniforms in the order of their declaration
+    /// (empty if the kernel has no uniform buffer), `buffers` its storage bindings in order, `grid`
+    /// its workgroups.
     pub(crate) fn dispatch(
         &mut self,
         kernel: impl Into<Specialised>,
@@ -70,7 +71,7 @@ impl Recorder {
         });
     }
 
-    /// Returns the number of dispatches so far: marks the borders of lists.
+    /// Returns the number of dispatches so far, which marks the borders of lists.
     pub(crate) fn len(&self) -> usize {
         self.recording.dispatches.len()
     }

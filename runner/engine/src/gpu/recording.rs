@@ -1,5 +1,5 @@
-//! What a device is told, as data: its buffers and what is in them, its kernels and dispatches, and
-//! which of them an epoch is.
+//! Holds as data what a device does: its buffers with their contents, its kernels and dispatches,
+//! and the commands of an epoch.
 //!
 //! Owns the form of a recording and the limits that every WebGPU device keeps. Knows nothing of
 //! models and of devices: an executor loads a recording onto one (`loaded`), a page replays it.
@@ -11,20 +11,20 @@ use grokrun_shaders::{Binding, Kernel};
 /// A buffer, all zeros at first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
-    /// What it is for, in words.
+    /// The buffer's purpose, in words.
     pub label: &'static str,
-    /// Its length, in numbers of 4 bytes; at least 1.
+    /// The length, in numbers of 4 bytes; at least 1.
     pub words: usize,
-    /// Whether kernels bind it; the others are only copied from.
+    /// Whether kernels bind the buffer; other buffers are only copied from.
     pub bound: bool,
 }
 
-/// What is written into a buffer before anything is run.
+/// Contents that are written into a buffer before anything is run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    /// The buffer's place in the list.
+    /// The index of the buffer in the list.
     pub buffer: usize,
-    /// The first word.
+    /// The index of the first word.
     pub first: usize,
     /// The words: u32, or the bits of f32.
     pub words: Vec<u32>,
@@ -41,12 +41,12 @@ impl Contents {
     }
 }
 
-/// A kernel and its overrides: what a pipeline is made of.
+/// A kernel with its overrides, from which a pipeline is made.
 #[derive(Clone, Debug)]
 pub struct Specialised {
-    /// The text, the entry point and the bindings.
+    /// The text, the entry point and the bindings of the kernel.
     pub kernel: &'static Kernel,
-    /// The overrides, by name.
+    /// The values of the overrides, by name.
     pub constants: Vec<(&'static str, f64)>,
 }
 
@@ -65,25 +65,25 @@ impl Specialised {
 /// One run of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dispatch {
-    /// The kernel's place in the list.
+    /// The index of the kernel in the list.
     pub kernel: usize,
-    /// The words of its uniform buffer; none if it has no such buffer.
+    /// The words of the kernel's uniform buffer; empty if the kernel has no such buffer.
     pub uniforms: Vec<u32>,
-    /// The storage buffers in the order of its bindings, by their places in the list.
+    /// The storage buffers in the order of the kernel's bindings, by their indices in the list.
     pub buffers: Vec<usize>,
-    /// The workgroups in x, y and z.
+    /// The numbers of workgroups in x, y and z.
     pub grid: [u32; 3],
 }
 
-/// A place in a buffer, which may move on from epoch to epoch: of epoch e of a window it is the
-/// word `first + e · each`.
+/// A place in a buffer, which may move from epoch to epoch: for epoch e of a window, the place is
+/// the word `first + e · each`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The buffer's place in the list.
+    /// The index of the buffer in the list.
     pub buffer: usize,
-    /// The word of the window's first epoch.
+    /// The index of the word for the window's first epoch.
     pub first: usize,
-    /// Words from epoch to epoch.
+    /// The number of words from epoch to epoch.
     pub each: usize,
 }
 
@@ -103,66 +103,67 @@ impl Place {
     }
 }
 
-/// What a device does next.
+/// A command for the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Runs these dispatches, one after the other.
+    /// Runs these dispatches, one after another.
     Run(Range<usize>),
-    /// Copies so many words.
+    /// Copies words from one place to another.
     Copy {
-        /// Where from.
+        /// The place that is copied from.
         from: Place,
-        /// Where to.
+        /// The place that is copied to.
         to: Place,
-        /// How many.
+        /// The number of words.
         words: usize,
     },
 }
 
-/// What the host does around a window of epochs, which are submitted together.
+/// The work of the host around a window of epochs, which are submitted as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    /// Epochs of one window, at most.
+    /// The largest number of epochs of a window.
     pub epochs: usize,
     /// The buffer that the coefficients of the window's steps are written into before it, from its
     /// first word on.
     pub steps: usize,
-    /// Words of coefficients of one epoch.
+    /// The number of words of coefficients of one epoch.
     pub step_words: usize,
     /// The buffers that are set to zero before it.
     pub zeroed: Vec<usize>,
     /// The buffer that holds the records of the window's epochs after it, from its first word on.
     pub ring: usize,
-    /// Words of records of one epoch.
+    /// The number of words of records of one epoch.
     pub ring_words: usize,
 }
 
-/// All that a device is told of cells that train together.
+/// Everything that a device needs in order to train a batch of cells.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
-    /// Each once.
+    /// The kernels, each once.
     pub kernels: Vec<Specialised>,
     /// The buffers.
     pub buffers: Vec<Memory>,
-    /// What is in them before anything is run, but for the states of the cells where an executor
-    /// writes those one by one.
+    /// The contents of the buffers before anything is run; without the states of the cells if an
+    /// executor writes those one by one.
     pub contents: Vec<Contents>,
     /// The dispatches.
     pub dispatches: Vec<Dispatch>,
-    /// What is run once, after the contents were written.
+    /// The commands that run once, after the contents were written.
     pub prologue: Vec<Command>,
-    /// What is run for each epoch.
+    /// The commands that run for each epoch.
     pub epoch: Vec<Command>,
-    /// What is done around a window of epochs.
+    /// The work of the host around a window of epochs.
     pub window: Window,
 }
 
-/// Bytes that any WebGPU device binds at once as storage, and that its largest buffer has.
+/// The number of bytes that every WebGPU device can bind as storage, and that its largest buffer
+/// can have.
 const MOST_BOUND: u64 = 128 << 20;
 const MOST_BUFFER: u64 = 256 << 20;
-/// Storage buffers of one kernel.
+/// The number of storage buffers of one kernel.
 const MOST_STORAGE: usize = 8;
-/// Workgroups in a dimension of a grid.
+/// The number of workgroups in a dimension of a grid.
 pub(crate) const MOST_GROUPS: u64 = 65_535;
 
 impl Recording {

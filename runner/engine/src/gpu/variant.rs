@@ -1,24 +1,24 @@
-//! Which of a kernel's variants an adapter runs. Chosen by the adapter's class alone, so one device
-//! always runs the same; and every variant sums in the same order, so it is a matter of time only:
-//! tests compare them bit by bit.
+//! Chooses the variant of a kernel that an adapter runs. The choice depends on the adapter's class
+//! alone, so a device always runs the same variant. Every variant sums in the same order, so the
+//! choice changes the time alone; tests compare the variants bit by bit.
 
 use grokrun_shaders::{Kernel, PRODUCT, PRODUCT_TILED, program};
 
 use super::adapter::Kind;
 use super::plan::Tile;
 
-/// Which variants of the kernels an executor, or a player, runs.
+/// The variants of the kernels that an executor, or a player, runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// Operands straight from memory into registers, small workgroups, few barriers: for
-    /// processors that play a GPU, where a barrier is dear and all memory is alike.
+    /// Operands go from memory into registers, with small workgroups and few barriers: for
+    /// processors that emulate a GPU, where a barrier is expensive and all memory is alike.
     Registers,
-    /// Operands through workgroup memory, workgroups of 128: for GPUs.
+    /// Operands go through workgroup memory, with workgroups of 128: for GPUs.
     Tiles,
 }
 
 impl Variant {
-    /// The one for adapters of a class.
+    /// Returns the variant for adapters of a class.
     pub(crate) fn of(kind: Kind) -> Variant {
         match kind {
             Kind::Software => Variant::Registers,
@@ -26,7 +26,7 @@ impl Variant {
         }
     }
 
-    /// The kernel of products.
+    /// Returns the kernel of products.
     pub(crate) fn product(self) -> &'static Kernel {
         match self {
             Variant::Registers => &PRODUCT,
@@ -34,7 +34,7 @@ impl Variant {
         }
     }
 
-    /// What one workgroup of it makes.
+    /// Returns the size of the output of one workgroup of the kernel of products.
     pub(crate) fn tile(self) -> Tile {
         match self {
             Variant::Registers => Tile { rows: 8, vec4s: 32 },
@@ -45,7 +45,8 @@ impl Variant {
         }
     }
 
-    /// The kernel of products of programs, and the rows and columns that one workgroup of it makes.
+    /// Returns the kernel of products of programs, and the number of rows and columns that one
+    /// workgroup computes.
     pub(crate) fn program_product(self) -> (&'static Kernel, [usize; 2]) {
         match self {
             Variant::Registers => (&program::product_rows::KERNEL, [8, 128]),
@@ -53,7 +54,7 @@ impl Variant {
         }
     }
 
-    /// Groups of eight pairs in a workgroup of `forward`, at most.
+    /// Returns the largest number of groups of eight pairs in a workgroup of `forward`.
     pub(crate) fn groups(self) -> u32 {
         match self {
             Variant::Registers => 1,

@@ -16,7 +16,8 @@ fn data(program: &Program) -> Data {
     Data::new(program, tokens.collect(), labels.collect()).unwrap()
 }
 
-/// Compares the gradient of every third trained number with a central difference, in f64.
+/// Compares the gradient of every third entry of the trained parameters with a central difference,
+/// in f64.
 fn check(architecture: &Architecture, loss: &Loss) {
     let program = train(plain(architecture, loss).unwrap(), &Recipe::published()).unwrap();
     program.check().unwrap();
@@ -32,7 +33,7 @@ fn check(architecture: &Architecture, loss: &Loss) {
     };
     let forward = [Stage::Shared, Stage::Forward(Part::Train)];
     run(&mut model, &forward);
-    // Twice: a stage must not depend on what it left behind.
+    // The stage runs twice: its result must not depend on what an earlier run left in the tables.
     run(&mut model, &[Stage::Backward, Stage::Backward]);
     let (mut compared, mut largest) = (0, 0.0_f64);
     for id in program.trained() {
@@ -45,7 +46,7 @@ fn check(architecture: &Architecture, loss: &Loss) {
                 run(&mut model, &forward)
             });
             model.table_mut(id)[place] = middle;
-            // Exact up to the fourth derivative.
+            // This difference is exact up to the fourth derivative.
             let difference = (8.0 * (up - down) - (far_up - far_down)) / (12.0 * h);
             assert!(
                 (difference - exact).abs() < 1e-7 * (1.0 + exact.abs()),
@@ -201,7 +202,7 @@ fn frozen_parameters_have_no_gradient() {
     let forward = plain(&transformer(1, Norm::None), &Loss::PUBLISHED).unwrap();
     let program = train(forward, &recipe).unwrap();
     assert!(program.find("d.embed.W_E").is_none() && program.find("d.unembed.W_U").is_none());
-    // What depends on frozen parameters alone has none either.
+    // A table that depends on frozen parameters alone has no gradient either.
     assert!(program.find("d.embed.0").is_none());
     assert!(program.find("d.blocks.0.attn.W_V").is_some());
 }

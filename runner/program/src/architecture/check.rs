@@ -1,4 +1,4 @@
-//! The rules that an architecture keeps.
+//! Checks the rules that an architecture must keep.
 
 use super::{
     Activation, Architecture, ArchitectureError, Block, Input, MAX_BLOCKS, MAX_HIDDEN,
@@ -6,7 +6,7 @@ use super::{
 };
 
 impl Architecture {
-    /// Checks that the choices go together.
+    /// Checks that the choices are compatible.
     ///
     /// # Errors
     /// Returns the first rule that the architecture breaks.
@@ -91,7 +91,7 @@ impl Activation {
     }
 }
 
-/// The largest size that any dimension may have; products of three of them still fit 64 bits.
+/// The largest value of any dimension; the product of three dimensions still fits 64 bits.
 const MAX_SIZE: usize = 1 << 20;
 
 fn size(what: &'static str, given: usize, least: usize) -> Result<(), ArchitectureError> {

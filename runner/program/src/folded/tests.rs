@@ -8,7 +8,7 @@ use crate::optimizer::{Recipe, train};
 use crate::plain::plain;
 use crate::program::Stage;
 
-/// Loss, logits and every gradient of a program in f64.
+/// Returns the loss, the logits and every gradient of a program in f64.
 fn run(forward: Program) -> Vec<(String, Vec<f64>)> {
     let program = train(forward, &Recipe::published()).unwrap();
     let (n, operands) = (program.tokens, program.operands);
@@ -44,7 +44,7 @@ fn same_as_plain(architecture: &Architecture) {
     assert_eq!(ours.len(), theirs.len());
     for ((name, ours), (same, theirs)) in ours.into_iter().zip(theirs) {
         assert_eq!(name, same);
-        // b_K moves all scores alike: its gradient is nothing but rounding.
+        // b_K shifts all scores alike, so its gradient is rounding error alone.
         let largest = theirs.iter().fold(1e-2_f64, |m, x| m.max(x.abs()));
         for (ours, theirs) in ours.iter().zip(&theirs) {
             assert!(

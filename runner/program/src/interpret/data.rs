@@ -1,4 +1,4 @@
-//! Samples for the interpreter: tokens and labels.
+//! Holds samples for the interpreter: tokens and labels.
 
 use crate::check::ProgramError;
 use crate::program::Program;
@@ -7,7 +7,7 @@ use crate::program::Program;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Data {
     operands: usize,
-    /// the tokens and the classes that there are
+    /// the number of tokens and the number of classes that the samples were checked against
     bounds: [usize; 2],
     tokens: Vec<u32>,
     labels: Vec<u32>,
@@ -16,30 +16,30 @@ pub struct Data {
 /// Why samples do not fit a program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DataError {
-    /// There are not as many tokens as the labels need.
+    /// The number of tokens does not fit the number of labels.
     #[error("{tokens} tokens for {labels} labels; expected {operands} for each label")]
     Count {
-        /// The tokens given.
+        /// The number of tokens given.
         tokens: usize,
-        /// The labels given.
+        /// The number of labels given.
         labels: usize,
-        /// The operands of a sample.
+        /// The number of operands of a sample.
         operands: usize,
     },
-    /// A token is none of the program's.
+    /// A token is not one of the program's.
     #[error("sample {sample} has the token {token}; expected one below {tokens}")]
     Token {
-        /// The sample's place.
+        /// The index of the sample.
         sample: usize,
         /// The token.
         token: u32,
         /// The number of tokens.
         tokens: usize,
     },
-    /// A label is none of the program's.
+    /// A label is not one of the program's.
     #[error("sample {sample} has the label {label}; expected one below {classes}")]
     Label {
-        /// The sample's place.
+        /// The index of the sample.
         sample: usize,
         /// The label.
         label: u32,
@@ -85,10 +85,10 @@ impl Data {
         })
     }
 
-    /// Checks that these samples are a program's; no samples are any program's.
+    /// Checks that these samples were made for a program. An empty set of samples fits any program.
     ///
     /// # Errors
-    /// Fails if they were checked against a program of other tokens or classes.
+    /// Fails if the samples were checked against another number of tokens or classes.
     pub fn fits(&self, program: &Program) -> Result<(), ProgramError> {
         let own = (self.operands, self.bounds);
         if self.is_empty() || own == (program.operands, [program.tokens, program.classes]) {
@@ -110,10 +110,10 @@ impl Data {
         self.labels.is_empty()
     }
 
-    /// Returns the samples at these places, in their order, as a minibatch.
+    /// Returns the samples at these indices, in the order given, as a minibatch.
     ///
     /// # Panics
-    /// Panics if a place is not below [`Data::len`].
+    /// Panics if an index is not below [`Data::len`].
     pub fn pick(&self, places: &[u32]) -> Data {
         let tokens = places.iter().flat_map(|place| {
             let start = *place as usize * self.operands;

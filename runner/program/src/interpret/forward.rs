@@ -9,7 +9,7 @@ use crate::loss::Loss;
 use crate::op::{Factors, Op, Term, Write};
 use crate::table::{Extent, Part, View};
 
-/// A view with the numbers that it shows.
+/// A view with the entries that it shows.
 struct Read<'a, T> {
     numbers: &'a [T],
     block: Block,
@@ -17,7 +17,7 @@ struct Read<'a, T> {
 }
 
 impl<T: Real> Read<'_, T> {
-    /// Returns the first `cols` numbers of a row if they lie side by side.
+    /// Returns the first `cols` entries of a row if they lie side by side in memory.
     fn row(&self, row: usize, cols: usize) -> Option<&[T]> {
         let first = self.block.at(row, 0);
         (self.block.col == 1).then(|| &self.numbers[first..first + cols])
@@ -118,7 +118,7 @@ impl<T: Real> Interpreter<'_, T> {
                 loss,
                 gradient,
             } => self.loss(*logits, *part, loss, *gradient),
-            // `update.rs` runs these.
+            // `update.rs` runs these operations.
             Op::Filter { .. } | Op::Update { .. } | Op::Project { .. } => {}
         }
     }
@@ -131,7 +131,7 @@ impl<T: Real> Interpreter<'_, T> {
         }
     }
 
-    /// Returns a matrix row-major and without gaps.
+    /// Returns the matrix that a view shows, row-major and without gaps.
     fn packed(&self, view: View) -> Vec<T> {
         let [rows, cols] = [view.height(), view.width()].map(|extent| self.rows(extent));
         let read = self.read(view);
@@ -272,7 +272,7 @@ impl<T: Real> Interpreter<'_, T> {
         });
     }
 
-    /// Runs `work` on each row of views of one extent; it fills the row of the output.
+    /// Runs `work` on each row of views of one extent; `work` fills the row of the output.
     fn rowwise<const N: usize>(
         &mut self,
         out: View,
@@ -294,7 +294,7 @@ impl<T: Real> Interpreter<'_, T> {
     }
 
     fn normalise(&mut self, out: View, inverse: View, input: View, epsilon: T) {
-        // In two passes: a row-wise operation writes one table at a time.
+        // The operation makes two passes, because a row-wise pass writes one table at a time.
         self.rowwise(inverse, Write::Set, [input], |[x], out| {
             out[0] = T::ONE / (variance(x) + epsilon).sqrt();
         });

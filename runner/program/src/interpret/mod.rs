@@ -1,7 +1,7 @@
-//! Runs any program, in f32 or f64, one operation after the other in plain loops.
+//! Runs any program in f32 or f64: one operation after another, in plain loops.
 //!
-//! This is the reference of every executor and kernel: what they compute is compared with it. Owns
-//! the tables' numbers. Knows nothing of threads, tiles or devices.
+//! The interpreter is the reference that executors and kernels are compared with. Owns the numbers
+//! of the tables. Knows nothing of threads, tiles or devices.
 
 mod data;
 mod forward;
@@ -28,20 +28,21 @@ pub struct Interpreter<'p, T> {
     step: u64,
 }
 
-/// What a part's samples gave when they were last run.
+/// The loss and the accuracy of a part when its samples were last run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Score {
     /// The mean loss.
     pub loss: f64,
-    /// The share of samples whose first largest logit is the label's.
+    /// The share of samples whose largest logit is the label's; of equal logits the first counts.
     pub accuracy: f64,
 }
 
 impl<'p, T: Real> Interpreter<'p, T> {
-    /// Checks the program and allocates its tables; all zeros until a state is loaded.
+    /// Checks the program and allocates its tables, which hold zeros until a state is loaded.
     ///
     /// # Errors
-    /// Names the first operation that is not well formed, or samples of another program.
+    /// Names the first operation that is not well formed, or the part whose samples were made for
+    /// another program.
     pub fn new(program: &'p Program, train: Data, test: Data) -> Result<Self, ProgramError> {
         program.check()?;
         train.fits(program)?;
@@ -58,7 +59,7 @@ impl<'p, T: Real> Interpreter<'p, T> {
         Ok(interpreter)
     }
 
-    /// Replaces the training samples of the next step: a minibatch.
+    /// Replaces the training samples of the next step by a minibatch.
     ///
     /// # Errors
     /// Fails if the samples were checked against another program.
@@ -88,7 +89,7 @@ impl<'p, T: Real> Interpreter<'p, T> {
         }
     }
 
-    /// Trains one step on the training samples, and returns their score before it.
+    /// Trains one step on the training samples, and returns their score before the step.
     pub fn train(&mut self) -> Score {
         for stage in [
             Stage::Shared,
@@ -101,24 +102,24 @@ impl<'p, T: Real> Interpreter<'p, T> {
         self.score(Part::Train)
     }
 
-    /// Returns the score of the test samples under the parameters as they are.
+    /// Returns the score of the test samples under the present parameters.
     pub fn evaluate(&mut self) -> Score {
         self.run(Stage::Shared);
         self.run(Stage::Forward(Part::Test));
         self.score(Part::Test)
     }
 
-    /// Returns what a part's samples gave when they were last run.
+    /// Returns the score of a part when its samples were last run.
     pub fn score(&self, part: Part) -> Score {
         self.scores[part as usize]
     }
 
-    /// Returns the numbers of a table, row-major.
+    /// Returns the entries of a table, row-major.
     pub fn table(&self, id: TableId) -> &[T] {
         &self.tables[id.0]
     }
 
-    /// Returns the numbers of a table, to be changed: tests move parameters and give gradients.
+    /// Returns the entries of a table for writing; tests change parameters and set gradients.
     pub fn table_mut(&mut self, id: TableId) -> &mut [T] {
         &mut self.tables[id.0]
     }
@@ -145,7 +146,7 @@ impl<'p, T: Real> Interpreter<'p, T> {
         match (of, over) {
             _ if of == over => r,
             (Extent::Token(position), Extent::Sample(part)) => self.data(part).token(r, position),
-            // A single row: `check` lets nothing else through.
+            // `check` lets nothing but a single row through.
             _ => 0,
         }
     }
@@ -174,7 +175,7 @@ impl<'p, T: Real> Interpreter<'p, T> {
     }
 }
 
-/// Where the elements of a view lie in its table.
+/// Says where the entries of a view lie in its table.
 #[derive(Clone, Copy)]
 struct Block {
     first: usize,

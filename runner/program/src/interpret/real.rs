@@ -1,4 +1,4 @@
-//! f32 and f64 behind one name.
+//! Gives f32 and f64 one name.
 
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -19,19 +19,19 @@ pub trait Real:
     + Neg<Output = Self>
     + 'static
 {
-    /// 0
+    /// The number 0.
     const ZERO: Self;
-    /// 1
+    /// The number 1.
     const ONE: Self;
-    /// Returns a stored number.
+    /// Returns a number that is stored in f32.
     fn from_f32(x: f32) -> Self;
-    /// Rounds to this type.
+    /// Rounds a number to this type.
     fn from_f64(x: f64) -> Self;
     /// Returns the number exactly.
     fn to_f64(self) -> f64;
-    /// √self
+    /// Returns √self.
     fn sqrt(self) -> Self;
-    /// e^self
+    /// Returns e^self.
     fn exp(self) -> Self;
 }
 

@@ -2,7 +2,8 @@
 
 use super::Real;
 
-/// out (n) += x (k) · w (k, n), four rows of w at a time: sums are loaded a quarter as often.
+/// Adds x (k) · w (k, n) to out (n), four rows of w at a time, so that the sums are loaded a
+/// quarter as often.
 pub(super) fn multiply_row<T: Real>(out: &mut [T], x: &[T], w: &[T]) {
     let n = out.len();
     let (vec4s, rest) = x.as_chunks::<4>();
@@ -12,7 +13,8 @@ pub(super) fn multiply_row<T: Real>(out: &mut [T], x: &[T], w: &[T]) {
         let ((w0, w1), (w2, w3)) = (first.split_at(n), second.split_at(n));
         let rows = w0.iter().zip(w1).zip(w2.iter().zip(w3));
         for (out, ((w0, w1), (w2, w3))) in out.iter_mut().zip(rows) {
-            // From left to right: the same sums as one row at a time.
+            // The terms are added from left to right, which gives the same sums as one row at a
+            // time.
             *out = *out + x[0] * *w0 + x[1] * *w1 + x[2] * *w2 + x[3] * *w3;
         }
     }

@@ -1,4 +1,4 @@
-//! Loading and reading the state of an interpreter.
+//! Loads and reads the state of an interpreter.
 
 use super::{Interpreter, Real};
 use crate::program::{ModelState, SlotInitial, StateError};
@@ -8,7 +8,7 @@ impl<T: Real> Interpreter<'_, T> {
     /// Loads a state.
     ///
     /// # Errors
-    /// Fails if the state has other lengths than the program's.
+    /// Fails if the lengths of the state are not the program's.
     pub fn load(&mut self, state: &ModelState) -> Result<(), StateError> {
         let parameters: Vec<TableId> = (0..self.program.parameters.len()).map(TableId).collect();
         self.fill("the list of parameters", &parameters, &state.parameters)?;
@@ -30,7 +30,7 @@ impl<T: Real> Interpreter<'_, T> {
         Ok(())
     }
 
-    /// Works the norms of the first weights out again, in the precision of this interpreter.
+    /// Computes the norms of the initial weights again, in the precision of this interpreter.
     fn first_norms(&mut self) {
         let trained: Vec<TableId> = self.program.trained().collect();
         for slot in &self.program.slots {

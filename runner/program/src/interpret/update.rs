@@ -1,4 +1,4 @@
-//! The operations of the update stage: filters, rules, projections.
+//! Runs the operations of the update stage: filters, rules, projections.
 
 use super::{Interpreter, Real};
 use crate::op::Moved;
@@ -49,9 +49,10 @@ impl<T: Real> Interpreter<'_, T> {
                 for (slot, id) in slots.iter().zip(&one.slots) {
                     self.tables[id.0][i] = *slot;
                 }
-                match settings.rule.moves_matrices() {
-                    true => direction[i] = moved,
-                    false => *weight = moved,
+                if settings.rule.moves_matrices() {
+                    direction[i] = moved;
+                } else {
+                    *weight = moved;
                 }
             }
             if let (true, Some(matrix)) = (settings.rule.moves_matrices(), one.matrix) {
@@ -77,7 +78,7 @@ impl<T: Real> Interpreter<'_, T> {
         }
     }
 
-    /// Returns the norm of some tables together.
+    /// Returns the norm of several tables taken as one vector.
     pub(super) fn norm(&self, tables: &[TableId]) -> f64 {
         let values = tables.iter().flat_map(|id| &self.tables[id.0]);
         let squares: f64 = values.map(|x| x.to_f64() * x.to_f64()).sum();

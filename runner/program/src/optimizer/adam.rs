@@ -6,7 +6,7 @@ use super::recipe::{RecipeError, adam};
 use super::{AdamW, Coefficients, ElementRule, MAX_SLOTS};
 use crate::interpret::Real;
 
-/// `g ← g + λ w`, then as [`AdamW`] without decay.
+/// `g ← g + λ w`, then the update of [`AdamW`] without decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Adam {
     /// β₁ and β₂.
@@ -16,7 +16,7 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// The same without decay.
+    /// Returns AdamW with the same numbers, which is used without decay.
     fn decoupled(&self) -> AdamW {
         AdamW {
             betas: self.betas,
@@ -26,7 +26,7 @@ impl Adam {
 }
 
 impl ElementRule for Adam {
-    /// m and v.
+    /// Returns the names of m and v.
     fn slots(&self) -> &'static [&'static str] {
         self.decoupled().slots()
     }
@@ -39,7 +39,7 @@ impl ElementRule for Adam {
         adam(self.betas, self.epsilon)
     }
 
-    /// Returns those of AdamW without decay, and λ at the end.
+    /// Returns the coefficients of AdamW without decay, with λ at the end.
     fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64> {
         let mut coefficients = self.decoupled().coefficients(rate, 0.0, step);
         coefficients[7] = decay;

@@ -25,7 +25,7 @@ impl AdamW {
 }
 
 impl ElementRule for AdamW {
-    /// m and v.
+    /// Returns the names of m and v.
     fn slots(&self) -> &'static [&'static str] {
         &["first_moment", "second_moment"]
     }

@@ -1,4 +1,4 @@
-//! Grokfast: slow parts of the gradient are amplified (Lee et al. 2024).
+//! Amplifies the slow parts of the gradient: Grokfast (Lee et al. 2024).
 
 use serde::{Deserialize, Serialize};
 
@@ -13,18 +13,19 @@ pub struct GrokfastEma {
     pub lambda: f64,
 }
 
-/// `g ← g + λ · mean of the last window gradients`, this one included, once there are so many.
+/// `g ← g + λ · (mean of the last `window` gradients)`, this one included, once `window` gradients
+/// have been seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GrokfastMa {
-    /// How many gradients are averaged.
+    /// The number of gradients that are averaged.
     pub window: usize,
     /// λ.
     pub lambda: f64,
 }
 
 impl GrokfastEma {
-    /// Returns the shares of the average and of the gradient in the new average, and λ, in the step
-    /// numbered `step`, from 0.
+    /// Returns the shares of the average and of the gradient in the new average, and λ, for the
+    /// step numbered `step`, from 0.
     pub fn coefficients(&self, step: u64) -> [f64; 3] {
         if step == 0 {
             [0.0, 1.0, self.lambda]
@@ -44,15 +45,16 @@ impl GrokfastEma {
 }
 
 impl GrokfastMa {
-    /// Returns which row of the ring the gradient of the step numbered `step`, from 0, goes into,
-    /// and what the sum of all rows is multiplied by; nothing while the ring is not full.
+    /// Returns the row of the ring that takes the gradient of the step numbered `step`, from 0, and
+    /// the factor of the sum of all rows; the factor is `None` while the ring is not full.
     pub fn place_and_factor(&self, step: u64) -> (usize, Option<f64>) {
         let window = self.window as u64;
         let factor = (step + 1 >= window).then(|| self.lambda / window as f64);
         ((step % window) as usize, factor)
     }
 
-    /// Changes gradients in the step numbered `step`, from 0; `kept` holds the last ones in a ring.
+    /// Changes gradients in the step numbered `step`, from 0; `kept` is the ring of the last
+    /// gradients.
     pub fn apply<T: Real>(&self, step: u64, gradient: &mut [T], kept: &mut [T]) {
         let len = gradient.len();
         let (row, factor) = self.place_and_factor(step);

@@ -14,7 +14,7 @@ pub struct Lion {
 }
 
 impl ElementRule for Lion {
-    /// m.
+    /// Returns the name of m.
     fn slots(&self) -> &'static [&'static str] {
         &["momentum"]
     }
@@ -59,7 +59,8 @@ impl ElementRule for Lion {
         } else if direction < T::ZERO {
             -T::ONE
         } else {
-            // Zero has none; neither has what is not a number, which stays visible.
+            // The sign of zero is 0. A number that is not one stays, so that the failure stays
+            // visible.
             direction
         };
         keep * weight - rate * sign

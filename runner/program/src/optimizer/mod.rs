@@ -1,8 +1,8 @@
-//! How parameters are moved: rules, each in a file of its own, and what stands before and after
-//! them.
+//! Defines how parameters are moved: rules, each in its own file, and the filters and projections
+//! before and after them.
 //!
-//! A rule is its slots, its coefficients (worked out in f64 for a step) and an update of one
-//! number. Owns the formulas. Knows nothing of tables, apart from `record`, which adds an update
+//! A rule consists of its slots, its coefficients (computed in f64 for a step) and an update of one
+//! entry. Owns the formulas. Knows nothing of tables, except in `record`, which adds an update
 //! stage to a program.
 
 mod adam;
@@ -33,13 +33,13 @@ pub use sphere::Sphere;
 
 use crate::interpret::Real;
 
-/// The most slots that a rule keeps of each parameter.
+/// The largest number of slots that a rule keeps of each parameter.
 pub const MAX_SLOTS: usize = 2;
 
-/// The coefficients of one step of a rule; each rule says what stands where.
+/// The coefficients of one step of a rule; each rule documents their order.
 pub type Coefficients<T> = [T; 8];
 
-/// A rule, with the numbers that it is used with.
+/// A rule with its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case")]
 pub enum Rule {
@@ -64,12 +64,12 @@ pub struct Settings {
     pub learning_rate: f64,
     /// The weight decay.
     pub weight_decay: f64,
-    /// The steps over which the learning rate rises from 0: step t (from 0) has min(t / warmup, 1)
-    /// of it.
+    /// The number of steps over which the learning rate rises from 0: step t (from 0) uses min(t /
+    /// warmup, 1) of the learning rate.
     pub warmup: u64,
 }
 
-/// What is done to gradients before the update, in this order.
+/// A change to the gradients before the update.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "filter", rename_all = "kebab-case")]
 pub enum Filter {
@@ -77,32 +77,31 @@ pub enum Filter {
     GrokfastEma(GrokfastEma),
     /// The mean of a window is added.
     GrokfastMa(GrokfastMa),
-    /// What points along the weights is taken out.
+    /// The component along the weights is removed.
     Orthogonal,
-    /// Long gradients are shortened.
+    /// Gradients longer than a given norm are shortened.
     Clip(Clip),
 }
 
-/// What a rule is: its slots, its coefficients and its update of one number.
+/// The parts of a rule: its slots, its coefficients and its update of one entry.
 pub trait ElementRule {
-    /// Returns the names of what is kept of each parameter from step to step.
+    /// Returns the names of the tables that are kept of each parameter from step to step.
     fn slots(&self) -> &'static [&'static str];
 
     /// Checks the rule's numbers.
     ///
     /// # Errors
-    /// Returns the first that is out of its range.
+    /// Returns the first number that is out of its range.
     fn check(&self) -> Result<(), RecipeError>;
 
-    /// Returns the number of the update's formula, by which a text in another language has it: a
-    /// kernel's switch.
+    /// Returns the number of the update's formula, which a kernel in another language switches on.
     fn formula(&self) -> u32;
 
     /// Returns the coefficients of the step numbered `step`, from 0.
     fn coefficients(&self, rate: f64, decay: f64, step: u64) -> Coefficients<f64>;
 
-    /// Returns the weight after one step, and updates its slots. Of a rule that moves matrices
-    /// ([`Rule::moves_matrices`]) it returns the direction.
+    /// Returns the weight after one step, and updates its slots. A rule that moves matrices
+    /// ([`Rule::moves_matrices`]) returns the direction instead.
     fn update<T: Real>(
         &self,
         c: &Coefficients<T>,
@@ -112,8 +111,8 @@ pub trait ElementRule {
     ) -> T;
 }
 
-/// Does something with a rule's own settings, whichever it is: a loop over elements is compiled for
-/// each of them, so that no element asks which rule it is.
+/// Runs an expression with the settings of a rule, whichever rule it is. A loop over elements is
+/// compiled once for each rule, so that no element branches on the rule.
 #[macro_export]
 macro_rules! with_rule {
     ($rule:expr, $own:ident => $work:expr) => {
@@ -128,7 +127,7 @@ macro_rules! with_rule {
 }
 
 impl Rule {
-    /// Returns the names of what is kept of each parameter from step to step.
+    /// Returns the names of the tables that are kept of each parameter from step to step.
     pub fn slots(&self) -> &'static [&'static str] {
         with_rule!(self, rule => rule.slots())
     }
@@ -159,14 +158,14 @@ impl Rule {
         with_rule!(self, rule => rule.update(c, weight, gradient, slots))
     }
 
-    /// Tells whether the updates of a matrix's elements are a direction, by which [`move_matrix`]
-    /// moves the matrix.
+    /// Tells whether the updates of a matrix's elements are a direction that [`move_matrix`] uses
+    /// to move the matrix.
     pub fn moves_matrices(&self) -> bool {
         matches!(self, Rule::Muon(_))
     }
 
-    /// Returns the rule of the parameters that are no matrix, with learning rate and decay of their
-    /// own, if this rule has another for them.
+    /// Returns the rule of the parameters that are not matrices, with its own learning rate and
+    /// decay, if this rule uses another one for them.
     pub fn others(&self) -> Option<Others> {
         match self {
             Rule::Muon(muon) => Some(muon.others),
@@ -189,8 +188,8 @@ impl Settings {
 }
 
 impl Filter {
-    /// Returns what is kept of each parameter: its name, and how many copies of the parameter it
-    /// has room for.
+    /// Returns the table that is kept of each parameter: its name, and the number of copies of the
+    /// parameter that it holds.
     pub fn slot(&self) -> Option<(&'static str, usize)> {
         match self {
             Filter::GrokfastEma(_) => Some(("average", 1)),
@@ -200,7 +199,8 @@ impl Filter {
     }
 }
 
-/// 1 − β^(step + 1), what a moving average that started at 0 has seen after a step.
+/// Returns 1 − β^(step + 1), the total weight of the gradients in a moving average that started at
+/// 0.
 fn seen(beta: f64, step: u64) -> f64 {
     1.0 - libm::pow(beta, (step + 1) as f64)
 }

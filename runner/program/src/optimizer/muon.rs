@@ -14,11 +14,11 @@ use crate::parameters::Matrix;
 pub struct Muon {
     /// μ.
     pub momentum: f64,
-    /// What moves the parameters that are no matrix between the embedding and the unembedding.
+    /// The rule of the parameters that are not matrices between the embedding and the unembedding.
     pub others: Others,
 }
 
-/// How the parameters are moved that are no matrix.
+/// How the parameters that are not matrices are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Others {
     /// Their rule.
@@ -29,18 +29,20 @@ pub struct Others {
     pub weight_decay: f64,
 }
 
-/// The coefficients a, b and c of [`newton_schulz`], which need not converge to be useful.
+/// The coefficients a, b and c of [`newton_schulz`], which are useful although the iteration does
+/// not converge.
 pub const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
-/// How often it applies them.
+/// The number of iterations of [`newton_schulz`].
 pub const ITERATIONS: usize = 5;
 
 impl ElementRule for Muon {
-    /// m.
+    /// Returns the name of m.
     fn slots(&self) -> &'static [&'static str] {
         &["momentum"]
     }
 
-    /// That of the direction alone: the matrix is moved by all of it.
+    /// Returns the number of the direction's formula: the matrix is moved by the direction as a
+    /// whole.
     fn formula(&self) -> u32 {
         7
     }
@@ -59,7 +61,7 @@ impl ElementRule for Muon {
         [keep, rate, momentum, 1.0 - momentum, 0.0, 0.0, 0.0, 0.0]
     }
 
-    /// Returns an element of u: the direction, which is a matrix's and not an element's.
+    /// Returns an element of u. The direction belongs to the matrix as a whole, not to the element.
     fn update<T: Real>(
         &self,
         c: &Coefficients<T>,
@@ -129,7 +131,7 @@ pub fn move_matrix<T: Real>(
     }
 }
 
-/// Returns NS of a parameter whose heads lie one after the other, in the same layout.
+/// Returns NS of a parameter whose heads lie one after another, in the same layout.
 fn orthogonalised<T: Real>(u: &[T], matrix: Matrix) -> Vec<T> {
     let Matrix {
         heads,

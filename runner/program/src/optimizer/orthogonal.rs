@@ -1,4 +1,4 @@
-//! Orthogonal gradients: what points along the weights is taken out (Prieto et al. 2025).
+//! Removes the component of the gradient along the weights (Prieto et al. 2025).
 
 use crate::interpret::Real;
 

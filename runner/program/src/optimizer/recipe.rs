@@ -1,4 +1,5 @@
-//! What a model is trained with: the rule, its settings by group, and what stands around it.
+//! Describes how a model is trained: the rule, its settings by group, and the filters and
+//! projections around the update.
 //!
 //! Owns the choice of settings for a parameter and the ranges of all numbers.
 
@@ -18,11 +19,11 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// The steps of linear warm-up.
     pub warmup: u64,
-    /// What is done to gradients first, in this order.
+    /// The changes to the gradients before the update, in this order.
     pub filters: Vec<Filter>,
     /// The norm that is kept after each step.
     pub sphere: Option<Sphere>,
-    /// Settings of some parameters; of several that match, the last one counts.
+    /// Settings of some parameters; if several groups match a parameter, the last one counts.
     pub groups: Vec<Group>,
 }
 
@@ -31,28 +32,28 @@ pub struct Recipe {
 pub struct Group {
     /// A name, in which `*` stands for anything.
     pub matching: String,
-    /// Their learning rate, if it is another.
+    /// The learning rate, if it differs from the recipe's.
     pub learning_rate: Option<f64>,
-    /// Their weight decay, if it is another.
+    /// The weight decay, if it differs from the recipe's.
     pub weight_decay: Option<f64>,
-    /// Whether they keep their first values.
+    /// Whether the parameters keep their initial values.
     pub frozen: bool,
 }
 
-/// Why nothing can be trained so.
+/// Why a recipe cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RecipeError {
     /// A number is out of its range.
     #[error("{what} is {given}; expected {expected}")]
     Number {
-        /// What the number is.
+        /// The name of the number.
         what: &'static str,
         /// Its value.
         given: f64,
         /// The range it must be in.
         expected: &'static str,
     },
-    /// A group changes nothing.
+    /// A group matches no parameter.
     #[error("no parameter is called {matching:?}; expected one of {names}")]
     NoMatch {
         /// The pattern.
@@ -60,7 +61,7 @@ pub enum RecipeError {
         /// The names of the parameters.
         names: String,
     },
-    /// Nothing is trained.
+    /// Every parameter is frozen.
     #[error("every parameter is frozen; expected at least one that is trained")]
     Frozen,
 }
@@ -79,7 +80,7 @@ impl Recipe {
         }
     }
 
-    /// Returns the settings of a parameter; none if it is frozen.
+    /// Returns the settings of a parameter, or `None` if the parameter is frozen.
     pub fn settings(&self, parameter: &Parameter) -> Option<Settings> {
         let mut settings = Settings {
             rule: self.rule,
@@ -103,7 +104,7 @@ impl Recipe {
         (!frozen).then_some(settings)
     }
 
-    /// Checks every number, and that every group has a parameter.
+    /// Checks every number, and that every group matches a parameter.
     ///
     /// # Errors
     /// Returns the first thing that is wrong.
@@ -157,7 +158,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     (0..=name.len()).any(|skip| name.is_char_boundary(skip) && matches(rest, &name[skip..]))
 }
 
-/// Checks the numbers of Adam's family.
+/// Checks the numbers of Adam and its relatives.
 pub(super) fn adam(betas: [f64; 2], epsilon: f64) -> Result<(), RecipeError> {
     betas
         .into_iter()

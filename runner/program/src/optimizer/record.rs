@@ -1,7 +1,7 @@
 //! Adds backward and update stages to a forward program.
 //!
-//! Owns which slots there are, and the order of what stands around the update. Knows nothing of the
-//! model.
+//! Owns which slots there are, and the order of filters, updates and projections. Knows nothing of
+//! the model.
 
 use super::{Recipe, RecipeError, Settings};
 use crate::adjoint::AdjointError;
@@ -12,10 +12,10 @@ use crate::table::{Extent, TableId};
 /// Why a program cannot be trained.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TrainError {
-    /// The recipe is none.
+    /// The recipe is not valid.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// The program has no gradients.
+    /// The program cannot be differentiated.
     #[error(transparent)]
     Adjoint(#[from] AdjointError),
 }
@@ -23,7 +23,7 @@ pub enum TrainError {
 /// Returns a forward program with its backward stage and the recipe's update stage.
 ///
 /// # Errors
-/// Returns what is wrong with the recipe, or what cannot be differentiated.
+/// Returns what is wrong with the recipe, or the operation that cannot be differentiated.
 pub fn train(mut program: Program, recipe: &Recipe) -> Result<Program, TrainError> {
     recipe.check(&program.parameters)?;
     program.parameters.freeze(|p| recipe.settings(p).is_none());
@@ -100,7 +100,8 @@ fn trained(program: &Program, recipe: &Recipe) -> Vec<(Moved, Settings)> {
     .collect()
 }
 
-/// Adds a slot of `copies` rows a parameter; rules of one program share a slot by its name.
+/// Adds a slot of `copies` rows for each parameter; the rules of one program share a slot by its
+/// name.
 fn slot(program: &mut Program, name: &str, copies: usize, moved: &mut [Moved]) {
     let mut tables = Vec::new();
     for one in moved {

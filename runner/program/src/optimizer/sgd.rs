@@ -1,4 +1,4 @@
-//! Gradient descent with momentum, as torch's `SGD` has it.
+//! Gradient descent with momentum, as in torch's `SGD`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +12,9 @@ use crate::interpret::Real;
 pub struct Sgd {
     /// μ; 0 keeps no slot.
     pub momentum: f64,
-    /// How much less of a new gradient goes into the momentum.
+    /// The share of a new gradient that does not enter the momentum.
     pub dampening: f64,
-    /// Whether the step looks ahead.
+    /// Whether the step uses Nesterov's momentum.
     pub nesterov: bool,
 }
 
@@ -39,7 +39,7 @@ impl ElementRule for Sgd {
         share("the momentum", self.momentum)?;
         let dampening = (0.0..=1.0).contains(&self.dampening);
         check("the dampening", self.dampening, dampening, "0 to 1")?;
-        // As in torch: looking ahead needs a momentum that is not dampened.
+        // As in torch, Nesterov's momentum needs a momentum without dampening.
         let ahead = !self.nesterov || (self.momentum > 0.0 && self.dampening == 0.0);
         let expected = "more than 0, without dampening, for Nesterov's form";
         check("the momentum", self.momentum, ahead, expected)

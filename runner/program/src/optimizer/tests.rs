@@ -211,7 +211,8 @@ fn an_orthogonal_gradient_keeps_its_length_and_leaves_the_weights() {
 
 #[test]
 fn newton_schulz_flattens_singular_values() {
-    // Orthogonal up to what five steps leave: singular values from 0.7 to 1.2.
+    // Five iterations leave singular values from 0.7 to 1.2, so the result is orthogonal up to
+    // that.
     let matrix = [3.0, 0.0, 0.0, 0.0, 0.2, 0.0f64];
     let flat = newton_schulz(&matrix, 2, 3);
     assert!(

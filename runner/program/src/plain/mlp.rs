@@ -1,7 +1,7 @@
-//! A multilayer perceptron.
+//! Records a multilayer perceptron.
 //!
-//! Owns how the first layer becomes look-ups: a one-hot times a matrix is a row of it, and an
-//! embedding times a matrix is a table with a row a token.
+//! Owns how the first layer becomes look-ups: a one-hot vector times a matrix is a row of the
+//! matrix, and an embedding times a matrix is a table with a row for each token.
 
 use crate::architecture::{Architecture, Input, Mlp};
 use crate::builder::{Builder, term};

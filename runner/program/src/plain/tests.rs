@@ -28,7 +28,7 @@ fn under_a_causal_mask_position_0_is_a_tokens_in_every_layer() {
     );
     assert_eq!(extent(&program, "blocks.1.attn.k.1"), Some(SAMPLE));
     assert_eq!(extent(&program, "blocks.0.attn.q.2"), Some(Extent::Once(1)));
-    // The score of '=' and a is a table of tokens in the first block.
+    // In the first block the score of '=' and a is a table by tokens.
     assert_eq!(
         extent(&program, "blocks.0.attn.score.0.2"),
         Some(Extent::Token(0))
@@ -66,7 +66,8 @@ fn rows_that_nobody_reads_are_not_recorded() {
             "{name}"
         );
     }
-    // A last block without attention reads the last position alone, and so does the one before.
+    // A last block without attention reads the last position alone, and so does the block before
+    // it.
     let architecture = with(transformer(2, Norm::None), |t| t.blocks[1].attention = None);
     let program = record(&architecture);
     assert_eq!(extent(&program, "blocks.0.mlp.pre.1"), None);

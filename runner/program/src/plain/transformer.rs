@@ -1,7 +1,7 @@
-//! A transformer, position by position.
+//! Records a transformer, position by position.
 //!
-//! Owns attention, neurons and normalisations as operations. A position's stream is one table;
-//! its extent is what the position has seen so far.
+//! Owns attention, neurons and normalisations as operations. The stream of a position is one table;
+//! the table's extent says what the position has seen so far.
 
 use crate::architecture::{
     Architecture, Attention, Block, Mask, Neurons, Norm, Pattern, Transformer,
@@ -10,7 +10,7 @@ use crate::builder::{Builder, cols, term};
 use crate::op::{Factors, Op, Term, Write};
 use crate::table::{Extent, Part, View};
 
-/// What is added to a variance before its root.
+/// The number that is added to a variance before the square root.
 const EPSILON: f64 = 1e-5;
 
 /// Records the model and returns the logits of the last position.
@@ -18,7 +18,7 @@ pub(super) fn record(b: &mut Builder, a: &Architecture, t: &Transformer) -> View
     let mut streams = embed(b, a, t);
     let last = streams.len() - 1;
     for (number, block) in t.blocks.iter().enumerate() {
-        // Nothing reads the other positions behind the last block that attends.
+        // After the last block that attends, the other positions are not read.
         let attends_later = t.blocks[number + 1..].iter().any(|b| b.attention.is_some());
         let first = if attends_later { 0 } else { last };
         let mut recorder = Recorder {
@@ -35,7 +35,7 @@ pub(super) fn record(b: &mut Builder, a: &Architecture, t: &Transformer) -> View
     }
     let unembedding = unembedding(b, a, t);
     let bias = b.optional("unembed.b_U");
-    // Even a model that read one token alone has a logit for each sample.
+    // A model that reads one token alone still has a logit row for each sample.
     let extent = Extent::Sample(Part::Train);
     if stream.height() != extent {
         let gathered = b.table("final".into(), extent, cols(stream));
@@ -89,7 +89,7 @@ fn normalise(b: &mut Builder, name: &str, parameters: &str, x: View) -> View {
         weights: Some(weight),
         ..term(out)
     };
-    // One head a column: each column has a weight of its own.
+    // With one head for each column, each column has its own weight.
     b.add(y, width, vec![weighted, term(bias)], 0.0);
     y
 }
@@ -98,14 +98,14 @@ fn normalise(b: &mut Builder, name: &str, parameters: &str, x: View) -> View {
 struct Recorder<'a> {
     b: &'a mut Builder,
     t: &'a Transformer,
-    /// the number of positions of the model
+    /// the model's number of positions
     positions: usize,
-    /// `blocks.0` and so on, before the names of tables and parameters
+    /// the prefix of the names of tables and parameters: `blocks.0` and so on
     name: String,
 }
 
 impl Recorder<'_> {
-    /// Records the block; of the streams that come back, only those from `first` on go further.
+    /// Records the block. Returns the streams from `first` on; later blocks read no others.
     fn block(&mut self, block: &Block, streams: &[View], first: usize) -> Vec<View> {
         let mut streams = streams.to_vec();
         if let Some(attention) = &block.attention {
@@ -124,7 +124,7 @@ impl Recorder<'_> {
         streams
     }
 
-    /// Returns the position of the first of these streams; the last is the last position's.
+    /// Returns the position of the first of these streams; the last stream is the last position's.
     fn offset(&self, streams: &[View]) -> usize {
         self.positions - streams.len()
     }
@@ -141,7 +141,7 @@ impl Recorder<'_> {
         self.b.optional(&format!("{}.{name}", self.name))
     }
 
-    /// What a layer reads: the stream, normalised where norms come before layers.
+    /// Returns the input of a layer: the stream, normalised if norms come before layers.
     fn input(&mut self, norm: &str, x: View, position: usize) -> View {
         match self.t.norm {
             Norm::Pre => {
@@ -152,7 +152,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// What goes on after a layer: the sum, normalised where norms come after layers.
+    /// Returns the output of a layer: the sum, normalised if norms come after layers.
     fn output(&mut self, norm: &str, x: View, position: usize) -> View {
         match self.t.norm {
             Norm::Post => {
@@ -219,7 +219,7 @@ impl Recorder<'_> {
         out
     }
 
-    /// Records z = Σ over the positions that are seen of their weight times their values.
+    /// Records z = Σ of weight times value, over the positions that are seen.
     fn mix(
         &mut self,
         attention: &Attention,
@@ -270,7 +270,7 @@ impl Recorder<'_> {
             .table(self.path("attn.scores", position), rows, width);
         for (number, key) in keys.iter().enumerate() {
             let block = scores.columns(number * heads, heads);
-            // A score of fewer rows is worked out by them, then looked up.
+            // A score of fewer rows is computed at that extent and then looked up.
             let out = if extent(key) == rows {
                 block
             } else {

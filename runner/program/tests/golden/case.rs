@@ -1,4 +1,4 @@
-//! One training: its file, its samples from the seeds, and our numbers in torch's layout.
+//! One training: its file, its samples from the seeds, and this crate's numbers in torch's layout.
 
 use std::num::NonZeroU64;
 
@@ -77,7 +77,7 @@ impl Case {
         }
     }
 
-    /// The program of the training; of the run in float64 if `double`.
+    /// Returns the program of the training; of the run in float64 if `double`.
     pub(crate) fn program(&self, double: bool) -> Program {
         let setting = &self.facts["setting"];
         let architecture = definition(&self.name, setting).architecture;
@@ -94,7 +94,7 @@ impl Case {
         [train.expect("samples"), test.expect("samples")]
     }
 
-    /// All pairs, in order, in place of the test part.
+    /// Returns all pairs, in order, as a test part.
     pub(crate) fn grid(&self, program: &Program) -> Data {
         let n = program.tokens as u32;
         let pairs = (0..n * n).flat_map(|i| [i / n, i % n]).collect();
@@ -114,8 +114,8 @@ impl Case {
         model
     }
 
-    /// The keys of the tensors in a folder, without `b_K`, whose true gradient is 0: what rounding
-    /// leaves of it Adam makes steps of.
+    /// Returns the keys of the tensors in a folder, without `b_K`: its true gradient is 0, so Adam
+    /// would make steps of rounding errors.
     pub(crate) fn keys(&self, folder: &str) -> Vec<String> {
         let all = self.facts["tensors"].as_object().expect("tensors").keys();
         let keys = all.filter(|key| key.starts_with(folder) && !key.ends_with("attn.b_K"));
@@ -128,7 +128,8 @@ impl Case {
             .expect("a number") as usize
     }
 
-    /// The largest distance of what is kept of a tensor, as a share of its largest magnitude.
+    /// Returns the largest distance over the stored entries of a tensor, as a share of its largest
+    /// magnitude.
     pub(crate) fn apart(&self, key: &str, ours: &[f64]) -> f64 {
         let theirs = self.tensors.f32(key);
         let largest = self.facts["tensors"][key]["largest"]
@@ -140,11 +141,12 @@ impl Case {
             .iter()
             .zip(kept)
             .map(|(t, o)| (f64::from(*t) - o).abs());
-        // A gradient may be zero as a whole, and then has to be exactly so.
+        // A gradient may be zero as a whole; then the other one has to be exactly zero too.
         distances.fold(0.0, crate::nan_max) / largest.max(f64::MIN_POSITIVE)
     }
 
-    /// One of our parameters, or its gradient, as torch lays out the tensor of this key.
+    /// Returns one of this crate's parameters, or its gradient, in the layout of torch's tensor of
+    /// this key.
     pub(crate) fn in_torchs_layout<X: Copy>(
         &self,
         program: &Program,
@@ -179,7 +181,7 @@ impl Case {
         numbers(&self.facts["float64"][key])
     }
 
-    /// Ten times how closely torch agrees with itself, up to epochs 1, 10, 50 and 100.
+    /// Returns ten times how closely torch agrees with itself, up to epochs 1, 10, 50 and 100.
     pub(crate) fn allowed(&self, what: &str) -> Vec<f64> {
         let measured = numbers(&self.facts["agreement"][what]);
         measured.into_iter().map(|x| 10.0 * x).collect()

@@ -67,7 +67,7 @@ fn values_and_gradients_are_torchs() {
                 }
                 exact += usize::from(value == 0.0);
             }
-            // A coarse loss vanishes where a sample is certain; the one in f64 never does here.
+            // A coarse loss vanishes where a sample is certain; the loss in f64 never does here.
             let expected = match (name, folder) {
                 ("ce_f32", "") => 35,
                 ("ce_f16", "") => 48,

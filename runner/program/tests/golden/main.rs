@@ -1,4 +1,4 @@
-//! Torch's own numbers (README.md beside this) against the interpreter.
+//! Compares the interpreter with torch's own numbers (see README.md in this folder).
 
 mod case;
 mod losses;

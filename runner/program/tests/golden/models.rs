@@ -6,7 +6,7 @@ use grokrun_program::{
 };
 use serde_json::Value;
 
-/// How a tensor of torch is made from ours.
+/// How a tensor of torch is made from this crate's.
 #[derive(Clone, Copy)]
 pub(crate) enum Layout {
     Same,
@@ -148,7 +148,7 @@ fn perceptron(name: &str, setting: &Value) -> (Model, Init) {
     (Model::Mlp(mlp), Init::Torch)
 }
 
-/// The loss of a training; `all` is the precision of a run that is in float64 as a whole.
+/// Returns the loss of a training; `double` says that the whole run is in float64.
 pub(crate) fn loss(setting: &Value, double: bool) -> Loss {
     let (kind, precision) = match setting["loss"].as_str() {
         Some("ce64") => (LossKind::CrossEntropy, Precision::F64),
@@ -185,7 +185,7 @@ pub(crate) fn recipe(facts: &Value) -> Recipe {
     }
 }
 
-/// Our name of a tensor of torch, and its layout there.
+/// Returns this crate's name of a tensor of torch, and the layout in torch.
 pub(crate) fn ours(training: &str, name: &str) -> (String, Layout) {
     if training.starts_with("tf") {
         return (name.into(), Layout::Same);

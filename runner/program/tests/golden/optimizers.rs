@@ -162,7 +162,7 @@ fn recipes() -> Vec<(&'static str, Recipe)> {
     ]
 }
 
-/// Two matrices and a vector; torch's matrices are `[out, in]`, ours `[in, out]`.
+/// Two matrices and a vector; torch's matrices are `[out, in]`, this crate's `[in, out]`.
 const SHAPES: [(&str, [usize; 2]); 3] = [("A", [5, 8]), ("B", [10, 4]), ("C", [1, 7])];
 
 fn program(recipe: &Recipe) -> Program {
@@ -194,14 +194,14 @@ fn program(recipe: &Recipe) -> Program {
     train(program, recipe).expect("a program")
 }
 
-/// From torch's `[out, in]` to ours, and back with the dimensions exchanged.
+/// Returns the transpose of a matrix `(rows, cols)`: torch's `[out, in]` becomes `[in, out]`.
 fn transposed<X: Copy>(x: &[X], [rows, cols]: [usize; 2]) -> Vec<X> {
     (0..x.len())
         .map(|i| x[(i % cols) * rows + i / cols])
         .collect()
 }
 
-/// Takes 20 steps and compares the weights of those that are kept.
+/// Takes 20 steps and compares the weights of the steps that are stored.
 fn follow<T: Real>(name: &str, recipe: &Recipe, theirs: impl Fn(&str) -> Vec<f64>, allowed: f64) {
     let data = Tensors::read("optim");
     let program = program(recipe);
@@ -253,7 +253,7 @@ fn every_optimizer_takes_torchs_steps() {
         follow::<f32>(name, &recipe, theirs, allowed);
         if !half {
             let theirs = |tensor: &str| data.f64(&format!("{name}/{tensor}/f64"));
-            // The norm that this one keeps was taken in f32.
+            // The norm that this optimizer keeps was computed in f32.
             let rounded = name == "sphere_each_adamw";
             follow::<f64>(name, &recipe, theirs, if rounded { 6e-8 } else { 1e-12 });
         }

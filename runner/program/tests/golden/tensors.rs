@@ -1,10 +1,10 @@
-//! The fixtures' numbers, and how far apart two lists of numbers are.
+//! Reads the fixtures' numbers, and measures how far apart two lists of numbers are.
 
 use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 
-/// A file of `data/`; the engine's tests read them too.
+/// Returns the path of a file of `data/`; the engine's tests read the files too.
 pub(crate) fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../program/tests/golden/data")
@@ -54,7 +54,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The largest distance, as a share of the largest magnitude.
+/// Returns the largest distance, as a share of the largest magnitude.
 pub(crate) fn apart(ours: &[f64], theirs: &[f64]) -> f64 {
     assert_eq!(ours.len(), theirs.len());
     let largest = theirs.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
@@ -68,7 +68,7 @@ pub(crate) fn apart(ours: &[f64], theirs: &[f64]) -> f64 {
     distance / largest.max(f64::MIN_POSITIVE)
 }
 
-/// The larger of two numbers, and no number if one is none.
+/// Returns the larger of two numbers, or a number that is not one if either is not.
 pub(crate) fn nan_max(a: f64, b: f64) -> f64 {
     if a >= b { a } else { b }
 }

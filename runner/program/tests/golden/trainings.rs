@@ -67,7 +67,7 @@ fn numbers<T: Real>(model: &Interpreter<T>, table: TableId) -> Vec<f64> {
     model.table(table).iter().map(|x| x.to_f64()).collect()
 }
 
-/// Bit for bit.
+/// Compares the initial weights bit for bit.
 fn initial_weights(case: &Case) {
     let program = case.program(false);
     let keys = case.keys("init/");
@@ -190,7 +190,8 @@ fn in_single_precision(case: &Case) {
                 case.name
             );
         }
-        // A sample may lie on an edge; where the losses agree to six digits, at most one does.
+        // A sample may lie on an edge; where the losses agree to six digits, at most one sample
+        // does.
         if allowed < 1e-5 {
             let sample = 1.01 / case.test.len() as f64;
             assert!((trained.accuracy - train_right[number]).abs() <= sample);
@@ -219,7 +220,7 @@ fn compare_weights<T: Real>(
     }
 }
 
-/// All arithmetic in float64, from the same initial bits.
+/// Trains in float64 throughout, from the same initial bits.
 fn in_double_precision(case: &Case) {
     let program = case.program(true);
     let mut model = case.model::<f64>(&program);

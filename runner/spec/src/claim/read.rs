@@ -1,4 +1,4 @@
-//! Reading `[[claim]]`: an array of tables, each with a quantity, cells and an expected value.
+//! Reads `[[claim]]`: an array of tables, each with a quantity, cells and an expected value.
 
 use serde_json::{Value as Json, json};
 
@@ -15,13 +15,13 @@ use crate::text::Word;
 mod cells;
 mod quantity;
 
-/// The array of claims.
+/// The field of the array of claims.
 #[derive(Debug)]
 pub(crate) struct Claims {
     pub(crate) about: &'static str,
 }
 
-/// The keys that choose cells.
+/// The field of the keys that choose cells.
 #[derive(Debug)]
 pub(crate) struct Selector {
     pub(crate) path: &'static str,
@@ -29,7 +29,7 @@ pub(crate) struct Selector {
     pub(crate) example: &'static str,
 }
 
-/// A share: of the cells with an event, or of those that keep bounds.
+/// The field of a share: of the cells with an event, or of the cells within bounds.
 #[derive(Debug)]
 pub(crate) struct ShareField {
     pub(crate) path: &'static str,
@@ -55,7 +55,7 @@ impl Field for Claims {
 impl Read for Claims {
     type Out = Vec<(Claim, Span)>;
 
-    /// Each claim comes with the place of its analysis, or else its own.
+    /// Returns each claim with the span of its analysis, or else of the claim.
     fn read(&self, node: &Node, reader: &mut Reader<'_>) -> Self::Out {
         let Value::Array(items) = &node.value else {
             let expected = "a list of tables, each written under [[claim]]";
@@ -105,7 +105,7 @@ fn claim(node: &Node, reader: &mut Reader<'_>) -> Option<(Claim, Span)> {
     Some((claim, place.unwrap_or(node.span)))
 }
 
-/// How values of several cells become one.
+/// Reads how the values of several cells become one.
 fn over(section: &Section<'_>, quantity: Option<&Quantity>, reader: &mut Reader<'_>) -> Over {
     let against = section.node(&keys::AGAINST).is_some();
     let Some(node) = section.node(&keys::OVER) else {
@@ -137,12 +137,12 @@ fn over(section: &Section<'_>, quantity: Option<&Quantity>, reader: &mut Reader<
     over
 }
 
-/// The number that `field` has; `None` where it is absent or no number.
+/// Returns the number of `field`; `None` if the field is absent or not a number.
 fn number(section: &Section<'_>, field: &Number, reader: &mut Reader<'_>) -> Option<f64> {
     field.check(field.path, section.node(field)?, reader)
 }
 
-/// Bounds that stand in a table, in order; `None` where there are none, or not good ones.
+/// Returns the bounds in a table, in order; `None` if there are none, or after a mistake.
 fn range(
     section: &Section<'_>,
     [low, high]: [&Number; 2],
@@ -186,7 +186,7 @@ fn expected(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Opti
             reader
                 .report
                 .error(other.span, "a claim has a tolerance or bounds, not both")
-                .label("expected no bound beside a tolerance")
+                .label("expected a tolerance or bounds, not both")
                 .context(one.span, "the tolerance");
             None
         }

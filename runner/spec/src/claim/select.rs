@@ -1,4 +1,4 @@
-//! Which cells a claim speaks of.
+//! Chooses the cells that a claim is about.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::resolved::from_json;
 
-/// Keys of a spec with the values that a cell has to have; at least one.
+/// Keys of a spec with the values that a cell has to have; at least one key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection(Vec<(String, Json)>);
 
@@ -15,13 +15,13 @@ impl Selection {
         Selection(keys)
     }
 
-    /// The dotted paths of the keys, each with the value that is wanted.
+    /// Returns the dotted paths of the keys, each with the value that is wanted.
     pub fn keys(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(path, wanted)| (path.as_str(), wanted))
     }
 
-    /// Whether a cell is among them, by its keys as [`Plan::cell_values`](crate::Plan::cell_values)
-    /// has them.
+    /// Returns whether a cell is selected, by its keys as
+    /// [`Plan::cell_values`](crate::Plan::cell_values) returns them.
     pub fn has(&self, values: &Json) -> bool {
         self.keys().all(|(path, wanted)| {
             let found = path
@@ -33,14 +33,15 @@ impl Selection {
             };
             match found {
                 Some(found) => same(wanted, found) || one_of(found),
-                // A key that is not set, as those of lists can be: nothing is in the list.
+                // A key that is not set, as keys of lists may be, equals the empty list.
                 None => wanted.as_array().is_some_and(Vec::is_empty),
             }
         })
     }
 }
 
-/// Whether a value is the wanted one: numbers by their value, tables by the keys that are wanted.
+/// Returns whether a value is the wanted one. Numbers are compared by value, and tables by the
+/// wanted keys alone.
 fn same(wanted: &Json, found: &Json) -> bool {
     match (wanted, found) {
         (Json::Number(one), Json::Number(other)) => match (one.as_i64(), other.as_i64()) {
@@ -58,7 +59,7 @@ fn same(wanted: &Json, found: &Json) -> bool {
 }
 
 impl fmt::Display for Selection {
-    /// As in TOML: `train.weight_decay = 15.0, fraction = 0.3`.
+    /// Writes the selection as in TOML: `train.weight_decay = 15.0, fraction = 0.3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (path, wanted)) in self.0.iter().enumerate() {
             let comma = if i > 0 { ", " } else { "" };
@@ -68,7 +69,7 @@ impl fmt::Display for Selection {
     }
 }
 
-/// A wanted value as TOML; none of them is null.
+/// Returns a wanted value as TOML; a wanted value is never null.
 pub(super) fn toml(value: &Json) -> String {
     from_json(value).map_or_else(String::new, |value| value.to_string())
 }

@@ -1,4 +1,4 @@
-//! Claims as they stand in a resolved spec.
+//! Writes claims as they appear in a resolved spec.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::axis::Point as _;
 use crate::field::Field as _;
 use crate::keys;
 
-/// Writes a claim as a table of TOML, with every key that says something of it.
+/// Writes a claim as a table of TOML, with every key that is set.
 pub(crate) fn write(out: &mut String, claim: &Claim) {
     let mut lines = vec![("source", quoted(&claim.source))];
     lines.extend(claim.says.as_ref().map(|says| ("says", quoted(says))));
@@ -49,7 +49,7 @@ fn quantity(quantity: &Quantity) -> String {
     let pairs = match quantity {
         Quantity::Of(measure) => pairs(measure),
         Quantity::Share(Condition { measure, range }) => match (measure, range) {
-            // An event that has to happen is a word, with its settings beside it.
+            // An event that has to happen is a word; its settings are keys of the same table.
             (Measure::Event { .. }, None) => {
                 let mut pairs = pairs(measure);
                 pairs[0].0 = "share";

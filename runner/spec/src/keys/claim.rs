@@ -1,4 +1,5 @@
-//! The keys of `[[claim]]`: what a publication says of a quantity, and how close that has to be.
+//! The keys of `[[claim]]`: what a publication says of a quantity, and how close the measured value
+//! has to be.
 
 use super::MAX_EPOCHS;
 use crate::claim::read::{Claims, Selector, ShareField};
@@ -12,7 +13,7 @@ pub(crate) static CLAIM: Claims = Claims {
     about: "Claims of publications, each a table under [[claim]]; `grokrun verify` evaluates them.",
 };
 
-/// One claim.
+/// The table of one claim.
 pub(crate) static ONE_CLAIM: Table = Table {
     path: "claim",
     about: "A claim: a quantity, and the value that it should have.",

@@ -1,6 +1,6 @@
-//! The keys of `[train]`: what stands around the optimizer, the loss, and when training ends.
+//! The keys of `[train]` except the optimizer's: filters, norms, the loss, and when training ends.
 //!
-//! The keys of optimizers are `optimizer`'s.
+//! `optimizer` owns the keys of optimizers.
 
 use grokrun_program::{Loss, LossKind, Precision};
 

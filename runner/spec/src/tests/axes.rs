@@ -1,8 +1,8 @@
-//! Keys of model, training and data as axes, and samples.
+//! Tests keys of model, training and data as axes, and samples.
 
 use super::*;
 
-/// The ids of the cells, without what all of [`SMALLEST`]'s have.
+/// Returns the ids of the cells, without the part that all of [`SMALLEST`]'s have.
 fn suffixes(plan: &Plan) -> Vec<&str> {
     let stem = "mul-p113-f0.3-d598-m999";
     let cells = plan.cells.iter();
@@ -99,7 +99,7 @@ fn a_resolved_spec_with_axes_is_the_plan_again() {
         let resolved = plan.resolved_toml();
         assert_eq!(good(load_with(&resolved, &[])), plan, "{resolved}");
         assert!(fingerprints.insert(plan.fingerprint()), "{sets:?}");
-        // A cell is what it is alone.
+        // A cell of a sweep is the same as the cell alone.
         for cell in &plan.cells {
             assert_eq!(plan.cell_values(cell)["seeds"]["data"], 598, "{resolved}");
         }
@@ -159,7 +159,7 @@ fn what_is_wrong_with_axes_is_said_once() {
             "`train.loss` has { kind = \"mse\" } twice",
         ),
         (
-            // An axis that changes nothing in some of its cells.
+            // An axis that has no effect in some of its cells.
             &[
                 "train.optimizer=[\"adamw\", \"sgd\"]",
                 "train.momentum=[0.9, 0.95]",
@@ -235,7 +235,7 @@ fn a_longer_sample_begins_with_the_shorter_one() {
     };
     let (short, long) = (with("sample.count=8"), with("sample.count=80"));
     assert_eq!(long.cells[..8], short.cells);
-    // A middle value of a log range is its geometric mean.
+    // The median of a log range is its geometric mean.
     let mut rates: Vec<f64> = with("sample.count=400")
         .cells
         .iter()

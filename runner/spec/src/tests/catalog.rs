@@ -1,4 +1,4 @@
-//! Analyses that a spec asks for.
+//! Tests analyses that a spec asks for.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -154,7 +154,7 @@ fn others_are_taken_as_they_are_written_where_that_is_meant() {
     assert_eq!(plan.analyses[1].parameters["threshold"], 0.85);
     let without = good(load_with(Catalog::empty().and_others()));
     assert_eq!(without.fingerprint(), plan.fingerprint());
-    // What is written has to be a table all the same, and one that is known is judged.
+    // An analysis as written must still be a table, and a known analysis is checked.
     for wrong in [
         "analysis.mine = 3",
         "[analysis.neuron-clustering]\nthreshold = 3.0",

@@ -1,11 +1,11 @@
-//! In which keys two specs differ, and which of these only make a run longer.
+//! Tests in which keys two specs differ, and which of these changes only make a run longer.
 
 use std::path::Path;
 
 use super::*;
 use crate::load_training;
 
-/// Key and verdict of each change from [`SMALLEST`] to [`SMALLEST`] with these overrides.
+/// Returns key and verdict of each change from [`SMALLEST`] to [`SMALLEST`] with these overrides.
 fn changes(from: &[&str], to: &[&str]) -> Vec<(&'static str, bool)> {
     let changes = plan_with(to).changes_from(&plan_with(from));
     changes.iter().map(|c| (c.key, c.lengthens)).collect()

@@ -1,5 +1,5 @@
-//! Claims: what they come to, how they are written down again, and what no claim can be. What is
-//! said of mistakes, word by word, is in `reports/claims.txt`.
+//! Tests what claims mean, how they are written down again, and which claims are refused. The
+//! messages are pinned word by word in `reports/claims.txt`.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn load_claims(tables: &str) -> Result<Plan, Diagnostics> {
     load(&text, Path::new("x.toml"), &[], &Catalog::new(kinds))
 }
 
-/// The only claim of [`SMALLEST`] with these lines below `source`.
+/// Returns the only claim of [`SMALLEST`] with these lines below `source`.
 fn claim(lines: &str) -> Claim {
     let text = format!("[[claim]]\nsource = \"x\"\n{lines}\n[analysis.progress-measures]\n");
     let plan = good(load_claims(&text));
@@ -169,7 +169,7 @@ fn cells_are_chosen_by_any_key_of_the_spec() {
         ("train.loss = { kind = \"mse\" }", 0),
         ("model.kind = \"mlp\"", 0),
         ("model.heads = 4", 12),
-        // No cell has a value of this key: the rule has no momentum.
+        // No cell has a value of this key, since the rule has no momentum.
         ("train.momentum = 0", 0),
     ] {
         assert_eq!(count(cells), want, "{cells}");
@@ -214,7 +214,7 @@ fn a_series_is_of_an_analysis_that_the_spec_asks_for() {
     let said = load_claims(text).unwrap_err();
     let help = ["add the table [analysis.progres-measures]"];
     assert_eq!(said.iter().next().unwrap().help, help);
-    // Who reads a spec without its analyses cannot know.
+    // Code that reads a spec without its analyses cannot know.
     let text = format!("{SMALLEST}{text}");
     assert!(crate::load_training(&text, Path::new("x.toml")).is_ok());
 }

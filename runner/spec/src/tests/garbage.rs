@@ -1,8 +1,8 @@
-//! Whatever the text, there is a plan or a report, and never a panic.
+//! Tests that any text gives a plan or a report, and never a panic.
 
 use super::*;
 
-/// SplitMix64 (Steele, Lea and Flood 2014): a fixed sequence, and all this needs.
+/// SplitMix64 (Steele, Lea and Flood 2014): a fixed sequence suffices here.
 struct Random(u64);
 
 impl Random {
@@ -95,7 +95,7 @@ const BITS: [&str; 44] = [
     "^",
 ];
 
-/// `text` with a few things deleted, inserted, repeated or exchanged.
+/// Returns `text` with a few parts deleted, inserted, repeated or exchanged.
 fn mutated(text: &str, random: &mut Random) -> String {
     let mut text = text.to_owned();
     for _ in 0..=random.below(6) {
@@ -121,7 +121,7 @@ fn mutated(text: &str, random: &mut Random) -> String {
     text
 }
 
-/// Loads and, on a mistake, renders; what is good must survive resolving.
+/// Loads a spec, and renders a mistake; a plan must survive resolving.
 fn exercise(text: &str, overrides: &[&str]) -> bool {
     match load_with(text, overrides) {
         Ok(plan) => {
@@ -153,7 +153,7 @@ fn broken_specs_are_reported() {
         };
         taken += usize::from(exercise(&mutated(base, &mut random), &[]));
     }
-    // Some mutations hit a comment or give another good spec; most must not.
+    // Some mutations hit a comment or give another valid spec; most must not.
     assert!((1..2_000).contains(&taken), "{taken}");
 }
 

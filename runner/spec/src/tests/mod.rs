@@ -1,4 +1,4 @@
-//! Tests of the crate as its users see it: texts in, plans or reports out.
+//! Tests the crate as its users see it: texts in, plans or reports out.
 
 mod axes;
 mod catalog;
@@ -32,7 +32,7 @@ fn load_with(text: &str, overrides: &[&str]) -> Result<Plan, Diagnostics> {
     load(text, Path::new("x.toml"), &overrides, &Catalog::empty())
 }
 
-/// The plan of [`SMALLEST`] with these overrides.
+/// Returns the plan of [`SMALLEST`] with these overrides.
 fn plan_with(overrides: &[&str]) -> Plan {
     good(load_with(SMALLEST, overrides))
 }
@@ -41,7 +41,7 @@ fn good(loaded: Result<Plan, Diagnostics>) -> Plan {
     loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
-/// The messages of a spec with mistakes.
+/// Returns the messages of a spec with mistakes.
 fn messages(loaded: Result<Plan, Diagnostics>) -> Vec<String> {
     let mistakes = loaded.expect_err("the spec has mistakes");
     mistakes
@@ -50,14 +50,14 @@ fn messages(loaded: Result<Plan, Diagnostics>) -> Vec<String> {
         .collect()
 }
 
-/// A file of the repository, from its root.
+/// Returns the path of a file of the repository, given from its root.
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .join(path)
 }
 
-/// Whether tests write what they would otherwise compare.
+/// Returns whether the tests write the files that they would otherwise compare with.
 fn updating() -> bool {
     std::env::var_os("GROKRUN_UPDATE").is_some()
 }

@@ -1,4 +1,4 @@
-//! Models, optimizers and batches of every kind: what they come to, and what cannot be.
+//! Tests models, optimizers and batches of every kind, and combinations that are refused.
 
 use grokrun_program::{Activation, Filter, Init, Input, Mask, Model, Norm, Pattern, Rule};
 
@@ -134,7 +134,7 @@ fn words_mean_what_they_say() {
     assert_eq!(filters.len(), 3);
 }
 
-/// What cannot be, and a part of what is said of it.
+/// Overrides that are refused, and a part of the message.
 const WRONG: [(&[&str], &str); 23] = [
     (&["model.separator=false"], "a causal mask needs '='"),
     (

@@ -1,4 +1,4 @@
-//! `--set key=value` where it is right; what it says when wrong is among the reports.
+//! Tests correct uses of `--set key=value`; the messages of wrong ones are among the reports.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What specs mean: defaults, cells, the resolved spec and the fingerprint.
+//! Tests what specs mean: defaults, cells, the resolved spec and the fingerprint.
 
 use grokrun_task::{Operation, Stream};
 
@@ -7,7 +7,7 @@ use grokrun_program::{Activation, AdamW, Architecture, Init, Loss, Rule};
 
 use crate::{Biases, Checkpoints, Compression, Model, Precision, Spacing, Stop, Success, Train};
 
-/// A spec that sets every key to something else than its default.
+/// A spec that sets every key to another value than its default.
 const FULL: &str = r#"
 name = "all keys"
 operation = ["mul", "a^2 + a*b + b^2 + 7"]
@@ -87,7 +87,7 @@ fn the_defaults_are_the_published_experiments() {
     assert_eq!((cell.learning_rate, cell.weight_decay), (1e-3, 1.0));
 }
 
-/// The published model with GELU neurons, trained biases and these widths.
+/// Returns the published model with GELU neurons, trained biases and these widths.
 fn kind(d_model: usize, heads: usize, d_head: usize, d_mlp: usize) -> grokrun_program::Model {
     let mut model = Architecture::published(113).model;
     let grokrun_program::Model::Transformer(transformer) = &mut model else {
@@ -312,8 +312,8 @@ fn numbers_of_every_size_survive_resolving() {
     }
 }
 
-/// Pinned, as run directories hold fingerprints: if this fails, old runs will be refused. A change
-/// that is meant has to raise the number at the head of the canonical form.
+/// The value is pinned, since run directories contain fingerprints: if this test fails, old runs
+/// will be refused. An intended change has to raise the number at the head of the canonical form.
 #[test]
 fn the_fingerprint_is_stable() {
     assert_eq!(
@@ -369,7 +369,7 @@ fn the_fingerprint_sees_what_changes_results_and_nothing_else() {
     }
 }
 
-/// Pinned: states and checkpoints hold it.
+/// The value is pinned, since states and checkpoints contain it.
 #[test]
 fn the_fingerprint_of_a_cell_is_stable() {
     let plan = plan_with(&[]);
@@ -400,7 +400,7 @@ fn the_fingerprint_of_a_cell_is_that_of_its_weights() {
     ] {
         assert_eq!(fingerprints(same), original, "{same}");
     }
-    // Alone it is the cell that it is in a sweep.
+    // A cell alone has the same fingerprint as in a sweep.
     assert_eq!(fingerprints("seeds.model=3"), original[1..]);
     let mut seen: std::collections::HashSet<String> = original.into_iter().collect();
     for change in [

@@ -1,4 +1,4 @@
-//! Both ends of every range.
+//! Tests both ends of every range.
 
 use super::*;
 
@@ -259,7 +259,7 @@ fn cells() {
     );
 }
 
-/// floor(p² f) pairs are trained on, so with p = 10 a fraction of 0.01 is one of them.
+/// Tests that floor(p² f) pairs are trained on; with p = 10 a fraction of 0.01 gives one pair.
 #[test]
 fn parts() {
     plan_with(&["modulus=10", "fraction=0.01"]);
@@ -270,7 +270,7 @@ fn parts() {
         parts(&["modulus=10", "fraction=0.0099"]),
         ["no pair is left to train on"]
     );
-    // The largest double below 1 still leaves a pair to test on.
+    // With the largest double below 1 there is still a pair to test on.
     let almost_one = format!("fraction={:?}", 1.0_f64.next_down());
     for modulus in ["modulus=2", "modulus=128", "modulus=65535"] {
         plan_with(&[modulus, &almost_one]);

@@ -1,7 +1,7 @@
-//! What people read: the whole report of a wrong spec, compared with a text file.
+//! Compares the whole report of a wrong spec, as people read it, with a text file.
 //!
 //! Each file in `reports/` holds cases: `=== title`, the spec, any number of `--- set key=value`,
-//! and behind `--- report` what is shown.
+//! and after `--- report` the expected report.
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn print(cases: &[Case]) -> String {
     cases.iter().map(print).collect::<Vec<_>>().join("\n")
 }
 
-/// Compares every case of the file with what is shown now; at least `least` cases are there.
+/// Compares every case of the file with the present report; the file has at least `least` cases.
 #[track_caller]
 fn compare(file: &str, least: usize) {
     let path = repository("runner/spec/src/tests/reports").join(file);

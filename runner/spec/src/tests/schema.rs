@@ -1,4 +1,4 @@
-//! The schema that editors use.
+//! Tests the schema that editors use.
 
 use serde_json::Value as Json;
 
@@ -36,8 +36,8 @@ fn every_property_is_described() {
     visit("", &json_schema());
 }
 
-/// The resolved specs of all kinds of models and optimizers have a line for every key of the
-/// schema, so that neither forgets one.
+/// Tests that the resolved specs of all kinds of models and optimizers have a line for every key of
+/// the schema, so that neither lacks one.
 #[test]
 fn every_property_is_in_a_resolved_spec() {
     fn visit(prefix: &str, schema: &Json, resolved: &[toml::Table]) {

@@ -1,10 +1,10 @@
-//! The specs in `specs/`.
+//! Tests the specs in `specs/`.
 
 use super::*;
 use crate::AnalysisKind;
 
-/// The analyses that the program links, with the parameters that the specs here name; what those
-/// may be is the matter of the program's own tests.
+/// Returns the analyses that the program links, with the parameters that the specs here name. The
+/// program's own tests check the ranges of these parameters.
 fn linked() -> Catalog {
     let names = [
         "fourier-sparsity",
@@ -28,7 +28,7 @@ fn linked() -> Catalog {
     Catalog::new(names.map(|name| AnalysisKind::new(name, &parameters, |_| Ok(()))))
 }
 
-/// All specs that are shipped, each as its path and its plan.
+/// Returns all specs that are shipped, each as its path and its plan.
 fn shipped() -> Vec<(PathBuf, Plan)> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(repository("specs"))
         .expect("the repository has specs")
@@ -90,7 +90,7 @@ fn mult113_is_the_published_experiment() {
     assert_eq!(plan.cells[0].id, "mul-p113-f0.3-d598-m999");
     assert_eq!(plan.epochs, 40_000);
     assert_eq!(plan.checkpoints.spacing.every, 100);
-    // Nothing in the file departs from the defaults.
+    // Nothing in the file differs from the defaults.
     assert_eq!(plan.fingerprint(), plan_with(&[]).fingerprint());
 }
 

@@ -1,11 +1,11 @@
-//! Groups, tables, more operands, pairs without zero, label noise.
+//! Tests groups, tables, more than two operands, pairs without zero, and label noise.
 
 use super::*;
 use crate::{Files, Noise};
 
 const SIZED: &str = "fraction = 0.5\nseeds = { data = 0, model = 0 }\n";
 
-/// Loads a spec with this line for its operation, and a file to read.
+/// Loads a spec with this line as its operation, and with a file to read.
 fn with(line: &str) -> Result<Plan, Diagnostics> {
     let files = Files::new(|name| match name {
         "z3.csv" => Ok(b"0,1,2\n1,2,0\n2,0,1\n".to_vec()),
@@ -62,7 +62,7 @@ fn groups_and_tables_have_as_many_elements_as_they_have() {
         plan.cells[0].id
     );
     assert_eq!(plan.cells[0].operation.apply(2, 2, 3), Some(1));
-    // The resolved spec has the table in it, and needs no file.
+    // The resolved spec contains the table, and needs no file.
     let resolved = plan.resolved_toml();
     assert_eq!(good(load_with(&resolved, &[])), plan, "{resolved}");
     let plan = good(with("operation = { table = \"part.csv\" }"));
@@ -116,7 +116,7 @@ fn labels_may_be_noisy() {
     assert_eq!(good(load_with(&plan.resolved_toml(), &[])), plan);
     let plan = plan_with(&["data.label_noise={ share = 0.5, seed = [1, 2] }"]);
     assert_eq!(good(load_with(&plan.resolved_toml(), &[])), plan);
-    // Without noise the fingerprint is what it was before there was any.
+    // Without noise the fingerprint is the same as before the key existed.
     let none = plan_with(&["data.label_noise=0"]);
     assert_eq!(none.fingerprint(), plan_with(&[]).fingerprint());
 }

@@ -1,4 +1,5 @@
-//! One group of a family: its multiplication, in its own numbering, where the neutral element is 0.
+//! Multiplies elements of one group of a family, in the family's own numbering, where the neutral
+//! element is 0.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ impl Family {
         Family::Alternating,
     ];
 
-    /// What the names of its groups begin with.
+    /// Returns the beginning of the names of the family's groups.
     pub(super) const fn letters(self) -> &'static str {
         match self {
             Family::Cyclic => "C",
@@ -34,7 +35,7 @@ impl Family {
         }
     }
 
-    /// The least n: below it the group is trivial, or another family's.
+    /// Returns the least n; below it the group is trivial, or another family's.
     pub(super) const fn least(self) -> u32 {
         match self {
             Family::Cyclic | Family::Dihedral | Family::Dicyclic | Family::Symmetric => 2,
@@ -42,7 +43,7 @@ impl Family {
         }
     }
 
-    /// The number of elements; saturated where it does not fit.
+    /// Returns the number of elements, saturated if it does not fit.
     pub(super) fn size(self, n: u32) -> u32 {
         let factorial = |from: u32| {
             (from..=n)
@@ -66,12 +67,12 @@ pub(super) struct Factor {
     family: Family,
     n: u32,
     size: u32,
-    /// The elements of a permutation group.
+    /// The elements, if this is a permutation group.
     permutations: Option<Permutations>,
 }
 
 impl Factor {
-    /// The group of a family; its size must have been found bearable.
+    /// Makes the group of a family; the caller has checked its size.
     pub(super) fn new(family: Family, n: u32) -> Factor {
         let permutations = match family {
             Family::Cyclic | Family::Dihedral | Family::Dicyclic => None,
@@ -98,13 +99,13 @@ impl Factor {
         self.permutations.as_ref()
     }
 
-    /// The product of two elements.
+    /// Returns the product of two elements.
     pub(super) fn product(&self, a: u32, b: u32) -> u32 {
         if let Some(permutations) = &self.permutations {
             return permutations.product(a, b);
         }
-        // a^i x^f · a^j x^g = a^(i ± j) x^(f + g): minus where an x stands between. C is the case
-        // without x, and in D x is the reflection s.
+        // a^i x^f · a^j x^g = a^(i ± j) x^(f + g), with a minus if an x stands between. C is the
+        // case without x, and in D x is the reflection s.
         let turns = self.turns();
         let ((i, f), (j, g)) = ((a % turns, a / turns), (b % turns, b / turns));
         let moved = if f == 0 { i + j } else { i + turns - j };
@@ -122,14 +123,14 @@ impl Factor {
         let turns = self.turns();
         match (a / turns, self.family) {
             (0, _) => (turns - a) % turns,
-            // (a^k x)² = x² = a^n, so a^n, which commutes, is what is missing.
+            // (a^k x)² = x² = a^n, so the missing factor is a^n, which commutes.
             (_, Family::Dicyclic) => (a + self.n) % turns + turns,
-            // A reflection.
+            // A reflection is its own inverse.
             _ => a,
         }
     }
 
-    /// The order of the cyclic part.
+    /// Returns the order of the cyclic part.
     fn turns(&self) -> u32 {
         match self.family {
             Family::Dicyclic => 2 * self.n,

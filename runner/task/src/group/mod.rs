@@ -1,5 +1,6 @@
-//! Finite groups: families by name, their products, and the order in which elements are numbered.
-//! Owns multiplication, inverses and the names of elements. Knows nothing of representations.
+//! Defines finite groups: families by name, their products, and the order in which elements are
+//! numbered. Owns multiplication, inverses and the names of elements. Knows nothing of
+//! representations.
 
 mod factor;
 mod order;
@@ -14,7 +15,8 @@ use crate::OperationError;
 use factor::Factor;
 use order::Numbering;
 
-/// The most elements of a group or a table: those of S7, whose table has 25 million pairs.
+/// The largest number of elements of a group or a table: that of S7, whose table has 25 million
+/// pairs.
 pub const MAX_ELEMENTS: u32 = 5_040;
 
 /// A finite group whose elements are numbered.
@@ -29,11 +31,12 @@ pub const MAX_ELEMENTS: u32 = 5_040;
 /// | `An` | alternating, n!/2 elements | the even ones of these |
 /// | `G x H` | direct product | pairs, the first slow, the last fast |
 ///
-/// The product g h of permutations is "g, then h": it takes i to h(g(i)), as the published code of
-/// Chughtai et al. 2023 and of Stander et al. 2024 multiplies. In textbooks that product is often
+/// The product g h of permutations is "g, then h", which maps i to h(g(i)), as in the published
+/// code of Chughtai et al. 2023 and of Stander et al. 2024. In textbooks that product is often
 /// written h g.
 ///
-/// This order is [`ElementOrder::Lexicographic`]; others number the same elements anew.
+/// This order is [`ElementOrder::Lexicographic`]; the other orders number the same elements
+/// differently.
 ///
 /// ```
 /// use grokrun_task::Group;
@@ -52,23 +55,24 @@ pub struct Group {
     factors: Vec<Factor>,
     order: u32,
     element_order: ElementOrder,
-    /// Where the elements are not numbered as the factors number them.
+    /// The numbering of the elements, if it is not that of the factors.
     numbering: Option<Numbering>,
 }
 
 impl Group {
-    /// Reads the name of a group, its elements in lexicographic order; spaces around do not count.
+    /// Reads the name of a group whose elements are in lexicographic order; surrounding spaces are
+    /// ignored.
     ///
     /// # Errors
-    /// There is no such group, or it has more than [`MAX_ELEMENTS`] elements.
+    /// When there is no such group, or the group has more than [`MAX_ELEMENTS`] elements.
     pub fn parse(name: &str) -> Result<Group, OperationError> {
         Group::with_order(name, ElementOrder::Lexicographic)
     }
 
-    /// Reads the name of a group, its elements in the given order.
+    /// Reads the name of a group whose elements are in the given order.
     ///
     /// # Errors
-    /// Those of [`Group::parse`]; or the order is not known for this group.
+    /// Those of [`Group::parse`], and when the order is not known for this group.
     pub fn with_order(name: &str, element_order: ElementOrder) -> Result<Group, OperationError> {
         let factors = parser::factors(name)?;
         let names: Vec<String> = factors.iter().map(Factor::to_string).collect();
@@ -83,7 +87,7 @@ impl Group {
         })
     }
 
-    /// Returns the name in its one form: `S4 x S4`.
+    /// Returns the name in its canonical form: `S4 x S4`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -111,7 +115,7 @@ impl Group {
         Some(self.numbered(product))
     }
 
-    /// Returns the inverse of an element; `None` for what is none.
+    /// Returns the inverse of an element; `None` if `a` is not an element.
     pub fn inverse(&self, a: u32) -> Option<u32> {
         let mut a = self.natural(a)?;
         let (mut inverse, mut weight) = (0, 1);
@@ -126,12 +130,13 @@ impl Group {
 
     /// Returns the number of the neutral element.
     pub fn identity(&self) -> u32 {
-        // Every factor numbers its own 0.
+        // Every factor numbers its neutral element 0.
         self.numbered(0)
     }
 
     /// Returns the name of an element: `3` in C113, `r3s` in D60, `a2x` in Dic26, the one-line
-    /// notation from 0 on in S4 (`0132`), `(0132, r3s)` in a product. `None` for what is none.
+    /// notation from 0 on in S4 (`0132`), `(0132, r3s)` in a product. `None` if `a` is not an
+    /// element.
     pub fn element_name(&self, a: u32) -> Option<String> {
         let mut a = self.natural(a)?;
         let mut names = Vec::with_capacity(self.factors.len());
@@ -146,12 +151,12 @@ impl Group {
         })
     }
 
-    /// Whether a b = b a for all elements.
+    /// Returns whether a b = b a for all elements.
     pub fn is_abelian(&self) -> bool {
         self.factors.iter().all(Factor::is_abelian)
     }
 
-    /// The number that the factors give the element, if it is one.
+    /// Returns the number that the factors give the element; `None` if there is no such element.
     fn natural(&self, element: u32) -> Option<u32> {
         match &self.numbering {
             _ if element >= self.order => None,

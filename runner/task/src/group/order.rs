@@ -1,4 +1,4 @@
-//! The orders in which published code numbers the elements of groups, beside our own.
+//! Numbers the elements of groups in the orders of published code, besides our own order.
 
 use std::fmt;
 
@@ -6,19 +6,20 @@ use super::factor::{Factor, Family};
 use super::permutations::{Images, Permutations};
 use crate::OperationError;
 
-/// In which order the elements of a group are numbered.
+/// The order in which the elements of a group are numbered.
 ///
-/// Splits, labels and the rows of embeddings follow the numbers, so a published run or model is
-/// reproduced in its own order alone.
+/// Splits, labels and the rows of embeddings follow the numbers, so only the order of a publication
+/// reproduces its runs and models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ElementOrder {
-    /// `lexicographic`: as [`Group`](super::Group) lists them, the neutral element first.
+    /// `lexicographic`: the order of the table in [`Group`](super::Group), the neutral element
+    /// first.
     #[default]
     Lexicographic,
-    /// `rep-theory`: as the code of Chughtai et al. 2023 lists the elements of S4, S5, S6 and A5.
+    /// `rep-theory`: the order of S4, S5, S6 and A5 in the code of Chughtai et al. 2023.
     RepTheory,
-    /// `parity`: as the code of Stander et al. 2024 lists the elements of Sn and An: the even
-    /// permutations first, then the odd ones, each in lexicographic order.
+    /// `parity`: the order of Sn and An in the code of Stander et al. 2024: the even permutations
+    /// first, then the odd ones, each in lexicographic order.
     Parity,
 }
 
@@ -39,7 +40,7 @@ impl ElementOrder {
         }
     }
 
-    /// Returns the order of a name, if it is exactly one of the names.
+    /// Returns the order with a name; `None` unless the text is exactly one of the names.
     pub fn from_name(name: &str) -> Option<ElementOrder> {
         ElementOrder::ALL
             .into_iter()
@@ -53,7 +54,7 @@ impl fmt::Display for ElementOrder {
     }
 }
 
-/// Numbers for elements in place of those that the factors give them.
+/// Maps between the factors' numbers of elements and other numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Numbering {
     /// The factors' number of each element, in the new order.
@@ -80,7 +81,7 @@ impl Numbering {
     }
 }
 
-/// The order is not known for a group.
+/// Says why an order is not known for a group.
 pub(super) struct Refused {
     order: ElementOrder,
     groups: &'static str,
@@ -95,7 +96,8 @@ impl Refused {
     }
 }
 
-/// The numbering that an order is, for a product of factors; none where it is the factors' own.
+/// Returns the numbering of an order for a product of factors; `None` if the order is the factors'
+/// own.
 pub(super) fn numbering(
     order: ElementOrder,
     factors: &[Factor],
@@ -131,11 +133,11 @@ pub(super) fn numbering(
     }
 }
 
-/// How the code of Chughtai et al. 2023 comes to its list: by a chain of stabilizers, as SymPy's
-/// Schreier–Sims algorithm builds it. The number of an element, written in mixed radix, has one
-/// digit for each transversal, the first transversal's the fastest. The element is `first`, then
-/// what the digits pick, the last transversal's pick first. Permutations stand in one-line
-/// notation.
+/// Describes how the code of Chughtai et al. 2023 makes its list: by a chain of stabilizers, as
+/// SymPy's Schreier–Sims algorithm builds it. The number of an element, written in mixed radix, has
+/// one digit for each transversal; the digit of the first transversal varies fastest. The element
+/// is the product of `first` and the elements that the digits pick, beginning with the last
+/// transversal. Permutations are in one-line notation.
 struct Chain {
     family: Family,
     size: u32,
@@ -191,7 +193,7 @@ const CHAINS: [Chain; 4] = [
 ];
 
 impl Chain {
-    /// The ranks of the elements, in the published order.
+    /// Returns the ranks of the elements, in the published order.
     fn listed(&self, elements: &Permutations) -> Vec<u32> {
         let rank = |one_line: &str| {
             let mut images = Images::default();

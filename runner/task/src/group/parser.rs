@@ -1,4 +1,4 @@
-//! From the name of a group to its factors.
+//! Turns the name of a group into its factors.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use super::MAX_ELEMENTS;
 use super::factor::{Factor, Family};
 use crate::OperationError;
 
-/// What may stand in a name, for messages.
+/// The forms of a name, for messages.
 const EXPECTED: &str = "Cn, Dn, Dicn, Sn, An with a number for n, or a product `G x H` of these";
 
-/// The groups that `name` is the product of.
+/// Returns the factors of the group `name`.
 pub(super) fn factors(name: &str) -> Result<Vec<Factor>, OperationError> {
     let refused = |message: String, expected: String| {
         let start = name.len() - name.trim_start().len();
@@ -44,16 +44,16 @@ pub(super) fn factors(name: &str) -> Result<Vec<Factor>, OperationError> {
         .collect())
 }
 
-/// The signs of a product; no name of a family has them.
+/// The signs of a product; no name of a family contains them.
 const SIGNS: [char; 2] = ['x', '×'];
 
-/// The family and the number of one factor, `part`, which stands at `start`.
+/// Returns the family and the number of one factor, `part`, which starts at `start`.
 fn factor(part: &str, start: usize) -> Result<(Family, u32), OperationError> {
     let word = part.trim();
     let at = start + part.len() - part.trim_start().len();
     let span = at..at + word.len();
     if word.is_empty() {
-        // What is missing is shown where it should stand: at the sign beside it.
+        // A missing factor is shown at the neighbouring sign.
         let error = OperationError::new(
             start..start + part.len(),
             "a group is missing in the product",
@@ -70,7 +70,7 @@ fn factor(part: &str, start: usize) -> Result<(Family, u32), OperationError> {
         let message = format!("`{letters}` lacks its number");
         return Err(OperationError::new(span, message, example(family)));
     }
-    // A number that does not fit is too large, whatever it is.
+    // A number that does not fit is too large in any case.
     let n = digits.parse().unwrap_or(u32::MAX);
     if n < family.least() {
         let message = format!("`{word}` is no group to learn");
@@ -84,7 +84,7 @@ fn example(family: Family) -> String {
     format!("a name such as {}6", family.letters())
 }
 
-/// A name that no family has; some have one of another convention.
+/// Returns the error of a name that no family has; some such names follow another convention.
 fn unknown(word: &str, letters: &str, digits: &str, span: Range<usize>) -> OperationError {
     let shown: String = word.chars().take(40).collect();
     let error = OperationError::new(span, format!("unknown group `{shown}`"), EXPECTED);

@@ -1,9 +1,10 @@
-//! The permutations of a few points in lexicographic order, and their products.
+//! Lists the permutations of a few points in lexicographic order, and multiplies them.
 
-/// The most points: 7! is the largest factorial that a group may have as its size.
+/// The largest number of points: 7! is the largest factorial that is allowed as the size of a
+/// group.
 const MOST: usize = 7;
 
-/// The image of each point; points beyond the degree are not looked at.
+/// The image of each point; points beyond the degree are not read.
 pub(super) type Images = [u8; MOST];
 
 /// All permutations of some points, or the even ones, by rank.
@@ -16,7 +17,7 @@ pub(super) struct Permutations {
 }
 
 impl Permutations {
-    /// All permutations of so many points, seven at most.
+    /// Lists all permutations of `degree` points, seven at most.
     pub(super) fn all(degree: usize) -> Permutations {
         let degree = degree.min(MOST);
         let mut current: Images = std::array::from_fn(|i| i as u8);
@@ -31,7 +32,7 @@ impl Permutations {
         }
     }
 
-    /// The even ones.
+    /// Lists the even permutations.
     pub(super) fn even(degree: usize) -> Permutations {
         let mut permutations = Permutations::all(degree);
         let degree = permutations.degree;
@@ -42,7 +43,7 @@ impl Permutations {
         permutations
     }
 
-    /// The rank of "a, then b".
+    /// Returns the rank of "a, then b".
     pub(super) fn product(&self, a: u32, b: u32) -> u32 {
         let (a, b) = (self.images(a), self.images(b));
         self.rank(&a.map(|image| b[usize::from(image)]))
@@ -57,16 +58,17 @@ impl Permutations {
         self.rank(&inverse)
     }
 
-    /// The place of a permutation in the list.
+    /// Returns the index of a permutation in the list.
     pub(super) fn rank(&self, images: &Images) -> u32 {
-        // Lehmer's code: at each point, how many of the images still to come are smaller.
+        // Lehmer's code counts, at each point, how many of the images still to come are smaller.
         let (mut rank, mut left) = (0, (1_u32 << self.degree) - 1);
         for (point, image) in images[..self.degree].iter().enumerate() {
             let smaller = left & ((1 << image) - 1);
             rank = rank * (self.degree - point) as u32 + smaller.count_ones();
             left &= !(1 << image);
         }
-        // Neighbours in the list of all differ by their last two points, so one of them is even.
+        // Neighbours in the list of all permutations differ by their last two points, so one of
+        // them is even.
         if self.even_only { rank / 2 } else { rank }
     }
 
@@ -74,7 +76,7 @@ impl Permutations {
         is_even(&self.images(a)[..self.degree])
     }
 
-    /// The images of all points, one digit each.
+    /// Returns the images of all points, one digit each.
     pub(super) fn one_line(&self, a: u32) -> String {
         let images = self.images(a);
         images[..self.degree].iter().map(u8::to_string).collect()
@@ -85,7 +87,7 @@ impl Permutations {
     }
 }
 
-/// The next arrangement in lexicographic order, if there is one.
+/// Moves to the next arrangement in lexicographic order; returns false if there is none.
 fn next(arrangement: &mut [u8]) -> bool {
     let Some(pivot) = arrangement.windows(2).rposition(|pair| pair[0] < pair[1]) else {
         return false;

@@ -32,7 +32,7 @@ fn table(group: &Group) -> Vec<u32> {
         .collect()
 }
 
-/// How many elements there are of each order.
+/// Counts the elements of each order.
 fn orders(group: &Group) -> BTreeMap<u32, u32> {
     let mut orders = BTreeMap::new();
     for a in 0..group.order() {
@@ -76,7 +76,7 @@ fn conjugacy_classes_have_the_published_sizes() {
                 let inverse = group.inverse(g)?;
                 group.product(group.product(inverse, a)?, g)
             };
-            // The least conjugate stands for the class.
+            // The least conjugate represents the class.
             let least = (0..group.order()).map(|g| conjugate(g).unwrap()).min();
             *sizes.entry(least.unwrap()).or_default() += 1;
         }
@@ -222,7 +222,8 @@ fn products_run_over_every_element_and_abelian_groups_are_those_that_commute() {
     }
 }
 
-/// Isomorphic groups have as many elements of each order; these counts are from the literature.
+/// Tests the number of elements of each order against the literature; it is the same for isomorphic
+/// groups.
 #[test]
 fn groups_have_their_numbers_of_elements_of_each_order() {
     for (name, counts) in [
@@ -254,7 +255,7 @@ fn groups_have_their_numbers_of_elements_of_each_order() {
     ] {
         assert_eq!(orders(&group(one)), orders(&group(other)));
     }
-    // The pair of order 104 whose characters are the same and whose elements are not.
+    // These two groups of order 104 have the same characters but different orders of elements.
     let (dihedral, dicyclic) = (group("D52"), group("Dic26"));
     assert_eq!([dihedral.order(), dicyclic.order()], [104; 2]);
     assert_ne!(orders(&dihedral), orders(&dicyclic));
@@ -323,8 +324,8 @@ fn mistakes_in_names_are_pointed_at() {
     }
 }
 
-/// Names over the alphabet of names and its surroundings: nothing panics, errors point into the
-/// name, and what parses has a name that parses to the same.
+/// Tests texts over the alphabet of names and its surroundings: nothing panics, errors point into
+/// the name, and a name that parses is written in a form that parses to the same group.
 #[test]
 fn random_names() {
     const PIECES: [&str; 14] = [

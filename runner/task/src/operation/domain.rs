@@ -1,5 +1,5 @@
-//! Where an operation is defined: the checks of a modulus, and how many tuples of operands there
-//! are. Both try no more tuples than they are told to.
+//! Decides where an operation is defined: checks moduli, and counts tuples of operands. Both try at
+//! most a given number of tuples.
 
 use super::evaluator::Evaluator;
 use super::expression::{Expression, MAX_OPERANDS, Undefined};
@@ -7,7 +7,7 @@ use super::notation::{self, Style};
 use super::{Kind, MAX_MODULUS, Operation, OperationError};
 use crate::residues;
 
-/// Which tuples an operation is meant for, before it is asked where it is defined.
+/// The tuples that an operation is meant for, whether or not it is defined on all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Domain {
     /// All tuples.
@@ -17,48 +17,50 @@ pub enum Domain {
     Nonzero,
 }
 
-/// How many pairs an operation is defined on.
+/// The number of pairs that an operation is defined on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// the pairs; the tuples of an operation with more operands
+    /// number of pairs, or of tuples if the operation has more than two operands
     pub pairs: u64,
-    /// whether each was tried; else this is carried on from some
+    /// whether each pair was tried; otherwise the number is extrapolated from some pairs
     pub exact: bool,
 }
 
 impl Operation {
-    /// Whether the operation makes sense modulo `modulus`.
+    /// Checks that the operation makes sense modulo `modulus`.
     ///
-    /// Without a division it does for every modulus. With one it does if every divisor that occurs
-    /// is 0 (such tuples are left out) or has an inverse: always for a prime modulus, for a
-    /// composite one where the divisors share no factor with it, as in `a/2` modulo 15. A group or
-    /// a table makes sense for its own number of elements alone.
+    /// An operation without a division makes sense for every modulus. One with a division makes
+    /// sense if every divisor that occurs is 0 (such tuples are left out) or has an inverse. That
+    /// is always so for a prime modulus; for a composite modulus the divisors must share no factor
+    /// with the modulus, as in `a/2` modulo 15. A group or a table makes sense for its own number
+    /// of elements alone.
     ///
-    /// Takes time in the order of the modulus; for a composite modulus and a divisor that depends
-    /// on several operands, of its power.
+    /// Takes time proportional to the modulus; for a composite modulus and a divisor that depends
+    /// on several operands, to a power of the modulus.
     ///
     /// # Errors
-    /// The modulus is not in 2..=[`MAX_MODULUS`]; three operands or more have more than
-    /// [`MAX_TUPLES`](super::MAX_TUPLES) tuples; some divisor has no inverse; or no tuple at all is
-    /// left. The span is the whole text that was parsed.
+    /// When the modulus is not in 2..=[`MAX_MODULUS`]; when three operands or more have more than
+    /// [`MAX_TUPLES`](super::MAX_TUPLES) tuples; when some divisor has no inverse; or when no tuple
+    /// at all is left. The span is the whole text that was parsed.
     pub fn check(&self, modulus: u32) -> Result<(), OperationError> {
         self.evaluator(modulus).map(|_| ())
     }
 
-    /// The same, trying at most so many pairs: what they do not tell is taken for granted, until
-    /// [`Operation::evaluator`] tries all of them.
+    /// Checks the same, trying at most `pairs` pairs. A question that they leave open counts as
+    /// answered by yes, until [`Operation::evaluator`] tries all pairs.
     ///
     /// # Errors
-    /// Those of [`Operation::check`], as far as these pairs tell.
+    /// Those of [`Operation::check`], as far as these pairs show them.
     pub fn check_within(&self, modulus: u32, pairs: u64) -> Result<(), OperationError> {
         self.prepared(modulus)?.check(pairs)
     }
 
-    /// How many pairs it is defined on, trying at most `most` of them. Where that is not all, rows
-    /// of the table, spread evenly, stand for the rest. A row is what the last operand runs over.
+    /// Returns the number of pairs that the operation is defined on, trying at most `most` pairs.
+    /// If there are more, evenly spread rows of the table represent the rest. A row has all values
+    /// of the last operand.
     ///
     /// # Errors
-    /// Those of [`Operation::check`], as far as the pairs that are tried tell.
+    /// Those of [`Operation::check`], as far as the pairs that are tried show them.
     pub fn count(&self, modulus: u32, most: u64) -> Result<Count, OperationError> {
         let evaluator = self.prepared(modulus)?;
         if let Some(pairs) = evaluator.known_count() {
@@ -72,20 +74,21 @@ impl Operation {
             .map(|i| evaluator.defined_in_row(spread(i, rows, all, self.operands())))
             .sum();
         Ok(Count {
-            // At most as many tuples as fit 32 bits, times rows of which there are fewer.
+            // The number of tuples fits 32 bits, and there are fewer rows than that.
             pairs: found * all / rows,
             exact: rows == all,
         })
     }
 }
 
-/// The row that stands for the `i`-th of `rows` equal parts of `all` rows.
+/// Returns the row that represents the `i`-th of `rows` equal parts of `all` rows.
 fn spread(i: u64, rows: u64, all: u64, operands: usize) -> u64 {
     if operands == 2 || rows == all {
         return i * all / rows;
     }
-    // Equal distances could meet one value of an operand alone. The steps of the golden ratio do
-    // not: coprime with the number of rows they come to every row once.
+    // With equal distances, all rows could have the same value of an operand. The steps of the
+    // golden ratio avoid that; since the step is coprime with the number of rows, every row is
+    // reached once.
     let step = (all * 618 / 1000..all)
         .find(|step| coprime(*step, all))
         .unwrap_or(1);
@@ -102,13 +105,13 @@ fn coprime(a: u64, b: u64) -> bool {
 }
 
 impl Evaluator<'_> {
-    /// Whether the operation makes sense, by at most so many tuples.
+    /// Checks that the operation makes sense, trying at most `most` tuples.
     pub(super) fn check(&self, most: u64) -> Result<(), OperationError> {
         self.every_divisor_has_an_inverse(most)?;
         self.some_tuple_is_defined(most)
     }
 
-    /// The number of tuples, where it can be told without trying them.
+    /// Returns the number of tuples, if it is known without trying them.
     fn known_count(&self) -> Option<u64> {
         let p = u64::from(self.modulus());
         match &self.operation().kind {
@@ -145,7 +148,7 @@ impl Evaluator<'_> {
         };
         let side = u64::from(self.modulus() - least);
         for index in 0..side.pow(varying as u32).min(most) {
-            // The last mentioned operand runs fastest; the others stay at their least.
+            // The last mentioned operand varies fastest; the others keep their least value.
             let mut rest = index;
             let mut operands = [least; MAX_OPERANDS];
             for (operand, mentioned) in operands.iter_mut().zip(mentioned).rev() {
@@ -180,7 +183,7 @@ impl Evaluator<'_> {
         };
         let expected = "a prime modulus, or divisors that share no factor with the modulus";
         let error = OperationError::new(0..self.operation().extent, message, expected);
-        error.help(match residues::primes_beside(p, MAX_MODULUS) {
+        error.help(match residues::nearest_primes(p, MAX_MODULUS) {
             (Some(below), Some(above)) => {
                 Some(format!("the nearest prime moduli are {below} and {above}"))
             }

@@ -1,18 +1,18 @@
-//! What is wrong with an operation, and where.
+//! Says what is wrong with an operation, and where.
 
 use std::ops::Range;
 
-/// A text that is no operation, or an operation that is undefined for a modulus.
+/// Why a text is not an operation, or an operation is undefined for a modulus.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}; expected {expected}")]
 pub struct OperationError {
     /// What was found: a lower-case sentence fragment.
     pub message: String,
-    /// Where: bytes of the text that was parsed, on character boundaries.
+    /// The bytes of the text that was parsed, on character boundaries.
     pub span: Range<usize>,
     /// What would have been right: a noun phrase.
     pub expected: String,
-    /// What to do about it, where that can be guessed.
+    /// What to do, if the intention can be guessed.
     pub help: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Operations modulo a number: their values.
+//! Evaluates operations modulo a number.
 
 use super::expression::{MAX_OPERANDS, Point};
 use super::formula::Formula;
@@ -9,11 +9,11 @@ use crate::tuple::operands_of;
 /// The largest modulus: with it, the index of every pair fits 32 bits.
 pub const MAX_MODULUS: u32 = 65_535;
 
-/// The most tuples of three operands or more.
+/// The largest number of tuples of three operands or more.
 pub const MAX_TUPLES: u64 = 1 << 28;
 
 impl Operation {
-    /// The operation made ready for many evaluations modulo `modulus`.
+    /// Prepares the operation for many evaluations modulo `modulus`.
     ///
     /// # Errors
     /// Those of [`Operation::check`].
@@ -23,7 +23,7 @@ impl Operation {
         Ok(evaluator)
     }
 
-    /// With the inverses at hand, and nothing tried yet but the size of the modulus.
+    /// Prepares the inverses, and checks nothing but the size of the modulus.
     pub(super) fn prepared(&self, modulus: u32) -> Result<Evaluator<'_>, OperationError> {
         self.check_size(modulus)?;
         let divides = matches!(&self.kind, Kind::Formula(formula) if formula.expression.divides());
@@ -65,11 +65,11 @@ impl Operation {
         Ok(())
     }
 
-    /// The value for one pair; `None` outside the domain, for operands that are not residues of the
-    /// modulus, for a modulus that [`Operation::check`] refuses for its size, and for an operation
-    /// that has more than two operands.
+    /// Returns the value for one pair; `None` outside the domain, for operands that are not
+    /// residues of the modulus, for a modulus whose size [`Operation::check`] refuses, and for an
+    /// operation that has more than two operands.
     ///
-    /// For many pairs take [`Operation::evaluator`].
+    /// For many pairs [`Operation::evaluator`] is faster.
     pub fn apply(&self, a: u32, b: u32, modulus: u32) -> Option<u32> {
         self.check_size(modulus).ok()?;
         let evaluator = Evaluator {
@@ -80,10 +80,10 @@ impl Operation {
         evaluator.apply(a, b)
     }
 
-    /// Whether exchanging operands never changes the outcome, being undefined included. False where
-    /// the operation is undefined for the modulus.
+    /// Returns whether exchanging operands never changes the result, where being undefined counts
+    /// as a result. Returns false if the operation is undefined for the modulus.
     ///
-    /// Tries all tuples until it finds a difference.
+    /// Tries all tuples until two of them differ.
     pub fn is_commutative(&self, modulus: u32) -> bool {
         let Ok(evaluator) = self.evaluator(modulus) else {
             return false;
@@ -95,7 +95,7 @@ impl Operation {
         let tuples = u64::from(modulus).pow(operands as u32);
         (0..tuples).all(|index| {
             let tuple = operands_of(index, modulus, operands);
-            // Exchanges of neighbours make up every other; each is tried from one side.
+            // Exchanges of neighbours generate all others; each exchange is tried from one side.
             (1..operands)
                 .filter(|right| tuple[right - 1] > tuple[*right])
                 .all(|right| {
@@ -108,28 +108,28 @@ impl Operation {
     }
 }
 
-/// An operation modulo a number for which it is defined, with the inverses at hand.
+/// An operation modulo a number for which the operation is defined, with precomputed inverses.
 #[derive(Clone, Debug)]
 pub struct Evaluator<'o> {
     operation: &'o Operation,
     modulus: u32,
-    /// The inverse of each residue, 0 for none; absent if nothing is divided.
+    /// The inverse of each residue, 0 if there is none; `None` if the operation does not divide.
     inverses: Option<Vec<u32>>,
 }
 
 impl<'o> Evaluator<'o> {
-    /// The modulus.
+    /// Returns the modulus.
     pub fn modulus(&self) -> u32 {
         self.modulus
     }
 
-    /// Returns how many operands the operation has.
+    /// Returns the number of operands of the operation.
     pub fn operands(&self) -> usize {
         self.operation.operands()
     }
 
-    /// The value for a pair; `None` outside the domain, for operands that are not residues of the
-    /// modulus, and for an operation that has more than two operands.
+    /// Returns the value for a pair; `None` outside the domain, for operands that are not residues
+    /// of the modulus, and for an operation that has more than two operands.
     pub fn apply(&self, a: u32, b: u32) -> Option<u32> {
         self.apply_all(&[a, b])
     }
@@ -147,12 +147,12 @@ impl<'o> Evaluator<'o> {
         self.value(&self.at(tuple))
     }
 
-    /// Returns the number of rows: of tuples without their last operand.
+    /// Returns the number of rows, that is, of tuples without their last operand.
     pub(crate) fn rows(&self) -> u64 {
         u64::from(self.modulus).pow(self.operands() as u32 - 1)
     }
 
-    /// Returns the values of a row, over which the last operand runs.
+    /// Returns the values of a row, in which the last operand varies.
     pub(crate) fn row(&self, row: u64) -> impl Iterator<Item = Option<u32>> {
         let operands = self.operands();
         let first = row * u64::from(self.modulus);
@@ -173,7 +173,7 @@ impl<'o> Evaluator<'o> {
         }
     }
 
-    /// Whether a tuple is one of the domain, before the formula is asked.
+    /// Returns whether a tuple is in the domain, without evaluating the formula.
     fn has(&self, formula: &Formula, at: &Point<'_>) -> bool {
         // Operands that the formula does not have are 0.
         let residues = at.operands.iter().all(|operand| *operand < self.modulus);
@@ -196,7 +196,7 @@ impl<'o> Evaluator<'o> {
         self.operation
     }
 
-    /// Whether anything is divided.
+    /// Returns whether the operation divides.
     pub(super) fn divides(&self) -> bool {
         self.inverses.is_some()
     }

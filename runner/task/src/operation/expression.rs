@@ -1,8 +1,8 @@
-//! Expressions in `a` to `e`: the tree and its value. Where a value is undefined is decided here.
+//! Holds expressions in `a` to `e`: the tree and its value. Owns where a value is undefined.
 
 use crate::residues;
 
-/// The most operands that an operation can have: the letters `a` to `e`.
+/// The largest number of operands of an operation: the letters `a` to `e`.
 pub const MAX_OPERANDS: usize = 5;
 
 /// One of the numbers that an operation is applied to.
@@ -38,7 +38,7 @@ pub(super) enum Parity {
     Odd,
 }
 
-/// An expression. The parser bounds its depth, so every recursion over it ends soon.
+/// An expression. The parser bounds its depth, so every recursion over an expression ends soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
     Operand(Operand),
@@ -58,13 +58,13 @@ pub(super) struct Choice {
     pub(super) otherwise: Expression,
 }
 
-/// Where an expression is evaluated.
+/// The point at which an expression is evaluated.
 #[derive(Clone, Copy)]
 pub(super) struct Point<'t> {
-    /// The value of each operand; of those that the operation does not have, 0.
+    /// The value of each operand; 0 for operands that the operation does not have.
     pub(super) operands: [u32; MAX_OPERANDS],
     pub(super) modulus: u32,
-    /// The inverse of each residue, 0 for none; without a table inverses are computed.
+    /// The inverse of each residue, 0 if there is none; without a table inverses are computed.
     pub(super) inverses: Option<&'t [u32]>,
 }
 
@@ -80,16 +80,16 @@ impl Point<'_> {
     }
 }
 
-/// A division that has no result.
+/// Reports a division that has no result.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Undefined<'e> {
     pub(super) divisor: &'e Expression,
-    /// The divisor's value. 0 has an inverse nowhere: such a pair lies outside the domain. Another
-    /// value without an inverse means that the modulus does not suit the operation.
+    /// The divisor's value. 0 never has an inverse: such a pair lies outside the domain. Another
+    /// value without an inverse means that the operation is undefined for the modulus.
     pub(super) value: u32,
 }
 
-/// Which operands an expression mentions.
+/// The operands that an expression mentions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mentions(pub(super) [bool; MAX_OPERANDS]);
 
@@ -101,7 +101,7 @@ impl std::ops::BitOr for Mentions {
 }
 
 impl Expression {
-    /// The value at a point, reduced. Only the branch that is chosen has to be defined.
+    /// Returns the value at a point, reduced. Only the chosen branch has to be defined.
     pub(super) fn value(&self, at: &Point<'_>) -> Result<u32, Undefined<'_>> {
         let p = at.modulus;
         Ok(match self {
@@ -139,7 +139,7 @@ impl Expression {
         })
     }
 
-    /// Whether there is a division anywhere.
+    /// Returns whether the expression contains a division.
     pub(super) fn divides(&self) -> bool {
         match self {
             Expression::Operand(_) | Expression::Constant(_) => false,
@@ -152,8 +152,8 @@ impl Expression {
         }
     }
 
-    /// How many operands the expression has: up to the last letter that it mentions, and two at
-    /// least. A letter before the last one counts whether it is mentioned or not.
+    /// Returns the number of operands: that of the last letter that the expression mentions, and at
+    /// least two. A letter before the last one counts whether it is mentioned or not.
     pub(super) fn operands(&self) -> usize {
         let last = self.mentions().0.iter().rposition(|mentioned| *mentioned);
         last.map_or(2, |last| (last + 1).max(2))
@@ -175,8 +175,8 @@ impl Expression {
         }
     }
 
-    /// The operands that decide which divisions are carried out and by what; with all their values
-    /// seen, every divisor has been seen.
+    /// Returns the operands that decide which divisions are carried out and by which divisors. Once
+    /// all their values have been tried, every divisor has been tried.
     pub(super) fn mentioned_by_divisors(&self) -> Mentions {
         match self {
             Expression::Operand(_) | Expression::Constant(_) => Mentions::default(),

@@ -1,5 +1,5 @@
-//! An operation on residues that is written down: a name or an expression. Owns how such a text is
-//! read and how it is shown. Knows nothing of moduli, groups and tables.
+//! Holds an operation on residues that is written as text: a name or an expression. Owns how such a
+//! text is read and shown. Knows nothing of moduli, groups and tables.
 
 use super::expression::{Expression, Operand};
 use super::named::{self, NAMED, Named};
@@ -7,14 +7,14 @@ use super::notation::{self, Style};
 use super::{Domain, LONGEST_SLUG, OperationError, lexer, parser};
 use crate::group::Group;
 
-/// What a text can be.
+/// The forms of a text, for messages.
 pub(super) const EXPECTED: &str = "the name of an operation or an expression in `a` to `e`";
 
-/// What a slug ends with where zero is left out and the operation has no name of its own.
+/// The end of a slug if zero is left out and the operation has no name of its own.
 const NONZERO_SLUG: &str = "-nonzero";
 
-/// What a text ends with where zero is left out and the operation has no name of its own: these
-/// words, with space around them.
+/// The end of a text if zero is left out and the operation has no name of its own: these words,
+/// with space around them.
 const NONZERO_TEXT: [&str; 2] = ["on", "nonzero"];
 
 /// An expression on a domain, with the name that it has in the literature.
@@ -23,12 +23,12 @@ pub(super) struct Formula {
     pub(super) name: Option<&'static str>,
     pub(super) domain: Domain,
     pub(super) expression: Expression,
-    /// How many operands the expression has.
+    /// The number of operands of the expression.
     pub(super) operands: usize,
 }
 
 impl Formula {
-    /// Reads a name or an expression, either of them with or without `on nonzero` behind it.
+    /// Reads a name or an expression, either of them with or without `on nonzero` after it.
     pub(super) fn parse(text: &str) -> Result<Formula, OperationError> {
         if let Some(rest) = without_zero(text) {
             return Formula::parse_everywhere(rest).map(|formula| formula.on(Domain::Nonzero));
@@ -53,7 +53,7 @@ impl Formula {
         Ok(Formula::of(expression, Domain::All))
     }
 
-    /// The formula of an expression and a domain, under its name if it has one.
+    /// Returns the formula of an expression on a domain, with its name if there is one.
     fn of(expression: Expression, domain: Domain) -> Formula {
         // The expressions of the table all parse, so an error here hides no name.
         let is_it = |named: &&Named| {
@@ -75,7 +75,8 @@ impl Formula {
         }
     }
 
-    /// Returns the name, or the expression in its one form. It parses to the formula again.
+    /// Returns the name, or the expression in its canonical form. The text parses to the same
+    /// formula.
     pub(super) fn text(&self) -> String {
         let expression = || notation::write(&self.expression, Style::Source).text;
         match (self.name, self.domain) {
@@ -119,7 +120,7 @@ impl Formula {
     }
 }
 
-/// The text before `on nonzero`, if it ends so.
+/// Returns the text before `on nonzero`, if the text ends so.
 fn without_zero(text: &str) -> Option<&str> {
     let [on, nonzero] = NONZERO_TEXT;
     let before = text.trim_end().strip_suffix(nonzero)?;
@@ -127,14 +128,14 @@ fn without_zero(text: &str) -> Option<&str> {
     before.ends_with(char::is_whitespace).then_some(before)
 }
 
-/// What there is to choose from.
+/// Returns a list of what can be chosen.
 fn listing() -> String {
     let names: Vec<&str> = NAMED.iter().map(|named| named.name).collect();
     format!("the names are {}", names.join(", "))
 }
 
-/// Whether a text was meant as a name: words joined by hyphens, beginning with a word that does not
-/// begin an expression.
+/// Returns whether a text was meant as a name: words joined by hyphens, beginning with a word that
+/// does not begin an expression.
 fn looks_like_a_name(text: &str) -> bool {
     text.chars()
         .all(|c| lexer::belongs_to_a_word(c) || c == '-')
@@ -146,8 +147,8 @@ fn looks_like_a_name(text: &str) -> bool {
         && !matches!(text, "x" | "y" | "z" | "A" | "B" | "C" | "D" | "E")
 }
 
-/// Whether the first word of a text is an operand, or operands with the signs forgotten. Names are
-/// spelled with the letters of operands too (`add`), so where one is near, that is what was meant.
+/// Returns whether the first word of a text is an operand, or operands without signs between them.
+/// Names contain the letters of operands too (`add`), so if a name is close, the name was meant.
 fn begins_an_expression(word: &str, text: &str) -> bool {
     let of = |letters: &str| {
         word.chars()

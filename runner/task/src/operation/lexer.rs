@@ -1,4 +1,4 @@
-//! From the text of an expression to tokens.
+//! Turns the text of an expression into tokens.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::OperationError;
 use super::expression::Operand;
 use super::named;
 
-/// What a token can be; words that mean nothing do not become tokens.
+/// The kinds of tokens; unknown words do not become tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Operand(Operand),
@@ -32,7 +32,7 @@ pub(super) struct Token {
     pub(super) span: Range<usize>,
 }
 
-/// What may stand in an expression, for messages.
+/// The parts of an expression, for messages.
 pub(super) const VOCABULARY: &str =
     "`a` to `e`, integers, + - * / ^ ( ) and the words if, odd, even, else";
 
@@ -50,7 +50,7 @@ const WORDS: [(&str, Kind); 10] = [
     ("else", Kind::Else),
 ];
 
-/// All tokens of `text`, the last one [`Kind::End`].
+/// Returns all tokens of `text`; the last one is [`Kind::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, OperationError> {
     let mut tokens = Vec::new();
     let mut start = 0;
@@ -81,12 +81,13 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, OperationError> {
     Ok(tokens)
 }
 
-/// Whether a character can stand in a word; raised digits cannot, though Unicode counts them in.
+/// Returns whether a character can be part of a word. Raised digits cannot, though Unicode counts
+/// them as alphanumeric.
 pub(super) fn belongs_to_a_word(character: char) -> bool {
     character.is_alphabetic() || character.is_ascii_digit() || character == '_'
 }
 
-/// The longest beginning of `text` whose characters all satisfy `belongs`.
+/// Returns the longest beginning of `text` whose characters all satisfy `belongs`.
 fn leading(text: &str, belongs: impl Fn(char) -> bool) -> &str {
     &text[..text.find(|c| !belongs(c)).unwrap_or(text.len())]
 }
@@ -152,7 +153,8 @@ fn symbol(rest: &str, first: char, start: usize) -> Result<Kind, OperationError>
     })
 }
 
-/// A character that the language does not have; most have a counterpart that it has.
+/// Returns the error of a character that the language does not have; most have a counterpart in the
+/// language.
 fn unexpected(character: char, start: usize) -> OperationError {
     let help = match character {
         '×' | '·' | '∗' | '⋅' | '•' => Some("write `*`".to_owned()),

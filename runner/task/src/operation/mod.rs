@@ -1,5 +1,5 @@
-//! Operations: named ones and expressions on residues, groups, tables. Owns what they have in
-//! common: their texts, their domains and their values. Knows nothing of data sets.
+//! Defines operations: named ones and expressions on residues, groups, tables. Owns what they have
+//! in common: their texts, their domains and their values. Knows nothing of data sets.
 
 mod domain;
 mod error;
@@ -28,7 +28,7 @@ use written::Table;
 use crate::group::{ElementOrder, Group};
 use crate::table::{TableError, TableOperation};
 
-/// The longest slug, in bytes.
+/// The length of the longest slug, in bytes.
 const LONGEST_SLUG: usize = 40;
 
 /// A function of two to five residues, or of two elements of a group or a table: `add`,
@@ -59,17 +59,17 @@ const LONGEST_SLUG: usize = 40;
 /// odd or even as the integer from 0 to p − 1. Anything to the power 0 is 1. A text has at most 512
 /// bytes, spaces not counted.
 ///
-/// An expression has as many operands as its last letter says, and two at least: `a + c` has three,
-/// of which the second changes nothing. Behind a name or an expression `on nonzero` leaves out the
-/// tuples with a 0.
+/// The last letter of an expression determines the number of its operands, which is at least two:
+/// `a + c` has three operands, and the second one changes nothing. `on nonzero` after a name or an
+/// expression leaves out the tuples with a 0.
 ///
-/// An expression that is a named operation written out *is* that operation: `a*b` and `mul` are
-/// equal and have one slug.
+/// An expression that spells out a named operation *is* that operation: `a*b` and `mul` are equal
+/// and have one slug.
 ///
 /// # Domain
-/// A division by 0 has no result; tuples that would need it are not in the data set. Of a
-/// conditional only the branch that is chosen counts. A divisor other than 0 that has no inverse
-/// (possible for composite moduli only) makes the operation undefined for that modulus as a whole:
+/// A division by 0 has no result; tuples that would need one are not in the data set. Only the
+/// chosen branch of a conditional counts. A divisor other than 0 that has no inverse (possible for
+/// composite moduli only) makes the operation undefined for that modulus as a whole:
 /// [`Operation::check`].
 ///
 /// ```
@@ -84,9 +84,9 @@ const LONGEST_SLUG: usize = 40;
 #[derive(Clone, Debug)]
 pub struct Operation {
     kind: Kind,
-    /// What [`Operation::text`] gives. Equal operations have equal texts.
+    /// The result of [`Operation::text`]. Equal operations have equal texts.
     text: String,
-    /// The length of the text that was parsed: errors of the modulus concern all of it.
+    /// The length of the text that was parsed; errors of the modulus concern all of that text.
     extent: usize,
 }
 
@@ -98,11 +98,11 @@ enum Kind {
 }
 
 impl Operation {
-    /// Reads a name or an expression, with or without `on nonzero` behind it, or a group as
-    /// [`Operation::text`] writes it; spaces around do not count.
+    /// Reads a name or an expression, with or without `on nonzero` after it, or a group as
+    /// [`Operation::text`] writes it; surrounding spaces are ignored.
     ///
     /// # Errors
-    /// The text is neither; the error says where it stops making sense.
+    /// When the text is none of these; the error says where the text stops making sense.
     pub fn parse(text: &str) -> Result<Operation, OperationError> {
         let kind = match written::group(text) {
             Some(group) => Kind::Group(Arc::new(group?)),
@@ -111,18 +111,18 @@ impl Operation {
         Ok(Operation::of(kind, text.len()))
     }
 
-    /// Reads a group by its name, `S5` or `S4 x S4`, its elements in an order; spaces around do not
-    /// count.
+    /// Reads a group by its name, `S5` or `S4 x S4`, with its elements in an order; surrounding
+    /// spaces are ignored.
     ///
     /// # Errors
-    /// There is no such group, it is too large, or its elements are not known in that order. The
-    /// span is a part of the name.
+    /// When there is no such group, the group is too large, or its elements are not known in that
+    /// order. The span is a part of the name.
     pub fn group(name: &str, order: ElementOrder) -> Result<Operation, OperationError> {
         let group = Group::with_order(name, order)?;
         Ok(Operation::of(Kind::Group(Arc::new(group)), name.len()))
     }
 
-    /// Makes an operation of a table. The name is for people and file names: equal tables of
+    /// Makes an operation of a table. The name is for people and file names: equal tables with
     /// different names are different operations.
     pub fn table(name: &str, table: TableOperation) -> Operation {
         let name = written::table_name(name);
@@ -134,7 +134,7 @@ impl Operation {
     /// [`TableOperation::read`] reads.
     ///
     /// # Errors
-    /// The bytes are no table.
+    /// When the bytes are not a table.
     pub fn table_from_bytes(name: &str, bytes: &[u8]) -> Result<Operation, TableError> {
         TableOperation::read(bytes).map(|table| Operation::table(name, table))
     }
@@ -152,7 +152,8 @@ impl Operation {
     /// `mul-nonzero`, and `add` becomes `a + b on nonzero`.
     ///
     /// # Errors
-    /// The elements of groups and tables are no residues: none of them is 0.
+    /// When the operation is a group or a table, whose elements are not residues: none of them is
+    /// 0.
     pub fn on(self, domain: Domain) -> Result<Operation, OperationError> {
         match (self.kind, domain) {
             (kind, Domain::All) => Ok(Operation { kind, ..self }),
@@ -168,12 +169,12 @@ impl Operation {
         }
     }
 
-    /// The names that [`Operation::parse`] knows.
+    /// Returns the names that [`Operation::parse`] knows.
     pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
         NAMED.iter().map(|named| named.name)
     }
 
-    /// The name, if the operation has one.
+    /// Returns the name, if the operation has one.
     pub fn name(&self) -> Option<&'static str> {
         match &self.kind {
             Kind::Formula(formula) => formula.name,
@@ -181,7 +182,7 @@ impl Operation {
         }
     }
 
-    /// Returns how many operands it has: 2 to [`MAX_OPERANDS`].
+    /// Returns the number of operands: 2 to [`MAX_OPERANDS`].
     pub fn operands(&self) -> usize {
         match &self.kind {
             Kind::Formula(formula) => formula.operands,
@@ -189,8 +190,8 @@ impl Operation {
         }
     }
 
-    /// Returns the number of elements, where the operation fixes it: of a group or a table. It
-    /// stands in the place of the modulus.
+    /// Returns the number of elements of a group or a table, which takes the place of the modulus;
+    /// `None` for operations on residues.
     pub fn size(&self) -> Option<u32> {
         match &self.kind {
             Kind::Formula(_) => None,
@@ -199,12 +200,13 @@ impl Operation {
         }
     }
 
-    /// Returns how many values an operand can have, so how many tokens stand for operands.
+    /// Returns the number of values that an operand can have, which is the number of tokens for
+    /// operands.
     pub fn tokens(&self, modulus: u32) -> u32 {
         self.size().unwrap_or(modulus)
     }
 
-    /// Returns how many values the result can have.
+    /// Returns the number of values that the result can have.
     pub fn classes(&self, modulus: u32) -> u32 {
         self.size().unwrap_or(modulus)
     }
@@ -233,7 +235,7 @@ impl Operation {
         }
     }
 
-    /// Returns which tuples the operation is meant for.
+    /// Returns the tuples that the operation is meant for.
     pub fn domain(&self) -> Domain {
         match &self.kind {
             Kind::Formula(formula) => formula.domain,
@@ -241,13 +243,13 @@ impl Operation {
         }
     }
 
-    /// The name, the expression in its one form, `group S5` or `table NAME (HASH)`. It parses to
-    /// this operation again, unless that is a table.
+    /// Returns the name, the expression in its canonical form, `group S5` or `table NAME (HASH)`.
+    /// The text parses to this operation again, unless the operation is a table.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The operation as people write it: `a × b`, `a² + ab + b²`, `ab in S5`.
+    /// Returns the operation as people write it: `a × b`, `a² + ab + b²`, `ab in S5`.
     pub fn notation(&self) -> String {
         match &self.kind {
             Kind::Formula(formula) => formula.notation(),
@@ -256,10 +258,10 @@ impl Operation {
         }
     }
 
-    /// A short name for files: lower-case letters, digits and hyphens. Named operations give their
-    /// name; expressions are spelled out, with a hash of six digits where that is too long or could
-    /// mean another expression as well; groups and tables begin with what they are. The same in
-    /// every version and on every machine.
+    /// Returns a short name for files: lower-case letters, digits and hyphens. The slug of a named
+    /// operation is its name. Expressions are spelled out, with a hash of six digits if that is too
+    /// long or could mean another expression as well. Groups and tables begin with their kind. The
+    /// slug is the same in every version and on every machine.
     pub fn slug(&self) -> String {
         match &self.kind {
             Kind::Formula(formula) => formula.slug(),
@@ -269,7 +271,7 @@ impl Operation {
     }
 }
 
-/// Equal operations are written the same, but for spaces, parentheses without effect, and names.
+/// Equal operations are written the same, except for spaces, parentheses without effect, and names.
 impl PartialEq for Operation {
     fn eq(&self, other: &Operation) -> bool {
         self.text == other.text

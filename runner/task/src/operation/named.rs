@@ -1,4 +1,4 @@
-//! The operations that have a name.
+//! Lists the operations that have a name.
 
 use super::expression::Expression;
 use super::{Domain, OperationError, parser};
@@ -48,7 +48,7 @@ pub(super) const NAMED: [Named; 15] = [
     everywhere("add-even-else-sub", "a + b if a even else a - b"),
 ];
 
-/// What other codebases and people call our operations.
+/// Names that other codebases and people give to our operations.
 const OTHER_NAMES: [(&str, &str); 16] = [
     ("addition", "add"),
     ("plus", "add"),
@@ -68,8 +68,8 @@ const OTHER_NAMES: [(&str, &str); 16] = [
     ("mix1", "div-odd-else-sub"),
 ];
 
-/// The one of `known` that `word` was most likely meant to be: known elsewhere under that name, or
-/// at most a third of its letters away.
+/// Returns the word of `known` that `word` was most likely meant to be: one with this name in other
+/// codebases, or one that differs in at most a third of its letters.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let folded = word.to_lowercase().replace('_', "-");
     let elsewhere = OTHER_NAMES

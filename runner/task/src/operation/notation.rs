@@ -1,23 +1,23 @@
-//! Writing an expression down: as source, for people, for file names.
+//! Writes an expression down: as source, for people, for file names.
 
 use super::expression::{Choice, Expression, Operator, Parity};
 
-/// For whom an expression is written.
+/// The reader that an expression is written for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// `a^2 + a*b`: parses to the same expression again, and is one text for one expression.
+    /// `a^2 + a*b`: parses to the same expression again; each expression has one such text.
     Source,
     /// `a² + ab`.
     People,
-    /// `a2-plus-ab`: letters, digits and hyphens. Without parentheses, so two expressions may share
-    /// one; [`Written::lossy`] says whether that can be.
+    /// `a2-plus-ab`: letters, digits and hyphens, without parentheses. Two expressions may share
+    /// such a text; [`Written::lossy`] says whether that can be.
     FileName,
 }
 
 /// An expression written down.
 pub(super) struct Written {
     pub(super) text: String,
-    /// Parentheses were left out.
+    /// Whether parentheses were left out.
     pub(super) lossy: bool,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn write(expression: &Expression, style: Style) -> Written {
         },
     };
     match expression {
-        // A lone product is the operation itself, and its sign is what people look for.
+        // A single product is the operation itself, and its sign is what people search for.
         Expression::Binary(Operator::Times, left, right) if style == Style::People => {
             writer.binary(left, " × ", right, Level::Product);
         }
@@ -40,7 +40,7 @@ pub(super) fn write(expression: &Expression, style: Style) -> Written {
     writer.written
 }
 
-/// How tightly the outermost sign of an expression binds; in the order of the grammar.
+/// How tightly the outermost sign of an expression binds, in the order of the grammar.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Choice,
@@ -62,7 +62,8 @@ fn level(expression: &Expression) -> Level {
     }
 }
 
-/// An operand or a power of one: what a factor can be written against without a sign.
+/// Returns whether the expression is an operand or a power of one, next to which a factor needs no
+/// sign.
 fn is_plain(expression: &Expression) -> bool {
     match expression {
         Expression::Operand(_) => true,
@@ -71,7 +72,8 @@ fn is_plain(expression: &Expression) -> bool {
     }
 }
 
-/// A chain of factors that is read as one product without signs: `2a²b`.
+/// Returns whether the expression is a chain of factors that reads as one product without signs:
+/// `2a²b`.
 fn is_chain(expression: &Expression) -> bool {
     match expression {
         Expression::Constant(_) => true,
@@ -91,7 +93,7 @@ impl Writer {
         self.written.text.push_str(texts[self.style as usize]);
     }
 
-    /// Writes an expression where one of at least this level is due.
+    /// Writes an expression, with parentheses if it binds less tightly than `least`.
     fn at_least(&mut self, least: Level, expression: &Expression) {
         if level(expression) >= least {
             self.expression(expression);
@@ -103,7 +105,7 @@ impl Writer {
         }
     }
 
-    /// A left-associative operation: its right side binds more tightly than itself.
+    /// Writes a left-associative operation: its right side binds more tightly than the operation.
     fn binary(&mut self, left: &Expression, sign: &str, right: &Expression, level: Level) {
         self.at_least(level, left);
         self.written.text.push_str(sign);
@@ -127,7 +129,7 @@ impl Writer {
                 self.at_least(Level::Atom, base);
                 let digits = exponent.to_string();
                 self.put([&format!("^{digits}"), &superscript(&digits), &digits]);
-                // 2^3 and 23 would be one file name.
+                // Otherwise 2^3 and 23 would have the same file name.
                 let ambiguous = !matches!(**base, Expression::Operand(_));
                 self.written.lossy |= ambiguous && self.style == Style::FileName;
             }

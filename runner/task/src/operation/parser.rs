@@ -1,4 +1,4 @@
-//! From tokens to an expression, by recursive descent: one method a rule of the grammar.
+//! Parses tokens into an expression, by recursive descent: one method for each rule of the grammar.
 //!
 //! ```text
 //! choice    = sum [ "if" sum ["is"] ("odd" | "even") "else" choice ]
@@ -13,9 +13,10 @@ use super::OperationError;
 use super::expression::{Choice, Expression, Operator, Parity};
 use super::lexer::{self, Kind, Token};
 
-/// The longest text that is read, in bytes, spaces not counted: the one form of an expression may
-/// have more of them than the text it was read from, and must be readable again. A chain of sums is
-/// one tree level a term, so this also bounds the depth of what the parser builds.
+/// The length of the longest text that is read, in bytes without spaces: the canonical form of an
+/// expression may have more spaces than the text it was read from, and must be readable again. A
+/// chain of sums is one level of the tree for each term, so this length also bounds the depth of
+/// the tree.
 const LONGEST: usize = 512;
 
 /// The deepest nesting of parentheses, negations and conditionals.
@@ -35,7 +36,7 @@ pub(super) fn check_length(text: &str) -> Result<(), OperationError> {
     ))
 }
 
-/// The expression that `text` is.
+/// Returns the expression of `text`.
 pub(super) fn parse(text: &str) -> Result<Expression, OperationError> {
     check_length(text)?;
     let tokens = lexer::tokens(text)?;
@@ -53,7 +54,7 @@ pub(super) fn parse(text: &str) -> Result<Expression, OperationError> {
 
 struct Parser<'t> {
     text: &'t str,
-    /// The tokens not yet read; never empty, for the end is never taken.
+    /// The tokens that are not read yet; never empty, since the end is never taken.
     tokens: &'t [Token],
     depth: usize,
 }
@@ -207,14 +208,14 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The next token stands where something else was due.
+    /// Returns the error of a next token that is not what was expected.
     fn unexpected(&self, expected: &str) -> OperationError {
         let token = self.peek();
         let message = match token.kind {
             Kind::End => "the expression ends too early".to_owned(),
             _ => format!("unexpected `{}`", &self.text[token.span.clone()]),
         };
-        // An empty span cannot be underlined: the end is shown at the last character.
+        // An empty span cannot be underlined, so the end is shown at the last character.
         let span = match (token.kind, self.text.trim_end().char_indices().next_back()) {
             (Kind::End, Some((last, character))) => last..last + character.len_utf8(),
             _ => token.span.clone(),
@@ -222,7 +223,7 @@ impl<'t> Parser<'t> {
         OperationError::new(span, message, expected)
     }
 
-    /// The next token follows an expression that was complete.
+    /// Returns the error of a token that follows a complete expression.
     fn stray(&self) -> OperationError {
         let help = match self.peek().kind {
             Kind::Operand(_) | Kind::Integer(_) | Kind::Open => {

@@ -19,14 +19,14 @@ fn formula(operation: &Operation) -> &Formula {
     }
 }
 
-/// The error of a text, with the part of the text that it points at.
+/// Returns the error of a text, with the part of the text that the error points at.
 fn refused(text: &str) -> (OperationError, &str) {
     let error = Operation::parse(text).expect_err(text);
     let pointed_at = &text[error.span.clone()];
     (error, pointed_at)
 }
 
-/// An operation of the literature, computed directly in whole numbers.
+/// An operation of the literature, computed directly in integers.
 type Direct = fn(i64, i64) -> i64;
 
 #[test]
@@ -106,7 +106,8 @@ fn a_named_operation_written_out_is_that_operation() {
         assert_eq!(parse(expression), parse(name));
         assert_eq!(parse(expression).slug(), name);
     }
-    // The same values, but another expression; the same expression, but another domain.
+    // The first two have the same values but are different expressions; the second two are the same
+    // expression on different domains.
     assert_ne!(parse("b*a"), parse("mul"));
     assert_ne!(parse("a*b"), parse("mul-nonzero"));
 }
@@ -130,7 +131,7 @@ fn precedence() {
         ("1 if 1 + 2 odd else 5", 1),
         ("0^0", 1),
         ("18446744073709551615", u64::MAX % 97),
-        // Fermat: exponents count modulo 96, and 2^64 - 1 is 63 there.
+        // By Fermat's theorem exponents count modulo 96, and 2^64 - 1 is 63 there.
         ("2^18446744073709551615 - 2^63", 0),
     ] {
         assert_eq!(
@@ -164,7 +165,7 @@ fn composite_moduli_work_where_the_operation_is_defined() {
         ("a/5", 12),
         ("a/(6*b + 1)", 12),
         ("a/(6*a*b + 1)", 12),
-        // A divisor that is always 0 or invertible: the pairs with 0 are left out.
+        // The divisor is always 0 or invertible: the pairs with 0 are left out.
         ("a/(b^6*25)", 9),
         // An odd number has an inverse modulo a power of two.
         ("div-odd-else-sub", 64),
@@ -300,7 +301,7 @@ fn slugs() {
     ] {
         assert_eq!(parse(text).slug(), slug);
     }
-    // Pinned: folders of earlier runs are named so.
+    // The slugs are pinned, since folders of earlier runs have these names.
     assert_eq!(parse("(a + b)^2").slug(), "a-plus-b2-b67702");
     let long = parse("a^2 + 3*a*b + 7*b^2 + 11*a + 13*b + 17");
     assert!(
@@ -333,7 +334,7 @@ fn pairs_are_counted_as_the_data_set_has_them() {
             exact: true,
         };
         assert_eq!(counted, want, "{text}");
-        // Some rows are carried on, and said to be.
+        // The count is extrapolated from some rows, and says so.
         let some = operation.count(modulus, 10 * u64::from(modulus)).unwrap();
         let share = some.pairs as f64 / pairs as f64;
         assert!((0.85..1.15).contains(&share), "{text} {share}");
@@ -345,11 +346,11 @@ fn pairs_are_counted_as_the_data_set_has_them() {
 fn the_largest_tables_are_checked_and_counted_in_bounded_time() {
     for (text, modulus) in [("a / (a - a)", 65_521), ("a / (1 + (a + b) * 0)", 65_535)] {
         let operation = Operation::parse(text).unwrap();
-        // No answer within these pairs: the operation is taken to be defined, for now.
+        // These pairs give no answer, so the operation is taken to be defined for now.
         operation.check_within(modulus, 1 << 20).unwrap();
         assert!(!operation.count(modulus, 1 << 20).unwrap().exact);
     }
-    // What the first pairs tell is told.
+    // An answer that the first pairs give is returned.
     let operation = Operation::parse("a / b").unwrap();
     assert!(operation.check_within(65_535, 1 << 20).is_err());
     assert!(operation.count(65_535, 1 << 20).is_err());

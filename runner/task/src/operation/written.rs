@@ -1,16 +1,16 @@
-//! How groups and tables are written: as texts, for people, for file names.
+//! Writes groups and tables: as texts, for people, for file names.
 
 use super::{LONGEST_SLUG, OperationError};
 use crate::group::{ElementOrder, Group};
 use crate::table::TableOperation;
 
-/// What the text of a group begins with.
+/// The beginning of the text of a group.
 const GROUP: &str = "group";
 
-/// The longest name of a table, in characters.
+/// The length of the longest name of a table, in characters.
 const LONGEST_NAME: usize = 64;
 
-/// The group that `text` is, if it begins with the word.
+/// Returns the group of `text`, if the text begins with the word.
 pub(super) fn group(text: &str) -> Option<Result<Group, OperationError>> {
     let start = text.len() - text.trim_start().len();
     let rest = text[start..].strip_prefix(GROUP)?;
@@ -34,7 +34,7 @@ pub(super) fn group(text: &str) -> Option<Result<Group, OperationError>> {
     )
 }
 
-/// The text of a group, which [`group`] reads again.
+/// Returns the text of a group, which [`group`] reads again.
 pub(super) fn group_text(group: &Group) -> String {
     format!("{GROUP} {group}{}", order_unless_usual(group))
 }
@@ -66,7 +66,7 @@ fn in_order(order: ElementOrder) -> String {
     format!(" in {order} order")
 }
 
-/// A table with the name that it is shown under.
+/// A table with the name under which it is shown.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: String,
@@ -83,7 +83,8 @@ impl Table {
         format!("table {} of a and b", self.name)
     }
 
-    /// The name as far as a file name can show it, and six digits of the content.
+    /// Returns the name as far as a file name can contain it, and six digits of the hash of the
+    /// content.
     pub(super) fn slug(&self) -> String {
         let words = |c: char| !c.is_ascii_alphanumeric();
         let words: Vec<&str> = self.name.split(words).filter(|w| !w.is_empty()).collect();
@@ -92,7 +93,7 @@ impl Table {
     }
 }
 
-/// A name of a table on one line and of bearable length.
+/// Returns the name of a table on one line, cut to [`LONGEST_NAME`].
 pub(super) fn table_name(name: &str) -> String {
     let plain = name.chars().filter(|c| !c.is_control());
     let name: String = plain.take(LONGEST_NAME).collect();
@@ -102,10 +103,10 @@ pub(super) fn table_name(name: &str) -> String {
     }
 }
 
-/// A slug with six digits of a hash behind it, cut to fit.
+/// Returns a slug followed by six digits of a hash, cut to fit.
 fn shortened(slug: &str, hash: &blake3::Hash) -> String {
     let mut slug = slug.to_owned();
-    // Slugs are ASCII: any cut is between characters.
+    // Slugs are ASCII, so every cut is between characters.
     slug.truncate(LONGEST_SLUG - "-123456".len());
     format!("{}-{}", slug.trim_end_matches('-'), &hash.to_hex()[..6])
 }

@@ -1,4 +1,4 @@
-//! From the text of a table to numbers: lines of cells with commas between them.
+//! Reads numbers from the text of a table: lines of cells with commas between them.
 
 use super::{Grid, Place, TableError};
 
@@ -23,9 +23,10 @@ pub(super) fn grid(bytes: &[u8]) -> Result<Grid, TableError> {
         }
         if found != columns {
             let message = format!("{found} cell{}", if found == 1 { "" } else { "s" });
-            let expected = match named_columns {
-                true => "3, as the line of names has".to_owned(),
-                false => format!("{columns}, as the first line has, with commas between them"),
+            let expected = if named_columns {
+                "3, as the line of names has".to_owned()
+            } else {
+                format!("{columns}, as the first line has, with commas between them")
             };
             return Err(TableError::new(Place::Line(number), message, expected));
         }
@@ -49,11 +50,11 @@ fn text(bytes: &[u8]) -> Result<&str, TableError> {
         let expected = "a text in UTF-8, or an array that NumPy wrote";
         TableError::new(Place::Line(line), "the table is no text", expected)
     })?;
-    // What some spreadsheets begin their files with.
+    // Some spreadsheets begin their files with this character.
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// Whether a line names the columns: three cells that begin with a letter.
+/// Returns whether a line names the columns: three cells that begin with a letter.
 fn is_header(line: &str) -> bool {
     let mut cells = line.split(',');
     cells.clone().count() == 3
@@ -71,9 +72,10 @@ fn value(cell: &str, place: Place) -> Result<Option<i64>, TableError> {
     }
     cell.parse().map(Some).map_err(|_| {
         let shown: String = cell.chars().take(20).collect();
-        let expected = match cell.contains([';', '\t', ' ']) {
-            true => "an integer, and commas between the cells",
-            false => "an integer; a line of names may stand above three columns alone",
+        let expected = if cell.contains([';', '\t', ' ']) {
+            "an integer, and commas between the cells"
+        } else {
+            "an integer; only a table of three columns may begin with a line of names"
         };
         let message = format!("`{}` is no integer", shown.escape_debug());
         TableError::new(place, message, expected)

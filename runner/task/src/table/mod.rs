@@ -1,5 +1,5 @@
-//! Operations given by a table of their results. Owns the table, its content hash and the reading
-//! of both file formats from bytes. Knows nothing of files.
+//! Holds operations that are given by a table of their results. Owns the table, its content hash
+//! and the reading of both file formats from bytes. Knows nothing of files.
 
 mod csv;
 mod npy;
@@ -8,29 +8,29 @@ use std::fmt;
 
 use crate::group::MAX_ELEMENTS;
 
-/// Stands in a cell without a result; no element has this number.
+/// The content of a cell without a result; no element has this number.
 const NONE: u16 = u16::MAX;
 
-/// What the hash of a table begins with, so that no other hashed thing is one.
+/// The beginning of the hashed bytes of a table, so that the hash of anything else differs.
 const HASHED_AS: &[u8] = b"grokrun table 1\n";
 
 /// A function of two elements of 0..n, given by its results.
 ///
-/// It may be partial: a pair without a result lies outside the domain.
+/// The function may be partial: a pair without a result lies outside the domain.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TableOperation {
     size: u32,
-    /// The results, `a` slow, [`NONE`] where there is none, `(size, size)`.
+    /// The results, `a` slow, `(size, size)`; [`NONE`] where there is no result.
     cells: Vec<u16>,
     defined: u64,
     hash: blake3::Hash,
 }
 
-/// Why something is no table.
+/// Why a file is not a table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}{message}; expected {expected}")]
 pub struct TableError {
-    /// Where in the file.
+    /// The place in the file.
     pub place: Place,
     /// What was found: a lower-case sentence fragment.
     pub message: String,
@@ -72,13 +72,13 @@ impl TableError {
     }
 }
 
-/// Numbers in rows and columns, as a file holds them; `None` for an empty cell.
+/// Numbers in rows and columns, as in a file; `None` for an empty cell.
 struct Grid {
     columns: usize,
     values: Vec<Option<i64>>,
     /// Whether the file says that its columns are a, b and the result.
     named_columns: bool,
-    /// Where a row and a column stand in the file.
+    /// Maps a row and a column to their place in the file.
     place: Box<dyn Fn(usize, usize) -> Place>,
 }
 
@@ -86,7 +86,8 @@ impl TableOperation {
     /// Makes a table of all n² results, `a` slow, `b` fast.
     ///
     /// # Errors
-    /// n is not in 2..=[`MAX_ELEMENTS`]; there are not n² results; a result is not below n.
+    /// When n is not in 2..=[`MAX_ELEMENTS`], when there are not n² results, or when a result is
+    /// not below n.
     pub fn from_square(results: &[u32], n: u32) -> Result<TableOperation, TableError> {
         check_size(u64::from(n))?;
         let columns = n as usize;
@@ -105,10 +106,10 @@ impl TableOperation {
     }
 
     /// Makes a table of rows a, b, result; pairs without a row have no result. The elements are
-    /// 0..n with n − 1 the largest number that occurs.
+    /// 0..n, where n − 1 is the largest number that occurs.
     ///
     /// # Errors
-    /// n is not in 2..=[`MAX_ELEMENTS`]; a pair has two rows.
+    /// When n is not in 2..=[`MAX_ELEMENTS`], or when a pair has two rows.
     pub fn from_columns(rows: &[[u32; 3]]) -> Result<TableOperation, TableError> {
         Grid {
             columns: 3,
@@ -123,11 +124,11 @@ impl TableOperation {
     /// (`.csv`).
     ///
     /// Both hold either a square, in which row a and column b hold the result, or three columns: a,
-    /// b, result. What is square is taken for a square, unless a line of names stands above it. An
-    /// empty cell of a text and a −1 of an array are no result.
+    /// b, result. A square array is taken for a square, unless a line of names is above it. An
+    /// empty cell of a text and a −1 in an array mean that there is no result.
     ///
     /// # Errors
-    /// The bytes are no table: the error says where, and what was expected.
+    /// When the bytes are not a table; the error says where, and what was expected.
     pub fn read(bytes: &[u8]) -> Result<TableOperation, TableError> {
         if bytes.starts_with(npy::MAGIC) {
             TableOperation::read_npy(bytes)
@@ -157,12 +158,12 @@ impl TableOperation {
         self.size
     }
 
-    /// Returns how many pairs have a result.
+    /// Returns the number of pairs that have a result.
     pub fn defined(&self) -> u64 {
         self.defined
     }
 
-    /// Returns the result for a pair; `None` where there is none, and for what are no elements.
+    /// Returns the result for a pair; `None` if there is no result, or if a or b is not an element.
     pub fn value(&self, a: u32, b: u32) -> Option<u32> {
         if a >= self.size || b >= self.size {
             return None;
@@ -171,13 +172,13 @@ impl TableOperation {
         (*cell != NONE).then_some(u32::from(*cell))
     }
 
-    /// Returns the hash of the content. The same for a square and for three columns that say the
-    /// same, in every version and on every machine.
+    /// Returns the hash of the content. The hash is the same for a square and for three columns
+    /// with the same content, in every version and on every machine.
     pub fn hash(&self) -> blake3::Hash {
         self.hash
     }
 
-    /// Makes a table of results that were found to be in order.
+    /// Makes a table of results that have been checked.
     fn of(size: u32, cells: Vec<u16>) -> Result<TableOperation, TableError> {
         let defined = cells.iter().filter(|cell| **cell != NONE).count() as u64;
         if defined == 0 {
@@ -227,7 +228,7 @@ impl Grid {
         self.values.len() / self.columns.max(1)
     }
 
-    /// The table that the numbers are.
+    /// Returns the table with these numbers.
     fn table(self) -> Result<TableOperation, TableError> {
         match (self.rows(), self.columns) {
             (0, _) => Err(TableError::new(

@@ -1,9 +1,9 @@
-//! From the bytes of an array that NumPy wrote to numbers: format versions 1 to 3, integers, two
+//! Reads numbers from the bytes of an array that NumPy wrote: format versions 1 to 3, integers, two
 //! dimensions.
 
 use super::{Grid, Place, TableError};
 
-/// What such a file begins with.
+/// The beginning of such a file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 const EXPECTED: &str = "an array that NumPy wrote: integers, in two dimensions";
@@ -26,9 +26,10 @@ pub(super) fn grid(bytes: &[u8]) -> Result<Grid, TableError> {
         return Err(refused("the file is shorter or longer than its array"));
     }
     let entry = |row: usize, column: usize| {
-        let index = match fortran {
-            true => column * rows + row,
-            false => row * columns + column,
+        let index = if fortran {
+            column * rows + row
+        } else {
+            row * columns + column
         };
         number(&data[index * width..][..width], signed)
     };
@@ -47,7 +48,7 @@ fn refused(message: &str) -> TableError {
     TableError::new(Place::File, message, EXPECTED)
 }
 
-/// The header and what follows it.
+/// Returns the header and the bytes that follow it.
 fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let rest = bytes.strip_prefix(MAGIC)?;
     let ([version, _], rest) = rest.split_first_chunk()?;
@@ -65,7 +66,7 @@ fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(header).ok()?, data))
 }
 
-/// What stands behind a key of the header, which is a Python dictionary.
+/// Returns the text after a key of the header, which is a Python dictionary.
 fn field<'h>(header: &'h str, key: &str) -> Option<&'h str> {
     let (_, rest) = header.split_once(&format!("'{key}'"))?;
     Some(rest.trim_start().strip_prefix(':')?.trim_start())
@@ -75,7 +76,7 @@ fn quoted(value: &str) -> Option<&str> {
     value.strip_prefix('\'')?.split('\'').next()
 }
 
-/// Whether the integers of a kind have a sign, and their width in bytes.
+/// Returns whether the integers of a kind have a sign, and their width in bytes.
 fn integers(kind: &str) -> Option<(bool, usize)> {
     let (order, kind) = kind.split_at_checked(1)?;
     let (sign, width) = kind.split_at_checked(1)?;
@@ -93,7 +94,7 @@ fn integers(kind: &str) -> Option<(bool, usize)> {
     }
 }
 
-/// The two numbers of the shape, if there are two.
+/// Returns the two numbers of the shape; `None` if the shape has another number of dimensions.
 fn shape(header: &str) -> Option<[usize; 2]> {
     let inside = field(header, "shape")?.strip_prefix('(')?;
     let (inside, _) = inside.split_once(')')?;
@@ -106,8 +107,8 @@ fn shape(header: &str) -> Option<[usize; 2]> {
     numbers.try_into().ok()
 }
 
-/// The number of up to eight bytes, the lowest first; −1 stands for no result. A number beyond
-/// what fits is no element, whichever it is.
+/// Returns the number in up to eight bytes, the lowest first; −1 means no result. A number that
+/// does not fit is not an element in any case.
 fn number(bytes: &[u8], signed: bool) -> Option<i64> {
     let negative = signed && bytes.last().is_some_and(|byte| *byte >= 0x80);
     let mut padded = [if negative { 0xff } else { 0 }; 8];

@@ -14,7 +14,7 @@ fn csv(text: &str) -> TableOperation {
     TableOperation::read(text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
-/// What NumPy writes for an array of this kind and shape.
+/// Returns the bytes that NumPy writes for an array of this kind and shape.
 fn npy(kind: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
     let mut bytes = [MAGIC_1_0, &(header.len() as u16).to_le_bytes()].concat();
@@ -66,7 +66,7 @@ fn all_forms_of_a_table_are_one_table() {
             &[0, 0, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0],
         ),
         npy("<i2", "False", "(2,2)", &[0, 0, 1, 0, 1, 0, 0, 0]),
-        // Column by column: all a, then all b, then all results.
+        // The order is column by column: all a, then all b, then all results.
         npy(
             "|i1",
             "True",
@@ -110,7 +110,7 @@ fn three_rows_of_three_columns_are_a_square_unless_they_are_named() {
     assert_eq!(csv(&format!("a,b,result\n{rows}")).defined(), 3);
 }
 
-/// Pinned: folders of earlier runs are named after it.
+/// The hash is pinned, since folders of earlier runs are named after it.
 #[test]
 fn the_hash_of_a_content_stays() {
     let hash = "894698589566e95b4945193d72921c0553ed007206c55baee472fa141d632ca2";
@@ -220,7 +220,7 @@ fn arrays_that_are_no_tables_are_refused() {
     }
 }
 
-/// Texts and arrays, most of them wrong: nothing panics, and what can be read is a table.
+/// Tests texts and arrays, most of them wrong: nothing panics, and what can be read is a table.
 #[test]
 fn random_bytes() {
     const PIECES: [&[u8]; 16] = [

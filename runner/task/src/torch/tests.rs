@@ -11,7 +11,7 @@ fn list<'v>(vectors: &'v Value, name: &str) -> &'v Vec<Value> {
     vectors[name].as_array().unwrap()
 }
 
-/// A generator of the vector's own seed.
+/// Returns a generator with the vector's own seed.
 fn seeded(vector: &Value) -> Generator {
     let seed = &vector["seed"];
     let text = seed
@@ -55,7 +55,7 @@ fn randperm_leaves_the_generator_where_torch_does() {
     }
 }
 
-/// No vector is that large (a gigabyte): the method is compared with its definition instead.
+/// Tests the method against its definition, since a vector of this length would take a gigabyte.
 #[test]
 fn large_permutations_go_inside_out_on_double_words() {
     let (mut generator, mut words) = (Generator::new(3), Mt::new(3));
@@ -169,7 +169,7 @@ fn scalar_draws_before_they_are_rounded() {
         let mut generator = seeded(vector);
         for value in list(vector, "values") {
             let expected = value.as_f64().unwrap();
-            // The last bit is the C library's, which differs between machines.
+            // The last bit depends on the C library, which differs between machines.
             let drawn = generator.standard_normal();
             assert!(
                 (drawn / expected - 1.0).abs() < 4.0 * f64::EPSILON,
@@ -188,7 +188,8 @@ fn a_whole_embedding() {
     assert!(patterns(&drawn).ends_with(&bits(&vector["last_hex"])));
 }
 
-/// Every weight of both golden settings, in the order in which TransformerLens 1.13+ draws them.
+/// Tests every weight of both golden settings, in the order in which TransformerLens 1.13+ draws
+/// them.
 #[test]
 fn all_initial_weights_of_the_golden_settings() {
     let golden = json(include_str!("../../fixtures/golden.json"));

@@ -1,4 +1,5 @@
-//! The single-precision Box–Muller transform of sixteen uniforms, as torch's AVX2 kernel rounds it.
+//! Computes the single-precision Box–Muller transform of sixteen uniforms, rounded as torch's AVX2
+//! kernel rounds it.
 //!
 //! torch (`aten/src/ATen/native/cpu/avx_mathfun.h`, after Pommier's vector form of Moshier's
 //! Cephes) approximates log, sin and cos by polynomials that gcc fuses into multiply-adds. The
@@ -11,7 +12,7 @@
     reason = "the constants as Cephes prints them, to be found and compared"
 )]
 
-/// The elements that are transformed together.
+/// The number of elements that are transformed at a time.
 pub(super) const BLOCK: usize = 16;
 
 /// Turns sixteen uniforms of [0, 1) into sixteen normals: elements j and j + 8 are one pair, the
@@ -19,7 +20,7 @@ pub(super) const BLOCK: usize = 16;
 pub(super) fn normal(block: &mut [f32; BLOCK], mean: f32, std: f32) {
     let (radii, angles) = block.split_at_mut(BLOCK / 2);
     for (radius, angle) in radii.iter_mut().zip(angles) {
-        // 1 - u is in (0, 1]: the logarithm is finite.
+        // 1 - u is in (0, 1], so the logarithm is finite.
         let r = (-2.0 * log(1.0 - *radius)).sqrt();
         let (sin, cos) = sin_cos(std::f32::consts::TAU * *angle);
         *radius = (r * cos).mul_add(std, mean);
@@ -40,10 +41,10 @@ const LOG: [f32; 9] = [
     3.3333331174e-1,
 ];
 
-/// ln 2 in two parts, so that a whole number times the first is exact.
+/// ln 2 in two parts, such that an integer times the first part is exact.
 const LN_2: [f32; 2] = [0.693359375, -2.12194440e-4];
 
-/// The natural logarithm of a normal number in (0, 1].
+/// Returns the natural logarithm of a normal number in (0, 1].
 fn log(x: f32) -> f32 {
     // x = 2^exponent · m, with m moved into [√½, √2) by the test below.
     let bits = x.to_bits();
@@ -62,16 +63,16 @@ fn log(x: f32) -> f32 {
     exponent.mul_add(LN_2[0], x + y)
 }
 
-/// π/4 in three parts, negated, for a reduction without loss.
+/// π/4 in three parts, negated, for a reduction without loss of digits.
 const MINUS_QUARTER_PI: [f32; 3] = [
     -0.78515625,
     -2.4187564849853515625e-4,
     -3.77489497744594108e-8,
 ];
 
-/// Sine and cosine of a number from 0 to 2π.
+/// Returns sine and cosine of a number from 0 to 2π.
 fn sin_cos(x: f32) -> (f32, f32) {
-    // The octant, rounded up to an even one: the remainder is in [-π/4, π/4].
+    // The octant is rounded up to an even one, so the remainder is in [-π/4, π/4].
     let octant = (x * (4.0 / std::f32::consts::PI)) as u32;
     let octant = (octant + 1) & !1;
     let turns = octant as f32;
@@ -91,7 +92,7 @@ fn sin_cos(x: f32) -> (f32, f32) {
         .mul_add(square, -1.6666654611e-1);
     let sin = (sin * square).mul_add(x, x);
 
-    // Octants 0, 2, 4, 6 (and 8, which is 0 again): a quarter turn each.
+    // Octants 0, 2, 4, 6 (and 8, which is 0 again) are a quarter turn each.
     match octant & 6 {
         0 => (sin, cos),
         2 => (cos, -sin),

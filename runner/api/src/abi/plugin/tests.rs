@@ -1,4 +1,4 @@
-//! The C functions, called as a host would, in this process.
+//! Tests the C functions, called in this process as a host would call them.
 
 use std::ffi::c_void;
 
@@ -13,7 +13,7 @@ struct Config {
     mode: u32,
 }
 
-/// Says one of everything, fails, or panics, as its parameter says.
+/// Emits one finding of each kind, fails, or panics, as its parameter says.
 struct Talker(u32);
 
 impl Analysis for Talker {
@@ -62,16 +62,16 @@ impl Exported for Here {
     }
 }
 
-/// Kind, name, value, shape, data and text of a finding.
+/// The kind, name, value, shape, data and text of a finding.
 type Pushed = (u32, String, f64, Vec<u64>, Vec<f32>, String);
 
-/// What a host heard.
+/// The calls that a host received.
 #[derive(Default)]
 struct Heard {
     findings: Vec<Pushed>,
     failures: Vec<(String, String)>,
     logs: Vec<(u32, String, String, String)>,
-    /// what is kept, under any name
+    /// the numbers that are kept, under any name
     kept: Vec<f32>,
 }
 
@@ -248,7 +248,7 @@ fn kept_numbers_cross_and_come_back() {
     let instance = created("{}");
     let mut heard = Heard::default();
     let host = host(&mut heard);
-    // The host of these tests has room for two.
+    // The host of these tests keeps at most two numbers.
     let statuses = [(); 3].map(|()| observed_by(instance, host));
     destroyed(instance);
     assert_eq!(statuses, [DONE, DONE, FAILED]);
@@ -269,7 +269,7 @@ fn a_host_that_keeps_nothing_yet_is_told_of() {
     destroyed(instance);
     let why = &heard.failures[0].1;
     assert!(why.contains("plugin ABI is 1.1 or later"), "{why}");
-    // What was said until then came through.
+    // The findings before the failure were received.
     assert_eq!(heard.findings.len(), 5);
 }
 
@@ -311,7 +311,8 @@ fn a_host_of_another_minor_is_understood() {
         let status = unsafe { ENTRY.check.unwrap()(0, Str::of("{}"), &raw const host) };
         (status, heard.failures.len())
     };
-    // Longer: what follows is not ours to read. Shorter than minor 0: no host at all.
+    // If the struct is longer, the rest is not read. If it is shorter than in minor 0, it is not a
+    // host.
     assert_eq!(judge(size_of::<RawHost>() as u32), (DONE, 0));
     assert_eq!(judge(4096), (DONE, 0));
     assert_eq!(judge(16), (FAILED, 0));

@@ -1,4 +1,4 @@
-//! The fold: the tables of doc/model.md#the-fold, from the parameters.
+//! Lowers the fold stage: the tables of doc/model.md#the-fold, from the parameters.
 
 use grokrun_executor::{Parameter, Shape};
 use grokrun_shaders::ROWS;
@@ -15,7 +15,7 @@ impl Lowering<'_> {
         self.bases();
     }
 
-    /// x and xd.
+    /// Adds the dispatch of x and xd.
     fn rows(&mut self) {
         let Shape {
             modulus: p,
@@ -36,13 +36,13 @@ impl Lowering<'_> {
         self.other(&ROWS, &params, Bound::Arena, groups((2 * p + 1) * d4, 64));
     }
 
-    /// x of '='.
+    /// Returns x of '='.
     pub(super) fn x_eq(&self) -> Matrix {
         Matrix::of(self.tables.x).at_row(2 * self.sizes.shape.modulus)
     }
 
-    /// V′_h = xd W_V,h; q_h = x_eq W_Q,h; v_eq,h = x_eq W_V,h; W_O W_in; W_O W_U; M = W_out W_U and
-    /// its transpose.
+    /// Adds V′_h = xd W_V,h; q_h = x_eq W_Q,h; v_eq,h = x_eq W_V,h; W_O W_in; W_O W_U; M = W_out
+    /// W_U and its transpose.
     fn products_of_parameters(&mut self) {
         let Shape {
             modulus: p,
@@ -73,8 +73,8 @@ impl Lowering<'_> {
         self.products(&level);
     }
 
-    /// U′_h = V′_h (W_O W_in)_h; D′_h = V′_h (W_O W_U)_h; kq_h = q_h W_K,hᵀ / √e;
-    /// r = Σ v_eq,h W_O,h + x_eq.
+    /// Adds U′_h = V′_h (W_O W_in)_h; D′_h = V′_h (W_O W_U)_h; kq_h = q_h W_K,hᵀ / √e; r = Σ v_eq,h
+    /// W_O,h + x_eq.
     fn token_rows(&mut self) {
         let Shape {
             modulus: p,
@@ -101,12 +101,12 @@ impl Lowering<'_> {
             let v_eq = Matrix::of(t.v_eq).at_row(h);
             r = r.plus(e, v_eq, self.weight_of_head(Parameter::Output, h));
         }
-        // x_eq comes last: a sum of small terms goes to a large one at once.
+        // x_eq comes last, so that the sum of small terms is added to a large one at once.
         level.push(r.plus(1, self.ones(), self.x_eq()));
         self.products(&level);
     }
 
-    /// scores = x kqᵀ; c = r W_in + b_in; d = r W_U + b_out W_U.
+    /// Adds scores = x kqᵀ; c = r W_in + b_in; d = r W_U + b_out W_U.
     fn bases(&mut self) {
         let Shape {
             modulus: p,

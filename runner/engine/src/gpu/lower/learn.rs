@@ -1,4 +1,5 @@
-//! The training pairs: forward, loss, and the gradients of the tables (doc/model.md#backward).
+//! Lowers the learn stage on the training pairs: forward, loss, and the gradients of the tables
+//! (doc/model.md#backward).
 
 use grokrun_executor::Shape;
 
@@ -13,7 +14,8 @@ impl Lowering<'_> {
         self.token_sums();
     }
 
-    /// dM = act(pre)ᵀ g, dc = Σ dpre, dd = Σ g and ds_= = Σ ds, each in parts of `SPLIT` pairs.
+    /// Adds dM = act(pre)ᵀ g, dc = Σ dpre, dd = Σ g and ds_= = Σ ds, each in parts of `SPLIT`
+    /// pairs.
     fn parts(&mut self) {
         let Shape {
             modulus: p,
@@ -46,7 +48,8 @@ impl Lowering<'_> {
         self.products(&level);
     }
 
-    /// The parts added up in their order; dU′, dD′ and ds of each token over its pairs.
+    /// Adds the sums of the parts, in the order of the parts, and dU′, dD′ and ds of each token
+    /// over its pairs.
     fn token_sums(&mut self) {
         let t = self.tables;
         let Shape { modulus, d_mlp, .. } = self.sizes.shape;

@@ -1,8 +1,8 @@
 //! Lowers the stages of the folded program to dispatches. The formulas are those of the CPU's
 //! `fold`, `learn` and `unfold`, and of doc/model.md.
 //!
-//! A stage is cut into levels: what one level makes, only later ones read, and a level is one
-//! dispatch, however many products it has.
+//! A stage is divided into levels, each of which reads only what earlier levels wrote. A level is
+//! one dispatch, however many products it has.
 
 mod fold;
 mod learn;
@@ -18,14 +18,14 @@ use super::recorder::Recorder;
 use super::recording::Specialised;
 use super::variant::Variant;
 
-/// A level whose tiles are in the plan, to be dispatched once the plan is a buffer.
+/// A dispatch that is recorded but not yet bound to buffers.
 enum Step {
     Products(Level),
     Sums(Level),
     Other(Specialised, Vec<u32>, Bound, [u64; 2]),
 }
 
-/// The buffers of a kernel that reads no plan.
+/// The buffers of a kernel that does not read the plan.
 #[derive(Clone, Copy)]
 enum Bound {
     Arena,
@@ -33,7 +33,7 @@ enum Bound {
     StepsAndArena,
 }
 
-/// Cuts the stages of one batch into dispatches.
+/// Divides the stages of one batch into dispatches.
 pub(crate) struct Lowering<'a> {
     sizes: &'a Sizes,
     tables: &'a Tables,
@@ -44,11 +44,11 @@ pub(crate) struct Lowering<'a> {
     steps: Vec<Step>,
 }
 
-/// Multiply-adds of a product with M in one dispatch, for each pair of a workgroup: a watchdog may
-/// end what takes seconds. 2³² of 8 pairs are some 70 GFLOP.
+/// The largest number of multiply-adds of a product with M in one dispatch, for each pair of a
+/// workgroup. A watchdog may end a dispatch that takes seconds. 2³² of 8 pairs are some 70 GFLOP.
 const SLICE: usize = 1 << 32;
 
-/// Workgroups for so many items, `each` to a group, in x and y.
+/// Returns the workgroups for `items` items, `each` to a group, in x and y.
 fn groups(items: usize, each: usize) -> [u64; 2] {
     let count = items.div_ceil(each).max(1) as u64;
     let y = count.div_ceil(65_535);
@@ -57,7 +57,7 @@ fn groups(items: usize, each: usize) -> [u64; 2] {
 
 impl<'a> Lowering<'a> {
     /// # Errors
-    /// When a workgroup's memory does not hold so many heads.
+    /// When a workgroup's memory cannot hold the attention of this many heads.
     pub(crate) fn new(
         sizes: &'a Sizes,
         tables: &'a Tables,
@@ -81,7 +81,7 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// How many dispatches there are so far: marks the borders of stages.
+    /// Returns the number of dispatches so far, which marks the borders of stages.
     pub(crate) fn len(&self) -> usize {
         self.steps.len()
     }
@@ -97,7 +97,8 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Adds the dispatch that ends an epoch: its metrics go to the ring, and the clock moves on.
+    /// Adds the dispatch that ends an epoch: it writes the metrics to the ring and advances the
+    /// clock.
     pub(crate) fn metrics(&self, out: &mut Recorder) {
         let t = self.tables;
         let part = |losses: Place, rights: Place| uniforms::metrics::Part {
@@ -128,7 +129,7 @@ impl<'a> Lowering<'a> {
         for step in &self.steps {
             match step {
                 Step::Products(level) => {
-                    // The same of both variants.
+                    // The parameters are the same for both variants.
                     let params = uniforms::product::Params {
                         tiles: level.first as u32,
                         count: level.count as u32,
@@ -163,7 +164,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The plan of all stages.
+    /// Returns the plan of all stages.
     pub(crate) fn words(&self) -> &[u32] {
         self.plan.words()
     }
@@ -184,20 +185,20 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A level of products.
+    /// Adds a level of products.
     fn products(&mut self, products: &[Product]) {
         let level = self.plan.products(products, self.variant.tile());
         self.steps.push(Step::Products(level));
     }
 
-    /// A level of sums.
+    /// Adds a level of sums.
     fn sums(&mut self, sums: &[Sum]) {
         let Shape { modulus, heads, .. } = self.sizes.shape;
         let level = self.plan.sums(sums, 2 * modulus, heads);
         self.steps.push(Step::Sums(level));
     }
 
-    /// A level that is a kernel of its own.
+    /// Adds a level with its own kernel.
     fn other(
         &mut self,
         kernel: impl Into<Specialised>,
@@ -213,7 +214,7 @@ impl<'a> Lowering<'a> {
         Matrix::of(self.tables.weight(parameter))
     }
 
-    /// The weights whose products the fold makes: W_in, W_out, W_U, W_O.
+    /// Returns the weights that the fold multiplies: W_in, W_out, W_U, W_O.
     fn folded_weights(&self) -> [Matrix; 4] {
         [
             Parameter::In,
@@ -224,7 +225,8 @@ impl<'a> Lowering<'a> {
         .map(|parameter| self.weight(parameter))
     }
 
-    /// A head of a `(heads, d_model, d_head)` parameter, or of W_O `(heads, d_head, d_model)`.
+    /// Returns a head of a `(heads, d_model, d_head)` parameter, or of W_O `(heads, d_head,
+    /// d_model)`.
     fn weight_of_head(&self, parameter: Parameter, head: usize) -> Matrix {
         let place = self.tables.weight(parameter);
         Matrix::of(place).at_row(head * place.rows / self.sizes.shape.heads)
@@ -239,18 +241,18 @@ impl<'a> Lowering<'a> {
         Matrix::of(self.tables.gradient_of(parameter))
     }
 
-    /// `(1, k)`: ones, so that ones · B is the sum of B's rows.
+    /// Returns `(1, k)` ones, so that ones · B is the sum of B's rows.
     fn ones(&self) -> Matrix {
         Matrix::of(self.tables.ones).every(0).t()
     }
 
-    /// `(1, k)`: −1.
+    /// Returns `(1, k)` entries of −1.
     fn minus_ones(&self) -> Matrix {
         Matrix::of(self.tables.ones).at_row(1).every(0).t()
     }
 
-    /// Attention, neurons, logits and losses of all training pairs with their gradients, or of all
-    /// test pairs without.
+    /// Adds attention, neurons, logits and losses of all training pairs with their gradients, or of
+    /// all test pairs without gradients.
     fn pairs(&mut self, learn: bool) {
         let Shape {
             modulus: p,

@@ -1,4 +1,4 @@
-//! The unfold: the gradients of the parameters from those of the tables
+//! Lowers the unfold stage: the gradients of the parameters from those of the tables
 //! (doc/model.md#from-the-tables-to-the-parameters).
 
 use grokrun_executor::{Parameter, Shape};
@@ -13,9 +13,9 @@ impl Lowering<'_> {
         self.products_of_eq();
     }
 
-    /// dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; d(W_O W_in)_h = V′_hᵀ dU′_h and
-    /// d(W_O W_U)_h = V′_hᵀ dD′_h; dr = dc W_inᵀ + dd W_Uᵀ; dW_out = dM W_Uᵀ;
-    /// d(kq)_h = Σ_t ds\[t\] x_t / √e; ds summed over a position's tokens; the biases.
+    /// Adds dV′_h = dU′_h (W_O W_in)_hᵀ + dD′_h (W_O W_U)_hᵀ; d(W_O W_in)_h = V′_hᵀ dU′_h and d(W_O
+    /// W_U)_h = V′_hᵀ dD′_h; dr = dc W_inᵀ + dd W_Uᵀ; dW_out = dM W_Uᵀ; d(kq)_h = Σ_t ds\[t\] x_t /
+    /// √e; ds summed over a position's tokens; the biases.
     fn products_of_tables(&mut self) {
         let Shape {
             modulus: p,
@@ -69,9 +69,9 @@ impl Lowering<'_> {
         self.products(&level);
     }
 
-    /// dW_in = W_Oᵀ d(W_O W_in) + rᵀ dc; dW_U = W_outᵀ dM + W_Oᵀ d(W_O W_U) + (r + b_out)ᵀ dd;
-    /// by head dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U) W_Uᵀ + v_eqᵀ dr, dv_eq = dr W_Oᵀ,
-    /// dW_K = d(kq)ᵀ q, dq = d(kq) W_K; the rows of dW_E but that of '='; sums of dV′ over tokens.
+    /// Adds dW_in = W_Oᵀ d(W_O W_in) + rᵀ dc; dW_U = W_outᵀ dM + W_Oᵀ d(W_O W_U) + (r + b_out)ᵀ dd;
+    /// by head dW_O = d(W_O W_in) W_inᵀ + d(W_O W_U) W_Uᵀ + v_eqᵀ dr, dv_eq = dr W_Oᵀ, dW_K =
+    /// d(kq)ᵀ q, dq = d(kq) W_K; the rows of dW_E but that of '='; sums of dV′ over tokens.
     fn products_of_heads(&mut self) {
         let Shape {
             modulus: p,
@@ -123,7 +123,8 @@ impl Lowering<'_> {
             level.push(Product::new(d, e, d_key).plus(1, d_kq.t(), q));
             let key = self.weight_of_head(Parameter::Key, h);
             level.push(Product::new(1, e, d_q).plus(d, d_kq, key));
-            // Over the tokens at 0, at 1, and over all with the sign turned.
+            // The sums are over the tokens at position 0, at position 1, and over all with the sign
+            // changed.
             for (i, first, count, sign) in [
                 (0, 0, p, self.ones()),
                 (1, p, p, self.ones()),
@@ -137,9 +138,9 @@ impl Lowering<'_> {
         self.products(&level);
     }
 
-    /// dW_V,h = xdᵀ dV′_h + x_eqᵀ dv_eq,h; dW_Q,h = x_eqᵀ dq_h; dW_pos; and the row of '=' in dW_E,
-    /// which also is in every difference `x[t] − x['=']` and in r: as dW_pos['='] it is
-    /// `Σ_h (dv_eq,h − Σ_t dV′_h[t]) W_V,hᵀ + dq_h W_Q,hᵀ + ds['='] kq_h`, and dr.
+    /// Adds dW_V,h = xdᵀ dV′_h + x_eqᵀ dv_eq,h; dW_Q,h = x_eqᵀ dq_h; dW_pos; and the row of '=' in
+    /// dW_E, which also is in every difference `x[t] − x['=']` and in r. Like dW_pos['='], the row
+    /// is `Σ_h (dv_eq,h − Σ_t dV′_h[t]) W_V,hᵀ + dq_h W_Q,hᵀ + ds['='] kq_h`, and dr.
     fn products_of_eq(&mut self) {
         let Shape {
             modulus: p,

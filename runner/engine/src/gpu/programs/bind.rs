@@ -1,5 +1,5 @@
-//! Dispatches with their buffers, by the names that kernels have for them, and the order in which
-//! an epoch runs them.
+//! Binds buffers to dispatches, by the names that kernels have for the buffers, and orders the
+//! commands of an epoch.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,10 +14,10 @@ use crate::gpu::metrics::RECORD;
 use crate::gpu::recorder::Recorder;
 use crate::gpu::recording::{Command, Place};
 
-/// Workgroups in a row of a grid.
+/// The number of workgroups in a row of a grid.
 const ROW: usize = 65_535;
 
-/// Which dispatches are what.
+/// The ranges of the dispatches, by their purpose.
 pub(super) struct Lists {
     pub(super) shared: Range<usize>,
     pub(super) step: Range<usize>,
@@ -35,7 +35,7 @@ pub(super) fn bind(
 ) -> Lists {
     let schedule = &lowered.schedule;
     let mut names: Vec<_> = schedule.jobs.iter().collect();
-    // In one order at each time.
+    // The order must be the same at every call.
     names.sort();
     let mut jobs = HashMap::new();
     for (name, words) in names {
@@ -87,8 +87,8 @@ pub(super) fn bind(
     }
 }
 
-/// Returns what an epoch is: before each step its coefficients and its minibatch are copied into
-/// place, after it its record into the ring; then the same of the test samples' record.
+/// Returns the commands of an epoch: before each step its coefficients and its minibatch are copied
+/// into place, after it its record into the ring; then the same of the test samples' record.
 pub(super) fn epoch(
     lowered: &Lowered,
     buffers: &Buffers,

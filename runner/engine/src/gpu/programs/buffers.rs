@@ -1,4 +1,4 @@
-//! The buffers of cells that train together, and what is in them before the first step.
+//! Holds the buffers of cells that train together, and fills them before the first step.
 
 use grokrun_executor::{EngineError, RecordedCell};
 use grokrun_program::ModelState;
@@ -8,17 +8,17 @@ use crate::gpu::metrics::{RECORD, WINDOW};
 use crate::gpu::recorder::Recorder;
 use crate::gpu::recording::Contents;
 
-/// Words of minibatches that one window holds, if an epoch has not more: 16 MB.
+/// The number of words of minibatches in one window, unless an epoch has more: 16 MB.
 const BATCH_WORDS: usize = 1 << 22;
 
-/// The buffers of a group, by their places; all but the last three are bound by name.
+/// The buffers of a group, by their indices; all but the last three are bound by name.
 pub(crate) struct Buffers {
     pub(crate) arena: usize,
     /// the samples of a step, and the test samples
     pub(crate) samples: [usize; 2],
     /// the coefficients of a step
     pub(crate) step: usize,
-    /// a record a replica
+    /// the records, one for each replica
     pub(crate) records: usize,
     /// the coefficients, and the minibatches, of a window's steps
     pub(crate) steps: usize,
@@ -27,8 +27,8 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    /// Records the buffers of cells that train together, with their samples; states are yet to be
-    /// written.
+    /// Records the buffers of cells that train together, with their samples. States are written
+    /// later.
     pub(crate) fn new(
         out: &mut Recorder,
         lowered: &Lowered,
@@ -44,7 +44,7 @@ impl Buffers {
             of_test.pack(&cell.test, &mut test);
             match batches {
                 None => of_step.pack(&cell.train, &mut train),
-                // A minibatch is copied here before its step.
+                // A minibatch is copied to this place before its step.
                 Some(_) => train.resize(train.len() + of_step.len(), 0),
             }
         }
@@ -69,7 +69,7 @@ impl Buffers {
     }
 }
 
-/// Epochs of a submission at most.
+/// Returns the largest number of epochs of a submission.
 pub(crate) fn window(lowered: &Lowered, counts: &Counts, replicas: usize) -> usize {
     let steps = counts.steps().count().max(1);
     let by_steps = WINDOW / steps;
@@ -84,7 +84,7 @@ pub(crate) fn window(lowered: &Lowered, counts: &Counts, replicas: usize) -> usi
 /// Returns a replica's state as contents: the parameters, and the slots.
 ///
 /// # Errors
-/// When it is not the program's.
+/// When the state is not the program's.
 pub(crate) fn state(
     lowered: &Lowered,
     arena: usize,

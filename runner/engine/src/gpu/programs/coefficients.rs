@@ -1,10 +1,10 @@
-//! What changes from step to step: the numbers that kernels of the update stage are told of a step.
+//! Computes the numbers that change from step to step, for the kernels of the update stage.
 //!
-//! Owns their order. They are worked out in f64 and rounded once.
+//! Owns the order of the numbers. They are computed in f64 and rounded once.
 
 use grokrun_program::{Filter, Op, Program, Stage};
 
-/// Returns how many numbers an operation is told of a step.
+/// Returns the number of coefficients of an operation for a step.
 pub(crate) fn count(op: &Op) -> usize {
     match op {
         Op::Update { .. } => 8,
@@ -17,12 +17,12 @@ pub(crate) fn count(op: &Op) -> usize {
     }
 }
 
-/// Returns how many numbers all operations of a program's update stage are told.
+/// Returns the number of coefficients of all operations of a program's update stage.
 pub(crate) fn count_all(program: &Program) -> usize {
     program.stage(Stage::Update).iter().map(count).sum()
 }
 
-/// Adds the numbers of the step numbered `step`, from 0, of all operations in their order.
+/// Appends the coefficients of the step numbered `step`, from 0, of all operations in their order.
 pub(crate) fn push(program: &Program, step: u64, numbers: &mut Vec<f32>) {
     for op in program.stage(Stage::Update) {
         match op {

@@ -1,4 +1,4 @@
-//! Cells of one program on a device, replayed epoch by epoch.
+//! Trains cells of one program on a device, replaying the recording epoch by epoch.
 //!
 //! Owns what the host writes before a window of epochs, coefficients and minibatches, and what it
 //! reads after it. Knows nothing of how operations became dispatches.
@@ -16,16 +16,16 @@ use crate::gpu::metrics::{RECORD, Readback, sums};
 use crate::gpu::recording::Contents;
 use crate::gpu::variant::Variant;
 
-/// What is a cell's own.
+/// The data of one cell of a group.
 struct Own {
     program: Program,
-    /// all training samples and their order, where an epoch is several steps
+    /// all training samples and their order, if an epoch has several steps
     batches: Option<(Data, Batches)>,
-    /// steps taken
+    /// number of steps taken
     step: u64,
 }
 
-/// Cells that are trained by the same dispatches.
+/// Cells that the same dispatches train.
 pub(super) struct Group {
     cells: Vec<Own>,
     counts: Counts,
@@ -46,11 +46,12 @@ pub(crate) fn counts(cell: &RecordedCell) -> Counts {
 }
 
 impl Group {
-    /// Loads cells whose programs are alike, with as many samples each, and runs what depends on
-    /// the parameters alone.
+    /// Loads cells with like programs and equal numbers of samples, and runs the stage that depends
+    /// on the parameters alone.
     ///
     /// # Errors
-    /// When a program or a state is none, when the device has no room, or refuses a kernel.
+    /// When a program or a state is not valid, when the device's memory is full, or when the driver
+    /// refuses a kernel.
     pub(super) fn new(
         context: &Context,
         variant: Variant,
@@ -81,12 +82,12 @@ impl Group {
         })
     }
 
-    /// Epochs of a submission at most.
+    /// Returns the largest number of epochs of a submission.
     pub(super) fn window(&self) -> usize {
         self.loaded.window.epochs
     }
 
-    /// Sends `count` epochs on their way.
+    /// Submits `count` epochs.
     fn submit(&mut self, context: &Context, count: usize) {
         let sizes: Vec<usize> = self.counts.steps().collect();
         let (mut numbers, mut words) = (Vec::new(), Vec::new());
@@ -123,8 +124,8 @@ impl Group {
             .send(context, encoder, self.loaded.ring(), records);
     }
 
-    /// Trains `epochs` epochs, `window` of them in a submission. Returns for each a row for each
-    /// replica.
+    /// Trains `epochs` epochs, `window` of them in a submission. Returns a row for each replica,
+    /// for each epoch.
     ///
     /// # Errors
     /// When the device fails or does not answer in time.
@@ -149,8 +150,8 @@ impl Group {
         }
     }
 
-    /// Adds the rows of a window: an epoch has a record for each step and one for its evaluation,
-    /// of each replica.
+    /// Adds the rows of a window. An epoch has a record for each step and one for its evaluation,
+    /// for each replica.
     fn rows(&self, records: &[f32], rows: &mut Vec<Vec<EpochRow>>) {
         let (replicas, steps) = (self.cells.len(), self.counts.steps().count());
         for epoch in records.chunks_exact((steps + 1) * replicas * RECORD) {
@@ -174,7 +175,7 @@ impl Group {
         }
     }
 
-    /// Copies a replica's state out.
+    /// Copies the state of a replica to the host.
     ///
     /// # Errors
     /// When the device fails or does not answer in time.

@@ -1,30 +1,33 @@
-//! Where the tables of a program lie in a replica's part of the arena.
+//! Lays out the tables of a program in a replica's part of the arena.
 //!
-//! Owns every place in it: parameters and slots first, each in the state's order and without gaps,
-//! then what does not depend on samples, then what does. Tables of training and of test samples lie
-//! over each other: no step needs both. Knows nothing of operations.
+//! Owns every place in the part: parameters and slots first, each in the state's order and without
+//! gaps, then tables that do not depend on samples, then tables that do. Tables of training and of
+//! test samples share their places, since no step needs both. Knows nothing of operations.
 
 use grokrun_program::{Extent, Part, Program, Samples, TableId, View};
 use grokrun_shaders::program::Block;
 
-/// Tables start at multiples of so many numbers, so that rows of one are read in few transactions.
+/// Tables start at multiples of this number of entries, so that their rows are read in few
+/// transactions.
 const LINE: usize = 32;
 
-/// The places of the tables, in numbers from the start of a replica's part. They saturate.
+/// The places of the tables, as numbers of entries from the start of a replica's part. They
+/// saturate.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     firsts: Vec<usize>,
     strides: Vec<usize>,
-    /// of each part: losses, and right answers, a number a sample
+    /// the first loss and the first correct answer of each part; there is one of each for every
+    /// sample
     scores: [[usize; 2]; 2],
-    /// of each slot of a state: first number and count
+    /// the first entry and the count of each slot of a state
     slots: Vec<[usize; 2]>,
     parameters: usize,
-    /// the first number that no table has
+    /// the first entry after all tables
     end: usize,
 }
 
-/// The next free number.
+/// The next free entry.
 struct Next(usize);
 
 impl Next {
@@ -40,7 +43,7 @@ impl Next {
 }
 
 impl Layout {
-    /// Lays out the tables for so many samples of each part.
+    /// Lays out the tables for these numbers of samples.
     pub(crate) fn new(program: &Program, samples: &Samples) -> Layout {
         let entries = |id: usize| {
             let table = &program.tables[id];
@@ -97,12 +100,12 @@ impl Layout {
         }
     }
 
-    /// Returns the first number of a table.
+    /// Returns the index of the first entry of a table.
     pub(crate) fn first(&self, table: TableId) -> usize {
         self.firsts[table.0]
     }
 
-    /// Returns where the elements of a view lie.
+    /// Returns where the entries of a view lie.
     pub(crate) fn block(&self, view: View) -> Block {
         let stride = self.strides[view.table.0];
         let first = self.firsts[view.table.0]
@@ -112,7 +115,7 @@ impl Layout {
             true => (1, stride),
             false => (stride, 1),
         };
-        // An arena of more than 2³² numbers is refused before anything is run.
+        // An arena of more than 2³² entries is refused before anything is run.
         Block {
             first: first as u32,
             row: row as u32,
@@ -120,22 +123,22 @@ impl Layout {
         }
     }
 
-    /// Returns where the losses and the right answers of a part's samples go.
+    /// Returns the places of the losses and of the correct answers of a part's samples.
     pub(crate) fn scores(&self, part: Part) -> [usize; 2] {
         self.scores[part as usize]
     }
 
-    /// Returns the count of the parameters' numbers, which come first.
+    /// Returns the number of entries of the parameters, which come first.
     pub(crate) fn parameters(&self) -> usize {
         self.parameters
     }
 
-    /// Returns first number and count of each slot of a state.
+    /// Returns the first entry and the count of each slot of a state.
     pub(crate) fn slots(&self) -> &[[usize; 2]] {
         &self.slots
     }
 
-    /// Returns the first number that no table has.
+    /// Returns the index of the first entry after all tables.
     pub(crate) fn end(&self) -> usize {
         self.end
     }

@@ -1,7 +1,7 @@
-//! A program lowered as a whole: where everything lies, and which dispatches a step and an
-//! evaluation are.
+//! Lowers a program as a whole: the places of all tables, and the dispatches of a step and of an
+//! evaluation.
 //!
-//! A pure function of the program and the numbers of samples.
+//! The result is a pure function of the program and the numbers of samples.
 
 use std::ops::Range;
 
@@ -17,16 +17,16 @@ use crate::gpu::variant::Variant;
 /// The numbers of samples of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// training samples of an epoch
+    /// number of training samples of an epoch
     pub(crate) train: usize,
-    /// training samples of one step
+    /// number of training samples of one step
     pub(crate) step: usize,
-    /// test samples
+    /// number of test samples
     pub(crate) test: usize,
 }
 
 impl Counts {
-    /// The training samples of each step of an epoch.
+    /// Returns the number of training samples of each step of an epoch.
     pub(crate) fn steps(&self) -> impl Iterator<Item = usize> {
         let step = self.step.max(1);
         let train = self.train;
@@ -35,7 +35,7 @@ impl Counts {
             .map(move |first| step.min(train - first))
     }
 
-    /// The training samples of the last step, if they are fewer than those of the others.
+    /// Returns the number of training samples of the last step, if it is smaller than the others'.
     fn last(&self) -> Option<usize> {
         self.steps().last().filter(|last| *last != self.step)
     }
@@ -46,18 +46,18 @@ impl Counts {
 pub(crate) struct Lowered {
     pub(crate) layout: Layout,
     pub(crate) schedule: Schedule,
-    /// what depends on the parameters alone
+    /// the stage that depends on the parameters alone
     pub(crate) shared: Range<usize>,
-    /// a step and the shared stage after it
+    /// a step, and the shared stage after it
     pub(crate) step: Range<usize>,
-    /// the same of the last minibatch, where it is smaller
+    /// the same for the last minibatch, if it is smaller
     pub(crate) last: Option<Range<usize>>,
     pub(crate) evaluation: Range<usize>,
-    /// numbers of a replica's part of the arena
+    /// number of entries of a replica's part of the arena
     pub(crate) numbers: usize,
-    /// of the training samples of one step, and of the test samples
+    /// the words of the training samples of one step, and of the test samples
     pub(crate) words: [SampleWords; 2],
-    /// numbers that a step is told
+    /// number of coefficients of a step
     pub(crate) coefficients: usize,
 }
 
@@ -98,18 +98,18 @@ impl Lowered {
     }
 }
 
-/// What a program takes on a device.
+/// The memory that a program needs on a device, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProgramBytes {
-    /// of the largest buffer, the arena
+    /// size of the largest buffer, the arena
     pub(crate) arena: u64,
-    /// of all buffers
+    /// size of all buffers
     pub(crate) all: u64,
 }
 
-/// Returns what one cell of a program takes.
+/// Returns the memory that one cell of a program needs.
 pub(crate) fn program_bytes(program: &Program, counts: &Counts) -> ProgramBytes {
-    // Where numbers lie does not depend on the variant.
+    // The layout does not depend on the variant.
     let lowered = Lowered::new(program, counts, Variant::Tiles);
     let bytes = |numbers: usize| (numbers as u64).saturating_mul(4);
     let arena = bytes(lowered.numbers);

@@ -1,4 +1,5 @@
-//! Any recorded program on a GPU: its operations as jobs of kernels, replayed for every epoch.
+//! Executes any recorded program on a GPU: its operations are jobs of kernels, replayed for every
+//! epoch.
 //!
 //! `lower` says which jobs an operation is, `schedule` which of them are one dispatch, `layout` and
 //! `samples` where numbers and samples lie, `buffers` what is in memory, `bind` the dispatches and
@@ -38,7 +39,7 @@ pub(crate) use recorded::Recorded;
 pub(crate) struct GpuPrograms {
     context: Context,
     groups: Vec<Group>,
-    /// of each cell, its group and its place in it
+    /// the group of each cell, and its index in the group
     places: Vec<[usize; 2]>,
     seconds_per_epoch: Option<f64>,
 }
@@ -86,14 +87,14 @@ impl GpuPrograms {
         })
     }
 
-    /// Epochs of one call.
+    /// Returns the number of epochs of one call.
     fn call(&self) -> usize {
         let windows = self.groups.iter().map(Group::window);
         epochs_in_a_call(self.seconds_per_epoch, windows.min().unwrap_or(1))
     }
 }
 
-/// Tells whether cells can be trained by the same dispatches: learning rate, decay and warm-up may
+/// Tells whether the same dispatches can train two cells. Learning rate, decay and warm-up may
 /// differ, since they are coefficients of a step.
 fn alike(one: &RecordedCell, other: &RecordedCell) -> bool {
     let batched = |cell: &RecordedCell| cell.batches.is_some();

@@ -1,5 +1,5 @@
-//! Cells of one program as a recording: buffers, dispatches, and the commands of an epoch. Worked
-//! out without a device.
+//! Records cells of one program: buffers, dispatches, and the commands of an epoch. No device is
+//! needed.
 
 use grokrun_executor::{EngineError, RecordedCell};
 use grokrun_program::Stage;
@@ -12,7 +12,7 @@ use crate::gpu::recorder::Recorder;
 use crate::gpu::recording::{Command, Contents, Recording, Window};
 use crate::gpu::variant::Variant;
 
-/// Cells that are trained by the same dispatches, recorded.
+/// The recording of cells that the same dispatches train.
 pub(crate) struct Recorded {
     pub(crate) recording: Recording,
     pub(crate) counts: Counts,
@@ -21,11 +21,11 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// Records cells whose programs are alike, with as many samples each; their states are yet to
-    /// be written ([`Recorded::state`]).
+    /// Records cells with like programs and equal numbers of samples. Their states are written
+    /// later ([`Recorded::state`]).
     ///
     /// # Errors
-    /// When a program or its data is none, or a grid is larger than any device allows.
+    /// When a program or its data are not valid, or a grid is larger than any device allows.
     pub(crate) fn new(
         cells: &[RecordedCell],
         counts: Counts,
@@ -67,7 +67,7 @@ impl Recorded {
     /// Returns a replica's state as contents.
     ///
     /// # Errors
-    /// When it is not the program's.
+    /// When the state is not the program's.
     pub(crate) fn state(
         &self,
         replica: usize,

@@ -1,10 +1,11 @@
-//! The samples of a part as words: tokens, labels, and of each token the samples that have it.
+//! Writes the samples of a part as words: tokens, labels, and for each token the samples that
+//! contain it.
 //!
-//! Owns their order. Knows nothing of devices.
+//! Owns the order of the words. Knows nothing of devices.
 
 use grokrun_program::{Data, Program};
 
-/// Where the words of so many samples are.
+/// The places of the words for a number of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SampleWords {
     samples: usize,
@@ -21,23 +22,23 @@ impl SampleWords {
         }
     }
 
-    /// Returns the same of another number of samples.
+    /// Returns the places for another number of samples.
     pub(crate) fn with(self, samples: usize) -> SampleWords {
         SampleWords { samples, ..self }
     }
 
-    /// Returns the first of the samples' tokens at a position.
+    /// Returns the index of the first of the samples' tokens at a position.
     pub(crate) fn tokens(&self, position: usize) -> usize {
         position.saturating_mul(self.samples)
     }
 
-    /// Returns the first of the samples' labels.
+    /// Returns the index of the first of the samples' labels.
     pub(crate) fn labels(&self) -> usize {
         self.tokens(self.operands)
     }
 
-    /// Returns the first of the starts of the lists of a position, of which there is one more than
-    /// tokens.
+    /// Returns the index of the first of the starts of the lists of a position; there is one more
+    /// start than there are tokens.
     pub(crate) fn starts(&self, position: usize) -> usize {
         let each = self.samples.saturating_add(self.tokens).saturating_add(1);
         self.tokens(self.operands + 1)
@@ -49,7 +50,7 @@ impl SampleWords {
         self.starts(position).saturating_add(self.tokens + 1)
     }
 
-    /// Returns the count of all words.
+    /// Returns the number of all words.
     pub(crate) fn len(&self) -> usize {
         self.starts(self.operands)
     }

@@ -1,5 +1,5 @@
-//! Jobs in levels: what one makes, only later ones read, and the jobs of one kernel in a level are
-//! one dispatch.
+//! Orders jobs in levels. A job reads only results of earlier levels, and the jobs of one kernel in
+//! a level are one dispatch.
 //!
 //! Owns the order of dispatches. Knows nothing of operations.
 
@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use grokrun_shaders::Kernel;
 
-/// A block of a table, or some numbers of what is no table.
+/// A block of a table, or some entries outside of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Region {
     pub(crate) space: Space,
@@ -16,20 +16,20 @@ pub(crate) struct Region {
     pub(crate) cols: [usize; 2],
 }
 
-/// What a region is of.
+/// The memory that a region belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Space {
     Table(usize),
-    /// numbers behind the tables
+    /// entries after the tables
     Scratch,
-    /// the samples' losses and right answers
+    /// the samples' losses and correct answers
     Scores,
-    /// what the host reads
+    /// the records that the host reads
     Records,
 }
 
 impl Region {
-    /// Numbers side by side.
+    /// Returns the region of entries side by side.
     pub(crate) fn of(space: Space, first: usize, count: usize) -> Region {
         Region {
             space,
@@ -48,9 +48,9 @@ impl Region {
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     pub(crate) kernel: &'static Kernel,
-    /// its words, of which the first, its tile, is yet to be set
+    /// the job's words; the first word, the tile, is set later
     pub(crate) job: Vec<u32>,
-    /// the workgroups that it takes
+    /// number of workgroups of the job
     pub(crate) tiles: usize,
     pub(crate) reads: Vec<Region>,
     pub(crate) writes: Vec<Region>,
@@ -68,19 +68,19 @@ pub(crate) struct Call {
 /// The jobs and terms of each kernel, and the dispatches.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    /// of each kernel, by name
+    /// the jobs of each kernel, by name
     pub(crate) jobs: HashMap<&'static str, Vec<u32>>,
     pub(crate) terms: HashMap<&'static str, Vec<u32>>,
     pub(crate) calls: Vec<Call>,
 }
 
 impl Schedule {
-    /// Adds a list of jobs as dispatches, and returns which they are.
+    /// Adds a list of jobs as dispatches, and returns the range of the dispatches.
     pub(crate) fn push(&mut self, works: Vec<Work>) -> Range<usize> {
         let start = self.calls.len();
         let levels = levels(&works);
         let mut order: Vec<usize> = (0..works.len()).collect();
-        // Stable: jobs of a level and a kernel stay in their order.
+        // The sort is stable: jobs of a level and a kernel stay in their order.
         order.sort_by_key(|i| (levels[*i], works[*i].kernel.name));
         let mut before = None;
         for i in order {
@@ -108,14 +108,15 @@ impl Schedule {
     }
 }
 
-/// What was read or written of a space so far.
+/// The regions of a space that were read or written so far.
 #[derive(Default)]
 struct Touched {
     reads: Vec<(Region, usize)>,
     writes: Vec<(Region, usize)>,
 }
 
-/// Returns the level of each job: one above the highest of those before it that it must wait for.
+/// Returns the level of each job: one above the highest level of the earlier jobs that the job
+/// depends on.
 fn levels(works: &[Work]) -> Vec<usize> {
     let mut spaces: HashMap<Space, Touched> = HashMap::new();
     let mut levels = Vec::with_capacity(works.len());
@@ -172,11 +173,11 @@ mod tests {
         let works = vec![
             work(a, &[], 0),
             work(b, &[5], 20),
-            // Touches neither.
+            // This job depends on neither.
             work(a, &[], 40),
-            // Writes what the second one reads.
+            // This job writes what the second one reads.
             work(a, &[], 9),
-            // Reads the first one's numbers after the last one wrote some of them.
+            // This job reads the first one's entries after the last one wrote some of them.
             work(b, &[0], 60),
         ];
         let mut schedule = Schedule::default();

@@ -1,7 +1,7 @@
-//! Programs on an adapter against the interpreter in f64, and against themselves.
+//! Compares programs on an adapter with the interpreter in f64, and with themselves.
 //!
 //! All cases of a test are cells of one executor, so that each kernel is compiled once. Without an
-//! adapter a test is skipped, as those beside it.
+//! adapter a test is skipped, like the other tests of this folder.
 
 use grokrun_program::{
     Activation, Architecture, Interpreter, Loss, Norm, Part, Precision, Recipe, Stage, TableId,
@@ -17,7 +17,7 @@ fn cells(cases: Result<Vec<Case>, EngineError>) -> Vec<RecordedCell> {
     cases.unwrap().into_iter().map(|case| case.cell).collect()
 }
 
-/// Every architecture and loss; the last one is the folded program.
+/// Returns every architecture and loss; the last one is the folded program.
 fn models() -> Vec<RecordedCell> {
     cells(cases::models(&cases::descent(1e-2)))
 }
@@ -41,7 +41,7 @@ fn open(variant: Variant, cells: Vec<RecordedCell>) -> Option<GpuPrograms> {
     Some(GpuPrograms::on(context, variant, cells).unwrap())
 }
 
-/// One of each kernel that has barriers, or a form for every class of adapters.
+/// Returns one program for each kernel that has barriers, or variants by class of adapters.
 fn some() -> Vec<RecordedCell> {
     let mut cells: Vec<RecordedCell> = models().into_iter().skip(1).step_by(4).collect();
     cells.extend(recipes().into_iter().skip(LION + 1));
@@ -72,18 +72,18 @@ fn gradients_are_the_interpreters_in_f64() {
         );
         assert_eq!(row.train_accuracy, score.accuracy, "case {number}");
         let [group, place] = gpu.places[number];
-        // Half precision: one rounding may fall on the other side.
+        // In half precision one rounding may fall on the other side.
         let op = program.stage(Stage::Forward(Part::Train)).last();
         let half = matches!(op, Some(Op::Loss { loss, .. })
             if matches!(loss.precision, Precision::F16 | Precision::Bf16));
-        // The fold multiplies weight matrices before anything else, and those of this test are
-        // large: 1.5e-5 was measured, in f32.
+        // The fold multiplies weight matrices before anything else, and the matrices of this test
+        // are large: 1.5e-5 was measured, in f32.
         let allowed = match half {
             true => 1e-3,
             false if number == fold => 5e-5,
             false => 5e-6,
         };
-        // That of b_K is 0, and what rounding leaves of it has no digits.
+        // The gradient of b_K is 0, and its rounding errors have no digits in common.
         let named = |id: &TableId| !program.table(*id).name.ends_with("b_K");
         for id in program.trained().filter(named) {
             let gradient = program.gradient(id).unwrap();
@@ -177,7 +177,8 @@ fn the_same_bytes_alone_together_and_continued() {
         let context = Context::open(&adapter, None).unwrap();
         GpuPrograms::on(context, Variant::Registers, cells).unwrap()
     };
-    // Alike but for their rates, so that they are replicas of one group, and others beside them.
+    // These cells differ in their rates alone, so that they are replicas of one group; other cells
+    // train with them.
     let quicker = Recipe {
         learning_rate: 3e-3,
         weight_decay: 0.2,
@@ -195,7 +196,7 @@ fn the_same_bytes_alone_together_and_continued() {
     );
     let rows = together.run(7).unwrap();
     let mut parts = open(cells.clone());
-    // One epoch a submission, then several.
+    // The first run has one epoch a submission, the second several.
     let first = [parts.run(1).unwrap(), parts.run(3).unwrap()].concat();
     let later: Vec<RecordedCell> = cells
         .iter()
@@ -257,7 +258,7 @@ fn lowering_needs_no_device_and_heads_go_together() {
         "{} dispatches for {jobs} jobs",
         calls.len()
     );
-    // The samples of both parts lie over each other.
+    // The samples of both parts share their places.
     let bytes = |test| program_bytes(&cell.cell.program, &Counts { test, ..counts }).arena;
     assert_eq!(bytes(1), bytes(counts.train / 2));
     assert!(bytes(40 * counts.train) > 4 * bytes(1));

@@ -1,4 +1,4 @@
-//! `forward` against its twin in f64, around the sizes of its tiles.
+//! Compares `forward` with its twin in f64, around the sizes of its tiles.
 
 use grokrun_shaders::twins::{self, Data, Forward, Passed, Sample};
 use grokrun_shaders::{FORWARD, ForwardSizes};
@@ -7,7 +7,7 @@ use super::super::arena::Place;
 use super::super::recording::Specialised;
 use super::probe::{Probe, REPLICAS, Shelf, both, close, numbers};
 
-/// One call: two replicas with other tables and pairs.
+/// One call: two replicas with different tables and pairs.
 struct Case {
     p: usize,
     heads: usize,
@@ -15,12 +15,12 @@ struct Case {
     total: usize,
     kind: u32,
     pairs: Vec<Vec<Sample>>,
-    /// scores, U′, D′, c, d, M, each of each replica
+    /// scores, U′, D′, c, d, M, each for each replica
     tables: [Vec<Vec<f64>>; 6],
 }
 
-/// What was left: per replica losses, answers, and if there are gradients attention, act(pre),
-/// dpre, g and ds.
+/// The output, for each replica: losses, answers, and with gradients attention, act(pre), dpre, g
+/// and ds.
 type Left = [Vec<Vec<f64>>; 7];
 
 const SCALE: f32 = 0.25;
@@ -84,7 +84,7 @@ impl Case {
         self.run_in_slices(probe, groups, learn, self.total.next_multiple_of(32))
     }
 
-    /// A dispatch every `slice` pairs.
+    /// Runs a dispatch for every `slice` pairs.
     fn run_in_slices(&self, probe: &Probe, groups: u32, learn: bool, slice: usize) -> Left {
         let Case {
             p, heads, f, total, ..
@@ -127,7 +127,7 @@ impl Case {
         .map(|shape| shelf.blank(shape));
         places.extend(outs);
         let sizes = ForwardSizes::new(p, heads, groups).unwrap();
-        // The pairs do not start at the start.
+        // The pairs do not begin at the start of the buffer.
         let data = [&[9; 5][..], &self.pairs.concat().concat()].concat();
         let data = probe.words(&data);
         let arena = probe.arena(&shelf);
@@ -149,7 +149,7 @@ impl Case {
         left
     }
 
-    /// Compares all that is left with the twin's.
+    /// Compares the output with the twin's.
     fn check(&self, left: &Left, loss_error: f64) {
         let Case {
             p, heads, f, total, ..
@@ -246,8 +246,8 @@ fn a_pass_of_any_width() {
     }
 }
 
-/// The logits are d itself, so only the loss rounds: as good as f64's however small it is, but for
-/// the 2e-6 by which f32 rounds differences of 40.
+/// The logits are d itself, so only the loss rounds. It is as accurate as in f64 however small it
+/// is, except for the 2e-6 by which f32 rounds differences of 40.
 #[test]
 fn losses_of_any_size() {
     let Some(probe) = Probe::open() else { return };
@@ -260,9 +260,9 @@ fn losses_of_any_size() {
                 .for_each(|x| *x = 0.0);
         }
         for r in 0..REPLICAS {
-            // Numbers that f32 holds exactly.
+            // These numbers are exact in f32.
             case.tables[4][r] = numbers(21, p).iter().map(|x| x * 4.0).collect();
-            // The first pair is answered surely: its loss is far below 1e-7.
+            // The first pair is answered with certainty: its loss is far below 1e-7.
             case.tables[4][r][case.pairs[r][0][2] as usize] = 40.0;
         }
         let left = case.run(&probe, 1, true);
@@ -282,7 +282,7 @@ fn losses_of_any_size() {
     }
 }
 
-/// Of equal logits the first counts, as torch's argmax has it.
+/// Of equal logits the first counts, as for torch's argmax.
 #[test]
 fn ties_go_to_the_first_class() {
     let Some(probe) = Probe::open() else { return };

@@ -1,5 +1,5 @@
-//! The small kernels against their twins in f64, at 1, one less than, just, and one more than what
-//! a workgroup takes, for two replicas with other numbers.
+//! Compares the small kernels with their twins in f64, at 1, one less than, exactly, and one more
+//! than the size of a workgroup, for two replicas with different numbers.
 
 use grokrun_shaders::twins::{self, AdamW};
 use grokrun_shaders::{ADAMW, Binding, EXP, Kernel, METRICS, ROWS, SUMS};
@@ -7,7 +7,7 @@ use grokrun_shaders::{ADAMW, Binding, EXP, Kernel, METRICS, ROWS, SUMS};
 use super::super::plan::{Plan, Sum};
 use super::probe::{Probe, REPLICAS, Shelf, both, close, numbers};
 
-/// Around a workgroup of 64 vec4s.
+/// Sizes around a workgroup of 64 vec4s.
 const GROUPS: [usize; 4] = [1, 255, 256, 257];
 
 #[test]
@@ -46,7 +46,7 @@ fn adamw_steps_of_the_epoch_of_the_clock() {
         epsilon: 1e-8,
         betas: [0.9, 0.98],
     });
-    // Epoch 0 of the window has coefficients that would show.
+    // Epoch 0 of the window has coefficients whose use would show.
     let mut coefficients = vec![7.0f32; 8 * REPLICAS];
     for c in steps {
         let [b1, b2] = c.betas;
@@ -101,7 +101,7 @@ fn metrics_go_to_the_epoch_of_the_clock_and_move_it_on() {
     let Some(probe) = Probe::open() else { return };
     for total in [1, 3, 4, 5, 1023, 1024, 1025, 5000] {
         let mut shelf = Shelf::default();
-        // Another number of training pairs than of test pairs.
+        // The number of training pairs differs from that of test pairs.
         let counts = [total, total + 6];
         let losses = counts.map(|n| both(|r| numbers(17 + r as u64, n)));
         let rights = counts.map(|n| {
@@ -135,7 +135,7 @@ fn metrics_go_to_the_epoch_of_the_clock_and_move_it_on() {
     }
 }
 
-/// Tokens with many samples, with one, and with none: starts and lists of each replica.
+/// Returns tokens with many samples, with one, and with none: starts and lists of each replica.
 fn token_lists(p: usize, pairs: usize) -> (Vec<Vec<Vec<u32>>>, Vec<u32>, Vec<u32>) {
     let of_replica = |replica: usize| {
         let mut lists = vec![Vec::new(); 2 * p];
@@ -205,7 +205,8 @@ fn sums_of_every_kind() {
             probe.run(&SUMS, &words, &buffers, [level.count, 1, REPLICAS]);
 
             let got = probe.tables(&arena, &shelf, rows);
-            // What no kernel touched is not padded with zeros: only whole tables are read.
+            // Entries that no kernel wrote are not padded with zeros, so only whole tables are
+            // read.
             let all = probe.read(&arena);
             for r in 0..REPLICAS {
                 let what = format!("{heads} heads, width {width}");
@@ -245,7 +246,8 @@ fn sums_of_every_kind() {
     }
 }
 
-/// What the driver makes of the two functions, whose accuracy depends on the order of operations.
+/// Tests how the driver compiles the two functions, whose accuracy depends on the order of
+/// operations.
 #[test]
 fn exp_and_log1p_survive_the_driver() {
     let Some(probe) = Probe::open() else { return };

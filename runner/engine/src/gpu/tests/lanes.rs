@@ -1,28 +1,28 @@
-//! Kernels whose invocations have other numbers than the driver gave them.
+//! Runs kernels whose invocations are numbered in another order than by the driver.
 //!
-//! A software driver runs the invocations of a workgroup some at a time, always in the same order,
-//! from barrier to barrier. What one of them leaves in workgroup memory for a later one is then
-//! there even if a barrier is missing, and on a GPU only by chance. With the numbers in another
-//! order it is a later one that leaves it for an earlier one: results that do not change had the
-//! barrier.
+//! A software driver runs the invocations of a workgroup a few at a time, always in the same order,
+//! from barrier to barrier. A value that one invocation writes to workgroup memory for a later one
+//! is then there even if a barrier is missing; on a GPU it would be there only by chance. With the
+//! numbers in another order a later invocation writes the value for an earlier one, so that a
+//! missing barrier changes the result.
 
 use std::borrow::Cow;
 
 use super::*;
 
-/// How invocations are numbered.
+/// The order of the numbers of invocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Lanes {
-    /// as by the driver
+    /// the driver's order
     #[default]
     AsGiven,
     Backwards,
-    /// neighbours are seven apart, so that those which run at a time are none
+    /// neighbours are seven apart, so that the invocations that run at a time are not neighbours
     Scattered,
 }
 
 impl Lanes {
-    /// The kernel with its invocations numbered so.
+    /// Returns the kernel with its invocations in this order.
     pub(crate) fn of(self, source: Cow<'static, str>) -> Cow<'static, str> {
         let number = match self {
             Lanes::AsGiven => return source,
@@ -47,7 +47,8 @@ impl Lanes {
     }
 }
 
-/// The cell with some hundred of its pairs, from everywhere, more than a workgroup takes.
+/// Returns the cell with about a hundred of its pairs, from everywhere, more than a workgroup
+/// takes.
 fn few(cell: CellInput) -> CellInput {
     let pairs = [cell.pairs.train(), cell.pairs.test()].map(|part| {
         let every = part.len().div_ceil(400);
@@ -63,7 +64,8 @@ fn few(cell: CellInput) -> CellInput {
 #[test]
 fn results_do_not_depend_on_the_order_of_invocations() {
     let Some(adapter) = adapter() else { return };
-    // More than one vector of heads and of everything else more than a workgroup has at a time.
+    // There is more than one vector of heads, and more of everything else than a workgroup takes at
+    // a time.
     let heads = Shape {
         modulus: 31,
         heads: 8,

@@ -1,6 +1,6 @@
-//! The executor against the CPU's, stage by stage, and against itself.
+//! Compares the executor with the CPU's, stage by stage, and with itself.
 //!
-//! Any adapter will do here, software too. Without one a test is skipped and says so, unless
+//! Any adapter suffices here, a software one too. Without one a test is skipped and says so, unless
 //! `GROKRUN_REQUIRE_GPU=1` makes that a failure.
 
 mod forward;
@@ -16,7 +16,7 @@ use grokrun_executor::{
 };
 pub(crate) use lanes::Lanes;
 
-/// The first adapter of any kind.
+/// Returns the first adapter of any kind.
 pub(super) fn adapter() -> Option<Adapter> {
     let found = adapters()
         .into_iter()
@@ -29,7 +29,7 @@ pub(super) fn adapter() -> Option<Adapter> {
     found
 }
 
-/// As [`GpuExecutor::new`], but keeps no kernels in the user's folder.
+/// Opens an executor as [`GpuExecutor::new`] does, but keeps no kernels in the user's folder.
 fn open(
     adapter: &Adapter,
     program: Program,
@@ -39,7 +39,7 @@ fn open(
     GpuExecutor::on(context, Variant::of(adapter.kind), program, cells)
 }
 
-/// What two cells leave when they were trained together.
+/// Trains two cells in one batch; returns their rows and states.
 fn train_two(
     context: Context,
     variant: Variant,
@@ -63,7 +63,7 @@ pub(super) const PLAIN: Shape = Shape {
     trained_biases: false,
 };
 
-/// No dimension is a multiple of a tile, and everything optional is on.
+/// No dimension is a multiple of a tile, and every option is on.
 pub(super) const ODD: Shape = Shape {
     modulus: 13,
     d_model: 19,
@@ -74,7 +74,7 @@ pub(super) const ODD: Shape = Shape {
     trained_biases: true,
 };
 
-/// A cell of a × b + shift, half of the pairs to train on, spread by the seed.
+/// Returns a cell of a × b + shift, with half of the pairs for training, spread by the seed.
 pub(super) fn cell(shape: &Shape, seed: i64, shift: u32) -> CellInput {
     let p = shape.modulus as u32;
     let samples: Vec<Sample> = (0..p * p)
@@ -86,7 +86,7 @@ pub(super) fn cell(shape: &Shape, seed: i64, shift: u32) -> CellInput {
         .collect();
     let early = |s: &Sample| (s.a * 7 + s.b * 11 + seed as u32) % 5 < 2;
     let (train, test): (Vec<Sample>, Vec<Sample>) = samples.iter().partition(|s| early(s));
-    // As many pairs in every cell, whatever the seed.
+    // The number of pairs is the same in every cell, whatever the seed.
     let count = (p * p) as usize / 3;
     let mut parameters = initial_parameters(shape, InitScheme::TransformerLens, seed);
     if shape.trained_biases {
@@ -134,7 +134,7 @@ const TABLES: [Table; 16] = [
     Table::SecondMoments,
 ];
 
-/// The largest difference, as a share of the largest entry.
+/// Returns the largest difference, as a share of the largest entry.
 fn difference(shape: &Shape, table: Table, left: &[f32], right: &[f32]) -> f64 {
     let trained = if table == Table::Gradients {
         shape.trained()
@@ -245,7 +245,8 @@ fn both_variants_give_the_same_bytes() {
     }
 }
 
-/// Whether kernels were compiled, came from a file, or the file is damaged: no difference.
+/// Tests that it makes no difference whether kernels were compiled, came from a file, or the file
+/// is damaged.
 #[test]
 fn kept_kernels_give_the_same_bytes() {
     let Some(adapter) = adapter() else { return };
@@ -279,7 +280,7 @@ fn an_epoch_is_at_most_fifteen_dispatches() {
     let gpu = open(&adapter, Program::folded(ODD), vec![cell(&ODD, 3, 0)]).unwrap();
     let count = gpu.epoch_dispatches().count();
     assert!(count <= 15, "{count} dispatches");
-    // Each is one of those that were recorded: nothing is left out of an epoch.
+    // Each dispatch is one of those that were recorded, so no dispatch is missing from an epoch.
     assert_eq!(count, gpu.loaded.dispatches.len());
 }
 
@@ -292,7 +293,7 @@ fn results_do_not_depend_on_how_epochs_are_submitted() {
         gpu.seconds_per_epoch = seconds;
         (gpu.run(21).unwrap(), gpu.state(0).unwrap())
     };
-    // One epoch a submission, five, and all at once.
+    // The runs have one epoch a submission, five, and all at once.
     let one = train(None);
     assert_eq!(one, train(Some(CALL_SECONDS / (5 * SUBMISSIONS) as f64)));
     assert_eq!(one, train(Some(1e-6)));

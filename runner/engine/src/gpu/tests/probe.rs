@@ -1,4 +1,4 @@
-//! Runs one kernel on its own, and makes up numbers for it.
+//! Runs single kernels, and makes numbers for them.
 
 use wgpu::Buffer;
 
@@ -11,13 +11,13 @@ use super::adapter;
 
 pub(super) const REPLICAS: usize = 2;
 
-/// An open device to run kernels on.
+/// Holds an open device to run kernels on.
 pub(super) struct Probe {
     pub(super) context: Context,
 }
 
 impl Probe {
-    /// None, and the test says so, where there is no adapter and none is required.
+    /// Opens a device. Returns `None`, and says so, if there is no adapter and none is required.
     pub(super) fn open() -> Option<Probe> {
         let context = Context::open(&adapter()?, None).unwrap();
         Some(Probe { context })
@@ -27,7 +27,7 @@ impl Probe {
         self.context.filled("words", words).unwrap()
     }
 
-    /// A buffer whose every number is one that no kernel writes, so that what was left out shows.
+    /// Returns a buffer filled with a number that no kernel writes, so that an omitted entry shows.
     pub(super) fn blank(&self, numbers: usize) -> Buffer {
         self.context
             .filled("blank", &vec![f32::MIN; numbers])
@@ -65,14 +65,14 @@ impl Probe {
         self.context.wait(submission).unwrap();
     }
 
-    /// The shelf as a buffer, with what tiles may read behind it.
+    /// Returns the shelf as a buffer, followed by the entries that tiles may read beyond it.
     pub(super) fn arena(&self, shelf: &Shelf) -> Buffer {
         let mut all = shelf.replicas.concat();
         all.resize(all.len() + 4 * SLACK, 0.0);
         self.context.filled("arena", &all).unwrap()
     }
 
-    /// The tables at a place, of each replica, and whether their padding is zeros.
+    /// Returns the tables at a place, of each replica, and whether their padding is zeros.
     pub(super) fn tables(&self, arena: &Buffer, shelf: &Shelf, place: Place) -> Vec<Vec<f64>> {
         let all: Vec<f32> = self
             .context
@@ -99,14 +99,14 @@ impl Probe {
     }
 }
 
-/// Tables one after another as they lie in an arena, for two replicas with other numbers.
+/// Tables one after another as in an arena, for two replicas with different numbers.
 #[derive(Clone, Default)]
 pub(super) struct Shelf {
     replicas: [Vec<f32>; REPLICAS],
 }
 
 impl Shelf {
-    /// A table `(rows, cols)`, padded with zeros.
+    /// Adds a table `(rows, cols)`, padded with zeros.
     pub(super) fn put(&mut self, [rows, cols]: [usize; 2], numbers: &[Vec<f64>]) -> Place {
         let first = self.stride();
         let place = Place { first, rows, cols };
@@ -120,7 +120,7 @@ impl Shelf {
         place
     }
 
-    /// A table of numbers that no kernel writes, so that what was left out shows.
+    /// Adds a table filled with a number that no kernel writes, so that an omitted entry shows.
     pub(super) fn blank(&mut self, [rows, cols]: [usize; 2]) -> Place {
         let first = self.stride();
         let place = Place { first, rows, cols };
@@ -130,18 +130,18 @@ impl Shelf {
         place
     }
 
-    /// Vec4s of a replica.
+    /// Returns the number of vec4s of a replica.
     pub(super) fn stride(&self) -> usize {
         self.replicas[0].len() / 4
     }
 }
 
-/// The same for each replica.
+/// Returns the result of `make` for each replica.
 pub(super) fn both(make: impl Fn(usize) -> Vec<f64>) -> Vec<Vec<f64>> {
     (0..REPLICAS).map(make).collect()
 }
 
-/// `count` numbers between −1 and 1 that f32 holds exactly, others for each seed.
+/// Returns `count` numbers between −1 and 1 that are exact in f32, different for each seed.
 pub(super) fn numbers(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..count)
@@ -154,14 +154,14 @@ pub(super) fn numbers(seed: u64, count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Fails unless all of `got` is within `share` of the largest of `want`.
+/// Fails unless each of `got` differs from `want` by at most `share` of the largest of `want`.
 #[track_caller]
 pub(super) fn close(what: &str, got: &[f64], want: &[f64], share: f64) {
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().fold(1e-30f64, |m, x| m.max(x.abs()));
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         let apart = (got - want).abs() / largest;
-        // Not a number is not close either.
+        // A number that is not one is not close either.
         assert!(apart <= share, "{what}: {got} for {want} at {i}");
     }
 }

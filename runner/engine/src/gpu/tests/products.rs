@@ -1,4 +1,4 @@
-//! Both product kernels against their twin in f64 and against each other bit by bit, around the
+//! Compares both product kernels with their twin in f64 and bit by bit with each other, around the
 //! sizes of their tiles.
 
 use grokrun_shaders::{Kernel, twins};
@@ -9,7 +9,7 @@ use super::super::variant::Variant;
 use super::probe::{Probe, REPLICAS, Shelf, both, close, numbers};
 
 const BOTH: [Variant; 2] = [Variant::Registers, Variant::Tiles];
-/// Around 8 and 64 rows, 64 and 128 columns, and 4 and 32 of k.
+/// Sizes around 8 and 64 rows, 64 and 128 columns, and 4 and 32 of k.
 const ROWS: [usize; 7] = [1, 7, 8, 9, 63, 64, 65];
 const COLUMNS: [usize; 8] = [1, 4, 5, 63, 64, 65, 128, 129];
 const DEPTHS: [usize; 5] = [1, 4, 31, 32, 33];
@@ -20,7 +20,7 @@ fn transposed(x: &[f64], [rows, cols]: [usize; 2]) -> Vec<f64> {
         .collect()
 }
 
-/// A matrix of each replica, stored as it is or transposed.
+/// A matrix of each replica, stored as such or transposed.
 struct Stored {
     numbers: Vec<Vec<f64>>,
     places: [Place; 2],
@@ -43,7 +43,7 @@ impl Stored {
     }
 }
 
-/// Runs products in one dispatch; returns what is at each place.
+/// Runs products in one dispatch; returns the entries at each place.
 fn run(
     probe: &Probe,
     kernel: &'static Kernel,
@@ -120,8 +120,8 @@ fn products_of_every_layout_and_size() {
     }
 }
 
-/// A driver that silently ends a loop after 65,535 rounds (Mesa 22 does) would lose the rest of a
-/// sum: it is exact only if every term of 200,000 was added.
+/// Tests a sum of 200,000 terms, which is exact only if every term was added. A driver that
+/// silently ends a loop after 65,535 rounds, as Mesa 22 does, would lose the other terms.
 #[test]
 fn long_sums_lose_nothing() {
     let Some(probe) = Probe::open() else { return };
@@ -138,7 +138,8 @@ fn long_sums_lose_nothing() {
     }
 }
 
-/// One row of ones over and over, which makes a product a sum of rows; and rows of one head only.
+/// Tests one row of ones again and again, which makes a product a sum of rows, and rows of one head
+/// only.
 #[test]
 fn a_row_again_and_again_and_the_rows_of_a_head() {
     let Some(probe) = Probe::open() else { return };

@@ -73,7 +73,7 @@ fn gather(
     }
 }
 
-/// The value that a cell has to have for a key; an operation in its one form.
+/// Returns the value that a cell has to have for a key; an operation in its canonical form.
 fn wanted(path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Json> {
     if path == keys::OPERATION.path() {
         let mut text = |node: &Node| {
@@ -98,7 +98,7 @@ fn wanted(path: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Json> {
     value
 }
 
-/// Whether it can be written as TOML in one line.
+/// Returns whether the value can be written as TOML in one line.
 fn is_plain(value: &Json) -> bool {
     match value {
         Json::Number(number) => number.is_i64() || number.is_f64(),
@@ -111,10 +111,7 @@ fn is_plain(value: &Json) -> bool {
 
 /// Reports a key that no spec has.
 fn unknown(path: &str, entry: &Entry, known: &[String], reader: &mut Reader<'_>) {
-    let problem = format!(
-        "`{}` is no key by which cells are told apart",
-        excerpt(path)
-    );
+    let problem = format!("`{}` is not a key in which cells can differ", excerpt(path));
     let diagnostic = reader.report.error(entry.key_span, problem);
     diagnostic.label("expected a key of the spec, with its table");
     let last = path.rsplit('.').next().unwrap_or(path);

@@ -1,4 +1,4 @@
-//! `quantity` of a claim: what is measured of the cells.
+//! Reads `quantity` of a claim: what is measured on the cells.
 
 use serde_json::{Value as Json, json};
 
@@ -11,8 +11,8 @@ use crate::source::Span;
 use crate::suggest;
 use crate::table::{Section, Table};
 
-/// The accuracy and the further epochs of an event where the spec is silent: those by which the
-/// summary says that a cell memorised or grokked.
+/// The default accuracy of an event, by which the summary too says that a cell memorised or
+/// grokked. The default number of further epochs is the summary's as well.
 const ACCURACY: f64 = 0.99;
 const HOLD: u64 = 500;
 
@@ -32,7 +32,8 @@ impl Field for ShareField {
     }
 }
 
-/// The quantity at `node`, with the place of the analysis that it speaks of, if it does.
+/// Reads the quantity at `node`. Returns it with the span of its analysis, if the quantity belongs
+/// to one.
 pub(super) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<(Quantity, Option<Span>)> {
     let section = Section::open(&keys::QUANTITY, Some(node), reader);
     let kinds: [&dyn Field; 4] = [&keys::METRIC, &keys::EVENT, &keys::SERIES, &keys::SHARE];
@@ -71,7 +72,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<(Quantity, Op
     Some((Quantity::Share(condition), None))
 }
 
-/// What a cell has to meet to count in a share.
+/// Reads the condition on which a cell counts in a share.
 fn condition(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Option<Condition> {
     let kinds: [&dyn Field; 3] = [&keys::METRIC, &keys::EVENT, &keys::SERIES];
     only(&kinds, &keys::SHARE_TABLE, section, node, reader)?;
@@ -97,8 +98,8 @@ fn condition(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Opt
     (range.is_some() || (happens && !bounded)).then_some(Condition { measure, range })
 }
 
-/// The one of these fields that the table has, by its key; otherwise reports that there is none, or
-/// more than one.
+/// Returns the only one of these fields that the table has, by its key. Reports a table that has
+/// none of them, or more than one.
 fn only<'f>(
     fields: &[&'f dyn Field],
     table: &Table,
@@ -114,7 +115,7 @@ fn only<'f>(
     match there.as_slice() {
         [(key, _)] => Some(key),
         [] => {
-            // A key that was misspelt is told of already.
+            // A misspelt key has been reported already.
             let known = |key: &str| table.fields.iter().any(|field| field.key() == key);
             if let Value::Table(entries) = &node.value
                 && entries.iter().all(|entry| known(&entry.key))
@@ -141,7 +142,7 @@ fn only<'f>(
     }
 }
 
-/// The number of a cell that the table speaks of: it has one of the keys of a kind.
+/// Reads the number of a cell that the table describes, which has one of the keys of a kind.
 fn measure(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Option<Measure> {
     let of_events: [&dyn Field; 2] = [&keys::ACCURACY, &keys::HOLD];
     if let Some(metric) = section.node(&keys::METRIC) {
@@ -184,7 +185,7 @@ fn measure(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Optio
     })
 }
 
-/// An event, by the settings in the table.
+/// Returns an event with the settings in the table.
 fn happening(event: Event, section: &Section<'_>, reader: &mut Reader<'_>) -> Measure {
     let hold = section.node(&keys::HOLD);
     Measure::Event {
@@ -196,7 +197,7 @@ fn happening(event: Event, section: &Section<'_>, reader: &mut Reader<'_>) -> Me
     }
 }
 
-/// The epoch of a value: `epoch` or `at`.
+/// Reads the epoch of a value: `epoch` or `at`.
 fn at(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Option<At> {
     match (section.node(&keys::EPOCH), section.node(&keys::AT)) {
         (Some(epoch), None) => keys::EPOCH.check(epoch, reader).map(At::Epoch),
@@ -220,7 +221,7 @@ fn at(section: &Section<'_>, node: &Node, reader: &mut Reader<'_>) -> Option<At>
     }
 }
 
-/// Where the analysis of a series stands.
+/// Returns the span of the analysis of a series.
 fn place(section: &Section<'_>) -> Option<Span> {
     section.node(&keys::SERIES).map(|node| node.span)
 }

@@ -1,4 +1,4 @@
-//! Groups and tables as operations.
+//! Tests groups and tables as operations.
 
 use super::*;
 use crate::Dataset;

@@ -1,4 +1,4 @@
-//! Texts that are no operation: what is said of them, and that no text is too much.
+//! Tests the messages for texts that are not operations, and that no text causes a panic.
 
 use super::*;
 
@@ -163,7 +163,7 @@ fn no_text_is_too_long_or_too_deep() {
     );
 }
 
-/// A random expression, with parentheses here and there.
+/// Returns a random expression, with parentheses here and there.
 fn random_expression(below: &mut impl FnMut(usize) -> usize, depth: usize) -> String {
     if depth == 0 {
         return ["a", "b", "a^2", "b^3", "2", "13"][below(6)].to_owned();
@@ -183,9 +183,9 @@ fn random_expression(below: &mut impl FnMut(usize) -> usize, depth: usize) -> St
     }
 }
 
-/// Texts over the vocabulary and its surroundings, most of them wrong, and expressions: nothing
-/// panics, errors point into the text, whatever parses is written in a form that parses to the same
-/// again, and no two expressions share a slug.
+/// Tests expressions and texts over the vocabulary and its surroundings, most of them wrong:
+/// nothing panics, errors point into the text, a text that parses is written in a form that parses
+/// to the same operation again, and no two expressions share a slug.
 #[test]
 fn random_texts() {
     const PIECES: [&str; 24] = [

@@ -1,4 +1,4 @@
-//! Expressions with more than two operands, and operations without zero.
+//! Tests expressions with more than two operands, and operations without zero.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn more_operands_are_evaluated_as_written() {
                 "{text}"
             );
         }
-        // Another number of operands, and operands that are no residues.
+        // The tuples have another number of operands, or operands that are not residues.
         for tuple in [
             &[][..],
             &[1, 2],
@@ -84,7 +84,7 @@ fn notations_and_slugs_have_all_letters() {
         assert_eq!(operation.slug(), slug);
         assert_eq!(operation.name(), None);
     }
-    // Spelled like a name, and another operation.
+    // The expression is spelled like a name but is another operation.
     let product = parse("a*d*d");
     assert!(product.slug().starts_with("add-"), "{}", product.slug());
 }
@@ -162,7 +162,7 @@ fn too_many_tuples_are_refused_with_the_modulus_that_would_do() {
             assert_eq!(error.span, 0..text.len());
         }
     }
-    // Two operands have the bound that they always had.
+    // Two operands have the same bound as before.
     parse("a + b").check(65_535).unwrap();
 }
 
@@ -259,7 +259,7 @@ fn without_zero_an_operation_is_another_one() {
     }
     assert_eq!(parse(" add  on  nonzero "), on_nonzero("add"));
     assert_ne!(parse("add on nonzero"), parse("add"));
-    // Divisors that only a 0 makes improper.
+    // The divisors have no inverse only if an operand is 0.
     on_nonzero("a/(a + 2)").check(4).unwrap();
     assert!(parse("a/(a + 2)").check(4).is_err());
     let long = on_nonzero("a^2 + 3*a*b + 7*b^2 + 11*a + 13*b");
@@ -272,7 +272,7 @@ fn without_zero_an_operation_is_another_one() {
     assert_eq!(refused("(a on nonzero").1, "(");
 }
 
-/// As [`random_texts`], with all letters, groups and domains.
+/// Tests the same as [`random_texts`], with all letters, groups and domains.
 #[test]
 fn random_texts_of_all_kinds() {
     const PIECES: [&str; 20] = [
@@ -307,7 +307,7 @@ fn random_texts_of_all_kinds() {
         let text: String = if round % 2 == 0 {
             (0..1 + below(7)).map(|_| PIECES[below(20)]).collect()
         } else {
-            // Letters with signs between them.
+            // Returns letters with signs between them.
             let signed = |below: &mut dyn FnMut(usize) -> usize| {
                 [PIECES[below(5)], PIECES[5 + below(3)]].concat()
             };

@@ -18,7 +18,7 @@ fn patterns(drawn: &[f32]) -> Vec<u32> {
     drawn.iter().map(|x| x.to_bits()).collect()
 }
 
-/// The next two uniforms show how many words a draw has used.
+/// Compares the next two uniforms, which show how many words a draw has used.
 fn then(generator: &mut Generator, vector: &Value, key: &str) {
     let next = [generator.uniform_f32(), generator.uniform_f32()];
     assert_eq!(patterns(&next), bits(&vector[key]), "{vector}");
@@ -49,7 +49,7 @@ fn compare(name: &str, draw: impl Fn(&mut Generator, &mut [f32], &Value)) {
     }
 }
 
-/// The fans of a shape [out, in].
+/// Returns the fans of a shape [out, in].
 fn fans(vector: &Value) -> [usize; 2] {
     let shape = numbers(&vector["shape"]);
     [shape[1] as usize, shape[0] as usize]

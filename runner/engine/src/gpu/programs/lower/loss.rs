@@ -1,4 +1,4 @@
-//! Losses, and what the host is told of them.
+//! Lowers losses, and the metrics that the host reads.
 
 use grokrun_program::{Loss, LossKind, Part, Precision, View};
 use grokrun_shaders::program::{loss, metrics};
@@ -47,7 +47,8 @@ impl Lowering<'_> {
         places.map(region).to_vec()
     }
 
-    /// The losses and right answers of a part into the record that the host reads.
+    /// Adds the job that writes the losses and correct answers of a part into the record that the
+    /// host reads.
     pub(super) fn metrics(&mut self, part: Part) {
         let [losses, rights] = self.layout.scores(part);
         let job = metrics::Job {

@@ -1,4 +1,4 @@
-//! Products of matrices, cut into tiles, and into parts where they are sums over many rows.
+//! Lowers products of matrices, divided into tiles, and into parts if they are sums over many rows.
 
 use grokrun_program::{Factors, View, Write};
 use grokrun_shaders::program::{Block, add, product};
@@ -6,13 +6,13 @@ use grokrun_shaders::program::{Block, add, product};
 use super::{Lowering, NUMBERS, Numbers, OWN, transposed};
 use crate::gpu::programs::schedule::Region;
 
-/// Rows and columns of a tile on GPUs, for which products are cut.
+/// The number of rows and of columns of a tile on GPUs, for which products are divided.
 const TILE: usize = 64;
-/// What goes through workgroup memory there at once.
+/// The length of k that goes through workgroup memory at once.
 const DEPTH: usize = 16;
-/// Tiles that keep a device busy: a product that has fewer is cut along k.
+/// The number of tiles that keep a device busy; a product with fewer is divided along k.
 const BUSY: usize = 256;
-/// Of k in a part, at least and at most.
+/// The smallest and the largest length of k in a part.
 const PART: [usize; 2] = [256, 65_520];
 
 /// A matrix that is read.
@@ -42,7 +42,7 @@ pub(super) struct Target {
 }
 
 impl Numbers {
-    /// The numbers as a matrix that is read.
+    /// Returns the numbers as a matrix that is read.
     pub(super) fn read(&self, cols: usize) -> Read {
         Read {
             block: self.block(cols),
@@ -50,7 +50,7 @@ impl Numbers {
         }
     }
 
-    /// The numbers as a matrix that is written.
+    /// Returns the numbers as a matrix that is written.
     pub(super) fn target(&self, rows: usize, cols: usize, write: Write) -> Target {
         Target {
             block: self.block(cols),
@@ -82,7 +82,7 @@ impl Lowering<'_> {
                 (read(term.left), read(term.right), k)
             })
             .collect();
-        // One sum over all products, or where that would be long one after the other.
+        // All products are one sum, unless that sum would be long.
         if factors.len() > 1 && factors.iter().any(|(.., k)| *k > 2 * PART[0]) {
             for factors in factors {
                 self.product(target, scale as f32, &[factors]);
@@ -93,7 +93,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// out ← scale · Σ A B.
+    /// Adds out ← scale · Σ A B.
     pub(super) fn product(&mut self, out: Target, scale: f32, factors: &[(Read, Read, usize)]) {
         let Target { rows, cols, .. } = out;
         let (kernel, tile) = self.variant.program_product();
@@ -146,7 +146,7 @@ impl Lowering<'_> {
         self.total(left, parts, [rows, cols], out.block, out.region, out.write);
     }
 
-    /// to ← to + factor · from, of numbers side by side.
+    /// Adds to ← to + factor · from, for numbers side by side.
     pub(super) fn add_scaled(&mut self, to: Numbers, factor: f64, from: Numbers) {
         let term = add::Term {
             values: grokrun_shaders::program::View {
@@ -175,7 +175,7 @@ impl Lowering<'_> {
     }
 }
 
-/// How much of k a part has, and how many parts there are, of a product of so many tiles.
+/// Returns the length of k in a part, and the number of parts, of a product with `tiles` tiles.
 fn cut(k: usize, tiles: usize) -> (usize, usize) {
     let [least, most] = PART;
     let parts = (BUSY / tiles.max(1)).clamp(1, k.div_ceil(least).max(1));

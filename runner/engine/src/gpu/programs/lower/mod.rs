@@ -1,7 +1,9 @@
-//! Lowers the stages of a program to jobs of kernels. A pure function: no device is needed.
+//! Lowers the stages of a program to jobs of kernels. The lowering is a pure function: no device is
+//! needed.
 //!
-//! Owns which kernel an operation is, how its views become blocks, and how sums over many rows are
-//! cut into parts. The cuts depend on the program and the number of samples alone.
+//! Owns which kernel computes an operation, how its views become blocks, and how sums over many
+//! rows are divided into parts. The division depends on the program and the number of samples
+//! alone.
 
 mod loss;
 mod matrices;
@@ -19,9 +21,9 @@ use super::samples::SampleWords;
 use super::schedule::{Region, Space, Work};
 use crate::gpu::variant::Variant;
 
-/// As [`Look::look`]: the row is the job's own.
+/// The value of [`Look::look`] for which the row is the job's own.
 const OWN: u32 = u32::MAX;
-/// Numbers that a workgroup of most kernels has.
+/// The number of entries that a workgroup of most kernels computes.
 const NUMBERS: usize = 256;
 
 /// Lowers stages one after another.
@@ -32,11 +34,11 @@ pub(crate) struct Lowering<'a> {
     variant: Variant,
     works: Vec<Work>,
     terms: HashMap<&'static str, Vec<u32>>,
-    /// the next free number behind the tables, and the first that no list of jobs has used
+    /// the next free entry after the tables, and the first one that no list of jobs has used
     scratch: [usize; 2],
 }
 
-/// Some numbers of the arena side by side.
+/// Entries of the arena that lie side by side.
 #[derive(Clone, Copy, Debug)]
 struct Numbers {
     first: usize,
@@ -47,7 +49,7 @@ struct Numbers {
 impl Numbers {
     fn region(&self) -> Region {
         match self.space {
-            // Whole tables, whatever their rows are.
+            // Whole tables, whatever their rows stand for.
             Space::Table(_) => Region {
                 space: self.space,
                 rows: [0, usize::MAX],
@@ -57,7 +59,7 @@ impl Numbers {
         }
     }
 
-    /// The numbers as a matrix with rows of so many columns.
+    /// Returns the entries as a matrix with `cols` columns.
     fn block(&self, cols: usize) -> Block {
         Block {
             first: self.first as u32,
@@ -76,7 +78,7 @@ fn transposed(block: Block) -> Block {
 }
 
 impl<'a> Lowering<'a> {
-    /// For so many samples, which may be fewer than the layout is for.
+    /// Prepares the lowering for these numbers of samples, which may be smaller than the layout's.
     pub(crate) fn new(
         program: &'a Program,
         layout: &'a Layout,
@@ -94,7 +96,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Goes on with another number of training samples.
+    /// Continues with another number of training samples.
     pub(crate) fn with_train(&mut self, train: usize) {
         self.samples.train = train;
     }
@@ -123,7 +125,8 @@ impl<'a> Lowering<'a> {
         &self.terms
     }
 
-    /// Returns the numbers of a replica's part: tables, and what stands behind them.
+    /// Returns the number of entries of a replica's part: tables, and the scratch entries after
+    /// them.
     pub(crate) fn numbers(&self) -> usize {
         self.scratch[1]
     }
@@ -143,7 +146,7 @@ impl<'a> Lowering<'a> {
         SampleWords::new(self.program, self.count(part))
     }
 
-    /// Takes numbers behind the tables.
+    /// Reserves entries after the tables.
     fn scratch(&mut self, count: usize) -> Numbers {
         let first = self.scratch[0];
         self.scratch[0] = first.saturating_add(count);
@@ -155,7 +158,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The numbers of a table that does not depend on samples.
+    /// Returns the entries of a table that does not depend on samples.
     fn table(&self, id: TableId) -> Numbers {
         Numbers {
             first: self.layout.first(id),
@@ -176,7 +179,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A view as it is read at the rows of `over`.
+    /// Returns a view as it is read at the rows of `over`.
     fn look(&self, view: View, over: Extent) -> Look {
         let Block { first, row, col } = self.layout.block(view);
         let (row, look) = match (view.height(), over) {
@@ -184,7 +187,7 @@ impl<'a> Lowering<'a> {
             (Extent::Token(position), Extent::Sample(part)) => {
                 (row, self.words(part).tokens(position) as u32)
             }
-            // A single row: the program's check lets nothing else through.
+            // The program's check lets nothing but a single row through.
             _ => (0, OWN),
         };
         Look {
@@ -217,7 +220,7 @@ impl<'a> Lowering<'a> {
         });
     }
 
-    /// Adds a term of a kernel's jobs, and returns its number.
+    /// Adds a term of a kernel's jobs, and returns the index of the term.
     fn term(&mut self, kernel: &'static Kernel, term: &impl Words) -> u32 {
         let words = self.terms.entry(kernel.name).or_default();
         let number = words.len() / size_of_words(term);

@@ -1,4 +1,4 @@
-//! The operations that go by rows, and sums over rows.
+//! Lowers the operations that work row by row, and sums over rows.
 
 use grokrun_program::{Activation, Extent, Op, Term, View, Write};
 use grokrun_shaders::program::{
@@ -8,14 +8,14 @@ use grokrun_shaders::program::{
 use super::{Lowering, NUMBERS, Numbers, OWN};
 use crate::gpu::programs::schedule::Region;
 
-/// Rows of one part of a sum over all rows, at least.
+/// The smallest number of rows of one part of a sum over all rows.
 const PART: usize = 64;
-/// Parts of such a sum, at most.
+/// The largest number of parts of such a sum.
 const PARTS: usize = 256;
-/// Vec4s that a workgroup of softmaxes and activations has.
+/// The number of vec4s that a workgroup of softmaxes and activations computes.
 const FOURS: usize = 64;
 
-/// Whether the output is added to, and its region as what is read then.
+/// Returns whether the output is added to, as a word; if so, adds its region to `reads`.
 fn adds(write: Write, out: Region, reads: &mut Vec<Region>) -> u32 {
     match write {
         Write::Set => 0,
@@ -183,7 +183,7 @@ impl Lowering<'_> {
                 loss,
                 gradient,
             } => self.loss(*logits, *part, loss, *gradient),
-            // `update.rs` lowers these.
+            // `update.rs` lowers these operations.
             Op::Filter { .. } | Op::Update { .. } | Op::Project { .. } => {}
         }
     }
@@ -254,7 +254,7 @@ impl Lowering<'_> {
                 job.starts = words.starts(position) as u32;
                 job.list = words.list(position) as u32;
             }
-            // All rows, into one.
+            // All rows are summed into one.
             _ => {
                 let chunk = count.div_ceil(PARTS).max(PART);
                 let parts = count.div_ceil(chunk).max(1);
@@ -276,7 +276,7 @@ impl Lowering<'_> {
         self.push(&sum::KERNEL, &job, tiles, reads, vec![region]);
     }
 
-    /// Adds the parts of a sum, each of so many rows and columns.
+    /// Adds the job that sums parts of these numbers of rows and columns.
     pub(super) fn total(
         &mut self,
         left: Numbers,

@@ -1,4 +1,4 @@
-//! The update stage: filters, rules, projections.
+//! Lowers the update stage: filters, rules, projections.
 
 use grokrun_program::{
     Filter, ITERATIONS, Moved, Op, QUINTIC, Settings, Sphere, Stage, TableId, Write,
@@ -8,13 +8,13 @@ use grokrun_shaders::program::{dots, factor, grokfast, muon, scale, update};
 use super::{Lowering, NUMBERS, Numbers};
 use crate::gpu::programs::coefficients;
 
-/// Numbers of which `dots` makes one part.
+/// The number of entries of which `dots` makes one part.
 const DOT: usize = 4096;
-/// What gradients are multiplied by before they are squared, where only a ratio of norms is asked
-/// for: squares of small ones would be 0.
+/// The factor of gradients before they are squared, if only a ratio of norms is needed: squares of
+/// small gradients would be 0.
 const LARGER: f32 = (1u32 << 30) as f32;
 
-/// The kinds of `factor`.
+/// The kinds of the kernel `factor`.
 #[derive(Clone, Copy)]
 enum Kind {
     Clip = 1,
@@ -65,10 +65,10 @@ impl Lowering<'_> {
         }
     }
 
-    /// `window` is 0 for a moving average that needs none.
+    /// Lowers both forms of Grokfast; `window` is 0 for the moving average.
     fn grokfast(&mut self, moved: &[Moved], window: usize, coefficients: usize) {
         for one in moved {
-            // The program's check gives a moving average its slot.
+            // The program's check gives every moving average its slot.
             let Some(slot) = one.slots.first() else {
                 continue;
             };
@@ -87,7 +87,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// What points along the weights is taken out, and the norm is kept.
+    /// Removes the component along the weights, and keeps the norm.
     fn orthogonal(&mut self, one: &Moved) {
         let [weights, gradient] = [one.parameter, one.gradient].map(|id| self.table(id));
         let along = self.dots(&[(weights, gradient)], 1.0);
@@ -145,8 +145,8 @@ impl Lowering<'_> {
         self.push(&update::KERNEL, &job, tiles, reads, writes);
     }
 
-    /// w ← c0 w − c1 √max(1, outputs / inputs) NS(u), on the transposed matrix where that has fewer
-    /// rows.
+    /// Lowers w ← c0 w − c1 √max(1, outputs / inputs) NS(u), on the transposed matrix if that has
+    /// fewer rows.
     fn muon(&mut self, one: &Moved, coefficients: usize) {
         // The program's check gives every parameter of this rule both.
         let (Some(matrix), Some(slot)) = (one.matrix, one.slots.first()) else {
@@ -198,7 +198,7 @@ impl Lowering<'_> {
         self.push(&muon::KERNEL, &job, tiles, reads, vec![weights.region()]);
     }
 
-    /// The parts of the sum of squares of some tables.
+    /// Returns the parts of the sum of squares of several tables.
     fn squares(&mut self, tables: &[TableId]) -> Option<Numbers> {
         let pairs: Vec<(Numbers, Numbers)> = tables
             .iter()
@@ -208,7 +208,7 @@ impl Lowering<'_> {
         self.dots(&pairs, 1.0)
     }
 
-    /// The parts of the sum of products of pairs of numbers, all side by side.
+    /// Returns the parts of the sum of products of pairs of entries, all side by side.
     fn dots(&mut self, pairs: &[(Numbers, Numbers)], larger: f32) -> Option<Numbers> {
         let parts = pairs.iter().map(|(left, _)| left.count.div_ceil(DOT));
         let all = self.scratch(parts.clone().sum());
@@ -234,7 +234,7 @@ impl Lowering<'_> {
         Some(all)
     }
 
-    /// A factor of one or two sums of parts.
+    /// Returns a factor of one or two sums of parts.
     fn factor(
         &mut self,
         kind: Kind,
@@ -262,7 +262,7 @@ impl Lowering<'_> {
         out
     }
 
-    /// of ← factor · of, or with `other` of ← of + factor · other.
+    /// Adds of ← factor · of, or with `other` of ← of + factor · other.
     fn scale(&mut self, of: Numbers, factor: Numbers, other: Option<Numbers>) {
         let job = scale::Job {
             tile: 0,

@@ -1,11 +1,11 @@
-//! Work that a second thread does beside the first: in an epoch, the test pairs, while the training
-//! thread unfolds and steps.
+//! Lets a second thread do work that overlaps with the first thread's: in an epoch, the second
+//! thread evaluates the test pairs while the training thread unfolds and steps.
 //!
-//! One piece is on offer at a time. The thread that serves it does not sleep between pieces but
-//! takes part in whatever rayon has to share: waking a thread takes longer than a small model's
-//! stage. The thread that offers never waits for one that has not begun, so any number of threads
-//! will do. But one pool runs one [`Beside`] at a time: who waits helps, and two of them could come
-//! to wait for each other.
+//! One piece of work is on offer at a time. The thread that serves pieces does not sleep between
+//! them but takes part in whatever rayon has to share: waking a thread takes longer than a stage of
+//! a small model. The offering thread never waits for a piece that has not begun, so any number of
+//! threads suffices. A pool must run one [`Overlap`] at a time: a waiting thread helps with other
+//! tasks, and two overlaps could come to wait for each other.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -13,19 +13,21 @@ const NONE: u8 = 0;
 const OFFERED: u8 = 1;
 const TAKEN: u8 = 2;
 
-/// Pauses between two looks for work, about half a µs: looking disturbs the thread that works.
+/// The number of pauses between two checks for work, about half a µs. A check disturbs the thread
+/// that works.
 const PAUSES: u32 = 20;
-/// Looks in a row before the system may run another thread.
+/// The number of checks in a row before the system may run another thread.
 const TURNS: u32 = 50;
 
-/// For one [`Beside::run`].
+/// Holds the state of one [`Overlap::run`].
 #[derive(Default)]
-pub(crate) struct Beside {
+pub(crate) struct Overlap {
     piece: AtomicU8,
     closed: AtomicBool,
 }
 
-/// Tells that something is over, even by a panic: nobody then waits for ever.
+/// Calls a function when a piece of work is over, even after a panic, so that no thread waits for
+/// ever.
 struct Over<F: Fn()>(F);
 
 impl<F: Fn()> Drop for Over<F> {
@@ -34,8 +36,8 @@ impl<F: Fn()> Drop for Over<F> {
     }
 }
 
-impl Beside {
-    /// Runs `first`, with `piece` served on another thread, if one is free, until it ends.
+impl Overlap {
+    /// Runs `first` to its end. Another thread, if one is free, serves `piece` meanwhile.
     pub(crate) fn run(&self, first: impl FnOnce() + Send, piece: impl Fn() + Send) {
         let here = rayon::current_thread_index();
         rayon::join(
@@ -44,10 +46,10 @@ impl Beside {
                 first();
             },
             || {
-                // On this thread it would never end. On others it does not disturb, as rayon's
-                // thieves take the oldest task of a thread, which this one is: nobody has it who
-                // was sent for a part of `first`, and only then would wait for what he keeps from
-                // going on.
+                // On the thread that runs `first`, serving would never end. On another thread,
+                // serving does not delay `first`: rayon's thieves take the oldest task of a thread,
+                // which is this one, so no thread that is helping with `first` can pick this task
+                // up and deadlock on it.
                 if rayon::current_thread_index() != here {
                     self.serve(piece);
                 }
@@ -55,12 +57,13 @@ impl Beside {
         );
     }
 
-    /// One piece may be done.
+    /// Offers one piece of work.
     pub(crate) fn offer(&self) {
         self.piece.store(OFFERED, Ordering::Release);
     }
 
-    /// Returns when the piece that was offered is done, if need be by doing it.
+    /// Returns when the offered piece is done. Does the piece itself if no other thread has taken
+    /// it.
     pub(crate) fn settle(&self, piece: impl Fn()) {
         if !self.try_one(piece) {
             let mut turns = 0;
@@ -81,7 +84,7 @@ impl Beside {
         }
     }
 
-    /// Does the piece on offer; false if there is none.
+    /// Does the offered piece; returns false if none is on offer.
     fn try_one(&self, piece: impl Fn()) -> bool {
         let (from, to) = (OFFERED, TAKEN);
         let taken = self
@@ -96,7 +99,7 @@ impl Beside {
     }
 }
 
-/// One turn of waiting: takes part in what rayon has to share, if anything.
+/// Waits for one turn, in which the thread takes part in what rayon has to share, if anything.
 fn help(turns: &mut u32) {
     if let Some(rayon::Yield::Executed) = rayon::yield_now() {
         *turns = 0;
@@ -127,18 +130,18 @@ mod tests {
     fn every_piece_is_done_once_before_it_is_settled() {
         for threads in [1, 2, 5] {
             on(threads, || {
-                let (beside, done) = (Beside::default(), AtomicUsize::new(0));
+                let (overlap, done) = (Overlap::default(), AtomicUsize::new(0));
                 let piece = || {
                     done.fetch_add(1, Ordering::Relaxed);
                 };
                 let first = || {
                     for count in 1..=1000 {
-                        beside.offer();
-                        beside.settle(piece);
+                        overlap.offer();
+                        overlap.settle(piece);
                         assert_eq!(done.load(Ordering::Relaxed), count);
                     }
                 };
-                beside.run(first, piece);
+                overlap.run(first, piece);
             });
         }
     }
@@ -149,13 +152,13 @@ mod tests {
             on(threads, || {
                 let run = |first: fn(), piece: fn()| {
                     let caught = std::panic::catch_unwind(|| {
-                        let beside = Beside::default();
+                        let overlap = Overlap::default();
                         let first = || {
                             first();
-                            beside.offer();
-                            beside.settle(piece);
+                            overlap.offer();
+                            overlap.settle(piece);
                         };
-                        beside.run(first, piece);
+                        overlap.run(first, piece);
                     });
                     assert!(caught.is_err());
                 };
