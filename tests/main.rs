@@ -40,3 +40,4 @@ mod support;
 mod sweep_analyses;
 mod sweeps;
 mod tasks;
+mod watch;

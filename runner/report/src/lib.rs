@@ -16,6 +16,7 @@ mod curves;
 mod facts;
 mod gather;
 mod groups;
+pub mod live;
 mod numbers;
 mod order;
 mod overlay;
