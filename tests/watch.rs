@@ -21,7 +21,9 @@ fn endless() -> String {
 }
 
 fn rows(bench: &Bench) -> PathBuf {
-    bench.path().join(format!("runs/small/cells/{CELL}/live.rows"))
+    bench
+        .path()
+        .join(format!("runs/small/cells/{CELL}/live.rows"))
 }
 
 /// A process that ends with the test.
@@ -111,7 +113,11 @@ struct Events(BufReader<TcpStream>);
 impl Events {
     fn of(url: &str) -> Events {
         let host = parts(url).0;
-        Events(BufReader::new(send(url, "/events", &format!("Host: {host}\r\n"))))
+        Events(BufReader::new(send(
+            url,
+            "/events",
+            &format!("Host: {host}\r\n"),
+        )))
     }
 
     /// The data of the next event of this name.
@@ -120,7 +126,10 @@ impl Events {
         let (mut line, mut is_it) = (String::new(), false);
         loop {
             line.clear();
-            assert!(self.0.read_line(&mut line).expect("a line") > 0, "no {name}");
+            assert!(
+                self.0.read_line(&mut line).expect("a line") > 0,
+                "no {name}"
+            );
             match line.strip_prefix("data: ") {
                 Some(data) if is_it => return serde_json::from_str(data).expect("JSON"),
                 _ => is_it = line == wanted || (is_it && line.starts_with("id:")),
@@ -144,14 +153,28 @@ fn a_run_of_another_process_is_followed_and_left_as_it_is() {
     let (watched, url) = started(&bench, &["watch", "runs/small"], "");
     let mut events = Events::of(&url);
     let run = events.next("run");
-    assert_eq!((&run["name"], &run["heading"]), (&"small".into(), &"a × b mod 23".into()));
-    assert_eq!((&run["state"], &run["cells"]), (&"training".into(), &1.into()));
+    assert_eq!(
+        (&run["name"], &run["heading"]),
+        (&"small".into(), &"a × b mod 23".into())
+    );
+    assert_eq!(
+        (&run["state"], &run["cells"]),
+        (&"training".into(), &1.into())
+    );
     let cells = events.next("cells");
-    assert_eq!((&cells["rows"][0]["id"], &cells["rows"][0]["epochs"]), (&CELL.into(), &4_000_000.into()));
+    assert_eq!(
+        (&cells["rows"][0]["id"], &cells["rows"][0]["epochs"]),
+        (&CELL.into(), &4_000_000.into())
+    );
     let first = events.epoch();
     let spectrum = events.next("embedding");
     // Multiplication modulo 23: 22 characters in 11 components, and the circles of four.
-    assert_eq!(spectrum["figures"][0]["data"][0]["y"].as_array().map(Vec::len), Some(11));
+    assert_eq!(
+        spectrum["figures"][0]["data"][0]["y"]
+            .as_array()
+            .map(Vec::len),
+        Some(11)
+    );
     assert_eq!(spectrum["figures"].as_array().map(Vec::len), Some(5));
     // Rows come without a saved state: those are ten seconds apart.
     let later = events.epoch();
@@ -218,7 +241,10 @@ fn training_serves_its_own_page_and_says_when_it_ends() {
     let other = Bench::new(&SMALL.replace("epochs = 300", "epochs = 6000"));
     other.run(&["small.toml", "--backend", "cpu"]).exits(0);
     crate::support::assert_same(&bench.files("small"), &other.files("small"));
-    bench.run(&["small.toml", "--port", "80"]).exits(2).says(&["--watch"]);
+    bench
+        .run(&["small.toml", "--port", "80"])
+        .exits(2)
+        .says(&["--watch"]);
 }
 
 #[test]
@@ -234,17 +260,28 @@ fn cells_of_a_sweep_are_told_apart_and_one_is_chosen() {
         &format!("Host: {host}\r\n"),
     )));
     let run = events.next("run");
-    assert_eq!((&run["state"], &run["words"]), (&"done".into(), &"done: 3 done".into()));
+    assert_eq!(
+        (&run["state"], &run["words"]),
+        (&"done".into(), &"done: 3 done".into())
+    );
     let cells = events.next("cells");
     let ids = |i: usize| cells["rows"][i]["id"].as_str().unwrap().to_owned();
-    assert!(ids(0).ends_with("-m2") && ids(2).ends_with("-m4"), "{cells}");
+    assert!(
+        ids(0).ends_with("-m2") && ids(2).ends_with("-m4"),
+        "{cells}"
+    );
     assert_eq!(cells["rows"][1]["state"], "finished");
     let curve = events.next("curve");
     assert_eq!((&curve["cell"], &curve["id"]), (&2.into(), &ids(2).into()));
     assert_eq!(curve["x"].as_array().map(Vec::len), Some(300));
     let log = events.next("log");
     let lines = log["lines"].as_array().unwrap();
-    assert!(lines.iter().any(|line| line["text"].as_str().unwrap().contains("run ends")), "{log}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["text"].as_str().unwrap().contains("run ends")),
+        "{log}"
+    );
 }
 
 #[test]
@@ -273,12 +310,17 @@ fn text_tells_of_a_run_until_it_ends() {
     let out = bench.run(&["watch", "runs/small", "--text"]).exits(0).out();
     trained.0.wait().unwrap();
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines[0].contains("epoch ") && lines[0].contains("/6000"), "{out}");
+    assert!(
+        lines[0].contains("epoch ") && lines[0].contains("/6000"),
+        "{out}"
+    );
     assert_eq!(lines.last(), Some(&"done"), "{out}");
     assert!(out.contains(&format!("{CELL}: ")), "{out}");
     let told = bench.run(&["watch", "runs", "--text"]).exits(2);
     told.says(&["holds no run"]);
-    bench.run(&["watch", "runs/small", "--text", "--port", "1"]).exits(2);
+    bench
+        .run(&["watch", "runs/small", "--text", "--port", "1"])
+        .exits(2);
 }
 
 #[test]
@@ -302,7 +344,11 @@ fn the_page_moves_while_a_run_trains() {
         assert_eq!(wide, true, "nothing is wider than the page");
     }
     assert_eq!(browser.value("document.title"), "a × b mod 23 · training");
-    assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+    assert!(
+        browser.complaints().is_empty(),
+        "{:?}",
+        browser.complaints()
+    );
     drop(watched);
     browser.until("document.getElementById('link').classList.contains('lost')");
 }

@@ -20,8 +20,10 @@ use crate::train::{Ending, Event, Session, Watch};
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// The least time between two looks that whoever watches gets at the latest epochs.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
-/// The time between two looks, in times that one took: on a slow disk they are rarer.
+/// The time between two looks, in times that one took: on a slow disk they are rarer, up to a time
+/// that somebody can wait.
 const SHOW_COST: u32 = 250;
+const SHOW_LATEST: Duration = Duration::from_secs(10);
 
 /// Warns where a cell goes on elsewhere than it began. The summary is asked of a state that does
 /// not say.
@@ -214,7 +216,8 @@ impl Session<'_> {
             let now = Instant::now();
             if now >= next_look {
                 lives.iter_mut().for_each(Live::show_rows);
-                next_look = now + SHOW_EVERY.max(SHOW_COST * now.elapsed());
+                let pause = SHOW_COST * now.elapsed();
+                next_look = now + pause.clamp(SHOW_EVERY, SHOW_LATEST);
             }
 
             // A cell that is trained in another way from here on needs another executor.

@@ -49,6 +49,8 @@
     document.title = now.heading + " · " + now.state;
     at("words").className = "verdict " + now.class;
     text("words", now.words);
+    // The cell says it, with its numbers.
+    at("words").hidden = now.cells === 1 && now.state === "training";
     document.body.dataset.state = now.state;
     at("problem").hidden = !now.problem;
     text("problem", now.problem || "");

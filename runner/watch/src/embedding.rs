@@ -11,12 +11,12 @@ use grokrun_measures::{Circles, Spectrum, rounded, tokens, turns};
 use grokrun_store::{CellDir, CheckpointReader};
 use serde_json::Value;
 
+use crate::cost::Look;
+
 /// The most circles that are drawn.
 const MOST_CIRCLES: usize = 4;
 /// The least time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// The time between two looks, in times that one took.
-const COST: u32 = 200;
 
 /// The table of an operation on pairs whose results are as many as their operands.
 #[derive(Clone, Debug)]
@@ -69,10 +69,10 @@ impl Embedding {
 
     /// Looks at the newest checkpoint; none where it was seen already, or it is too soon.
     pub(crate) fn look(&mut self, dir: &CellDir) -> Option<EmbeddingNow> {
-        let began = Instant::now();
-        if self.next_look.is_some_and(|next| began < next) {
+        if self.next_look.is_some_and(|next| Instant::now() < next) {
             return None;
         }
+        let look = Look::begin();
         let newest = dir.checkpoints().ok()?.last().copied();
         let first = self.next_look.is_none();
         let now = match (&self.space, newest) {
@@ -95,7 +95,7 @@ impl Embedding {
             }
             _ => None,
         };
-        self.next_look = Some(Instant::now() + EVERY.max(COST * began.elapsed()));
+        self.next_look = Some(Instant::now() + look.pause(EVERY));
         now
     }
 }

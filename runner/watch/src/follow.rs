@@ -11,15 +11,12 @@ use std::time::{Duration, Instant};
 
 use grokrun_store::StoreError;
 
+use crate::cost::Look;
 use crate::run::Run;
 use crate::snapshot::{Load, Snapshot};
 
 /// The least time between two looks.
 const EVERY: Duration = Duration::from_millis(500);
-/// The time between two looks, in times that one took.
-const COST: u32 = 200;
-/// The longest time between two looks.
-const MOST: Duration = Duration::from_secs(60);
 /// How long the end of the program waits for viewers to hear of it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -197,12 +194,12 @@ fn follow(mut run: Run, shared: &Shared) {
         let (viewers, before) = (inner.next_viewer, Arc::clone(&inner.snapshot));
         drop(inner);
 
-        let began = Instant::now();
+        let look = Look::begin();
         let mut now = match ends && wanted.is_empty() {
             true => (*before).clone(),
             false => run.look(&before, &wanted),
         };
-        let took = began.elapsed();
+        let pause = look.pause(EVERY);
 
         let mut inner = locked(shared);
         now.closing = ends;
@@ -218,9 +215,9 @@ fn follow(mut run: Run, shared: &Shared) {
         if ends {
             return;
         }
-        let pause = Instant::now() + EVERY.max(COST * took).min(MOST);
+        let until = Instant::now() + pause;
         while inner.looks > 0 && !inner.ends {
-            let left = pause.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod cell;
+mod cost;
 mod curve;
 mod embedding;
 mod events;
