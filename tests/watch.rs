@@ -63,7 +63,7 @@ fn started(bench: &Bench, args: &[&str], line: &str) -> (Running, String) {
     // The address of `watch` is its result; beside training it is one line of progress.
     let out = child.stdout.take().expect("a pipe");
     let err = child.stderr.take().expect("a pipe");
-    let from: Box<dyn Read> = match args[0] {
+    let from: Box<dyn Read + Send> = match args[0] {
         "watch" => Box::new(out),
         _ => Box::new(err),
     };
