@@ -209,9 +209,9 @@ fn a_run_of_another_process_is_followed_and_left_as_it_is() {
 #[cfg(unix)]
 #[test]
 fn a_killed_run_has_rows_that_go_when_it_goes_on() {
-    let bench = Bench::new(&SMALL.replace("epochs = 300", "epochs = 6000"));
+    let bench = Bench::new(&SMALL.replace("epochs = 300", "epochs = 3000"));
     let trained = training(&bench, &[]);
-    wait_for(&bench, 1000);
+    wait_for(&bench, 500);
     signal(&trained.0, "-KILL");
     drop(trained);
     let known = rows(&bench);
@@ -226,19 +226,19 @@ fn a_killed_run_has_rows_that_go_when_it_goes_on() {
     assert!(!known.exists());
     let mut events = Events::of(&url);
     assert_eq!(events.next("run")["state"], "done");
-    assert_eq!(events.epoch(), 5999);
+    assert_eq!(events.epoch(), 2999);
 }
 
 #[test]
 fn training_serves_its_own_page_and_says_when_it_ends() {
-    let bench = Bench::new(&SMALL.replace("epochs = 300", "epochs = 6000"));
+    let bench = Bench::new(&SMALL.replace("epochs = 300", "epochs = 3000"));
     let args = ["small.toml", "--backend", "cpu", "--watch"];
     let (mut trained, url) = started(&bench, &args, "live page: ");
     let mut events = Events::of(&url);
     events.next("closing");
     assert_eq!(trained.0.wait().unwrap().code(), Some(0));
     // The same files as without.
-    let other = Bench::new(&SMALL.replace("epochs = 300", "epochs = 6000"));
+    let other = Bench::new(&SMALL.replace("epochs = 300", "epochs = 3000"));
     other.run(&["small.toml", "--backend", "cpu"]).exits(0);
     crate::support::assert_same(&bench.files("small"), &other.files("small"));
     bench
@@ -305,13 +305,13 @@ fn an_address_that_was_asked_for_wants_a_token() {
 
 #[test]
 fn text_tells_of_a_run_until_it_ends() {
-    let bench = Bench::new(&SMALL.replace("epochs = 300", "epochs = 6000"));
+    let bench = Bench::new(&SMALL.replace("epochs = 300", "epochs = 3000"));
     let mut trained = training(&bench, &[]);
     let out = bench.run(&["watch", "runs/small", "--text"]).exits(0).out();
     trained.0.wait().unwrap();
     let lines: Vec<&str> = out.lines().collect();
     assert!(
-        lines[0].contains("epoch ") && lines[0].contains("/6000"),
+        lines[0].contains("epoch ") && lines[0].contains("/3000"),
         "{out}"
     );
     assert_eq!(lines.last(), Some(&"done"), "{out}");

@@ -96,7 +96,7 @@ impl LiveRows {
                 bytes.push(b'\n');
             }
             Some(written) if written >= history.len() => return Ok(()),
-            // One that is gone was taken away on purpose, or with its folder: it does not come back.
+            // One that is gone was taken away on purpose, or with its folder: it stays away.
             Some(_) => _ = options.append(true),
         }
         let columns = history.columns();
