@@ -133,9 +133,16 @@ impl Browser {
         assert_eq!(self.value(&wait), true, "{expression}");
     }
 
-    /// Opens a file at this width, on a dark or a light screen.
+    /// Opens a file at this width, on a dark or a light screen, and waits for its figures.
     #[track_caller]
     pub(crate) fn open(&mut self, file: &Path, width: u32, dark: bool) {
+        self.visit(&format!("file://{}#all", file.display()), width, dark);
+        self.until("[...document.querySelectorAll('.figure')].every((f) => f.dataset.drawn && f.dataset.drawn !== 'now')");
+    }
+
+    /// Opens an address at this width, on a dark or a light screen.
+    #[track_caller]
+    pub(crate) fn visit(&mut self, url: &str, width: u32, dark: bool) {
         let screen =
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.call("Emulation.setDeviceMetricsOverride", screen);
@@ -145,10 +152,8 @@ impl Browser {
         // Another page is opened first: the same address with another fragment would not be loaded
         // again.
         self.call("Page.navigate", json!({ "url": "about:blank" }));
-        let url = format!("file://{}#all", file.display());
         self.call("Page.navigate", json!({ "url": url }));
         self.until("document.readyState === 'complete' && document.querySelector('h1')");
-        self.until("[...document.querySelectorAll('.figure')].every((f) => f.dataset.drawn && f.dataset.drawn !== 'now')");
     }
 
     /// Presses a key where the focus is.

@@ -41,3 +41,4 @@ mod support;
 mod sweep_analyses;
 mod sweeps;
 mod tasks;
+mod watch;

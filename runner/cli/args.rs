@@ -6,6 +6,7 @@ mod page;
 mod stored;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -19,7 +20,7 @@ pub(crate) use self::keep::{
 pub(crate) use self::page::PageArgs;
 pub(crate) use self::stored::{
     AnalyzeArgs, CompareArgs, ExportArgs, Format, MergeArgs, ReportArgs, ShowArgs, StatusArgs,
-    VerifyArgs,
+    VerifyArgs, WatchArgs,
 };
 use crate::complete;
 use crate::shard::ShardArg;
@@ -156,6 +157,12 @@ pub(crate) enum Command {
     /// Tell what is done, running, waiting and failed, from the run directory alone
     #[command(after_help = "Example:\n  grokrun status runs/seeds32")]
     Status(StatusArgs),
+    /// Watch a run while it trains: a live page on the loopback address, from its folder alone
+    #[command(
+        after_help = "Example:\n  grokrun watch runs/mult113            prints the address of the page\n  grokrun watch runs/mult113 --text     the same in the terminal, until the run ends\n\n\
+                      Ctrl-C ends the page, never the run. The page follows a run of another process, and of another machine that writes to the same disk."
+    )]
+    Watch(WatchArgs),
     /// Join runs of one spec that shards wrote into folders of their own
     #[command(
         after_help = "Example:\n  grokrun run specs/seeds32.toml --shard 1/2 --out one\n  grokrun run specs/seeds32.toml --shard 2/2 --out two\n  grokrun merge one/seeds32 two/seeds32 --into runs/seeds32"
@@ -348,6 +355,19 @@ pub(crate) struct RunArgs {
     /// of a task of Slurm or the index of a Kubernetes job, auto both from a whole Slurm array
     #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["force", "fresh"])]
     pub(crate) shard: Option<ShardArg>,
+
+    /// Serve the live page while training, as `grokrun watch RUN` does
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// With --watch, the port of the page [default: a free one]
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub(crate) port: Option<u16>,
+
+    /// With --watch, the address of this machine to serve the page at, for who knows a token
+    /// [default: the loopback address, without]
+    #[arg(long, value_name = "ADDRESS", requires = "watch")]
+    pub(crate) bind: Option<IpAddr>,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]

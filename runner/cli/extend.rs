@@ -34,6 +34,9 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
         force: false,
         fresh: false,
         shard: None,
+        watch: false,
+        port: None,
+        bind: None,
         quiet: args.quiet,
         verbose: args.verbose,
     };

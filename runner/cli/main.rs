@@ -37,6 +37,8 @@ mod survival;
 mod sweep;
 mod verify;
 mod visible;
+mod watch;
+mod watch_text;
 
 use std::process::ExitCode;
 
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Open(args) => report::open(&args),
         Command::Rm(args) => remove::remove(&args),
         Command::Status(args) => sweep::status(&args),
+        Command::Watch(args) => watch::watch(&args),
         Command::Merge(args) => sweep::merge(&args),
         Command::Submit(args) => match args.engine {
             Engine::Slurm => submit::submit(&args),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::output::say;
 use grokrun_engine::EpochRow;
 use grokrun_session::{Event, Watch};
+use grokrun_watch::Pace;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Time between two plain lines.
@@ -44,28 +45,8 @@ struct Batch {
     label: String,
     bar: ProgressBar,
     epochs: u64,
-    rate: Rate,
+    pace: Pace,
     last_line: Option<Instant>,
-}
-
-/// Measures epochs a second, smoothed over the last few seconds.
-struct Rate {
-    since: Instant,
-    epoch: u64,
-    per_second: Option<f64>,
-}
-
-impl Rate {
-    fn update(&mut self, epoch: u64) {
-        let elapsed = self.since.elapsed().as_secs_f64();
-        if elapsed < 0.2 {
-            return;
-        }
-        let now = (epoch - self.epoch) as f64 / elapsed;
-        let blend = (elapsed / 4.0).min(1.0);
-        self.per_second = Some(self.per_second.map_or(now, |old| old + blend * (now - old)));
-        (self.since, self.epoch) = (Instant::now(), epoch);
-    }
 }
 
 impl Progress {
@@ -120,24 +101,19 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        let rate = Rate {
-            since: Instant::now(),
-            epoch: from,
-            per_second: None,
-        };
         self.batch = Some(Batch {
             label,
             bar,
             epochs,
-            rate,
+            pace: Pace::new(from, Instant::now()),
             last_line: None,
         });
     }
 
     fn advance(&mut self, epoch: u64, rows: &[EpochRow]) {
         let Some(batch) = &mut self.batch else { return };
-        batch.rate.update(epoch);
-        let (message, pace) = (metrics(rows), speed(&batch.rate, batch.epochs - epoch));
+        batch.pace.update(epoch, Instant::now());
+        let (message, pace) = (metrics(rows), speed(&batch.pace, batch.epochs - epoch));
         batch.bar.set_position(epoch);
         batch.bar.set_prefix(pace.clone());
         batch.bar.set_message(message.clone());
@@ -239,17 +215,13 @@ fn loss(value: f64) -> String {
     }
 }
 
-fn speed(rate: &Rate, left: u64) -> String {
-    match rate.per_second {
+fn speed(pace: &Pace, left: u64) -> String {
+    match pace.per_second().zip(pace.seconds_for(left)) {
         None => String::new(),
-        Some(rate) if rate > 0.0 => {
+        Some((rate, left)) => {
             let digits = usize::from(rate < 100.0);
-            format!(
-                "{rate:.digits$} epochs/s, {} left",
-                duration(left as f64 / rate)
-            )
+            format!("{rate:.digits$} epochs/s, {} left", duration(left))
         }
-        Some(_) => String::new(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::progress::{Mode, Progress};
 use crate::report::{self, Refresher};
 use crate::spec::{self, Spec};
 use crate::spread::spread;
+use crate::watch::Page;
 use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, signals};
 
 /// The most cells that are listed at the end.
@@ -106,6 +107,13 @@ pub(crate) fn train(
         "run starts"
     );
 
+    let page = match args.watch {
+        true => Some(Page::open(run.path(), args.port, args.bind)?),
+        false => None,
+    };
+    if let Some(page) = page.as_ref().filter(|_| !args.quiet) {
+        say(format!("live page: {}", page.url()));
+    }
     plugins::tell_of_calls_left(run.path());
     let _calls = CallNotes::keep_in(run.path());
     let cells = shard.map_or(plan.cells.len(), |shard| shard.cells(&survey).len());
@@ -129,6 +137,9 @@ pub(crate) fn train(
     match refresher {
         Some(refresher) => refresher.finish(),
         None => report::write(run.path()),
+    }
+    if let Some(page) = page {
+        page.close();
     }
     if let Err(error) = &trained {
         // Not at a level that the console shows: the error itself goes there.

@@ -166,6 +166,11 @@ pub(crate) fn curves(view: &RunView, flaws: &mut Vec<String>) -> Result<String, 
 
 fn of_metrics(metrics: &Metrics) -> String {
     let [train, test, _, accuracy] = metrics.columns();
+    small_curves([train, test, accuracy], WIDTH)
+}
+
+/// Draws train losses, test losses and test accuracies as three lines of blocks, so many each.
+pub(crate) fn small_curves([train, test, accuracy]: [&[f64]; 3], width: usize) -> String {
     // NaN stays NaN: `max` would make it the smallest loss.
     let log = |x: &f64| if x.is_nan() { *x } else { x.max(1e-12).log10() };
     let logs = |losses: &[f64]| -> Vec<f64> { losses.iter().map(log).collect() };
@@ -175,19 +180,22 @@ fn of_metrics(metrics: &Metrics) -> String {
         both().fold(f64::MAX, f64::min),
         both().fold(f64::MIN, f64::max),
     );
-    let ends = format!("10^{low:.0} … 10^{high:.0}");
+    let ends = match low <= high {
+        true => format!("10^{low:.0} … 10^{high:.0}"),
+        false => String::new(),
+    };
     format!(
         "  train loss  {}  {ends}\n  test loss   {}\n  test acc    {}  0 … 100 %\n",
-        line(&train, low, high),
-        line(&test, low, high),
-        line(accuracy, 0.0, 1.0),
+        line(&train, low, high, width),
+        line(&test, low, high, width),
+        line(accuracy, 0.0, 1.0, width),
     )
 }
 
-/// Draws a row of blocks of eight heights; a place without a number stays empty.
-fn line(values: &[f64], low: f64, high: f64) -> String {
+/// Draws a row of `width` blocks of eight heights at most; a place without a number stays empty.
+pub(crate) fn line(values: &[f64], low: f64, high: f64, width: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let columns = WIDTH.min(values.len());
+    let columns = width.min(values.len());
     (0..columns)
         .map(|column| {
             let value = values[column * (values.len() - 1) / (columns - 1).max(1)];
@@ -237,11 +245,11 @@ mod tests {
 
     #[test]
     fn lines_go_from_the_lowest_to_the_highest_block() {
-        assert_eq!(line(&[0.0, 0.5, 1.0], 0.0, 1.0), "▁▅█");
-        assert_eq!(line(&[f64::NAN, 1.0], 0.0, 1.0), " █");
-        assert_eq!(line(&[], 0.0, 1.0), "");
-        assert_eq!(line(&[1.0], 1.0, 1.0).chars().count(), 1);
+        assert_eq!(line(&[0.0, 0.5, 1.0], 0.0, 1.0, WIDTH), "▁▅█");
+        assert_eq!(line(&[f64::NAN, 1.0], 0.0, 1.0, WIDTH), " █");
+        assert_eq!(line(&[], 0.0, 1.0, WIDTH), "");
+        assert_eq!(line(&[1.0], 1.0, 1.0, WIDTH).chars().count(), 1);
         let long: Vec<f64> = (0..4000).map(f64::from).collect();
-        assert_eq!(line(&long, 0.0, 3999.0).chars().count(), WIDTH);
+        assert_eq!(line(&long, 0.0, 3999.0, WIDTH).chars().count(), WIDTH);
     }
 }

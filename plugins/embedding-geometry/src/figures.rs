@@ -2,9 +2,8 @@
 
 use grokrun_api::prelude::*;
 use grokrun_basis::Basis;
-use grokrun_measures::{Frames, rounded, shown};
+use grokrun_measures::{Circles, Frames, rounded, shown, turns};
 
-use crate::circles::Circles;
 use crate::principal::Principal;
 
 /// The most frames of a figure that moves.
@@ -225,19 +224,13 @@ impl Trajectory {
         let mut keys = self.keys.clone();
         keys.sort_by(|j, k| share(*k).total_cmp(&share(*j)).then(j.cmp(k)));
         keys.truncate(MOST_CIRCLES);
-        let (n, width) = (basis.group(), 2 * basis.count());
         for k in keys {
-            let turns: Vec<f64> = (0..n)
-                .map(|place| (k * place % n) as f64 / n as f64)
-                .collect();
+            let turns = turns(basis, k);
             let points = |measured: &Measured| {
-                let all = measured.circles.as_ref().map_or(&[][..], |c| &c.points);
-                let axis = |i: usize| -> Vec<f64> {
-                    let of = |t: &usize| all.get(t * width + 2 * (k - 1) + i);
-                    let order = basis.order().iter().filter_map(of);
-                    rounded(&order.map(|x| f64::from(*x)).collect::<Vec<f64>>())
-                };
-                Trace::scatter("", &axis(0), &axis(1)).colored_by(&turns)
+                let circles = measured.circles.as_ref();
+                let plane = circles.map_or_else(Default::default, |c| c.plane(basis, k));
+                let [x, y] = plane.map(|axis| rounded(&axis));
+                Trace::scatter("", &x, &y).colored_by(&turns)
             };
             let title = format!("W_E in the plane of frequency {k}, coloured by angle in turns");
             let mut figure = Figure::new(&title)

@@ -26,16 +26,14 @@
 //! angle there are no circles; for other operations than multiplication and squares nothing ties
 //! the symbol to the task. The notes say which of these holds.
 
-mod circles;
 mod figures;
 mod principal;
 mod probe;
 
-use circles::Circles;
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, Space, gaussian};
-use grokrun_measures::{KeyRule, check_basis, numbering, space, tokens};
+use grokrun_measures::{Circles, KeyRule, check_basis, numbering, space, tokens};
 use principal::Principal;
 use probe::Probe;
 

@@ -1,5 +1,6 @@
 //! Defines the arguments of the commands that read a run with clap.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -52,6 +53,27 @@ pub(crate) struct ShowArgs {
     /// Print JSON: every cell, and when the cells of each group memorised and grokked
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN", add = complete::runs())]
+    pub(crate) run: PathBuf,
+
+    /// The port of the page [default: a free one]
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+
+    /// The address of this machine to serve the page at, 0.0.0.0 for all; whoever knows the token
+    /// in the printed address sees it [default: the loopback address, without a token]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<IpAddr>,
+
+    /// Print rows with small curves instead, and end when the run ends: drawn anew on a terminal,
+    /// line after line elsewhere
+    #[arg(long, conflicts_with_all = ["port", "bind"])]
+    pub(crate) text: bool,
 }
 
 #[derive(Args, Debug)]

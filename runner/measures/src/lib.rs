@@ -4,6 +4,7 @@
 //!   logits there, with and without bias correction ([`Shift`]); [`loss_of_row`], of one row.
 //! - [`Spectrum`]: norms by frequency of W_E or W_L, and the rules for key frequencies
 //!   ([`KeyRule`]).
+//! - [`Circles`]: the tokens in the plane of each frequency of W_E; [`turns`]: their angles.
 //! - [`space()`]: the basis of a task, with [`check_basis`] for the parameter that most analyses
 //!   have; [`shown`], [`listed`], [`numbering`]: components as findings name them.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
@@ -17,6 +18,7 @@
 //!
 //! Knows nothing of files and figures. Definitions: doc/definitions.md.
 
+mod circles;
 mod forward;
 mod frames;
 mod keys;
@@ -28,6 +30,7 @@ mod signs;
 mod space;
 pub mod testing;
 
+pub use circles::{Circles, turns};
 pub use forward::{Flow, FoldedHead, Forward, HeadMode};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};

@@ -1,7 +1,11 @@
-//! What other pages share with the report: its style, and how bytes travel in a page.
+//! What other pages share with the report: style, scripts, and how bytes travel in a page.
 
 /// The style sheet of every page.
 pub const STYLE: &str = include_str!("../templates/report.css");
+/// The script with which pages draw figures.
+pub const DRAWING: &str = include_str!("../templates/figures.js");
+/// Plotly's own bundle.
+pub const PLOTLY: &str = include_str!("../vendor/plotly-cartesian.min.js");
 
 /// Writes bytes in base64, with its padding.
 pub fn base64(bytes: &[u8]) -> String {

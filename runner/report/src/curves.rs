@@ -23,8 +23,7 @@ pub(crate) fn drawn(epochs: usize) -> Vec<usize> {
     all
 }
 
-fn trace(name: &str, color: &str, dash: &str, at: &[usize], column: &[f64]) -> Value {
-    let y: Vec<Value> = at.iter().map(|e| json!(column[*e])).collect();
+fn trace(name: &str, color: &str, dash: &str, at: &[usize], y: &[f64]) -> Value {
     json!({ "type": "scatter", "mode": "lines", "name": name, "x": at, "y": y,
         "line": { "color": color, "width": 2, "dash": dash } })
 }
@@ -42,10 +41,17 @@ pub(crate) fn accuracy_axis() -> Value {
 /// Draws the losses on a logarithmic axis, and the accuracies.
 pub(crate) fn of_cell(metrics: &Metrics, phases: &Phases) -> [Value; 2] {
     let at = drawn(metrics.len());
-    let [train_loss, test_loss, train_accuracy, test_accuracy] = metrics.columns();
+    let columns = metrics.columns();
+    let columns = columns.map(|column| at.iter().map(|e| column[*e]).collect::<Vec<f64>>());
+    of_points(&at, columns.each_ref().map(Vec::as_slice), phases)
+}
+
+/// The same of the epochs `at` alone, with the columns of a history at them.
+pub(crate) fn of_points(at: &[usize], columns: [&[f64]; 4], phases: &Phases) -> [Value; 2] {
+    let [train_loss, test_loss, train_accuracy, test_accuracy] = columns;
     let figure = |title: &str, axis: Value, pair: [&[f64]; 2], named: bool| {
         let mut figure = json!({
-            "data": [trace("train", TRAIN, "dash", &at, pair[0]), trace("test", TEST, "solid", &at, pair[1])],
+            "data": [trace("train", TRAIN, "dash", at, pair[0]), trace("test", TEST, "solid", at, pair[1])],
             "layout": { "title": { "text": title }, "xaxis": { "title": { "text": "epoch" } },
                 "yaxis": axis },
         });

@@ -14,7 +14,7 @@ fn configs(cells: &[Gathered]) -> Vec<&Value> {
     cells.iter().map(|cell| &cell.config).collect()
 }
 
-fn heading_of(name: &str, configs: &[&Value]) -> String {
+pub(crate) fn heading_of(name: &str, configs: &[&Value]) -> String {
     let task = |config: &Value| {
         let notation = config["task"]["notation"].as_str()?.to_owned();
         Some(match &config["task"]["modulus"] {
@@ -119,7 +119,7 @@ fn differences(configs: &[&Value], said: &[(String, String)]) -> Vec<(String, St
         .collect()
 }
 
-fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {
+pub(crate) fn of_configs(configs: &[&Value]) -> Vec<(String, String)> {
     let each = |say: &dyn Fn(&Value) -> Option<String>| {
         listed(distinct(configs.iter().filter_map(|config| say(config))))
     };

@@ -17,6 +17,7 @@ mod curves;
 mod facts;
 mod gather;
 mod groups;
+pub mod live;
 mod numbers;
 mod order;
 mod overlay;

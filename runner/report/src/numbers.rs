@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 const DIGITS: i32 = 5;
 
 /// Rounds every number of a figure.
-pub(crate) fn rounded(value: &mut Value) {
+pub fn rounded(value: &mut Value) {
     match value {
         Value::Number(number) => {
             if let Some(short) = number.as_f64().filter(|_| number.is_f64()).map(short)
@@ -47,7 +47,7 @@ pub(crate) fn plural(count: u64, what: &str) -> String {
 }
 
 /// Groups the digits of a number: 212,864.
-pub(crate) fn grouped(n: u64) -> String {
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -60,7 +60,7 @@ pub(crate) fn grouped(n: u64) -> String {
 }
 
 /// Formats a duration: 42 s, 3 min 5 s, 2 h 10 min.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let total = seconds.round().max(0.0) as u64;
     match total {
         0..60 => format!("{seconds:.1} s"),

@@ -2,7 +2,7 @@
 //!
 //! The figures beside the report stay whole. In the report a list of numbers becomes sixteen bits a
 //! number (eight for the colours of a frame), a frame leaves out what it shares with the figure,
-//! and frames are left out until the page fits its budget. `report.js` undoes the packing.
+//! and frames are left out until the page fits its budget. `figures.js` undoes the packing.
 
 use serde_json::{Map, Value, json};
 

@@ -17,7 +17,7 @@ use crate::phases::{Phase, Phases};
 use crate::provenance::Provenance;
 use crate::story::Formula;
 use crate::texts::Texts;
-use crate::{axes, curves, numbers, overlay, story, survival};
+use crate::{assets, axes, curves, numbers, overlay, story, survival};
 
 /// The most cells whose analyses are shown.
 const MOST_CELLS: usize = 6;
@@ -80,6 +80,8 @@ pub(crate) struct Page {
     /// Plotly's JSON of each figure, packed
     figures: Vec<String>,
     plotly: &'static str,
+    /// what figures are drawn with, on this page and others
+    drawing: &'static str,
     script: &'static str,
     style: &'static str,
 }
@@ -282,9 +284,10 @@ impl Page {
                 .iter()
                 .map(|json| numbers::in_script(json))
                 .collect(),
-            plotly: include_str!("../vendor/plotly-cartesian.min.js"),
+            plotly: assets::PLOTLY,
+            drawing: assets::DRAWING,
             script: include_str!("../templates/report.js"),
-            style: crate::assets::STYLE,
+            style: assets::STYLE,
         }
     }
 }

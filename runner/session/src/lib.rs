@@ -37,7 +37,7 @@ mod train_batch;
 mod weights;
 
 pub use adopt::{Adopted, Adoption, Parts, adopt};
-pub use analyses::{Analyses, Stored};
+pub use analyses::{Analyses, PairTable, Stored, pair_table};
 pub use batch::{Batch, batches};
 pub use cells::{settings_of, write_cells};
 pub use error::SessionError;

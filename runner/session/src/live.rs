@@ -6,7 +6,7 @@ use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell};
 use grokrun_host::Scratch;
 use grokrun_program::ModelState;
 use grokrun_spec::{Cell, Plan, Spacing};
-use grokrun_store::{CellDir, CheckpointWriter, Metrics, Row, State, Tensor};
+use grokrun_store::{CellDir, CheckpointWriter, LiveRows, Metrics, Row, State, Tensor};
 use grokrun_task::Split;
 
 use crate::SessionError;
@@ -46,6 +46,8 @@ pub(crate) struct Live<'a> {
     pub(crate) epoch: u64,
     pub(crate) state: ModelState,
     pub(crate) history: History,
+    /// shows the history to who watches; none once it could not be written
+    rows: Option<LiveRows>,
     stopping: Stopping,
     pub(crate) status: Status,
     /// the kind of device that the saved state was trained on, if it is known
@@ -103,7 +105,10 @@ impl<'a> Live<'a> {
         };
         let stopping = Stopping::replay(&plan.stop, metrics.rows());
         let status = saved_as.by(plan, epoch, &stopping);
+        // A session that was killed may have left some that go further than its state.
+        dir.remove_live_rows()?;
         let mut live = Live {
+            rows: Some(dir.live_rows()),
             checkpoints: dir.checkpoint_writer(describe::keeping(plan)),
             plan,
             cell,
@@ -338,6 +343,26 @@ impl<'a> Live<'a> {
         let tensors = self.layout.checkpoint(&self.state.parameters);
         tracing::debug!(cell = self.cell.id, epoch = self.epoch, "checkpoint");
         Ok(self.checkpoints.write(self.epoch, &tensors)?)
+    }
+
+    /// Shows the epochs so far to who watches. If that fails, training goes on without.
+    pub(crate) fn show_rows(&mut self) {
+        let Some(rows) = &mut self.rows else {
+            return;
+        };
+        if let Err(error) = rows.append(&self.history.read()) {
+            let cell = &self.cell.id;
+            tracing::warn!(cell, %error, "whoever watches the cell sees its saved states alone");
+            self.rows = None;
+        }
+    }
+
+    /// Saves the state in which a session leaves the cell. What was shown to who watches is in it,
+    /// and goes before: a finished run has the same files however it was trained.
+    pub(crate) fn save_last(&self) -> Result<(), SessionError> {
+        self.dir.remove_live_rows()?;
+        self.save()?;
+        self.write_metrics()
     }
 
     /// Saves all that is needed to continue from here.

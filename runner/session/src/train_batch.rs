@@ -18,6 +18,12 @@ use crate::train::{Ending, Event, Session, Watch};
 
 /// The least time between two saved states: what a killed process loses at most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// The least time between two looks that whoever watches gets at the latest epochs.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// The time between two looks, in times that one took: on a slow disk they are rarer, up to a time
+/// that somebody can wait.
+const SHOW_COST: u32 = 250;
+const SHOW_LATEST: Duration = Duration::from_secs(10);
 
 /// Warns where a cell goes on elsewhere than it began. The summary is asked of a state that does
 /// not say.
@@ -104,8 +110,7 @@ impl Session<'_> {
                     // Before the state: a kill between it and the summary loses nothing that way.
                     journal::log(live.epoch, &told);
                 }
-                live.save()?;
-                live.write_metrics()?;
+                live.save_last()?;
                 if ends {
                     watch.event(Event::Cell {
                         id: &live.cell.id,
@@ -194,6 +199,7 @@ impl Session<'_> {
     ) -> Result<Ending, SessionError> {
         let mut epoch = lives[0].epoch;
         let mut saved = Instant::now();
+        let mut next_look = saved + SHOW_EVERY;
         loop {
             let window = self.window(epoch, executor.epochs_per_call(), lives);
             self.interrupt.trains();
@@ -206,6 +212,12 @@ impl Session<'_> {
             }
             if let Some(last) = rows.last() {
                 watch.event(Event::Epochs { epoch, rows: last });
+            }
+            let now = Instant::now();
+            if now >= next_look {
+                lives.iter_mut().for_each(Live::show_rows);
+                let pause = SHOW_COST * now.elapsed();
+                next_look = now + pause.clamp(SHOW_EVERY, SHOW_LATEST);
             }
 
             // A cell that is trained in another way from here on needs another executor.

@@ -16,8 +16,8 @@ use crate::{ErrorKind, Metrics, State, StoreError, atomic, regular, seal, table}
 
 const CONFIG: &str = "config.json";
 const SPLIT: &str = "split.safetensors";
-const METRICS: &str = "metrics.parquet";
-const STATE: &str = "state.safetensors";
+pub(crate) const METRICS: &str = "metrics.parquet";
+pub(crate) const STATE: &str = "state.safetensors";
 
 /// The folder of one cell; made by [`crate::RunDir::cell`].
 #[derive(Clone, Debug)]

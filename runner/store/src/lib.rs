@@ -19,6 +19,7 @@
 //!     split.safetensors      train_indices, test_indices: int64
 //!     metrics.parquet        the history, for Python; derived from the state
 //!     state.safetensors      parameters, moments and history: what a run continues from
+//!     live.rows              the history while a process trains the cell, for whoever watches it
 //!     checkpoints/00000100.safetensors    or 00000100.packed, where the spec asks for compression
 //!     analysis/<name>/       what an analysis found
 //! ```
@@ -28,7 +29,8 @@
 //! is an error that names it, and is never used. The digest is inside the file (`seal` says where),
 //! so that it cannot lag behind it whenever a process is killed, and in a form that other programs
 //! read over; of the files of an analysis it is in the `findings.json` that is written after them.
-//! Not so `log.jsonl` and `report.html`, which nothing here reads. States, checkpoints, splits,
+//! Not so `log.jsonl` and `report.html`, which nothing here reads, and `live.rows`, of which no
+//! result is made: like the log it is appended to. States, checkpoints, splits,
 //! histories, findings and `config.json` also say whose they are ([`CellDir::of`]), and the files
 //! of the run as a whole of which run: one that was put into another's place is refused. A run of
 //! an older grokrun, whose files have no digests or do not say whose they are, is read as it is.
@@ -47,6 +49,8 @@ mod error;
 mod findings;
 mod findings_index;
 mod found;
+mod live;
+mod mark;
 mod merge;
 mod metrics;
 mod notes;
@@ -74,6 +78,8 @@ pub use findings::{Content, FindingFiles, FoundTensor};
 pub use findings_index::{FindingsIndex, Formula};
 pub use found::{FigureFile, FoundFiles, FoundSeries};
 pub use grokrun_sweeps::{ACCURACY, Crossing, HOLD};
+pub use live::{LiveReader, LiveRows, NewRows};
+pub use mark::Mark;
 pub use merge::{Merged, Tell};
 pub use metrics::{Metrics, Row};
 pub use notes::Notes;
@@ -82,7 +88,7 @@ pub use regular::{open_file, open_with};
 pub use run::{Access, Claim, Judge, RunDir, SpecText};
 pub use spread::{Milestone, Spread};
 pub use state::State;
-pub use summary::{Best, CellSummary, FAILED, FINISHED, INTERRUPTED, Summary};
+pub use summary::{Best, CellSummary, FAILED, FINISHED, INTERRUPTED, Summary, Tally};
 pub use tensors::Tensor;
 pub use verdict::Verdict;
 pub use view::RunView;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use grokrun_sweeps::{ACCURACY, Crossing, HOLD, Observation};
+use grokrun_sweeps::{ACCURACY, Crossing, HOLD, Observation, Seeker};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::number_or_null;
@@ -128,25 +128,9 @@ pub struct Best {
 impl CellSummary {
     /// Reads a summary off a cell's history; `seconds` and `device` are left to the caller.
     pub fn new(cell: &str, status: &str, metrics: &Metrics) -> CellSummary {
-        let [_, _, train_accuracy, test_accuracy] = metrics.columns();
-        let [train, test] = [train_accuracy, test_accuracy]
-            .map(|accuracies| Crossing::find(accuracies, ACCURACY, HOLD));
-        CellSummary {
-            cell: cell.to_owned(),
-            status: status.to_owned(),
-            verdict: Verdict::new(test_accuracy).to_string(),
-            epochs: metrics.len() as u64,
-            train_accuracy_epoch: train.held(),
-            test_accuracy_epoch: test.held(),
-            train_accuracy_since: train.open(),
-            test_accuracy_since: test.open(),
-            last: metrics.last(),
-            best: Best::of(metrics),
-            seconds: None,
-            epochs_per_second: None,
-            device: None,
-            grokrun: VERSION.to_owned(),
-        }
+        let mut tally = Tally::default();
+        metrics.rows().for_each(|row| tally.see(row));
+        tally.summary(cell, status)
     }
 
     /// Whether its training failed.
@@ -187,18 +171,90 @@ impl CellSummary {
     }
 }
 
+/// What a summary needs of a history whose rows come one after the other, in memory that does not
+/// grow.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    epochs: u64,
+    train: Seeker,
+    test: Seeker,
+    last: Option<Row>,
+    best: Option<Best>,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        let seeker = || Seeker::new(ACCURACY, HOLD);
+        Tally {
+            epochs: 0,
+            train: seeker(),
+            test: seeker(),
+            last: None,
+            best: None,
+        }
+    }
+}
+
+impl Tally {
+    /// Takes the next epoch's metrics.
+    pub fn see(&mut self, row: Row) {
+        self.epochs += 1;
+        self.train.see(row.train_accuracy);
+        self.test.see(row.test_accuracy);
+        self.last = Some(row);
+        self.best = Some(Best::of(self.best, &row));
+    }
+
+    /// Epochs seen.
+    pub fn epochs(&self) -> u64 {
+        self.epochs
+    }
+
+    /// The metrics of the latest epoch.
+    pub fn last(&self) -> Option<Row> {
+        self.last
+    }
+
+    /// The summary of a cell with this history; `seconds` and `device` are left to the caller.
+    pub fn summary(&self, cell: &str, status: &str) -> CellSummary {
+        let [train, test] = [&self.train, &self.test].map(Seeker::crossing);
+        CellSummary {
+            cell: cell.to_owned(),
+            status: status.to_owned(),
+            verdict: Verdict::of(test, self.epochs).to_string(),
+            epochs: self.epochs,
+            train_accuracy_epoch: train.held(),
+            test_accuracy_epoch: test.held(),
+            train_accuracy_since: train.open(),
+            test_accuracy_since: test.open(),
+            last: self.last,
+            best: self.best,
+            seconds: None,
+            epochs_per_second: None,
+            device: None,
+            grokrun: VERSION.to_owned(),
+        }
+    }
+}
+
 impl Best {
-    /// `None` without an epoch.
-    fn of(metrics: &Metrics) -> Option<Best> {
+    /// The best of what was before and this row.
+    fn of(before: Option<Best>, row: &Row) -> Best {
+        let Some(best) = before else {
+            return Best {
+                train_loss: row.train_loss,
+                test_loss: row.test_loss,
+                train_accuracy: row.train_accuracy,
+                test_accuracy: row.test_accuracy,
+            };
+        };
         // `f64::min` and `max` pass over NaN.
-        let best = |column: &[f64], pick: fn(f64, f64) -> f64| column.iter().copied().reduce(pick);
-        let [train_loss, test_loss, train_accuracy, test_accuracy] = metrics.columns();
-        Some(Best {
-            train_loss: best(train_loss, f64::min)?,
-            test_loss: best(test_loss, f64::min)?,
-            train_accuracy: best(train_accuracy, f64::max)?,
-            test_accuracy: best(test_accuracy, f64::max)?,
-        })
+        Best {
+            train_loss: best.train_loss.min(row.train_loss),
+            test_loss: best.test_loss.min(row.test_loss),
+            train_accuracy: best.train_accuracy.max(row.train_accuracy),
+            test_accuracy: best.test_accuracy.max(row.test_accuracy),
+        }
     }
 }
 

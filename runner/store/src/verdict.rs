@@ -13,13 +13,15 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Of a test accuracy that got so far in so many epochs.
+    pub fn of(crossing: Crossing, epochs: u64) -> Verdict {
+        Verdict { crossing, epochs }
+    }
+
     /// Of the test accuracies of epochs 0, 1, …
     pub fn new(test_accuracies: &[f64]) -> Verdict {
         let crossing = Crossing::find(test_accuracies, ACCURACY, HOLD);
-        Verdict {
-            crossing,
-            epochs: test_accuracies.len() as u64,
-        }
+        Verdict::of(crossing, test_accuracies.len() as u64)
     }
 
     /// How far the test accuracy got.

@@ -32,24 +32,14 @@ impl Crossing {
     /// Finds the first epoch from which all accuracies are `threshold` or more for `hold` further
     /// epochs; `accuracies` are those of epochs 0, 1, … NaN is below every threshold.
     pub fn find(accuracies: &[f64], threshold: f64, hold: u64) -> Crossing {
-        let mut since = None;
-        for (epoch, &accuracy) in (0u64..).zip(accuracies) {
-            if accuracy >= threshold {
-                let start = *since.get_or_insert(epoch);
-                if epoch - start >= hold {
-                    return Crossing::Held { epoch: start };
-                }
-            } else {
-                since = None;
+        let mut seeker = Seeker::new(threshold, hold);
+        for &accuracy in accuracies {
+            seeker.see(accuracy);
+            if seeker.held.is_some() {
+                break;
             }
         }
-        match since {
-            Some(epoch) => Crossing::Open {
-                epoch,
-                held: accuracies.len() as u64 - 1 - epoch,
-            },
-            None => Crossing::Not,
-        }
+        seeker.crossing()
     }
 
     /// What is known of the epoch, of a sequence of so many accuracies: where the threshold was not
@@ -75,6 +65,61 @@ impl Crossing {
         match self {
             Crossing::Open { epoch, .. } => Some(epoch),
             Crossing::Held { .. } | Crossing::Not => None,
+        }
+    }
+}
+
+/// Finds a crossing in accuracies that come one after the other, in memory that does not grow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeker {
+    threshold: f64,
+    hold: u64,
+    /// accuracies seen
+    seen: u64,
+    /// the first epoch of the stretch that has not ended
+    since: Option<u64>,
+    /// the first epoch of the first stretch that was long enough
+    held: Option<u64>,
+}
+
+impl Seeker {
+    /// Begins at epoch 0, with the threshold and the epochs of [`Crossing::find`].
+    pub fn new(threshold: f64, hold: u64) -> Seeker {
+        Seeker {
+            threshold,
+            hold,
+            seen: 0,
+            since: None,
+            held: None,
+        }
+    }
+
+    /// Takes the next epoch's accuracy.
+    pub fn see(&mut self, accuracy: f64) {
+        let epoch = self.seen;
+        self.seen += 1;
+        if self.held.is_some() {
+            return;
+        }
+        if accuracy >= self.threshold {
+            let start = *self.since.get_or_insert(epoch);
+            if epoch - start >= self.hold {
+                self.held = Some(start);
+            }
+        } else {
+            self.since = None;
+        }
+    }
+
+    /// How far the accuracies that were seen got.
+    pub fn crossing(&self) -> Crossing {
+        match (self.held, self.since) {
+            (Some(epoch), _) => Crossing::Held { epoch },
+            (None, Some(epoch)) => Crossing::Open {
+                epoch,
+                held: self.seen - 1 - epoch,
+            },
+            (None, None) => Crossing::Not,
         }
     }
 }

@@ -20,7 +20,7 @@ mod rank;
 mod survival;
 
 pub use axes::{Axis, Place, axes, is_log_spaced, settings, varied};
-pub use crossing::{ACCURACY, Crossing, HOLD};
+pub use crossing::{ACCURACY, Crossing, HOLD, Seeker};
 pub use groups::{Group, groups, label};
 pub use law::{Interval, PowerLaw, fit_power_law};
 pub use logrank::{LogRank, log_rank};

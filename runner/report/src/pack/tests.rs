@@ -1,6 +1,6 @@
 use super::*;
 
-/// Unpacks as `report.js` does.
+/// Unpacks as `figures.js` does.
 fn unpacked(packed: &Value) -> Vec<Option<f64>> {
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let text = packed["packed"].as_str().unwrap();

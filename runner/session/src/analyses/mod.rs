@@ -24,6 +24,7 @@ use grokrun_store::{CellDir, ErrorKind, RunDir};
 pub(crate) use follower::{Followed, Follower};
 pub(crate) use seen::Seen;
 pub use stored::Stored;
+pub use task::{PairTable, pair_table};
 
 use crate::SessionError;
 use crate::folder::folder;

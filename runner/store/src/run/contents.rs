@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::{CELLS, LOG, LOG_EXTENSION, LOG_STEM, RESOLVED, SPEC, SUMMARY, lock, manifest};
-use crate::{StoreError, atomic, cells_table, checkpoint, findings, notes, sweep};
+use crate::{StoreError, atomic, cells_table, checkpoint, findings, live, notes, sweep};
 
-const REPORT: &str = "report.html";
+pub(crate) const REPORT: &str = "report.html";
 /// What `grokrun submit` writes for a cluster's engine.
 pub(super) const SCRIPT: &str = "slurm.sh";
 
@@ -72,6 +72,7 @@ fn is_own(path: &Path) -> bool {
                 "split.safetensors",
                 "metrics.parquet",
                 "state.safetensors",
+                live::NAME,
                 lock::NAME,
             ];
             names.contains(name)
@@ -200,6 +201,7 @@ mod tests {
             "log.1-of-2.jsonl",
             ".lock",
             "cells/c/.lock",
+            "cells/c/live.rows",
             "cells/c/checkpoints/00000100.packed",
             "cells/c/checkpoints/.grokrun-x.tmp",
             "cells/c/analysis/a/x.figure.json",

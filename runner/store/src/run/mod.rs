@@ -23,7 +23,7 @@ use crate::{ErrorKind, RunView, StoreError, Summary, atomic};
 
 pub(crate) const SPEC: &str = "spec.toml";
 pub(crate) const RESOLVED: &str = "resolved.toml";
-const SUMMARY: &str = "summary.json";
+pub(crate) const SUMMARY: &str = "summary.json";
 const LOG: &str = "log.jsonl";
 const LOG_STEM: &str = "log.";
 const LOG_EXTENSION: &str = ".jsonl";

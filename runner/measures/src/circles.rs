@@ -5,22 +5,22 @@ use grokrun_basis::Basis;
 
 /// Holds the tokens in the planes of all frequencies.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Circles {
+pub struct Circles {
     /// two coordinates for each frequency, `(p, frequencies, 2)`: along the cosine's direction in
     /// W_E, and along what the sine's has at right angles to it; the mean over the group is at 0
-    pub(crate) points: Vec<f32>,
+    pub points: Vec<f32>,
     /// share of W_E's variance over the group that the frequency has, `(frequencies)`
-    pub(crate) share: Vec<f64>,
+    pub share: Vec<f64>,
     /// the shorter by the longer axis of the ellipse, `(frequencies)`: 1 is a circle, 0 a line
-    pub(crate) roundness: Vec<f64>,
+    pub roundness: Vec<f64>,
     /// share of the points' variance in the plane that the frequency explains, `(frequencies)`: 1
     /// if the tokens are on the ellipse and evenly spread
-    pub(crate) fit: Vec<f64>,
+    pub fit: Vec<f64>,
 }
 
 impl Circles {
-    /// Measures the tokens' rows of W_E, `(p, d)`.
-    pub(crate) fn new(basis: &Basis, tokens: &[f32], d: usize) -> Circles {
+    /// Measures the tokens' rows of W_E, `(p, d)`, in the planes of a basis of frequencies.
+    pub fn new(basis: &Basis, tokens: &[f32], d: usize) -> Circles {
         let (p, count) = (basis.modulus(), basis.count());
         let coefficients = basis.forward(tokens);
         let row = |i: usize| &coefficients[i * d..(i + 1) * d];
@@ -76,6 +76,25 @@ impl Circles {
         circles.points = points.iter().map(|x| *x as f32).collect();
         circles
     }
+
+    /// Returns the tokens of the group in the plane of frequency k, in the basis's order: along the
+    /// cosine, and at right angles to it.
+    pub fn plane(&self, basis: &Basis, k: usize) -> [Vec<f64>; 2] {
+        let width = 2 * basis.count();
+        [0, 1].map(|axis| {
+            let of = |token: &usize| self.points.get(token * width + 2 * (k - 1) + axis);
+            let order = basis.order().iter().filter_map(of);
+            order.map(|x| f64::from(*x)).collect()
+        })
+    }
+}
+
+/// Returns the angle of each token of the group at frequency k, in turns and in the basis's order.
+pub fn turns(basis: &Basis, k: usize) -> Vec<f64> {
+    let n = basis.group();
+    (0..n)
+        .map(|place| (k * place % n) as f64 / n as f64)
+        .collect()
 }
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {
