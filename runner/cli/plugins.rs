@@ -162,13 +162,12 @@ fn in_spec(failure: AnalysisFailure) -> ParameterError {
 pub(crate) fn plugins(args: &PluginsArgs) -> Result<ExitCode, Failure> {
     let registry = registry(&args.plugins);
     let all = registry.all();
-    let out = match args.json {
-        true => format!(
-            "{:#}\n",
-            all.iter().map(|found| json(found)).collect::<Value>()
-        ),
-        false if all.is_empty() => "there are no analyses in this build\n".to_owned(),
-        false => all.iter().map(|found| describe(found) + "\n").collect(),
+    let out = if args.json {
+        format!("{:#}\n", all.iter().map(json).collect::<Value>())
+    } else if all.is_empty() {
+        "there are no analyses in this build\n".to_owned()
+    } else {
+        all.iter().map(|found| describe(found) + "\n").collect()
     };
     print(&out)?;
     Ok(if registry.failures().is_empty() {

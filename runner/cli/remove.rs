@@ -19,7 +19,8 @@ pub(crate) fn remove(args: &RmArgs) -> Result<ExitCode, Failure> {
     for path in &args.runs {
         RunView::open(path)?;
     }
-    if !args.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !(args.yes || can_ask) {
         return Err(Failure::request(
             "nobody can be asked whether to delete the runs, since this is no terminal; --yes deletes them unasked",
         ));
