@@ -144,7 +144,7 @@ fn mistakes_are_told_with_their_place() {
         ("0,1\n1,x", "line 2, column 2: `x` is no integer"),
         (
             "a,b\n0,1",
-            "line 1, column 1: `a` is no integer; expected an integer; a line of names",
+            "line 1, column 1: `a` is no integer; expected an integer; only a table of three columns",
         ),
         (
             "0;1\n1;0",
