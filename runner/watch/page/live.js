@@ -140,6 +140,8 @@
   // The curves of the cell that is shown: points come once each, after those that are here already.
   let points = { x: [], y: [[], [], [], []] };
   function tellOfCurve(now) {
+    // A cell that waits has no weights yet, and those of the one before are not its.
+    if (now.cell !== shown) at("embedding").hidden = true;
     shown = now.cell;
     at("shown").hidden = false;
     if (now.from === 0) points = { x: [], y: [[], [], [], []] };
