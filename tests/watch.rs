@@ -211,11 +211,12 @@ fn a_run_of_another_process_is_followed_and_left_as_it_is() {
 fn a_killed_run_has_rows_that_go_when_it_goes_on() {
     let bench = Bench::new(&SMALL.replace("epochs = 300", "epochs = 3000"));
     let trained = training(&bench, &[]);
-    wait_for(&bench, 500);
+    let known = rows(&bench);
+    let length = || std::fs::metadata(&known).map_or(0, |found| found.len());
+    // Of more than a hundred epochs, 32 bytes each.
+    wait_until("the rows are written", || length() > 32 * 200);
     signal(&trained.0, "-KILL");
     drop(trained);
-    let known = rows(&bench);
-    assert!(known.exists());
     // Torn, as a kill may leave it.
     let bytes = std::fs::read(&known).unwrap();
     std::fs::write(&known, &bytes[..bytes.len() - 5]).unwrap();

@@ -167,6 +167,7 @@ fn frame(now: &Snapshot, columns: usize, rows: usize) -> Vec<String> {
         lines.push(String::new());
         lines.push(in_line(&cell.id).into_owned());
         lines.push(format!("  {}", progress(cell)));
+        lines.extend(milestones(cell));
         lines.extend(cell.flaw.iter().map(|flaw| format!("  {}", in_line(flaw))));
         if cell.small.iter().any(|column| !column.is_empty()) {
             let curves = small_curves(cell.small.each_ref().map(Vec::as_slice), CURVES);
@@ -208,15 +209,20 @@ fn progress(cell: &CellNow) -> String {
     if let Some(stale) = cell.stale {
         words.push_str(&format!("  no new epochs for {}", duration(stale as f64)));
     }
-    for (what, milestone) in [
+    words
+}
+
+/// The line with the epochs at which a cell memorised and grokked; none before it has.
+fn milestones(cell: &CellNow) -> Option<String> {
+    let reached = [
         ("memorised", Milestone::Memorised),
         ("grokked", Milestone::Grokked),
-    ] {
-        if let Crossing::Held { epoch } = cell.outcome.crossing(milestone) {
-            words.push_str(&format!("  {what} {epoch}"));
-        }
-    }
-    words
+    ];
+    let words = reached.map(|(what, milestone)| match cell.outcome.crossing(milestone) {
+        Crossing::Held { epoch } => format!("  {what} {epoch}"),
+        _ => String::new(),
+    });
+    Some(words.concat()).filter(|words| !words.is_empty())
 }
 
 /// A row of a cell.
