@@ -102,15 +102,8 @@ pub(crate) fn runs() -> ArgValueCompleter {
         let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| runs_in(folder)).collect();
         found.sort();
         found.dedup();
-        let begins = |path: &&PathBuf| {
-            path.to_string_lossy()
-                .starts_with(&*current.to_string_lossy())
-        };
-        found
-            .iter()
-            .filter(begins)
-            .map(CompletionCandidate::new)
-            .collect()
+        let names = found.iter().map(|path| path.to_string_lossy());
+        candidates(names, current)
     })
 }
 

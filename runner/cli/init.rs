@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
 use console::Term;
@@ -38,7 +37,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<ExitCode, Failure> {
         )));
     }
     let text = match &args.from {
-        Some(name) => shipped_text(name)?,
+        Some(name) => shipped::named(name)?.to_owned(),
         None => text(&asked()?),
     };
     spec::parse_without_plugins(&text, &args.file)?;
@@ -48,16 +47,6 @@ pub(crate) fn init(args: &InitArgs) -> Result<ExitCode, Failure> {
         "{shown}\n`grokrun check {shown}` tells what it would take, `grokrun {shown}` trains it\n"
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn shipped_text(name: &str) -> Result<String, Failure> {
-    let found = shipped::find(Path::new(name)).map(|(_, text)| text.to_owned());
-    found.ok_or_else(|| {
-        Failure::request(format!(
-            "there is no shipped spec {name:?}; expected one of {}",
-            shipped::names()
-        ))
-    })
 }
 
 /// Asks for the keys that a spec must have, and for how long.
@@ -135,6 +124,8 @@ fn toml_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -31,6 +31,19 @@ pub(crate) fn names() -> String {
     names.join(", ")
 }
 
+/// Returns the text of the shipped spec of this name.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn named(name: &str) -> Result<&'static str, Failure> {
+    find(Path::new(name)).map(|(_, text)| text).ok_or_else(|| {
+        Failure::request(format!(
+            "there is no shipped spec {name:?}; expected one of {}",
+            names()
+        ))
+    })
+}
+
 /// Runs the command: lists the shipped specs, or prints one.
 ///
 /// # Errors
@@ -42,13 +55,7 @@ pub(crate) fn specs(args: &SpecsArgs) -> Result<ExitCode, Failure> {
         print(&table(&rows))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let Some((_, text)) = find(Path::new(name)) else {
-        return Err(Failure::request(format!(
-            "there is no shipped spec {name:?}; expected one of {}",
-            names()
-        )));
-    };
-    print(text)?;
+    print(named(name)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

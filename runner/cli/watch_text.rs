@@ -142,9 +142,7 @@ fn plain(cell: &CellNow) -> String {
             100.0 * last.test_accuracy
         ));
     }
-    if let Some((pace, left)) = cell.pace.zip(cell.left) {
-        words.push_str(&format!("  {pace:.1} epochs/s, {} left", duration(left)));
-    }
+    words.push_str(&pace_in_words(cell));
     words.push('\n');
     words
 }
@@ -203,13 +201,19 @@ fn progress(cell: &CellNow) -> String {
         cell.outcome.epochs,
         cell.epochs
     );
-    if let Some((pace, left)) = cell.pace.zip(cell.left) {
-        words.push_str(&format!("  {pace:.1} epochs/s, {} left", duration(left)));
-    }
+    words.push_str(&pace_in_words(cell));
     if let Some(stale) = cell.stale {
         words.push_str(&format!("  no new epochs for {}", duration(stale as f64)));
     }
     words
+}
+
+/// How fast a cell is trained and how long it takes; empty where that is not known.
+fn pace_in_words(cell: &CellNow) -> String {
+    cell.pace
+        .zip(cell.left)
+        .map(|(pace, left)| format!("  {pace:.1} epochs/s, {} left", duration(left)))
+        .unwrap_or_default()
 }
 
 /// The line with the epochs at which a cell memorised and grokked; none before it has.
