@@ -18,7 +18,7 @@ use crate::report::{self, Refresher};
 use crate::spec::{self, Spec};
 use crate::spread::spread;
 use crate::watch::Page;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, signals};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, python, shard, show, signals};
 
 /// The most cells that are listed at the end.
 const LISTED: usize = 40;
@@ -35,8 +35,7 @@ pub(crate) const ANOTHER_PLACE: &str =
 /// # Errors
 /// If the request is wrong or something fails on the way.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let registry = plugins::registry(&args.spec.plugins);
-    let spec = spec::read(&args.spec, &registry)?;
+    let (spec, registry) = spec::read(&args.spec)?;
     if !args.quiet {
         spec.announce();
     }
@@ -114,6 +113,7 @@ pub(crate) fn train(
     if let Some(page) = page.as_ref().filter(|_| !args.quiet) {
         say(format!("live page: {}", page.url()));
     }
+    python::keep(&run, plan, &spec.scripts)?;
     plugins::tell_of_calls_left(run.path());
     let _calls = CallNotes::keep_in(run.path());
     let cells = shard.map_or(plan.cells.len(), |shard| shard.cells(&survey).len());

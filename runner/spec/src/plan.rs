@@ -163,6 +163,8 @@ pub struct AnalysisRequest {
     /// The number of epochs from one call to the next; 0 for the first and the last epoch only. The
     /// default is the analysis's own cadence, or that of the checkpoints.
     pub every: u64,
+    /// The file of Python that it is in, as the spec writes the path; none for a plugin.
+    pub python: Option<String>,
     /// The parameters, complete and checked.
     pub parameters: Map<String, Json>,
 }
