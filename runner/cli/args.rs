@@ -360,6 +360,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["force", "fresh"])]
     pub(crate) shard: Option<ShardArg>,
 
+    /// End at the first cell that fails, with all states saved, in place of training the others
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// Train the other cells when one fails; this is what happens without --fail-fast
+    #[arg(long, conflicts_with = "fail_fast")]
+    pub(crate) keep_going: bool,
+
     /// Serve the live page while training, as `grokrun watch RUN` does
     #[arg(long)]
     pub(crate) watch: bool,

@@ -35,6 +35,8 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
         force: false,
         fresh: false,
         shard: None,
+        fail_fast: false,
+        keep_going: false,
         watch: false,
         port: None,
         bind: None,

@@ -16,6 +16,7 @@ mod init;
 mod linked;
 mod list;
 mod log;
+mod machine;
 mod new_plugin;
 mod notes;
 mod output;

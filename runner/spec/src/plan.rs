@@ -40,6 +40,8 @@ pub struct Plan {
     pub sample: Option<Sample>,
     /// The number of epochs that every cell is trained for, at least 1.
     pub epochs: u64,
+    /// After every so many epochs the test metrics are taken, at least 1.
+    pub evaluate: u64,
     /// The rules that end a cell before the last epoch.
     pub stop: Stop,
     /// When and how weights are kept.

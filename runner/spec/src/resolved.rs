@@ -141,6 +141,11 @@ impl Plan {
             let train = &settings.train;
             part.header(&keys::TRAIN);
             part.line(&keys::EPOCHS, &self.epochs.to_string());
+            part.beyond(
+                &keys::EVALUATE,
+                self.evaluate.to_string(),
+                self.evaluate == 1,
+            );
             optimizer::write_word(&train.rule, &mut part);
             part.line(&keys::LEARNING_RATE, &list(&axes.learning_rate));
             part.line(&keys::WEIGHT_DECAY, &list(&axes.weight_decay));
