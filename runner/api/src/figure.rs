@@ -23,6 +23,17 @@ pub enum Colors {
     Diverging,
 }
 
+/// What a figure shows, which tells the report that it belongs on the first screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// losses over epochs that tell the phases of training apart: restricted, excluded, test
+    Losses,
+    /// a number for each component of the basis
+    Spectrum,
+    /// the tokens in the plane of one component, which becomes a circle
+    Circle,
+}
+
 /// A trace of a figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace(Map<String, Value>);
@@ -94,6 +105,35 @@ impl Trace {
         )
     }
 
+    /// Colours the points by angles in turns, 0 to 1, with a palette that ends as it begins.
+    #[must_use]
+    pub fn colored_by_turns(self, turns: &[f64]) -> Trace {
+        let palette = json!([
+            [0, "#2f5fa8"],
+            [0.25, "#c9a227"],
+            [0.5, "#b2423a"],
+            [0.75, "#6f4fa0"],
+            [1, "#2f5fa8"]
+        ]);
+        self.with(
+            "marker",
+            json!({ "color": numbers(turns), "colorscale": palette, "cmin": 0, "cmax": 1,
+                "showscale": true }),
+        )
+    }
+
+    /// Says that the trace is of one component of the basis, which has one colour in the report.
+    #[must_use]
+    pub fn of_component(self, name: &str) -> Trace {
+        self.with("meta", json!({ "component": name }))
+    }
+
+    /// Says that each bar is of the component that its label names.
+    #[must_use]
+    pub fn by_component(self) -> Trace {
+        self.with("meta", json!({ "components": true }))
+    }
+
     /// Labels the columns and rows of a heatmap.
     #[must_use]
     pub fn labelled(self, columns: &[String], rows: &[String]) -> Trace {
@@ -141,6 +181,33 @@ impl Figure {
     #[must_use]
     pub fn trace(mut self, trace: Trace) -> Figure {
         self.data.push(trace);
+        self
+    }
+
+    /// Says what the figure shows. Circles have the same scale along both axes.
+    #[must_use]
+    pub fn role(mut self, role: Role) -> Figure {
+        let name = match role {
+            Role::Losses => "losses",
+            Role::Spectrum => "spectrum",
+            Role::Circle => "circle",
+        };
+        if role == Role::Circle {
+            let axis = self.layout.entry("yaxis").or_insert_with(|| json!({}));
+            axis["scaleanchor"] = json!("x");
+        }
+        self.meta("role", json!(name))
+    }
+
+    /// Says in one line what to see.
+    #[must_use]
+    pub fn caption(self, text: &str) -> Figure {
+        self.meta("caption", json!(text))
+    }
+
+    fn meta(mut self, key: &str, value: Value) -> Figure {
+        let meta = self.layout.entry("meta").or_insert_with(|| json!({}));
+        meta[key] = value;
         self
     }
 
@@ -216,6 +283,25 @@ mod tests {
         assert_eq!(figure["data"][0]["y"], json!([null, 0.5]));
         assert_eq!(figure["layout"]["yaxis"]["type"], "log");
         assert!(figure.get("frames").is_none());
+    }
+
+    #[test]
+    fn roles_captions_and_components_are_in_the_meta_of_plotly() {
+        let trace = Trace::scatter("", &[1.0], &[0.0]).colored_by_turns(&[0.25]);
+        let figure = Figure::new("plane")
+            .y("along sin 4", Axis::Linear)
+            .trace(trace.of_component("4"))
+            .role(Role::Circle)
+            .caption("A circle.")
+            .into_json();
+        let meta = &figure["layout"]["meta"];
+        assert_eq!(*meta, json!({ "role": "circle", "caption": "A circle." }));
+        assert_eq!(figure["layout"]["yaxis"]["scaleanchor"], "x");
+        assert_eq!(figure["data"][0]["meta"]["component"], "4");
+        let palette = &figure["data"][0]["marker"]["colorscale"];
+        assert_eq!(palette[0][1], palette[4][1]);
+        let bars = Trace::bar("", &["1".to_owned()], &[2.0]).by_component();
+        assert_eq!(bars.0["meta"]["components"], true);
     }
 
     #[test]

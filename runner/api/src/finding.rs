@@ -36,6 +36,9 @@ pub enum Finding {
     },
     /// a sentence for the report; kept in order, each once
     Note(String),
+    /// the outcome in a sentence, for the first screen of the report; kept in order, each once. A
+    /// host before ABI 1.4 does not take it
+    Headline(String),
     /// what the logits are proportional to; of two the later one stays. A host before ABI 1.3 does
     /// not take it
     Formula(Formula),
@@ -114,6 +117,11 @@ impl dyn Sink + '_ {
     /// Emits a sentence for the report.
     pub fn note(&mut self, text: impl Into<String>) {
         self.push(Finding::Note(text.into()));
+    }
+
+    /// Emits the outcome in a sentence, for the first screen of the report.
+    pub fn headline(&mut self, text: impl Into<String>) {
+        self.push(Finding::Headline(text.into()));
     }
 
     /// Emits the sum that the logits are proportional to.

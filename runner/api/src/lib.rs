@@ -52,7 +52,7 @@ mod task;
 pub mod testing;
 
 pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs, Scope};
-pub use figure::{Axis, Colors, Figure, Trace};
+pub use figure::{Axis, Colors, Figure, Role, Trace};
 pub use finding::{Finding, Formula, Sink};
 pub use registration::{Instance, Registration};
 pub use snapshot::{History, Numbers, NumbersRef, Snapshot, SnapshotData, Tensor, View};
@@ -121,7 +121,7 @@ macro_rules! export_plugin {
 pub mod prelude {
     pub use crate::{
         Analysis, Axis, Cadence, CellNumbers, Colors, Failure, Figure, Formula, History, Manifest,
-        Need, Reads, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
+        Need, Reads, Role, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -19,6 +19,8 @@ const MOST_BYTES: u64 = 1 << 30;
 const LONGEST_NAME: usize = 100;
 /// The most notes of an analysis for one cell.
 const MOST_NOTES: usize = 1000;
+/// The most headlines of an analysis for one cell: a first screen has no room for more.
+const MOST_HEADLINES: usize = 8;
 
 /// Holds scalars over epochs, one column a series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +55,8 @@ pub struct Findings {
     pub figures: BTreeMap<String, Kept>,
     /// notes in the order in which they came, each once
     pub notes: Vec<String>,
+    /// outcomes in a sentence each, in the order in which they came, each once
+    pub headlines: Vec<String>,
     /// what the logits are proportional to, as it was said last
     pub formula: Option<Formula>,
 }
@@ -142,13 +146,12 @@ impl Collector {
             }
             Finding::Note(text) => {
                 self.count(text.len() as u64)?;
-                if !self.findings.notes.contains(&text) {
-                    if self.findings.notes.len() == MOST_NOTES {
-                        return Err(format!("it made more than {MOST_NOTES} notes"));
-                    }
-                    self.findings.notes.push(text);
-                }
-                Ok(())
+                add_once(&mut self.findings.notes, text, MOST_NOTES, "notes")
+            }
+            Finding::Headline(text) => {
+                self.count(text.len() as u64)?;
+                let headlines = &mut self.findings.headlines;
+                add_once(headlines, text, MOST_HEADLINES, "headlines")
             }
         }
     }
@@ -251,6 +254,18 @@ impl Collector {
 /// Says that a finding cannot be written.
 fn no_room(error: &io::Error) -> String {
     format!("its findings cannot be kept beside the run: {error}")
+}
+
+/// Adds a sentence that is not there yet.
+fn add_once(all: &mut Vec<String>, text: String, most: usize, what: &str) -> Result<(), String> {
+    if all.contains(&text) {
+        return Ok(());
+    }
+    if all.len() == most {
+        return Err(format!("it made more than {most} {what}"));
+    }
+    all.push(text);
+    Ok(())
 }
 
 impl Sink for Collector {
@@ -456,6 +471,11 @@ mod tests {
         (0..2000).for_each(|i| sink.note(format!("note {i}")));
         assert_eq!(collector.findings.notes.len(), MOST_NOTES);
         assert!(collector.refused().unwrap().contains("1000 notes"));
+        let mut collector = self::collector();
+        let sink: &mut dyn Sink = &mut collector;
+        (0..20).for_each(|i| sink.headline(format!("headline {}", i % 9)));
+        assert_eq!(collector.findings.headlines.len(), MOST_HEADLINES);
+        assert!(collector.refused().unwrap().contains("8 headlines"));
         let mut collector = with(Some(0), |_| {});
         collector.bytes = MOST_BYTES;
         let sink: &mut dyn Sink = &mut collector;

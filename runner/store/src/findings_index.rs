@@ -34,6 +34,9 @@ pub struct FindingsIndex {
     pub parameters: Values,
     /// Sentences for the report.
     pub notes: Vec<String>,
+    /// Outcomes in a sentence each, for the first screen of the report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headlines: Vec<String>,
     /// Why the analysis failed; null if it did not.
     pub failure: Option<String>,
     /// The columns of `series.parquet`, besides `epoch`.
@@ -80,6 +83,7 @@ impl Default for FindingsIndex {
             every: 0,
             parameters: Values::new(),
             notes: Vec::new(),
+            headlines: Vec::new(),
             failure: None,
             series: Vec::new(),
             tensors: Vec::new(),

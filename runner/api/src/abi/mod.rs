@@ -35,7 +35,7 @@ pub const MAGIC: [u8; 8] = *b"GROKRUN\0";
 /// Changes when hosts and plugins of different numbers cannot work with each other.
 pub const MAJOR: u32 = 1;
 /// Grows when fields are added.
-pub const MINOR: u32 = 3;
+pub const MINOR: u32 = 4;
 /// The prefix of the names of entries; the crate's name follows.
 pub const ENTRY_PREFIX: &str = "grokrun_plugin_entry_";
 /// The flag in [`Entry::flags`] that panics unwind and can be caught.
@@ -227,6 +227,8 @@ pub mod kind {
     pub const DESCRIPTION: u32 = 5;
     /// `text`: `{"argument", "period", "keys", "explanation"}`. Since minor 3.
     pub const FORMULA: u32 = 6;
+    /// `text`. Since minor 4.
+    pub const HEADLINE: u32 = 7;
 }
 
 /// A finding on its way to the host.
@@ -310,7 +312,7 @@ mod layout {
                 $(assert_eq!(offset_of!($of, $field), $at, stringify!($of $field));)+
             };
         }
-        assert_eq!((MAJOR, MINOR), (1, 3));
+        assert_eq!((MAJOR, MINOR), (1, 4));
         lies!(Str, 16; data 0, len 8);
         lies!(Entry, 112; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
             describe 56, check 64, create 72, observe 80, finish 88, destroy 96,

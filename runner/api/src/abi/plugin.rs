@@ -285,6 +285,11 @@ impl Sink for Host {
                 text: Str::of(&text),
                 ..blank()
             }),
+            Finding::Headline(text) => self.send(RawFinding {
+                kind: kind::HEADLINE,
+                text: Str::of(&text),
+                ..blank()
+            }),
             Finding::Formula(formula) => {
                 let text = json!(formula).to_string();
                 self.send(RawFinding {

@@ -90,6 +90,15 @@ impl Recorder {
         })
     }
 
+    /// Returns all headlines.
+    pub fn headlines(&self) -> Vec<&str> {
+        let headlines = self.findings.iter().filter_map(|finding| match finding {
+            Finding::Headline(text) => Some(text.as_str()),
+            _ => None,
+        });
+        headlines.collect()
+    }
+
     /// Returns all notes.
     pub fn notes(&self) -> Vec<&str> {
         self.findings.iter().filter_map(text_of).collect()

@@ -167,6 +167,7 @@ impl Process {
                     rows,
                 },
                 Reply::Note(text) => Finding::Note(text),
+                Reply::Headline(text) => Finding::Headline(text),
                 Reply::Formula(formula) => Finding::Formula(formula),
                 Reply::Figure { name, figure } => Finding::Figure { name, figure },
                 Reply::Log(level, package, target, message, fields) => {

@@ -86,6 +86,7 @@ pub(super) enum Reply {
         rows: Vec<Vec<Value>>,
     },
     Note(String),
+    Headline(String),
     Formula(Formula),
     Figure {
         name: String,
@@ -251,6 +252,7 @@ pub(super) fn send_finding(to: &mut impl Write, finding: Finding) -> io::Result<
             },
         ),
         Finding::Note(text) => send(to, &Reply::Note(text)),
+        Finding::Headline(text) => send(to, &Reply::Headline(text)),
         Finding::Formula(formula) => send(to, &Reply::Formula(formula)),
         Finding::Figure { name, figure } => send(to, &Reply::Figure { name, figure }),
     }

@@ -193,6 +193,7 @@ unsafe fn take(raw: *const RawFinding, context: &mut Context<'_>) -> Result<(), 
         kind::FORMULA => Finding::Formula(
             serde_json::from_value(json()?).map_err(|error| format!("its formula: {error}"))?,
         ),
+        kind::HEADLINE => Finding::Headline(text.to_owned()),
         kind::NOTE => Finding::Note(text.to_owned()),
         kind::FIGURE => Finding::Figure {
             figure: json()?,

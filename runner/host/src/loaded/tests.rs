@@ -52,6 +52,7 @@ impl Analysis for Norm {
             keys: vec!["1".to_owned(), "2".to_owned()],
             explanation: "by a rule".to_owned(),
         });
+        out.headline("sums on a circle");
         out.note("done");
         Ok(())
     }
@@ -108,7 +109,7 @@ fn a_plugin_does_across_the_border_what_it_does_here() {
         .unwrap();
     let here = grokrun_api::testing::run(&mut *linked, &snapshots).unwrap();
     assert_eq!(there.findings, here.findings);
-    assert_eq!(there.findings.len(), 7);
+    assert_eq!(there.findings.len(), 8);
     assert_eq!(there.tensor("firsts").unwrap().0, [2]);
     assert!(there.kept.is_empty() && here.kept.is_empty());
     let analysis = only();

@@ -39,10 +39,12 @@ pub(crate) fn of(identity: FindingsIndex, outcome: Outcome) -> FindingFiles {
         tables,
         figures,
         notes,
+        headlines,
         formula,
     } = outcome.findings;
     let index = FindingsIndex {
         notes,
+        headlines,
         failure: outcome.failure,
         series: series.columns.keys().cloned().collect(),
         tensors: tensors.keys().cloned().collect(),
