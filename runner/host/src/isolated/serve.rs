@@ -113,7 +113,7 @@ impl Served<'_> {
                 instance.finish(&mut Parent(self.line))?;
             }
             Request::Close => self.instance.take().ok_or_else(none)?.close()?,
-            Request::Kept(_) | Request::Recalled(_) | Request::Lost(_) => {
+            Request::Kept(_) | Request::Recalled(_) | Request::Loss(_) => {
                 return Err(Failure::new("nothing was asked that this answers"));
             }
         }
@@ -170,8 +170,8 @@ impl Sink for Parent<'_> {
         or_leave(wire::send(&mut self.0, &request));
         or_leave(self.0.write_all(bytemuck::cast_slice(ask.weights)));
         match or_leave(wire::receive(&mut self.0)) {
-            Request::Lost(Ok(head)) => Ok(or_leave(wire::receive_loss(&mut self.0, &head))),
-            Request::Lost(Err(why)) => Err(why.into()),
+            Request::Loss(Ok(head)) => Ok(or_leave(wire::receive_loss(&mut self.0, &head))),
+            Request::Loss(Err(why)) => Err(why.into()),
             _ => loaded::leave(1),
         }
     }

@@ -53,7 +53,7 @@ pub(super) enum Request {
     /// Answers [`Reply::Recall`] with the count of the numbers that follow.
     Recalled(Result<usize, Said>),
     /// Answers [`Reply::TrainLoss`]; the gradient and the losses of samples follow.
-    Lost(Result<LossHead, Said>),
+    Loss(Result<LossHead, Said>),
 }
 
 /// Describes a tensor of a snapshot.
@@ -255,7 +255,7 @@ pub(super) fn send_loss(to: &mut impl Write, found: Result<LossAt, Failure>) -> 
         gradient: found.gradient.len(),
         samples: found.samples.len(),
     });
-    send(to, &Request::Lost(head.map_err(|why| why.clone().into())))?;
+    send(to, &Request::Loss(head.map_err(|why| why.clone().into())))?;
     if let Ok(found) = found {
         to.write_all(bytemuck::cast_slice(&found.gradient))?;
         to.write_all(bytemuck::cast_slice(&found.samples))?;
@@ -378,13 +378,13 @@ mod tests {
         send_loss(&mut bytes, Ok(found.clone())).unwrap();
         send_loss(&mut bytes, Err(Failure::new("none"))).unwrap();
         let mut from = bytes.as_slice();
-        let Request::Lost(Ok(head)) = receive(&mut from).unwrap() else {
+        let Request::Loss(Ok(head)) = receive(&mut from).unwrap() else {
             panic!("a loss was sent");
         };
         let got = receive_loss(&mut from, &head).unwrap();
         // NaN is not equal to itself, so the two are compared as text.
         assert_eq!(format!("{got:?}"), format!("{found:?}"));
-        let Request::Lost(Err(why)) = receive(&mut from).unwrap() else {
+        let Request::Loss(Err(why)) = receive(&mut from).unwrap() else {
             panic!("a refusal was sent");
         };
         assert_eq!(Failure::from(why), Failure::new("none"));
