@@ -89,6 +89,7 @@ impl CellLoss {
         Ok(())
     }
 
+    /// Starts the executor of the cell's program.
     fn start(&self) -> Result<TiledExecutor, String> {
         let words = |error: SessionError| error.to_string();
         let program = self.program.clone();
