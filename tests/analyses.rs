@@ -158,6 +158,7 @@ fn the_smallest_moduli_fail_no_analysis() {
         "circulant",
         "cosets",
         "rqi",
+        "edge",
         "norm-path",
     ];
     let tables: String = names.map(|name| format!("[analysis.{name}]\n")).concat();

@@ -142,6 +142,22 @@ fn everything_that_can_be_needed_is_shown_live_and_later() {
         assert_eq!(tensor.shape(), [epochs, shape.len()], "{name}");
         assert_eq!(numbers, shape.repeat(epochs), "{name}");
     }
+    // The loss at the weights is the mean of those of the samples, and its gradient the one that
+    // another program gives.
+    let losses = tensors.tensor("train loss").unwrap();
+    assert_eq!(losses.shape(), [5, 4]);
+    for row in losses.data().as_chunks::<16>().0 {
+        let number = |at: usize| f32::from_le_bytes([0, 1, 2, 3].map(|i| row[4 * at + i]));
+        let [loss, mean, sum, shown] = [0, 1, 2, 3].map(number);
+        assert!(
+            loss > 0.0 && (loss / mean - 1.0).abs() < 1e-5,
+            "{loss} {mean}"
+        );
+        assert!(
+            sum > 0.0 && (sum / shown - 1.0).abs() < 1e-3,
+            "{sum} {shown}"
+        );
+    }
     let library = library();
     let library = library.to_str().unwrap();
     bench

@@ -46,7 +46,10 @@ fn swiftshader_trains_as_the_cpu_does() {
                 apart(row.train_loss, wanted.train_loss),
                 apart(row.test_loss, wanted.test_loss),
             ];
-            assert!(losses.iter().all(|apart| *apart < 1e-5), "{row:?} {wanted:?}");
+            assert!(
+                losses.iter().all(|apart| *apart < 1e-5),
+                "{row:?} {wanted:?}"
+            );
         }
     }
 }

@@ -7,13 +7,14 @@ use grokrun_store::{Metrics, RunView};
 use crate::support::{Bench, assert_same};
 
 /// The analyses that come with grokrun, besides fourier-sparsity, which [`TABLES`] has.
-const ANALYSES: [&str; 16] = [
+const ANALYSES: [&str; 17] = [
     "activations",
     "clock-or-pizza",
     "commutativity",
     "circulant",
     "cosets",
     "rqi",
+    "edge",
     "effective-weights",
     "embedding-geometry",
     "interventions",

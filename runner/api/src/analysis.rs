@@ -163,11 +163,14 @@ pub enum Need {
     Logits,
     /// losses and accuracies of all epochs so far
     History,
+    /// the trained parameters, and the train loss and its gradient at any values of them, by
+    /// [`Sink::train_loss`]. Since ABI 1.4
+    TrainLoss,
 }
 
 impl Need {
     /// Every need.
-    pub const ALL: [Need; 7] = [
+    pub const ALL: [Need; 8] = [
         Need::Weights,
         Need::Gradients,
         Need::Attention,
@@ -175,6 +178,7 @@ impl Need {
         Need::PostActivations,
         Need::Logits,
         Need::History,
+        Need::TrainLoss,
     ];
 }
 

@@ -1,9 +1,9 @@
-//! Defines what an analysis may emit, and keep between calls.
+//! Defines what an analysis may emit, keep between calls, and ask for during a call.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Failure, Figure};
+use crate::{Ask, Failure, Figure, LossAt};
 
 /// One thing that an analysis found.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,7 @@ pub struct Formula {
     pub explanation: String,
 }
 
-/// Takes findings, and keeps numbers between calls.
+/// Takes findings, keeps numbers between calls, and computes the train loss at any weights.
 pub trait Sink {
     /// Takes a finding. Nothing is returned: a finding that the host cannot take makes the analysis
     /// fail afterwards.
@@ -85,6 +85,18 @@ pub trait Sink {
     /// # Errors
     /// When the numbers cannot be read, and as for [`Sink::keep`].
     fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure>;
+
+    /// Computes the train loss at any weights, by the program that the cell is trained with, on all
+    /// of its training samples. The same weights give the same bytes, whatever the number of
+    /// threads.
+    ///
+    /// # Errors
+    /// When [`Need::TrainLoss`](crate::Need) is not declared, when the number of weights is not the
+    /// model's, and when the host is older than this function (ABI 1.3). The analysis has then
+    /// failed, even if it ignores the error.
+    fn train_loss(&mut self, _ask: Ask<'_>) -> Result<LossAt, Failure> {
+        Err(Failure::no_train_loss())
+    }
 }
 
 impl dyn Sink + '_ {

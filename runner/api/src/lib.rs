@@ -50,6 +50,7 @@ mod snapshot;
 mod sweep;
 mod task;
 pub mod testing;
+mod train_loss;
 
 pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs, Scope};
 pub use figure::{Axis, Colors, Figure, Role, Trace};
@@ -58,6 +59,7 @@ pub use registration::{Instance, Registration};
 pub use snapshot::{History, Numbers, NumbersRef, Snapshot, SnapshotData, Tensor, View};
 pub use sweep::{CellNumbers, CellSeries, Reads, SweepAnalysis, SweepCell, series_view};
 pub use task::{Model, Task};
+pub use train_loss::{Ask, LossAt, TrainLoss};
 
 // The macro and the authors' derives need these.
 #[doc(hidden)]
@@ -120,8 +122,9 @@ macro_rules! export_plugin {
 /// The names that most plugins import.
 pub mod prelude {
     pub use crate::{
-        Analysis, Axis, Cadence, CellNumbers, Colors, Failure, Figure, Formula, History, Manifest,
-        Need, Reads, Role, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor, Trace,
+        Analysis, Ask, Axis, Cadence, CellNumbers, Colors, Failure, Figure, Formula, History,
+        Manifest, Need, Reads, Role, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor,
+        Trace,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -214,6 +214,34 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// Returns the trained parameters by name, one after another as [`Sink::train_loss`] takes
+    /// them. A parameter that the optimizer does not move is left out.
+    ///
+    /// [`Sink::train_loss`]: crate::Sink::train_loss
+    ///
+    /// # Errors
+    /// When [`Need::TrainLoss`] is not declared.
+    pub fn trained(&self) -> Result<Vec<(&'a str, Tensor<'a>)>, Failure> {
+        let named = self.views.iter().filter_map(|view| {
+            let name = view.name.strip_prefix("trained.")?;
+            Some((name, as_floats(Some(view))?))
+        });
+        let all: Vec<_> = named.collect();
+        if all.is_empty() {
+            return Err(absent("trained weights", Need::TrainLoss));
+        }
+        Ok(all)
+    }
+
+    /// Returns the trained parameters as one vector.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::trained`].
+    pub fn trained_weights(&self) -> Result<Vec<f32>, Failure> {
+        let all = self.trained()?.into_iter();
+        Ok(all.flat_map(|(_, tensor)| tensor.data()).copied().collect())
+    }
+
     fn find(&self, name: &str) -> Option<&'a View<'a>> {
         self.views.iter().find(|view| view.name == name)
     }
@@ -354,6 +382,7 @@ fn need_of(name: &str) -> Need {
         _ if name.ends_with(".hook_pre") => Need::PreActivations,
         _ if name.ends_with(".hook_post") => Need::PostActivations,
         _ if name.starts_with("gradient.") => Need::Gradients,
+        _ if name.starts_with("trained.") => Need::TrainLoss,
         _ if name.starts_with("history.") => Need::History,
         _ => Need::Weights,
     }

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use grokrun_api::{Failure, Finding, Formula, Sink};
+use grokrun_api::{Ask, Failure, Finding, Formula, LossAt, Sink, TrainLoss};
 use serde_json::{Value, json};
 
 use crate::scratch::{Kept, Scratch};
@@ -71,6 +72,8 @@ pub(crate) struct Collector {
     epoch: Option<u64>,
     bytes: u64,
     refused: Option<String>,
+    /// the cell's train loss, if the analysis needs it
+    loss: Option<Arc<dyn TrainLoss>>,
 }
 
 impl Collector {
@@ -82,7 +85,13 @@ impl Collector {
             epoch: None,
             bytes: 0,
             refused: None,
+            loss: None,
         }
+    }
+
+    /// Computes the train loss by this from now on.
+    pub(crate) fn set_loss(&mut self, loss: Arc<dyn TrainLoss>) {
+        self.loss = Some(loss);
     }
 
     /// Sets the epoch that the next findings belong to; none for the whole training.
@@ -283,6 +292,14 @@ impl Sink for Collector {
     fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
         let done = self.stash.get(name);
         self.or_refused(done)
+    }
+
+    fn train_loss(&mut self, ask: Ask<'_>) -> Result<LossAt, Failure> {
+        let done = match &self.loss {
+            Some(loss) => loss.at(ask),
+            None => Err(Failure::no_train_loss()),
+        };
+        self.or_refused(done.map_err(|why| why.to_string()))
     }
 }
 

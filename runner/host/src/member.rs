@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use grokrun_api::{Failure, Instance, Need, Needs, SnapshotData, SweepCell, Task};
+use grokrun_api::{Failure, Instance, Need, Needs, SnapshotData, SweepCell, Task, TrainLoss};
 use serde_json::{Map, Value};
 
 use crate::collector::Collector;
@@ -46,6 +47,15 @@ impl Member {
         let place = format!("cell {}", task.cell);
         let member = Member::new(found, needs, due, place, scratch);
         member.started(|| found.create(parameters, task))
+    }
+
+    /// Lets the analysis evaluate this train loss, if it needs one.
+    #[must_use]
+    pub fn with_train_loss(mut self, loss: Arc<dyn TrainLoss>) -> Member {
+        if self.needs.has(Need::TrainLoss) {
+            self.collector.set_loss(loss);
+        }
+        self
     }
 
     /// Starts `found` on a sweep of these cells; its findings wait in `scratch`. If it cannot

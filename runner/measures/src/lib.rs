@@ -10,6 +10,7 @@
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for
 //!   models that an analysis changes.
+//! - [`extremes`]: the largest and the smallest eigenvalue of an operator, by its products.
 //! - [`Marginals`]: what one operand alone gives; [`Signs`]: how a label's place follows from those
 //!   of the operands.
 //! - [`testing`]: a model of a group that is right by construction.
@@ -22,6 +23,7 @@ mod circles;
 mod forward;
 mod frames;
 mod keys;
+mod lanczos;
 mod loss;
 mod marginals;
 mod model;
@@ -35,6 +37,7 @@ pub use forward::{Flow, FoldedHead, Forward, HeadMode};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};
 pub use keys::{KeyRule, Spectrum, by_class};
+pub use lanczos::{Extremes, extremes};
 pub use loss::{Rows, Score, Shift, loss_of_row};
 pub use marginals::Marginals;
 pub use model::Model;

@@ -243,6 +243,12 @@ fn look_at_missing(
             notes.push(format!("{what}: {}", names.join(", ")));
         }
     };
+    let evaluating = analyses.asked().map(|(found, _)| found);
+    let evaluating = evaluating.filter(|found| looks::evaluates(found));
+    say(
+        evaluating.map(grokrun_host::Found::name).collect(),
+        "not in the time (they evaluate the train loss as often as their parameters say)",
+    );
     let gave_up = found.given_up.as_ref().map(|(name, _)| name.as_str());
     let failed = wanted.iter().filter(|(name, looker)| {
         calibration.look(name).is_none()

@@ -111,6 +111,13 @@ pub type Keep = unsafe extern "C" fn(*mut c_void, Str, *const f32, usize) -> i32
 pub type Receive = unsafe extern "C" fn(*mut c_void, *const f32, usize);
 /// The type of [`RawHost::kept`].
 pub type Recall = unsafe extern "C" fn(*mut c_void, Str, Receive, *mut c_void) -> i32;
+/// The type of [`RawHost::train_loss`]: weights and their number, flags of [`ask`], and who receives
+/// the answer.
+pub type RawTrainLoss =
+    unsafe extern "C" fn(*mut c_void, *const f32, usize, u32, ReceiveLoss, *mut c_void) -> i32;
+/// The function that [`RawHost::train_loss`] passes its answer to, together with the pointer that
+/// was given.
+pub type ReceiveLoss = unsafe extern "C" fn(*mut c_void, *const RawLoss);
 /// The type of [`Entry::observe`].
 pub type Observe = unsafe extern "C" fn(*mut c_void, *const RawSnapshot, *const RawHost) -> i32;
 
@@ -143,6 +150,8 @@ pub mod least {
     pub const FINDING: usize = 80;
     /// size of [`RawSnapshot`](super::RawSnapshot)
     pub const SNAPSHOT: usize = 32;
+    /// size of [`RawLoss`](super::RawLoss), in minor 4
+    pub const LOSS: usize = 56;
 }
 
 /// The struct that a library exports, once for each plugin crate in it.
@@ -208,6 +217,39 @@ pub struct RawHost {
     pub keep: Option<Keep>,
     /// Passes the numbers under a name to the receiver, which copies them.
     pub kept: Option<Recall>,
+    /// Computes the train loss at some weights and passes it to the receiver, which copies it.
+    /// Since minor 4.
+    pub train_loss: Option<RawTrainLoss>,
+}
+
+/// What is asked for of a train loss beside itself: flags.
+pub mod ask {
+    /// the gradient
+    pub const GRADIENT: u32 = 1;
+    /// the loss of each sample
+    pub const SAMPLES: u32 = 2;
+}
+
+/// A train loss on its way to a plugin. Since minor 4.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RawLoss {
+    /// bytes of this struct in the host
+    pub size: u32,
+    /// always 0
+    pub reserved: u32,
+    /// the mean loss
+    pub loss: f64,
+    /// the share of samples that are right
+    pub accuracy: f64,
+    /// `gradient_len` numbers
+    pub gradient: *const f32,
+    /// the number of weights, or 0
+    pub gradient_len: usize,
+    /// `samples_len` numbers
+    pub samples: *const f64,
+    /// the number of samples, or 0
+    pub samples_len: usize,
 }
 
 /// The kinds of findings.
@@ -317,7 +359,10 @@ mod layout {
         lies!(Entry, 112; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
             describe 56, check 64, create 72, observe 80, finish 88, destroy 96,
             create_sweep 104);
-        lies!(RawHost, 56; size 0, level 4, context 8, push 16, fail 24, log 32, keep 40, kept 48);
+        lies!(RawHost, 64; size 0, level 4, context 8, push 16, fail 24, log 32, keep 40, kept 48,
+            train_loss 56);
+        lies!(RawLoss, 56; size 0, reserved 4, loss 8, accuracy 16, gradient 24, gradient_len 32,
+            samples 40, samples_len 48);
         lies!(RawFinding, 80; size 0, kind 4, name 8, value 24, shape 32, ndim 40, data 48, len 56,
             text 64);
         lies!(RawSnapshot, 32; size 0, stride 4, epoch 8, views 16, count 24);

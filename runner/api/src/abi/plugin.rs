@@ -7,10 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::{Map, Value, json};
 
 use super::{
-    DONE, Entry, FAILED, MAGIC, MAJOR, MINOR, NO_MORE, PANICKED, RawFinding, RawHost, RawSnapshot,
-    RawView, Str, UNWINDS, dtype, kind, least, log, sized, slice,
+    DONE, Entry, FAILED, MAGIC, MAJOR, MINOR, NO_MORE, PANICKED, RawFinding, RawHost, RawLoss,
+    RawSnapshot, RawView, Str, UNWINDS, ask, dtype, kind, least, log, sized, slice,
 };
-use crate::{Failure, Finding, Instance, NumbersRef, Registration, Sink, Snapshot, Task, View};
+use crate::{
+    Ask, Failure, Finding, Instance, LossAt, NumbersRef, Registration, Sink, Snapshot, Task, View,
+};
 
 /// Lists the analyses of a crate; [`crate::export_plugin`] implements this trait.
 pub trait Exported: 'static {
@@ -331,6 +333,26 @@ impl Sink for Host {
             _ => Err(Failure::new(format!("the host cannot read {name} again"))),
         }
     }
+
+    fn train_loss(&mut self, asked: Ask<'_>) -> Result<LossAt, Failure> {
+        let compute = self.0.train_loss.ok_or_else(computes_nothing)?;
+        let flags = [
+            (asked.gradient, ask::GRADIENT),
+            (asked.samples, ask::SAMPLES),
+        ];
+        let flags = flags.iter().filter(|(wanted, _)| *wanted);
+        let flags = flags.fold(0, |all, (_, flag)| all | flag);
+        let mut found: Option<Result<LossAt, String>> = None;
+        let into = (&raw mut found).cast();
+        let (data, len) = (asked.weights.as_ptr(), asked.weights.len());
+        // SAFETY: the call lasts; the weights and the place for the answer live until the function
+        // returns.
+        let status = unsafe { compute(self.0.context, data, len, flags, receive_loss, into) };
+        match (status, found) {
+            (DONE, Some(found)) => found.map_err(Failure::new),
+            _ => Err(Failure::new("the host cannot compute the train loss")),
+        }
+    }
 }
 
 /// Returns the failure of a host that cannot keep numbers.
@@ -338,6 +360,45 @@ fn too_old() -> Failure {
     Failure::new(
         "this grokrun keeps no numbers between calls; expected one whose plugin ABI is 1.1 or later",
     )
+}
+
+/// Returns the failure of a host that computes no train loss.
+fn computes_nothing() -> Failure {
+    Failure::new(
+        "this grokrun computes no train loss for analyses; expected one whose plugin ABI is 1.4 or later",
+    )
+}
+
+/// Copies the train loss that the host passes into the `Option<Result<LossAt, String>>` at `into`.
+unsafe extern "C" fn receive_loss(into: *mut c_void, loss: *const RawLoss) {
+    // SAFETY: the host passes back the pointer that `train_loss` received, and an answer that lives
+    // during this call.
+    unsafe {
+        if let Some(into) = into.cast::<Option<Result<LossAt, String>>>().as_mut() {
+            *into = Some(read_loss(loss));
+        }
+    }
+}
+
+/// # Safety
+/// `loss` is null or points to an answer that lives during the call.
+unsafe fn read_loss(loss: *const RawLoss) -> Result<LossAt, String> {
+    let none = || "the host passed no train loss".to_owned();
+    if loss.is_null() {
+        return Err(none());
+    }
+    // SAFETY: as the caller promises; the size comes first in every version.
+    let raw = unsafe { sized(loss, (&raw const (*loss).size).read(), least::LOSS) };
+    let raw = raw.ok_or_else(none)?;
+    // SAFETY: as the caller promises.
+    unsafe {
+        Ok(LossAt {
+            loss: raw.loss,
+            accuracy: raw.accuracy,
+            gradient: slice(raw.gradient, raw.gradient_len)?.to_vec(),
+            samples: slice(raw.samples, raw.samples_len)?.to_vec(),
+        })
+    }
 }
 
 /// Copies the numbers that the host passes into the `Vec<f32>` at `into`.

@@ -1,14 +1,16 @@
 //! Supports the tests of plugins: tasks, snapshots with a known answer, a sink that records.
 
+mod losses;
 mod planted;
 mod recorder;
 mod swept;
 
+pub use losses::{Flat, Quadratic, at_weights};
 pub use planted::{Expert, random};
 pub use recorder::Recorder;
 pub use swept::swept;
 
-use crate::{Analysis, Failure, Instance, Model, SnapshotData, Task};
+use crate::{Analysis, Failure, Instance, Model, SnapshotData, Task, TrainLoss};
 
 /// Makes a task. `label` returns the class of a pair, or `None` where the operation is undefined.
 /// Every third defined pair is a test pair; the others are training pairs.
@@ -66,12 +68,39 @@ pub fn analyse<A: Analysis>(
     found.unwrap_or_else(|failure| panic!("the analysis failed: {failure}"))
 }
 
+/// Returns the findings of an analysis that evaluates a train loss; otherwise as [`analyse`].
+///
+/// # Panics
+/// As [`analyse`].
+#[track_caller]
+pub fn analyse_loss<A: Analysis>(
+    config: A::Config,
+    task: &Task,
+    snapshots: &[SnapshotData],
+    loss: impl TrainLoss + 'static,
+) -> Recorder {
+    let recorder = Recorder {
+        loss: Some(Box::new(loss)),
+        ..Recorder::default()
+    };
+    let found =
+        A::new(config, task).and_then(|mut analysis| recorded(&mut analysis, snapshots, recorder));
+    found.unwrap_or_else(|failure| panic!("the analysis failed: {failure}"))
+}
+
 /// Passes snapshots to an analysis, in order, and finishes it.
 ///
 /// # Errors
 /// As for the calls of the analysis.
 pub fn run(analysis: &mut dyn Instance, snapshots: &[SnapshotData]) -> Result<Recorder, Failure> {
-    let mut recorder = Recorder::default();
+    recorded(analysis, snapshots, Recorder::default())
+}
+
+fn recorded(
+    analysis: &mut dyn Instance,
+    snapshots: &[SnapshotData],
+    mut recorder: Recorder,
+) -> Result<Recorder, Failure> {
     for data in snapshots {
         data.show(
             |_| true,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{Failure, Finding, Formula, Sink};
+use crate::{Ask, Failure, Finding, Formula, LossAt, Sink, TrainLoss};
 
 /// Holds the findings of an analysis, and the numbers that it keeps.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Recorder {
     pub findings: Vec<Finding>,
     /// the numbers that are kept between calls, by name
     pub kept: BTreeMap<String, Vec<f32>>,
+    /// the train loss that the analysis is given, if it is given one
+    pub loss: Option<Box<dyn TrainLoss>>,
 }
 
 impl Sink for Recorder {
@@ -31,6 +33,13 @@ impl Sink for Recorder {
 
     fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
         Ok(self.kept.get(name).cloned().unwrap_or_default())
+    }
+
+    fn train_loss(&mut self, ask: Ask<'_>) -> Result<LossAt, Failure> {
+        self.loss
+            .as_ref()
+            .ok_or_else(Failure::no_train_loss)?
+            .at(ask)
     }
 }
 

@@ -102,10 +102,44 @@ impl TiledExecutor {
         self.each(Job::Evaluate)
     }
 
-    /// Computes the gradients without a step, for tests; returns the scores of the training
+    /// Computes the gradients without a step; returns the scores of the training
     /// samples.
     pub fn gradients(&mut self) -> Vec<PartScore> {
         self.each(Job::Gradients)
+    }
+
+    /// Returns the scores of the test samples, and keeps the loss of each sample.
+    pub fn evaluate_each(&mut self) -> Vec<PartScore> {
+        self.each(Job::EvaluateEach)
+    }
+
+    /// Returns the loss of each test sample of a cell when [`TiledExecutor::evaluate_each`] ran
+    /// last, in the precision of the program's loss.
+    ///
+    /// # Panics
+    /// Panics if there is no such cell.
+    pub fn losses(&self, cell: usize) -> &[f64] {
+        self.replicas[cell].losses()
+    }
+
+    /// Returns the gradient of a cell's mean training loss when [`TiledExecutor::gradients`] ran
+    /// last: a number for each parameter, zero where a parameter is not trained.
+    ///
+    /// # Panics
+    /// Panics if there is no such cell.
+    pub fn gradient(&self, cell: usize) -> Vec<f32> {
+        self.replicas[cell].gradient()
+    }
+
+    /// Replaces the parameters of a cell by this flat vector.
+    ///
+    /// # Errors
+    /// When there are more or fewer than the program has.
+    ///
+    /// # Panics
+    /// Panics if there is no such cell.
+    pub fn set_parameters(&mut self, cell: usize, parameters: &[f32]) -> Result<(), EngineError> {
+        self.replicas[cell].set_parameters(parameters)
     }
 
     /// Replaces the training samples of a cell: the minibatch of the next step.
@@ -156,6 +190,7 @@ enum Job {
     Train,
     Gradients,
     Evaluate,
+    EvaluateEach,
 }
 
 struct Jobs<'a> {
@@ -171,6 +206,7 @@ impl WithSimd for Jobs<'_> {
             Job::Train => replica.train(simd),
             Job::Gradients => replica.gradients(simd),
             Job::Evaluate => replica.evaluate(simd),
+            Job::EvaluateEach => replica.evaluate_each(simd),
         };
         self.replicas
             .par_iter_mut()

@@ -34,22 +34,27 @@ pub(super) struct Shared<'a> {
 /// The sums over one chunk's samples, in the order of the plan's sums.
 pub(super) type Sums = Vec<Buffer>;
 
-/// Runs the tiles of the samples in `range`; `sums` belong to these samples alone.
+/// Runs the tiles of the samples in `range`; `sums` belong to these samples alone, and `losses`, if
+/// there are any, receive the loss of each.
 #[inline(always)]
 pub(super) fn chunk<S: Simd>(
     simd: S,
     shared: Shared<'_>,
     range: Range<usize>,
     sums: &mut Sums,
+    mut losses: Option<&mut [f64]>,
     space: &mut Workspace,
 ) -> Score {
     let mut total = Score::default();
     for first in range.clone().step_by(shared.layout.tile) {
+        let rows = shared.layout.tile.min(range.end - first);
+        let losses = losses.as_deref_mut();
         let mut tile = Tile {
             shared,
             first,
-            rows: shared.layout.tile.min(range.end - first),
+            rows,
             fresh: first == range.start,
+            losses: losses.map(|all| &mut all[first - range.start..][..rows]),
             space: &mut *space,
         };
         for op in shared.ops {
@@ -66,6 +71,8 @@ struct Tile<'a> {
     rows: usize,
     /// whether nothing has been added to the chunk's sums yet
     fresh: bool,
+    /// receives the loss of each sample, if it is wanted
+    losses: Option<&'a mut [f64]>,
     space: &'a mut Workspace,
 }
 
@@ -212,10 +219,25 @@ impl Tile<'_> {
             self.space.row = row;
             total
         };
+        self.each_loss(table, columns(logits), loss);
         if let Some((place, gradients)) = gradients {
             self.space.tables[place.0] = gradients;
         }
         total
+    }
+
+    /// Computes the loss of each sample, if it is wanted.
+    fn each_loss(&mut self, table: usize, classes: usize, loss: &Loss) {
+        let Some(losses) = &mut self.losses else {
+            return;
+        };
+        let stride = self.shared.layout.strides[table];
+        let rows = self.space.tables[table].chunks(stride);
+        for (r, (out, row)) in losses.iter_mut().zip(rows).enumerate() {
+            let mut row: Vec<f64> = row[..classes].iter().map(|x| f64::from(*x)).collect();
+            let label = self.shared.data.label(self.first + r);
+            *out = loss.sample(&mut row, label, 1.0);
+        }
     }
 
     /// Computes the loss of the published experiment, in vectors.

@@ -34,6 +34,8 @@ pub(super) struct Replica {
     /// whether the shared stage has run with the present parameters
     current: bool,
     spaces: Option<Arc<Workspaces>>,
+    /// the losses of the test samples when they were last asked for
+    losses: Vec<f64>,
 }
 
 impl Replica {
@@ -70,6 +72,7 @@ impl Replica {
             step: 0,
             current: false,
             spaces: None,
+            losses: Vec::new(),
             program,
             plan,
             layout,
@@ -111,6 +114,34 @@ impl Replica {
         if self.sums.len() != count {
             self.sums = (0..count).map(sums).collect();
         }
+    }
+
+    /// Replaces the parameters; slots and steps stay.
+    pub(super) fn set_parameters(&mut self, parameters: &[f32]) -> Result<(), EngineError> {
+        let expected = self.program.parameters.count();
+        if parameters.len() != expected {
+            return Err(EngineError::Data(format!(
+                "the list of parameters has {} numbers; expected {expected}",
+                parameters.len()
+            )));
+        }
+        for (place, range) in self.program.parameters.ranges().enumerate() {
+            self.whole[place].copy_from_slice(&parameters[range]);
+        }
+        self.current = false;
+        Ok(())
+    }
+
+    /// Returns the gradient that was computed last, in the order of the parameters; zeros where a
+    /// parameter is not trained.
+    pub(super) fn gradient(&self) -> Vec<f32> {
+        let mut all = vec![0.0; self.program.parameters.count()];
+        for (place, range) in self.program.parameters.ranges().enumerate() {
+            if let Some(table) = self.program.gradient(TableId(place)) {
+                all[range].copy_from_slice(&self.whole[table.0]);
+            }
+        }
+        all
     }
 
     fn load(&mut self, state: &ModelState) -> Result<(), EngineError> {
@@ -187,7 +218,7 @@ impl Replica {
     /// Computes the gradients of the training samples; returns the score of the samples.
     pub(super) fn gradients<S: Simd>(&mut self, simd: S) -> PartScore {
         self.refresh(simd);
-        let score = self.pass(simd, Part::Train);
+        let score = self.pass(simd, Part::Train, None);
         let mut whole = Whole {
             tables: &mut self.whole,
             strides: &self.layout.strides,
@@ -216,10 +247,26 @@ impl Replica {
     /// Returns the score of the test samples.
     pub(super) fn evaluate<S: Simd>(&mut self, simd: S) -> PartScore {
         self.refresh(simd);
-        self.pass(simd, Part::Test)
+        self.pass(simd, Part::Test, None)
     }
 
-    fn pass<S: Simd>(&mut self, simd: S, part: Part) -> PartScore {
+    /// Returns the score of the test samples, and keeps the loss of each.
+    pub(super) fn evaluate_each<S: Simd>(&mut self, simd: S) -> PartScore {
+        self.refresh(simd);
+        let mut losses = std::mem::take(&mut self.losses);
+        losses.resize(self.test.len(), 0.0);
+        let score = self.pass(simd, Part::Test, Some(&mut losses));
+        self.losses = losses;
+        score
+    }
+
+    /// Returns the losses that [`Replica::evaluate_each`] has kept.
+    pub(super) fn losses(&self) -> &[f64] {
+        &self.losses
+    }
+
+    /// Runs the samples of a part; `losses` receives the loss of each test sample.
+    fn pass<S: Simd>(&mut self, simd: S, part: Part, losses: Option<&mut [f64]>) -> PartScore {
         let (ops, data): (&[TileOp], &Data) = match part {
             Part::Train => (&self.plan.train, &self.train),
             Part::Test => (&self.plan.test, &self.test),
@@ -237,9 +284,9 @@ impl Replica {
             return PartScore::default();
         };
         let n = data.len();
-        let run = |range: Range<usize>, sums: &mut Sums| {
+        let run = |range: Range<usize>, sums: &mut Sums, losses: Option<&mut [f64]>| {
             let space = &mut *spaces.mine();
-            vectorized!(simd, pass::chunk(simd, shared, range, sums, space))
+            vectorized!(simd, pass::chunk(simd, shared, range, sums, losses, space))
         };
         let ranges: Vec<Range<usize>> = chunks(n, self.layout.tile).collect();
         let scores: Vec<Score> = match part {
@@ -247,13 +294,23 @@ impl Replica {
                 .into_par_iter()
                 .zip(&mut self.sums)
                 .with_max_len(1)
-                .map(|(range, sums)| run(range, sums))
+                .map(|(range, sums)| run(range, sums, None))
                 .collect(),
-            Part::Test => ranges
-                .into_par_iter()
-                .with_max_len(1)
-                .map(|range| run(range, &mut Vec::new()))
-                .collect(),
+            Part::Test => {
+                let mut parts: Vec<Option<&mut [f64]>> = match losses {
+                    Some(all) => {
+                        let len = ranges.first().map_or(1, ExactSizeIterator::len);
+                        all.chunks_mut(len).map(Some).collect()
+                    }
+                    None => ranges.iter().map(|_| None).collect(),
+                };
+                ranges
+                    .into_par_iter()
+                    .zip(&mut parts)
+                    .with_max_len(1)
+                    .map(|(range, losses)| run(range, &mut Vec::new(), losses.take()))
+                    .collect()
+            }
         };
         let total = Score::mean(scores.into_iter(), n);
         PartScore {

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use grokrun_api::serde::Serialize;
-use grokrun_api::{Failure, Finding, Sink};
+use grokrun_api::{Ask, Failure, Finding, Sink};
 
 use super::wire::{self, Reply, Request};
 use crate::described::Described;
@@ -188,6 +188,22 @@ impl Process {
                         }
                         Err(why) => wire::send(self, &Request::Recalled(Err(why.into())))?,
                     }
+                    continue;
+                }
+                Reply::TrainLoss {
+                    count,
+                    gradient,
+                    samples,
+                } => {
+                    let weights = wire::receive_numbers(self, count, Vec::new())?;
+                    let found = sink.train_loss(Ask {
+                        weights: &weights,
+                        gradient,
+                        samples,
+                    });
+                    // The analysis has only waited meanwhile.
+                    self.checked = Instant::now();
+                    wire::send_loss(self, found)?;
                     continue;
                 }
             };

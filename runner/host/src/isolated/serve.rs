@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grokrun_api::{Failure, Finding, Instance, Sink, SnapshotData};
+use grokrun_api::{Ask, Failure, Finding, Instance, LossAt, Sink, SnapshotData};
 
 use super::wire::{self, Reply, Request};
 use crate::described::Described;
@@ -113,7 +113,7 @@ impl Served<'_> {
                 instance.finish(&mut Parent(self.line))?;
             }
             Request::Close => self.instance.take().ok_or_else(none)?.close()?,
-            Request::Kept(_) | Request::Recalled(_) => {
+            Request::Kept(_) | Request::Recalled(_) | Request::Loss(_) => {
                 return Err(Failure::new("nothing was asked that this answers"));
             }
         }
@@ -157,6 +157,21 @@ impl Sink for Parent<'_> {
                 Ok(or_leave(wire::receive_numbers(&mut self.0, count, vec![])))
             }
             Request::Recalled(Err(why)) => Err(why.into()),
+            _ => loaded::leave(1),
+        }
+    }
+
+    fn train_loss(&mut self, ask: Ask<'_>) -> Result<LossAt, Failure> {
+        let request = Reply::TrainLoss {
+            count: ask.weights.len(),
+            gradient: ask.gradient,
+            samples: ask.samples,
+        };
+        or_leave(wire::send(&mut self.0, &request));
+        or_leave(self.0.write_all(bytemuck::cast_slice(ask.weights)));
+        match or_leave(wire::receive(&mut self.0)) {
+            Request::Loss(Ok(head)) => Ok(or_leave(wire::receive_loss(&mut self.0, &head))),
+            Request::Loss(Err(why)) => Err(why.into()),
             _ => loaded::leave(1),
         }
     }

@@ -8,7 +8,7 @@ use bytemuck::Pod;
 use grokrun_api::serde::de::DeserializeOwned;
 use grokrun_api::serde::{Deserialize, Serialize};
 use grokrun_api::{
-    Failure, Finding, Formula, Numbers, NumbersRef, Snapshot, SnapshotData, SweepCell, Task,
+    Failure, Finding, Formula, LossAt, Numbers, NumbersRef, Snapshot, SnapshotData, SweepCell, Task,
 };
 use serde_json::{Map, Value};
 
@@ -52,6 +52,8 @@ pub(crate) enum Request {
     Kept(Option<Said>),
     /// Answers [`Reply::Recall`] with the count of the numbers that follow.
     Recalled(Result<usize, Said>),
+    /// Answers [`Reply::TrainLoss`]; the gradient and the losses of samples follow.
+    Loss(Result<LossHead, Said>),
 }
 
 /// Describes a tensor of a snapshot.
@@ -63,6 +65,19 @@ pub(crate) struct Head {
     count: usize,
     /// whether the numbers have 64 bits
     double: bool,
+}
+
+/// Describes a train loss.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(crate = "grokrun_api::serde")]
+pub(crate) struct LossHead {
+    /// the bits of the loss: JSON has no word for a value that is not a number
+    loss: u64,
+    accuracy: u64,
+    /// how many numbers the gradient has
+    gradient: usize,
+    /// how many losses of samples there are
+    samples: usize,
 }
 
 /// A message from the process of an analysis.
@@ -101,6 +116,12 @@ pub(super) enum Reply {
     },
     /// A request to return kept numbers.
     Recall(String),
+    /// A request for the train loss at the weights that follow.
+    TrainLoss {
+        count: usize,
+        gradient: bool,
+        samples: bool,
+    },
     /// The call has ended; after [`Request::Describe`], with all analyses.
     Done(Result<Vec<Described>, Said>),
 }
@@ -227,6 +248,32 @@ pub(super) fn receive_snapshot(
     Ok(data)
 }
 
+/// Answers a request for a train loss.
+pub(super) fn send_loss(to: &mut impl Write, found: Result<LossAt, Failure>) -> io::Result<()> {
+    let head = found.as_ref().map(|found| LossHead {
+        loss: found.loss.to_bits(),
+        accuracy: found.accuracy.to_bits(),
+        gradient: found.gradient.len(),
+        samples: found.samples.len(),
+    });
+    send(to, &Request::Loss(head.map_err(|why| why.clone().into())))?;
+    if let Ok(found) = found {
+        to.write_all(bytemuck::cast_slice(&found.gradient))?;
+        to.write_all(bytemuck::cast_slice(&found.samples))?;
+    }
+    Ok(())
+}
+
+/// Reads the numbers of a train loss.
+pub(super) fn receive_loss(from: &mut impl Read, head: &LossHead) -> io::Result<LossAt> {
+    Ok(LossAt {
+        loss: f64::from_bits(head.loss),
+        accuracy: f64::from_bits(head.accuracy),
+        gradient: receive_numbers(from, head.gradient, Vec::new())?,
+        samples: receive_numbers(from, head.samples, Vec::new())?,
+    })
+}
+
 /// Sends a finding.
 pub(super) fn send_finding(to: &mut impl Write, finding: Finding) -> io::Result<()> {
     match finding {
@@ -319,6 +366,31 @@ mod tests {
         };
         let got: Vec<f32> = receive_numbers(&mut from, count, Vec::new()).unwrap();
         assert_eq!(got, [f32::MIN_POSITIVE, f32::INFINITY]);
+    }
+
+    #[test]
+    fn a_train_loss_comes_over_bit_by_bit() {
+        let found = LossAt {
+            loss: f64::NAN,
+            accuracy: 0.5,
+            gradient: vec![1.0, -0.0, f32::INFINITY],
+            samples: vec![0.1, 1e-300],
+        };
+        let mut bytes = Vec::new();
+        send_loss(&mut bytes, Ok(found.clone())).unwrap();
+        send_loss(&mut bytes, Err(Failure::new("none"))).unwrap();
+        let mut from = bytes.as_slice();
+        let Request::Loss(Ok(head)) = receive(&mut from).unwrap() else {
+            panic!("a loss was sent");
+        };
+        let got = receive_loss(&mut from, &head).unwrap();
+        // NaN is not equal to itself, so the two are compared as text.
+        assert_eq!(format!("{got:?}"), format!("{found:?}"));
+        let Request::Loss(Err(why)) = receive(&mut from).unwrap() else {
+            panic!("a refusal was sent");
+        };
+        assert_eq!(Failure::from(why), Failure::new("none"));
+        assert!(from.is_empty());
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use grokrun_api::abi::{
-    DONE, FAILED, RawFinding, RawHost, Receive, Str, kind, least, sized, slice,
+    DONE, FAILED, RawFinding, RawHost, RawLoss, Receive, ReceiveLoss, Str, ask, kind, least, sized,
+    slice,
 };
-use grokrun_api::{Failure, Finding, Sink};
+use grokrun_api::{Ask, Failure, Finding, Sink};
 use serde_json::Value;
 
 use super::calls;
@@ -48,6 +49,7 @@ pub(super) fn called(
         log: Some(log),
         keep: Some(keep),
         kept: Some(kept),
+        train_loss: Some(train_loss),
     };
     let status = call(&raw const host);
     match (context.failure, status) {
@@ -249,6 +251,39 @@ unsafe extern "C" fn kept(
         done(context, |sink| {
             let numbers = sink.kept(name.text().map_err(Failure::new)?)?;
             receive(into, numbers.as_ptr(), numbers.len());
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn train_loss(
+    context: *mut c_void,
+    weights: *const f32,
+    len: usize,
+    flags: u32,
+    receive: ReceiveLoss,
+    into: *mut c_void,
+) -> i32 {
+    // SAFETY: the plugin hands back what it was given, weights that live during this call, and a
+    // function for the pointer beside it.
+    unsafe {
+        done(context, |sink| {
+            let found = sink.train_loss(Ask {
+                weights: slice(weights, len).map_err(Failure::new)?,
+                gradient: flags & ask::GRADIENT != 0,
+                samples: flags & ask::SAMPLES != 0,
+            })?;
+            let raw = RawLoss {
+                size: size_of::<RawLoss>() as u32,
+                reserved: 0,
+                loss: found.loss,
+                accuracy: found.accuracy,
+                gradient: found.gradient.as_ptr(),
+                gradient_len: found.gradient.len(),
+                samples: found.samples.as_ptr(),
+                samples_len: found.samples.len(),
+            };
+            receive(into, &raw const raw);
             Ok(())
         })
     }

@@ -6,9 +6,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use grokrun_api::Need;
 use grokrun_host::{Crew, Member, Permits, Watched, Work, on_analysis_pool};
 use grokrun_store::{CheckpointReader, FindingsIndex};
 
+use super::loss::CellLoss;
 use super::seen::Seen;
 use super::snapshot::{self, Pass};
 use super::{Subject, files};
@@ -30,6 +32,8 @@ pub(crate) struct Followed {
     crew: Option<Crew>,
     /// of each analysis, in order
     identities: Vec<FindingsIndex>,
+    /// the train loss, if an analysis evaluates it
+    loss: Option<Arc<CellLoss>>,
 }
 
 impl Followed {
@@ -37,6 +41,7 @@ impl Followed {
         subject: Subject,
         members: Vec<Member>,
         identities: Vec<FindingsIndex>,
+        loss: Option<Arc<CellLoss>>,
     ) -> Result<Followed, SessionError> {
         let crew = Crew::start(members).map_err(|error| {
             SessionError::Failed(format!("a thread cannot be started: {error}"))
@@ -46,6 +51,7 @@ impl Followed {
             subject,
             crew: Some(crew),
             identities,
+            loss,
         })
     }
 
@@ -74,6 +80,9 @@ impl Followed {
         let Subject { history, pairs, .. } = &self.subject;
         let data = &mut shown.data;
         on_analysis_pool(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, pass, data))?;
+        if let (Some(loss), true) = (&self.loss, needs.has(Need::TrainLoss)) {
+            loss.show(&checkpoint, data)?;
+        }
         crew.show(&Arc::new(shown), last);
         Ok(())
     }

@@ -7,6 +7,7 @@
 
 mod files;
 mod follower;
+mod loss;
 mod recorded;
 pub(crate) mod seen;
 pub(crate) mod snapshot;
@@ -16,12 +17,15 @@ mod task;
 
 use std::sync::Arc;
 
+use grokrun_api::Need;
 use grokrun_engine::{Pairs, available_memory};
 use grokrun_host::{Found, Member, Permits, Registry, Scratch};
 use grokrun_spec::{AnalysisRequest, Cell, Plan};
 use grokrun_store::{CellDir, ErrorKind, RunDir};
+use grokrun_task::Split;
 
 pub(crate) use follower::{Followed, Follower};
+use loss::CellLoss;
 pub(crate) use seen::Seen;
 pub use stored::Stored;
 pub use task::{PairTable, pair_table};
@@ -180,7 +184,7 @@ impl<'a> Analyses<'a> {
         let task = task::of(plan, cell, seen, &subject)?;
         let mut looking = Vec::new();
         for (found, request) in self.asked() {
-            match seen.declines(found, &cell.settings.train.loss) {
+            match seen.declines(found, &cell.settings.train) {
                 None => looking.push((found, request)),
                 Some(why) => {
                     let files = files::declined(files::identity(found, request), why);
@@ -192,21 +196,30 @@ impl<'a> Analyses<'a> {
             .iter()
             .map(|(found, request)| files::identity(found, request))
             .collect();
+        let evaluates = |found: &Found| found.needs().contains(&Need::TrainLoss);
+        let loss = match looking.iter().any(|(found, _)| evaluates(found)) {
+            true => Some(Arc::new(CellLoss::new(cell, subject.split())?)),
+            false => None,
+        };
         let members = looking
             .iter()
             .map(|(found, request)| {
                 let also = plan.checkpoints.spacing.also();
-                Member::start(
+                let member = Member::start(
                     found,
                     &request.parameters,
                     request.every,
                     also,
                     &task,
                     scratch,
-                )
+                );
+                match &loss {
+                    Some(loss) => member.with_train_loss(loss.clone()),
+                    None => member,
+                }
             })
             .collect();
-        Followed::new(subject, members, parameters)
+        Followed::new(subject, members, parameters, loss)
     }
 }
 
@@ -219,4 +232,14 @@ pub(crate) struct Subject {
     pub(crate) pairs: Arc<Pairs>,
     /// of the epochs so far, and of those that were trained since
     pub(crate) history: History,
+}
+
+impl Subject {
+    /// Its samples, as they were drawn.
+    fn split(&self) -> Split {
+        Split {
+            train: self.train.clone(),
+            test: self.test.clone(),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use grokrun_api::{Model, Need, Scope};
 use grokrun_engine::{Activation, Shape};
 use grokrun_host::Found;
 use grokrun_program::{self as program, Architecture, Loss, Norm};
+use grokrun_spec::Train;
 
 /// A model as analyses see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +40,8 @@ impl Seen {
         }
     }
 
-    /// Why an analysis is not shown this model, trained with this loss; none if it is.
-    pub(crate) fn declines(&self, found: &Found, loss: &Loss) -> Option<&'static str> {
+    /// Why an analysis is not shown this model, trained in this way; none if it is.
+    pub(crate) fn declines(&self, found: &Found, train: &Train) -> Option<&'static str> {
         let needs = |need: Need| found.needs().contains(&need);
         let gradients = needs(Need::Gradients);
         let neurons = needs(Need::PreActivations) || needs(Need::PostActivations);
@@ -57,10 +58,16 @@ impl Seen {
                 "this analysis needs gradients, which are worked out for one-layer transformers \
                  alone; this model is another, so nothing was measured",
             ),
-            Seen::Folded(_) if gradients && *loss != Loss::PUBLISHED => Some(
+            Seen::Folded(_) if gradients && train.loss != Loss::PUBLISHED => Some(
                 "this analysis needs the gradient of the train loss, which is worked out for \
                  cross-entropy as published alone; this loss is another, so nothing was measured",
             ),
+            _ if needs(Need::TrainLoss) && train.changes.iter().any(|c| c.groups.is_some()) => {
+                Some(
+                    "this analysis evaluates the train loss at the weights that the optimizer moves; \
+                 this spec changes on the way which those are, so nothing was measured",
+                )
+            }
             _ => None,
         }
     }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use grokrun_api::{Needs, Task};
+use grokrun_api::{Need, Needs, Task};
 use grokrun_engine::{InitScheme, Pairs, Sample, Shape, initial_parameters};
 use grokrun_host::{Crew, Findings, Found, Member, Permits, Scratch, Shown};
 use grokrun_spec::{AnalysisRequest, Plan};
@@ -180,12 +180,19 @@ pub(super) fn wanted(plan: &Plan, analyses: &Analyses<'_>) -> Vec<(String, Looke
     }
     let snapshots = Looker::Snapshot(needs(analyses));
     let mut wanted = vec![(snapshot_name(plan, analyses), snapshots)];
-    for (found, request) in analyses.asked() {
+    let predictable = |found: &Found| !evaluates(found);
+    for (found, request) in analyses.asked().filter(|(found, _)| predictable(found)) {
         let name = analysis_name(plan, found, request);
         let asked = Box::new((found.clone(), request.clone()));
         wanted.push((name, Looker::Analysis(asked)));
     }
     wanted
+}
+
+/// Whether an analysis evaluates the train loss, as often as it wants: small models do not tell how
+/// long that takes.
+pub(super) fn evaluates(found: &Found) -> bool {
+    found.needs().contains(&Need::TrainLoss)
 }
 
 /// What any of the analyses needs to be shown.

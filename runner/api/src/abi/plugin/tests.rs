@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::*;
-use crate::abi::Receive;
+use crate::abi::{Receive, ReceiveLoss};
 use crate::prelude::*;
 use crate::testing::task;
 
@@ -133,7 +133,56 @@ fn host(heard: &mut Heard) -> RawHost {
         log: Some(log),
         keep: Some(keep),
         kept: Some(kept),
+        train_loss: Some(train_loss),
     }
+}
+
+/// Answers with the sum of the weights, the weights as gradients, and the flags as a sample.
+unsafe extern "C" fn train_loss(
+    _: *mut c_void,
+    weights: *const f32,
+    len: usize,
+    flags: u32,
+    receive: ReceiveLoss,
+    into: *mut c_void,
+) -> i32 {
+    let weights = unsafe { slice(weights, len) }.unwrap();
+    if len == 3 {
+        return FAILED;
+    }
+    let samples = [f64::from(flags)];
+    let loss = RawLoss {
+        size: size_of::<RawLoss>() as u32,
+        reserved: 0,
+        loss: weights.iter().copied().map(f64::from).sum(),
+        accuracy: 0.25,
+        gradient: weights.as_ptr(),
+        gradient_len: len,
+        samples: samples.as_ptr(),
+        samples_len: 1,
+    };
+    unsafe { receive(into, &raw const loss) };
+    DONE
+}
+
+#[test]
+fn a_train_loss_is_asked_for_and_comes_over() {
+    let mut heard = Heard::default();
+    let mut sink = Host(host(&mut heard));
+    let found = sink.train_loss(Ask::gradient(&[0.5, 1.0]).with_samples());
+    let want = LossAt {
+        loss: 1.5,
+        accuracy: 0.25,
+        gradient: vec![0.5, 1.0],
+        samples: vec![3.0],
+    };
+    assert_eq!(found, Ok(want));
+    assert_eq!(sink.train_loss(Ask::loss(&[1.0])).unwrap().samples, [0.0]);
+    let refused = sink.train_loss(Ask::loss(&[0.0; 3])).unwrap_err();
+    assert!(refused.to_string().contains("cannot compute"), "{refused}");
+    sink.0.train_loss = None;
+    let old = sink.train_loss(Ask::loss(&[1.0])).unwrap_err().to_string();
+    assert!(old.contains("plugin ABI is 1.4 or later"), "{old}");
 }
 
 const ENTRY: Entry = Entry::of::<Here>();
