@@ -11,7 +11,7 @@ Knows nothing of the rest of the package.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ NEEDS = (
     "post-activations",
     "logits",
     "history",
+    "train-loss",
 )
 
 
@@ -88,11 +89,42 @@ class Snapshot:
         """A metric of all epochs so far: `train_loss`, `test_loss`, `train_accuracy`, …"""
         return self._of("history." + name, "history")
 
+    def trained(self) -> list[str]:
+        """The parameters that the optimizer moves, in the order of `trained_weights`."""
+        return [name.removeprefix("trained.") for name in self._trained()]
+
+    def trained_weights(self) -> Array:
+        """The trained parameters as one vector, as `Sink.train_loss` takes them."""
+        return np.concatenate([self.tensors[name].ravel() for name in self._trained()])
+
+    def _trained(self) -> list[str]:
+        names = [name for name in self.tensors if name.startswith("trained.")]
+        if not names:
+            raise KeyError("no trained weights are shown; they are there if `needs` has train-loss")
+        return names
+
     def _of(self, name: str, need: str) -> Array:
         if name in self.tensors:
             return self.tensors[name]
         there = ", ".join(self.tensors) or "nothing"
         raise KeyError(f"no {name} is shown; it is there if `needs` has {need}; shown is {there}")
+
+
+@dataclasses.dataclass
+class LossAt:
+    """The train loss at some weights.
+
+    Attributes:
+        loss: the mean over all training samples, without weight decay.
+        accuracy: the share of training samples whose largest logit is the label's.
+        gradient: of the mean loss, float32, a number for each weight; empty unless asked for.
+        samples: the loss of each training sample, float64; empty unless asked for.
+    """
+
+    loss: float
+    accuracy: float
+    gradient: Array
+    samples: Array
 
 
 class Sink(Protocol):
@@ -118,6 +150,9 @@ class Sink(Protocol):
 
     def kept(self, name: str) -> Array:
         """The numbers that are kept under this name; none if there are none."""
+
+    def train_loss(self, weights: Any, gradient: bool = False, samples: bool = False) -> LossAt:
+        """The train loss at any weights, with what is asked for; `needs` has `train-loss`."""
 
 
 class _Checked:
@@ -157,7 +192,20 @@ class Collected(_Checked):
     tables: dict[str, tuple[list[str], list[list[Any]]]] = dataclasses.field(default_factory=dict)
     figures: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    #: What computes the train loss, where the analysis asks for it: of weights, a `LossAt`.
+    loss: Callable[[Array], LossAt] | None = None
     _kept: dict[str, Array] = dataclasses.field(default_factory=dict)
+
+    def train_loss(self, weights: Any, gradient: bool = False, samples: bool = False) -> LossAt:
+        if self.loss is None:
+            raise RuntimeError("this test has no train loss; expected collected(…, loss=function)")
+        found = self.loss(np.ascontiguousarray(weights, dtype="<f4").ravel())
+        none: Array = np.empty(0)
+        return dataclasses.replace(
+            found,
+            gradient=found.gradient if gradient else none,
+            samples=found.samples if samples else none,
+        )
 
     def keep(self, name: str, values: Any) -> None:
         self._kept[name] = np.array(values, dtype="<f4").ravel()
@@ -178,9 +226,15 @@ class Collected(_Checked):
             self.notes.append(head)
 
 
-def collected(analysis: Any, snapshots: Iterable[Snapshot]) -> Collected:
-    """Shows snapshots to an analysis, finishes it, and returns what it found."""
-    out = Collected()
+def collected(
+    analysis: Any, snapshots: Iterable[Snapshot], loss: Callable[[Array], LossAt] | None = None
+) -> Collected:
+    """Shows snapshots to an analysis, finishes it, and returns what it found.
+
+    `loss` computes the train loss, with gradient and losses of samples, for an analysis that asks
+    for it.
+    """
+    out = Collected(loss=loss)
     for snapshot in snapshots:
         analysis.observe(snapshot, out)
     if hasattr(analysis, "finish"):

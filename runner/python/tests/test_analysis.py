@@ -232,6 +232,46 @@ def test_examples_have_the_shapes_of_a_run(single: Path) -> None:
     assert isinstance(task, Task | SimpleNamespace)
 
 
+#: A gradient by the service against a difference of losses, along the gradient itself.
+SLOPE = '''"""The slope of the train loss along its gradient, twice."""
+import numpy as np
+
+needs = ["train-loss", "history"]
+
+
+class Analysis:
+    def __init__(self, config, task):
+        self.task = task
+
+    def observe(self, snapshot, out):
+        weights = snapshot.trained_weights()
+        found = out.train_loss(weights, gradient=True, samples=True)
+        gradient = found.gradient.astype(np.float64)
+        norm = np.linalg.norm(gradient)
+        step = 1e-2 * gradient / norm
+        above, below = out.train_loss(weights + step).loss, out.train_loss(weights - step).loss
+        out.scalar("slope", norm)
+        out.scalar("difference", (above - below) / 2e-2)
+        out.scalar("loss", found.loss)
+        out.scalar("mean", found.samples.mean())
+        out.scalar("count", len(found.samples) - len(self.task.train))
+        assert len(snapshot.trained()) > 5 and len(gradient) == len(weights)
+'''
+
+
+def test_the_train_loss_is_there_at_any_weights(binary: Path, tmp_path: Path) -> None:
+    (tmp_path / "slope.py").write_text(SLOPE)
+    spec(tmp_path, '[analysis.slope]\npython = "slope.py"\n')
+    calls(binary, tmp_path, "small.toml")
+    run = gk.open(tmp_path / "runs/small")
+    found = run.series_table("slope").to_pydict()
+    assert found["slope"] == pytest.approx(found["difference"], rel=1e-2)
+    assert found["mean"] == pytest.approx(found["loss"], rel=1e-6) and set(found["count"]) == {0}
+    # The loss at epoch 20's weights is the train loss that its step began with.
+    history = run.all[0].history_table("train_loss").to_pydict()["train_loss"]
+    assert found["loss"][1] == pytest.approx(history[20], rel=1e-5)
+
+
 def test_a_cluster_is_told_where_the_file_is(binary: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(GINI)
     spec(tmp_path, '[analysis.mine]\npython = "mine.py"\n', "[1, 2]")

@@ -24,7 +24,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-from grokrun_analysis import NEEDS, Array, Snapshot, Task, _Checked, _plain
+from grokrun_analysis import NEEDS, Array, LossAt, Snapshot, Task, _Checked, _plain
 
 class _Line:
     """The connection to the program: messages of JSON after their length, and numbers."""
@@ -81,6 +81,18 @@ class _Program(_Checked):
         if "Err" in answer:
             raise RuntimeError(answer["Err"]["message"])
         return self.line.numbers(answer["Ok"], double=False)
+
+    def train_loss(self, weights: Any, gradient: bool = False, samples: bool = False) -> LossAt:
+        array = np.ascontiguousarray(weights, dtype="<f4").ravel()
+        ask = {"count": array.size, "gradient": bool(gradient), "samples": bool(samples)}
+        self.line.send({"TrainLoss": ask}, array)
+        answer = self.line.receive()["Loss"]
+        if "Err" in answer:
+            raise RuntimeError(answer["Err"]["message"])
+        head = answer["Ok"]
+        loss, accuracy = struct.unpack("<dd", struct.pack("<QQ", head["loss"], head["accuracy"]))
+        found = self.line.numbers(head["gradient"], double=False)
+        return LossAt(loss, accuracy, found, self.line.numbers(head["samples"], double=True))
 
     def _put(self, kind: str, head: Any, array: Array | None) -> None:
         if kind == "Scalar":
