@@ -230,7 +230,8 @@ impl Trajectory {
                 let circles = measured.circles.as_ref();
                 let plane = circles.map_or_else(Default::default, |c| c.plane(basis, k));
                 let [x, y] = plane.map(|axis| rounded(&axis));
-                Trace::scatter("", &x, &y).colored_by(&turns)
+                let points = Trace::scatter("", &x, &y).colored_by_turns(&turns);
+                points.of_component(basis.name_of(k))
             };
             let title = format!("W_E in the plane of frequency {k}, coloured by angle in turns");
             let mut figure = Figure::new(&title)
@@ -240,6 +241,10 @@ impl Trajectory {
             for (epoch, measured) in self.frames.iter() {
                 figure = figure.frame(epoch, vec![points(measured)]);
             }
+            let figure = figure.role(Role::Circle).caption(
+                "A point is a token: on a circle in the order of its angle where the frequency is used, \
+                 a cloud where it is not.",
+            );
             out.figure(&format!("circle-{k}"), figure);
         }
     }
