@@ -233,7 +233,7 @@ impl Trajectory {
                 let points = Trace::scatter("", &x, &y).colored_by_turns(&turns);
                 points.of_component(basis.name_of(k))
             };
-            let title = format!("W_E in the plane of frequency {k}, coloured by angle in turns");
+            let title = format!("W_E in the plane of frequency {k}, by angle in turns");
             let mut figure = Figure::new(&title)
                 .x(&format!("along cos {k}"), Axis::Linear)
                 .y(&format!("along sin {k}"), Axis::Linear)
@@ -241,11 +241,7 @@ impl Trajectory {
             for (epoch, measured) in self.frames.iter() {
                 figure = figure.frame(epoch, vec![points(measured)]);
             }
-            let figure = figure.role(Role::Circle).caption(
-                "A point is a token: on a circle in the order of its angle where the frequency is used, \
-                 a cloud where it is not.",
-            );
-            out.figure(&format!("circle-{k}"), figure);
+            out.figure(&format!("circle-{k}"), figure.role(Role::Circle));
         }
     }
 }

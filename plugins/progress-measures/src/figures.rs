@@ -184,12 +184,16 @@ impl Trajectory {
 
 /// Says what the key frequencies do alone, and what is left without them.
 fn headline(end: &Point, out: &mut dyn Sink) {
+    let short = |loss: f64| match loss {
+        0.01..1000.0 => format!("{loss:.2}"),
+        _ => format!("{loss:.2e}"),
+    };
     let alone = format!(
-        "through the key frequencies alone the test loss is {:.2e}",
-        end.restricted
+        "through the key frequencies alone the test loss is {}",
+        short(end.restricted)
     );
     out.headline(match end.excluded {
-        Some([without, _]) => format!("{alone}; without them the train loss is {without:.2e}"),
+        Some([without, _]) => format!("{alone}; without them the train loss is {}", short(without)),
         None => alone,
     });
 }

@@ -1,6 +1,6 @@
 "use strict";
 // What a reader can do with a figure: enlarge it, take it away as a picture or as numbers, and change
-// the scale of an axis. The buttons stand in its caption; a page without scripts, and paper, have
+// the scale of an axis. The buttons stand beside its title; a page without scripts, and paper, have
 // none.
 const tools = (() => {
   const LOG = { x: "xaxis", y: "yaxis" };
@@ -145,7 +145,7 @@ const tools = (() => {
       });
       toggle.setAttribute("aria-pressed", String(own));
     }
-    card.querySelector("figcaption").after(row);
+    card.querySelector("figcaption").prepend(row);
   }
   return { add, scaled, csv, isScalable };
 })();
