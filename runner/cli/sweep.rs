@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use grokrun_session::{
-    CellProgress, SessionError, differences, merge as join, missing_checkpoints, progress_of_cells,
+    Analyses, CellProgress, SessionError, analyse_merged, differences, merge as join,
+    missing_checkpoints, progress_of_cells,
 };
 use grokrun_spec::{Catalog, Cell, Plan};
 use grokrun_store::{Access, RunDir, RunView};
@@ -14,7 +15,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{MergeArgs, StatusArgs};
 use crate::output::{Failure, print, table, whole};
-use crate::{log, place, plugins, report, spec};
+use crate::progress::{Mode, Progress};
+use crate::run::analysis_failures;
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, place, plugins, report, signals, spec};
 
 /// The most unfinished cells that are listed.
 const LISTED: usize = 20;
@@ -141,7 +144,16 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
             "there is no run to merge; expected one or more",
         ));
     };
-    let plan = plan(first)?;
+    let interrupt = signals::listen()?;
+    let registry = plugins::registry(&args.plugins);
+    let resolved = first.resolved().map_err(SessionError::from)?;
+    // Those of a cell have been called where it was trained.
+    let of_sweep = |name: &str| {
+        registry
+            .find(name)
+            .is_some_and(|found| found.sweep().is_some())
+    };
+    let plan = spec::parse_resolved(&resolved, plugins::catalog_of(&registry, of_sweep))?;
     let [text, resolved] = first.spec().map_err(SessionError::from)?;
     // Before the folder is opened: a merge has no spec that could be renamed.
     if let Ok(known) = RunView::open(&args.into)
@@ -164,12 +176,8 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         Access::Keep,
     )
     .map_err(|error| Failure::of_place(error, "--into names another folder"))?;
-    log::start(
-        &into.log_path(None),
-        LevelFilter::WARN,
-        &MultiProgress::new(),
-    )
-    .map_err(Failure::request)?;
+    let bars = MultiProgress::new();
+    log::start(&into.log_path(None), LevelFilter::WARN, &bars).map_err(Failure::request)?;
     let span = tracing::info_span!("run", run = plan.name);
     let _in_run = span.enter();
     let (mut lines, mut flaws) = (Vec::new(), Vec::new());
@@ -186,11 +194,33 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         lines.push(line);
         flaws.extend(merged.damaged);
     }
+    let missing = plan
+        .analyses
+        .iter()
+        .filter(|asked| registry.find(&asked.name).is_none());
+    for asked in missing {
+        tracing::warn!(
+            analysis = asked.name,
+            "is not here: name its library with --plugin if it is one of the whole sweep"
+        );
+    }
+    let analyses = Analyses::new(&registry, &plan.analyses);
+    let mut quiet = Progress::new(Mode::choose(true), bars, 1);
+    let analysed = analyse_merged(&plan, &into, &analyses, &interrupt, &mut quiet);
+    quiet.close();
+    analysed?;
     report::write_ended(into.path());
     print(&format!(
         "{}{}\n",
         table(&lines),
         into.path().join("report.html").display()
     ))?;
-    whole(&flaws)
+    let failed = analyses.failed_in(&plan, &[], &into)?;
+    analysis_failures(&failed);
+    match () {
+        () if !flaws.is_empty() => whole(&flaws),
+        () if interrupt.is_asked() => Ok(ExitCode::from(INTERRUPTED)),
+        () if !failed.is_empty() => Ok(ExitCode::from(ANALYSIS_FAILED)),
+        () => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -45,6 +45,33 @@ fn shards_in_several_folders_are_merged() {
         .says(&["holds no run"]);
 }
 
+/// What analyses of the sweep find after a merge is what they find where all was trained at once.
+#[test]
+fn analyses_of_the_sweep_look_at_what_was_merged() {
+    let spec = format!("{}[analysis.phase-diagram]\n", sweep());
+    let (whole, parts) = (Bench::new(&spec), Bench::new(&spec));
+    whole.run(SPEC).exits(0);
+    for (part, out) in [("1/2", "one"), ("2/2", "two")] {
+        parts
+            .run(&[&shard(part)[..], &["--out", out, "-q"]].concat())
+            .exits(0);
+    }
+    let found = |bench: &Bench| {
+        let folder = bench.path().join("runs/small/sweep/phase-diagram");
+        fs::read(folder.join("findings.json")).ok()
+    };
+    // Half of the cells are no sweep.
+    parts
+        .run(&["merge", "one/small", "--into", "runs/small"])
+        .exits(0);
+    assert_eq!(found(&parts), None);
+    parts
+        .run(&["merge", "two/small", "--into", "runs/small"])
+        .exits(0);
+    assert!(found(&parts).is_some());
+    assert_eq!(found(&parts), found(&whole));
+}
+
 /// Returns what a run says of its cells, times included; a log says it too.
 fn told(bench: &Bench, run: &str) -> serde_json::Value {
     let text = fs::read(bench.path().join(run).join("summary.json")).unwrap();

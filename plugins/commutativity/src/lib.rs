@@ -178,6 +178,7 @@ impl Analysis for Commutativity {
             out.note("no snapshot was shown: nothing is known of attention, neurons or logits");
             return Ok(());
         };
+        out.headline(emergence.headline());
         out.note(emergence.sentence(&self.config));
         out.note(symmetry.expectation(last.logits[0], last.opposite));
         out.figure(

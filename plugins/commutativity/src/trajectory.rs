@@ -103,6 +103,20 @@ impl Emergence {
         }
     }
 
+    /// Says since when it holds, in a few words.
+    pub(crate) fn headline(self) -> String {
+        match self {
+            Emergence::At { epoch, .. } => format!("treats a and b alike from epoch {epoch} on"),
+            Emergence::Throughout { .. } => {
+                "treats a and b alike at every snapshot, the first included".to_owned()
+            }
+            Emergence::TooShort { epoch, .. } => format!(
+                "treats a and b alike from epoch {epoch} on, too few snapshots to say that it emerged"
+            ),
+            Emergence::Never => "does not treat a and b alike at the end".to_owned(),
+        }
+    }
+
     /// Says in a sentence since when it holds, with the rule.
     pub(crate) fn sentence(self, config: &Config) -> String {
         let found = match self {

@@ -230,9 +230,10 @@ impl Trajectory {
                 let circles = measured.circles.as_ref();
                 let plane = circles.map_or_else(Default::default, |c| c.plane(basis, k));
                 let [x, y] = plane.map(|axis| rounded(&axis));
-                Trace::scatter("", &x, &y).colored_by(&turns)
+                let points = Trace::scatter("", &x, &y).colored_by_turns(&turns);
+                points.of_component(basis.name_of(k))
             };
-            let title = format!("W_E in the plane of frequency {k}, coloured by angle in turns");
+            let title = format!("W_E in the plane of frequency {k}, by angle in turns");
             let mut figure = Figure::new(&title)
                 .x(&format!("along cos {k}"), Axis::Linear)
                 .y(&format!("along sin {k}"), Axis::Linear)
@@ -240,7 +241,7 @@ impl Trajectory {
             for (epoch, measured) in self.frames.iter() {
                 figure = figure.frame(epoch, vec![points(measured)]);
             }
-            out.figure(&format!("circle-{k}"), figure);
+            out.figure(&format!("circle-{k}"), figure.role(Role::Circle));
         }
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Trajectory {
     epochs: Vec<u64>,
     /// norms by frequency of W_E and of W_L
     norms: Frames<[Vec<f64>; 2]>,
+    /// epoch and norms of the first snapshot
+    first: Option<(u64, [Vec<f64>; 2])>,
     /// share of the logits' variance by frequency, of the last snapshot
     logits: Vec<f64>,
     /// the Gini of W_E: in the basis, in the wrong one, of noise
@@ -28,6 +30,7 @@ impl Trajectory {
         Trajectory {
             epochs: Vec::new(),
             norms: Frames::new(MOST_FRAMES),
+            first: None,
             logits: Vec::new(),
             compared: Vec::new(),
             keys: Vec::new(),
@@ -44,6 +47,7 @@ impl Trajectory {
         keys: [(&'static str, Vec<usize>); 4],
     ) {
         self.epochs.push(epoch);
+        self.first.get_or_insert_with(|| (epoch, norms.clone()));
         self.norms.push(epoch, norms);
         self.logits = logits;
         self.compared.push(compared);
@@ -58,6 +62,39 @@ impl Trajectory {
     pub(crate) fn keys(&self, rule: &str) -> &[usize] {
         let found = self.keys.iter().find(|(name, _)| *name == rule);
         found.map_or(&[], |(_, keys)| keys)
+    }
+
+    /// Emits every component with its norms in the first and the last snapshot; `keys` are the key
+    /// ones. Analyses of a sweep read from it whether the first norms told the keys.
+    pub(crate) fn components(&self, basis: &Basis, keys: &[usize], out: &mut dyn Sink) {
+        let Some((epoch, [w_e, w_l])) = &self.first else {
+            return;
+        };
+        let Some((_, [w_e_last, w_l_last])) = self.norms.last() else {
+            return;
+        };
+        let row = |k: usize| {
+            vec![
+                shown(basis, k),
+                json!(epoch),
+                json!(w_e[k - 1]),
+                json!(w_e_last[k - 1]),
+                json!(w_l[k - 1]),
+                json!(w_l_last[k - 1]),
+                json!(keys.contains(&k)),
+            ]
+        };
+        let columns = [
+            "component",
+            "first epoch",
+            "W_E first",
+            "W_E last",
+            "W_L first",
+            "W_L last",
+            "key",
+        ];
+        let rows = (1..=basis.count()).map(row).collect();
+        out.table("components", &columns, rows);
     }
 
     /// Emits the key frequencies of the last snapshot by each rule, and each with its norms.
@@ -112,7 +149,14 @@ impl Trajectory {
         );
     }
 
-    pub(crate) fn draw(&self, basis: &Basis, wrong: bool, control: bool, out: &mut dyn Sink) {
+    /// Emits the figures; `spectrum` is the map whose norms tell which components are key.
+    pub(crate) fn draw(
+        &self,
+        basis: &Basis,
+        [wrong, control]: [bool; 2],
+        spectrum: &str,
+        out: &mut dyn Sink,
+    ) {
         let Some((_, last)) = self.norms.last() else {
             return;
         };
@@ -133,13 +177,20 @@ impl Trajectory {
         out.figure("gini", figure);
 
         for (part, name) in ["W_E", "W_L"].into_iter().enumerate() {
-            let bars = |norms: &[Vec<f64>; 2]| Trace::bar(name, &names_of(basis), &norms[part]);
+            let bars = |norms: &[Vec<f64>; 2]| {
+                Trace::bar(name, &names_of(basis), &norms[part]).by_component()
+            };
             let mut figure = Figure::new(&format!("{name} by frequency"))
                 .x("frequency", Axis::Linear)
                 .y("norm", Axis::Linear)
                 .trace(bars(last));
             for (epoch, norms) in self.norms.iter() {
                 figure = figure.frame(epoch, vec![bars(norms)]);
+            }
+            if name == spectrum {
+                figure = figure.role(Role::Spectrum).caption(
+                    "The key components stand out in their colours; before training all are alike.",
+                );
             }
             out.figure(&format!("{name}-norms"), figure);
         }
@@ -148,7 +199,7 @@ impl Trajectory {
         let figure = Figure::new("Logits along cos and sin of the label's angle, last snapshot")
             .x("frequency", Axis::Linear)
             .y("share of variance", Axis::Linear)
-            .trace(Trace::bar("", &labels, &self.logits));
+            .trace(Trace::bar("", &labels, &self.logits).by_component());
         out.figure("logit-shares", figure);
 
         let p = basis.modulus();

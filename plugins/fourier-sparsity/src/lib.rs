@@ -162,8 +162,17 @@ impl Analysis for FourierSparsity {
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
         let basis = self.space.basis();
         self.trajectory.tables(basis, out);
-        self.trajectory
-            .draw(basis, self.wrong.is_some(), self.config.control, out);
+        let keys = self
+            .rule()
+            .map_or(&[][..], |rule| self.trajectory.keys(rule));
+        self.trajectory.components(basis, keys, out);
+        let compared = [self.wrong.is_some(), self.config.control];
+        // "5 medians" is a rule of W_E.
+        let spectrum = match self.rule() {
+            Some("5 medians") => "W_E",
+            _ => "W_L",
+        };
+        self.trajectory.draw(basis, compared, spectrum, out);
         if let Some(formula) = self.formula() {
             out.formula(formula);
         }
@@ -190,15 +199,20 @@ impl Analysis for FourierSparsity {
 const MOST_KEYS: usize = 12;
 
 impl FourierSparsity {
-    /// Writes the key frequencies of the last snapshot as the formula of the logits: those by W_L,
-    /// or, where these are too many or none, those above five medians.
-    fn formula(&self) -> Option<Formula> {
-        let wave = self.space.wave(&self.operation)?;
+    /// Returns the rule whose key frequencies of the last snapshot are those of the formula: that
+    /// of W_L, or, where it has too many or none, that of five medians.
+    fn rule(&self) -> Option<&'static str> {
         let few = |rule: &&str| {
             let count = self.trajectory.keys(rule).len();
             (1..=MOST_KEYS).contains(&count)
         };
-        let rule = ["W_L", "5 medians"].into_iter().find(few)?;
+        ["W_L", "5 medians"].into_iter().find(few)
+    }
+
+    /// Writes the key frequencies of the last snapshot as the formula of the logits.
+    fn formula(&self) -> Option<Formula> {
+        let wave = self.space.wave(&self.operation)?;
+        let rule = self.rule()?;
         let mut explanation = format!("Key frequencies by the rule {rule} of fourier-sparsity.");
         let basis = self.space.basis();
         if let Some(root) = basis.root() {

@@ -114,11 +114,9 @@ impl Trajectory {
                 let of = |s: &Measured| s.explained.own.get(k - 1).map_or(f64::NAN, |pair| pair[i]);
                 let values = over(&of);
                 if values.iter().any(|x| !x.is_nan()) {
-                    figure = figure.trace(Trace::line(
-                        &format!("{name} {}", pairs.space.basis().name_of(*k)),
-                        &epochs,
-                        &values,
-                    ));
+                    let component = pairs.space.basis().name_of(*k);
+                    let line = Trace::line(&format!("{name} {component}"), &epochs, &values);
+                    figure = figure.trace(line.of_component(component));
                 }
             }
         }

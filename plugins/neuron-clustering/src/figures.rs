@@ -101,6 +101,15 @@ impl Trajectory {
         out.table("phases", &["of the last count", "first epoch"], phases);
 
         let total = last.clusters.best.len();
+        if final_count > 0 {
+            let clusters = match last.clusters.members.len() {
+                1 => "one cluster".to_owned(),
+                count => format!("{count} clusters"),
+            };
+            out.headline(format!(
+                "{final_count} of {total} neurons are in {clusters}, each of one frequency"
+            ));
+        }
         out.note(format!(
             "{final_count} of {total} neurons are in {} clusters, a frequency explaining at least {threshold} of their variance, in the basis {}",
             last.clusters.members.len(),
@@ -131,11 +140,8 @@ impl Trajectory {
         .trace(Trace::line("all", &epochs, &over(&|s| s.clustered as f64)));
         for k in &keys {
             let count = |s: &Brief| s.sizes.get(k).map_or(0.0, |size| *size as f64);
-            figure = figure.trace(Trace::line(
-                &format!("frequency {}", name(k)),
-                &epochs,
-                &over(&count),
-            ));
+            let line = Trace::line(&format!("frequency {}", name(k)), &epochs, &over(&count));
+            figure = figure.trace(line.of_component(name(k)));
         }
         out.figure("clusters", figure);
 
@@ -182,11 +188,8 @@ impl Trajectory {
                 .trace(Trace::line("clean neurons", &epochs, &of(&|l| l.clean)));
             for k in &keys {
                 let without = |l: &Losses| l.without.get(k).copied().unwrap_or(f64::NAN);
-                figure = figure.trace(Trace::line(
-                    &format!("without {}", name(k)),
-                    &epochs,
-                    &of(&without),
-                ));
+                let line = Trace::line(&format!("without {}", name(k)), &epochs, &of(&without));
+                figure = figure.trace(line.of_component(name(k)));
             }
             out.figure("losses", figure);
         }

@@ -69,6 +69,9 @@ impl Trajectory {
             .map(|measured| measured.point.clone())
             .collect();
         let points = frozen.unwrap_or(&own);
+        if let Some(end) = points.last() {
+            headline(end, out);
+        }
         self.draw_losses(points, out);
         draw_ratios(points, out);
         self.draw_frequencies(basis, keys, points, out);
@@ -109,6 +112,10 @@ impl Trajectory {
             let values = with.iter().filter_map(|p| Some(p.excluded?[i]));
             figure = figure.trace(Trace::line(name, &at, &values.collect::<Vec<_>>()));
         }
+        let figure = figure.role(Role::Losses).caption(
+            "Restricted: through the key frequencies alone, which generalises before the test loss \
+             falls. Excluded: without them, which rises as the circuit takes over.",
+        );
         out.figure("losses", figure);
     }
 
@@ -134,8 +141,11 @@ impl Trajectory {
         for k in keys {
             let at = |values: &[f64]| values.get(k - 1).copied().unwrap_or(f64::NAN);
             let name = format!("frequency {}", basis.name_of(*k));
-            without = without.trace(Trace::line(&name, &epochs, &self.over(|s| at(&s.without))));
-            cubes = cubes.trace(Trace::line(&name, &epochs, &self.over(|s| at(&s.cosines))));
+            let line = |values: Vec<f64>| {
+                Trace::line(&name, &epochs, &values).of_component(basis.name_of(*k))
+            };
+            without = without.trace(line(self.over(|s| at(&s.without))));
+            cubes = cubes.trace(line(self.over(|s| at(&s.cosines))));
         }
         let residual: Vec<f64> = points.iter().map(|p| p.cube_residual).collect();
         cubes = cubes.trace(Trace::line(
@@ -170,6 +180,22 @@ impl Trajectory {
             .trace(Trace::line("W_L", &epochs, &self.over(|s| s.gini[1])));
         out.figure("gini", gini);
     }
+}
+
+/// Says what the key frequencies do alone, and what is left without them.
+fn headline(end: &Point, out: &mut dyn Sink) {
+    let short = |loss: f64| match loss {
+        0.01..1000.0 => format!("{loss:.2}"),
+        _ => format!("{loss:.2e}"),
+    };
+    let alone = format!(
+        "through the key frequencies alone the test loss is {}",
+        short(end.restricted)
+    );
+    out.headline(match end.excluded {
+        Some([without, _]) => format!("{alone}; without them the train loss is {}", short(without)),
+        None => alone,
+    });
 }
 
 fn draw_ratios(points: &[Point], out: &mut dyn Sink) {

@@ -101,7 +101,7 @@ pub(crate) struct MergeArgs {
     pub(crate) into: PathBuf,
 
     #[command(flatten)]
-    _plugins: UnusedPluginArgs,
+    pub(crate) plugins: PluginArgs,
 }
 
 #[derive(Args, Debug)]

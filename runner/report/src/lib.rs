@@ -13,6 +13,7 @@
 pub mod assets;
 mod axes;
 mod claims;
+mod components;
 mod curves;
 mod facts;
 mod gather;

@@ -1,13 +1,16 @@
 //! Puts the page together: what is shown, in which order.
 
+mod opening;
 mod section;
 
 use askama::Template;
 use grokrun_store::{FoundFiles, FoundSeries};
 use serde_json::Value;
 
-use self::section::Section;
+use self::opening::{Opening, Role, headlines};
+use self::section::{Look, Section};
 use crate::claims::ClaimRow;
+use crate::components::{Components, component_of};
 use crate::facts::{facts, heading};
 use crate::gather::{Flaws, Gathered};
 use crate::groups::{self, Group, Member};
@@ -82,6 +85,8 @@ pub(crate) struct Page {
     plotly: &'static str,
     /// what figures are drawn with, on this page and others
     drawing: &'static str,
+    /// the buttons of figures
+    tools: &'static str,
     script: &'static str,
     style: &'static str,
 }
@@ -94,6 +99,10 @@ struct Place {
     caption: String,
     /// its width: the larger the figure, the fewer stand side by side
     class: &'static str,
+    /// what it shows, where it says so
+    role: Option<Role>,
+    /// the colour of the key component that it is of as a whole
+    color: Option<String>,
 }
 
 /// One cell.
@@ -102,6 +111,7 @@ struct Cell {
     verdict: String,
     class: &'static str,
     formula: Option<Formula>,
+    opening: Opening,
     curves: [Place; 2],
     phases: Vec<Phase>,
     phases_from: String,
@@ -113,6 +123,8 @@ struct Cell {
 struct Figures {
     all: Vec<Packed>,
     size: usize,
+    /// the colours of components
+    components: Components,
 }
 
 impl Figures {
@@ -126,6 +138,7 @@ impl Figures {
             .as_str()
             .unwrap_or_default();
         let caption = caption.chars().take(LONGEST_CAPTION).collect();
+        let (role, component) = (Role::of(&figure), component_of(&figure));
         let mut packed = Packed::of(figure);
         if self.size + packed.size() > pack::BUDGET {
             packed = packed.left_out();
@@ -138,6 +151,8 @@ impl Figures {
             title,
             caption,
             class,
+            role,
+            color: component.and_then(|name| self.components.color(&name)),
         }
     }
 }
@@ -164,7 +179,14 @@ impl Page {
         flaws: &mut Flaws,
     ) -> Page {
         let name = names.join(", ");
-        let mut figures = Figures::default();
+        let shown = gathered.iter().take(MOST_CELLS);
+        let shown: Vec<(&Gathered, Vec<FoundFiles>)> =
+            shown.map(|cell| (cell, cell.analyses(flaws))).collect();
+        let components = Components::of(shown.iter().flat_map(|(_, analyses)| analyses));
+        let mut figures = Figures {
+            components: components.clone(),
+            ..Figures::default()
+        };
         let several = gathered.len() > 1;
         let members = gathered.iter().enumerate().map(|(number, cell)| Member {
             run: (names.len() > 1).then_some(cell.run.as_str()),
@@ -219,12 +241,13 @@ impl Page {
         }
         let mut cells: Vec<Cell> = Vec::new();
         let mut texts = Texts::new();
-        for cell in gathered.iter().take(MOST_CELLS) {
+        for (cell, analyses) in shown {
             if !cells.is_empty() && figures.size > MOST_STATIC {
                 break;
             }
             let number = cells.len();
-            cells.push(Cell::of(cell, number, &mut figures, &mut texts, flaws));
+            let cell = Cell::of(cell, analyses, number, &mut figures, &mut texts, flaws);
+            cells.push(cell);
         }
         let sweep: Vec<Section> = about
             .sweep
@@ -233,11 +256,15 @@ impl Page {
             .map(|(i, found)| {
                 let (series, phases) = (FoundSeries::default(), Phases::default());
                 let anchor = format!("sweep-{i}");
+                let look = Look {
+                    phases: &phases,
+                    components: &components,
+                };
                 Section::of(
                     found,
                     &series,
                     anchor,
-                    &phases,
+                    look,
                     &mut figures,
                     &mut texts,
                     flaws,
@@ -286,6 +313,7 @@ impl Page {
                 .collect(),
             plotly: assets::PLOTLY,
             drawing: assets::DRAWING,
+            tools: include_str!("../templates/tools.js"),
             script: include_str!("../templates/report.js"),
             style: assets::STYLE,
         }
@@ -299,6 +327,7 @@ pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, 
     for cell in gathered {
         let (name, analyses) = (&cell.name, cell.analyses(flaws));
         let phases = Phases::of(&analyses, &cell.outcome);
+        let components = Components::of(analyses.iter());
         let [loss, accuracy] = curves::of_cell(&cell.metrics, &phases);
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
@@ -307,6 +336,7 @@ pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, 
             for (figure, file) in found.figures {
                 match file.read() {
                     Ok(mut json) => {
+                        components.paint(&mut json);
                         phases.shade_if_over_epochs(&mut json);
                         all.push((format!("{name}/{analysis}-{figure}"), json));
                     }
@@ -321,36 +351,43 @@ pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, 
 impl Cell {
     fn of(
         cell: &Gathered,
+        analyses: Vec<FoundFiles>,
         number: usize,
         figures: &mut Figures,
         texts: &mut Texts,
         flaws: &mut Flaws,
     ) -> Cell {
-        let analyses = cell.analyses(flaws);
         let (verdict, class) = story::verdict(&cell.outcome, cell.training, &cell.config);
         let phases = Phases::of(&analyses, &cell.outcome);
         let curves = curves::of_cell(&cell.metrics, &phases);
+        let components = figures.components.clone();
+        let look = Look {
+            phases: &phases,
+            components: &components,
+        };
+        let formula = story::formula(&analyses, &cell.outcome, &components);
+        let headlines = headlines(&analyses, texts);
+        let curves = curves.map(|figure| figures.add(figure, "figure"));
+        let sections = analyses.into_iter().enumerate().map(|(i, found)| {
+            let anchor = format!("cell-{number}-analysis-{i}");
+            let series = cell.series(&found.index.analysis, flaws);
+            Section::of(found, &series, anchor, look, figures, texts, flaws)
+        });
+        let mut sections: Vec<Section> = sections.collect();
         Cell {
             name: cell.name.clone(),
             verdict: texts.take(&verdict, "summary.json"),
             class,
-            formula: story::formula(&analyses, &cell.outcome),
-            curves: curves.map(|figure| figures.add(figure, "figure")),
+            formula,
+            opening: Opening::of(headlines, &mut sections),
+            curves,
             phases_from: match &phases.measured {
                 Some(analysis) => format!(
                     "Phases as {analysis} found them; figures over epochs are shaded alike."
                 ),
                 None => "Phases by accuracy.".to_owned(),
             },
-            analyses: analyses
-                .into_iter()
-                .enumerate()
-                .map(|(i, found)| {
-                    let anchor = format!("cell-{number}-analysis-{i}");
-                    let series = cell.series(&found.index.analysis, flaws);
-                    Section::of(found, &series, anchor, &phases, figures, texts, flaws)
-                })
-                .collect(),
+            analyses: sections,
             phases: phases.all,
         }
     }

@@ -3,6 +3,8 @@
 use grokrun_store::{CellSummary, Crossing, FAILED, FoundFiles, HOLD, Milestone, Values};
 use serde_json::Value;
 
+use crate::components::Components;
+
 /// Returns headline and class of the verdict: `good`, `open` or `bad`. `training` says that a
 /// process trains the cell now; `config` is the cell's `config.json`.
 pub(crate) fn verdict(
@@ -79,14 +81,19 @@ pub(crate) struct Formula {
     pub(crate) argument: String,
     /// the angular frequency w_k, as 2πk/58
     pub(crate) angle: String,
-    /// the key frequencies
-    pub(crate) keys: String,
+    /// the key components, each with its colour
+    pub(crate) keys: Vec<(String, String)>,
     /// the rule that chose the frequencies, and what the argument means
     pub(crate) note: String,
 }
 
 /// Returns the formula of the logits that an analysis found; none if none did.
-pub(crate) fn formula(analyses: &[FoundFiles], outcome: &CellSummary) -> Option<Formula> {
+pub(crate) fn formula(
+    analyses: &[FoundFiles],
+    outcome: &CellSummary,
+    components: &Components,
+) -> Option<Formula> {
+    let color = |key: &String| components.color(key).unwrap_or_default();
     let found = analyses
         .iter()
         .find_map(|found| found.index.formula.as_ref())?;
@@ -99,7 +106,11 @@ pub(crate) fn formula(analyses: &[FoundFiles], outcome: &CellSummary) -> Option<
     Some(Formula {
         argument: found.argument.clone(),
         angle: format!("2πk/{}", found.period),
-        keys: found.keys.join(", "),
+        keys: found
+            .keys
+            .iter()
+            .map(|key| (key.clone(), color(key)))
+            .collect(),
         note,
     })
 }
@@ -152,7 +163,14 @@ mod tests {
     fn a_formula_is_that_of_whichever_analysis_found_one() {
         let mut outcome = CellSummary::new("c", "finished", &Default::default());
         let without = FoundFiles::default();
-        assert_eq!(formula(std::slice::from_ref(&without), &outcome), None);
+        assert_eq!(
+            formula(
+                std::slice::from_ref(&without),
+                &outcome,
+                &Components::default()
+            ),
+            None
+        );
         let mut with = FoundFiles::default();
         with.index.formula = Some(grokrun_store::Formula {
             argument: "a + b − c".to_owned(),
@@ -160,14 +178,18 @@ mod tests {
             keys: vec!["1".to_owned(), "14".to_owned()],
             explanation: "By some rule.".to_owned(),
         });
-        let shown = formula(&[without, with.clone()], &outcome).unwrap();
-        assert_eq!(
-            (shown.angle.as_str(), shown.keys.as_str()),
-            ("2πk/59", "1, 14")
-        );
+        let components = Components::of([with.clone()].iter());
+        let shown = formula(&[without, with.clone()], &outcome, &components).unwrap();
+        assert_eq!(shown.angle, "2πk/59");
+        let names: Vec<&str> = shown.keys.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["1", "14"]);
+        assert_eq!(Some(shown.keys[1].1.clone()), components.color("14"));
         assert!(shown.note.contains("has not grokked"), "{}", shown.note);
         outcome.test_accuracy_epoch = Some(7);
-        assert_eq!(formula(&[with], &outcome).unwrap().note, "By some rule.");
+        assert_eq!(
+            formula(&[with], &outcome, &components).unwrap().note,
+            "By some rule."
+        );
     }
 
     #[test]

@@ -92,7 +92,7 @@ const figures = (() => {
       layout.xaxis = { ...layout.xaxis, constrain: "domain" };
     }
     // Paper is not laid out yet when figures are drawn for it: two stand side by side on it.
-    const size = printing ? { autosize: false, width: 320, height: square ? 320 : 240 } : { autosize: true };
+    const size = printing ? { autosize: false, width: 320, height: square || layout.yaxis.scaleanchor ? 320 : 240 } : { autosize: true };
     const named = data.filter((one) => one.name && one.showlegend !== false).length;
     return {
       ...layout, ...size, colorway: isDark() ? colors.map((c) => (c === "#0072b2" ? "#56b4e9" : c === "#56b4e9" ? "#b4d8f0" : c)) : colors,

@@ -175,7 +175,8 @@
     }
     const frames = figure.frames || [];
     const base = figure.data.map(trace);
-    const layout = themed(figure.layout || {}, base, place);
+    const chosen = known ? known.chosen : {};
+    const layout = themed(tools.scaled(figure.layout || {}, chosen), base, place);
     const span = frames.length ? fixed(frames, layout, figure.data) : {};
     const at = (frame) => base.map((one, i) => {
       const whole = shaded({ ...one, ...(frame ? trace(frame.data[i] || {}) : {}) });
@@ -183,9 +184,11 @@
       if (i >= colors.length && whole.mode === "lines" && !(whole.line && whole.line.color)) whole.line = { dash: "dash", ...whole.line };
       return { ...whole, ...span };
     });
-    const state = known || { figure };
+    const state = known || { figure, chosen, again: () => safely(place) };
     shown.set(place, state);
-    state.show = (frame) => Plotly.react(place, at(frame), layout, bar);
+    let frameShown = null;
+    state.traces = () => at(frameShown);
+    state.show = (frame) => { frameShown = frame; return Plotly.react(place, at(frame), layout, bar); };
     const moves = frames.length > 1;
     if (moves || isOverEpochs(figure.layout || {})) {
       followers.set(place, { frames: moves && frames, show: (frame) => state.show(frame) });
@@ -194,11 +197,13 @@
     }
     const first = moves && !place.dataset.epoch ? frames[frames.length - 1] : moves ? frameAt(frames) : null;
     if (first) place.dataset.epoch = first.name;
+    frameShown = first;
     Plotly.newPlot(place, at(first), layout, bar).then(() => {
       place.dataset.drawn = "yes";
       fitted.observe(place);
       follow(place);
       if (known) return;
+      tools.add(place, state);
       place.on("plotly_afterplot", () => { if (followers.has(place) && !followers.get(place).frames) mark(place); });
       place.on("plotly_click", (event) => {
         const point = event.points && event.points[0];

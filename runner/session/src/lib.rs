@@ -44,7 +44,7 @@ pub use error::SessionError;
 pub use folder::{missing_checkpoints, stored_cell};
 pub use interrupt::Interrupt;
 pub use lengthen::{Longer, differences};
-pub use merge::merge;
+pub use merge::{analyse_merged, merge};
 pub use model::Model;
 pub use played::{Native, Played};
 pub use preview::{Preview, Time};

@@ -7,10 +7,13 @@ use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Merged, RunDir, RunView, State};
 
 use crate::SessionError;
+use crate::analyses::Analyses;
 use crate::cells::write_cells;
 use crate::folder::fingerprint;
+use crate::interrupt::Interrupt;
 use crate::journal::{self, Journal};
 use crate::status::{Status, saved_device, summarize};
+use crate::train::{Watch, has_ended};
 
 /// Takes from another run of this plan every cell that is further there. What a summary lacks,
 /// since a process was killed before it wrote it, comes from the states and the logs of both runs.
@@ -50,6 +53,24 @@ pub fn merge(plan: &Plan, into: &RunDir, other: &RunView) -> Result<Merged, Sess
     log_what_came(into)?;
     write_cells(into)?;
     Ok(merged)
+}
+
+/// Lets the analyses of the sweep look at cells that came from several runs, once all have come to
+/// an end; before that, what they found in fewer cells is given up.
+///
+/// # Errors
+/// The run cannot be read or written.
+pub fn analyse_merged(
+    plan: &Plan,
+    run: &RunDir,
+    analyses: &Analyses<'_>,
+    interrupt: &Interrupt,
+    watch: &mut dyn Watch,
+) -> Result<(), SessionError> {
+    match has_ended(plan, run)? {
+        true => analyses.conclude_sweep(run, false, interrupt, watch),
+        false => Ok(run.discard_sweep_findings()?),
+    }
 }
 
 /// Logs what the summary tells of cells that were trained elsewhere: the run's own log is what a

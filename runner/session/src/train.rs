@@ -202,12 +202,7 @@ impl Session<'_> {
     /// Lets the analyses of the sweep conclude, once all cells of the plan have come to an end:
     /// of a run in shards, in the process that trains the last one.
     fn conclude_sweep(&self, again: bool, watch: &mut dyn Watch) -> Result<(), SessionError> {
-        let summary = self.run.read_summary()?.unwrap_or_default();
-        let ended = |cell: &Cell| {
-            let told = summary.cell(&cell.id);
-            told.is_some_and(|told| Status::is_end(&told.status))
-        };
-        match self.plan.cells.iter().all(ended) {
+        match has_ended(self.plan, self.run)? {
             true => self
                 .analyses
                 .conclude_sweep(self.run, again, self.interrupt, watch),
@@ -410,4 +405,16 @@ impl Session<'_> {
             summary,
         })
     }
+}
+/// Whether all cells of the plan have come to an end, by the summary.
+///
+/// # Errors
+/// The summary cannot be read.
+pub(crate) fn has_ended(plan: &Plan, run: &RunDir) -> Result<bool, SessionError> {
+    let summary = run.read_summary()?.unwrap_or_default();
+    let ended = |cell: &Cell| {
+        let told = summary.cell(&cell.id);
+        told.is_some_and(|told| Status::is_end(&told.status))
+    };
+    Ok(plan.cells.iter().all(ended))
 }

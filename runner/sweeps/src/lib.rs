@@ -25,5 +25,5 @@ pub use groups::{Group, groups, label};
 pub use law::{Interval, PowerLaw, fit_power_law};
 pub use logrank::{LogRank, log_rank};
 pub use phase::{Phase, phase};
-pub use rank::{Auc, auc};
+pub use rank::{Auc, Stratified, auc, stratified_auc};
 pub use survival::{Observation, Quantile, Step, Survival};

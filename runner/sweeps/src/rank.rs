@@ -2,7 +2,7 @@
 //! that one of the first kind has the larger number; Hanley and McNeil 1982), with the interval of
 //! DeLong et al. (1988).
 
-use crate::distributions::NORMAL_QUANTILE;
+use crate::distributions::{NORMAL_QUANTILE, chi_square_tail, student_quantile};
 
 /// An area under the ROC curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +66,79 @@ pub fn auc(first: &[f64], second: &[f64]) -> Option<Auc> {
     Some(Auc { value, interval })
 }
 
+/// An area under the ROC curve over several groups, in each of which the pairs are made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stratified {
+    /// of all pairs of all groups, the share in which the first kind has the larger number
+    pub value: f64,
+    /// the ends of the 95 % interval, from how the groups differ (Student's t); none of fewer than
+    /// four groups
+    pub interval: Option<[f64; 2]>,
+    /// the probability of an area as far from 0.5 where the numbers tell nothing: the sum of Mann
+    /// and Whitney's statistics (1947) against its normal limit, with the correction for ties
+    pub p: f64,
+    /// groups with numbers of both kinds
+    pub groups: usize,
+}
+
+/// The area over groups, each with the numbers of its first and of its second kind. Numbers that
+/// are none are left out, and groups without both kinds; `None` where no group is left, or all
+/// numbers of each are equal.
+pub fn stratified_auc(groups: &[(Vec<f64>, Vec<f64>)]) -> Option<Stratified> {
+    let known = |all: &[f64]| -> Vec<f64> { all.iter().copied().filter(|x| !x.is_nan()).collect() };
+    let (mut areas, mut weights, mut variance) = (Vec::new(), Vec::new(), 0.0);
+    for (first, second) in groups {
+        let (first, second) = (known(first), known(second));
+        let Some(area) = auc(&first, &second) else {
+            continue;
+        };
+        let pairs = (first.len() * second.len()) as f64;
+        areas.push(area.value);
+        weights.push(pairs);
+        variance += pairs / 12.0 * spread_of_ranks(&[first, second].concat());
+    }
+    let total: f64 = weights.iter().sum();
+    if variance <= 0.0 {
+        return None;
+    }
+    let weighted = areas.iter().zip(&weights);
+    let value = weighted
+        .clone()
+        .map(|(area, weight)| area * weight)
+        .sum::<f64>()
+        / total;
+    let z = (value - 0.5) * total / variance.sqrt();
+    let groups = areas.len();
+    let interval = (groups > 3).then(|| {
+        let squares: f64 = weighted
+            .map(|(area, weight)| (weight / total * (area - value)).powi(2))
+            .sum();
+        let count = groups as f64;
+        let error = (squares * count / (count - 1.0)).sqrt();
+        let width = student_quantile(groups - 1) * error;
+        [(value - width).max(0.0), (value + width).min(1.0)]
+    });
+    Some(Stratified {
+        value,
+        interval,
+        p: chi_square_tail(z * z, 1),
+        groups,
+    })
+}
+
+/// N + 1, less what equal numbers take of it: twelve times the variance of the statistic, for each
+/// pair. 0 where all numbers are equal.
+fn spread_of_ranks(all: &[f64]) -> f64 {
+    let mut sorted = all.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len() as f64;
+    let ties: f64 = sorted
+        .chunk_by(|one, other| one == other)
+        .map(|equal| (equal.len() as f64).powi(3) - equal.len() as f64)
+        .sum();
+    count + 1.0 - ties / (count * (count - 1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +161,46 @@ mod tests {
             })
         );
         assert_eq!(auc(&[], &[1.0]), None);
+    }
+
+    #[test]
+    fn areas_over_groups_are_sums_of_pairs() {
+        // 2 of 2 and 1 of 3 pairs; variances 2·4/12 and 3·5/12.
+        let groups = [
+            (vec![5.0], vec![1.0, 2.0]),
+            (vec![20.0], vec![10.0, 30.0, 40.0]),
+            (vec![1.0], vec![f64::NAN]),
+        ];
+        let found = stratified_auc(&groups).unwrap();
+        assert!((found.value - 0.6).abs() < 1e-12, "{found:?}");
+        assert_eq!((found.groups, found.interval), (2, None));
+        let z: f64 = 0.5 / (8.0f64 / 12.0 + 15.0 / 12.0).sqrt();
+        assert!((found.p - chi_square_tail(z * z, 1)).abs() < 1e-12);
+        // Larger numbers in the other group are no evidence; nor are equal ones.
+        assert_eq!(stratified_auc(&[(vec![1.0], vec![1.0, 1.0])]), None);
+        // Ties: 1, 1 and 2 of one group. N + 1 − 6/6 = 3.
+        assert!((spread_of_ranks(&[1.0, 2.0, 1.0]) - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn intervals_over_groups_hold_what_is_planted() {
+        // Of ten numbers in each group the first kind has number i mod 10, or the largest.
+        let group = |key: usize| {
+            let others = (0..10).filter(|i| *i != key).map(|i| i as f64).collect();
+            (vec![key as f64], others)
+        };
+        let chance: Vec<_> = (0..30).map(|i| group(i % 10)).collect();
+        let found = stratified_auc(&chance).unwrap();
+        assert!(
+            (found.value - 0.5).abs() < 1e-12 && found.p > 0.99,
+            "{found:?}"
+        );
+        let [low, high] = found.interval.unwrap();
+        assert!(low > 0.35 && high < 0.65 && low < 0.5 && high > 0.5);
+        let told: Vec<_> = (0..30).map(|i| group(9 - i % 3)).collect();
+        let found = stratified_auc(&told).unwrap();
+        assert!((found.value - 8.0 / 9.0).abs() < 1e-12, "{found:?}");
+        assert!(found.p < 1e-6 && found.interval.unwrap()[0] > 0.8);
     }
 
     /// Numbers of two kinds that lie a known distance apart.

@@ -2,7 +2,9 @@
 
 use grokrun_store::{FoundFiles, FoundSeries};
 
+use super::opening::Role;
 use super::{Figures, Place};
+use crate::components::Components;
 use crate::gather::Flaws;
 use crate::phases::Phases;
 use crate::texts::Texts;
@@ -17,6 +19,15 @@ pub(super) struct Table {
     pub(super) more: Option<String>,
 }
 
+/// How the figures of a cell look: what is the same in all of them.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// the phases that are shaded
+    pub(super) phases: &'a Phases,
+    /// the colours of components
+    pub(super) components: &'a Components,
+}
+
 /// The findings of an analysis.
 pub(super) struct Section {
     /// the anchor to link to
@@ -29,6 +40,8 @@ pub(super) struct Section {
     pub(super) failure: Option<String>,
     pub(super) notes: Vec<String>,
     pub(super) figures: Vec<Place>,
+    /// the titles of figures that stand on the first screen instead
+    pub(super) given: Vec<String>,
     pub(super) tables: Vec<Table>,
     pub(super) parameters: Vec<(String, String)>,
 }
@@ -39,7 +52,7 @@ impl Section {
         found: FoundFiles,
         series: &FoundSeries,
         anchor: String,
-        phases: &Phases,
+        look: Look<'_>,
         figures: &mut Figures,
         texts: &mut Texts,
         flaws: &mut Flaws,
@@ -90,7 +103,18 @@ impl Section {
         let own = drawn.into_iter().map(|figure| (figure, "figure"));
         let all = own.chain(left_out.into_iter().map(|figure| (figure, "figure small")));
         let figures = all.map(|(mut figure, class)| {
-            phases.shade_if_over_epochs(&mut figure);
+            look.components.paint(&mut figure);
+            let class = match Role::of(&figure) {
+                Some(Role::Losses) => {
+                    look.phases.shade(&mut figure, true);
+                    class
+                }
+                Some(Role::Circle) => "figure circle",
+                _ => {
+                    look.phases.shade_if_over_epochs(&mut figure);
+                    class
+                }
+            };
             figures.add(figure, class)
         });
         Section {
@@ -104,6 +128,22 @@ impl Section {
             tables,
             parameters,
             figures: figures.collect(),
+            given: Vec::new(),
         }
+    }
+
+    /// Gives away the first figures with a role, at most so many.
+    pub(super) fn give(&mut self, role: Role, most: usize) -> Vec<Place> {
+        let (mut given, mut kept) = (Vec::new(), Vec::new());
+        for place in std::mem::take(&mut self.figures) {
+            if place.role == Some(role) && given.len() < most {
+                self.given.push(place.title.clone());
+                given.push(place);
+            } else {
+                kept.push(place);
+            }
+        }
+        self.figures = kept;
+        given
     }
 }
