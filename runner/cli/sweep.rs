@@ -145,7 +145,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
         ));
     };
     let interrupt = signals::listen()?;
-    let registry = plugins::registry(&args.plugins);
+    let registry = plugins::registry(&args.plugins, &[])?;
     let resolved = first.resolved().map_err(SessionError::from)?;
     // Those of a cell have been called where it was trained.
     let of_sweep = |name: &str| {
@@ -197,7 +197,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<ExitCode, Failure> {
     let missing = plan
         .analyses
         .iter()
-        .filter(|asked| registry.find(&asked.name).is_none());
+        .filter(|asked| asked.python.is_none() && registry.find(&asked.name).is_none());
     for asked in missing {
         tracing::warn!(
             analysis = asked.name,
