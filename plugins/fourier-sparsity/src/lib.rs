@@ -7,7 +7,7 @@
 //! participation ratio and the effective number of frequencies (doc/definitions.md#sparsity).
 //!
 //! **Key frequencies** by each published rule, which can differ
-//! (doc/definitions.md#key-frequencies):
+//! (doc/definitions.md#rules-of-key-frequencies):
 //!
 //! | rule | frequencies |
 //! |---|---|

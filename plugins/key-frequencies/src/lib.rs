@@ -232,17 +232,20 @@ fn words_of(number: &str, told: &Told) -> String {
         Some([low, high]) => format!(", 95 % interval {low:.2} – {high:.2}"),
         None => ", too few cells for an interval".to_owned(),
     };
+    let p = match own.p {
+        0.001.. => format!("{:.3}", own.p),
+        _ => format!("{:.1e}", own.p),
+    };
     let control = match told.control {
         Some(control) => format!("{:.2}", control.value),
         None => "not known, of one cell".to_owned(),
     };
     format!(
         "{number}: a key component had the larger initial norm than another one in {:.0} % of pairs \
-         (AUC {:.2}{interval}, p = {:.1e}; with the norms of the next cell {control}); the winner was \
+         (AUC {:.2}{interval}, p = {p}; with the norms of the next cell {control}); the winner was \
          the largest at first in {} of {} cells, by chance {:.1}",
         100.0 * own.value,
         own.value,
-        own.p,
         told.largest,
         told.cells,
         told.chance

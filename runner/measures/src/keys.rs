@@ -36,7 +36,7 @@ impl Spectrum {
     }
 
     /// Returns the frequencies whose norm is above a quarter of the largest: the rule of the newer
-    /// demo (doc/definitions.md#key-frequencies).
+    /// demo (doc/definitions.md#rules-of-key-frequencies).
     pub fn above_quarter(&self) -> Vec<usize> {
         let largest = self.norms.iter().copied().fold(0.0, f64::max);
         self.above(largest / 4.0)

@@ -14,26 +14,50 @@ const COLORS: [&str; 12] = [
 /// The colour of components that are not key.
 const OTHERS: &str = "#9aa4af";
 
-/// The key components of the cells of a page, in the order of their colours.
+/// The key components of the cells of a page.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Components(Vec<String>);
+pub(crate) struct Components {
+    /// all of the page, in the order of their colours
+    all: Vec<String>,
+    /// those of the cell that is drawn, if it is one: another's key is none of its own
+    own: Option<Vec<String>>,
+}
 
 impl Components {
     /// Collects the keys of all formulas of all cells.
     pub(crate) fn of<'a>(analyses: impl Iterator<Item = &'a FoundFiles>) -> Components {
-        let mut names: Vec<String> = Vec::new();
+        let mut all: Vec<String> = Vec::new();
         let formulas = analyses.filter_map(|found| found.index.formula.as_ref());
         for key in formulas.flat_map(|formula| &formula.keys) {
-            if !names.contains(key) {
-                names.push(key.clone());
+            if !all.contains(key) {
+                all.push(key.clone());
             }
         }
-        Components(names)
+        Components { all, own: None }
+    }
+
+    /// Returns the same colours for one cell, whose own keys alone have one.
+    pub(crate) fn of_cell(&self, analyses: &[FoundFiles]) -> Components {
+        let own = Components::of(analyses.iter()).all;
+        let all = self.all.clone();
+        Components {
+            all,
+            own: Some(own),
+        }
+    }
+
+    /// Returns how many components have a colour.
+    fn count(&self) -> usize {
+        self.own.as_ref().unwrap_or(&self.all).len()
     }
 
     /// Returns the colour of a key component; none of any other.
     pub(crate) fn color(&self, name: &str) -> Option<String> {
-        let number = self.0.iter().position(|known| known == name)?;
+        let is = |known: &String| known == name;
+        if self.own.as_ref().is_some_and(|own| !own.iter().any(is)) {
+            return None;
+        }
+        let number = self.all.iter().position(is)?;
         Some(match COLORS.get(number) {
             Some(color) => (*color).to_owned(),
             // Hues a golden angle apart never meet again.
@@ -72,7 +96,7 @@ impl Components {
             self.color(&name).unwrap_or_else(|| OTHERS.to_owned())
         };
         let colors: Vec<String> = labels.iter().map(color).collect();
-        if self.0.is_empty() {
+        if self.count() == 0 {
             return;
         }
         trace.insert("marker".to_owned(), json!({ "color": colors }));
@@ -138,6 +162,23 @@ mod tests {
     }
 
     #[test]
+    fn another_cells_key_is_none_of_this_one() {
+        let mut other = FoundFiles::default();
+        other.index.formula = Some(grokrun_store::Formula {
+            keys: vec!["4".to_owned()],
+            ..grokrun_store::Formula::default()
+        });
+        let page = components();
+        let cell = page.of_cell(&[other]);
+        assert_eq!((cell.color("17"), cell.color("4")), (None, page.color("4")));
+        let none = page.of_cell(&[]);
+        let before = json!({ "data": [{ "x": ["4"], "meta": { "components": true } }] });
+        let mut bars = before.clone();
+        none.paint(&mut bars);
+        assert_eq!(bars, before);
+    }
+
+    #[test]
     fn what_declares_nothing_keeps_its_colours() {
         let before = json!({ "data": [{ "mode": "lines", "name": "frequency 4" }, 3] });
         let mut after = before.clone();
@@ -152,7 +193,10 @@ mod tests {
 
     #[test]
     fn many_components_have_different_colours() {
-        let many = Components((0..40).map(|k| k.to_string()).collect());
+        let many = Components {
+            all: (0..40).map(|k| k.to_string()).collect(),
+            own: None,
+        };
         let colors = (0..40).map(|k| many.color(&k.to_string()));
         let all: std::collections::BTreeSet<_> = colors.collect();
         assert_eq!(all.len(), 40);

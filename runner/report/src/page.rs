@@ -360,7 +360,7 @@ impl Cell {
         let (verdict, class) = story::verdict(&cell.outcome, cell.training, &cell.config);
         let phases = Phases::of(&analyses, &cell.outcome);
         let curves = curves::of_cell(&cell.metrics, &phases);
-        let components = figures.components.clone();
+        let components = figures.components.of_cell(&analyses);
         let look = Look {
             phases: &phases,
             components: &components,
