@@ -160,3 +160,122 @@ fn a_task_of_another_array_is_refused_and_trains_nothing() {
     }
     assert!(!bench.path().join("runs").exists(), "nothing was written");
 }
+
+#[test]
+fn tasks_may_be_few_at_once_and_a_job_reports_after_them() {
+    let claims = "[[claim]]\nsource = \"a test\"\nquantity = { metric = \"train_loss\", epoch = 1 }\nat_most = 100.0\n";
+    let bench = Bench::new(&(sweep() + claims));
+    submit(&bench, &["--parallel", "2", "--report"]);
+    let script = fs::read_to_string(bench.path().join("runs/small/slurm.sh")).expect("the script");
+    assert!(script.contains("#SBATCH --array=1-4%2\n"), "{script}");
+    let notes = notes(&bench);
+    let calls: Vec<&str> = notes.lines().collect();
+    assert_eq!(calls.len(), 2, "{notes}");
+    assert!(calls[1].starts_with("sbatch --parsable --dependency=afterany:4711 "));
+    // What the job runs does what it is for.
+    let (_, wrapped) = calls[1].split_once("--wrap=").expect("a command");
+    bench.run(SPEC).exits(0);
+    let report = bench.path().join("runs/small/report.html");
+    fs::remove_file(&report).expect("it was written");
+    let mut shell = Command::new("sh");
+    let shell = shell.current_dir(bench.path()).args(["-c", wrapped]);
+    let done = shell.output().expect("sh starts");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("a test"), "{done:?}");
+    assert!(report.exists());
+}
+
+/// Addition modulo 5 as a table.
+const TABLE: &str = "0,1,2,3,4\n1,2,3,4,0\n2,3,4,0,1\n3,4,0,1,2\n4,0,1,2,3\n";
+
+#[test]
+fn a_table_goes_with_what_is_submitted() {
+    let spec = SMALL
+        .replace(
+            "operation = \"mul\"",
+            "operation = { table = \"five.csv\" }",
+        )
+        .replace("modulus = 23\n", "")
+        .replace("epochs = 300", "epochs = 20");
+    assert!(spec.contains("five.csv") && !spec.contains("modulus"));
+    let (whole, cluster) = (Bench::new(&spec), Bench::new(&spec));
+    for bench in [&whole, &cluster] {
+        bench.write("five.csv", TABLE);
+    }
+    whole.run(SPEC).exits(0);
+    submit(&cluster, &[]);
+    fs::remove_file(cluster.path().join("five.csv")).expect("it was there");
+    let code = task(&cluster, "1", ["1", "1", "1"]).wait();
+    assert_eq!(code.expect("it ends").code(), Some(0));
+    let weights = |bench: &Bench| {
+        let mut files = bench.files("small");
+        files.retain(|path, _| path.ends_with("state.safetensors"));
+        assert_eq!(files.len(), 1);
+        files
+    };
+    assert_same(&weights(&whole), &weights(&cluster));
+}
+
+const KUBERNETES: &[&str] = &["--engine", "kubernetes", "--shards", "4"];
+
+#[test]
+fn a_job_of_kubernetes_trains_what_one_process_trains() {
+    let spec = sweep().replace("epochs = 2000", "epochs = 100");
+    let (whole, cluster) = (Bench::new(&spec), Bench::new(&spec));
+    whole.run(SPEC).exits(0);
+    let pod = [
+        "--image",
+        "grokrun:0.1.0",
+        "--volume",
+        "runs",
+        "--parallel",
+        "3",
+    ];
+    let printed = cluster
+        .run(&[&["submit"], SPEC, KUBERNETES, &pod].concat())
+        .exits(0);
+    let objects: serde_json::Value = serde_json::from_str(&printed.out()).expect("JSON");
+    let [map, job] = [0, 1].map(|i| &objects["items"][i]);
+    assert_eq!(job["spec"]["completions"], 4);
+    assert_eq!(job["spec"]["parallelism"], 3);
+    for (name, text) in map["data"].as_object().expect("files") {
+        fs::create_dir_all(cluster.path().join("spec")).expect("a folder of the test");
+        cluster.write(&format!("spec/{name}"), text.as_str().expect("a text"));
+    }
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    let command = container["command"].as_array().expect("words");
+    let words: Vec<&str> = command.iter().filter_map(|word| word.as_str()).collect();
+    assert_eq!((words[0], words[2]), ("grokrun", "/spec/spec.toml"));
+    for index in ["0", "1", "2", "3"] {
+        let mut task = cluster.command(&["run", "spec/spec.toml"]);
+        task.args(&words[3..]).env("JOB_COMPLETION_INDEX", index);
+        let output = task.output().expect("the program starts");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let cells = |bench: &Bench| {
+        let mut files = bench.files("small");
+        files.retain(|path, _| path.starts_with("cells") && !path.ends_with(".lock"));
+        files
+    };
+    assert_same(&cells(&whole), &cells(&cluster));
+}
+
+#[test]
+fn options_of_one_workload_manager_are_refused_by_the_other() {
+    let bench = Bench::new(&sweep());
+    let refused = |options: &[&str], said: &str| {
+        let all = [&["submit"], SPEC, options].concat();
+        bench.run(&all).exits(2).says(&[said]);
+    };
+    refused(KUBERNETES, "--image IMAGE and --volume CLAIM");
+    let pod = [KUBERNETES, &["--image", "x", "--volume", "y"]].concat();
+    for option in [&["--time", "1:00"][..], &["--report"], &["--sbatch=--x"]] {
+        refused(
+            &[&pod, option].concat(),
+            "no meaning for --engine kubernetes",
+        );
+    }
+    let slurm = ["--engine", "slurm", "--shards", "4", "--image", "x"];
+    refused(&slurm, "for --engine kubernetes");
+    assert!(!bench.path().join("runs").exists(), "nothing was written");
+}

@@ -13,6 +13,7 @@ mod compact;
 mod damage;
 mod docs;
 mod documented;
+mod evaluate;
 mod exchange;
 mod extend;
 mod figures;

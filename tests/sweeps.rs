@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Bench, SMALL, assert_same};
+use crate::support::{Bench, SMALL, assert_same, summary};
 
 /// Returns a spec of six cells of two shapes, with an analysis.
 fn sweep() -> String {
@@ -133,6 +133,37 @@ fn a_diverging_cell_is_told_of_and_the_others_finish() {
     let status = bench.run(&["status", "runs/small"]).exits(0).out();
     let counts: Vec<&str> = status.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(counts, ["1", "0", "0", "0", "1", "2"], "{status}");
+}
+
+#[test]
+fn the_first_cell_that_fails_ends_the_run_if_that_is_asked() {
+    let spec = SMALL
+        .replace("[train]", "[train]\nlearning_rate = [1e-3, 1e30]")
+        .replace("epochs = 300", "epochs = 3000");
+    let (fast, whole) = (Bench::new(&spec), Bench::new(&spec));
+    let ended = fast.run(&[SPEC, &["--fail-fast"]].concat()).exits(1);
+    let ended = ended.says(&["training failed in", "lr1e30"]);
+    assert!(ended.out().contains("ended early"), "{}", ended.out());
+    let cells = |bench: &Bench| {
+        let told = summary(bench, "small");
+        let cells = told.as_array().expect("cells").iter();
+        let epochs = cells.map(|cell| cell["epochs"].as_u64().expect("a number"));
+        epochs.collect::<Vec<u64>>()
+    };
+    let [good, failed] = cells(&fast).try_into().expect("two cells");
+    assert!(good < 3000 && failed <= good, "{good} {failed}");
+    // The same command goes on with the other, to the bytes of a run that kept going.
+    fast.run(&[SPEC, &["--fail-fast"]].concat()).exits(1);
+    whole.run(&[SPEC, &["--keep-going"]].concat()).exits(1);
+    assert_eq!((cells(&fast)[0], cells(&whole)[0]), (3000, 3000));
+    let own = |bench: &Bench| {
+        let mut files = bench.files("small");
+        files.retain(|path, _| path.starts_with("cells") && !path.ends_with(".lock"));
+        files
+    };
+    assert_same(&own(&fast), &own(&whole));
+    let both = ["--fail-fast", "--keep-going"];
+    fast.run(&[SPEC, &both].concat()).exits(2);
 }
 
 #[test]

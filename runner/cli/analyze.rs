@@ -13,7 +13,7 @@ use crate::args::AnalyzeArgs;
 use crate::output::{Failure, print};
 use crate::progress::{Mode, Progress};
 use crate::run::analysis_failures;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, signals, spec};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, python, report, signals, spec};
 
 /// Runs the command.
 ///
@@ -21,12 +21,13 @@ use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, report, signals, spec};
 /// If the run cannot be read or written, or there is no analysis of a name that was asked for.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Failure> {
     let interrupt = signals::listen()?;
-    let registry = plugins::registry(&args.plugins);
     // A plugin may change the working directory: the run's place must not depend on it.
     let folder = std::path::absolute(&args.run)
         .map_err(|error| Failure::request(format!("{}: {error}", args.run.display())))?;
     let run = RunDir::existing(&folder).map_err(SessionError::from)?;
     let text = run.resolved().map_err(SessionError::from)?;
+    let scripts = python::of_run(run.path(), &text, &args.plugins);
+    let registry = plugins::registry(&args.plugins, &scripts)?;
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let plan = spec::parse_resolved(&text, plugins::catalog_of(&registry, wanted))?;
     let requests = requests(&plan, &args.only, &registry)?;
@@ -98,7 +99,7 @@ fn requests(
             let Some(found) = registry.find(name) else {
                 let names: Vec<&str> = registry.all().iter().map(|f| f.name()).collect();
                 return Err(Failure::request(format!(
-                    "there is no analysis {name}; expected --plugin FILE with its library, or --only with some of {}",
+                    "there is no analysis {name}; expected --plugin FILE with its library or its file of Python, or --only with some of {}",
                     names.join(", ")
                 )));
             };
@@ -108,6 +109,7 @@ fn requests(
             Ok(AnalysisRequest {
                 name: name.clone(),
                 every: found.every().unwrap_or(plan.checkpoints.spacing.every),
+                python: None,
                 parameters: plugins::defaults(found),
             })
         })

@@ -168,9 +168,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  grokrun run specs/seeds32.toml --shard 1/2 --out one\n  grokrun run specs/seeds32.toml --shard 2/2 --out two\n  grokrun merge one/seeds32 two/seeds32 --into runs/seeds32"
     )]
     Merge(MergeArgs),
-    /// Submit a spec's shards to a workload manager (Slurm)
+    /// Submit a spec's shards to a workload manager: Slurm, or Kubernetes
     #[command(
-        after_help = "Example:\n  grokrun submit specs/seeds32.toml --engine slurm --shards 4 --time 1:00:00 --dry-run"
+        after_help = "Example:\n  grokrun submit specs/seeds32.toml --engine slurm --shards 4 --time 1:00:00 --dry-run\n  grokrun submit specs/seeds32.toml --engine kubernetes --shards 8 --image grokrun:0.1.0 --volume runs | kubectl apply -f -"
     )]
     Submit(SubmitArgs),
     /// Write a new spec, from a shipped one or by questions
@@ -188,7 +188,7 @@ pub(crate) enum Command {
     Plugins(PluginsArgs),
     /// Write a new analysis, ready to build: plugins/NAME in a checkout, else a crate of its own
     #[command(
-        after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins\n\n\
+        after_help = "Example:\n  grokrun new-plugin weight-norms\n  cargo run --release -- plugins\n  grokrun new-plugin weight-norms --python\n\n\
                       Outside of a checkout the crate is written to NAME. It builds against runner/api of the checkout that this program was built from, or of --checkout DIR: the crates are not published."
     )]
     NewPlugin(NewPluginArgs),
@@ -262,7 +262,7 @@ pub(crate) struct SpecArgs {
 /// The arguments of every command that may call analyses.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PluginArgs {
-    /// Load the analyses of this shared library (repeatable)
+    /// Load the analyses of this shared library, or that of a file of Python, FILE.py (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Vec<PathBuf>,
 
@@ -271,13 +271,13 @@ pub(crate) struct PluginArgs {
     #[arg(long)]
     pub(crate) isolate: bool,
 
-    /// With --isolate, the longest that one call may take [default: 600]
-    #[arg(long, value_name = "SECONDS", requires = "isolate", value_parser = clap::value_parser!(u64).range(1..))]
+    /// The longest that one call may take, with --isolate or in Python [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) isolate_seconds: Option<u64>,
 
-    /// With --isolate, the most memory that one process may take (watched on Linux) [default: half
-    /// of what is free at the start]
-    #[arg(long, value_name = "MB", requires = "isolate", value_parser = clap::value_parser!(u64).range(1..))]
+    /// The most memory that one process may take, with --isolate or in Python (watched on Linux)
+    /// [default: half of what is free at the start]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) isolate_memory: Option<u64>,
 }
 
@@ -325,6 +325,10 @@ pub(crate) struct NewPluginArgs {
     /// program was built from]
     #[arg(long, value_name = "DIR")]
     pub(crate) checkout: Option<PathBuf>,
+
+    /// Write an analysis in Python, and its test, into this folder
+    #[arg(long, conflicts_with = "checkout")]
+    pub(crate) python: bool,
 }
 
 #[derive(Args, Debug)]
@@ -355,6 +359,14 @@ pub(crate) struct RunArgs {
     /// of a task of Slurm or the index of a Kubernetes job, auto both from a whole Slurm array
     #[arg(long, value_name = "I/N|auto", conflicts_with_all = ["force", "fresh"])]
     pub(crate) shard: Option<ShardArg>,
+
+    /// End at the first cell that fails, with all states saved, in place of training the others
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// Train the other cells when one fails; this is what happens without --fail-fast
+    #[arg(long, conflicts_with = "fail_fast")]
+    pub(crate) keep_going: bool,
 
     /// Serve the live page while training, as `grokrun watch RUN` does
     #[arg(long)]
@@ -427,6 +439,8 @@ pub(crate) struct CheckArgs {
 pub(crate) enum Engine {
     /// An sbatch array
     Slurm,
+    /// An indexed Job, which is printed for kubectl
+    Kubernetes,
 }
 
 #[derive(Args, Debug)]
@@ -446,6 +460,10 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "N")]
     pub(crate) shards: usize,
 
+    /// The most tasks at once [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) parallel: Option<u32>,
+
     /// GPUs a task
     #[arg(long, value_name = "COUNT")]
     pub(crate) gpus: Option<u32>,
@@ -461,6 +479,18 @@ pub(crate) struct SubmitArgs {
     /// A further option of sbatch (repeatable): --sbatch=--account=physics
     #[arg(long, value_name = "OPTION")]
     pub(crate) sbatch: Vec<String>,
+
+    /// Write the report, and verify the claims of the spec, by a job after the last task (Slurm)
+    #[arg(long)]
+    pub(crate) report: bool,
+
+    /// The image of the pods, which has grokrun (Kubernetes)
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+
+    /// The PersistentVolumeClaim of the volume that all pods share (Kubernetes)
+    #[arg(long, value_name = "CLAIM")]
+    pub(crate) volume: Option<String>,
 
     /// Print the script, and write and submit nothing
     #[arg(long)]

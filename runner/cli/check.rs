@@ -11,7 +11,7 @@ use crate::args::CheckArgs;
 use crate::list::age_in_words;
 use crate::output::{Failure, print, say, table};
 use crate::progress::duration;
-use crate::{plugins, spec};
+use crate::spec;
 
 /// The most cells that are listed.
 const LISTED: usize = 12;
@@ -21,8 +21,7 @@ const LISTED: usize = 12;
 /// # Errors
 /// If the spec is wrong or does not fit the machine, or the device fails.
 pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let registry = plugins::registry(&args.spec.plugins);
-    let spec = spec::read(&args.spec, &registry)?;
+    let (spec, registry) = spec::read(&args.spec)?;
     spec.announce();
     let plan = &spec.plan;
     let analyses = Analyses::new(&registry, &plan.analyses);

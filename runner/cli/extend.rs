@@ -8,7 +8,7 @@ use crate::args::{ExtendArgs, RunArgs, SpecArgs};
 use crate::output::Failure;
 use crate::run::Place;
 use crate::spec::{self, Spec};
-use crate::{place, plugins, run};
+use crate::{place, plugins, python, run};
 
 /// Runs the command.
 ///
@@ -18,7 +18,8 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
     let view = RunView::open(&args.run)?;
     let (out, name) = place::of(&args.run)?;
     let [text, resolved] = view.spec()?;
-    let registry = plugins::registry(&args.plugins);
+    let scripts = python::of_run(&args.run, &resolved, &args.plugins);
+    let registry = plugins::registry(&args.plugins, &scripts)?;
     let set = vec![format!("train.epochs={}", args.epochs)];
     let path = args.run.join("resolved.toml");
     let plan = spec::parse(&resolved, &path, &set, &registry)?;
@@ -34,6 +35,8 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
         force: false,
         fresh: false,
         shard: None,
+        fail_fast: false,
+        keep_going: false,
         watch: false,
         port: None,
         bind: None,

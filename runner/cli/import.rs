@@ -57,7 +57,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     if given.is_some() && facts.split.is_some() {
         notes.push("the file has a split; that of --train-indices is taken".to_owned());
     }
-    let registry = plugins::registry(&PluginArgs::default());
+    let registry = plugins::registry(&PluginArgs::default(), &[])?;
     let last = epochs.last().copied().unwrap_or(0);
     let variants = variants(args, &facts, &mut notes)?;
     let settled = Settled::new(args, &facts, &parts, last, &mut notes)?;

@@ -16,6 +16,7 @@ mod init;
 mod linked;
 mod list;
 mod log;
+mod machine;
 mod new_plugin;
 mod notes;
 mod output;
@@ -23,6 +24,7 @@ mod page;
 mod place;
 mod plugins;
 mod progress;
+mod python;
 mod remove;
 mod report;
 mod run;
@@ -42,7 +44,7 @@ mod watch_text;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command, Engine};
+use args::{Cli, Command};
 
 /// The exit status after an interruption: 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
@@ -73,9 +75,7 @@ fn main() -> ExitCode {
         Command::Status(args) => sweep::status(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Merge(args) => sweep::merge(&args),
-        Command::Submit(args) => match args.engine {
-            Engine::Slurm => submit::submit(&args),
-        },
+        Command::Submit(args) => submit::submit(&args),
         Command::Init(args) => init::init(&args),
         Command::Specs(args) => shipped::specs(&args),
         Command::Plugins(args) => plugins::plugins(&args),

@@ -1,9 +1,11 @@
-//! Runs `grokrun new-plugin NAME`: writes a plugin that builds, tests itself and is found.
+//! Runs `grokrun new-plugin NAME`: writes a plugin that builds, tests itself and is found; with
+//! `--python`, an analysis in Python.
 //!
 //! In a checkout it is a member of the workspace, `plugins/NAME`. Elsewhere it is a crate of its
 //! own, `NAME`, that builds against a checkout: grokrun's crates are not published.
 
 mod names;
+mod python;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,12 @@ pub(crate) fn new_plugin(args: &NewPluginArgs) -> Result<ExitCode, Failure> {
             "{name:?} is no name for a plugin; expected lower-case words with dashes, weight-norms for instance"
         )));
     }
+    if args.python {
+        return match names::taken_in_python(name) {
+            Some(why) => Err(refused(name, &why)),
+            None => python::write(name),
+        };
+    }
     let here = Path::new(".");
     let inside = here.join("plugins").is_dir() && here.join(API).is_dir();
     if inside && args.checkout.is_some() {
@@ -68,14 +76,18 @@ pub(crate) fn new_plugin(args: &NewPluginArgs) -> Result<ExitCode, Failure> {
         )));
     }
     if let Some(why) = names::taken(name, &checkout) {
-        return Err(Failure::request(format!(
-            "{name} cannot be the name of a plugin: {why}; expected another, my-{name} for instance"
-        )));
+        return Err(refused(name, &why));
     }
     write(&new, name)
         .map_err(|error| Failure::running(format!("{folder} cannot be written: {error}")))?;
     print(&format!("{folder}\n\n{}", new.next))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn refused(name: &str, why: &str) -> Failure {
+    Failure::request(format!(
+        "{name} cannot be the name of a plugin: {why}; expected another, my-{name} for instance"
+    ))
 }
 
 /// Returns the checkout to build against: the one that the command line names, or the program's

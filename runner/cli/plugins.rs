@@ -5,20 +5,34 @@ use std::process::ExitCode;
 
 use grokrun_api::Failure as AnalysisFailure;
 use grokrun_engine::available_memory;
-use grokrun_host::{Beside, Found, Isolation, Registry, Search, calls_left_in, take_calls_left_in};
-use grokrun_spec::{AnalysisKind, Catalog, ParameterError};
+use grokrun_host::{
+    Beside, Found, Isolation, Limits, Registry, Script, Search, calls_left_in, take_calls_left_in,
+};
+use grokrun_spec::{AnalysisKind, Catalog, ParameterError, Unusable};
 use serde_json::{Map, Value, json};
 
-use crate::ANALYSIS_FAILED;
 use crate::args::{PluginArgs, PluginProcessArgs, PluginsArgs};
 use crate::output::{Failure, print, say, table};
+use crate::{ANALYSIS_FAILED, python};
 
-/// Finds all analyses; reports on standard error what is wrong with any.
-pub(crate) fn registry(args: &PluginArgs) -> Registry {
+/// Finds all analyses, and those that a spec has in files of Python; reports on standard error what
+/// is wrong with any.
+///
+/// # Errors
+/// If the command line limits processes, and there are none.
+pub(crate) fn registry(args: &PluginArgs, scripts: &[Script]) -> Result<Registry, Failure> {
+    let apart = args.isolate || !scripts.is_empty() || python::is_named(args);
+    if let (false, Some(option)) = (apart, limit_given(args)) {
+        return Err(Failure::request(format!(
+            "{option} limits the processes of analyses, of which there are none; expected --isolate beside it, or an analysis in Python"
+        )));
+    }
     let folders = std::env::var_os(PATH);
     let folders = folders.iter().flat_map(std::env::split_paths);
     let registry = Registry::discover(&Search {
         files: args.plugin.clone(),
+        scripts: scripts.to_vec(),
+        python: python::interpreter(limits(args)),
         // An empty entry, or an empty variable, names no folder.
         folders: folders
             .filter(|folder| !folder.as_os_str().is_empty())
@@ -32,7 +46,13 @@ pub(crate) fn registry(args: &PluginArgs) -> Registry {
     for failure in registry.failures() {
         say(format!("error: plugin {failure}"));
     }
-    registry
+    Ok(registry)
+}
+
+/// Returns the option that limits the processes of analyses, if the command line has one.
+fn limit_given(args: &PluginArgs) -> Option<&'static str> {
+    let seconds = args.isolate_seconds.map(|_| "--isolate-seconds");
+    seconds.or(args.isolate_memory.map(|_| "--isolate-memory"))
 }
 
 /// The longest that a call of an isolated analysis may take, in seconds, unless the command line
@@ -48,13 +68,20 @@ fn isolation(args: &PluginArgs) -> Option<Isolation> {
     } else {
         std::env::current_exe().unwrap_or_else(|_| "grokrun".into())
     };
-    let half = || available_memory().map_or(u64::MAX, |free| free / 2);
-    let megabytes = args.isolate_memory;
     args.isolate.then(|| Isolation {
         program,
+        limits: limits(args),
+    })
+}
+
+/// Returns what the process of an analysis may take.
+fn limits(args: &PluginArgs) -> Limits {
+    let half = || available_memory().map_or(u64::MAX, |free| free / 2);
+    let megabytes = args.isolate_memory;
+    Limits {
         seconds: args.isolate_seconds.unwrap_or(LONGEST_CALL),
         bytes: megabytes.map_or_else(half, |mb| mb.saturating_mul(1_000_000)),
-    })
+    }
 }
 
 /// Runs the process of a plugin.
@@ -122,14 +149,25 @@ pub(crate) fn catalog(registry: &Registry) -> Catalog {
 
 /// Returns the same as [`catalog`] for some of them.
 pub(crate) fn catalog_of(registry: &Registry, wanted: impl Fn(&str) -> bool) -> Catalog {
+    let unusable = registry.unusable().iter();
+    let unusable = unusable
+        .filter(|script| wanted(&script.name))
+        .map(|script| Unusable {
+            name: script.name.clone(),
+            message: script.why.clone(),
+            expected: "a file of Python with an analysis, see `grokrun new-plugin --help`"
+                .to_owned(),
+        })
+        .collect();
     let wanted = |found: &&Found| wanted(found.name());
-    Catalog::new(registry.all().iter().filter(wanted).map(|found| {
+    let kinds = registry.all().iter().filter(wanted).map(|found| {
         let judge = found.clone();
         AnalysisKind::new(found.name(), found.schema(), move |parameters| {
             judge.check(parameters).map_err(in_spec)
         })
         .with_every(found.every())
-    }))
+    });
+    Catalog::new(kinds).without(unusable)
 }
 
 /// Converts what an analysis says of its parameters to a diagnostic of a spec.
@@ -160,7 +198,7 @@ fn in_spec(failure: AnalysisFailure) -> ParameterError {
 /// # Errors
 /// If standard output cannot be written.
 pub(crate) fn plugins(args: &PluginsArgs) -> Result<ExitCode, Failure> {
-    let registry = registry(&args.plugins);
+    let registry = registry(&args.plugins, &[])?;
     let all = registry.all();
     let out = if args.json {
         format!("{:#}\n", all.iter().map(json).collect::<Value>())

@@ -197,18 +197,24 @@ fn style(template: &str) -> ProgressStyle {
 /// Formats losses and accuracies, the mean of the batch's cells.
 fn metrics(rows: &[EpochRow]) -> String {
     let mean = |pick: fn(&EpochRow) -> f64| rows.iter().map(pick).sum::<f64>() / rows.len() as f64;
+    let share = |share: f64| match share.is_nan() {
+        true => format!("{:>6}", "–"),
+        false => format!("{:5.1}%", 100.0 * share),
+    };
     format!(
-        "train loss {} acc {:5.1}%  test loss {} acc {:5.1}%",
+        "train loss {} acc {}  test loss {} acc {}",
         loss(mean(|r| r.train_loss)),
-        100.0 * mean(|r| r.train_accuracy),
+        share(mean(|r| r.train_accuracy)),
         loss(mean(|r| r.test_loss)),
-        100.0 * mean(|r| r.test_accuracy),
+        share(mean(|r| r.test_accuracy)),
     )
 }
 
 /// Formats a loss in seven characters.
 fn loss(value: f64) -> String {
-    if (0.01..1000.0).contains(&value) {
+    if value.is_nan() {
+        format!("{:>7}", "–")
+    } else if (0.01..1000.0).contains(&value) {
         format!("{value:7.4}")
     } else {
         format!("{value:7.1e}")

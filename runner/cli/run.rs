@@ -18,7 +18,7 @@ use crate::report::{self, Refresher};
 use crate::spec::{self, Spec};
 use crate::spread::spread;
 use crate::watch::Page;
-use crate::{ANALYSIS_FAILED, INTERRUPTED, log, plugins, shard, show, signals};
+use crate::{ANALYSIS_FAILED, INTERRUPTED, log, machine, plugins, python, shard, show, signals};
 
 /// The most cells that are listed at the end.
 const LISTED: usize = 40;
@@ -35,8 +35,7 @@ pub(crate) const ANOTHER_PLACE: &str =
 /// # Errors
 /// If the request is wrong or something fails on the way.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let registry = plugins::registry(&args.spec.plugins);
-    let spec = spec::read(&args.spec, &registry)?;
+    let (spec, registry) = spec::read(&args.spec)?;
     if !args.quiet {
         spec.announce();
     }
@@ -102,6 +101,7 @@ pub(crate) fn train(
         reason = choice.reason(),
         version = env!("CARGO_PKG_VERSION"),
         command = command_line(),
+        machine = machine::describe(),
         commit = commit.as_ref().map(|commit| commit.id.as_str()),
         commit_changed = commit.as_ref().map(|commit| commit.is_changed),
         "run starts"
@@ -114,6 +114,7 @@ pub(crate) fn train(
     if let Some(page) = page.as_ref().filter(|_| !args.quiet) {
         say(format!("live page: {}", page.url()));
     }
+    python::keep(&run, plan, &spec.scripts)?;
     plugins::tell_of_calls_left(run.path());
     let _calls = CallNotes::keep_in(run.path());
     let cells = shard.map_or(plan.cells.len(), |shard| shard.cells(&survey).len());
@@ -126,6 +127,7 @@ pub(crate) fn train(
         analyses: &analyses,
         shard,
         interrupt: &interrupt,
+        fail_fast: args.fail_fast,
     };
     // Shards write the report at their end only: each would write all of it.
     let refresher = match shard {
@@ -194,7 +196,9 @@ fn finish(
     report: &Report,
 ) -> Result<ExitCode, Failure> {
     tracing::info!(ending = ?report.ending, failed = report.failed.len(), "run ends");
-    let interrupted = report.ending == Ending::Interrupted;
+    // One that has failed ends the session like somebody who interrupts it.
+    let failed_fast = args.fail_fast && !report.failed.is_empty();
+    let interrupted = report.ending == Ending::Interrupted && !failed_fast;
     if !args.quiet {
         let shown = args.out.join(run.path().file_name().unwrap_or_default());
         match print(&results(run, access, &shown, report)?) {
@@ -252,7 +256,12 @@ fn results(run: &RunDir, access: Access, shown: &Path, report: &Report) -> Resul
             "nothing left to do\n"
         }
         Ending::NothingToDo => "nothing left to do; --fresh starts over\n",
-        Ending::Interrupted => "interrupted, state saved; the same command continues\n",
+        Ending::Interrupted if report.failed.is_empty() => {
+            "interrupted, state saved; the same command continues\n"
+        }
+        Ending::Interrupted => {
+            "ended early, state saved; the same command continues with the other cells\n"
+        }
     };
     let view = RunView::open(run.path()).map_err(SessionError::from)?;
     let page = shown.join("report.html");

@@ -151,6 +151,7 @@ pub(crate) fn curves(view: &RunView, flaws: &mut Vec<String>) -> Result<String, 
     }
     for (name, dir) in &all {
         let (metrics, flaw) = dir.read_history();
+        let metrics = metrics.held();
         flaws.extend(flaw);
         if metrics.is_empty() {
             continue;

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use grokrun_engine::{Choice, choose_backend};
-use grokrun_host::Registry;
+use grokrun_host::{Registry, Script};
 use grokrun_session::Longer;
 use grokrun_spec::{Catalog, Files, Plan};
 use grokrun_store::{Access, RunDir, SpecText, StoreError};
@@ -13,7 +13,7 @@ use grokrun_store::{Access, RunDir, SpecText, StoreError};
 use crate::args::SpecArgs;
 use crate::commit::{self, Commit};
 use crate::output::{Failure, say};
-use crate::{plugins, shipped};
+use crate::{plugins, python, shipped};
 
 /// The longest spec, in bytes.
 const LONGEST: u64 = 1_000_000;
@@ -26,6 +26,8 @@ pub(crate) struct Spec {
     shipped: Option<String>,
     /// the file that the text was read from; none of a shipped spec, or of a run's own
     file: Option<PathBuf>,
+    /// the files of Python that have some of its analyses
+    pub(crate) scripts: Vec<Script>,
 }
 
 impl Spec {
@@ -36,6 +38,7 @@ impl Spec {
             plan,
             shipped: None,
             file: None,
+            scripts: Vec::new(),
         }
     }
 
@@ -70,19 +73,24 @@ impl Spec {
     }
 }
 
-/// Reads and checks the spec.
+/// Reads and checks the spec, and finds the analyses for it.
 ///
 /// # Errors
-/// If the file cannot be read, or the spec is wrong: everything that is wrong with it.
-pub(crate) fn read(args: &SpecArgs, registry: &Registry) -> Result<Spec, Failure> {
+/// If the file cannot be read, or the spec is wrong: everything that is wrong with it; or if the
+/// command line asks what no analysis can do.
+pub(crate) fn read(args: &SpecArgs) -> Result<(Spec, Registry), Failure> {
     let (text, shipped) = text_of(&args.spec)?;
-    let plan = parse(&text, &args.spec, &args.set, registry)?;
-    Ok(Spec {
+    let scripts = python::of_spec(&text, &args.set, &args.spec);
+    let registry = plugins::registry(&args.plugins, &scripts)?;
+    let plan = parse(&text, &args.spec, &args.set, &registry)?;
+    let spec = Spec {
         file: shipped.is_none().then(|| args.spec.clone()),
         text,
         plan,
         shipped,
-    })
+        scripts,
+    };
+    Ok((spec, registry))
 }
 
 /// Returns the text of a spec; with a notice where it is a shipped one that stands in for a file.

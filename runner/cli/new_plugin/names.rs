@@ -16,6 +16,47 @@ const KEYWORDS: &[&str] = &[
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
+/// The keywords of Python that a name in kebab-case can be, and the modules that a test of an
+/// analysis imports.
+const PYTHON: &[&str] = &[
+    "and",
+    "as",
+    "assert",
+    "async",
+    "await",
+    "break",
+    "class",
+    "continue",
+    "dataclasses",
+    "def",
+    "del",
+    "elif",
+    "else",
+    "except",
+    "finally",
+    "for",
+    "from",
+    "global",
+    "grokrun",
+    "if",
+    "import",
+    "in",
+    "is",
+    "lambda",
+    "nonlocal",
+    "not",
+    "numpy",
+    "or",
+    "pass",
+    "pytest",
+    "raise",
+    "return",
+    "try",
+    "while",
+    "with",
+    "yield",
+];
+
 /// Crates that come with Rust.
 const WITH_RUST: &[&str] = &["alloc", "core", "proc_macro", "std", "test"];
 
@@ -43,11 +84,24 @@ pub(super) fn taken(name: &str, checkout: &Path) -> Option<String> {
     } else if let Some(package) = locked(checkout).into_iter().find(same) {
         Some(format!("the package {package} of Cargo.lock has it"))
     } else {
-        let mut linked = Registration::linked().into_iter();
-        let found = linked.find(|registration| registration.manifest().name == name)?;
-        let package = found.package();
-        Some(format!("an analysis of {package} has it already"))
+        linked(name)
     }
+}
+
+/// Returns why an analysis in Python can neither have this name nor its file the same; none if it
+/// is free.
+pub(super) fn taken_in_python(name: &str) -> Option<String> {
+    if PYTHON.contains(&name) {
+        return Some("no module of Python can have it".to_owned());
+    }
+    linked(name)
+}
+
+fn linked(name: &str) -> Option<String> {
+    let mut linked = Registration::linked().into_iter();
+    let found = linked.find(|registration| registration.manifest().name == name)?;
+    let package = found.package();
+    Some(format!("an analysis of {package} has it already"))
 }
 
 /// Returns the packages of the workspace and everything that it depends on.

@@ -54,7 +54,7 @@ use std::sync::{Arc, LockResult, PoisonError};
 use std::time::Instant;
 
 use grokrun_executor::{
-    CellInput, EngineError, EpochRow, Executor, Program, Shape, Stage, Staged, Table,
+    CellInput, EngineError, EpochRow, Evaluation, Executor, Program, Shape, Stage, Staged, Table,
 };
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -281,13 +281,13 @@ impl<J: Job> WithSimd for Jobs<'_, J> {
     }
 }
 
-/// Runs this number of epochs of the folded program.
-struct Epochs(u64);
+/// Runs this number of epochs of the folded program, with these evaluations.
+struct Epochs(u64, Evaluation);
 
 impl Job for Epochs {
     type Output = Vec<EpochRow>;
     fn run<S: Simd>(&self, simd: S, replica: &mut Replica, share: Sharing) -> Vec<EpochRow> {
-        replica.epochs(simd, self.0, share)
+        replica.epochs(simd, self.0, self.1, share)
     }
 }
 
@@ -302,9 +302,13 @@ impl Job for Single {
 }
 
 impl Executor for CpuExecutor {
-    fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+    fn run_evaluating(
+        &mut self,
+        epochs: u64,
+        evaluation: Evaluation,
+    ) -> Result<Vec<Vec<EpochRow>>, EngineError> {
         let started = Instant::now();
-        let histories = self.each(Epochs(epochs));
+        let histories = self.each(Epochs(epochs, evaluation));
         if epochs > 0 {
             self.seconds_per_epoch = Some(started.elapsed().as_secs_f64() / epochs as f64);
         }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, RwLock};
 
 use grokrun_executor::{
-    CellInput, EngineError, EpochRow, Pairs, Recipe, Shape, Stage, StepCoefficients, Table, moments,
+    CellInput, EngineError, EpochRow, Evaluation, Pairs, Recipe, Shape, Stage, StepCoefficients,
+    Table, moments,
 };
 use pulp::Simd;
 
@@ -49,6 +50,14 @@ struct Trainer {
     learner: Learner,
     unfolder: Unfolder,
     score: Score,
+}
+
+/// The scores of an epoch.
+#[derive(Clone, Copy)]
+struct Scores {
+    train: Score,
+    /// none where the test pairs were not evaluated
+    test: Option<Score>,
 }
 
 struct Tester {
@@ -151,7 +160,13 @@ impl Replica {
     ///
     /// The test pairs of one epoch are evaluated while the next epoch trains, which reads the same
     /// tables: after the learn stage, one thread unfolds and steps and another one evaluates.
-    pub(crate) fn epochs<S: Simd>(&mut self, simd: S, count: u64, share: Sharing) -> Vec<EpochRow> {
+    pub(crate) fn epochs<S: Simd>(
+        &mut self,
+        simd: S,
+        count: u64,
+        evaluation: Evaluation,
+        share: Sharing,
+    ) -> Vec<EpochRow> {
         let Replica {
             given,
             tables,
@@ -160,36 +175,46 @@ impl Replica {
         } = self;
         let (given, tables, tester) = (&*given, &*tables, &*tester);
         let coefficients = trainer.coefficients(count);
-        let mut scores: Vec<[Score; 2]> = Vec::with_capacity(coefficients.len());
+        let mut scores: Vec<Scores> = Vec::with_capacity(coefficients.len());
         let overlap = Overlap::default();
         let test = || {
             let known = guarded(tables.read());
             guarded(tester.lock()).evaluate(simd, given, &known, share);
         };
-        let settle = |scores: &mut Vec<[Score; 2]>| {
-            if let Some([_, last]) = scores.last_mut() {
+        let is_due = |scores: &[Scores]| match scores.len().checked_sub(1) {
+            Some(last) => evaluation.is_due(last as u64),
+            None => false,
+        };
+        let offer = |scores: &[Scores]| {
+            if is_due(scores) {
+                overlap.offer();
+            }
+        };
+        let settle = |scores: &mut [Scores]| {
+            if is_due(scores)
+                && let Some(last) = scores.last_mut()
+            {
                 overlap.settle(test);
-                *last = guarded(tester.lock()).score;
+                last.test = Some(guarded(tester.lock()).score);
             }
         };
         let train = || {
             for c in coefficients {
                 let known = guarded(tables.read());
                 trainer.learn(simd, given, &known, share);
-                if !scores.is_empty() {
-                    overlap.offer();
-                }
+                offer(&scores);
                 trainer.unfold(simd, given, &known, share);
                 trainer.step(simd, given, c, share);
                 drop(known);
                 settle(&mut scores);
-                scores.push([trainer.score, Score::default()]);
+                scores.push(Scores {
+                    train: trainer.score,
+                    test: None,
+                });
                 let mut next = guarded(tables.write());
                 trainer.fold(simd, given, &mut next, share);
             }
-            if !scores.is_empty() {
-                overlap.offer();
-            }
+            offer(&scores);
             settle(&mut scores);
         };
         match share {
@@ -200,14 +225,18 @@ impl Replica {
     }
 
     /// Returns the metrics of an epoch from the scores of the train and test pairs.
-    fn row(&self, [train, test]: [Score; 2]) -> EpochRow {
+    fn row(&self, Scores { train, test }: Scores) -> EpochRow {
         let share = |score: Score, n: usize| score.correct as f64 / n as f64;
         let pairs = &self.given.pairs;
-        EpochRow {
+        let row = EpochRow {
             train_loss: train.loss,
-            test_loss: test.loss,
+            test_loss: test.unwrap_or_default().loss,
             train_accuracy: share(train, pairs.train().len()),
-            test_accuracy: share(test, pairs.test().len()),
+            test_accuracy: share(test.unwrap_or_default(), pairs.test().len()),
+        };
+        match test {
+            Some(_) => row,
+            None => row.untested(),
         }
     }
 

@@ -29,8 +29,8 @@ pub use grokrun_cpu::{
     train_gradient,
 };
 pub use grokrun_executor::{
-    Activation, CellInput, EngineError, EpochRow, Executor, InitScheme, Operations, Pairs,
-    Parameter, Program, ProgramCell, Recipe, RecordedCell, Sample, Shape, Stage, Staged,
+    Activation, CellInput, EngineError, EpochRow, Evaluation, Executor, InitScheme, Operations,
+    Pairs, Parameter, Program, ProgramCell, Recipe, RecordedCell, Sample, Shape, Stage, Staged,
     StepCoefficients, Table, TokenLists, initial_parameters, initial_state, reference,
 };
 pub use selfcheck::{Checked, pace, self_check};

@@ -44,7 +44,38 @@ pub fn moments(state: &ModelState) -> Result<[&[f32]; 2], EngineError> {
     }
 }
 
-/// One epoch's metrics of one cell: train metrics from before the step, test metrics from after it.
+/// At which epochs of a call the test samples are evaluated: after every so many epochs of the
+/// cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// every so many epochs; at least 1
+    pub every: u64,
+    /// how many epochs the cell has trained before the call
+    pub done: u64,
+}
+
+impl Evaluation {
+    /// The evaluation after each epoch.
+    pub const EACH: Evaluation = Evaluation { every: 1, done: 0 };
+
+    /// Returns the evaluation of the call's epochs from this one on.
+    #[must_use]
+    pub fn after(self, epochs: usize) -> Evaluation {
+        Evaluation {
+            done: self.done + epochs as u64,
+            ..self
+        }
+    }
+
+    /// Returns whether the test samples are evaluated after the call's epoch number `epoch`,
+    /// counted from 0.
+    pub fn is_due(self, epoch: u64) -> bool {
+        (self.done + epoch + 1).is_multiple_of(self.every)
+    }
+}
+
+/// One epoch's metrics of one cell: train metrics from before the step, test metrics from after it;
+/// the test metrics are NaN where the test samples were not evaluated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochRow {
     /// mean cross-entropy over the training pairs
@@ -57,16 +88,42 @@ pub struct EpochRow {
     pub test_accuracy: f64,
 }
 
+impl EpochRow {
+    /// Returns the row without test metrics.
+    #[must_use]
+    pub fn untested(self) -> EpochRow {
+        EpochRow {
+            test_loss: f64::NAN,
+            test_accuracy: f64::NAN,
+            ..self
+        }
+    }
+}
+
 /// Runs a program for a batch of cells (replicas) of one shape.
 ///
 /// The numbers of a replica never depend on the other replicas in the batch, on the number of
 /// threads, or on how epochs are grouped into calls.
 pub trait Executor: Send {
-    /// Trains `epochs` epochs. Returns a row for each replica, for each epoch.
+    /// Trains `epochs` epochs, and evaluates the test samples after each. Returns a row for each
+    /// replica, for each epoch.
     ///
     /// # Errors
     /// When the device fails or does not answer in time.
-    fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError>;
+    fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+        self.run_evaluating(epochs, Evaluation::EACH)
+    }
+
+    /// Does the same, but evaluates the test samples only when the evaluation is due. What is
+    /// trained, and each metric that is there, is the same.
+    ///
+    /// # Errors
+    /// When the device fails or does not answer in time.
+    fn run_evaluating(
+        &mut self,
+        epochs: u64,
+        evaluation: Evaluation,
+    ) -> Result<Vec<Vec<EpochRow>>, EngineError>;
 
     /// Copies the state of a replica to the host.
     ///

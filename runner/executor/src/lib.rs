@@ -17,7 +17,7 @@ mod shape;
 
 pub use data::{Pairs, Sample, TokenLists};
 pub use error::EngineError;
-pub use executor::{CellInput, EpochRow, Executor, Staged, initial_state, moments};
+pub use executor::{CellInput, EpochRow, Evaluation, Executor, Staged, initial_state, moments};
 pub use init::{InitScheme, initial_parameters};
 pub use operations::Operations;
 pub use program::{Program, Stage, Table};

@@ -14,6 +14,8 @@ mod isolated;
 mod isolation;
 pub mod loaded;
 mod member;
+#[cfg(unix)]
+mod python;
 mod registry;
 mod scratch;
 mod shown;
@@ -27,10 +29,12 @@ pub use crew::{Crew, Outcome};
 pub use described::{Described, SweepReads};
 #[cfg(unix)]
 pub use isolated::serve;
-pub use isolation::{COMMAND, Isolation};
+pub use isolation::{COMMAND, Isolation, Limits, Python};
 pub use loaded::{CallNotes, Ending, calls_left_in, take_calls_left_in};
 pub use member::Member;
-pub use registry::{Beside, Found, Origin, Registry, Search, crate_name, packages};
+pub use registry::{
+    Beside, Found, Origin, Registry, Script, Search, Unusable, crate_name, packages,
+};
 pub use scratch::{Kept, KeptReader, Scratch};
 pub use shown::{Permits, Shown};
 pub use sweep::analyse_sweep;

@@ -14,9 +14,11 @@ use serde_json::{Map, Value};
 use crate::described::{Described, SweepReads};
 #[cfg(unix)]
 use crate::isolated::IsolatedAnalysis;
-use crate::isolation::Isolation;
+use crate::isolation::{Isolation, Python};
 use crate::loaded::{self, LoadedAnalysis};
 use crate::member::words;
+#[cfg(unix)]
+use crate::python::PythonAnalysis;
 
 /// Says how an analysis was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +27,8 @@ pub enum Origin {
     Linked,
     /// loaded from this shared library
     Loaded(PathBuf),
+    /// called in this file of Python
+    Python(PathBuf),
 }
 
 impl fmt::Display for Origin {
@@ -32,6 +36,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Linked => f.write_str("static"),
             Origin::Loaded(path) => write!(f, "dynamic, {}", path.display()),
+            Origin::Python(path) => write!(f, "Python, {}", path.display()),
         }
     }
 }
@@ -50,6 +55,8 @@ enum Source {
     Loaded(LoadedAnalysis),
     #[cfg(unix)]
     Isolated(IsolatedAnalysis),
+    #[cfg(unix)]
+    Python(PythonAnalysis),
 }
 
 impl Found {
@@ -75,6 +82,15 @@ impl Found {
             about: analysis.about.clone(),
             origin: Origin::Loaded(path.to_owned()),
             source: Source::Isolated(analysis),
+        }
+    }
+
+    #[cfg(unix)]
+    fn python(analysis: PythonAnalysis, path: &Path) -> Found {
+        Found {
+            about: analysis.about.clone(),
+            origin: Origin::Python(path.to_owned()),
+            source: Source::Python(analysis),
         }
     }
 
@@ -145,6 +161,8 @@ impl Found {
             Source::Loaded(analysis) => analysis.check(parameters),
             #[cfg(unix)]
             Source::Isolated(analysis) => analysis.check(parameters),
+            #[cfg(unix)]
+            Source::Python(analysis) => analysis.check(parameters),
         })
     }
 
@@ -162,6 +180,8 @@ impl Found {
             Source::Loaded(analysis) => analysis.create(parameters, task),
             #[cfg(unix)]
             Source::Isolated(analysis) => analysis.create(parameters, task),
+            #[cfg(unix)]
+            Source::Python(analysis) => analysis.create(parameters, task),
         })
     }
 
@@ -179,6 +199,10 @@ impl Found {
             Source::Loaded(analysis) => analysis.create_sweep(parameters, cells),
             #[cfg(unix)]
             Source::Isolated(analysis) => analysis.create_sweep(parameters, cells),
+            #[cfg(unix)]
+            Source::Python(_) => Err(Failure::new(
+                "it looks at a cell, and was started on a sweep",
+            )),
         })
     }
 }
@@ -189,6 +213,7 @@ pub struct Registry {
     found: Vec<Found>,
     warnings: Vec<String>,
     failures: Vec<String>,
+    unusable: Vec<Unusable>,
     /// how to call the analyses of libraries in processes of their own, if they are
     isolation: Option<Isolation>,
 }
@@ -210,6 +235,10 @@ impl Registry {
         let mut registry = Registry::linked();
         registry.isolation = search.isolation.clone();
         for file in &search.files {
+            if file.extension() == Some(OsStr::new("py")) {
+                registry.load_python(&search.python, file);
+                continue;
+            }
             match loaded::exports(file) {
                 Ok(symbols) if symbols.is_empty() => registry.failures.push(format!(
                     "{}: is no plugin of grokrun: {}",
@@ -218,6 +247,9 @@ impl Registry {
                 )),
                 _ => registry.load(file),
             }
+        }
+        for script in &search.scripts {
+            registry.add_python(&search.python, script);
         }
         for folder in &search.folders {
             for file in registry.libraries(folder) {
@@ -248,6 +280,39 @@ impl Registry {
     /// Returns sentences on plugins that are there and cannot be used.
     pub fn failures(&self) -> &[String] {
         &self.failures
+    }
+
+    /// Returns which of the analyses that were asked for by name cannot be used, and why.
+    pub fn unusable(&self) -> &[Unusable] {
+        &self.unusable
+    }
+
+    /// Adds the analysis of a file of Python, which has the file's name.
+    fn load_python(&mut self, python: &Python, file: &Path) {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        match open_python(python, &stem.replace('_', "-"), file) {
+            Ok(found) => self.add(found),
+            Err(why) => self.failures.push(format!("{}: {why}", file.display())),
+        }
+    }
+
+    /// Adds the analysis that a spec has in a file of Python.
+    fn add_python(&mut self, python: &Python, Script { name, file }: &Script) {
+        let opened = match self.find(name) {
+            Some(taken) => Err(Failure::new(format!(
+                "there is an analysis {name} already, of {} ({}); another name of the table is free",
+                taken.package(),
+                taken.origin
+            ))),
+            None => open_python(python, name, file),
+        };
+        match opened {
+            Ok(found) => self.add(found),
+            Err(why) => self.unusable.push(Unusable {
+                name: name.clone(),
+                why: why.to_string(),
+            }),
+        }
     }
 
     fn load(&mut self, file: &Path) {
@@ -377,11 +442,46 @@ impl Registry {
     }
 }
 
-/// Says where to look for shared libraries.
-#[derive(Clone, Debug, Default)]
+#[cfg(unix)]
+fn open_python(python: &Python, name: &str, file: &Path) -> Result<Found, Failure> {
+    let analysis = python.open(name, file)?;
+    Ok(Found::python(analysis, file))
+}
+
+#[cfg(not(unix))]
+fn open_python(_: &Python, _: &str, _: &Path) -> Result<Found, Failure> {
+    Err(Failure::new(
+        "there are no analyses in Python on this system, since they need processes of their own",
+    ))
+}
+
+/// A file of Python with the name that a spec gives its analysis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// the analysis's name
+    pub name: String,
+    /// its file
+    pub file: PathBuf,
+}
+
+/// An analysis that was asked for by name and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// its name
+    pub name: String,
+    /// why it cannot be used
+    pub why: String,
+}
+
+/// Says where to look for analyses beside the linked ones.
+#[derive(Clone, Debug)]
 pub struct Search {
-    /// these files
+    /// these files: shared libraries, and files of Python, which end in `.py`
     pub files: Vec<PathBuf>,
+    /// files of Python that a spec names
+    pub scripts: Vec<Script>,
+    /// how files of Python are called
+    pub python: Python,
     /// all libraries in these folders
     pub folders: Vec<PathBuf>,
     /// the libraries beside the executable

@@ -141,12 +141,12 @@ pub(crate) fn labels(views: &[RunView]) -> Vec<String> {
     views.iter().map(label).collect()
 }
 
-/// Returns the history of the last saved state, or else that of `metrics.parquet`; empty if none
-/// can be read.
+/// Returns the history of the last saved state, or else that of `metrics.parquet`, as it is drawn;
+/// empty if none can be read.
 fn history(dir: &CellDir, flaws: &mut Flaws) -> Metrics {
     let (metrics, flaw) = dir.read_history();
     flaw.into_iter().for_each(|flaw| flaws.add(flaw));
-    metrics
+    metrics.held()
 }
 
 impl Gathered {

@@ -58,6 +58,7 @@ pub(crate) fn provenance(
             "device",
             cells().find_map(|cell| cell.outcome.device.clone()),
         );
+        add("machine", field("machine"));
         add(
             "grokrun",
             cells().next().map(|cell| cell.outcome.grokrun.clone()),

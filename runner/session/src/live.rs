@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grokrun_engine::{CellInput, EpochRow, Pairs, ProgramCell, RecordedCell};
+use grokrun_engine::{CellInput, EpochRow, Evaluation, Pairs, ProgramCell, RecordedCell};
 use grokrun_host::Scratch;
 use grokrun_program::ModelState;
 use grokrun_spec::{Cell, Plan, Spacing};
@@ -329,7 +329,12 @@ impl<'a> Live<'a> {
         self.history.push(row);
         self.stopping.see(row);
         self.course.see(row);
-        if !(train_loss.is_finite() && test_loss.is_finite()) {
+        let evaluation = Evaluation {
+            every: self.plan.evaluate,
+            done: epoch,
+        };
+        let tested = evaluation.is_due(0);
+        if !(train_loss.is_finite() && (test_loss.is_finite() || !tested)) {
             self.status = Status::Failed;
         } else if self.stopping.epochs_left() == Some(0) {
             self.status = Status::StoppedEarly;

@@ -113,6 +113,12 @@ impl Preview {
             kept.keep(calibration.clone());
         }
         notes.append(&mut kept.notes);
+        if plan.evaluate > 1 {
+            notes.push(
+                "the time is that of a test after each epoch: with train.evaluate it is shorter"
+                    .to_owned(),
+            );
+        }
         if survey.estimated {
             notes.push(
                 "pairs are counted on a part of the table: this operation is not defined for all of them, and to try each would take too long here"

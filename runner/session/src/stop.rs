@@ -40,9 +40,12 @@ impl Stopping {
     pub(crate) fn see(&mut self, row: Row) {
         self.seen += 1;
         if let Some(rule) = &self.rules.success {
-            self.held = match row.test_accuracy >= rule.test_accuracy {
-                true => self.held + 1,
-                false => 0,
+            let next = self.held + 1;
+            self.held = match row.test_accuracy {
+                // Of an epoch that was not tested nothing is known: the rule is not met there.
+                unknown if unknown.is_nan() && self.held > 0 => next.min(rule.patience - 1),
+                known if known >= rule.test_accuracy => next,
+                _ => 0,
             };
         }
         if let Some(rule) = &self.rules.confused {
@@ -156,6 +159,22 @@ mod tests {
         assert_eq!(stopping.met(), Some(6));
         stopping.see(row(1.0, 0.0));
         assert_eq!(stopping.met(), Some(6), "the first time counts");
+    }
+
+    #[test]
+    fn epochs_that_were_not_tested_count_once_one_after_them_was() {
+        let every_third = |accuracy: f64| [f64::NAN, f64::NAN, accuracy].map(|a| row(1.0, a));
+        let mut stopping = Stopping::replay(&success(), every_third(1.0).into_iter());
+        assert_eq!(stopping.epochs_left(), Some(2));
+        for untested in &every_third(1.0)[..2] {
+            stopping.see(*untested);
+            assert_eq!((stopping.epochs_left(), stopping.met()), (Some(1), None));
+        }
+        stopping.see(row(1.0, 1.0));
+        assert_eq!(stopping.met(), Some(6));
+        let dip = [every_third(1.0), every_third(0.5)].concat();
+        let stopping = Stopping::replay(&success(), dip.into_iter());
+        assert_eq!(stopping.epochs_left(), Some(3));
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub enum Event<'a> {
         /// what they train on
         device: &'a str,
     },
-    /// Epochs were run.
+    /// Epochs were run. The rows are those of the last one, with the test metrics of the last one
+    /// of this batch that was tested.
     Epochs {
         /// steps taken so far
         epoch: u64,
@@ -124,10 +125,13 @@ pub struct Session<'a> {
     pub shard: Option<Shard>,
     /// asked from outside to end the session early, with everything saved
     pub interrupt: &'a Interrupt,
+    /// whether the first cell that fails ends the session so too
+    pub fail_fast: bool,
 }
 
 impl Session<'_> {
-    /// Trains whatever is not done yet. What fails in one batch is put down, and the others go on.
+    /// Trains whatever is not done yet. What fails in one batch is put down, and the others go on,
+    /// unless the session is to end with the first.
     ///
     /// # Errors
     /// When the request is wrong for all of them, or nothing could be done but fail.
@@ -164,6 +168,11 @@ impl Session<'_> {
                 Err(error) => {
                     self.interrupt.saved();
                     self.give_up(&batch, &error.to_string(), &mut outcomes);
+                    if self.fail_fast {
+                        self.interrupt.ask();
+                        outcomes.write()?;
+                        return self.report(Ending::Interrupted, &mine, outcomes);
+                    }
                 }
             }
             outcomes.write_now_and_then()?;

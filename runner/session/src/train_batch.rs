@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use grokrun_engine::{Executor, Program};
+use grokrun_engine::{EpochRow, Evaluation, Executor, Program};
 use grokrun_host::Scratch;
 use grokrun_spec::Spacing;
 
@@ -24,6 +24,19 @@ const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// that somebody can wait.
 const SHOW_COST: u32 = 250;
 const SHOW_LATEST: Duration = Duration::from_secs(10);
+
+/// Returns the rows of an epoch with the test metrics of another; without any where there is none.
+fn with_tests(rows: &[EpochRow], tested: &[EpochRow]) -> Vec<EpochRow> {
+    let row = |(place, row): (usize, &EpochRow)| match tested.get(place) {
+        Some(tested) => EpochRow {
+            train_loss: row.train_loss,
+            train_accuracy: row.train_accuracy,
+            ..*tested
+        },
+        None => row.untested(),
+    };
+    rows.iter().enumerate().map(row).collect()
+}
 
 /// Warns where a cell goes on elsewhere than it began. The summary is asked of a state that does
 /// not say.
@@ -66,8 +79,14 @@ impl Session<'_> {
             match self.open_cell(index, batch.from) {
                 Ok(live) => lives.push(live),
                 Err(error) if error.is_request() => return Err(error),
-                Err(error) => outcomes.fail(&self.plan.cells[index].id, error),
+                Err(error) => {
+                    outcomes.fail(&self.plan.cells[index].id, error);
+                    self.one_has_failed();
+                }
             }
+        }
+        if self.interrupt.is_asked() {
+            return Ok(Ending::Interrupted);
         }
         let follower = self.follow(&mut lives)?;
         let started = Instant::now();
@@ -121,8 +140,15 @@ impl Session<'_> {
                     }
                 }
                 outcomes.summary.set(told);
+                if live.status == Status::Failed {
+                    self.one_has_failed();
+                }
             }
             self.interrupt.saved();
+            let ending = match self.interrupt.is_asked() {
+                true => Ending::Interrupted,
+                false => ending,
+            };
             if ending == Ending::Interrupted {
                 tracing::info!("interrupted, state saved");
                 // What the analyses saw so far is shown to them again when the run goes on.
@@ -147,6 +173,13 @@ impl Session<'_> {
             true => Ending::Interrupted,
             false => Ending::Done,
         })
+    }
+
+    /// Ends the session, with everything saved, if it is to end with the first failure.
+    fn one_has_failed(&self) {
+        if self.fail_fast {
+            self.interrupt.ask();
+        }
     }
 
     /// Starts the analyses of a batch, on the checkpoints that are there already.
@@ -198,12 +231,18 @@ impl Session<'_> {
         watch: &mut dyn Watch,
     ) -> Result<Ending, SessionError> {
         let mut epoch = lives[0].epoch;
+        // The rows of the last epoch that was tested.
+        let mut tested: Vec<EpochRow> = Vec::new();
         let mut saved = Instant::now();
         let mut next_look = saved + SHOW_EVERY;
         loop {
             let window = self.window(epoch, executor.epochs_per_call(), lives);
             self.interrupt.trains();
-            let rows = executor.run(window)?;
+            let evaluation = Evaluation {
+                every: self.plan.evaluate,
+                done: epoch,
+            };
+            let rows = executor.run_evaluating(window, evaluation)?;
             epoch += window;
             for row in &rows {
                 for (live, row) in lives.iter_mut().zip(row) {
@@ -211,7 +250,16 @@ impl Session<'_> {
                 }
             }
             if let Some(last) = rows.last() {
-                watch.event(Event::Epochs { epoch, rows: last });
+                let due = (0..)
+                    .zip(&rows)
+                    .filter(|(epoch, _)| evaluation.is_due(*epoch));
+                if let Some((_, row)) = due.last() {
+                    tested.clone_from(row);
+                }
+                watch.event(Event::Epochs {
+                    epoch,
+                    rows: &with_tests(last, &tested),
+                });
             }
             let now = Instant::now();
             if now >= next_look {

@@ -21,7 +21,28 @@ pub struct Catalog {
     kinds: Vec<AnalysisKind>,
     /// whether a spec may also ask for analyses that are not in the catalog
     others: bool,
+    unusable: Vec<Unusable>,
     files: Files,
+}
+
+/// An analysis that a spec names and that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// The analysis's name.
+    pub name: String,
+    /// What is wrong: a lower-case sentence fragment.
+    pub message: String,
+    /// What was expected instead.
+    pub expected: String,
+}
+
+/// A file of Python that a spec names as an analysis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PythonFile {
+    /// The analysis's name.
+    pub name: String,
+    /// The path as the spec writes it.
+    pub file: String,
 }
 
 impl Catalog {
@@ -41,6 +62,12 @@ impl Catalog {
 
     pub(crate) fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// Refuses these analyses with the reasons that they come with.
+    #[must_use]
+    pub fn without(self, unusable: Vec<Unusable>) -> Self {
+        Self { unusable, ..self }
     }
 
     /// Accepts every other analysis as written. This serves the resolved spec of a run: its
@@ -117,15 +144,24 @@ impl AnalysisKind {
             Value::Table(parameters) => parameters.as_slice(),
             _ => &[],
         };
+        let written = written.iter().filter(|entry| !is_the_runners(&entry.key));
         let property = |parameter: &Entry| (parameter.key.clone(), Json::Null);
-        let properties: Map<String, Json> = written.iter().map(property).collect();
+        let properties: Map<String, Json> = written.map(property).collect();
         let schema = json!({ "properties": properties });
         Self::new(entry.key.clone(), &schema, |_| Ok(()))
     }
 
     fn parameters(&self) -> impl Iterator<Item = &str> {
-        std::iter::once("every").chain(self.properties.keys().map(String::as_str))
+        let properties = self.properties.keys().map(String::as_str);
+        [keys::ANALYSIS_EVERY.key(), keys::ANALYSIS_PYTHON.key()]
+            .into_iter()
+            .chain(properties)
     }
+}
+
+/// Returns whether a key of an analysis's table is the runner's, and no parameter.
+fn is_the_runners(key: &str) -> bool {
+    [keys::ANALYSIS_EVERY.key(), keys::ANALYSIS_PYTHON.key()].contains(&key)
 }
 
 impl fmt::Debug for AnalysisKind {
@@ -155,7 +191,10 @@ impl Field for Analyses {
             "type": "object",
             "additionalProperties": {
                 "type": "object",
-                "properties": { "every": keys::ANALYSIS_EVERY.schema() },
+                "properties": {
+                    "every": keys::ANALYSIS_EVERY.schema(),
+                    "python": keys::ANALYSIS_PYTHON.schema(),
+                },
             },
         })
     }
@@ -191,6 +230,13 @@ fn read_one(
     reader: &mut Reader<'_>,
 ) -> Option<AnalysisRequest> {
     let name = excerpt(&entry.key);
+    if let Some(unusable) = catalog.unusable.iter().find(|u| u.name == entry.key) {
+        let python = keys::ANALYSIS_PYTHON.key();
+        let place = entry_of(entry, python).map_or(entry.key_span, |file| file.node.span);
+        let diagnostic = reader.report.error(place, unusable.message.clone());
+        diagnostic.label(format!("expected {}", unusable.expected));
+        return None;
+    }
     let other;
     let kind = match catalog.find(&entry.key) {
         Some(kind) => kind,
@@ -216,6 +262,7 @@ fn read_one(
     let mut request = AnalysisRequest {
         name: kind.name.clone(),
         every: kind.every.unwrap_or(every),
+        python: None,
         parameters: kind
             .properties
             .iter()
@@ -224,10 +271,14 @@ fn read_one(
     };
     let mut sound = true;
     for parameter in entries {
-        if parameter.key == "every" {
+        if parameter.key == keys::ANALYSIS_EVERY.key() {
             let read = keys::ANALYSIS_EVERY.check(&parameter.node, reader);
             sound &= read.is_some();
             request.every = read.unwrap_or(request.every);
+        } else if parameter.key == keys::ANALYSIS_PYTHON.key() {
+            let read = keys::ANALYSIS_PYTHON.check(&parameter.node, reader);
+            sound &= read.is_some();
+            request.python = read;
         } else if !kind.properties.contains_key(&parameter.key) {
             unknown_parameter(kind, parameter, reader);
             sound = false;
@@ -257,6 +308,35 @@ fn read_one(
             .label(format!("expected {}", error.expected));
     }
     Some(request)
+}
+
+/// Returns the entry of that key in the table of an analysis.
+fn entry_of<'e>(entry: &'e Entry, key: &str) -> Option<&'e Entry> {
+    match &entry.node.value {
+        Value::Table(entries) => entries.iter().find(|inner| inner.key == key),
+        _ => None,
+    }
+}
+
+/// Returns the files of Python among the analyses of a tree; what is wrong with the tree is left
+/// to those who read it whole.
+pub(crate) fn python_files(tree: &[Entry]) -> Vec<PythonFile> {
+    let analyses = tree
+        .iter()
+        .find(|entry| entry.key == keys::ANALYSIS.key())
+        .map(|entry| &entry.node.value);
+    let Some(Value::Table(analyses)) = analyses else {
+        return Vec::new();
+    };
+    let file = |analysis: &Entry| match &entry_of(analysis, keys::ANALYSIS_PYTHON.key())?.node.value
+    {
+        Value::String(file) => Some(PythonFile {
+            name: analysis.key.clone(),
+            file: file.clone(),
+        }),
+        _ => None,
+    };
+    analyses.iter().filter_map(file).collect()
 }
 
 fn unknown_analysis(entry: &Entry, catalog: &Catalog, reader: &mut Reader<'_>) {

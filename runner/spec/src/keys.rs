@@ -15,6 +15,7 @@ use crate::operation::OperationField;
 use crate::plan::{Compression, Precision};
 use crate::suggest;
 use crate::table::Table;
+use crate::text::Text;
 
 mod claim;
 mod data;
@@ -235,6 +236,15 @@ pub(crate) static ANALYSIS_EVERY: Integer = Integer {
     min: 0,
     max: MAX_EPOCHS,
     presence: Presence::Required("every = 100"),
+};
+
+/// The field `python` of an analysis.
+pub(crate) static ANALYSIS_PYTHON: Text = Text {
+    path: "python",
+    about: "The file of Python that the analysis is in; a relative path starts at the folder of \
+            the spec. Without it the analysis is a plugin.",
+    example: "python = \"mine.py\"",
+    is_required: false,
 };
 
 /// Returns the paths of the keys that a cell has a value of: all keys but the name, the analyses

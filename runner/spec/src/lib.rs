@@ -83,7 +83,7 @@ mod written;
 use std::collections::HashSet;
 use std::path::Path;
 
-pub use analysis::{AnalysisKind, Catalog, ParameterError};
+pub use analysis::{AnalysisKind, Catalog, ParameterError, PythonFile, Unusable};
 pub use at::{ScheduledChange, When};
 pub use changes::Change;
 pub use claim::{
@@ -131,6 +131,41 @@ pub fn load_training(text: &str, path: &Path) -> Result<Plan, Diagnostics> {
     read(text, path, &[], None)
 }
 
+/// Returns the analyses of the spec `text`, with `overrides`, that are files of Python. Mistakes
+/// are left to [`load`], which needs a catalog that has these analyses.
+pub fn python_files(text: &str, overrides: &[String]) -> Vec<PythonFile> {
+    let tree = tree(text, Path::new(""), overrides, &mut Report::new());
+    analysis::python_files(&tree.entries)
+}
+
+/// A spec as a tree.
+struct Tree {
+    sources: Sources,
+    entries: Vec<document::Entry>,
+    /// the place where a key could be added to the top of the file
+    end: source::Span,
+}
+
+/// Reads a text and grafts the overrides onto it; mistakes of syntax go to `report`.
+fn tree(text: &str, path: &Path, overrides: &[String], report: &mut Report) -> Tree {
+    let mut sources = Sources::new(&path.display().to_string(), text);
+    let numbers: Vec<usize> = overrides
+        .iter()
+        .map(|text| sources.push_override(text))
+        .collect();
+    let mut entries = document::read(0, &sources, report);
+    let end = document::end_of_top(&entries, &sources);
+    for number in numbers {
+        let given = overrides::read(number, &sources, report);
+        overrides::graft(&mut entries, given);
+    }
+    Tree {
+        sources,
+        entries,
+        end,
+    }
+}
+
 /// Reads a spec. Without a catalog, the analyses are left out.
 fn read(
     text: &str,
@@ -138,19 +173,12 @@ fn read(
     overrides: &[String],
     catalog: Option<&Catalog>,
 ) -> Result<Plan, Diagnostics> {
-    let mut sources = Sources::new(&path.display().to_string(), text);
-    let numbers: Vec<usize> = overrides
-        .iter()
-        .map(|text| sources.push_override(text))
-        .collect();
-
     let mut report = Report::new();
-    let mut entries = document::read(0, &sources, &mut report);
-    let end = document::end_of_top(&entries, &sources);
-    for number in numbers {
-        let given = overrides::read(number, &sources, &mut report);
-        overrides::graft(&mut entries, given);
-    }
+    let Tree {
+        sources,
+        mut entries,
+        end,
+    } = tree(text, path, overrides, &mut report);
     let none = Catalog::empty();
     let with_analyses = catalog.is_some();
     let catalog = catalog.unwrap_or_else(|| {

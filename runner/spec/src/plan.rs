@@ -40,6 +40,8 @@ pub struct Plan {
     pub sample: Option<Sample>,
     /// The number of epochs that every cell is trained for, at least 1.
     pub epochs: u64,
+    /// After every so many epochs the test metrics are taken, at least 1.
+    pub evaluate: u64,
     /// The rules that end a cell before the last epoch.
     pub stop: Stop,
     /// When and how weights are kept.
@@ -163,6 +165,8 @@ pub struct AnalysisRequest {
     /// The number of epochs from one call to the next; 0 for the first and the last epoch only. The
     /// default is the analysis's own cadence, or that of the checkpoints.
     pub every: u64,
+    /// The file of Python that it is in, as the spec writes the path; none for a plugin.
+    pub python: Option<String>,
     /// The parameters, complete and checked.
     pub parameters: Map<String, Json>,
 }

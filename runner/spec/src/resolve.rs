@@ -60,6 +60,7 @@ fn with_cells(
         sample,
         name: spec.name,
         epochs: spec.epochs,
+        evaluate: spec.evaluate,
         stop: spec.stop,
         checkpoints: spec.checkpoints,
         analyses: spec.analyses,

@@ -37,6 +37,14 @@ impl Plan {
         text
     }
 
+    /// Returns the value of `operation` on one line if it has tables, whose text is then in it: the
+    /// spec with this value reads no file.
+    pub fn embedded_operation(&self) -> Option<String> {
+        let operations = Axes::of(&self.cells).operation;
+        let has_tables = operations.iter().any(|o| o.as_table().is_some());
+        has_tables.then(|| list(&operations))
+    }
+
     /// Returns a hash, as 64 hexadecimal digits, of everything in the spec that decides about
     /// results. The name, the order of the values of an axis, the analyses and the claims are left
     /// out: they change nothing that is trained, and analyses can be added to an existing run.
@@ -133,6 +141,11 @@ impl Plan {
             let train = &settings.train;
             part.header(&keys::TRAIN);
             part.line(&keys::EPOCHS, &self.epochs.to_string());
+            part.beyond(
+                &keys::EVALUATE,
+                self.evaluate.to_string(),
+                self.evaluate == 1,
+            );
             optimizer::write_word(&train.rule, &mut part);
             part.line(&keys::LEARNING_RATE, &list(&axes.learning_rate));
             part.line(&keys::WEIGHT_DECAY, &list(&axes.weight_decay));
@@ -172,6 +185,10 @@ fn write_analysis(out: &mut String, analysis: &AnalysisRequest) {
         "every".to_owned(),
         toml::Value::Integer(analysis.every.cast_signed()),
     );
+    if let Some(file) = &analysis.python {
+        let key = keys::ANALYSIS_PYTHON.key().to_owned();
+        table.insert(key, toml::Value::from(file.as_str()));
+    }
     for (key, value) in &analysis.parameters {
         table.extend(from_json(value).map(|value| (key.clone(), value)));
     }

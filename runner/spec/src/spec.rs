@@ -36,6 +36,7 @@ pub(crate) struct Spec {
     /// The span of the batch, unless the batch is left to the default.
     pub(crate) batch_span: Option<Span>,
     pub(crate) epochs: u64,
+    pub(crate) evaluate: u64,
     pub(crate) stop: Stop,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) analyses: Vec<AnalysisRequest>,
@@ -98,6 +99,7 @@ impl Spec {
             variants,
             batch_span: settings::batch_span(entries),
             epochs: train.read(&keys::EPOCHS, reader),
+            evaluate: train.read(&keys::EVALUATE, reader),
             stop: Stop::read(train.node(&keys::STOP), reader),
             analyses: keys::ANALYSIS.read(analysis, checkpoints.spacing.every, catalog, reader),
             checkpoints,

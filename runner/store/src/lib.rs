@@ -59,6 +59,7 @@ mod owner;
 mod packed;
 mod regular;
 mod run;
+mod scripts;
 mod seal;
 mod spread;
 mod state;

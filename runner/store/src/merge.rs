@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::run::{contents, lock};
-use crate::{CellDir, CellSummary, ErrorKind, RunDir, RunView, State, StoreError, Summary, atomic};
+use crate::{
+    CellDir, CellSummary, ErrorKind, RunDir, RunView, State, StoreError, Summary, atomic, scripts,
+};
 
 /// What was done with the cells of a run that was merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,7 @@ impl RunDir {
         };
         let (ours, theirs) = (known(own.summary()), known(other.summary()));
         let mut told = Told { theirs, ours, tell };
+        scripts::take(self, other)?;
         let joined = self.join(other, cells, &mut merged, &mut told);
         // What was taken is told of, whatever came after it.
         let all = joined.and_then(|()| told.of_the_rest(&own));

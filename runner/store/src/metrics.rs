@@ -24,12 +24,38 @@ pub struct Row {
     pub test_accuracy: f64,
 }
 
+impl Row {
+    /// Returns whether the test pairs were evaluated after this epoch; where they were not, both
+    /// test metrics are NaN.
+    pub fn is_tested(&self) -> bool {
+        !(self.test_loss.is_nan() && self.test_accuracy.is_nan())
+    }
+
+    /// Returns the row, with the test metrics of an earlier one if it has none of its own.
+    #[must_use]
+    pub fn after(self, tested: Option<Row>) -> Row {
+        match tested.filter(|_| !self.is_tested()) {
+            Some(Row {
+                test_loss,
+                test_accuracy,
+                ..
+            }) => Row {
+                test_loss,
+                test_accuracy,
+                ..self
+            },
+            None => self,
+        }
+    }
+}
+
 /// `serde_json` writes NaN and infinities as `null`; this reads it.
 pub(crate) fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
-/// Every epoch's metrics from epoch 0 on, without gaps.
+/// Every epoch's metrics from epoch 0 on, without gaps. Test metrics of epochs that were not tested
+/// are NaN.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
     train_loss: Vec<f64>,
@@ -110,6 +136,20 @@ impl Metrics {
         })
     }
 
+    /// The history as it is drawn: of an epoch that was not tested, the test metrics are those of
+    /// the last one that was.
+    #[must_use]
+    pub fn held(self) -> Metrics {
+        if self.rows().all(|row| row.is_tested()) {
+            return self;
+        }
+        let mut held = Metrics::default();
+        for row in self.rows() {
+            held.push(row.after(held.last()));
+        }
+        held
+    }
+
     /// The first epoch at which two histories part, bit for bit; none where one is the beginning
     /// of the other.
     pub(crate) fn parts_from(&self, other: &Metrics) -> Option<usize> {
@@ -169,6 +209,29 @@ pub(crate) mod tests {
         assert_eq!(metrics.last().map(|row| row.epoch), Some(29));
         assert_eq!(metrics.row(30), None);
         assert_eq!(Metrics::default().last(), None);
+    }
+
+    #[test]
+    fn what_is_drawn_holds_the_last_test_metrics() {
+        let mut metrics = Metrics::default();
+        for row in history(7).rows() {
+            metrics.push(match row.epoch % 3 {
+                2 => row,
+                _ => Row {
+                    test_loss: f64::NAN,
+                    test_accuracy: f64::NAN,
+                    ..row
+                },
+            });
+        }
+        let [train, test, _, accuracy] = metrics.columns().map(<[f64]>::to_vec);
+        let held = metrics.held();
+        let [drawn_train, drawn, _, drawn_accuracy] = held.columns();
+        assert_eq!(drawn_train, train);
+        assert!(drawn[..2].iter().all(|x| x.is_nan()));
+        assert_eq!(drawn[2..], [test[2], test[2], test[2], test[5], test[5]]);
+        assert_eq!(drawn_accuracy[6], accuracy[5]);
+        assert_eq!(history(9).held(), history(9));
     }
 
     #[test]

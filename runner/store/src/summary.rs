@@ -92,7 +92,7 @@ pub struct CellSummary {
     /// The same for the test accuracy: reached, and not yet held.
     #[serde(default)]
     pub test_accuracy_since: Option<u64>,
-    /// The last epoch's metrics.
+    /// The last epoch's metrics, with the test metrics of the last epoch that was tested.
     pub last: Option<Row>,
     /// The best of each metric over all epochs.
     pub best: Option<Best>,
@@ -201,7 +201,7 @@ impl Tally {
         self.epochs += 1;
         self.train.see(row.train_accuracy);
         self.test.see(row.test_accuracy);
-        self.last = Some(row);
+        self.last = Some(row.after(self.last));
         self.best = Some(Best::of(self.best, &row));
     }
 
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_summed_up() {
-        let mut test = vec![(9.0, 0.1), (0.25, 0.995), (f64::NAN, f64::NAN)];
+        let mut test = vec![(9.0, 0.1), (0.25, 0.995), (f64::NAN, 0.1)];
         test.extend([(1.0, 0.99); 501]);
         let cell = CellSummary::new("add-p5", "finished", &metrics(&test));
         assert_eq!(cell.epochs, 504);

@@ -30,7 +30,8 @@ pub enum Crossing {
 
 impl Crossing {
     /// Finds the first epoch from which all accuracies are `threshold` or more for `hold` further
-    /// epochs; `accuracies` are those of epochs 0, 1, … NaN is below every threshold.
+    /// epochs; `accuracies` are those of epochs 0, 1, … NaN stands for an epoch of which
+    /// nothing is known: it neither begins nor ends a stretch.
     pub fn find(accuracies: &[f64], threshold: f64, hold: u64) -> Crossing {
         let mut seeker = Seeker::new(threshold, hold);
         for &accuracy in accuracies {
@@ -76,6 +77,8 @@ pub struct Seeker {
     hold: u64,
     /// accuracies seen
     seen: u64,
+    /// the last epoch of which something is known
+    known: u64,
     /// the first epoch of the stretch that has not ended
     since: Option<u64>,
     /// the first epoch of the first stretch that was long enough
@@ -89,6 +92,7 @@ impl Seeker {
             threshold,
             hold,
             seen: 0,
+            known: 0,
             since: None,
             held: None,
         }
@@ -98,9 +102,10 @@ impl Seeker {
     pub fn see(&mut self, accuracy: f64) {
         let epoch = self.seen;
         self.seen += 1;
-        if self.held.is_some() {
+        if self.held.is_some() || accuracy.is_nan() {
             return;
         }
+        self.known = epoch;
         if accuracy >= self.threshold {
             let start = *self.since.get_or_insert(epoch);
             if epoch - start >= self.hold {
@@ -117,7 +122,7 @@ impl Seeker {
             (Some(epoch), _) => Crossing::Held { epoch },
             (None, Some(epoch)) => Crossing::Open {
                 epoch,
-                held: self.seen - 1 - epoch,
+                held: self.known - epoch,
             },
             (None, None) => Crossing::Not,
         }
@@ -144,7 +149,10 @@ mod tests {
             (&[T, T, 0.98, T, T, T], 2, Held { epoch: 3 }),
             (&[T, T, T, 0.0], 2, Held { epoch: 0 }),
             (&[T, T, 0.98], 2, Not),
-            (&[T, T, f64::NAN, T], 2, Open { epoch: 3, held: 0 }),
+            (&[T, f64::NAN, T], 2, Held { epoch: 0 }),
+            (&[f64::NAN, T, f64::NAN], 2, Open { epoch: 1, held: 0 }),
+            (&[T, f64::NAN, 0.0], 1, Not),
+            (&[f64::NAN, f64::NAN, f64::NAN], 2, Not),
         ];
         for &(accuracies, hold, want) in table {
             assert_eq!(

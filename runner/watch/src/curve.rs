@@ -1,4 +1,5 @@
-//! A history in bounded memory: the first epochs, an even choice of the others, and the last.
+//! A history in bounded memory: the first epochs, an even choice of the others, and the last. Of an
+//! epoch that was not tested the test metrics are those of the last one that was.
 
 use grokrun_store::Row;
 
@@ -48,6 +49,7 @@ impl Curve {
 
     /// Takes the next epoch.
     pub(crate) fn push(&mut self, row: Row) {
+        let row = row.after(self.last);
         self.last = Some(row);
         if !self.keeps(row.epoch) {
             return;

@@ -5,10 +5,16 @@
 
 use std::time::Instant;
 
-use grokrun_executor::{EngineError, EpochRow, Executor, RecordedCell};
+use grokrun_executor::{EngineError, EpochRow, Evaluation, Executor, RecordedCell};
 use grokrun_program::{Batches, Data, ModelState};
 
 use super::{PartScore, TiledExecutor};
+
+/// The score of samples that are not evaluated.
+const NO_SCORE: PartScore = PartScore {
+    loss: f64::NAN,
+    accuracy: f64::NAN,
+};
 
 /// Trains programs on the processor's cores.
 pub struct ProgramExecutor {
@@ -81,12 +87,19 @@ impl ProgramExecutor {
 }
 
 impl Executor for ProgramExecutor {
-    fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+    fn run_evaluating(
+        &mut self,
+        epochs: u64,
+        evaluation: Evaluation,
+    ) -> Result<Vec<Vec<EpochRow>>, EngineError> {
         let started = Instant::now();
         let mut rows = Vec::with_capacity(epochs as usize);
-        for _ in 0..epochs {
+        for epoch in 0..epochs {
             let train = self.train()?;
-            let test = self.steps.evaluate();
+            let test = match evaluation.is_due(epoch) {
+                true => self.steps.evaluate(),
+                false => vec![NO_SCORE; train.len()],
+            };
             let both = train.into_iter().zip(test);
             rows.push(
                 both.map(|(train, test)| EpochRow {

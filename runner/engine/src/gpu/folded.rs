@@ -67,6 +67,7 @@ impl Folded {
         Ok(Folded {
             recording: Recording {
                 window,
+                evaluation: range(&stages, Stage::Evaluate),
                 ..recording
             },
             sizes,

@@ -1,7 +1,9 @@
 //! Loads a recording onto a device: buffers, pipelines, and dispatches with their buffers bound,
 //! which are replayed for every epoch.
 
-use grokrun_executor::EngineError;
+use std::ops::Range;
+
+use grokrun_executor::{EngineError, Evaluation};
 use grokrun_shaders::{Binding, Kernel};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding,
@@ -38,6 +40,8 @@ pub(crate) struct Loaded {
     pub(crate) dispatches: Vec<Bound>,
     pub(crate) prologue: Vec<Command>,
     pub(crate) epoch: Vec<Command>,
+    /// the dispatches of the epoch that only evaluate the test samples
+    evaluation: Range<usize>,
     pub(crate) window: Window,
 }
 
@@ -57,6 +61,7 @@ impl Loaded {
             buffers,
             prologue: recording.prologue,
             epoch: recording.epoch,
+            evaluation: recording.evaluation,
             window: recording.window,
         };
         for contents in &recording.contents {
@@ -90,10 +95,37 @@ impl Loaded {
         &self.buffers[self.window.ring]
     }
 
-    /// Encodes commands for each of the first `epochs` epochs of a window.
-    pub(crate) fn encode(&self, encoder: &mut CommandEncoder, commands: &[Command], epochs: usize) {
-        let all = (0..epochs).flat_map(|epoch| commands.iter().map(move |one| (epoch, one)));
-        let mut all = all.peekable();
+    /// Encodes the commands of each of the first `epochs` epochs of a window; the evaluation of the
+    /// test samples only when it is due.
+    pub(crate) fn encode_epochs(
+        &self,
+        encoder: &mut CommandEncoder,
+        epochs: usize,
+        evaluation: Evaluation,
+    ) {
+        let skipped = Command::Run(self.evaluation.clone());
+        let all = (0..epochs).flat_map(|epoch| {
+            let is_due = evaluation.is_due(epoch as u64);
+            let commands = self.epoch.iter();
+            let due = commands.filter(|command| is_due || **command != skipped);
+            due.map(move |command| (epoch, command)).collect::<Vec<_>>()
+        });
+        self.encode_all(encoder, all);
+    }
+
+    /// Encodes commands `times` times.
+    pub(crate) fn encode(&self, encoder: &mut CommandEncoder, commands: &[Command], times: usize) {
+        let all = (0..times).flat_map(|epoch| commands.iter().map(move |one| (epoch, one)));
+        self.encode_all(encoder, all);
+    }
+
+    /// Encodes commands, each with its epoch of the window.
+    fn encode_all<'c>(
+        &self,
+        encoder: &mut CommandEncoder,
+        commands: impl Iterator<Item = (usize, &'c Command)>,
+    ) {
+        let mut all = commands.peekable();
         while let Some((epoch, command)) = all.next() {
             match command {
                 Command::Copy { from, to, words } => encoder.copy_buffer_to_buffer(

@@ -1,7 +1,7 @@
 //! Reads the ring of metrics, which holds the metrics of each epoch of a window. There are two
 //! staging buffers, so that one window is read while the next one runs.
 
-use grokrun_executor::{EngineError, EpochRow};
+use grokrun_executor::{EngineError, EpochRow, Evaluation};
 use wgpu::{Buffer, BufferUsages, CommandEncoder, SubmissionIndex};
 
 use super::buffers::Sizes;
@@ -99,6 +99,16 @@ pub(crate) fn rows(records: &[f32], sizes: &Sizes) -> Vec<Vec<EpochRow>> {
     let cells: Vec<EpochRow> = cells.map(|records| row(records, sizes)).collect();
     let epochs = cells.chunks_exact(sizes.replicas);
     epochs.map(<[EpochRow]>::to_vec).collect()
+}
+
+/// Takes out the test metrics of a call's epochs whose evaluation was not due: their records hold
+/// those of an earlier epoch.
+pub(crate) fn without_evaluation(rows: &mut [Vec<EpochRow>], evaluation: Evaluation) {
+    for (epoch, rows) in (0..).zip(rows) {
+        if !evaluation.is_due(epoch) {
+            rows.iter_mut().for_each(|row| *row = row.untested());
+        }
+    }
 }
 
 /// Returns the sum of the losses in a record, and the number of correct answers.

@@ -31,7 +31,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use grokrun_executor::{
-    CellInput, EngineError, EpochRow, Executor, Program, Recipe, Stage, Staged, Table,
+    CellInput, EngineError, EpochRow, Evaluation, Executor, Program, Recipe, Stage, Staged, Table,
 };
 
 pub(crate) use adapter::{Adapter, Kind, adapters, choose};
@@ -150,13 +150,13 @@ impl GpuExecutor {
     }
 
     /// Submits `count` epochs.
-    fn submit(&mut self, count: usize) {
+    fn submit(&mut self, count: usize, evaluation: Evaluation) {
         self.begin_window(count);
         let mut encoder = self
             .context
             .device
             .create_command_encoder(&Default::default());
-        self.loaded.encode(&mut encoder, &self.loaded.epoch, count);
+        self.loaded.encode_epochs(&mut encoder, count, evaluation);
         let (ring, records) = (self.loaded.ring(), count * 2 * self.sizes.replicas);
         self.readback.send(&self.context, encoder, ring, records);
         self.epoch += count as u64;
@@ -192,15 +192,20 @@ impl GpuExecutor {
 }
 
 impl Executor for GpuExecutor {
-    fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+    fn run_evaluating(
+        &mut self,
+        epochs: u64,
+        evaluation: Evaluation,
+    ) -> Result<Vec<Vec<EpochRow>>, EngineError> {
         let started = Instant::now();
         let window = self.call().div_ceil(SUBMISSIONS);
-        let mut left = usize::try_from(epochs).unwrap_or(usize::MAX);
+        let total = usize::try_from(epochs).unwrap_or(usize::MAX);
+        let mut left = total;
         let mut rows = Vec::new();
         loop {
             while left > 0 && !self.readback.is_full() {
                 let count = window.min(left);
-                self.submit(count);
+                self.submit(count, evaluation.after(total - left));
                 left -= count;
             }
             match self.readback.take(&self.context)? {
@@ -211,6 +216,7 @@ impl Executor for GpuExecutor {
         if epochs > 0 {
             self.seconds_per_epoch = Some(started.elapsed().as_secs_f64() / epochs as f64);
         }
+        metrics::without_evaluation(&mut rows, evaluation);
         Ok(rows)
     }
 

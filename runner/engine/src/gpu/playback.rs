@@ -152,7 +152,7 @@ mod tests {
     use crate::gpu::recording::Command;
     use crate::gpu::tests::{ODD, PLAIN, adapter, cell};
     use crate::selfcheck::cases;
-    use grokrun_executor::{EpochRow, Executor};
+    use grokrun_executor::{EpochRow, Evaluation, Executor};
 
     /// Plays `epochs` epochs in windows of `window`, as a player would that knows nothing else.
     fn play(context: &Context, playback: &Playback, epochs: usize, window: usize) -> Vec<EpochRow> {
@@ -165,7 +165,7 @@ mod tests {
             let steps = &playback.coefficients[done * each..(done + count) * each];
             loaded.begin_window(context, steps);
             let mut encoder = context.device.create_command_encoder(&Default::default());
-            loaded.encode(&mut encoder, &loaded.epoch, count);
+            loaded.encode_epochs(&mut encoder, count, Evaluation::EACH);
             context.wait(context.submit(encoder.finish())).unwrap();
             let words = count * loaded.window.ring_words;
             let ring: Vec<f32> = context.read(loaded.ring(), 0, words).unwrap();

@@ -153,6 +153,8 @@ pub struct Recording {
     pub prologue: Vec<Command>,
     /// The commands that run for each epoch.
     pub epoch: Vec<Command>,
+    /// The dispatches of the epoch that only evaluate the test samples.
+    pub evaluation: Range<usize>,
     /// The work of the host around a window of epochs.
     pub window: Window,
 }

@@ -17,9 +17,9 @@ use serde_json::{Map, Value};
 
 use crate::described::Described;
 use crate::isolation::Isolation;
-use process::Process;
+pub(crate) use process::Process;
 pub use serve::serve;
-use wire::Request;
+pub(crate) use wire::{Request, observe};
 
 /// An analysis in a shared library that is not opened here.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ impl IsolatedInstance {
 
 impl Instance for IsolatedInstance {
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let (request, numbers) = wire::observe(snapshot);
+        let (request, numbers) = observe(snapshot);
         self.call(&request, &numbers, out)
     }
 
@@ -144,7 +144,7 @@ impl Instance for IsolatedInstance {
 }
 
 /// A sink that expects no finding; the sink of the other process reports any.
-struct Nobody;
+pub(crate) struct Nobody;
 
 impl Sink for Nobody {
     fn push(&mut self, _: Finding) {}

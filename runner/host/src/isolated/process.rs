@@ -9,11 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use grokrun_api::serde::Serialize;
 use grokrun_api::{Ask, Failure, Finding, Sink};
 
 use super::wire::{self, Reply, Request};
 use crate::described::Described;
-use crate::isolation::{COMMAND, Isolation};
+use crate::isolation::{COMMAND, Isolation, Limits};
 use crate::loaded::{emit, listening};
 
 /// How often a silent process is checked.
@@ -23,11 +24,12 @@ const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// How long a process may take to end after it has closed its connection.
 const LAST: Duration = Duration::from_secs(1);
 
-/// A process with one analysis. Dropping this ends the process.
-pub(super) struct Process {
+/// A process with analyses. Dropping this ends the process.
+#[derive(Debug)]
+pub(crate) struct Process {
     child: Child,
     line: UnixStream,
-    limits: Isolation,
+    limits: Limits,
     /// how long the call in progress has been watched, and when the process was last checked
     spent: Duration,
     checked: Instant,
@@ -35,6 +37,8 @@ pub(super) struct Process {
     gone: bool,
     /// how the process ended
     fate: Option<String>,
+    /// the process was ended
+    over: bool,
 }
 
 impl Process {
@@ -43,68 +47,97 @@ impl Process {
     /// # Errors
     /// If the system cannot start one.
     pub(super) fn start(isolation: &Isolation, library: &Path) -> Result<Process, Failure> {
-        let started = || -> io::Result<Process> {
-            let (line, its) = UnixStream::pair()?;
-            line.set_read_timeout(Some(CHECK_INTERVAL))?;
-            line.set_write_timeout(Some(CHECK_INTERVAL))?;
-            // The output of a plugin must not mix with this program's results.
-            let errors = io::stderr().as_fd().try_clone_to_owned()?;
-            let child = Command::new(&isolation.program)
-                .arg0("grokrun")
-                .arg(COMMAND)
-                .arg("--parent")
-                .arg(std::process::id().to_string())
-                .arg("--level")
-                .arg(listening().to_string())
-                .arg(library)
-                .stdin(Stdio::from(OwnedFd::from(its)))
-                .stdout(Stdio::from(errors))
-                // This process answers the signals of the terminal.
-                .process_group(0)
-                .spawn()?;
-            Ok(Process {
-                child,
-                line,
-                limits: isolation.clone(),
-                spent: Duration::ZERO,
-                checked: Instant::now(),
-                gone: false,
-                fate: None,
-            })
-        };
-        started().map_err(|error| {
+        let mut command = Command::new(&isolation.program);
+        command
+            .arg0("grokrun")
+            .arg(COMMAND)
+            .arg("--parent")
+            .arg(std::process::id().to_string())
+            .arg("--level")
+            .arg(listening().to_string())
+            .arg(library);
+        Process::spawn(&mut command, isolation.limits).map_err(|error| {
             Failure::new(format!(
                 "a process for it cannot be started: {error}; without --isolate none is needed"
             ))
         })
     }
 
+    /// Starts the process of a command, which answers on its standard input.
+    ///
+    /// # Errors
+    /// If the system cannot start it.
+    pub(crate) fn spawn(command: &mut Command, limits: Limits) -> io::Result<Process> {
+        let (line, its) = UnixStream::pair()?;
+        line.set_read_timeout(Some(CHECK_INTERVAL))?;
+        line.set_write_timeout(Some(CHECK_INTERVAL))?;
+        // The output of a plugin must not mix with this program's results.
+        let errors = io::stderr().as_fd().try_clone_to_owned()?;
+        let child = command
+            .stdin(Stdio::from(OwnedFd::from(its)))
+            .stdout(Stdio::from(errors))
+            // This process answers the signals of the terminal.
+            .process_group(0)
+            .spawn()?;
+        Ok(Process {
+            child,
+            line,
+            limits,
+            spent: Duration::ZERO,
+            checked: Instant::now(),
+            gone: false,
+            fate: None,
+            over: false,
+        })
+    }
+
+    /// Hands over a text before the first call.
+    ///
+    /// # Errors
+    /// How the process ended, which is then gone.
+    pub(crate) fn hand_over(&mut self, text: &[u8]) -> Result<(), Failure> {
+        self.watched(|process| {
+            process.write_all(&(text.len() as u64).to_le_bytes())?;
+            process.write_all(text)
+        })
+    }
+
+    /// Returns whether the process was ended: it takes no call any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Makes a call; `numbers` follow the request.
     ///
     /// # Errors
     /// Why the call failed, or how the process ended, which is then gone.
-    pub(super) fn call(
+    pub(crate) fn call(
         &mut self,
-        request: &Request,
+        request: &impl Serialize,
         numbers: &[&[u8]],
         sink: &mut dyn Sink,
     ) -> Result<Vec<Described>, Failure> {
+        self.watched(|process| process.exchange(request, numbers, sink))?
+    }
+
+    /// Talks to the process under its limits, and ends it if that fails.
+    fn watched<T>(
+        &mut self,
+        talk: impl FnOnce(&mut Process) -> io::Result<T>,
+    ) -> Result<T, Failure> {
         (self.spent, self.checked) = (Duration::ZERO, Instant::now());
-        match self.exchange(request, numbers, sink) {
-            Ok(done) => done,
-            Err(error) => {
-                self.end();
-                let fate = self.fate.take();
-                Err(Failure::new(fate.unwrap_or_else(|| {
-                    format!("its process says what makes no sense: {error}")
-                })))
-            }
-        }
+        talk(self).map_err(|error| {
+            self.end();
+            let fate = self.fate.take();
+            Failure::new(
+                fate.unwrap_or_else(|| format!("its process says what makes no sense: {error}")),
+            )
+        })
     }
 
     fn exchange(
         &mut self,
-        request: &Request,
+        request: &impl Serialize,
         numbers: &[&[u8]],
         sink: &mut dyn Sink,
     ) -> io::Result<Result<Vec<Described>, Failure>> {
@@ -185,7 +218,7 @@ impl Process {
         // While this process is stopped the clock goes on, but that time does not count.
         self.spent += self.checked.elapsed().min(LONGEST_GAP);
         self.checked = Instant::now();
-        let Isolation { seconds, bytes, .. } = self.limits;
+        let Limits { seconds, bytes } = self.limits;
         if self.spent > Duration::from_secs(seconds) {
             return Err(self.doomed(format!(
                 "one call took longer than {seconds} s, and its process was ended; --isolate-seconds allows more"
@@ -230,6 +263,7 @@ impl Process {
 
     /// Ends the process.
     fn end(&mut self) {
+        self.over = true;
         // Killing a process that has ended already fails; it has to be waited for all the same.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -347,11 +381,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let [seconds, bytes] = limits;
-        let isolation = Isolation {
-            program,
-            seconds,
-            bytes,
-        };
+        let limits = Limits { seconds, bytes };
+        let isolation = Isolation { program, limits };
         // A process that another test has just forked may still hold the file open for writing.
         let mut process = loop {
             match Process::start(&isolation, Path::new("lib.so")) {
@@ -400,8 +431,10 @@ mod tests {
     fn a_program_that_is_not_there_is_said() {
         let isolation = Isolation {
             program: "/nowhere/at/all".into(),
-            seconds: 1,
-            bytes: 1,
+            limits: Limits {
+                seconds: 1,
+                bytes: 1,
+            },
         };
         let why = Process::start(&isolation, Path::new("x")).err().unwrap();
         assert!(why.to_string().contains("cannot be started"), "{why}");

@@ -22,7 +22,7 @@ const PIECE: usize = 1 << 18;
 /// A request of the run's process, or its answer to a reply.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
-pub(super) enum Request {
+pub(crate) enum Request {
     /// Describe the analyses of the library.
     Describe,
     /// Check parameters.
@@ -59,7 +59,7 @@ pub(super) enum Request {
 /// Describes a tensor of a snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
-pub(super) struct Head {
+pub(crate) struct Head {
     name: String,
     shape: Vec<usize>,
     count: usize,
@@ -128,7 +128,7 @@ pub(super) enum Reply {
 /// A failure as it is sent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
-pub(super) struct Said {
+pub(crate) struct Said {
     parameter: Option<String>,
     message: String,
 }
@@ -205,7 +205,7 @@ fn too_long(length: u64) -> io::Error {
 }
 
 /// Returns the request to show a snapshot, and the numbers that follow it.
-pub(super) fn observe<'a>(snapshot: &Snapshot<'a>) -> (Request, Vec<&'a [u8]>) {
+pub(crate) fn observe<'a>(snapshot: &Snapshot<'a>) -> (Request, Vec<&'a [u8]>) {
     let views = snapshot.views().iter();
     let heads = views.clone().map(|view| Head {
         name: view.name.to_owned(),

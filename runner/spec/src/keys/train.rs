@@ -37,6 +37,7 @@ pub(crate) static TRAIN: Table = Table {
         &GROUP,
         &CHANGES,
         &STOP,
+        &EVALUATE,
     ],
 };
 
@@ -46,6 +47,14 @@ pub(crate) static EPOCHS: Integer = Integer {
     min: 1,
     max: MAX_EPOCHS,
     presence: Presence::Default(40_000),
+};
+
+pub(crate) static EVALUATE: Integer = Integer {
+    path: "train.evaluate",
+    about: "The test metrics are taken after every so many epochs; of the others there are none.",
+    min: 1,
+    max: MAX_EPOCHS,
+    presence: Presence::Default(1),
 };
 
 pub(crate) static LEARNING_RATE: Axis<Number> = Axis(Number {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::*;
-use crate::{AnalysisKind, AnalysisRequest, ParameterError};
+use crate::{AnalysisKind, AnalysisRequest, ParameterError, PythonFile, Unusable, python_files};
 
 fn catalog() -> Catalog {
     let schema = json!({
@@ -54,11 +54,13 @@ fn requests_are_complete() {
             AnalysisRequest {
                 name: "neuron-clustering".to_owned(),
                 every: 50,
+                python: None,
                 parameters: parameters.as_object().expect("an object").clone(),
             },
             AnalysisRequest {
                 name: "commutativity".to_owned(),
                 every: 7,
+                python: None,
                 parameters: Map::new()
             },
         ]
@@ -163,4 +165,54 @@ fn others_are_taken_as_they_are_written_where_that_is_meant() {
         let found = load(&text, Path::new("x.toml"), &[], &catalog().and_others());
         assert!(found.is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_file_of_python_is_named_by_a_key_of_the_runners() {
+    let tables = "[analysis.mine]\npython = \"a/mine.py\"\nlow = 2\n[analysis.neuron-clustering]\n";
+    let text = format!("{SMALLEST}{tables}");
+    let file = |file: &str| PythonFile {
+        name: "mine".to_owned(),
+        file: file.to_owned(),
+    };
+    assert_eq!(python_files(&text, &[]), [file("a/mine.py")]);
+    let set = ["analysis.mine.python=b.py".to_owned()];
+    assert_eq!(python_files(&text, &set), [file("b.py")]);
+    for broken in [
+        "analysis = 3",
+        "[analysis.mine]\npython = 3",
+        "[analysis.mi",
+    ] {
+        assert_eq!(python_files(broken, &[]), []);
+    }
+
+    let schema = json!({ "properties": { "low": { "default": 1 } } });
+    let mine = || Catalog::new([AnalysisKind::new("mine", &schema, |_| Ok(()))]).and_others();
+    let load_with = |catalog: Catalog| load(&text, Path::new("x.toml"), &[], &catalog);
+    let plan = good(load_with(mine()));
+    assert_eq!(plan.analyses[0].python.as_deref(), Some("a/mine.py"));
+    assert_eq!(plan.analyses[0].parameters.get("low"), Some(&json!(2)));
+    let resolved = plan.resolved_toml();
+    assert_eq!(
+        good(load(&resolved, Path::new("x.toml"), &[], &mine())),
+        plan
+    );
+    // Where the analysis is not known, the key is no parameter of it either.
+    let others = good(load_with(catalog().and_others()));
+    assert_eq!(others.analyses[0].parameters.len(), 1);
+
+    let unusable = Unusable {
+        name: "mine".to_owned(),
+        message: "there is no a/mine.py".to_owned(),
+        expected: "a file".to_owned(),
+    };
+    let refused = load_with(mine().without(vec![unusable])).expect_err("it cannot be used");
+    let found: Vec<_> = refused
+        .iter()
+        .map(|m| (m.text, m.message, m.label))
+        .collect();
+    assert_eq!(
+        found,
+        [("\"a/mine.py\"", "there is no a/mine.py", "expected a file")]
+    );
 }

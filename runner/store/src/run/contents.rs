@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::{CELLS, LOG, LOG_EXTENSION, LOG_STEM, RESOLVED, SPEC, SUMMARY, lock, manifest};
-use crate::{StoreError, atomic, cells_table, checkpoint, findings, live, notes, sweep};
+use crate::{StoreError, atomic, cells_table, checkpoint, findings, live, notes, scripts, sweep};
 
 pub(crate) const REPORT: &str = "report.html";
 /// What `grokrun submit` writes for a cluster's engine.
@@ -78,6 +78,7 @@ fn is_own(path: &Path) -> bool {
             names.contains(name)
         }
         [CELLS, _, "checkpoints", name] => checkpoint::is_name(name),
+        [scripts::FOLDER, name] => scripts::is_name(name),
         [CELLS, _, "analysis", _, name] | [sweep::FOLDER, _, name] => findings::is_name(name),
         _ => false,
     }
@@ -99,6 +100,7 @@ fn is_own_folder(path: &Path) -> bool {
             | [CELLS, _, "checkpoints" | "analysis"]
             | [CELLS, _, "analysis", _]
             | [sweep::FOLDER]
+            | [scripts::FOLDER]
             | [sweep::FOLDER, _]
     )
 }
@@ -113,6 +115,7 @@ pub(super) fn clear(run: &Path) -> Result<(), StoreError> {
         remove(&log)?;
     }
     clear_folder(run, Path::new(sweep::FOLDER))?;
+    clear_folder(run, Path::new(scripts::FOLDER))?;
     clear_folder(run, Path::new(CELLS))
 }
 
@@ -208,6 +211,7 @@ mod tests {
             "sweep/a/findings.json",
             "cells.parquet",
             "notes.json",
+            "python/mine.py",
         ] {
             assert!(is_own(Path::new(own)), "{own}");
         }
@@ -222,6 +226,7 @@ mod tests {
             "cells/c/analysis/a/plot.png",
             "cells/c/plots/findings.json",
             "sweep/findings.json",
+            "python/notes.txt",
         ] {
             assert!(!is_own(Path::new(other)), "{other}");
         }

@@ -3,7 +3,7 @@
 //! Owns what the host writes before a window of epochs, coefficients and minibatches, and what it
 //! reads after it. Knows nothing of how operations became dispatches.
 
-use grokrun_executor::{EngineError, EpochRow, RecordedCell};
+use grokrun_executor::{EngineError, EpochRow, Evaluation, RecordedCell};
 use grokrun_program::{Batches, Data, ModelState, Program};
 
 use super::buffers::Buffers;
@@ -12,7 +12,7 @@ use super::lowered::{Counts, Lowered};
 use super::recorded::Recorded;
 use crate::gpu::context::Context;
 use crate::gpu::loaded::Loaded;
-use crate::gpu::metrics::{RECORD, Readback, sums};
+use crate::gpu::metrics::{RECORD, Readback, sums, without_evaluation};
 use crate::gpu::recording::Contents;
 use crate::gpu::variant::Variant;
 
@@ -88,7 +88,7 @@ impl Group {
     }
 
     /// Submits `count` epochs.
-    fn submit(&mut self, context: &Context, count: usize) {
+    fn submit(&mut self, context: &Context, count: usize, evaluation: Evaluation) {
         let sizes: Vec<usize> = self.counts.steps().collect();
         let (mut numbers, mut words) = (Vec::new(), Vec::new());
         for _ in 0..count {
@@ -118,7 +118,7 @@ impl Group {
             self.loaded.write(context, &batches);
         }
         let mut encoder = context.device.create_command_encoder(&Default::default());
-        self.loaded.encode(&mut encoder, &self.loaded.epoch, count);
+        self.loaded.encode_epochs(&mut encoder, count, evaluation);
         let records = count * (sizes.len() + 1) * self.cells.len();
         self.readback
             .send(context, encoder, self.loaded.ring(), records);
@@ -134,20 +134,23 @@ impl Group {
         context: &Context,
         epochs: usize,
         window: usize,
+        evaluation: Evaluation,
     ) -> Result<Vec<Vec<EpochRow>>, EngineError> {
         let mut left = epochs;
         let mut rows = Vec::new();
         loop {
             while left > 0 && !self.readback.is_full() {
                 let count = window.clamp(1, self.window()).min(left);
-                self.submit(context, count);
+                self.submit(context, count, evaluation.after(epochs - left));
                 left -= count;
             }
             match self.readback.take(context)? {
                 Some(records) => self.rows(&records, &mut rows),
-                None => return Ok(rows),
+                None => break,
             }
         }
+        without_evaluation(&mut rows, evaluation);
+        Ok(rows)
     }
 
     /// Adds the rows of a window. An epoch has a record for each step and one for its evaluation,

@@ -21,7 +21,7 @@ mod tests;
 
 use std::time::Instant;
 
-use grokrun_executor::{EngineError, EpochRow, Executor, RecordedCell};
+use grokrun_executor::{EngineError, EpochRow, Evaluation, Executor, RecordedCell};
 use grokrun_program::{ModelState, Op, Program};
 
 use super::adapter::Adapter;
@@ -115,13 +115,17 @@ fn without_rates(program: &Program) -> Program {
 }
 
 impl Executor for GpuPrograms {
-    fn run(&mut self, epochs: u64) -> Result<Vec<Vec<EpochRow>>, EngineError> {
+    fn run_evaluating(
+        &mut self,
+        epochs: u64,
+        evaluation: Evaluation,
+    ) -> Result<Vec<Vec<EpochRow>>, EngineError> {
         let started = Instant::now();
         let window = self.call().div_ceil(SUBMISSIONS);
         let count = usize::try_from(epochs).unwrap_or(usize::MAX);
         let mut found = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
-            found.push(group.run(&self.context, count, window)?);
+            found.push(group.run(&self.context, count, window, evaluation)?);
         }
         if epochs > 0 {
             self.seconds_per_epoch = Some(started.elapsed().as_secs_f64() / epochs as f64);

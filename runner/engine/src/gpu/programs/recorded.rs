@@ -43,6 +43,7 @@ impl Recorded {
         let buffers = Buffers::new(&mut out, &lowered, &counts, cells);
         let lists = bind(&mut out, &lowered, &buffers, &counts, replicas);
         let commands = epoch(&lowered, &buffers, &counts, &lists, replicas);
+        let evaluation = lists.evaluation;
         let steps = counts.steps().count();
         let window = Window {
             epochs: window(&lowered, &counts, replicas),
@@ -56,6 +57,7 @@ impl Recorded {
         Ok(Recorded {
             recording: Recording {
                 window,
+                evaluation,
                 ..recording
             },
             counts,
