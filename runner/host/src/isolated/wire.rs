@@ -70,7 +70,7 @@ pub(crate) struct Head {
 /// Describes a train loss.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(crate = "grokrun_api::serde")]
-pub(super) struct LossHead {
+pub(crate) struct LossHead {
     /// the bits of the loss: JSON has no word for a value that is not a number
     loss: u64,
     accuracy: u64,
