@@ -128,8 +128,11 @@ impl TrainLoss for CellLoss {
             weights[range].copy_from_slice(own);
             rest = after;
         }
-        // On a thread of its own: a thread of the analyses' pool that waits for another pool takes
-        // up other work meanwhile, which may ask for this very loss.
+        if rayon::current_num_threads() == 1 {
+            return self.compute(&weights, ask).map_err(refused);
+        }
+        // On a thread of its own: a thread of a pool that waits for another pool takes up other
+        // work of its own pool meanwhile, which may ask for this very loss.
         let computed = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("train loss".to_owned());
             let thread = thread.spawn_scoped(scope, || self.compute(&weights, ask));
