@@ -31,7 +31,7 @@ impl Default for Config {
             products: 30,
             tolerance: 1e-3,
             probes: 20,
-            step: 1e-4,
+            step: 1e-3,
             seed: 1,
         }
     }
@@ -168,11 +168,11 @@ impl Analysis for Curvature {
             .collect();
         if !rough.is_empty() {
             out.note(format!(
-                "at epoch {} the largest eigenvalue differs by more than a tenth over twice the distance: the loss is not quadratic at that scale (as at kinks of a ReLU); a smaller `step` tells more",
+                "at epoch {} the largest eigenvalue differs by more than a tenth over twice the distance: the loss is not quadratic at that scale (as at kinks of a ReLU, which count the more the shorter the distance); another `step` tells more",
                 rough.join(", ")
             ));
         }
-        let early = |m: &&Measured| m.residual > self.config.tolerance * m.largest.abs();
+        let early = |m: &&Measured| m.residual > 10.0 * self.config.tolerance * m.largest.abs();
         let early: Vec<String> = self
             .measured
             .iter()
@@ -181,7 +181,7 @@ impl Analysis for Curvature {
             .collect();
         if !early.is_empty() {
             out.note(format!(
-                "at epoch {} Lanczos took {} products and had not reached its tolerance: the residual says how far off an eigenvalue can be; more `products` go on",
+                "at epoch {} the vector of {} products at most is none of the Hessian to ten times the tolerance: the residual says how far off an eigenvalue can be; more `products` help, unless the loss is not smooth at the distance of `step`",
                 early.join(", "),
                 self.config.products
             ));
@@ -215,6 +215,12 @@ impl Curvature {
         let ends = extremes(weights.len(), products, tolerance, seed, |v| {
             out.hessian_product(weights, v, distance)
         })?;
+        // The differences of a rough loss are not linear in their direction: what the vector has by
+        // itself counts, and its residual says how far the vector is from one of the Hessian.
+        let own = out.hessian_product(weights, &ends.vector, distance)?;
+        let largest = dot(&own, &ends.vector);
+        let off = own.iter().zip(&ends.vector);
+        let off: Vec<f64> = off.map(|(x, v)| x - largest * v).collect();
         let again = out.hessian_product(weights, &ends.vector, 2.0 * distance)?;
         let mut found = Vec::with_capacity(probes);
         for probe in 0..probes {
@@ -231,9 +237,9 @@ impl Curvature {
         let variance = found.iter().map(|x| (x - trace).powi(2)).sum::<f64>() / (count - 1.0);
         Ok(Measured {
             epoch,
-            largest: ends.largest,
+            largest,
             smallest: ends.smallest,
-            residual: ends.residual,
+            residual: dot(&off, &off).sqrt(),
             products: ends.products,
             wider: dot(&again, &ends.vector),
             trace,

@@ -17,7 +17,7 @@ const SHARE: f64 = 0.05;
 /// The products with the Hessian that find its largest eigenvalue, for the step.
 const PRODUCTS: usize = 12;
 /// The distance over which gradients are differentiated for it, by the norm of the weights.
-const DISTANCE: f64 = 1e-4;
+const DISTANCE: f64 = 1e-3;
 
 /// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
