@@ -1,4 +1,4 @@
-//! The analysis `key-frequencies`, of a sweep: which components win in which cell, and whether their
+//! The analysis `key-frequencies`, of a sweep: which components win in which cell, and whether the
 //! initial norms told it.
 //!
 //! Reads the table `components` that fourier-sparsity leaves in each cell: every component with its
@@ -7,7 +7,7 @@
 //! other.
 //!
 //! - **Told**: of all pairs of a key and another component of one cell, the share in which the key
-//!   one had the larger norm at epoch 0, over all cells (an area under the ROC curve, within cells).
+//!   one had a larger norm at epoch 0, over all cells (an area under the ROC curve, within cells).
 //!   0.5 is chance.
 //! - **Control**: the same with the initial norms of the next cell in place of a cell's own. It is
 //!   above 0.5 where some components are favoured in every cell, whatever the seed.

@@ -1,4 +1,4 @@
-//! The first screen of a cell: what analyses say of it in a sentence each, and the figures that tell
+//! The first screen of a cell: what analyses say of it in a sentence each, and figures that tell
 //! its story.
 //!
 //! Knows an analysis by what it declares alone: its headlines, and the roles of its figures.
