@@ -6,7 +6,7 @@
 
 use grokrun_api::prelude::*;
 use grokrun_basis::gaussian;
-use grokrun_measures::extremes;
+use grokrun_measures::{DIFFERENCE, extremes};
 
 /// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +31,7 @@ impl Default for Config {
             products: 30,
             tolerance: 1e-3,
             probes: 20,
-            step: 1e-3,
+            step: DIFFERENCE,
             seed: 1,
         }
     }

@@ -8,7 +8,7 @@
 mod sampler;
 
 use grokrun_api::prelude::*;
-use grokrun_measures::extremes;
+use grokrun_measures::{DIFFERENCE, extremes};
 use sampler::{Chain, Dynamics};
 
 /// Of n β λ_max + γ, by 2: the part of the distance to the minimum that a step goes in the sharpest
@@ -16,8 +16,6 @@ use sampler::{Chain, Dynamics};
 const SHARE: f64 = 0.05;
 /// The products with the Hessian that find its largest eigenvalue, for the step.
 const PRODUCTS: usize = 12;
-/// The distance over which gradients are differentiated for it, by the norm of the weights.
-const DISTANCE: f64 = 1e-3;
 
 /// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -304,7 +302,7 @@ impl LocalLearningCoefficient {
             .map(|w| f64::from(*w).powi(2))
             .sum::<f64>()
             .sqrt();
-        let distance = DISTANCE * if norm > 0.0 { norm } else { 1.0 };
+        let distance = DIFFERENCE * if norm > 0.0 { norm } else { 1.0 };
         let seed = i64::from(self.config.seed);
         let ends = extremes(weights.len(), PRODUCTS, 1e-2, seed, |v| {
             out.hessian_product(weights, v, distance)

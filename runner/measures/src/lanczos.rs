@@ -9,6 +9,11 @@ use grokrun_api::Failure;
 use grokrun_basis::gaussian;
 use nalgebra::{DMatrix, SymmetricEigen};
 
+/// The distance, by the norm of the weights, over which gradients in f32 are differentiated: long
+/// enough that their rounding does not count, and short enough that a cross-entropy near 0, which
+/// grows exponentially in the sharpest direction, is still quadratic.
+pub const DIFFERENCE: f64 = 3e-5;
+
 /// The ends of a spectrum, as far as they were found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extremes {
