@@ -317,6 +317,90 @@ fn one_scrubber_moves_every_figure_over_epochs() {
 }
 
 #[test]
+fn a_figure_is_taken_away_scaled_and_enlarged() {
+    let Some(chromium) = chromium() else { return };
+    let bench = Bench::new(&format!("{SMALL}{ALL}"));
+    bench.run(&["small.toml", "--backend", "cpu"]).exits(0);
+    add_findings(&bench);
+    bench.run(&["report", "runs/small"]).exits(0);
+    let page = bench.path().join("runs/small/report.html");
+    let mut browser = Browser::start(chromium, bench.path());
+    browser.open(&page, 1280, false);
+    // What would be saved is kept in place of it.
+    browser.value(
+        "window.saved = []; HTMLAnchorElement.prototype.click = function () {
+           const name = this.download; fetch(this.href).then((r) => r.text()).then((text) => saved.push([name, text])); };
+         window.of = (title) => [...document.querySelectorAll('.figure')].find((f) => f.getAttribute('aria-label') === title);
+         window.tool = (title, text) => [...of(title).closest('.card').querySelectorAll('.tools button')].find((b) => b.textContent === text);
+         1",
+    );
+    let figures = browser.value("document.querySelectorAll('.figure').length");
+    let rows = browser.value("document.querySelectorAll('.card .tools').length");
+    assert_eq!(figures, rows, "each figure has its buttons");
+
+    browser.value("tool('Loss', 'CSV').click(); 1");
+    browser.until("saved.length === 1");
+    let [name, text] = [0, 1].map(|i| browser.value(&format!("saved[0][{i}]")));
+    let text = text.as_str().expect("a text");
+    assert!(
+        name.as_str().is_some_and(|name| name.ends_with("Loss.csv")),
+        "{name}"
+    );
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("epoch,train,test", 301));
+    // The numbers are those of the history, rounded as they are drawn.
+    let run = grokrun_store::RunView::open(&bench.path().join("runs/small")).expect("a run");
+    let (metrics, _) = run.cells().expect("cells")[0].1.read_history();
+    for (line, row) in lines[1..].iter().zip(metrics.rows()) {
+        let parts: Vec<f64> = line
+            .split(',')
+            .map(|part| part.parse().expect("a number"))
+            .collect();
+        assert_eq!(parts[0], row.epoch as f64);
+        for (drawn, whole) in [(parts[1], row.train_loss), (parts[2], row.test_loss)] {
+            assert!((drawn / whole - 1.0).abs() < 1e-3, "{line} {row:?}");
+        }
+    }
+    browser.value("tool('Spectrum', 'CSV').click(); 1");
+    browser.until("saved.length === 2");
+    let map =
+        browser.value("saved[1][1].split('\\n').filter(Boolean).map((l) => l.split(',').length)");
+    assert_eq!(map.as_array().map(Vec::len), Some(59));
+    assert!(
+        map.as_array()
+            .expect("rows")
+            .iter()
+            .all(|count| *count == 59)
+    );
+
+    browser.value("tool('Loss', 'SVG').click(); 1");
+    browser.until("saved.length === 3");
+    let picture = browser.value("saved[2][1]");
+    let picture = picture.as_str().expect("a text");
+    assert!(picture.starts_with("<svg") && picture.contains("cross-entropy"));
+
+    // Values are logarithmic from the start, epochs are not.
+    let scales = "[of('Loss').layout.yaxis.type, of('Loss').layout.xaxis.type || 'linear'].join()";
+    browser.until(&format!("{scales} === 'log,linear'"));
+    browser.value("tool('Loss', 'log').click(); tool('Loss', 'log epoch').click(); 1");
+    browser.until(&format!("{scales} === 'linear,log'"));
+    browser.value("tool('Loss', 'log').click(); tool('Loss', 'log epoch').click(); 1");
+    browser.until(&format!("{scales} === 'log,linear'"));
+    assert_eq!(browser.value("!tool('Spectrum', 'log')"), true);
+
+    let wide = "of('Loss').clientWidth > 1100";
+    assert_eq!(browser.value(wide), false);
+    browser.value("tool('Loss', 'Enlarge').click(); 1");
+    browser.until(&format!("{wide} && tool('Loss', 'Close')"));
+    browser.press("Escape", 27);
+    browser.until(&format!("!({wide}) && tool('Loss', 'Enlarge')"));
+    browser.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    let shown = "[...document.querySelectorAll('.tools')].filter((row) => row.offsetParent).length";
+    assert_eq!(browser.value(shown), 0, "paper has no buttons");
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+}
+
+#[test]
 fn runs_are_listed_shown_and_compared() {
     let bench = Bench::new(SMALL);
     bench.run(&["small.toml", "--backend", "cpu"]).exits(0);

@@ -1,7 +1,7 @@
 //! The analysis `curvature`: the largest eigenvalue and the trace of the Hessian of the train loss.
 //!
-//! How sharp the minimum is that training has found: the largest eigenvalue by Lanczos, the trace by
-//! Hutchinson's estimator (doc/definitions.md#curvature). Both take products with the Hessian
+//! How sharp the minimum is that training has found: the largest eigenvalue by Lanczos, the trace
+//! by Hutchinson's estimator (doc/definitions.md#curvature). Both take products with the Hessian
 //! alone. Of any architecture, optimizer and loss.
 
 use grokrun_api::prelude::*;

@@ -18,6 +18,7 @@ mod member;
 mod python;
 mod registry;
 mod scratch;
+mod search;
 mod shown;
 mod stash;
 mod sweep;
@@ -32,10 +33,9 @@ pub use isolated::serve;
 pub use isolation::{COMMAND, Isolation, Limits, Python};
 pub use loaded::{CallNotes, Ending, calls_left_in, take_calls_left_in};
 pub use member::Member;
-pub use registry::{
-    Beside, Found, Origin, Registry, Script, Search, Unusable, crate_name, packages,
-};
+pub use registry::{Found, Origin, Registry, crate_name, packages};
 pub use scratch::{Kept, KeptReader, Scratch};
+pub use search::{Beside, Script, Search, Unusable};
 pub use shown::{Permits, Shown};
 pub use sweep::analyse_sweep;
 pub use watched::{Watched, Work};

@@ -19,6 +19,7 @@ use crate::loaded::{self, LoadedAnalysis};
 use crate::member::words;
 #[cfg(unix)]
 use crate::python::PythonAnalysis;
+use crate::search::{Beside, Script, Search, Unusable};
 
 /// Says how an analysis was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -453,50 +454,6 @@ fn open_python(_: &Python, _: &str, _: &Path) -> Result<Found, Failure> {
     Err(Failure::new(
         "there are no analyses in Python on this system, since they need processes of their own",
     ))
-}
-
-/// A file of Python with the name that a spec gives its analysis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
-    /// the analysis's name
-    pub name: String,
-    /// its file
-    pub file: PathBuf,
-}
-
-/// An analysis that was asked for by name and cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable {
-    /// its name
-    pub name: String,
-    /// why it cannot be used
-    pub why: String,
-}
-
-/// Says where to look for analyses beside the linked ones.
-#[derive(Clone, Debug)]
-pub struct Search {
-    /// these files: shared libraries, and files of Python, which end in `.py`
-    pub files: Vec<PathBuf>,
-    /// files of Python that a spec names
-    pub scripts: Vec<Script>,
-    /// how files of Python are called
-    pub python: Python,
-    /// all libraries in these folders
-    pub folders: Vec<PathBuf>,
-    /// the libraries beside the executable
-    pub beside: Option<Beside>,
-    /// how to call them in processes of their own, if they are
-    pub isolation: Option<Isolation>,
-}
-
-/// Says where cargo puts the libraries of `plugins/`.
-#[derive(Clone, Debug)]
-pub struct Beside {
-    /// the executable's folder
-    pub folder: PathBuf,
-    /// `plugins/` of the checkout that the program was built from, if that is still there
-    pub sources: Option<PathBuf>,
 }
 
 /// Returns the names of the packages in the folders of `plugins/`.

@@ -111,8 +111,8 @@ pub type Keep = unsafe extern "C" fn(*mut c_void, Str, *const f32, usize) -> i32
 pub type Receive = unsafe extern "C" fn(*mut c_void, *const f32, usize);
 /// The type of [`RawHost::kept`].
 pub type Recall = unsafe extern "C" fn(*mut c_void, Str, Receive, *mut c_void) -> i32;
-/// The type of [`RawHost::train_loss`]: weights and their number, flags of [`ask`], and who receives
-/// the answer.
+/// The type of [`RawHost::train_loss`]: weights and their number, flags of [`ask`], and who
+/// receives the answer.
 pub type RawTrainLoss =
     unsafe extern "C" fn(*mut c_void, *const f32, usize, u32, ReceiveLoss, *mut c_void) -> i32;
 /// The function that [`RawHost::train_loss`] passes its answer to, together with the pointer that

@@ -269,6 +269,7 @@ init_scale = 1.0
 
 [train]
 epochs = 40000
+evaluate = 1
 optimizer = "adamw"
 learning_rate = 0.001
 weight_decay = 1.0
