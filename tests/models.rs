@@ -239,6 +239,7 @@ fn no_analysis_fails_on_any_kind_of_model() {
         "cosets",
         "rqi",
         "edge",
+        "complexity",
         "effective-weights",
         "embedding-geometry",
         "fourier-sparsity",

@@ -328,8 +328,10 @@ fn a_figure_is_taken_away_scaled_and_enlarged() {
     browser.open(&page, 1280, false);
     // What would be saved is kept in place of it.
     browser.value(
-        "window.saved = []; HTMLAnchorElement.prototype.click = function () {
-           const name = this.download; fetch(this.href).then((r) => r.text()).then((text) => saved.push([name, text])); };
+        "window.saved = []; let blob;
+         URL.createObjectURL = (made) => { blob = made; return 'about:blank'; };
+         HTMLAnchorElement.prototype.click = function () {
+           const name = this.download; blob.text().then((text) => saved.push([name, text])); };
          window.of = (title) => [...document.querySelectorAll('.figure')].find((f) => f.getAttribute('aria-label') === title);
          window.tool = (title, text) => [...of(title).closest('.card').querySelectorAll('.tools button')].find((b) => b.textContent === text);
          1",

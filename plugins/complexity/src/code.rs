@@ -40,7 +40,10 @@ mod tests {
 
     #[test]
     fn the_code_is_near_the_entropy_and_above_it() {
-        let coin: Vec<i64> = gaussian(1, 4096).iter().map(|x| i64::from(*x > 0.0)).collect();
+        let coin: Vec<i64> = gaussian(1, 4096)
+            .iter()
+            .map(|x| i64::from(*x > 0.0))
+            .collect();
         let bits = length(&coin);
         assert!((4090.0..4130.0).contains(&bits), "{bits}");
         // A number in ten is 1: an entropy of 0.469 bits.
@@ -61,6 +64,9 @@ mod tests {
         let spread: Vec<i64> = (0..16).map(|i| i << 20).collect();
         let range = f64::from((15 << 20) + 1).log2();
         let bits = length(&spread);
-        assert!((16.0 * range..16.0 * range + 60.0).contains(&bits), "{bits}");
+        assert!(
+            (16.0 * range..16.0 * range + 60.0).contains(&bits),
+            "{bits}"
+        );
     }
 }

@@ -90,7 +90,13 @@ impl Parameter {
         if !whole && kept * (self.rows + self.columns) < self.numbers.len() {
             let parts = &self.components[..kept];
             let [left, right] = [true, false].map(|left| {
-                let of = |c: &Component| if left { c.left.clone() } else { c.right.clone() };
+                let of = |c: &Component| {
+                    if left {
+                        c.left.clone()
+                    } else {
+                        c.right.clone()
+                    }
+                };
                 rounded(&parts.iter().flat_map(of).collect::<Vec<f64>>(), step)
             });
             return Coarse {

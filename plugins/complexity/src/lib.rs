@@ -188,7 +188,8 @@ impl Complexity {
 
 fn coarse(parameters: &[Parameter], threshold: f64, step: f64) -> Vec<Coarse> {
     let each = parameters.iter();
-    each.map(|parameter| parameter.coarse(threshold, step)).collect()
+    each.map(|parameter| parameter.coarse(threshold, step))
+        .collect()
 }
 
 /// Returns the share of components that are kept, of all matrices together; NaN without a matrix.

@@ -89,5 +89,9 @@ fn a_flat_loss_needs_next_to_nothing_and_a_hopeless_one_is_told_of() {
     };
     let found = of(&noise, steep);
     assert_eq!(found.last("description length"), None);
-    assert!(found.notes()[0].contains("at epoch 9 no grid"), "{:?}", found.notes());
+    assert!(
+        found.notes()[0].contains("at epoch 9 no grid"),
+        "{:?}",
+        found.notes()
+    );
 }
