@@ -345,7 +345,8 @@ fn a_figure_is_taken_away_scaled_and_enlarged() {
     let [name, text] = [0, 1].map(|i| browser.value(&format!("saved[0][{i}]")));
     let text = text.as_str().expect("a text");
     assert!(
-        name.as_str().is_some_and(|name| name.ends_with("Loss.csv")),
+        name.as_str()
+            .is_some_and(|name| name.ends_with("-Loss-epoch-300.csv")),
         "{name}"
     );
     let lines: Vec<&str> = text.lines().collect();
