@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::format;
+
 /// The number of the format that is written, and the largest that is read.
 const FORMAT: u32 = 1;
 
@@ -109,15 +111,8 @@ impl CellConfig {
 
     /// Reads what was written.
     pub(crate) fn of_json(value: Value) -> Result<CellConfig, String> {
-        let config: CellConfig =
-            serde_json::from_value(value).map_err(|error| format!("its fields: {error}"))?;
-        if config.format > FORMAT {
-            return Err(format!(
-                "it has format {}; expected at most {FORMAT}: a newer grokrun wrote it",
-                config.format
-            ));
-        }
-        Ok(config)
+        format::check(&value, FORMAT)?;
+        serde_json::from_value(value).map_err(|error| format!("its fields: {error}"))
     }
 
     /// Returns it as JSON.

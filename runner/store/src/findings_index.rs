@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Values;
+use crate::{Values, format};
 
 /// The number of the format that is written, and the largest that is read.
 const FORMAT: u32 = 1;
@@ -107,12 +107,7 @@ impl FindingsIndex {
     /// # Errors
     /// A field is not what it should be, or a newer grokrun wrote the file.
     pub(crate) fn of_json(value: Value) -> Result<FindingsIndex, String> {
-        let format = value["format"].as_u64().unwrap_or(u64::from(FORMAT));
-        if format > u64::from(FORMAT) {
-            return Err(format!(
-                "it has format {format}; expected at most {FORMAT}: a newer grokrun wrote it"
-            ));
-        }
+        format::check(&value, FORMAT)?;
         serde_json::from_value(value).map_err(|error| format!("its fields: {error}"))
     }
 

@@ -48,6 +48,7 @@ mod damage;
 mod error;
 mod findings;
 mod findings_index;
+mod format;
 mod found;
 mod live;
 mod mark;

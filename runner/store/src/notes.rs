@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::write_json;
 use crate::run::lock;
-use crate::{RunView, StoreError, regular, seal};
+use crate::{RunView, StoreError, format, regular, seal};
 
 pub(crate) const NAME: &str = "notes.json";
 /// The number of the format that is written, and the largest that is read.
@@ -71,11 +71,7 @@ fn read(path: &Path) -> Result<Notes, StoreError> {
     };
     let damaged = |why: String| StoreError::altered(path, why, REMEDY);
     let json = seal::from_json(&text).map_err(damaged)?;
-    if let Some(format) = json["format"].as_u64().filter(|n| *n > u64::from(FORMAT)) {
-        return Err(damaged(format!(
-            "it has format {format}; expected at most {FORMAT}: a newer grokrun wrote it"
-        )));
-    }
+    format::check(&json, FORMAT).map_err(damaged)?;
     let file: File = serde_json::from_value(json).map_err(|error| damaged(error.to_string()))?;
     Ok(Notes {
         tags: file.tags,
