@@ -126,12 +126,7 @@ fn a_task_trains_what_was_submitted_however_often_it_is_told_to_end() {
         );
     }
     assert_eq!(notes(&cluster).matches("requeue").count(), 1);
-    let cells = |bench: &Bench| {
-        let mut files = bench.files("small");
-        files.retain(|path, _| path.starts_with("cells") && !path.ends_with(".lock"));
-        files
-    };
-    assert_same(&cells(&whole), &cells(&cluster));
+    assert_same(&whole.cells(), &cluster.cells());
 }
 
 #[test]
@@ -252,12 +247,7 @@ fn a_job_of_kubernetes_trains_what_one_process_trains() {
         let output = task.output().expect("the program starts");
         assert!(output.status.success(), "{output:?}");
     }
-    let cells = |bench: &Bench| {
-        let mut files = bench.files("small");
-        files.retain(|path, _| path.starts_with("cells") && !path.ends_with(".lock"));
-        files
-    };
-    assert_same(&cells(&whole), &cells(&cluster));
+    assert_same(&whole.cells(), &cluster.cells());
 }
 
 #[test]

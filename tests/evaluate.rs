@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use grokrun_store::{Metrics, RunView};
+use grokrun_store::Metrics;
 
 use crate::support::{Bench, SMALL, adapter, assert_same};
 
@@ -16,14 +16,6 @@ fn specs() -> [String; 2] {
     let (head, _) = small.split_once("[model]").expect("a model");
     let train = "epochs = 50\n[checkpoints]\nevery = 25\n";
     [small.clone(), format!("{head}{other}\n{train}")]
-}
-
-fn history(bench: &Bench) -> Metrics {
-    let run = RunView::open(&bench.path().join("runs/small")).expect("a run");
-    let (_, cell) = run.cells().expect("cells").remove(0);
-    let (metrics, flaw) = cell.read_history();
-    assert!(flaw.is_none());
-    metrics
 }
 
 /// Returns the numbers of each checkpoint.
@@ -64,7 +56,7 @@ fn on(backend: &[&str]) {
         let out = out.exits(0).out();
         // The last epoch that was tested is told of.
         assert!(!out.contains("NaN"), "{out}");
-        has_those_of_every_seventh_epoch(&history(&each), &history(&some));
+        has_those_of_every_seventh_epoch(&each.history(), &some.history());
         assert_same(&weights(&each), &weights(&some));
     }
 }

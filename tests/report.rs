@@ -352,8 +352,7 @@ fn a_figure_is_taken_away_scaled_and_enlarged() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines[0], lines.len()), ("epoch,train,test", 301));
     // The numbers are those of the history, rounded as they are drawn.
-    let run = grokrun_store::RunView::open(&bench.path().join("runs/small")).expect("a run");
-    let (metrics, _) = run.cells().expect("cells")[0].1.read_history();
+    let metrics = bench.history();
     for (line, row) in lines[1..].iter().zip(metrics.rows()) {
         let parts: Vec<f64> = line
             .split(',')

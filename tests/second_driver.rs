@@ -3,18 +3,10 @@
 
 use std::path::Path;
 
-use grokrun_store::{Metrics, RunView};
-
 use crate::support::{Bench, SMALL};
 
 /// Where Debian's package puts the driver's manifest.
 const MANIFEST: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
-
-fn history(bench: &Bench) -> Metrics {
-    let run = RunView::open(&bench.path().join("runs/small")).expect("a run");
-    let (_, cell) = run.cells().expect("cells").remove(0);
-    cell.read_history().0
-}
 
 #[test]
 fn swiftshader_trains_as_the_cpu_does() {
@@ -38,7 +30,7 @@ fn swiftshader_trains_as_the_cpu_does() {
         let output = command.env("VK_DRIVER_FILES", MANIFEST).output();
         let output = output.expect("the program starts");
         assert!(output.status.success(), "{output:?}");
-        let (ours, theirs) = (history(&gpu), history(&cpu));
+        let (ours, theirs) = (gpu.history(), cpu.history());
         assert_eq!((ours.len(), theirs.len()), (20, 20));
         for (row, wanted) in ours.rows().zip(theirs.rows()) {
             let apart = |one: f64, other: f64| (one / other - 1.0).abs();

@@ -124,6 +124,24 @@ impl Bench {
         }
         files
     }
+
+    /// Returns every file of the cells of `runs/small`, but for the locks, which tell who has
+    /// trained them.
+    pub(crate) fn cells(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = self.files("small");
+        files.retain(|path, _| path.starts_with("cells") && !path.ends_with(".lock"));
+        files
+    }
+
+    /// Returns the history of the first cell of `runs/small`.
+    pub(crate) fn history(&self) -> grokrun_store::Metrics {
+        let run = self.path().join("runs/small");
+        let run = grokrun_store::RunView::open(&run).expect("a run");
+        let (_, cell) = run.cells().expect("cells").remove(0);
+        let (metrics, flaw) = cell.read_history();
+        assert_eq!(flaw, None);
+        metrics
+    }
 }
 
 /// Returns the files of a folder, with their bytes; an empty map if there is no folder.

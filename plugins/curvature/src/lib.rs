@@ -6,7 +6,7 @@
 
 use grokrun_api::prelude::*;
 use grokrun_basis::gaussian;
-use grokrun_measures::{DIFFERENCE, extremes};
+use grokrun_measures::{DIFFERENCE, distance, extremes};
 
 /// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -205,13 +205,7 @@ impl Curvature {
             seed,
         } = self.config;
         let seed = i64::from(seed);
-        let norm = weights
-            .iter()
-            .map(|w| f64::from(*w).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        // Weights that are all 0 have no scale of their own.
-        let distance = step * if norm > 0.0 { norm } else { 1.0 };
+        let distance = distance(weights, step);
         let ends = extremes(weights.len(), products, tolerance, seed, |v| {
             out.hessian_product(weights, v, distance)
         })?;

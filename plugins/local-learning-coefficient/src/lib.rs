@@ -8,7 +8,7 @@
 mod sampler;
 
 use grokrun_api::prelude::*;
-use grokrun_measures::{DIFFERENCE, extremes};
+use grokrun_measures::{DIFFERENCE, distance, extremes};
 use sampler::{Chain, Dynamics};
 
 /// Of n β λ_max + γ, by 2: the part of the distance to the minimum that a step goes in the sharpest
@@ -297,12 +297,7 @@ impl LocalLearningCoefficient {
         n_beta: f64,
         out: &mut dyn Sink,
     ) -> Result<f64, Failure> {
-        let norm = weights
-            .iter()
-            .map(|w| f64::from(*w).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        let distance = DIFFERENCE * if norm > 0.0 { norm } else { 1.0 };
+        let distance = distance(weights, DIFFERENCE);
         let seed = i64::from(self.config.seed);
         let ends = extremes(weights.len(), PRODUCTS, 1e-2, seed, |v| {
             out.hessian_product(weights, v, distance)

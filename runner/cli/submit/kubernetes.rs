@@ -13,7 +13,7 @@ use super::{Places, Submission};
 use crate::output::{Failure, print};
 
 /// The folder of the shared volume in a pod, in which the program runs.
-const WORK: &str = "/work";
+const WORK: &str = "/data";
 /// The folder of the spec, and of what it names.
 const SPEC: &str = "/spec";
 /// The most bytes that a ConfigMap holds, with some to spare for its names.

@@ -14,6 +14,14 @@ use nalgebra::{DMatrix, SymmetricEigen};
 /// grows exponentially in the sharpest direction, is still quadratic.
 pub const DIFFERENCE: f64 = 3e-5;
 
+/// Returns the distance over which to differentiate at these weights: `step` times their norm.
+/// Weights that are all 0 have no scale of their own, and get `step`.
+pub fn distance(weights: &[f32], step: f64) -> f64 {
+    let squares = weights.iter().map(|w| f64::from(*w).powi(2));
+    let norm = squares.sum::<f64>().sqrt();
+    step * if norm > 0.0 { norm } else { 1.0 }
+}
+
 /// The ends of a spectrum, as far as they were found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extremes {

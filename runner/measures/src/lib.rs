@@ -37,7 +37,7 @@ pub use forward::{Flow, FoldedHead, Forward, HeadMode};
 pub use frames::{Frames, rounded};
 pub use grokrun_basis::{product, product_at, product_bt};
 pub use keys::{KeyRule, Spectrum, by_class};
-pub use lanczos::{DIFFERENCE, Extremes, extremes};
+pub use lanczos::{DIFFERENCE, Extremes, distance, extremes};
 pub use loss::{Rows, Score, Shift, loss_of_row};
 pub use marginals::Marginals;
 pub use model::Model;

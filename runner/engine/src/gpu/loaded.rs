@@ -103,12 +103,12 @@ impl Loaded {
         epochs: usize,
         evaluation: Evaluation,
     ) {
-        let skipped = Command::Run(self.evaluation.clone());
+        let skipped = &Command::Run(self.evaluation.clone());
         let all = (0..epochs).flat_map(|epoch| {
             let is_due = evaluation.is_due(epoch as u64);
             let commands = self.epoch.iter();
-            let due = commands.filter(|command| is_due || **command != skipped);
-            due.map(move |command| (epoch, command)).collect::<Vec<_>>()
+            let due = commands.filter(move |command| is_due || *command != skipped);
+            due.map(move |command| (epoch, command))
         });
         self.encode_all(encoder, all);
     }

@@ -19,7 +19,7 @@ use crate::described::Described;
 use crate::isolation::Isolation;
 pub(crate) use process::Process;
 pub use serve::serve;
-pub(crate) use wire::{Request, observe};
+pub(crate) use wire::Request;
 
 /// An analysis in a shared library that is not opened here.
 #[derive(Clone, Debug)]
@@ -103,14 +103,14 @@ impl IsolatedAnalysis {
     fn started(&self, request: &Request) -> Result<Box<dyn Instance>, Failure> {
         let mut process = Process::start(&self.isolation, &self.library)?;
         process.call(request, &[], &mut Nobody)?;
-        Ok(Box::new(IsolatedInstance(Some(process))))
+        Ok(Box::new(Apart(IsolatedInstance(Some(process)))))
     }
 }
 
-/// A running analysis; without a process once it has failed.
+/// The process of one analysis; none once it has failed.
 struct IsolatedInstance(Option<Process>);
 
-impl IsolatedInstance {
+impl Calls for IsolatedInstance {
     fn call(
         &mut self,
         request: &Request,
@@ -128,18 +128,35 @@ impl IsolatedInstance {
     }
 }
 
-impl Instance for IsolatedInstance {
+/// Makes the calls of an instance in another process.
+pub(crate) trait Calls: Send {
+    /// Makes a call; `numbers` follow the request.
+    ///
+    /// # Errors
+    /// Why the call failed, or how the process ended.
+    fn call(
+        &mut self,
+        request: &Request,
+        numbers: &[&[u8]],
+        out: &mut dyn Sink,
+    ) -> Result<(), Failure>;
+}
+
+/// A running analysis in another process.
+pub(crate) struct Apart<C>(pub(crate) C);
+
+impl<C: Calls> Instance for Apart<C> {
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let (request, numbers) = observe(snapshot);
-        self.call(&request, &numbers, out)
+        let (request, numbers) = wire::observe(snapshot);
+        self.0.call(&request, &numbers, out)
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.call(&Request::Finish, &[], out)
+        self.0.call(&Request::Finish, &[], out)
     }
 
     fn close(mut self: Box<Self>) -> Result<(), Failure> {
-        self.call(&Request::Close, &[], &mut Nobody)
+        self.0.call(&Request::Close, &[], &mut Nobody)
     }
 }
 

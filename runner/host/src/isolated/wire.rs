@@ -206,7 +206,7 @@ fn too_long(length: u64) -> io::Error {
 }
 
 /// Returns the request to show a snapshot, and the numbers that follow it.
-pub(crate) fn observe<'a>(snapshot: &Snapshot<'a>) -> (Request, Vec<&'a [u8]>) {
+pub(super) fn observe<'a>(snapshot: &Snapshot<'a>) -> (Request, Vec<&'a [u8]>) {
     let views = snapshot.views().iter();
     let heads = views.clone().map(|view| Head {
         name: view.name.to_owned(),

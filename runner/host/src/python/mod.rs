@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use grokrun_api::serde::Serialize;
-use grokrun_api::{Failure, Instance, Sink, Snapshot, Task};
+use grokrun_api::{Failure, Instance, Sink, Task};
 use serde_json::{Map, Value};
 
 use crate::described::Described;
-use crate::isolated::{Nobody, Process, Request, observe};
+use crate::isolated::{Apart, Calls, Nobody, Process, Request};
 use crate::isolation::Python;
 
 /// Reads the texts of the modules from standard input and serves a file by them.
@@ -118,11 +118,11 @@ impl PythonAnalysis {
         let done = self
             .interpreter
             .call(None, number, &request, &[], &mut Nobody)?;
-        Ok(Box::new(PythonInstance {
+        Ok(Box::new(Apart(PythonInstance {
             process: done.process,
             interpreter: Arc::clone(&self.interpreter),
             number,
-        }))
+        })))
     }
 }
 
@@ -207,7 +207,7 @@ impl Interpreter {
     }
 }
 
-/// A running analysis.
+/// An instance in an interpreter.
 struct PythonInstance {
     interpreter: Arc<Interpreter>,
     /// the number of the process that it is in
@@ -215,7 +215,7 @@ struct PythonInstance {
     number: u64,
 }
 
-impl PythonInstance {
+impl Calls for PythonInstance {
     fn call(
         &mut self,
         request: &Request,
@@ -227,20 +227,5 @@ impl PythonInstance {
             .interpreter
             .call(of, self.number, request, numbers, out);
         done.map(|_| ())
-    }
-}
-
-impl Instance for PythonInstance {
-    fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
-        let (request, numbers) = observe(snapshot);
-        self.call(&request, &numbers, out)
-    }
-
-    fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
-        self.call(&Request::Finish, &[], out)
-    }
-
-    fn close(mut self: Box<Self>) -> Result<(), Failure> {
-        self.call(&Request::Close, &[], &mut Nobody)
     }
 }
