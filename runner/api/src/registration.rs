@@ -163,8 +163,16 @@ impl Registration {
 
 /// Returns the derived schema, with the default of each parameter from `Default`.
 fn schema<C: Default + Serialize + JsonSchema>() -> Value {
-    let mut schema = Value::from(schemars::schema_for!(C));
-    let defaults = serde_json::to_value(C::default()).unwrap_or_default();
+    let schema = schemars::SchemaGenerator::default().into_root_schema_for::<C>();
+    with_defaults(
+        schema.into(),
+        serde_json::to_value(C::default()).unwrap_or_default(),
+    )
+}
+
+// This and the two below are apart from what knows the type: each plugin compiles that again.
+
+fn with_defaults(mut schema: Value, defaults: Value) -> Value {
     if let (Some(properties), Value::Object(defaults)) = (
         schema.get_mut("properties").and_then(Value::as_object_mut),
         defaults,
@@ -182,16 +190,22 @@ fn read<C>(parameters: &Map<String, Value>) -> Result<C, Failure>
 where
     C: Default + Serialize + DeserializeOwned + JsonSchema,
 {
-    serde_path_to_error::deserialize(Value::Object(parameters.clone())).map_err(|error| {
-        let path = error.path().to_string();
-        let parameter = if path == "." { String::new() } else { path };
-        let kind = kind_of(&schema::<C>()["properties"][&parameter]["type"]);
-        let message = match kind {
-            Some(kind) => format!("must be {kind}"),
-            None => format!("cannot be read: {}", error.inner()),
-        };
-        Failure::Parameter { parameter, message }
-    })
+    serde_path_to_error::deserialize(object(parameters))
+        .map_err(|error| refused(error.path().to_string(), error.inner(), schema::<C>))
+}
+
+fn object(parameters: &Map<String, Value>) -> Value {
+    Value::Object(parameters.clone())
+}
+
+fn refused(path: String, error: &serde_json::Error, schema: fn() -> Value) -> Failure {
+    let parameter = if path == "." { String::new() } else { path };
+    let kind = kind_of(&schema()["properties"][&parameter]["type"]);
+    let message = match kind {
+        Some(kind) => format!("must be {kind}"),
+        None => format!("cannot be read: {error}"),
+    };
+    Failure::Parameter { parameter, message }
 }
 
 /// Returns the name in words of a JSON schema's type.

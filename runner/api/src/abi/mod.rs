@@ -25,6 +25,7 @@
 
 mod log;
 mod plugin;
+mod sink;
 
 use std::ffi::c_void;
 

@@ -6,13 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Map, Value, json};
 
+use super::sink::{Host, blank};
 use super::{
-    DONE, Entry, FAILED, MAGIC, MAJOR, MINOR, NO_MORE, PANICKED, RawFinding, RawHost, RawLoss,
-    RawSnapshot, RawView, Str, UNWINDS, ask, dtype, kind, least, log, sized, slice,
+    DONE, Entry, FAILED, MAGIC, MAJOR, MINOR, NO_MORE, PANICKED, RawFinding, RawHost, RawSnapshot,
+    RawView, Str, UNWINDS, dtype, kind, least, log, sized, slice,
 };
-use crate::{
-    Ask, Failure, Finding, Instance, LossAt, NumbersRef, Registration, Sink, Snapshot, Task, View,
-};
+use crate::{Failure, Instance, NumbersRef, Registration, Snapshot, Task, View};
 
 /// Lists the analyses of a crate; [`crate::export_plugin`] implements this trait.
 pub trait Exported: 'static {
@@ -45,11 +44,75 @@ impl Entry {
     }
 }
 
+// What each plugin compiles again is kept small: the functions that know the crate pass its
+// analyses to functions that do not, which are compiled once, here. That was a tenth of a build.
+
 unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> i32 {
-    let Some(registration) = E::all().get(index as usize) else {
+    // SAFETY: as the host promises.
+    unsafe { describe_of(Listed::of::<E>(index), host) }
+}
+
+unsafe extern "C" fn check<E: Exported>(index: u32, parameters: Str, host: *const RawHost) -> i32 {
+    // SAFETY: as the host promises.
+    unsafe { check_of(Listed::of::<E>(index), parameters, host) }
+}
+
+unsafe extern "C" fn create<E: Exported>(
+    index: u32,
+    parameters: Str,
+    task: Str,
+    host: *const RawHost,
+    out: *mut *mut c_void,
+) -> i32 {
+    // SAFETY: as the host promises.
+    unsafe { create_of(Listed::of::<E>(index), parameters, task, host, out) }
+}
+
+unsafe extern "C" fn create_sweep<E: Exported>(
+    index: u32,
+    parameters: Str,
+    cells: Str,
+    host: *const RawHost,
+    out: *mut *mut c_void,
+) -> i32 {
+    // SAFETY: as the host promises.
+    unsafe { create_sweep_of(Listed::of::<E>(index), parameters, cells, host, out) }
+}
+
+/// An analysis by its place in a crate's list.
+struct Listed {
+    package: &'static str,
+    all: &'static [Registration],
+    index: u32,
+}
+
+impl Listed {
+    fn of<E: Exported>(index: u32) -> Listed {
+        Listed {
+            package: E::PACKAGE,
+            all: E::all(),
+            index,
+        }
+    }
+
+    fn known(&self) -> Option<&'static Registration> {
+        self.all.get(self.index as usize)
+    }
+
+    fn found(&self) -> Result<&'static Registration, Failure> {
+        let Listed { package, index, .. } = self;
+        let missing = || Failure::new(format!("there is no analysis {index} in {package}"));
+        self.known().ok_or_else(missing)
+    }
+}
+
+/// # Safety
+/// `host` points to the host, which lives during the call.
+unsafe fn describe_of(listed: Listed, host: *const RawHost) -> i32 {
+    let Some(registration) = listed.known() else {
         return NO_MORE;
     };
-    // SAFETY: the host passes a pointer to itself.
+    // SAFETY: as the caller promises.
     unsafe {
         guarded(host, |out| {
             let manifest = registration.manifest();
@@ -75,30 +138,55 @@ unsafe extern "C" fn describe<E: Exported>(index: u32, host: *const RawHost) -> 
     }
 }
 
-unsafe extern "C" fn check<E: Exported>(index: u32, parameters: Str, host: *const RawHost) -> i32 {
-    // SAFETY: the host passes a pointer to itself, and text that lives during the call.
+/// # Safety
+/// `host` points to the host, and the parameters to text; both live during the call.
+unsafe fn check_of(listed: Listed, parameters: Str, host: *const RawHost) -> i32 {
+    // SAFETY: as the caller promises.
     unsafe {
         guarded(host, |_| {
-            find::<E>(index)?.check(&object(parameters.text().map_err(Failure::new)?)?)
+            let found = listed.found()?;
+            found.check(&object(parameters.text().map_err(Failure::new)?)?)
         })
     }
 }
 
-unsafe extern "C" fn create_sweep<E: Exported>(
-    index: u32,
+/// # Safety
+/// `host` points to the host, and the parameters and the task to texts, which live during the call;
+/// `out` is a place for a pointer.
+unsafe fn create_of(
+    listed: Listed,
+    parameters: Str,
+    task: Str,
+    host: *const RawHost,
+    out: *mut *mut c_void,
+) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guarded(host, |_| {
+            let parameters = object(parameters.text().map_err(Failure::new)?)?;
+            let task: Task = serde_json::from_str(task.text().map_err(Failure::new)?)
+                .map_err(|error| Failure::new(format!("the task cannot be read: {error}")))?;
+            hand_over(listed.found()?.create(&parameters, &task)?, out)
+        })
+    }
+}
+
+/// # Safety
+/// As for [`create_of`], with the cells in the place of the task.
+unsafe fn create_sweep_of(
+    listed: Listed,
     parameters: Str,
     cells: Str,
     host: *const RawHost,
     out: *mut *mut c_void,
 ) -> i32 {
-    // SAFETY: the host passes a pointer to itself, texts that live during the call, and a place for
-    // a pointer.
+    // SAFETY: as the caller promises.
     unsafe {
         guarded(host, |_| {
             let parameters = object(parameters.text().map_err(Failure::new)?)?;
             let cells = serde_json::from_str(cells.text().map_err(Failure::new)?)
                 .map_err(|error| Failure::new(format!("the cells cannot be read: {error}")))?;
-            hand_over(find::<E>(index)?.create_sweep(&parameters, cells)?, out)
+            hand_over(listed.found()?.create_sweep(&parameters, cells)?, out)
         })
     }
 }
@@ -114,25 +202,6 @@ unsafe fn hand_over(instance: Box<dyn Instance>, out: *mut *mut c_void) -> Resul
     // SAFETY: as the caller promises.
     unsafe { out.write(Box::into_raw(Box::new(instance)).cast()) };
     Ok(())
-}
-
-unsafe extern "C" fn create<E: Exported>(
-    index: u32,
-    parameters: Str,
-    task: Str,
-    host: *const RawHost,
-    out: *mut *mut c_void,
-) -> i32 {
-    // SAFETY: the host passes a pointer to itself, texts that live during the call, and a place for
-    // a pointer.
-    unsafe {
-        guarded(host, |_| {
-            let parameters = object(parameters.text().map_err(Failure::new)?)?;
-            let task: Task = serde_json::from_str(task.text().map_err(Failure::new)?)
-                .map_err(|error| Failure::new(format!("the task cannot be read: {error}")))?;
-            hand_over(find::<E>(index)?.create(&parameters, &task)?, out)
-        })
-    }
 }
 
 unsafe extern "C" fn observe(
@@ -165,11 +234,6 @@ unsafe extern "C" fn destroy(instance: *mut c_void, host: *const RawHost) -> i32
             Ok(())
         })
     }
-}
-
-fn find<E: Exported>(index: u32) -> Result<&'static Registration, Failure> {
-    let missing = || Failure::new(format!("there is no analysis {index} in {}", E::PACKAGE));
-    E::all().get(index as usize).ok_or_else(missing)
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, Failure> {
@@ -226,203 +290,6 @@ fn words(panic: &(dyn Any + Send)) -> &str {
         (Some(text), _) => text,
         (_, Some(text)) => text,
         _ => "without a message",
-    }
-}
-
-/// Passes findings to the host.
-struct Host(RawHost);
-
-impl Host {
-    fn fail(&self, parameter: &str, message: &str) {
-        if let Some(fail) = self.0.fail {
-            // SAFETY: the call lasts; the texts live until the function returns.
-            unsafe { fail(self.0.context, Str::of(parameter), Str::of(message)) };
-        }
-    }
-
-    fn send(&self, finding: RawFinding) {
-        if let Some(push) = self.0.push {
-            // SAFETY: the call lasts; what the finding points to lives until the function returns.
-            unsafe { push(self.0.context, &raw const finding) };
-        }
-    }
-}
-
-impl Sink for Host {
-    fn push(&mut self, finding: Finding) {
-        match finding {
-            Finding::Scalar { series, value } => self.send(RawFinding {
-                kind: kind::SCALAR,
-                name: Str::of(&series),
-                value,
-                ..blank()
-            }),
-            Finding::Tensor { name, shape, data } => {
-                let shape: Vec<u64> = shape.into_iter().map(|size| size as u64).collect();
-                self.send(RawFinding {
-                    kind: kind::TENSOR,
-                    name: Str::of(&name),
-                    shape: shape.as_ptr(),
-                    ndim: shape.len(),
-                    data: data.as_ptr(),
-                    len: data.len(),
-                    ..blank()
-                });
-            }
-            Finding::Table {
-                name,
-                columns,
-                rows,
-            } => {
-                let text = json!({ "columns": columns, "rows": rows }).to_string();
-                self.send(RawFinding {
-                    kind: kind::TABLE,
-                    name: Str::of(&name),
-                    text: Str::of(&text),
-                    ..blank()
-                });
-            }
-            Finding::Note(text) => self.send(RawFinding {
-                kind: kind::NOTE,
-                text: Str::of(&text),
-                ..blank()
-            }),
-            Finding::Headline(text) => self.send(RawFinding {
-                kind: kind::HEADLINE,
-                text: Str::of(&text),
-                ..blank()
-            }),
-            Finding::Formula(formula) => {
-                let text = json!(formula).to_string();
-                self.send(RawFinding {
-                    kind: kind::FORMULA,
-                    text: Str::of(&text),
-                    ..blank()
-                });
-            }
-            Finding::Figure { name, figure } => {
-                let text = figure.to_string();
-                self.send(RawFinding {
-                    kind: kind::FIGURE,
-                    name: Str::of(&name),
-                    text: Str::of(&text),
-                    ..blank()
-                });
-            }
-        }
-    }
-
-    fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure> {
-        let keep = self.0.keep.ok_or_else(too_old)?;
-        let (data, len) = (numbers.as_ptr(), numbers.len());
-        // SAFETY: the call lasts; name and numbers live until the function returns.
-        match unsafe { keep(self.0.context, Str::of(name), data, len) } {
-            DONE => Ok(()),
-            _ => Err(Failure::new(format!("the host cannot keep {name}"))),
-        }
-    }
-
-    fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
-        let kept = self.0.kept.ok_or_else(too_old)?;
-        let mut numbers: Vec<f32> = Vec::new();
-        let into = (&raw mut numbers).cast();
-        // SAFETY: the call lasts; the name and the place for the numbers live until the function
-        // returns.
-        match unsafe { kept(self.0.context, Str::of(name), receive, into) } {
-            DONE => Ok(numbers),
-            _ => Err(Failure::new(format!("the host cannot read {name} again"))),
-        }
-    }
-
-    fn train_loss(&mut self, asked: Ask<'_>) -> Result<LossAt, Failure> {
-        let compute = self.0.train_loss.ok_or_else(computes_nothing)?;
-        let flags = [
-            (asked.gradient, ask::GRADIENT),
-            (asked.samples, ask::SAMPLES),
-        ];
-        let flags = flags.iter().filter(|(wanted, _)| *wanted);
-        let flags = flags.fold(0, |all, (_, flag)| all | flag);
-        let mut found: Option<Result<LossAt, String>> = None;
-        let into = (&raw mut found).cast();
-        let (data, len) = (asked.weights.as_ptr(), asked.weights.len());
-        // SAFETY: the call lasts; the weights and the place for the answer live until the function
-        // returns.
-        let status = unsafe { compute(self.0.context, data, len, flags, receive_loss, into) };
-        match (status, found) {
-            (DONE, Some(found)) => found.map_err(Failure::new),
-            _ => Err(Failure::new("the host cannot compute the train loss")),
-        }
-    }
-}
-
-/// Returns the failure of a host that cannot keep numbers.
-fn too_old() -> Failure {
-    Failure::new(
-        "this grokrun keeps no numbers between calls; expected one whose plugin ABI is 1.1 or later",
-    )
-}
-
-/// Returns the failure of a host that computes no train loss.
-fn computes_nothing() -> Failure {
-    Failure::new(
-        "this grokrun computes no train loss for analyses; expected one whose plugin ABI is 1.4 or later",
-    )
-}
-
-/// Copies the train loss that the host passes into the `Option<Result<LossAt, String>>` at `into`.
-unsafe extern "C" fn receive_loss(into: *mut c_void, loss: *const RawLoss) {
-    // SAFETY: the host passes back the pointer that `train_loss` received, and an answer that lives
-    // during this call.
-    unsafe {
-        if let Some(into) = into.cast::<Option<Result<LossAt, String>>>().as_mut() {
-            *into = Some(read_loss(loss));
-        }
-    }
-}
-
-/// # Safety
-/// `loss` is null or points to an answer that lives during the call.
-unsafe fn read_loss(loss: *const RawLoss) -> Result<LossAt, String> {
-    let none = || "the host passed no train loss".to_owned();
-    if loss.is_null() {
-        return Err(none());
-    }
-    // SAFETY: as the caller promises; the size comes first in every version.
-    let raw = unsafe { sized(loss, (&raw const (*loss).size).read(), least::LOSS) };
-    let raw = raw.ok_or_else(none)?;
-    // SAFETY: as the caller promises.
-    unsafe {
-        Ok(LossAt {
-            loss: raw.loss,
-            accuracy: raw.accuracy,
-            gradient: slice(raw.gradient, raw.gradient_len)?.to_vec(),
-            samples: slice(raw.samples, raw.samples_len)?.to_vec(),
-        })
-    }
-}
-
-/// Copies the numbers that the host passes into the `Vec<f32>` at `into`.
-unsafe extern "C" fn receive(into: *mut c_void, data: *const f32, len: usize) {
-    // SAFETY: the host passes back the pointer that `kept` received, and numbers that live during
-    // this call.
-    unsafe {
-        if let (Some(into), Ok(numbers)) = (into.cast::<Vec<f32>>().as_mut(), slice(data, len)) {
-            into.extend_from_slice(numbers);
-        }
-    }
-}
-
-fn blank() -> RawFinding {
-    RawFinding {
-        size: size_of::<RawFinding>() as u32,
-        kind: kind::NOTE,
-        name: Str::of(""),
-        value: 0.0,
-        shape: std::ptr::null(),
-        ndim: 0,
-        data: std::ptr::null(),
-        len: 0,
-        text: Str::of(""),
     }
 }
 

@@ -37,13 +37,15 @@ impl TrainLoss for Quadratic {
         Ok(LossAt {
             loss,
             accuracy: 1.0,
-            gradient: match ask.gradient {
-                true => gradient.iter().map(|g| *g as f32).collect(),
-                false => Vec::new(),
+            gradient: if ask.gradient {
+                gradient.iter().map(|g| *g as f32).collect()
+            } else {
+                Vec::new()
             },
-            samples: match ask.samples {
-                true => vec![loss; 4],
-                false => Vec::new(),
+            samples: if ask.samples {
+                vec![loss; 4]
+            } else {
+                Vec::new()
             },
         })
     }

@@ -3,7 +3,8 @@
 use std::ffi::c_void;
 
 use super::*;
-use crate::abi::{Receive, ReceiveLoss};
+use crate::LossAt;
+use crate::abi::{RawLoss, Receive, ReceiveLoss};
 use crate::prelude::*;
 use crate::testing::task;
 
