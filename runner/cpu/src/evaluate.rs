@@ -4,6 +4,8 @@ use grokrun_executor::Sample;
 use pulp::Simd;
 use rayon::prelude::*;
 
+use crate::parallel::Bodies as _;
+
 use super::dims::Dims;
 use super::loss::{labels, score};
 
@@ -40,7 +42,7 @@ impl Evaluator {
             .with_min_len(grain)
             .with_max_len(grain)
             .zip(samples.par_chunks(self.chunk_len))
-            .for_each(|(total, samples)| {
+            .each(&|(total, samples)| {
                 let tile = &mut workspaces.mine().test;
                 vectorized!(simd, {
                     *total = Score::default();

@@ -3,6 +3,8 @@
 use pulp::Simd;
 use rayon::prelude::*;
 
+use crate::parallel::Bodies as _;
+
 use super::BLOCK;
 use super::dims::{Dims, Tensors};
 use super::product::{Mode, View};
@@ -148,7 +150,7 @@ fn pack<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, grai
     ];
     jobs.par_iter_mut()
         .with_min_len(grain)
-        .for_each(|(right, view)| {
+        .each(&|(right, view)| {
             vectorized!(simd, right.pack::<S>(*view, d));
         });
 }
@@ -162,7 +164,7 @@ fn heads<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tables, gra
         .zip(t.ou.par_chunks_mut(e * cp))
         .zip(&mut t.head_operands)
         .zip(w.output.par_chunks(e * d))
-        .for_each(|(((ow, ou), [ow_right, ou_right]), output)| {
+        .each(&|(((ow, ou), [ow_right, ou_right]), output)| {
             vectorized!(simd, {
                 let output = View::rows(output, d);
                 input.multiply(simd, output, e, ow, fp, Mode::Set);
@@ -180,7 +182,7 @@ fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tabl
     t.m.par_chunks_mut(2 * BLOCK * cp)
         .with_min_len(grain)
         .zip(w.out.par_chunks(2 * BLOCK * d))
-        .for_each(|(m, out)| {
+        .each(&|(m, out)| {
             vectorized!(simd, {
                 let count = out.len() / d;
                 unembed.multiply(simd, View::rows(out, d), count, m, cp, Mode::Set);
@@ -190,7 +192,7 @@ fn neuron_logit<S: Simd>(simd: S, dims: &Dims, w: &Tensors<&[f32]>, t: &mut Tabl
     let mut jobs = [(&mut t.m_right, m, f), (&mut t.m_transposed, m.t(), p)];
     jobs.par_iter_mut()
         .with_min_len(grain)
-        .for_each(|(right, view, k)| {
+        .each(&|(right, view, k)| {
             vectorized!(simd, right.pack::<S>(*view, *k));
         });
 }
@@ -212,7 +214,7 @@ fn token_rows<S: Simd>(simd: S, dims: &Dims, t: &mut Tables, grain: usize) {
         .zip(t.neuron_rows.par_chunks_mut(BLOCK * heads * fr))
         .zip(t.logit_rows.par_chunks_mut(BLOCK * heads * cr))
         .zip(t.xd.par_chunks(BLOCK * d))
-        .for_each(|(((v, neuron), logit), xd)| {
+        .each(&|(((v, neuron), logit), xd)| {
             vectorized!(simd, {
                 let m = xd.len() / d;
                 value.multiply(simd, View::rows(xd, d), m, v, he, Mode::Set);

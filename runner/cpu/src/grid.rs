@@ -8,6 +8,8 @@ use grokrun_executor::{
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::parallel::Bodies as _;
+
 use super::CpuExecutor;
 use super::TILE;
 use super::dims::{Dims, Tensors};
@@ -177,10 +179,11 @@ impl WithSimd for Pass<'_> {
                 logits: cut(&mut logits, samples.len()),
             })
             .collect();
-        blocks.par_iter_mut().for_each_init(
-            || Tile::new(dims, true),
-            |tile, block| vectorized!(simd, block.fill(simd, dims, tables, tile)),
-        );
+        blocks
+            .par_iter_mut()
+            .each_with(&|| Tile::new(dims, true), &|tile, block| {
+                vectorized!(simd, block.fill(simd, dims, tables, tile))
+            });
     }
 }
 

@@ -7,6 +7,8 @@ use grokrun_executor::{Pairs, Sample};
 use pulp::Simd;
 use rayon::prelude::*;
 
+use crate::parallel::Bodies as _;
+
 use super::buffer::Buffer;
 use super::dims::Dims;
 use super::loss::{labels, score_and_gradients};
@@ -112,8 +114,8 @@ impl Learner {
             .zip(self.scores.par_chunks_mut(len * pair))
             .zip(self.neurons.par_chunks_mut(len * dims.fp))
             .zip(self.logits.par_chunks_mut(len * dims.cp))
-            .for_each(
-                |(((((chunk, samples), attention), scores), neurons), logits)| {
+            .each(
+                &|(((((chunk, samples), attention), scores), neurons), logits)| {
                     let mut buffers = ChunkBuffers {
                         attention,
                         scores,
@@ -140,7 +142,7 @@ impl Learner {
             .par_chunks_mut(block)
             .with_min_len(grain)
             .enumerate()
-            .for_each(|(i, m)| {
+            .each(&|(i, m)| {
                 vectorized!(simd, sum(m, self.chunks.iter().map(|c| &c.m[i * block..])));
             });
         sum(
@@ -182,7 +184,7 @@ impl Learner {
             .zip(out.logit_rows.par_chunks_mut(heads * cp))
             .zip(out.scores[..rows * heads].par_chunks_mut(heads))
             .enumerate()
-            .for_each(|(row, ((neuron, logit), scores))| {
+            .each(&|(row, ((neuron, logit), scores))| {
                 vectorized!(simd, {
                     let list = pairs.lists().row(row);
                     let offset = row / p * heads;

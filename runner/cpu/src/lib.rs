@@ -37,6 +37,7 @@ mod learn;
 mod loss;
 mod math;
 mod overlap;
+mod parallel;
 mod pass;
 mod product;
 mod replica;
@@ -58,6 +59,8 @@ use grokrun_executor::{
 };
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+
+use crate::parallel::Bodies as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use dims::Dims;
@@ -274,7 +277,7 @@ impl<J: Job> WithSimd for Jobs<'_, J> {
     fn with_simd<S: Simd>(self, simd: S) -> Vec<J::Output> {
         let run = |replica: &mut Replica| self.job.run(simd, replica, self.share);
         match self.share {
-            Sharing::Nothing => self.replicas.par_iter_mut().map(run).collect(),
+            Sharing::Nothing => self.replicas.par_iter_mut().results(&run),
             // All threads work on one replica after another.
             Sharing::Pairs | Sharing::Everything => self.replicas.iter_mut().map(run).collect(),
         }

@@ -1,6 +1,8 @@
 //! Runs the forward pass of a tile of pairs, which is small enough that its activations stay in the
 //! L2 cache.
 
+use std::convert::identity;
+
 use grokrun_executor::{Activation, Sample};
 use pulp::Simd;
 
@@ -124,15 +126,7 @@ impl Tile {
                 |sum| simd.max_f32s(sum, zero),
             );
         } else {
-            weighted_sums(
-                simd,
-                rows,
-                terms,
-                bases,
-                (post, fr),
-                #[inline(always)]
-                |sum| sum,
-            );
+            weighted_sums(simd, rows, terms, bases, (post, fr), identity);
             if let Some(pre) = pre {
                 pre.copy_from_slice(post);
             }
@@ -140,15 +134,7 @@ impl Tile {
         }
         let rows = (&t.logit_rows[..], dims.cr);
         let bases = [&t.logit_base[..cp], &t.logit_base_low];
-        weighted_sums(
-            simd,
-            rows,
-            terms,
-            bases,
-            (logits, cp),
-            #[inline(always)]
-            |sum| sum,
-        );
+        weighted_sums(simd, rows, terms, bases, (logits, cp), identity);
     }
 
     /// Sets the rows of U′ and D′ that each sample of the tile uses, with its attention to them.

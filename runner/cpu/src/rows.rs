@@ -30,8 +30,7 @@ pub(crate) fn weighted_sums<S: Simd>(
     finish: impl Fn(S::f32s) -> S::f32s + Copy,
 ) {
     let width = base.len();
-    // The sums and one row stay in registers; with sixteen registers, two pairs leave some free.
-    let most = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+    let most = const { most_pairs::<S>() };
     let mut from = 0;
     while from < width {
         let left = (width - from) / S::F32_LANES;
@@ -59,6 +58,12 @@ pub(crate) fn weighted_sums<S: Simd>(
     }
 }
 
+/// Returns how many pairs [`sums_of`] takes at once: the sums and one row stay in registers. With
+/// sixteen registers, two pairs leave some free.
+const fn most_pairs<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+}
+
 #[inline(always)]
 fn some_pairs<S: Simd, const VECTORS: usize>(
     simd: S,
@@ -68,9 +73,16 @@ fn some_pairs<S: Simd, const VECTORS: usize>(
     out: (&mut [f32], usize, usize),
     finish: impl Fn(S::f32s) -> S::f32s,
 ) {
-    match terms.len() / per {
-        4 => sums_of::<S, 4, VECTORS>(simd, table, terms, bases, out, finish),
-        3 => sums_of::<S, 3, VECTORS>(simd, table, terms, bases, out, finish),
+    let pairs = terms.len() / per;
+    // A constant, so that the two are not compiled where they are never used.
+    if const { most_pairs::<S>() >= 4 } && pairs >= 3 {
+        match pairs {
+            3 => sums_of::<S, 3, VECTORS>(simd, table, terms, bases, out, finish),
+            _ => sums_of::<S, 4, VECTORS>(simd, table, terms, bases, out, finish),
+        }
+        return;
+    }
+    match pairs {
         2 => sums_of::<S, 2, VECTORS>(simd, table, terms, bases, out, finish),
         _ => sums_of::<S, 1, VECTORS>(simd, table, terms, bases, out, finish),
     }

@@ -4,6 +4,8 @@ use grokrun_executor::StepCoefficients;
 use pulp::Simd;
 use rayon::prelude::*;
 
+use crate::parallel::Bodies as _;
+
 /// The number of entries that a task updates.
 const PIECE: usize = 1 << 14;
 
@@ -21,7 +23,7 @@ pub(crate) fn step<S: Simd>(
         .zip(first.par_chunks_mut(PIECE))
         .zip(second.par_chunks_mut(PIECE))
         .zip(gradient.par_chunks(PIECE))
-        .for_each(|(((parameters, first), second), gradient)| {
+        .each(&|(((parameters, first), second), gradient)| {
             vectorized!(simd, {
                 let moments = first.iter_mut().zip(second);
                 for ((w, (m, v)), g) in parameters.iter_mut().zip(moments).zip(gradient) {

@@ -4,6 +4,8 @@
 use pulp::Simd;
 use rayon::prelude::*;
 
+use crate::parallel::Bodies as _;
+
 use super::BLOCK;
 use super::buffer::Buffer;
 use super::dims::{Dims, Tensors};
@@ -143,14 +145,14 @@ impl Unfolder {
         ];
         jobs.par_iter_mut()
             .with_min_len(grain)
-            .for_each(|(right, view, k)| {
+            .each(&|(right, view, k)| {
                 vectorized!(simd, right.pack::<S>(*view, *k));
             });
         self.head_operands
             .par_iter_mut()
             .with_min_len(grain)
             .enumerate()
-            .for_each(|(h, [ow, ou, value])| {
+            .each(&|(h, [ow, ou, value])| {
                 vectorized!(simd, {
                     ow.pack::<S>(View::rows(&t.ow[h * e * fp..], fp).t(), f);
                     ou.pack::<S>(View::rows(&t.ou[h * e * cp..], cp).t(), p);
@@ -180,7 +182,7 @@ impl Unfolder {
             .zip(self.x.par_chunks_mut(BLOCK * d))
             .zip(gradients.neuron_rows.par_chunks(BLOCK * heads * fp))
             .zip(gradients.logit_rows.par_chunks(BLOCK * heads * cp))
-            .for_each(|(((v, x), neuron), logit)| {
+            .each(&|(((v, x), neuron), logit)| {
                 vectorized!(simd, {
                     let m = x.len() / d;
                     for (h, [ow, ou, value]) in right_operands.iter().enumerate() {
@@ -220,7 +222,7 @@ impl Unfolder {
             .with_min_len(grain)
             .zip(self.ou.par_chunks_mut(e * cp))
             .enumerate()
-            .for_each(|(h, (ow, ou))| {
+            .each(&|(h, (ow, ou))| {
                 vectorized!(simd, {
                     let v = View::rows(&t.v[h * e..], he).t();
                     let size = |n| Size { m: e, k: rows, n };
@@ -236,7 +238,7 @@ impl Unfolder {
         ];
         jobs.par_iter_mut()
             .with_min_len(grain)
-            .for_each(|(right, view, k)| {
+            .each(&|(right, view, k)| {
                 vectorized!(simd, right.pack::<S>(*view, *k));
             });
     }
@@ -265,7 +267,7 @@ impl Unfolder {
             .par_chunks_mut(BLOCK * d)
             .with_min_len(grain)
             .enumerate()
-            .for_each(|(i, out)| {
+            .each(&|(i, out)| {
                 vectorized!(simd, {
                     let m = out.len() / d;
                     let ow = View::rows(&self.ow[i * BLOCK * fp..], fp);
@@ -279,7 +281,7 @@ impl Unfolder {
             .with_min_len(grain)
             .zip(g.unembed.par_chunks_mut(BLOCK * p))
             .enumerate()
-            .for_each(|(i, (input, unembed))| {
+            .each(&|(i, (input, unembed))| {
                 vectorized!(simd, {
                     let m = input.len() / f;
                     let output = View {
@@ -302,7 +304,7 @@ impl Unfolder {
             .par_chunks_mut(2 * BLOCK * d)
             .with_min_len(grain)
             .enumerate()
-            .for_each(|(i, out)| {
+            .each(&|(i, out)| {
                 vectorized!(simd, {
                     let m = View::rows(&gradients.m[i * 2 * BLOCK * cp..], cp);
                     self.unembed_t
@@ -314,7 +316,7 @@ impl Unfolder {
             .par_chunks_mut(BLOCK * he)
             .with_min_len(grain)
             .enumerate()
-            .for_each(|(i, value)| {
+            .each(&|(i, value)| {
                 vectorized!(simd, {
                     let xd = View {
                         data: &xd.data[i * BLOCK..],

@@ -24,6 +24,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::parallel::Bodies as _;
 use crate::{default_threads, device};
 use replica::Replica;
 use workspace::Workspaces;
@@ -208,10 +209,6 @@ impl WithSimd for Jobs<'_> {
             Job::Evaluate => replica.evaluate(simd),
             Job::EvaluateEach => replica.evaluate_each(simd),
         };
-        self.replicas
-            .par_iter_mut()
-            .with_max_len(1)
-            .map(run)
-            .collect()
+        self.replicas.par_iter_mut().with_max_len(1).results(&run)
     }
 }

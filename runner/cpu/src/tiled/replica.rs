@@ -17,6 +17,7 @@ use super::whole::Whole;
 use super::workspace::{Layout, Workspaces};
 use super::{PartScore, ProgramCell, update};
 use crate::buffer::Buffer;
+use crate::parallel::Bodies as _;
 use crate::product::Right;
 use crate::{CHUNKS, Score};
 
@@ -294,8 +295,7 @@ impl Replica {
                 .into_par_iter()
                 .zip(&mut self.sums)
                 .with_max_len(1)
-                .map(|(range, sums)| run(range, sums, None))
-                .collect(),
+                .results(&|(range, sums)| run(range, sums, None)),
             Part::Test => {
                 let mut parts: Vec<Option<&mut [f64]>> = match losses {
                     Some(all) => {
@@ -308,8 +308,7 @@ impl Replica {
                     .into_par_iter()
                     .zip(&mut parts)
                     .with_max_len(1)
-                    .map(|(range, losses)| run(range, &mut Vec::new(), losses.take()))
-                    .collect()
+                    .results(&|(range, losses)| run(range, &mut Vec::new(), losses.take()))
             }
         };
         let total = Score::mean(scores.into_iter(), n);

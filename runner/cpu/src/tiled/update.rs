@@ -10,6 +10,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use crate::buffer::Buffer;
+use crate::parallel::Bodies as _;
 
 /// The number of entries that one task updates.
 const PIECE: usize = 8192;
@@ -103,7 +104,7 @@ fn elements<S: Simd>(
         .par_chunks_mut(PIECE)
         .zip(gradient.par_chunks(PIECE));
     if first.is_empty() {
-        pieces.for_each(|(weights, gradient)| {
+        pieces.each(&|(weights, gradient)| {
             vectorized!(simd, {
                 for (w, g) in weights.iter_mut().zip(gradient) {
                     *w = rule(*w, *g, &mut [0.0; MAX_SLOTS]);
@@ -112,7 +113,7 @@ fn elements<S: Simd>(
         });
     } else if second.is_empty() {
         let pieces = pieces.zip(first.par_chunks_mut(PIECE));
-        pieces.for_each(|((weights, gradient), first)| {
+        pieces.each(&|((weights, gradient), first)| {
             vectorized!(simd, {
                 for ((w, g), a) in weights.iter_mut().zip(gradient).zip(first) {
                     let mut slots = [*a, 0.0];
@@ -127,7 +128,7 @@ fn elements<S: Simd>(
             .zip(second.par_chunks_mut(PIECE));
         pieces
             .zip(slots)
-            .for_each(|((weights, gradient), (first, second))| {
+            .each(&|((weights, gradient), (first, second))| {
                 vectorized!(simd, {
                     let slots = first.iter_mut().zip(second);
                     for ((w, g), (a, b)) in weights.iter_mut().zip(gradient).zip(slots) {

@@ -13,6 +13,7 @@ use super::plan::Reduction;
 use super::rows;
 use crate::BLOCK;
 use crate::buffer::Buffer;
+use crate::parallel::Bodies as _;
 use crate::product::{Mode, Right, View};
 
 /// The number of multiplications from which a product is worth a second thread.
@@ -128,7 +129,7 @@ impl Whole<'_> {
         to[first..][..end]
             .par_chunks_mut(block * stride)
             .enumerate()
-            .for_each(|(number, to)| {
+            .each(&|(number, to)| {
                 let View { data, row, col } = left.view;
                 let rows = View {
                     data: &data[number * block * row..],
@@ -209,7 +210,7 @@ impl Whole<'_> {
         let (first, stride) = (self.first(out), self.strides[out.table.0]);
         let to = &mut self.tables[out.table.0][first..];
         let rows = to.par_chunks_mut(stride).take(of.size[0]).enumerate();
-        rows.with_min_len(BLOCK).for_each(|(row, to)| {
+        rows.with_min_len(BLOCK).each(&|(row, to)| {
             let part = row * width..(row + 1) * width;
             let to = &mut to[..*width];
             if *write == Write::Set {
