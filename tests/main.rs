@@ -43,4 +43,6 @@ mod support;
 mod sweep_analyses;
 mod sweeps;
 mod tasks;
+#[cfg(unix)]
+mod trackers;
 mod watch;

@@ -1,6 +1,7 @@
 //! Runs `grokrun export RUN`: writes a cell as a file that PyTorch, TransformerLens or numpy opens,
 //! or the curves of all cells for trackers.
 
+mod follow;
 mod trackers;
 
 use std::process::ExitCode;
@@ -22,6 +23,16 @@ use crate::sweep;
 /// # Errors
 /// If the folder holds no run, has no such cell or no checkpoint, or the file cannot be written.
 pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
+    if args.follow {
+        if args.format != Format::Tensorboard {
+            return Err(Failure::request(
+                "--follow writes event files that grow; expected --format tensorboard",
+            ));
+        }
+        follow::follow(args)?;
+        written(&args.output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let view = RunView::open(&args.run)?;
     if let Format::Csv | Format::Tensorboard | Format::Mlflow = args.format {
         trackers::export(args, &view)?;

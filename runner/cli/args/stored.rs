@@ -156,4 +156,8 @@ pub(crate) struct ExportArgs {
     /// Where to write it: a file, or for tensorboard and mlflow a new folder
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
+
+    /// With tensorboard: write while the run trains, until no process trains it
+    #[arg(long)]
+    pub(crate) follow: bool,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use grokrun_exchange::{Curve, Trial, settings, write_csv, write_mlflow, write_tensorboard};
 use grokrun_session::stored_cell;
-use grokrun_store::{CellDir, CellSummary, FAILED, INTERRUPTED, Metrics, RunView};
+use grokrun_store::{CellDir, CellSummary, FAILED, INTERRUPTED, Row, RunView};
 use serde_json::{Value, json};
 
 use super::some;
@@ -13,7 +13,8 @@ use crate::output::{Failure, say};
 use crate::sweep;
 
 /// The names of a history's columns, in their order.
-const METRICS: [&str; 4] = ["train_loss", "test_loss", "train_accuracy", "test_accuracy"];
+pub(super) const METRICS: [&str; 4] =
+    ["train_loss", "test_loss", "train_accuracy", "test_accuracy"];
 
 /// Writes what `args` asks for, one of the three formats of many cells.
 ///
@@ -37,35 +38,49 @@ pub(super) fn export(args: &ExportArgs, view: &RunView) -> Result<(), Failure> {
     }
 }
 
-/// The cells that were begun, in the order of the plan, or the one that was named.
+/// The cells that were begun, or the one that was named; there is one at least.
 fn cells(view: &RunView, wanted: Option<&str>) -> Result<Vec<(String, CellDir)>, Failure> {
-    let plan = sweep::plan(view)?;
-    let named = |id: &str| wanted.is_none_or(|wanted| wanted == id);
-    let planned = plan.cells.iter().filter(|cell| named(&cell.id));
-    let begun: Vec<(String, CellDir)> = planned
-        .filter_map(|cell| Some((cell.id.clone(), stored_cell(view, &plan, &cell.id)?)))
-        .collect();
-    let shown = view.path().display();
-    if let (Some(wanted), true) = (wanted, begun.is_empty()) {
-        let names: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
-        return Err(Failure::request(format!(
-            "{shown} has no cell {wanted}; expected one of {}",
-            some(&names)
-        )));
-    }
+    let begun = begun(view, wanted)?;
+    let planned = sweep::plan(view)?.cells.len();
     if begun.is_empty() {
         return Err(Failure::request(format!(
-            "{shown} has no cell yet; expected a run that was trained or imported"
+            "{} has no cell yet; expected a run that was trained or imported",
+            view.path().display()
         )));
     }
-    if wanted.is_none() && begun.len() < plan.cells.len() {
+    if wanted.is_none() && begun.len() < planned {
         say(format_args!(
-            "{} of {} cells were begun, and are exported",
-            begun.len(),
-            plan.cells.len()
+            "{} of {planned} cells were begun, and are exported",
+            begun.len()
         ));
     }
     Ok(begun)
+}
+
+/// The cells that were begun, in the order of the plan, or the one that was named.
+///
+/// # Errors
+/// If the run is to have no such cell, or its resolved spec cannot be read.
+pub(super) fn begun(
+    view: &RunView,
+    wanted: Option<&str>,
+) -> Result<Vec<(String, CellDir)>, Failure> {
+    let plan = sweep::plan(view)?;
+    let named = |id: &str| wanted.is_none_or(|wanted| wanted == id);
+    if let Some(wanted) = wanted
+        && !plan.cells.iter().any(|cell| named(&cell.id))
+    {
+        let names: Vec<&str> = plan.cells.iter().map(|cell| cell.id.as_str()).collect();
+        return Err(Failure::request(format!(
+            "{} has no cell {wanted}; expected one of {}",
+            view.path().display(),
+            some(&names)
+        )));
+    }
+    let planned = plan.cells.iter().filter(|cell| named(&cell.id));
+    Ok(planned
+        .filter_map(|cell| Some((cell.id.clone(), stored_cell(view, &plan, &cell.id)?)))
+        .collect())
 }
 
 /// The settings in which cells differ, seeds last, and the curves that any of them has.
@@ -107,12 +122,20 @@ fn series_of(dir: &CellDir) -> Result<Vec<(String, Vec<String>)>, Failure> {
 }
 
 /// A cell with its settings, its outcome and its curves.
-fn trial(name: &str, dir: &CellDir, summary: Option<&CellSummary>) -> Result<Trial, Failure> {
+///
+/// # Errors
+/// If a file of the cell is damaged.
+pub(super) fn trial(
+    name: &str,
+    dir: &CellDir,
+    summary: Option<&CellSummary>,
+) -> Result<Trial, Failure> {
     let config = dir.read_config_json()?.unwrap_or_default();
     let fingerprint = config["fingerprint"].as_str().unwrap_or_default();
     let digits = fingerprint.rsplit(' ').next().unwrap_or_default();
-    let metrics = dir.read_state()?.map(|state| state.metrics);
-    let mut curves = history(&metrics.unwrap_or_default());
+    let saved = dir.read_state()?;
+    let rows = saved.map(|state| state.metrics.rows().collect::<Vec<Row>>());
+    let mut curves = history(&rows.unwrap_or_default());
     for (analysis, _) in series_of(dir)? {
         let Some(found) = dir.read_series(&analysis)? else {
             continue;
@@ -145,14 +168,25 @@ fn trial(name: &str, dir: &CellDir, summary: Option<&CellSummary>) -> Result<Tri
     })
 }
 
-fn history(metrics: &Metrics) -> Vec<Curve> {
-    let columns = METRICS.iter().zip(metrics.columns());
-    let curve = |(name, values): (&&str, &[f64])| Curve {
-        name: (*name).to_owned(),
-        epochs: (0..values.len() as u64).collect(),
-        values: values.to_vec(),
+/// The curves of a history. Test metrics have no values where the test pairs were not evaluated.
+pub(super) fn history(rows: &[Row]) -> Vec<Curve> {
+    let columns: [fn(&Row) -> f64; 4] = [
+        |row| row.train_loss,
+        |row| row.test_loss,
+        |row| row.train_accuracy,
+        |row| row.test_accuracy,
+    ];
+    let curve = |(name, column): (&str, fn(&Row) -> f64)| {
+        let known = |row: &&Row| !name.starts_with("test_") || row.is_tested();
+        let known = rows.iter().filter(known);
+        let (epochs, values) = known.map(|row| (row.epoch, column(row))).unzip();
+        Curve {
+            name: name.to_owned(),
+            epochs,
+            values,
+        }
     };
-    columns.map(curve).collect()
+    METRICS.into_iter().zip(columns).map(curve).collect()
 }
 
 fn outcome(cell: &CellSummary) -> Vec<(String, Value)> {

@@ -21,7 +21,7 @@ use crate::ExchangeError;
 
 pub use csv::write_csv;
 pub use mlflow::write_mlflow;
-pub use tensorboard::write_tensorboard;
+pub use tensorboard::{EventLog, write_tensorboard};
 
 /// One training: a cell of a sweep.
 #[derive(Clone, Debug, Default)]

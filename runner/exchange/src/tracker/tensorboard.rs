@@ -9,12 +9,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::protobuf::Message;
-use super::{Trial, records};
+use super::{Curve, Trial, records};
 use crate::ExchangeError;
 
 /// The name that TensorBoard finds a file of events by.
@@ -41,26 +41,66 @@ pub fn write_tensorboard<E: From<ExchangeError>>(
 }
 
 fn write(folder: &Path, trial: &Trial) -> Result<(), ExchangeError> {
-    let path = folder.join(&trial.name).join(FILE);
-    super::file(&path, &[])?;
-    let failed = |error| ExchangeError::io("cannot write", &path, &error);
-    let mut out = BufWriter::new(File::create(&path).map_err(failed)?);
-    let first = event(0).bytes(3, VERSION);
-    let session = Message::default().message(3, &start(trial));
-    let ending = Message::default().message(4, &end(trial));
-    let mut events = vec![
-        first,
-        summary(0, &[hparams("_hparams_/session_start_info", &session)]),
-    ];
-    events.extend(scalars(trial));
-    events.push(summary(
-        0,
-        &[hparams("_hparams_/session_end_info", &ending)],
-    ));
-    for event in events {
-        records::write(&mut out, event.encoded()).map_err(failed)?;
+    let mut log = EventLog::begin(folder, trial)?;
+    log.append(&trial.curves)?;
+    log.end(trial)
+}
+
+/// The events of one trial, appended while it is trained.
+///
+/// What was appended is there for a TensorBoard that reads the folder at the same time.
+#[derive(Debug)]
+pub struct EventLog {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl EventLog {
+    /// Makes the file of events of a trial in a folder, with the settings of the trial.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin(folder: &Path, trial: &Trial) -> Result<EventLog, ExchangeError> {
+        let path = folder.join(&trial.name).join(FILE);
+        super::file(&path, &[])?;
+        let out = File::create(&path).map_err(|e| ExchangeError::io("cannot write", &path, &e))?;
+        let out = BufWriter::new(out);
+        let mut log = EventLog { path, out };
+        let session = Message::default().message(3, &start(trial));
+        log.write(&[
+            event(0).bytes(3, VERSION),
+            summary(0, &[hparams("_hparams_/session_start_info", &session)]),
+        ])?;
+        Ok(log)
     }
-    out.flush().map_err(failed)
+
+    /// Appends curves: an event for each epoch at which one of them is known.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn append(&mut self, curves: &[Curve]) -> Result<(), ExchangeError> {
+        self.write(&scalars(curves))
+    }
+
+    /// Appends what came of the trial.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn end(mut self, trial: &Trial) -> Result<(), ExchangeError> {
+        let ending = Message::default().message(4, &end(trial));
+        self.write(&[summary(
+            0,
+            &[hparams("_hparams_/session_end_info", &ending)],
+        )])
+    }
+
+    fn write(&mut self, events: &[Message]) -> Result<(), ExchangeError> {
+        let written = events
+            .iter()
+            .try_for_each(|event| records::write(&mut self.out, event.encoded()))
+            .and_then(|()| self.out.flush());
+        written.map_err(|error| ExchangeError::io("cannot write", &self.path, &error))
+    }
 }
 
 /// An event of a step: its clock, and the step.
@@ -76,9 +116,9 @@ fn summary(step: u64, values: &[Message]) -> Message {
 }
 
 /// One event for each epoch at which a curve is known.
-fn scalars(trial: &Trial) -> Vec<Message> {
+fn scalars(curves: &[Curve]) -> Vec<Message> {
     let mut steps: BTreeMap<u64, Vec<(&str, f64)>> = BTreeMap::new();
-    for curve in &trial.curves {
+    for curve in curves {
         for (epoch, value) in curve.epochs.iter().zip(&curve.values) {
             let values = steps.entry(*epoch).or_default();
             values.push((&curve.name, *value));
