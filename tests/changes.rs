@@ -157,11 +157,11 @@ fn an_event_is_the_epoch_at_which_it_happened() {
         .position(|row| row.train_accuracy >= 0.99)
         .expect("it memorises");
     assert!(memorised < 190, "{memorised}");
-    let told = CHANGES[1].replace(
+    let output = CHANGES[1].replace(
         "when = \"memorised\"",
         &format!("epoch = {}", memorised + 1),
     );
-    let at = trained(&spec(200, &told));
+    let at = trained(&spec(200, &output));
     assert_eq!(history(&event, CELL), history(&at, CELL));
 }
 

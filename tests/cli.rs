@@ -360,8 +360,8 @@ fn control_characters_never_reach_the_terminal() {
         &["check", "\u{1b}[2J.toml"],
         &["small.toml", "--set", "name=\u{1b}[2J"],
     ] {
-        let told = bench.run(args);
-        for text in [told.out(), told.err()] {
+        let output = bench.run(args);
+        for text in [output.out(), output.err()] {
             let steers = |c: char| c.is_control() && c != '\n';
             assert!(!text.contains(steers), "{args:?}: {text:?}");
         }

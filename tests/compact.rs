@@ -173,10 +173,10 @@ fn shards_and_merged_runs_come_to_what_one_process_does() {
 #[test]
 fn what_is_lossy_or_packed_is_said() {
     let bench = Bench::new(&spec(40, ("f16", "lossless")));
-    let told = bench
+    let output = bench
         .run(&["check", "small.toml", "--backend", "cpu"])
         .exits(0);
-    assert!(told.out().contains("lossy") && told.out().contains("before packing"));
+    assert!(output.out().contains("lossy") && output.out().contains("before packing"));
     bench.run(CPU).exits(0);
     let read = |name: &str| fs::read_to_string(bench.path().join(name)).unwrap();
     assert!(read(&format!("{CELL}/config.json")).contains("lossy"));
@@ -201,10 +201,10 @@ fn what_is_lossy_or_packed_is_said() {
     assert!(largest > 0.0 && largest < 1e-3, "{largest}");
 
     let plain = Bench::new(&spec(40, ("f32", "none")));
-    let told = plain
+    let output = plain
         .run(&["check", "small.toml", "--backend", "cpu"])
         .exits(0);
-    assert!(!told.out().contains("lossy") && !told.out().contains("packing"));
+    assert!(!output.out().contains("lossy") && !output.out().contains("packing"));
     plain.run(CPU).exits(0);
     let config = fs::read_to_string(plain.path().join(CELL).join("config.json")).unwrap();
     assert!(

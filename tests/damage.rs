@@ -92,9 +92,9 @@ fn what_describes_a_cell_is_written_again() {
     let whole = Whole::new();
     for name in ["config.json", "split.safetensors", "metrics.parquet"] {
         whole.flip(&whole.cell(0, name), 0.5);
-        let told = whole.bench.run(CPU).exits(0);
+        let output = whole.bench.run(CPU).exits(0);
         whole.is_as_before();
-        assert!(told.err().is_empty(), "quiet: {}", told.err());
+        assert!(output.err().is_empty(), "quiet: {}", output.err());
         // The file belongs to another seed.
         fs::copy(whole.cell(1, name), whole.cell(0, name)).unwrap();
         let loud = &CPU[..3];
@@ -143,8 +143,8 @@ fn a_cell_with_a_damaged_file_is_not_merged() {
     ] {
         whole.flip(&whole.cell(0, name), 0.7);
         let file = name.rsplit('/').next().unwrap();
-        let told = whole.bench.run(&merge).exits(1).says(&[file, "is damaged"]);
-        assert!(told.out().contains("1 cells taken") && told.out().contains("1 damaged"));
+        let output = whole.bench.run(&merge).exits(1).says(&[file, "is damaged"]);
+        assert!(output.out().contains("1 cells taken") && output.out().contains("1 damaged"));
         assert!(
             !whole
                 .bench
@@ -156,8 +156,8 @@ fn a_cell_with_a_damaged_file_is_not_merged() {
         );
         whole.restore();
         // The mended cell is taken.
-        let told = whole.bench.run(&merge).exits(0);
-        assert!(told.out().contains("1 cells taken") && told.out().contains("1 kept"));
+        let output = whole.bench.run(&merge).exits(0);
+        assert!(output.out().contains("1 cells taken") && output.out().contains("1 kept"));
         fs::remove_dir_all(whole.bench.path().join("into")).unwrap();
     }
 }
@@ -171,12 +171,12 @@ fn a_damaged_state_is_told_and_its_history_is_shown() {
         "state.safetensors is damaged",
         "120 epochs that are shown are those of metrics.parquet",
     ];
-    let told = whole
+    let output = whole
         .bench
         .run(&["show", "runs/small"])
         .exits(1)
         .says(&words);
-    assert_eq!(told.out(), shown);
+    assert_eq!(output.out(), shown);
     whole
         .bench
         .run(&["report", "runs/small"])
@@ -186,9 +186,9 @@ fn a_damaged_state_is_told_and_its_history_is_shown() {
     assert!(page.contains("state.safetensors is damaged"));
     // Both files are missing: there are no curves, and both are named.
     whole.flip(&whole.cell(0, "metrics.parquet"), 0.5);
-    let told = whole.bench.run(&["show", "runs/small"]).exits(1);
-    let told = told.says(&["state.safetensors is damaged", "metrics.parquet is damaged"]);
-    assert!(told.out().matches("train loss  ").count() < shown.matches("train loss  ").count());
+    let output = whole.bench.run(&["show", "runs/small"]).exits(1);
+    let output = output.says(&["state.safetensors is damaged", "metrics.parquet is damaged"]);
+    assert!(output.out().matches("train loss  ").count() < shown.matches("train loss  ").count());
 }
 
 #[test]
@@ -248,16 +248,16 @@ fn checkpoints_that_are_gone_are_told_of() {
     whole.bench.run(&CPU[..3]).exits(0).says(&words);
     let analyze = ["analyze", "runs/small", "--only", "commutativity"];
     whole.bench.run(&analyze).exits(0).says(&words);
-    let told = whole.bench.run(&["status", "runs/small"]).exits(0).out();
+    let output = whole.bench.run(&["status", "runs/small"]).exits(0).out();
     for part in words {
-        assert!(told.contains(part), "{told}");
+        assert!(output.contains(part), "{output}");
     }
     // After the state is deleted, as the message says, it is trained again to the same bytes.
     fs::remove_file(whole.cell(1, "state.safetensors")).unwrap();
     whole.bench.run(CPU).exits(0);
     whole.is_as_before();
-    let told = whole.bench.run(&["status", "runs/small"]).exits(0).out();
-    assert!(!told.contains("checkpoints"), "{told}");
+    let output = whole.bench.run(&["status", "runs/small"]).exits(0).out();
+    assert!(!output.contains("checkpoints"), "{output}");
 }
 
 #[test]

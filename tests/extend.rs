@@ -108,11 +108,11 @@ fn extend_needs_the_run_alone() {
         "--backend",
         "cpu",
     ];
-    let told = grown.run(&extend).exits(0);
+    let output = grown.run(&extend).exits(0);
     assert!(
-        told.err().contains("to epoch 350") || told.err().contains("350"),
+        output.err().contains("to epoch 350") || output.err().contains("350"),
         "{}",
-        told.err()
+        output.err()
     );
     assert_same(&whole.files("small"), &grown.files("small"));
     assert_eq!(summary(&whole, "small"), summary(&grown, "small"));
@@ -207,12 +207,12 @@ fn what_is_no_longer_run_is_refused_with_both_values() {
     refused(&["checkpoints.precision=f16"], &["checkpoints.precision"]);
     let extend = |run: &str, epochs: &str| bench.run(&["extend", run, "--epochs", epochs]);
     // A command does not advise what it cannot do.
-    let told = extend("runs/small", "200").exits(2).says(&[
+    let output = extend("runs/small", "200").exits(2).says(&[
         "cannot go on as asked",
         "300 there, 200 here",
         "expected 300 or more",
     ]);
-    assert!(!told.err().contains("--force"), "{}", told.err());
+    assert!(!output.err().contains("--force"), "{}", output.err());
     let shard = with(&["train.epochs=200", "seeds.model=[2, 3]"]);
     bench
         .run(&[&shard[..], &["--shard", "1/2"]].concat())
@@ -283,8 +283,8 @@ fn what_was_trained_elsewhere_is_not_trained_on() {
         ])
         .exits(2)
         .says(&["imported", "not trained on"]);
-    let told = bench.run(&["extend", "runs/theirs", "--epochs", "100000"]);
-    assert!(!told.err().contains("--force"), "{}", told.err());
+    let output = bench.run(&["extend", "runs/theirs", "--epochs", "100000"]);
+    assert!(!output.err().contains("--force"), "{}", output.err());
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn shards_go_on_and_what_is_done_is_told_alike() {
     let (whole, parts) = (Bench::new(&spec), Bench::new(&spec));
     let long = &["train.epochs=350"][..];
     whole.run(&with(long)).exits(0);
-    let told = |words: &str, counts: [&str; 6]| {
+    let output = |words: &str, counts: [&str; 6]| {
         let list = parts.run(&["list"]).exits(0).out();
         assert!(list.contains(words), "{list}");
         let status = parts.run(&["status", "runs/small"]).exits(0).out();
@@ -306,13 +306,13 @@ fn shards_go_on_and_what_is_done_is_told_alike() {
             .exits(0)
     };
     shard(&["train.epochs=250"], "1/2");
-    told("2 of 4 done", ["2", "0", "2", "0", "0", "4"]);
+    output("2 of 4 done", ["2", "0", "2", "0", "0", "4"]);
     shard(&["train.epochs=250"], "2/2");
-    told("done", ["4", "0", "0", "0", "0", "4"]);
+    output("done", ["4", "0", "0", "0", "0", "4"]);
     shard(long, "1/2");
-    told("2 of 4 done", ["2", "0", "0", "2", "0", "4"]);
+    output("2 of 4 done", ["2", "0", "0", "2", "0", "4"]);
     shard(long, "2/2");
-    told("done", ["4", "0", "0", "0", "0", "4"]);
+    output("done", ["4", "0", "0", "0", "0", "4"]);
 
     let results = |bench: &Bench| {
         let mut files = bench.files("small");

@@ -130,7 +130,7 @@ fn a_gelu_model_that_does_not_say_so_is_found_out() {
     ]);
     assert!(resolved(&bench, "bare").contains("activation = \"gelu\""));
     // The user's flag overrides the guess.
-    let told = import(
+    let output = import(
         "runs/told",
         &[
             "--activation",
@@ -146,8 +146,8 @@ fn a_gelu_model_that_does_not_say_so_is_found_out() {
         ],
     );
     assert!(resolved(&bench, "told").contains("activation = \"relu\""));
-    assert_eq!(told.err().matches("note:").count(), 1, "{}", told.err());
-    told.says(&["how its model was trained"]);
+    assert_eq!(output.err().matches("note:").count(), 1, "{}", output.err());
+    output.says(&["how its model was trained"]);
 }
 
 #[test]

@@ -84,8 +84,8 @@ fn what_ends_the_process_is_named_at_once_and_by_the_next_command() {
             assert!(said.contains(part), "{how}: {part} in {said}");
         }
         for reads in ["status", "show"] {
-            let told = bench.run(&[reads, "runs/small"]).exits(0);
-            told.says(&["note: a process of this run has ended", place, "hostile"]);
+            let logged = bench.run(&[reads, "runs/small"]).exits(0);
+            logged.says(&["note: a process of this run has ended", place, "hostile"]);
         }
         // The next run deletes what is left, and reports it once more.
         run(&bench, &["--set", "analysis.hostile.how=not"])
@@ -111,7 +111,7 @@ fn a_killed_process_names_the_call_it_was_in() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let told = |text: &str| {
+    let logged = |text: &str| {
         let files = bench.path().join("runs/small");
         let entries = std::fs::read_dir(files).into_iter().flatten();
         let mut texts = entries.filter_map(|entry| {
@@ -122,7 +122,7 @@ fn a_killed_process_names_the_call_it_was_in() {
         });
         texts.any(|path| std::fs::read_to_string(path).is_ok_and(|all| all.contains(text)))
     };
-    wait_for(|| told("epoch 20 of cell"));
+    wait_for(|| logged("epoch 20 of cell"));
     // The process lives, so nothing is reported.
     let status = bench.run(&["status", "runs/small"]).exits(0);
     assert!(!status.err().contains("note:"), "{}", status.err());

@@ -60,8 +60,8 @@ fn keys_that_mean_something_else_are_told_and_defaults_are_not() {
         " → ",
         CELL,
     ];
-    let told = prints(&bench, &["diff", RUN, "runs/other"], &parts);
-    assert!(!told.contains("modulus"), "{told}");
+    let text = prints(&bench, &["diff", RUN, "runs/other"], &parts);
+    assert!(!text.contains("modulus"), "{text}");
 
     let found = json(&bench, &["diff", RUN, "runs/other", "--json"]);
     assert_eq!(found["keys"].as_array().map(Vec::len), Some(1), "{found}");
@@ -187,7 +187,7 @@ fn a_shell_is_told_commands_runs_cells_and_keys() {
     let bench = trained();
     let script = bench.run(&["completions", "bash"]).exits(0).out();
     assert!(script.contains("GROKRUN_COMPLETE"), "{script}");
-    let told = |words: &[&str]| {
+    let completed = |words: &[&str]| {
         let mut command = bench.command(&[&["--"], words].concat());
         let at = (words.len() - 1).to_string();
         command
@@ -210,7 +210,7 @@ fn a_shell_is_told_commands_runs_cells_and_keys() {
         (&["grokrun", "export", RUN, "--cell", "mul"], CELL),
         (&["grokrun", "init", "x.toml", "--from", "mult"], "mult59"),
     ] {
-        let found = told(words);
+        let found = completed(words);
         assert!(
             found.lines().any(|line| line == wanted),
             "{words:?}: {found:?}"

@@ -203,11 +203,11 @@ fn a_page_stands_alone_and_what_it_cannot_do_is_refused() {
     ] {
         bench.write("refused.toml", spec);
         let arguments = [&["page", "refused.toml", "-o", "refused.html"], more].concat();
-        let told = bench.run(&arguments).exits(2);
-        assert!(told.err().contains(expected), "{}", told.err());
+        let output = bench.run(&arguments).exits(2);
+        assert!(output.err().contains(expected), "{}", output.err());
         assert!(!bench.path().join("refused.html").exists());
     }
-    let told = bench.run(&[
+    let output = bench.run(&[
         "page",
         "refused.toml",
         "--set",
@@ -215,11 +215,12 @@ fn a_page_stands_alone_and_what_it_cannot_do_is_refused() {
         "--set",
         "train.epochs=2",
     ]);
-    let told = told.exits(0);
+    let output = output.exits(0);
     assert!(
-        told.err()
+        output
+            .err()
             .contains("2 cells: the page is of the first, mul-p23-f0.5-d1-m1"),
         "{}",
-        told.err()
+        output.err()
     );
 }

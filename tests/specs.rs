@@ -273,9 +273,9 @@ fn check(bench: &Bench, args: &[&str]) -> (Finished, Taken) {
         .expect("the program starts");
     let mut taken = Taken::default();
     while child.try_wait().expect("it can be waited for").is_none() {
-        let told = of_process(child.id());
-        taken.cores = taken.cores.max(told.cores);
-        taken.bytes = taken.bytes.max(told.bytes);
+        let report = of_process(child.id());
+        taken.cores = taken.cores.max(report.cores);
+        taken.bytes = taken.bytes.max(report.bytes);
         assert!(
             taken.cores < 2.0 * MOST_SECONDS && taken.bytes < 2 * MOST_BYTES,
             "it goes on and on: {taken:?}"
@@ -329,18 +329,18 @@ fn generated_specs_are_checked_in_bounded_time_and_memory() {
         let spec = random.spec();
         bench.write("small.toml", &spec);
         let (finished, taken) = check(&bench, &["check", "small.toml", "--backend", "cpu"]);
-        let told = || format!("spec {i}, {taken:?}:\n{spec}\n{}", finished.err());
+        let report = || format!("spec {i}, {taken:?}:\n{spec}\n{}", finished.err());
         assert!(
             matches!(finished.code(), Some(0 | 2)),
             "{:?} {}",
             finished.code(),
-            told()
+            report()
         );
-        assert!(!finished.err().contains("panicked"), "{}", told());
+        assert!(!finished.err().contains("panicked"), "{}", report());
         assert!(
             taken.cores < MOST_SECONDS && taken.bytes < MOST_BYTES,
             "{}",
-            told()
+            report()
         );
         valid += u64::from(finished.code() == Some(0));
         most = Taken {
@@ -402,15 +402,15 @@ fn disk_is_told_with_findings_and_report() {
         "{}[analysis.fourier-sparsity]\n[analysis.activations]\n[analysis.singular-values]\n",
         crate::support::SMALL
     ));
-    let told = bench
+    let report = bench
         .run(&["check", "small.toml", "--backend", "cpu"])
         .exits(0);
-    if told.err().contains("not in time and disk") {
+    if report.err().contains("not in time and disk") {
         // On a machine that is so busy the answer says that findings are left out of it.
-        eprintln!("skipped: {}", told.err());
+        eprintln!("skipped: {}", report.err());
         return;
     }
-    let out = told.out();
+    let out = report.out();
     let line = out.lines().find_map(|line| line.strip_prefix("disk"));
     let mut words = line.expect("a line on the disk").split_whitespace();
     let number: f64 = words.next().and_then(|n| n.parse().ok()).expect("a number");

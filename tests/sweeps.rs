@@ -76,13 +76,14 @@ fn a_cell_that_cannot_go_on_does_not_keep_the_others() {
         .path()
         .join("runs/small/cells/mul-p19-f0.5-d1-m3/state.safetensors");
     fs::write(&state, b"no state").unwrap();
-    let told = bench.run(&[SPEC, &["--set", "train.epochs=100"]].concat());
-    let told = told.exits(1).says(&[
+    let output = bench.run(&[SPEC, &["--set", "train.epochs=100"]].concat());
+    let output = output.exits(1).says(&[
         "training failed in mul-p19-f0.5-d1-m3",
         "state.safetensors is damaged",
     ]);
     assert!(
-        told.err()
+        output
+            .err()
             .lines()
             .filter(|line| line.starts_with("error"))
             .count()
@@ -121,14 +122,14 @@ fn a_diverging_cell_is_told_of_and_the_others_finish() {
         .says(&["training failed in", "lr1e30", "smaller learning rate"]);
     // A mistake in the decay is not blamed on the rate.
     let other = Bench::new(&SMALL.replace("[train]", "[train]\nweight_decay = 1e10"));
-    let told = other
+    let output = other
         .run(SPEC)
         .exits(1)
         .says(&["smaller weight_decay", "is 1.00e7"]);
     assert!(
-        !told.err().contains("smaller learning rate"),
+        !output.err().contains("smaller learning rate"),
         "{}",
-        told.err()
+        output.err()
     );
     let status = bench.run(&["status", "runs/small"]).exits(0).out();
     let counts: Vec<&str> = status.lines().nth(1).unwrap().split_whitespace().collect();
@@ -145,8 +146,8 @@ fn the_first_cell_that_fails_ends_the_run_if_that_is_asked() {
     let ended = ended.says(&["training failed in", "lr1e30"]);
     assert!(ended.out().contains("ended early"), "{}", ended.out());
     let cells = |bench: &Bench| {
-        let told = summary(bench, "small");
-        let cells = told.as_array().expect("cells").iter();
+        let output = summary(bench, "small");
+        let cells = output.as_array().expect("cells").iter();
         let epochs = cells.map(|cell| cell["epochs"].as_u64().expect("a number"));
         epochs.collect::<Vec<u64>>()
     };
@@ -270,9 +271,9 @@ fn ten_thousand(bench: &Bench) -> PathBuf {
             if folder != trained {
                 fs::hard_link(&shared, folder.join("config.json")).unwrap();
             }
-            let mut told = one[0].clone();
-            told["cell"] = id.into();
-            told
+            let mut output = one[0].clone();
+            output["cell"] = id.into();
+            output
         })
         .collect();
     fs::write(

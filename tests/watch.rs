@@ -317,8 +317,8 @@ fn text_tells_of_a_run_until_it_ends() {
     );
     assert_eq!(lines.last(), Some(&"done"), "{out}");
     assert!(out.contains(&format!("{CELL}: ")), "{out}");
-    let told = bench.run(&["watch", "runs", "--text"]).exits(2);
-    told.says(&["holds no run"]);
+    let output = bench.run(&["watch", "runs", "--text"]).exits(2);
+    output.says(&["holds no run"]);
     bench
         .run(&["watch", "runs/small", "--text", "--port", "1"])
         .exits(2);

@@ -109,9 +109,10 @@ pub(crate) fn runs() -> ArgValueCompleter {
 
 /// The runs in a folder.
 fn runs_in(folder: &Path) -> Vec<PathBuf> {
-    let read = match folder.as_os_str().is_empty() {
-        true => fs::read_dir("."),
-        false => fs::read_dir(folder),
+    let read = if folder.as_os_str().is_empty() {
+        fs::read_dir(".")
+    } else {
+        fs::read_dir(folder)
     };
     let entries = read.into_iter().flatten().flatten();
     let paths = entries.map(|entry| folder.join(entry.file_name()));
@@ -159,13 +160,15 @@ pub(crate) fn keys() -> ArgValueCompleter {
 /// The paths of a schema's properties that have none of their own.
 fn leaves(path: &str, schema: &Value, found: &mut Vec<String>) {
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
-        let path = match path.is_empty() {
-            true => key.clone(),
-            false => format!("{path}.{key}"),
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
         };
-        match property["properties"].is_object() {
-            true => leaves(&path, property, found),
-            false => found.push(path),
+        if property["properties"].is_object() {
+            leaves(&path, property, found)
+        } else {
+            found.push(path)
         }
     }
 }

@@ -14,9 +14,10 @@ use crate::output::{Failure, print, say, table};
 /// # Errors
 /// If standard output cannot be written, or the processor to test cannot be had.
 pub(crate) fn devices(args: &DevicesArgs) -> Result<ExitCode, Failure> {
-    match args.test {
-        true => test(args),
-        false => list(args.json),
+    if args.test {
+        test(args)
+    } else {
+        list(args.json)
     }
 }
 
@@ -70,9 +71,10 @@ fn test(args: &DevicesArgs) -> Result<ExitCode, Failure> {
     let all = self_check(&choice, &mut tell).map_err(Failure::running)?;
     let failed = all.iter().filter(|checked| !checked.passes()).count();
     let pace = pace(&choice).map_err(Failure::running)?;
-    let text = match args.json {
-        true => format!("{:#}\n", as_json(&device, &all, pace)),
-        false => in_words(&choice, &all, failed, pace),
+    let text = if args.json {
+        format!("{:#}\n", as_json(&device, &all, pace))
+    } else {
+        in_words(&choice, &all, failed, pace)
     };
     print(&text)?;
     Ok(match failed {
@@ -82,10 +84,7 @@ fn test(args: &DevicesArgs) -> Result<ExitCode, Failure> {
 }
 
 fn verdict(checked: &Checked) -> &'static str {
-    match checked.passes() {
-        true => "passes",
-        false => "FAILS",
-    }
+    if checked.passes() { "passes" } else { "FAILS" }
 }
 
 fn in_words(choice: &Choice, all: &[Checked], failed: usize, pace: f64) -> String {

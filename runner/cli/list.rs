@@ -51,9 +51,10 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
         print(&format!("{:#}\n", Value::from(list)))?;
         return whole(&flaws);
     }
-    let such = match args.grokked || !args.tag.is_empty() {
-        true => "such ",
-        false => "",
+    let such = if args.grokked || !args.tag.is_empty() {
+        "such "
+    } else {
+        ""
     };
     if lines.is_empty() {
         let folder = args.folder.display();

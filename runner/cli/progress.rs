@@ -197,9 +197,12 @@ fn style(template: &str) -> ProgressStyle {
 /// Formats losses and accuracies, the mean of the batch's cells.
 fn metrics(rows: &[EpochRow]) -> String {
     let mean = |pick: fn(&EpochRow) -> f64| rows.iter().map(pick).sum::<f64>() / rows.len() as f64;
-    let share = |share: f64| match share.is_nan() {
-        true => format!("{:>6}", "–"),
-        false => format!("{:5.1}%", 100.0 * share),
+    let share = |share: f64| {
+        if share.is_nan() {
+            format!("{:>6}", "–")
+        } else {
+            format!("{:5.1}%", 100.0 * share)
+        }
     };
     format!(
         "train loss {} acc {}  test loss {} acc {}",

@@ -32,11 +32,12 @@ pub(crate) fn remove(args: &RmArgs) -> Result<ExitCode, Failure> {
             say(format!("{shown} stays"));
             continue;
         }
-        match run.remove()? {
-            true => print(&format!("{shown} is deleted\n"))?,
-            false => print(&format!(
+        if run.remove()? {
+            print(&format!("{shown} is deleted\n"))?
+        } else {
+            print(&format!(
                 "{shown} is no run any more; what grokrun has not written is still there\n"
-            ))?,
+            ))?
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -107,9 +107,10 @@ pub(crate) fn train(
         "run starts"
     );
 
-    let page = match args.watch {
-        true => Some(Page::open(run.path(), args.port, args.bind)?),
-        false => None,
+    let page = if args.watch {
+        Some(Page::open(run.path(), args.port, args.bind)?)
+    } else {
+        None
     };
     if let Some(page) = page.as_ref().filter(|_| !args.quiet) {
         say(format!("live page: {}", page.url()));
@@ -160,11 +161,13 @@ pub(crate) fn train(
 
 /// Returns the command as it was given, for the run's log and its report.
 fn command_line() -> String {
-    let quoted =
-        |argument: String| match argument.contains(|c: char| " \"'$&|<>;()*?[]".contains(c)) {
-            true => format!("'{}'", argument.replace('\'', "'\\''")),
-            false => argument,
-        };
+    let quoted = |argument: String| {
+        if argument.contains(|c: char| " \"'$&|<>;()*?[]".contains(c)) {
+            format!("'{}'", argument.replace('\'', "'\\''"))
+        } else {
+            argument
+        }
+    };
     let arguments = std::env::args_os().skip(1);
     let words = arguments.map(|argument| quoted(argument.to_string_lossy().into_owned()));
     let words: Vec<String> = std::iter::once("grokrun".to_owned()).chain(words).collect();

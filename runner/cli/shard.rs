@@ -187,13 +187,13 @@ mod tests {
     /// Returns the shard by the variables of a Slurm array.
     fn slurm(of: Option<usize>, id: &str, array: [&str; 3]) -> Result<String, String> {
         let [count, first, last] = array;
-        let told = [
+        let counts = [
             ("SLURM_ARRAY_TASK_ID", id),
             ("SLURM_ARRAY_TASK_COUNT", count),
             ("SLURM_ARRAY_TASK_MIN", first),
             ("SLURM_ARRAY_TASK_MAX", last),
         ];
-        auto(of, &told)
+        auto(of, &counts)
     }
 
     #[test]

@@ -181,9 +181,10 @@ pub(crate) fn small_curves([train, test, accuracy]: [&[f64]; 3], width: usize) -
         both().fold(f64::MAX, f64::min),
         both().fold(f64::MIN, f64::max),
     );
-    let ends = match low <= high {
-        true => format!("10^{low:.0} … 10^{high:.0}"),
-        false => String::new(),
+    let ends = if low <= high {
+        format!("10^{low:.0} … 10^{high:.0}")
+    } else {
+        String::new()
     };
     format!(
         "  train loss  {}  {ends}\n  test loss   {}\n  test acc    {}  0 … 100 %\n",

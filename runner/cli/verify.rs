@@ -23,9 +23,10 @@ const NARROWEST: usize = 16;
 pub(crate) fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let mut runs = Vec::new();
     for path in &args.runs {
-        let (name, claims) = match path.is_dir() {
-            true => of_folder(path)?,
-            false => of_spec(path, &args.out)?,
+        let (name, claims) = if path.is_dir() {
+            of_folder(path)?
+        } else {
+            of_spec(path, &args.out)?
         };
         if claims.is_empty() {
             say(format!(
@@ -38,17 +39,17 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     if all().next().is_none() {
         return Err(Failure::request("there is nothing to verify"));
     }
-    match args.json {
-        true => print(&format!("{:#}\n", json(&runs)))?,
-        false => {
-            let shown = runs.iter().filter(|(_, claims)| !claims.is_empty());
-            let texts: Vec<String> = shown.map(|(name, claims)| text(name, claims)).collect();
-            print(&texts.join("\n"))?;
-        }
+    if args.json {
+        print(&format!("{:#}\n", json(&runs)))?
+    } else {
+        let shown = runs.iter().filter(|(_, claims)| !claims.is_empty());
+        let texts: Vec<String> = shown.map(|(name, claims)| text(name, claims)).collect();
+        print(&texts.join("\n"))?;
     }
-    Ok(match all().all(|claim| claim.verdict == Verdict::Holds) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(if all().all(|claim| claim.verdict == Verdict::Holds) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 

@@ -85,9 +85,10 @@ impl Page {
 }
 
 fn unserved(error: ServeError) -> Failure {
-    match error.is_request() {
-        true => Failure::request(error),
-        false => Failure::running(error),
+    if error.is_request() {
+        Failure::request(error)
+    } else {
+        Failure::running(error)
     }
 }
 

@@ -34,9 +34,10 @@ const MOST_LINES: usize = 16;
 /// # Errors
 /// If standard output cannot be written.
 pub(crate) fn watch(follower: &Follower, interrupt: &Interrupt) -> Result<(), Failure> {
-    let mut screen = match stdout().is_terminal() {
-        true => Screen::Drawn(Term::stdout(), 0),
-        false => Screen::Lines(Lines::default()),
+    let mut screen = if stdout().is_terminal() {
+        Screen::Drawn(Term::stdout(), 0)
+    } else {
+        Screen::Lines(Lines::default())
     };
     let viewer = follower.view(None);
     let mut revision = None;

@@ -106,8 +106,8 @@ fn the_folder_of_another_runs_cell_is_refused() {
     ];
     whole.bench.run(&export).exits(1).says(&words);
     let merge = ["merge", "runs/small", "--into", "into/small"];
-    let told = whole.bench.run(&merge).exits(1).says(&words);
-    assert!(told.out().contains("1 cells taken") && told.out().contains("1 damaged"));
+    let output = whole.bench.run(&merge).exits(1).says(&words);
+    assert!(output.out().contains("1 cells taken") && output.out().contains("1 damaged"));
     let analyze = ["analyze", "runs/small", "--only", "commutativity", "-q"];
     whole.bench.run(&analyze).exits(1).says(&words);
     whole.bench.run(CPU).exits(1).says(&words);
@@ -139,9 +139,9 @@ fn files_of_another_run_are_told_of_and_made_again() {
         fs::copy(other(name), whole.path(name)).unwrap();
         for args in reading {
             let words = [name, "is not where it belongs", "another run"];
-            let told = whole.bench.run(args);
-            assert_eq!(told.code(), Some(1), "{args:?} {}", told.err());
-            told.says(&words);
+            let output = whole.bench.run(args);
+            assert_eq!(output.code(), Some(1), "{args:?} {}", output.err());
+            output.says(&words);
         }
         whole.bench.run(CPU).exits(0);
         whole.is_as_before();
@@ -163,13 +163,13 @@ fn files_of_another_run_are_told_of_and_made_again() {
     // With the manifest of another run, all other files belong to a different run.
     fs::copy(other("run.json"), whole.path("run.json")).unwrap();
     for args in [CPU, readers[1], readers[2], readers[5]] {
-        let told = whole.bench.run(args);
+        let output = whole.bench.run(args);
         assert!(
-            matches!(told.code(), Some(1 | 2)),
+            matches!(output.code(), Some(1 | 2)),
             "{args:?} {}",
-            told.err()
+            output.err()
         );
-        told.says(&["another run", "if run.json is the other run's"]);
+        output.says(&["another run", "if run.json is the other run's"]);
     }
     let before = below(&whole.path(""));
     for (name, bytes) in &whole.files {

@@ -54,14 +54,14 @@ fn a_state_that_does_not_tell_its_cadence_has_that_of_the_spec_before() {
     // Loud, and of one spec, it complains of nothing.
     let loud = |bench: &Bench, sets: &[&'static str]| {
         let args = with(sets);
-        let told = bench.run(&[&args[..3], &args[4..]].concat()).exits(0);
-        assert!(!told.err().contains("checkpoints"), "{}", told.err());
+        let output = bench.run(&[&args[..3], &args[4..]].concat()).exits(0);
+        assert!(!output.err().contains("checkpoints"), "{}", output.err());
     };
     loud(&bench, &short);
     loud(&bench, &finer);
     assert_eq!(checkpoints(&bench), [0, 100, 200, 300, 350, 400, 450]);
-    let told = bench.run(&["status", "runs/small"]).exits(0).out();
-    assert!(!told.contains("checkpoints"), "{told}");
+    let output = bench.run(&["status", "runs/small"]).exits(0).out();
+    assert!(!output.contains("checkpoints"), "{output}");
 
     // So it is with one that was interrupted.
     let bench = Bench::new(&spec.replace("epochs = 300", "epochs = 9000"));

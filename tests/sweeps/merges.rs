@@ -73,7 +73,7 @@ fn analyses_of_the_sweep_look_at_what_was_merged() {
 }
 
 /// Returns what a run says of its cells, times included; a log says it too.
-fn told(bench: &Bench, run: &str) -> serde_json::Value {
+fn summaries(bench: &Bench, run: &str) -> serde_json::Value {
     let text = fs::read(bench.path().join(run).join("summary.json")).unwrap();
     let mut cells: serde_json::Value = serde_json::from_slice(&text).unwrap();
     for cell in cells.as_array_mut().unwrap() {
@@ -95,7 +95,7 @@ fn times_and_devices_survive_a_merge_whatever_was_killed() {
     }
     let merge = ["merge", "one/small", "two/small", "--into", "runs/small"];
     bench.run(&merge).exits(0);
-    let whole = told(&bench, "runs/small");
+    let whole = summaries(&bench, "runs/small");
     let summary = |run: &str| bench.path().join(run).join("summary.json");
     let start_over = || fs::remove_dir_all(bench.path().join("runs")).unwrap();
 
@@ -103,11 +103,11 @@ fn times_and_devices_survive_a_merge_whatever_was_killed() {
     fs::remove_file(summary("runs/small")).unwrap();
     let said = bench.run(&merge).exits(0).out();
     assert!(said.contains("0 cells taken"), "{said}");
-    assert_eq!(told(&bench, "runs/small"), whole);
+    assert_eq!(summaries(&bench, "runs/small"), whole);
     // Lost later, its own log tells it.
     fs::remove_file(summary("runs/small")).unwrap();
     bench.run(SPEC).exits(0);
-    assert_eq!(told(&bench, "runs/small"), whole);
+    assert_eq!(summaries(&bench, "runs/small"), whole);
 
     // So are the cells of the second run, of which the first one knows nothing.
     start_over();
@@ -118,14 +118,14 @@ fn times_and_devices_survive_a_merge_whatever_was_killed() {
         fs::remove_file(bench.path().join("runs/small/log.jsonl")).unwrap();
     }
     bench.run(&merge).exits(0);
-    assert_eq!(told(&bench, "runs/small"), whole);
+    assert_eq!(summaries(&bench, "runs/small"), whole);
 
     // A shard was killed between its last state and its summary.
     start_over();
     let kept = fs::read(summary("one/small")).unwrap();
     fs::remove_file(summary("one/small")).unwrap();
     bench.run(&merge).exits(0);
-    assert_eq!(told(&bench, "runs/small"), whole);
+    assert_eq!(summaries(&bench, "runs/small"), whole);
     // Some cells are in it and others not; some of our own are missing too.
     let mut cells: serde_json::Value = serde_json::from_slice(&kept).unwrap();
     let list = cells.as_array_mut().unwrap();
@@ -138,7 +138,7 @@ fn times_and_devices_survive_a_merge_whatever_was_killed() {
     bench
         .run(&["merge", "one/small", "--into", "runs/small"])
         .exits(0);
-    assert_eq!(told(&bench, "runs/small"), whole);
+    assert_eq!(summaries(&bench, "runs/small"), whole);
 }
 
 #[test]

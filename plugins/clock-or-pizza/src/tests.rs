@@ -265,8 +265,8 @@ fn the_standard_error_is_that_of_the_draws() {
         })
         .collect();
     let spread = gradient::mean(&means.iter().map(|m| m[0]).collect::<Vec<f64>>())[1];
-    let (spread, told) = (spread * 20f64.sqrt(), means[0][1]);
-    assert!((0.5..2.0).contains(&(spread / told)), "{spread} {told}");
+    let (spread, stated) = (spread * 20f64.sqrt(), means[0][1]);
+    assert!((0.5..2.0).contains(&(spread / stated)), "{spread} {stated}");
 }
 
 #[test]

@@ -105,9 +105,10 @@ impl Parameter {
                 rank,
             };
         }
-        let numbers = match whole {
-            true => rounded(&self.numbers, step),
-            false => rounded(&self.cut(kept), step),
+        let numbers = if whole {
+            rounded(&self.numbers, step)
+        } else {
+            rounded(&self.cut(kept), step)
         };
         Coarse {
             numbers: numbers.numbers.iter().map(|x| *x as f32).collect(),

@@ -247,9 +247,10 @@ impl Fitted<'_> {
                 law.factor,
                 law.exponent.value,
                 // Below an epoch there is none.
-                match law.offset < 1.0 {
-                    true => String::new(),
-                    false => format!(" + {:.0}", law.offset),
+                if law.offset < 1.0 {
+                    String::new()
+                } else {
+                    format!(" + {:.0}", law.offset)
                 },
                 interval(law),
                 law.r_squared

@@ -77,12 +77,13 @@ impl SweepAnalysis for EarlyPrediction {
     fn check(config: &Config) -> Result<(), Failure> {
         Failure::unless_share("accuracy", config.accuracy)?;
         let early = |share: &f64| *share > 0.0 && *share < 1.0;
-        match !config.shares.is_empty() && config.shares.iter().all(early) {
-            true => Ok(()),
-            false => Err(Failure::parameter(
+        if !config.shares.is_empty() && config.shares.iter().all(early) {
+            Ok(())
+        } else {
+            Err(Failure::parameter(
                 "shares",
                 "must be numbers above 0 and below 1",
-            )),
+            ))
         }
     }
 

@@ -65,7 +65,7 @@ impl Trajectory {
     }
 
     /// Emits every component with its norms in the first and the last snapshot; `keys` are the key
-    /// ones. Analyses of a sweep read from it whether the first norms told the keys.
+    /// ones. Analyses of a sweep read from it whether the first norms predict the keys.
     pub(crate) fn components(&self, basis: &Basis, keys: &[usize], out: &mut dyn Sink) {
         let Some((epoch, [w_e, w_l])) = &self.first else {
             return;

@@ -1,4 +1,4 @@
-//! A cell whose key components are known, and what the initial norms of several told.
+//! A cell whose key components are known, and what the initial norms of several predict.
 
 use std::collections::BTreeMap;
 
@@ -110,8 +110,8 @@ pub(crate) fn groups(all: &[Won]) -> Vec<Vec<&Won>> {
     groups
 }
 
-/// What the initial norms told.
-pub(crate) struct Told {
+/// What the initial norms predict.
+pub(crate) struct Prediction {
     pub(crate) cells: usize,
     /// by the cells' own norms
     pub(crate) own: Option<Stratified>,
@@ -123,8 +123,8 @@ pub(crate) struct Told {
     pub(crate) chance: f64,
 }
 
-impl Told {
-    pub(crate) fn of(groups: &[Vec<&Won>], number: &str) -> Told {
+impl Prediction {
+    pub(crate) fn of(groups: &[Vec<&Won>], number: &str) -> Prediction {
         let (mut own, mut next, mut largest, mut chance) = (Vec::new(), Vec::new(), 0, 0.0);
         for group in groups {
             for (i, won) in group.iter().enumerate() {
@@ -138,7 +138,7 @@ impl Told {
                 chance += 1.0 / won.names.len() as f64;
             }
         }
-        Told {
+        Prediction {
             cells: own.len(),
             own: stratified_auc(&own),
             control: stratified_auc(&next),

@@ -1,14 +1,14 @@
 //! The analysis `key-frequencies`, of a sweep: which components win in which cell, and whether the
-//! initial norms told it.
+//! initial norms predict it.
 //!
 //! Reads the table `components` that fourier-sparsity leaves in each cell: every component with its
 //! norms in the first and the last snapshot, and whether it is key. Knows nothing of bases: a
 //! component is a name, and cells with the same names in the same order are compared with each
 //! other.
 //!
-//! - **Told**: of all pairs of a key and another component of one cell, the share in which the key
-//!   one had a larger norm at epoch 0, over all cells (an area under the ROC curve, within cells).
-//!   0.5 is chance.
+//! - **Prediction**: of all pairs of a key and another component of one cell, the share in which the
+//!   key one had a larger norm at epoch 0, over all cells (an area under the ROC curve, within
+//!   cells). 0.5 is chance.
 //! - **Control**: the same with the initial norms of the next cell in place of a cell's own. It is
 //!   above 0.5 where some components are favoured in every cell, whatever the seed.
 //! - **Winner**: the component with the largest last norm. How often it was the largest at epoch 0
@@ -25,7 +25,7 @@ use grokrun_api::prelude::*;
 use grokrun_api::serde_json::Value;
 use grokrun_sweeps::{Crossing, Stratified};
 
-use crate::cell::{Told, Won};
+use crate::cell::{Prediction, Won};
 
 /// What counts as grokked: a cell that has not has no winners yet.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -64,10 +64,10 @@ impl SweepAnalysis for KeyFrequencies {
     const MANIFEST: Manifest = Manifest::new(
         "key-frequencies",
         "0.1.0",
-        "which components win in which cell, and whether their initial norms told it",
+        "which components win in which cell, and whether their initial norms predict it",
     )
     .definition(
-        "Told: of all pairs of a key and another component of one cell, the share in which the key one \
+        "Prediction: of all pairs of a key and another component of one cell, the share in which the key one \
          had the larger norm at epoch 0 (area under the ROC curve, within cells). p: the sum of the \
          cells' Mann-Whitney statistics (1947) against its normal limit. The 95 % interval is by how \
          the cells differ (Student's t). Control: the norms of the next cell in place of a cell's own. \
@@ -120,12 +120,14 @@ impl SweepAnalysis for KeyFrequencies {
         }
         let groups = cell::groups(&self.won);
         self.tables(&groups, out);
-        let told: Vec<(&str, Told)> = self
+        let prediction: Vec<(&str, Prediction)> = self
             .numbers()
             .into_iter()
-            .map(|number| (number, Told::of(&groups, number)))
+            .map(|number| (number, Prediction::of(&groups, number)))
             .collect();
-        let rows = told.iter().map(|(number, told)| row(number, told));
+        let rows = prediction
+            .iter()
+            .map(|(number, prediction)| row(number, prediction));
         let columns = [
             "norm",
             "cells",
@@ -138,9 +140,9 @@ impl SweepAnalysis for KeyFrequencies {
             "winner was largest",
             "by chance",
         ];
-        out.table("told", &columns, rows.collect());
-        for (number, told) in &told {
-            out.note(words_of(number, told));
+        out.table("prediction", &columns, rows.collect());
+        for (number, prediction) in &prediction {
+            out.note(words_of(number, prediction));
         }
         for (i, group) in groups.iter().enumerate() {
             let suffix = if i == 0 {
@@ -206,26 +208,33 @@ impl KeyFrequencies {
     }
 }
 
-fn row(number: &str, told: &Told) -> Vec<Value> {
+fn row(number: &str, prediction: &Prediction) -> Vec<Value> {
     let value = |of: Option<Stratified>| json!(of.map(|area| area.value));
-    let end = |i: usize| json!(told.own.and_then(|area| area.interval).map(|ends| ends[i]));
+    let end = |i: usize| {
+        json!(
+            prediction
+                .own
+                .and_then(|area| area.interval)
+                .map(|ends| ends[i])
+        )
+    };
     vec![
         json!(number),
-        json!(told.cells),
-        value(told.own),
+        json!(prediction.cells),
+        value(prediction.own),
         end(0),
         end(1),
-        json!(told.own.map(|area| area.p)),
-        value(told.control),
-        json!(told.control.map(|area| area.p)),
-        json!(told.largest),
-        json!(told.chance),
+        json!(prediction.own.map(|area| area.p)),
+        value(prediction.control),
+        json!(prediction.control.map(|area| area.p)),
+        json!(prediction.largest),
+        json!(prediction.chance),
     ]
 }
 
-/// Says in a sentence whether the initial norms told the key components.
-fn words_of(number: &str, told: &Told) -> String {
-    let Some(own) = told.own else {
+/// Says in a sentence whether the initial norms predict the key components.
+fn words_of(number: &str, prediction: &Prediction) -> String {
+    let Some(own) = prediction.own else {
         return format!("{number}: all initial norms are equal, or every component is key");
     };
     let interval = match own.interval {
@@ -236,7 +245,7 @@ fn words_of(number: &str, told: &Told) -> String {
         0.001.. => format!("{:.3}", own.p),
         _ => format!("{:.1e}", own.p),
     };
-    let control = match told.control {
+    let control = match prediction.control {
         Some(control) => format!("{:.2}", control.value),
         None => "not known, of one cell".to_owned(),
     };
@@ -246,9 +255,9 @@ fn words_of(number: &str, told: &Told) -> String {
          the largest at first in {} of {} cells, by chance {:.1}",
         100.0 * own.value,
         own.value,
-        told.largest,
-        told.cells,
-        told.chance
+        prediction.largest,
+        prediction.cells,
+        prediction.chance
     )
 }
 

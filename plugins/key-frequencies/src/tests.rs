@@ -70,14 +70,17 @@ fn largest(first: &[f64], _: usize) -> Vec<usize> {
 #[test]
 fn planted_winners_are_told_by_their_norms_and_the_control_is_not() {
     let found = run(&cells(24, largest), |_| true);
-    let told = &found.table("told").unwrap()[0];
-    assert_eq!((&told["norm"], &told["AUC"]), (&json!("W_E"), &json!(1.0)));
-    assert!(told["p"].as_f64().unwrap() < 1e-20, "{told:?}");
-    assert_eq!(told["winner was largest"], 24);
-    assert!((told["by chance"].as_f64().unwrap() - 1.2).abs() < 1e-9);
-    let control = told["AUC of the next cell's"].as_f64().unwrap();
+    let prediction = &found.table("prediction").unwrap()[0];
+    assert_eq!(
+        (&prediction["norm"], &prediction["AUC"]),
+        (&json!("W_E"), &json!(1.0))
+    );
+    assert!(prediction["p"].as_f64().unwrap() < 1e-20, "{prediction:?}");
+    assert_eq!(prediction["winner was largest"], 24);
+    assert!((prediction["by chance"].as_f64().unwrap() - 1.2).abs() < 1e-9);
+    let control = prediction["AUC of the next cell's"].as_f64().unwrap();
     assert!((control - 0.5).abs() < 0.12, "{control}");
-    assert!(told["p of it"].as_f64().unwrap() > 0.01);
+    assert!(prediction["p of it"].as_f64().unwrap() > 0.01);
     assert!(found.figure("winners").is_some() && found.figure("start").is_some());
     let start = &found.figure("start").unwrap()["data"];
     // The three largest of twenty have 17, 18 and 19 below them.
@@ -92,11 +95,14 @@ fn planted_winners_are_told_by_their_norms_and_the_control_is_not() {
 fn winners_at_random_are_not_told() {
     let random = |_: &[f64], i: usize| vec![(7 * i) % COMPONENTS, (7 * i + 5) % COMPONENTS];
     let found = run(&cells(40, random), |_| true);
-    let told = &found.table("told").unwrap()[0];
-    let area = told["AUC"].as_f64().unwrap();
-    assert!((area - 0.5).abs() < 0.1, "{told:?}");
-    assert!(told["p"].as_f64().unwrap() > 0.05);
-    let (from, to) = (told["from"].as_f64().unwrap(), told["to"].as_f64().unwrap());
+    let prediction = &found.table("prediction").unwrap()[0];
+    let area = prediction["AUC"].as_f64().unwrap();
+    assert!((area - 0.5).abs() < 0.1, "{prediction:?}");
+    assert!(prediction["p"].as_f64().unwrap() > 0.05);
+    let (from, to) = (
+        prediction["from"].as_f64().unwrap(),
+        prediction["to"].as_f64().unwrap(),
+    );
     assert!(from < 0.5 && 0.5 < to, "{from} {to}");
     // Each of twenty is key in four of forty cells: none is favoured.
     let counts = found.table("components").unwrap();
@@ -154,9 +160,9 @@ fn what_does_not_count_is_said() {
     }
     let none = run(&all[..1], |_| true);
     assert!(none.notes()[1].contains("nothing is compared"));
-    assert!(none.table("told").is_none());
+    assert!(none.table("prediction").is_none());
     // One cell alone has no control, and no interval.
     let one = run(&cells(1, largest), |_| true);
-    let told = &one.table("told").unwrap()[0];
-    assert!(told["from"].is_null() && told["AUC of the next cell's"].is_null());
+    let prediction = &one.table("prediction").unwrap()[0];
+    assert!(prediction["from"].is_null() && prediction["AUC of the next cell's"].is_null());
 }

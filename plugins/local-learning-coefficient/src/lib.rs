@@ -236,9 +236,10 @@ impl LocalLearningCoefficient {
         let n = self.n as f64;
         let n_beta = if n_beta > 0.0 { n_beta } else { n / n.ln() };
         let loss = out.train_loss(Ask::loss(weights))?.loss;
-        let step = match step > 0.0 {
-            true => step,
-            false => self.stable_step(weights, n_beta, out)?,
+        let step = if step > 0.0 {
+            step
+        } else {
+            self.stable_step(weights, n_beta, out)?
         };
         let dynamics = Dynamics {
             n_beta,
@@ -258,9 +259,12 @@ impl LocalLearningCoefficient {
         let estimate = |losses: &[f64]| n_beta * (mean(losses) - loss);
         let each: Vec<f64> = drawn
             .iter()
-            .map(|chain| match chain.diverged {
-                true => f64::NAN,
-                false => estimate(&chain.losses),
+            .map(|chain| {
+                if chain.diverged {
+                    f64::NAN
+                } else {
+                    estimate(&chain.losses)
+                }
             })
             .collect();
         let whole: Vec<f64> = each.iter().copied().filter(|x| x.is_finite()).collect();
@@ -303,11 +307,12 @@ impl LocalLearningCoefficient {
             out.hessian_product(weights, v, distance)
         })?;
         let sharpest = n_beta * (ends.largest + ends.residual).max(0.0) + self.config.gamma;
-        match sharpest > 0.0 {
-            true => Ok(2.0 * SHARE / sharpest),
-            false => Err(Failure::new(
+        if sharpest > 0.0 {
+            Ok(2.0 * SHARE / sharpest)
+        } else {
+            Err(Failure::new(
                 "the loss is flat and gamma is 0: nothing keeps a chain near; expected `gamma` above 0, or a `step`",
-            )),
+            ))
         }
     }
 

@@ -52,9 +52,10 @@ fn found(mut task: Task, psi: impl Fn(f64, f64) -> f64) -> Recorder {
 fn the_sum_of_the_phases_is_found_whatever_the_signs() {
     let minus = TAU * 4.0 / P as f64;
     for sign in [1.0, -1.0] {
-        let task = match sign > 0.0 {
-            true => of(|a, b| a + b),
-            false => of(|a, b| a + 23 - b),
+        let task = if sign > 0.0 {
+            of(|a, b| a + b)
+        } else {
+            of(|a, b| a + 23 - b)
         };
         let found = found(task, |x, y| x + sign * y);
         assert_eq!(found.last("neurons"), Some(24.0));

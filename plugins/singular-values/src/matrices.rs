@@ -59,9 +59,12 @@ pub(crate) fn matrices(snapshot: &Snapshot<'_>, p: usize) -> Result<Vec<Matrix>,
     };
     let (w_out, w_v) = (blocks("mlp.W_out"), blocks("attn.W_V"));
     let several = w_out.len().max(w_v.len()) > 1;
-    let named = |name: &str, layer: usize| match several {
-        true => format!("{name} layer {layer}"),
-        false => name.to_owned(),
+    let named = |name: &str, layer: usize| {
+        if several {
+            format!("{name} layer {layer}")
+        } else {
+            name.to_owned()
+        }
     };
     let plain =
         |name: String, tensor: Tensor<'_>| matrix(name, tensor.size(1), tensor.data().to_vec());

@@ -55,9 +55,10 @@ pub(crate) fn judge(
 
 /// What is known does not decide: it was not reached by the end of the training.
 fn undecided(which: &str, known: Known) -> Verdict {
-    let what = match known.high.is_finite() {
-        true => format!("from {} to {}", number(known.low), number(known.high)),
-        false => format!("{} or more", number(known.low)),
+    let what = if known.high.is_finite() {
+        format!("from {} to {}", number(known.low), number(known.high))
+    } else {
+        format!("{} or more", number(known.low))
     };
     Verdict::NotEvaluated(format!(
         "{which}not reached by the end of the training: it is known to be {what}, which does not \

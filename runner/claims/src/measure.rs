@@ -105,9 +105,10 @@ fn crossing(event: Event, accuracy: f64, hold: u64, metrics: &Metrics) -> Crossi
 /// last stretch, or one that was not trained, at the earliest.
 fn epoch(crossing: Crossing, cell: &History) -> Known {
     let known = crossing.observation(cell.metrics.len() as u64);
-    match known.happened {
-        true => Known::exactly(known.time),
-        false => Known::at_least(known.time),
+    if known.happened {
+        Known::exactly(known.time)
+    } else {
+        Known::at_least(known.time)
     }
 }
 

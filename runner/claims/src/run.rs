@@ -44,9 +44,10 @@ pub fn verify(plan: &Plan, run: &RunView) -> Result<Vec<Verified>, ClaimsError> 
         .iter()
         .any(|c| c.cells.is_some() || c.against.is_some());
     for cell in &plan.cells {
-        let values = match choosing {
-            true => plan.cell_values(cell),
-            false => Value::Null,
+        let values = if choosing {
+            plan.cell_values(cell)
+        } else {
+            Value::Null
         };
         let mut history = None;
         for gathering in &mut all {
@@ -162,19 +163,19 @@ fn read<'a>(
     summary: &Summary,
 ) -> Result<Read<'a>, String> {
     let epochs = plan.epochs;
-    let Some(told) = summary.cell(&cell.id) else {
+    let Some(recorded) = summary.cell(&cell.id) else {
         return Err("it was not trained yet; `grokrun SPEC` trains it".to_owned());
     };
-    if told.has_failed() {
-        let verdict = &told.verdict;
+    if recorded.has_failed() {
+        let verdict = &recorded.verdict;
         return Err(format!(
             "its training {verdict}; a claim needs cells that are trained to their end"
         ));
     }
-    if !told.is_over(epochs) {
+    if !recorded.is_over(epochs) {
         return Err(format!(
             "it is not finished: {} of {epochs} epochs are known; `grokrun SPEC` goes on",
-            told.epochs
+            recorded.epochs
         ));
     }
     let metrics = metrics(run, cell)?;

@@ -40,11 +40,10 @@ pub fn shown(labels: Option<&[Option<u32>]>, p: usize, operation: &str) -> Shown
             (basis, kind)
         }
     };
-    let circles = match basis.is_cyclic() {
-        true => {
-            "each token in the plane of a frequency's cosine and sine, its hue by its place in the group"
-        }
-        false => "each token in the plane of the two strongest matrix entries of a representation",
+    let circles = if basis.is_cyclic() {
+        "each token in the plane of a frequency's cosine and sine, its hue by its place in the group"
+    } else {
+        "each token in the plane of the two strongest matrix entries of a representation"
     };
     Shown {
         spectrum: format!("norm by {kind}"),

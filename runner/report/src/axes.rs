@@ -34,10 +34,7 @@ pub(crate) fn figures(cells: &[Member<'_>], phases: Option<&phase_map::Measured>
     for y in 0..few {
         for x in y + 1..few {
             // Numbers along x, where only one of the two has them.
-            let (x, y) = match all[x].is_numeric() {
-                true => (x, y),
-                false => (y, x),
-            };
+            let (x, y) = if all[x].is_numeric() { (x, y) } else { (y, x) };
             let others: Vec<&Axis> = others(&all, &[x, y]);
             figures.extend(maps(cells, [&all[x], &all[y]], &others, phases));
         }
@@ -117,9 +114,10 @@ fn over(cells: &[Member<'_>], axis: &Axis, others: &[&Axis]) -> Option<Value> {
             let y: Vec<f64> = here.iter().map(|(_, time)| *time).collect();
             let names: Vec<&String> = here.iter().map(|(cell, _)| &cell.outcome.cell).collect();
             let links: Vec<&String> = here.iter().map(|(cell, _)| &cell.link).collect();
-            let (symbol, words) = match happened {
-                true => (symbol.to_owned(), "grokked at"),
-                false => ("arrow-up".to_owned(), "not grokked by"),
+            let (symbol, words) = if happened {
+                (symbol.to_owned(), "grokked at")
+            } else {
+                ("arrow-up".to_owned(), "not grokked by")
             };
             data.push(
                 json!({ "type": "scatter", "mode": "markers", "legendgroup": name,
@@ -142,9 +140,10 @@ fn over(cells: &[Member<'_>], axis: &Axis, others: &[&Axis]) -> Option<Value> {
         .fold((f64::MAX, 0.0f64), |(l, h), t| (l.min(*t), h.max(*t)));
     let log = ends.1 / ends.0 >= 20.0;
     let mut y = json!({ "title": { "text": "first epoch of 99 %" } });
-    match log {
-        true => y["type"] = json!("log"),
-        false => y["rangemode"] = json!("tozero"),
+    if log {
+        y["type"] = json!("log")
+    } else {
+        y["rangemode"] = json!("tozero")
     }
     Some(json!({ "data": data, "layout": {
         "title": { "text": format!("Grok epoch over {}", axis.words()) },
@@ -255,9 +254,12 @@ impl<'m, 'a> Map<'m, 'a> {
         let known: Vec<u64> = medians.iter().flatten().flatten().copied().collect();
         let (least, most) = (known.iter().min()?, known.iter().max()?);
         let log = *most as f64 / (*least).max(1) as f64 >= 20.0;
-        let shown = |epoch: u64| match log {
-            true => (epoch.max(1) as f64).log10(),
-            false => epoch as f64,
+        let shown = |epoch: u64| {
+            if log {
+                (epoch.max(1) as f64).log10()
+            } else {
+                epoch as f64
+            }
         };
         let colors: Vec<Vec<Option<f64>>> = medians
             .iter()

@@ -78,7 +78,7 @@ pub(crate) fn gather(
         let place: BTreeMap<&str, usize> = summary
             .cells
             .iter()
-            .map(|told| told.cell.as_str())
+            .map(|recorded| recorded.cell.as_str())
             .zip(0..)
             .collect();
         cells.sort_by(|(one, _), (other, _)| {

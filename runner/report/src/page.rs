@@ -196,9 +196,10 @@ impl Page {
             link: format!("cell-{number}"),
         });
         let members: Vec<Member> = members.collect();
-        let over_axes = match several {
-            true => axes::figures(&members, Measured::of(&about.sweep).as_ref()),
-            false => Vec::new(),
+        let over_axes = if several {
+            axes::figures(&members, Measured::of(&about.sweep).as_ref())
+        } else {
+            Vec::new()
         };
         let overall = several.then(|| Group::all(&members).verdict());
         let groups = if several {

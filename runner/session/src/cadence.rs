@@ -30,11 +30,11 @@ impl Cadence {
     /// # Errors
     /// What it tells is no cadence.
     pub(crate) fn saved(extra: &Value, spacing: Spacing) -> Result<Cadence, String> {
-        let told = &extra[KEY];
-        if told.is_null() {
+        let stored = &extra[KEY];
+        if stored.is_null() {
             return Ok(Cadence::new(spacing));
         }
-        let parts: Option<Vec<Vec<u64>>> = serde_json::from_value(told.clone()).ok();
+        let parts: Option<Vec<Vec<u64>>> = serde_json::from_value(stored.clone()).ok();
         let parts = parts.and_then(|parts| {
             let part = |part: &Vec<u64>| match part.as_slice() {
                 [from, every] => Some((*from, Spacing::every(*every))),
@@ -55,7 +55,7 @@ impl Cadence {
         });
         parts
             .map(|parts| Cadence { parts })
-            .ok_or_else(|| format!("its cadence of checkpoints is {told}"))
+            .ok_or_else(|| format!("its cadence of checkpoints is {stored}"))
     }
 
     /// Puts the cadence of a cell that was always kept so into a state's own JSON, unless one is
@@ -70,9 +70,12 @@ impl Cadence {
 
     /// Puts it into a state's own JSON.
     pub(crate) fn save(&self, extra: &mut Value) {
-        let part = |(from, spacing): &(u64, Spacing)| match spacing.log {
-            true => json!([from, spacing.every, LOG]),
-            false => json!([from, spacing.every]),
+        let part = |(from, spacing): &(u64, Spacing)| {
+            if spacing.log {
+                json!([from, spacing.every, LOG])
+            } else {
+                json!([from, spacing.every])
+            }
         };
         extra[KEY] = self.parts.iter().map(part).collect();
     }

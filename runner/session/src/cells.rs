@@ -8,12 +8,12 @@ use crate::SessionError;
 
 /// The `config.json` of each of these cells; null where it cannot be read, which is logged.
 pub fn settings_of(run: &RunView, cells: &[CellSummary]) -> Vec<Value> {
-    let config = |told: &CellSummary| {
-        let read = run.cell(&told.cell).map(|dir| dir.read_config_json());
+    let config = |recorded: &CellSummary| {
+        let read = run.cell(&recorded.cell).map(|dir| dir.read_config_json());
         match read.transpose() {
             Ok(config) => config.flatten().unwrap_or_default(),
             Err(error) => {
-                tracing::warn!(cell = told.cell, %error, "its settings are not known");
+                tracing::warn!(cell = recorded.cell, %error, "its settings are not known");
                 Value::Null
             }
         }
@@ -44,11 +44,11 @@ pub fn write_cells(run: &RunDir) -> Result<(), SessionError> {
         run.write_cells(cells, &columns)?;
         let now = run.read_summary()?.unwrap_or_default();
         // NaN is not equal to itself: what the table has of a cell is compared.
-        let told = |cells: &[CellSummary]| -> Vec<(String, String, u64)> {
+        let recorded = |cells: &[CellSummary]| -> Vec<(String, String, u64)> {
             let one = |cell: &CellSummary| (cell.cell.clone(), cell.status.clone(), cell.epochs);
             cells.iter().map(one).collect()
         };
-        if told(&now.cells) == told(&summary.cells) {
+        if recorded(&now.cells) == recorded(&summary.cells) {
             return Ok(());
         }
         summary = now;

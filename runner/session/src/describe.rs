@@ -83,13 +83,15 @@ pub(crate) fn config(
 /// What is said where checkpoints are not what everybody expects: the trained weights as they are,
 /// in plain files. `state.safetensors` always has them so.
 fn checkpoints(kept: Keeping) -> Option<CheckpointsConfig> {
-    let precision = match kept.halves {
-        true => "f16: rounded from f32, lossy; the error is in each file's metadata",
-        false => "f32",
+    let precision = if kept.halves {
+        "f16: rounded from f32, lossy; the error is in each file's metadata"
+    } else {
+        "f32"
     };
-    let compression = match kept.packed {
-        true => "lossless: .packed files, each predicted from the two before it",
-        false => "none",
+    let compression = if kept.packed {
+        "lossless: .packed files, each predicted from the two before it"
+    } else {
+        "none"
     };
     (kept != Keeping::default()).then(|| CheckpointsConfig {
         precision: Some(precision.to_owned()),

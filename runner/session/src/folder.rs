@@ -112,20 +112,22 @@ pub fn missing_checkpoints(
     run: &RunView,
 ) -> Result<Vec<(usize, String)>, SessionError> {
     let summary = run.summary()?;
-    let told: BTreeMap<&str, &CellSummary> = summary
+    let recorded: BTreeMap<&str, &CellSummary> = summary
         .cells
         .iter()
-        .map(|told| (told.cell.as_str(), told))
+        .map(|recorded| (recorded.cell.as_str(), recorded))
         .collect();
     let mut all = Vec::new();
     for (index, cell) in plan.cells.iter().enumerate() {
-        let (Some(told), Some(dir)) = (told.get(cell.id.as_str()), run.cell(&cell.id)) else {
+        let (Some(recorded), Some(dir)) = (recorded.get(cell.id.as_str()), run.cell(&cell.id))
+        else {
             continue;
         };
-        let Some(status) = Status::of_word(&told.status).filter(|s| *s != Status::Training) else {
+        let Some(status) = Status::of_word(&recorded.status).filter(|s| *s != Status::Training)
+        else {
             continue;
         };
-        match gaps(plan, &dir, status, told.epochs) {
+        match gaps(plan, &dir, status, recorded.epochs) {
             Ok(words) => all.extend(words.map(|words| (index, words))),
             // What is not there has no checkpoints.
             Err(error) if error.kind() == ErrorKind::Io => all.push((index, error.to_string())),

@@ -16,13 +16,15 @@ use serde::Deserialize;
 pub(crate) const ENDS: &str = "cell ends";
 
 /// Logs how a cell was trained, if all of it is known.
-pub(crate) fn log(epoch: u64, told: &CellSummary) {
-    let (Some(device), Some(seconds), Some(epochs_per_second)) =
-        (&told.device, told.seconds, told.epochs_per_second)
-    else {
+pub(crate) fn log(epoch: u64, recorded: &CellSummary) {
+    let (Some(device), Some(seconds), Some(epochs_per_second)) = (
+        &recorded.device,
+        recorded.seconds,
+        recorded.epochs_per_second,
+    ) else {
         return;
     };
-    let (cell, verdict) = (&told.cell, &told.verdict);
+    let (cell, verdict) = (&recorded.cell, &recorded.verdict);
     tracing::info!(
         cell,
         epoch,
@@ -100,11 +102,11 @@ impl Journal {
     }
 
     /// Fills in what is known of a cell whose state has taken `epoch` steps.
-    pub(crate) fn fill(&self, epoch: u64, told: &mut CellSummary) {
-        if let Some(end) = self.end(&told.cell, epoch) {
-            told.device = Some(end.device.clone());
-            told.seconds = Some(end.seconds);
-            told.epochs_per_second = Some(end.epochs_per_second);
+    pub(crate) fn fill(&self, epoch: u64, recorded: &mut CellSummary) {
+        if let Some(end) = self.end(&recorded.cell, epoch) {
+            recorded.device = Some(end.device.clone());
+            recorded.seconds = Some(end.seconds);
+            recorded.epochs_per_second = Some(end.epochs_per_second);
         }
     }
 }
@@ -131,16 +133,16 @@ mod tests {
         ]
         .join("\n");
         journal.take(log.as_bytes());
-        let told = |cell: &str, epoch| {
-            let mut told = CellSummary::new(cell, "finished", &Metrics::default());
-            journal.fill(epoch, &mut told);
-            (told.seconds, told.device)
+        let recorded = |cell: &str, epoch| {
+            let mut recorded = CellSummary::new(cell, "finished", &Metrics::default());
+            journal.fill(epoch, &mut recorded);
+            (recorded.seconds, recorded.device)
         };
         assert_eq!(
-            told("a", 300),
+            recorded("a", 300),
             (Some(2.0), Some("CPU, 2 threads".to_owned()))
         );
-        assert_eq!(told("a", 400), (None, None), "of another state");
-        assert_eq!(told("b", 100), (None, None), "a line that is cut off");
+        assert_eq!(recorded("a", 400), (None, None), "of another state");
+        assert_eq!(recorded("b", 100), (None, None), "a line that is cut off");
     }
 }

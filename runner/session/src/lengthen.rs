@@ -24,7 +24,7 @@ impl Judge for Longer<'_> {
         let earlier = earlier(run)?;
         let changes = plan.changes_from(&earlier);
         if !changes.iter().all(|change| change.lengthens) {
-            return Err(told(&changes));
+            return Err(listed(&changes));
         }
         if plan.stop != earlier.stop {
             check_stops(plan, run)?;
@@ -68,7 +68,7 @@ impl Judge for Longer<'_> {
 /// In which keys the specs of two runs differ, in lines; where one cannot be read, why.
 pub fn differences(run: &RunView, other: &RunView) -> String {
     match (earlier(run), earlier(other)) {
-        (Ok(one), Ok(other)) => told(&other.changes_from(&one)),
+        (Ok(one), Ok(other)) => listed(&other.changes_from(&one)),
         (Err(why), _) | (_, Err(why)) => why,
     }
 }
@@ -89,7 +89,7 @@ fn earlier(run: &RunView) -> Result<Plan, String> {
     Ok(plan)
 }
 
-fn told(changes: &[Change]) -> String {
+fn listed(changes: &[Change]) -> String {
     let mut text = "these keys differ".to_owned();
     for change in changes.iter().take(TOLD) {
         text.push_str(&format!("\n  {change}"));

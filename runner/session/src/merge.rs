@@ -44,10 +44,10 @@ pub fn merge(plan: &Plan, into: &RunDir, other: &RunView) -> Result<Merged, Sess
             let device = saved_device(&state.extra);
             Some(summarize(id, status, &state.metrics, device))
         };
-        let mut told = known.or_else(of_state)?;
+        let mut recorded = known.or_else(of_state)?;
         let journal = journal.get_or_init(|| Journal::read(&both));
-        journal.fill(state.epoch, &mut told);
-        Some(told)
+        journal.fill(state.epoch, &mut recorded);
+        Some(recorded)
     };
     let merged = into.merge(other, &cells, &tell)?;
     log_what_came(into)?;
@@ -67,9 +67,10 @@ pub fn analyse_merged(
     interrupt: &Interrupt,
     watch: &mut dyn Watch,
 ) -> Result<(), SessionError> {
-    match has_ended(plan, run)? {
-        true => analyses.conclude_sweep(run, false, interrupt, watch),
-        false => Ok(run.discard_sweep_findings()?),
+    if has_ended(plan, run)? {
+        analyses.conclude_sweep(run, false, interrupt, watch)
+    } else {
+        Ok(run.discard_sweep_findings()?)
     }
 }
 
@@ -81,9 +82,9 @@ fn log_what_came(into: &RunDir) -> Result<(), SessionError> {
     let ended = summary
         .cells
         .iter()
-        .filter(|told| Status::is_end(&told.status));
-    for told in ended.filter(|told| !own.tells(&told.cell, told.epochs)) {
-        journal::log(told.epochs, told);
+        .filter(|recorded| Status::is_end(&recorded.status));
+    for recorded in ended.filter(|recorded| !own.tells(&recorded.cell, recorded.epochs)) {
+        journal::log(recorded.epochs, recorded);
     }
     Ok(())
 }

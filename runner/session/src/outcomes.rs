@@ -40,12 +40,12 @@ impl<'a> Outcomes<'a> {
         let why = error.to_string();
         tracing::info!(cell = id, why, "cell fails");
         let known = self.summary.cell(id).cloned();
-        let told = known
+        let recorded = known
             .unwrap_or_else(|| CellSummary::new(id, Status::Failed.word(), &Metrics::default()));
         self.summary.set(CellSummary {
             status: Status::Failed.word().to_owned(),
             verdict: format!("failed: {why}"),
-            ..told
+            ..recorded
         });
         self.note(id, why);
     }
@@ -68,9 +68,10 @@ impl<'a> Outcomes<'a> {
 
     /// Writes the summary unless it was written just now.
     pub(crate) fn write_now_and_then(&mut self) -> Result<(), SessionError> {
-        match self.written.elapsed() >= WRITE_EVERY {
-            true => self.write(),
-            false => Ok(()),
+        if self.written.elapsed() >= WRITE_EVERY {
+            self.write()
+        } else {
+            Ok(())
         }
     }
 
@@ -85,10 +86,15 @@ impl<'a> Outcomes<'a> {
             .summary
             .cells
             .iter()
-            .filter(|told| told.status == Status::Failed.word() && !self.has_failed(&told.cell))
-            .map(|told| {
-                let why = told.verdict.trim_start_matches("failed: ");
-                [told.cell.clone(), format!("{why}{}", advice_to(&told.cell))]
+            .filter(|recorded| {
+                recorded.status == Status::Failed.word() && !self.has_failed(&recorded.cell)
+            })
+            .map(|recorded| {
+                let why = recorded.verdict.trim_start_matches("failed: ");
+                [
+                    recorded.cell.clone(),
+                    format!("{why}{}", advice_to(&recorded.cell)),
+                ]
             })
             .collect();
         let failed = [self.failed, diverged].concat();
@@ -101,12 +107,13 @@ fn advice(cell: &Cell) -> String {
     let product = cell.learning_rate * cell.weight_decay;
     // Decay alone multiplies the weights by 1 − product in each step. A rate above 1 is itself at
     // fault.
-    match product > 2.0 && cell.learning_rate <= 1.0 {
-        true => format!(
+    if product > 2.0 && cell.learning_rate <= 1.0 {
+        format!(
             "; each step makes the weights {:.2e} times as large, since learning_rate × weight_decay is \
              {product:.2e}: expected a smaller weight_decay, for a product below 1",
             product - 1.0
-        ),
-        false => "; a smaller learning rate may help".to_owned(),
+        )
+    } else {
+        "; a smaller learning rate may help".to_owned()
     }
 }

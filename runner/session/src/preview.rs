@@ -75,22 +75,20 @@ impl Preview {
         let an_operation = programs::seconds_an_operation(plan, survey, choice)?;
         let no_analyses;
         let looked_at = survey.cells.iter().all(|size| size.analysed().is_some());
-        let analyses = match looked_at {
-            true => analyses,
-            false => {
-                no_analyses = Analyses::none();
-                if !analyses.is_empty() {
-                    let pairs = survey.cells.iter().all(|size| size.seen().is_some());
-                    let note = match pairs {
-                        true => {
-                            "what analyses of this model cost is not known: time and disk are without them"
-                        }
-                        false => "the analyses do not look at this task: they say so in a note",
-                    };
-                    notes.push(note.to_owned());
-                }
-                &no_analyses
+        let analyses = if looked_at {
+            analyses
+        } else {
+            no_analyses = Analyses::none();
+            if !analyses.is_empty() {
+                let pairs = survey.cells.iter().all(|size| size.seen().is_some());
+                let note = if pairs {
+                    "what analyses of this model cost is not known: time and disk are without them"
+                } else {
+                    "the analyses do not look at this task: they say so in a note"
+                };
+                notes.push(note.to_owned());
             }
+            &no_analyses
         };
         let pending: Vec<(usize, u64)> = (0..plan.cells.len()).map(|cell| (cell, 0)).collect();
         let batches = batches(&survey.cells, &pending, largest_batch(survey, choice));

@@ -33,15 +33,16 @@ pub fn progress_of_cells(plan: &Plan, run: &RunView) -> Result<Vec<CellProgress>
         .cells
         .sort_by(|one, other| one.cell.cmp(&other.cell));
     let one = |id: &str| {
-        let told = summary
+        let recorded = summary
             .cells
-            .binary_search_by(|told| told.cell.as_str().cmp(id))
+            .binary_search_by(|recorded| recorded.cell.as_str().cmp(id))
             .ok()
             .map(|at| &summary.cells[at]);
-        if let Some(told) = told.filter(|told| told.is_over(plan.epochs)) {
-            return match told.status == Status::Failed.word() {
-                true => CellProgress::Failed(told.verdict.clone()),
-                false => CellProgress::Done(told.verdict.clone()),
+        if let Some(recorded) = recorded.filter(|recorded| recorded.is_over(plan.epochs)) {
+            return if recorded.status == Status::Failed.word() {
+                CellProgress::Failed(recorded.verdict.clone())
+            } else {
+                CellProgress::Done(recorded.verdict.clone())
             };
         }
         let Some(cell) = run.cell(id) else {
@@ -51,9 +52,10 @@ pub fn progress_of_cells(plan: &Plan, run: &RunView) -> Result<Vec<CellProgress>
         let Some(&epoch) = cell.checkpoints().unwrap_or_default().last() else {
             return CellProgress::Waiting;
         };
-        match cell.is_claimed() {
-            true => CellProgress::Running(epoch),
-            false => CellProgress::Interrupted(epoch),
+        if cell.is_claimed() {
+            CellProgress::Running(epoch)
+        } else {
+            CellProgress::Interrupted(epoch)
         }
     };
     Ok(plan.cells.iter().map(|cell| one(&cell.id)).collect())

@@ -56,9 +56,10 @@ impl Shard {
         }
         let cut = |shard: usize| {
             let share = shard as f64 / self.of as f64;
-            match shard == self.of {
-                true => work.len(),
-                false => middles.partition_point(|middle| *middle < share),
+            if shard == self.of {
+                work.len()
+            } else {
+                middles.partition_point(|middle| *middle < share)
             }
         };
         cut(self.index - 1)..cut(self.index)

@@ -89,8 +89,9 @@ fn of_run(
 fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 6;
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>();
-    match names.len() > SHOWN {
-        true => format!("{}, …", shown.join(", ")),
-        false => shown.join(", "),
+    if names.len() > SHOWN {
+        format!("{}, …", shown.join(", "))
+    } else {
+        shown.join(", ")
     }
 }

@@ -106,9 +106,10 @@ impl CellSize {
                 .host_bytes
                 .saturating_add(history_bytes(self.epochs)),
             // How far packing comes down depends on the weights: what is told is the most.
-            checkpoint_bytes: match self.keeping.halves {
-                true => estimate.checkpoint_bytes.div_ceil(2),
-                false => estimate.checkpoint_bytes,
+            checkpoint_bytes: if self.keeping.halves {
+                estimate.checkpoint_bytes.div_ceil(2)
+            } else {
+                estimate.checkpoint_bytes
             },
             ..estimate
         }

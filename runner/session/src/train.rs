@@ -147,9 +147,10 @@ impl Session<'_> {
         if !pending.is_empty() {
             self.run.discard_sweep_findings()?;
         }
-        let mut ending = match pending.is_empty() {
-            true => Ending::NothingToDo,
-            false => Ending::Done,
+        let mut ending = if pending.is_empty() {
+            Ending::NothingToDo
+        } else {
+            Ending::Done
         };
         for batch in batches(
             &self.survey.cells,
@@ -202,11 +203,11 @@ impl Session<'_> {
     /// Lets the analyses of the sweep conclude, once all cells of the plan have come to an end:
     /// of a run in shards, in the process that trains the last one.
     fn conclude_sweep(&self, again: bool, watch: &mut dyn Watch) -> Result<(), SessionError> {
-        match has_ended(self.plan, self.run)? {
-            true => self
-                .analyses
-                .conclude_sweep(self.run, again, self.interrupt, watch),
-            false => Ok(()),
+        if has_ended(self.plan, self.run)? {
+            self.analyses
+                .conclude_sweep(self.run, again, self.interrupt, watch)
+        } else {
+            Ok(())
         }
     }
 
@@ -231,7 +232,7 @@ impl Session<'_> {
         let mut summary = summary.unwrap_or_default();
         summary
             .cells
-            .retain(|told| ids.contains(told.cell.as_str()));
+            .retain(|recorded| ids.contains(recorded.cell.as_str()));
         summary
     }
 
@@ -240,8 +241,8 @@ impl Session<'_> {
         let mut left = Vec::new();
         for &index in mine {
             let id = &self.plan.cells[index].id;
-            let told = outcomes.summary.cell(id);
-            let trained = told.is_some_and(|told| Status::is_end(&told.status));
+            let recorded = outcomes.summary.cell(id);
+            let trained = recorded.is_some_and(|recorded| Status::is_end(&recorded.status));
             let dir = folder(self.run, self.plan, &self.plan.cells[index])?;
             if trained && !outcomes.has_failed(id) && !self.analyses.concluded(&dir)? {
                 left.push(index);
@@ -288,13 +289,13 @@ impl Session<'_> {
         let status = Status::of_state(self.plan, &state).map_err(|why| dir.foreign_state(&why))?;
         if status == Status::Training {
             // Told finished, by the spec before this one.
-            let told = summary
+            let recorded = summary
                 .cell(id)
-                .filter(|told| told.status == saved_as.word());
-            if let Some(told) = told.filter(|_| saved_as.ends()) {
+                .filter(|recorded| recorded.status == saved_as.word());
+            if let Some(recorded) = recorded.filter(|_| saved_as.ends()) {
                 summary.set(CellSummary {
                     status: status.word().to_owned(),
-                    ..told.clone()
+                    ..recorded.clone()
                 });
             }
             return Ok(Some(state.epoch));
@@ -307,16 +308,16 @@ impl Session<'_> {
         if let Some(gaps) = gaps(self.plan, &dir, status, state.epoch)? {
             tracing::warn!(cell = id, "{gaps}");
         }
-        let is_told = |told: &CellSummary| {
-            told.status == status.word() && told.epochs == state.metrics.len() as u64
+        let is_recorded = |recorded: &CellSummary| {
+            recorded.status == status.word() && recorded.epochs == state.metrics.len() as u64
         };
-        if !summary.cell(id).is_some_and(is_told) {
+        if !summary.cell(id).is_some_and(is_recorded) {
             let device = saved_device(&state.extra);
-            let mut told = summarize(id, status, &state.metrics, device);
+            let mut recorded = summarize(id, status, &state.metrics, device);
             let logs = || self.run.logs().unwrap_or_default();
             let journal = journal.get_or_init(|| Journal::read(&logs()));
-            journal.fill(state.epoch, &mut told);
-            summary.set(told);
+            journal.fill(state.epoch, &mut recorded);
+            summary.set(recorded);
         }
         Ok(None)
     }
@@ -346,8 +347,8 @@ impl Session<'_> {
     fn describe_anew(&self, index: usize, dir: &CellDir) -> Result<(), SessionError> {
         // One that is missing or damaged is written again in any case.
         let config = dir.read_config().ok().flatten();
-        let told = config.and_then(|config| config.train.get("epochs")?.as_u64());
-        if told.is_none_or(|epochs| epochs == self.plan.epochs) {
+        let recorded = config.and_then(|config| config.train.get("epochs")?.as_u64());
+        if recorded.is_none_or(|epochs| epochs == self.plan.epochs) {
             return Ok(());
         }
         let (cell, size) = (&self.plan.cells[index], &self.survey.cells[index]);
@@ -366,12 +367,13 @@ impl Session<'_> {
             folder(self.run, self.plan, &self.plan.cells[index])?,
         )?;
         let moved = live.status != Status::Training || live.epoch != from;
-        match moved {
-            false => Ok(live),
-            true => Err(SessionError::Failed(format!(
+        if moved {
+            Err(SessionError::Failed(format!(
                 "another process has trained {id} to epoch {} meanwhile; run the same command again: it takes up what is left",
                 live.epoch
-            ))),
+            )))
+        } else {
+            Ok(live)
         }
     }
 
@@ -380,8 +382,8 @@ impl Session<'_> {
     fn give_up(&self, batch: &Batch, why: &str, outcomes: &mut Outcomes) {
         let cells = batch.cells.iter().map(|i| self.plan.cells[*i].id.as_str());
         for id in cells {
-            let told = outcomes.summary.cell(id);
-            if told.is_none_or(|told| !Status::is_end(&told.status)) {
+            let recorded = outcomes.summary.cell(id);
+            if recorded.is_none_or(|recorded| !Status::is_end(&recorded.status)) {
                 outcomes.fail(id, SessionError::Failed(why.to_owned()));
             } else if !outcomes.has_failed(id) {
                 outcomes.note(id, why.to_owned());
@@ -413,8 +415,8 @@ impl Session<'_> {
 pub(crate) fn has_ended(plan: &Plan, run: &RunDir) -> Result<bool, SessionError> {
     let summary = run.read_summary()?.unwrap_or_default();
     let ended = |cell: &Cell| {
-        let told = summary.cell(&cell.id);
-        told.is_some_and(|told| Status::is_end(&told.status))
+        let recorded = summary.cell(&cell.id);
+        recorded.is_some_and(|recorded| Status::is_end(&recorded.status))
     };
     Ok(plan.cells.iter().all(ended))
 }

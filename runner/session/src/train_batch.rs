@@ -42,13 +42,13 @@ fn with_tests(rows: &[EpochRow], tested: &[EpochRow]) -> Vec<EpochRow> {
 /// not say.
 fn tell_of_another_device(live: &Live<'_>, device: &str, outcomes: &Outcomes<'_>) {
     let id = &live.cell.id;
-    let told = || {
+    let recorded = || {
         outcomes
             .summary
             .cell(id)
-            .and_then(|told| told.device.clone())
+            .and_then(|recorded| recorded.device.clone())
     };
-    let before = live.device.clone().or_else(told);
+    let before = live.device.clone().or_else(recorded);
     if let Some(other) = before.filter(|_| live.epoch > 0)
         && kind(&other) != kind(device)
     {
@@ -114,40 +114,41 @@ impl Session<'_> {
                 self.train_until_one_ends(&mut *executor, &mut lives, follower.as_ref(), watch)?;
             let seconds = started.elapsed().as_secs_f64();
             for live in &lives {
-                let mut told = summarize(
+                let mut recorded = summarize(
                     &live.cell.id,
                     live.status,
                     &live.history.read(),
                     Some(device.clone()),
                 );
-                let trained = told.epochs.saturating_sub(batch.from);
+                let trained = recorded.epochs.saturating_sub(batch.from);
                 let epochs_per_second = trained as f64 / seconds.max(1e-9);
-                told.seconds = Some(seconds);
-                told.epochs_per_second = Some(epochs_per_second);
+                recorded.seconds = Some(seconds);
+                recorded.epochs_per_second = Some(epochs_per_second);
                 let ends = live.status != Status::Training;
                 if ends {
                     // Before the state: a kill between it and the summary loses nothing that way.
-                    journal::log(live.epoch, &told);
+                    journal::log(live.epoch, &recorded);
                 }
                 live.save_last()?;
                 if ends {
                     watch.event(Event::Cell {
                         id: &live.cell.id,
-                        verdict: &told.verdict,
+                        verdict: &recorded.verdict,
                     });
                     if let Some(follower) = &follower {
                         follower.done(live.place);
                     }
                 }
-                outcomes.summary.set(told);
+                outcomes.summary.set(recorded);
                 if live.status == Status::Failed {
                     self.one_has_failed();
                 }
             }
             self.interrupt.saved();
-            let ending = match self.interrupt.is_asked() {
-                true => Ending::Interrupted,
-                false => ending,
+            let ending = if self.interrupt.is_asked() {
+                Ending::Interrupted
+            } else {
+                ending
             };
             if ending == Ending::Interrupted {
                 tracing::info!("interrupted, state saved");
@@ -169,9 +170,10 @@ impl Session<'_> {
             .collect();
         watch.event(Event::Analysing { cells: &cells });
         follower.join(self.interrupt, watch)?;
-        Ok(match self.interrupt.is_asked() {
-            true => Ending::Interrupted,
-            false => Ending::Done,
+        Ok(if self.interrupt.is_asked() {
+            Ending::Interrupted
+        } else {
+            Ending::Done
         })
     }
 

@@ -90,9 +90,9 @@ fn texts(path: &str, values: &[Option<&String>]) -> Vec<String> {
         };
         let text = match value {
             toml::Value::Table(table) => {
-                let told = table.iter().filter(|(key, _)| !is_alike(key));
-                let told: Vec<String> = told.map(|(key, v)| labelled(key, &slug(v))).collect();
-                told.join("-")
+                let kept = table.iter().filter(|(key, _)| !is_alike(key));
+                let kept: Vec<String> = kept.map(|(key, v)| labelled(key, &slug(v))).collect();
+                kept.join("-")
             }
             other => slug(other),
         };

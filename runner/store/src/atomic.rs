@@ -136,10 +136,11 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
         let path = entry.path();
         let leftover = is_leftover(&entry.file_name());
         if entry.file_type().map_err(failed)?.is_dir() {
-            match leftover {
-                true => fs::remove_dir_all(&path)
-                    .map_err(|error| StoreError::io("cannot remove", &path, &error))?,
-                false => sweep(&path)?,
+            if leftover {
+                fs::remove_dir_all(&path)
+                    .map_err(|error| StoreError::io("cannot remove", &path, &error))?
+            } else {
+                sweep(&path)?
             }
         } else if leftover {
             aside::remove_unless_written(&path)

@@ -339,9 +339,10 @@ pub(crate) fn read_json(
     };
     let value = seal::from_json(&text).and_then(|value| {
         let owned = Owner::of_json(&value).fingerprint.is_some();
-        match owned && !seal::is_sealed_json(&text) {
-            true => Err(seal::GONE.to_owned()),
-            false => Ok(value),
+        if owned && !seal::is_sealed_json(&text) {
+            Err(seal::GONE.to_owned())
+        } else {
+            Ok(value)
         }
     });
     let value = value.map_err(|why| StoreError::altered(path, why, remedy))?;

@@ -206,9 +206,10 @@ fn path(dir: &CellDir, epoch: u64, extension: &str) -> PathBuf {
 
 fn find(dir: &CellDir, epoch: u64) -> (PathBuf, bool) {
     let [plain, packed] = [PLAIN, PACKED].map(|extension| path(dir, epoch, extension));
-    match !plain.exists() && packed.exists() {
-        true => (packed, true),
-        false => (plain, false),
+    if !plain.exists() && packed.exists() {
+        (packed, true)
+    } else {
+        (plain, false)
     }
 }
 

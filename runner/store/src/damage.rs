@@ -114,7 +114,7 @@ fn readers(run: &Path) -> BTreeMap<String, String> {
         let text = found.unwrap_or_else(|error| format!("error: {error}"));
         all.insert(name, text);
     };
-    fn told<T: std::fmt::Debug>(read: Result<T, crate::StoreError>) -> Result<String, String> {
+    fn in_words<T: std::fmt::Debug>(read: Result<T, crate::StoreError>) -> Result<String, String> {
         read.map(|found| format!("{found:?}"))
             .map_err(|e| e.to_string())
     }
@@ -126,30 +126,30 @@ fn readers(run: &Path) -> BTreeMap<String, String> {
         "run".to_owned(),
         Ok(format!("{} {}", view.name(), view.fingerprint())),
     );
-    put("spec".to_owned(), told(view.spec()));
-    put("analyses".to_owned(), told(view.analyses()));
-    put("summary".to_owned(), told(view.summary()));
+    put("spec".to_owned(), in_words(view.spec()));
+    put("analyses".to_owned(), in_words(view.analyses()));
+    put("summary".to_owned(), in_words(view.summary()));
     for (id, bare) in view.cells().unwrap() {
         // With and without the fingerprint of the plan.
         let number = 1 + CELLS.iter().position(|cell| *cell == id).unwrap();
         let own = bare.clone().of(format!("fingerprint {number}"));
         for (how, cell) in [("", &bare), (" of the plan", &own)] {
             let mut put = |name: &str, found| put(format!("{name} of {id}{how}"), found);
-            put("config", told(cell.read_config()));
-            put("split", told(cell.read_split()));
-            put("metrics", told(cell.read_metrics()));
-            put("state", told(cell.read_state()));
-            put("findings", told(cell.read_findings("sparsity")));
+            put("config", in_words(cell.read_config()));
+            put("split", in_words(cell.read_split()));
+            put("metrics", in_words(cell.read_metrics()));
+            put("state", in_words(cell.read_state()));
+            put("findings", in_words(cell.read_findings("sparsity")));
             for epoch in EPOCHS {
                 put(
                     &format!("checkpoint {epoch}"),
-                    told(cell.read_checkpoint(epoch)),
+                    in_words(cell.read_checkpoint(epoch)),
                 );
             }
             let (found, flaws) = cell.read_analyses();
             let flaws = flaws.iter().map(ToString::to_string);
             let figures = found.iter().flat_map(|f| &f.figures);
-            let figures: Vec<_> = figures.map(|(_, file)| told(file.read())).collect();
+            let figures: Vec<_> = figures.map(|(_, file)| in_words(file.read())).collect();
             let tables: Vec<_> = found.iter().map(|f| (&f.index, &f.tables)).collect();
             let text = format!("{tables:?} {figures:?} {}", flaws.collect::<String>());
             put("everything found", Ok(text));
@@ -162,9 +162,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => all.extend(files(&path)),
-            false => all.push(path),
+        if path.is_dir() {
+            all.extend(files(&path))
+        } else {
+            all.push(path)
         }
     }
     // Locks are empty.

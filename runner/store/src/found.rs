@@ -81,21 +81,19 @@ impl Listed {
         let Some(wanted) = &self.digest else {
             return Ok(bytes);
         };
-        let (bytes, found) = match self.path.extension().is_some_and(|e| e == "safetensors") {
-            true => {
-                let contents = tensors::check(bytes).map_err(|why| self.damaged(why))?;
-                (Vec::new(), contents.digest())
-            }
-            false => {
-                let digest = seal::digest(&bytes);
-                (bytes, digest)
-            }
+        let (bytes, found) = if self.path.extension().is_some_and(|e| e == "safetensors") {
+            let contents = tensors::check(bytes).map_err(|why| self.damaged(why))?;
+            (Vec::new(), contents.digest())
+        } else {
+            let digest = seal::digest(&bytes);
+            (bytes, digest)
         };
-        match found == *wanted {
-            true => Ok(bytes),
-            false => Err(self.damaged(format!(
+        if found == *wanted {
+            Ok(bytes)
+        } else {
+            Err(self.damaged(format!(
                 "it does not fit the digest that {INDEX} has of it: it was cut off or changed, or is another cell's"
-            ))),
+            )))
         }
     }
 

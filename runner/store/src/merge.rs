@@ -70,13 +70,13 @@ impl RunDir {
             })
         };
         let (ours, theirs) = (known(own.summary()), known(other.summary()));
-        let mut told = Told { theirs, ours, tell };
+        let mut recorded = Recorded { theirs, ours, tell };
         scripts::take(self, other)?;
-        let joined = self.join(other, cells, &mut merged, &mut told);
+        let joined = self.join(other, cells, &mut merged, &mut recorded);
         // What was taken is told of, whatever came after it.
-        let all = joined.and_then(|()| told.of_the_rest(&own));
+        let all = joined.and_then(|()| recorded.of_the_rest(&own));
         let ids: Vec<&str> = cells.iter().map(|(id, _)| *id).collect();
-        self.write_summary(&told.ours, &ids)?;
+        self.write_summary(&recorded.ours, &ids)?;
         all.map(|()| merged)
     }
 
@@ -85,7 +85,7 @@ impl RunDir {
         other: &RunView,
         cells: &[(&str, String)],
         merged: &mut Merged,
-        told: &mut Told<'_>,
+        recorded: &mut Recorded<'_>,
     ) -> Result<(), StoreError> {
         for (id, fingerprint) in cells {
             let Some(theirs) = other.cell(id) else {
@@ -109,7 +109,7 @@ impl RunDir {
             }
             if let Some(known) = known.filter(|known| known.epoch >= state.epoch) {
                 ours.renew_metrics(&known.metrics)?;
-                told.of(id, &known);
+                recorded.of(id, &known);
                 merged.kept += 1;
                 continue;
             }
@@ -121,7 +121,7 @@ impl RunDir {
             }
             copy(&theirs, &ours, id)?;
             ours.renew_metrics(&state.metrics)?;
-            told.of(id, &state);
+            recorded.of(id, &state);
             merged.taken += 1;
         }
         Ok(())
@@ -135,26 +135,26 @@ fn copy(theirs: &CellDir, ours: &CellDir, id: &str) -> Result<(), StoreError> {
 }
 
 /// What is told of cells: in the other run's summary, and in ours, which is to be written.
-struct Told<'a> {
+struct Recorded<'a> {
     theirs: Summary,
     ours: Summary,
     tell: Tell<'a>,
 }
 
-impl Told<'_> {
+impl Recorded<'_> {
     /// Tells of a cell with this state: the summary of it that has device and time, ours before
     /// theirs; else what can be found out.
     fn of(&mut self, id: &str, state: &State) {
-        let of_state = |told: &&CellSummary| told.epochs == state.metrics.len() as u64;
+        let of_state = |recorded: &&CellSummary| recorded.epochs == state.metrics.len() as u64;
         let known = [&self.ours, &self.theirs].map(|summary| summary.cell(id).filter(of_state));
         let [ours, theirs] = known;
-        let all = |told: &&CellSummary| told.device.is_some() && told.seconds.is_some();
-        let told = match [ours, theirs].into_iter().flatten().find(all) {
-            Some(told) => Some(told.clone()),
+        let all = |recorded: &&CellSummary| recorded.device.is_some() && recorded.seconds.is_some();
+        let recorded = match [ours, theirs].into_iter().flatten().find(all) {
+            Some(recorded) => Some(recorded.clone()),
             None => (self.tell)(id, state, ours.or(theirs).cloned()),
         };
-        if let Some(told) = told {
-            self.ours.set(told);
+        if let Some(recorded) = recorded {
+            self.ours.set(recorded);
         }
     }
 

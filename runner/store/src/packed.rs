@@ -94,10 +94,7 @@ pub(crate) fn from(packed: &Contents, epoch: u64) -> Result<Vec<u64>, String> {
 pub(crate) fn unpack(packed: &Contents, before: &[&Contents]) -> Result<Contents, String> {
     let file = packed.parse()?;
     let predicted: Vec<&[u8]> = before.iter().map(|contents| contents.data()).collect();
-    let width = match file.has(&plane(2)) {
-        true => 4,
-        false => 2,
-    };
+    let width = if file.has(&plane(2)) { 4 } else { 2 };
     let planes: Vec<Vec<u8>> = (0..width)
         .map(|byte| file.u8(&plane(byte)))
         .collect::<Result<_, _>>()?;
@@ -221,9 +218,10 @@ fn deflate(bytes: Vec<u8>) -> Vec<u8> {
     let middle = bytes.len().saturating_sub(SAMPLE) / 2;
     let sample = bytes.get(middle..middle + SAMPLE).map(deflated);
     let is_noise = sample.is_some_and(|sample| sample.is_none_or(|s| s.len() > SAMPLE / 100 * 98));
-    match is_noise {
-        true => bytes,
-        false => deflated(&bytes).unwrap_or(bytes),
+    if is_noise {
+        bytes
+    } else {
+        deflated(&bytes).unwrap_or(bytes)
     }
 }
 
@@ -244,12 +242,13 @@ fn inflate_to(bytes: Vec<u8>, len: usize) -> Result<Vec<u8>, String> {
     }
     let found = inflate::decompress_to_vec_zlib_with_limit(&bytes, len)
         .map_err(|error| format!("a plane of it cannot be inflated: {error}"))?;
-    match found.len() == len {
-        true => Ok(found),
-        false => Err(format!(
+    if found.len() == len {
+        Ok(found)
+    } else {
+        Err(format!(
             "a plane of it has {} bytes; expected {len}",
             found.len()
-        )),
+        ))
     }
 }
 

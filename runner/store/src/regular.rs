@@ -61,9 +61,10 @@ pub(crate) fn kind(found: FileType) -> &'static str {
             return "a device";
         }
     }
-    match found.is_dir() {
-        true => "a folder",
-        false => "no regular file",
+    if found.is_dir() {
+        "a folder"
+    } else {
+        "no regular file"
     }
 }
 

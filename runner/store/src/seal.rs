@@ -96,12 +96,13 @@ pub(crate) fn fits(file: &[u8], place: &Range<usize>) -> Result<(), String> {
     digest.update(&file[..place.start]);
     digest.update(ZEROS.as_bytes());
     digest.update(&file[place.end..]);
-    match digest.finalize().to_hex().as_bytes() == &file[place.clone()] {
-        true => Ok(()),
-        false => Err(format!(
+    if digest.finalize().to_hex().as_bytes() == &file[place.clone()] {
+        Ok(())
+    } else {
+        Err(format!(
             "its {} bytes do not fit the digest in it: it was cut off or changed",
             file.len()
-        )),
+        ))
     }
 }
 
@@ -165,9 +166,10 @@ pub(crate) fn from_json(text: &[u8]) -> Result<Value, String> {
     let key = first
         .and_then(Value::as_object_mut)
         .and_then(|object| object.remove(KEY));
-    match key.is_some() && place.is_none() {
-        true => Err(elsewhere()),
-        false => Ok(value),
+    if key.is_some() && place.is_none() {
+        Err(elsewhere())
+    } else {
+        Ok(value)
     }
 }
 

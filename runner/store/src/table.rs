@@ -125,12 +125,13 @@ pub(crate) fn read_series(file: File) -> std::result::Result<Series, String> {
         }
     }
     let epochs = epochs.ok_or("it has no column epoch of integers")?;
-    match series
+    if series
         .iter()
         .all(|(_, values)| values.len() == epochs.len())
     {
-        true => Ok((epochs, series)),
-        false => Err("its columns are of different lengths".to_owned()),
+        Ok((epochs, series))
+    } else {
+        Err("its columns are of different lengths".to_owned())
     }
 }
 

@@ -10,9 +10,10 @@ pub(crate) fn chi_square_tail(x: f64, freedom: usize) -> f64 {
         return 1.0;
     }
     let half = x / 2.0;
-    let (mut a, mut tail) = match freedom.is_multiple_of(2) {
-        true => (1.0, (-half).exp()),
-        false => (0.5, libm::erfc(half.sqrt())),
+    let (mut a, mut tail) = if freedom.is_multiple_of(2) {
+        (1.0, (-half).exp())
+    } else {
+        (0.5, libm::erfc(half.sqrt()))
     };
     // Q(a + 1, x) = Q(a, x) + x^a e^-x / Γ(a + 1)
     while a < freedom as f64 / 2.0 - 0.25 {

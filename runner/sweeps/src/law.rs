@@ -179,9 +179,10 @@ impl Fit {
         let spread = self.spread(x);
         let of = |cell: &Point| {
             let z = (cell.log_t - Fit::law(x, cell.log_r)) / spread;
-            match cell.happened {
-                true => 0.5 * z * z + spread.ln(),
-                false => -log_normal_tail(z),
+            if cell.happened {
+                0.5 * z * z + spread.ln()
+            } else {
+                -log_normal_tail(z)
             }
         };
         self.cells.iter().map(of).sum()
@@ -252,9 +253,10 @@ impl Fit {
         let mut near = 0.0;
         for _ in 0..HALVINGS {
             let middle = 0.5 * (near + far);
-            match beyond(middle) {
-                true => far = middle,
-                false => near = middle,
+            if beyond(middle) {
+                far = middle
+            } else {
+                near = middle
             }
             if far - near < 1e-4 * gamma.abs().max(0.01) {
                 break;
@@ -304,9 +306,12 @@ mod tests {
     #[test]
     fn censored_cells_pull_the_law_to_where_they_are() {
         let end = 6000.0;
-        let cut = |(r, one): (f64, Observation)| match one.time > end {
-            true => (r, Observation::censored(end)),
-            false => (r, one),
+        let cut = |(r, one): (f64, Observation)| {
+            if one.time > end {
+                (r, Observation::censored(end))
+            } else {
+                (r, one)
+            }
         };
         let all: Vec<_> = planted(1000.0, 1.0, 0.0, 0.4)
             .into_iter()

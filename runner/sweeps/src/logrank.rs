@@ -33,9 +33,10 @@ impl fmt::Display for LogRank {
             "log-rank test of equal epochs: χ² = {:.2} of {} {degrees} of freedom, p = ",
             self.chi_square, self.freedom
         )?;
-        match self.p < 1e-4 {
-            true => write!(f, "{:.1e}", self.p),
-            false => write!(f, "{:.4}", self.p),
+        if self.p < 1e-4 {
+            write!(f, "{:.1e}", self.p)
+        } else {
+            write!(f, "{:.4}", self.p)
         }
     }
 }

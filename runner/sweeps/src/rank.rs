@@ -197,8 +197,8 @@ mod tests {
         );
         let [low, high] = found.interval.unwrap();
         assert!(low > 0.35 && high < 0.65 && low < 0.5 && high > 0.5);
-        let told: Vec<_> = (0..30).map(|i| group(9 - i % 3)).collect();
-        let found = stratified_auc(&told).unwrap();
+        let ordered: Vec<_> = (0..30).map(|i| group(9 - i % 3)).collect();
+        let found = stratified_auc(&ordered).unwrap();
         assert!((found.value - 8.0 / 9.0).abs() < 1e-12, "{found:?}");
         assert!(found.p < 1e-6 && found.interval.unwrap()[0] > 0.8);
     }

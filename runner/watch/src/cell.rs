@@ -95,12 +95,12 @@ impl Cell {
     pub(crate) fn look(
         &mut self,
         run: &RunView,
-        told: Option<&CellSummary>,
+        recorded: Option<&CellSummary>,
         epochs: u64,
         saved: bool,
         now: Instant,
     ) -> CellNow {
-        let over = told.is_some_and(|told| told.is_over(epochs));
+        let over = recorded.is_some_and(|recorded| recorded.is_over(epochs));
         let dir = run.cell(&self.id);
         let claimed = dir.as_ref().is_some_and(CellDir::is_claimed);
         if let Some(dir) = &dir {
@@ -125,7 +125,7 @@ impl Cell {
             (true, _) => State::Training,
             (false, true) if over => State::Over,
             (false, true) if self.live && within(self.grew, SEEN_TO_GROW) => State::Training,
-            (false, true) if trained > 0 || told.is_some() => State::Interrupted,
+            (false, true) if trained > 0 || recorded.is_some() => State::Interrupted,
             _ => State::Waiting,
         };
         let trains = state == State::Training;
@@ -135,7 +135,7 @@ impl Cell {
         CellNow {
             id: self.id.clone(),
             state,
-            outcome: self.outcome(told),
+            outcome: self.outcome(recorded),
             epochs,
             pace: pace.and_then(Pace::per_second),
             left: pace.and_then(|pace| pace.seconds_for(epochs.saturating_sub(trained))),
@@ -146,12 +146,12 @@ impl Cell {
     }
 
     /// What is known of its outcome: the summary's words where they are of the same epochs.
-    fn outcome(&self, told: Option<&CellSummary>) -> CellSummary {
+    fn outcome(&self, recorded: Option<&CellSummary>) -> CellSummary {
         let trained = self.tally.epochs();
-        match told {
-            Some(told) if trained == 0 || told.epochs == trained => told.clone(),
-            Some(told) => CellSummary {
-                device: told.device.clone(),
+        match recorded {
+            Some(recorded) if trained == 0 || recorded.epochs == trained => recorded.clone(),
+            Some(recorded) => CellSummary {
+                device: recorded.device.clone(),
                 ..self.tally.summary(&self.id, INTERRUPTED)
             },
             None => self.tally.summary(&self.id, INTERRUPTED),
@@ -232,9 +232,10 @@ impl Cell {
         } else if trained != before {
             self.grew = Some(now);
         }
-        match self.grew == Some(now) {
-            true => self.quiet_since = None,
-            false => _ = self.quiet_since.get_or_insert(now),
+        if self.grew == Some(now) {
+            self.quiet_since = None
+        } else {
+            _ = self.quiet_since.get_or_insert(now)
         }
         Ok(true)
     }

@@ -195,9 +195,10 @@ fn follow(mut run: Run, shared: &Shared) {
         drop(inner);
 
         let look = Look::begin();
-        let mut now = match ends && wanted.is_empty() {
-            true => (*before).clone(),
-            false => run.look(&before, &wanted),
+        let mut now = if ends && wanted.is_empty() {
+            (*before).clone()
+        } else {
+            run.look(&before, &wanted)
         };
         let pause = look.pause(EVERY);
 

@@ -43,7 +43,7 @@ struct Known {
     cells: Vec<Cell>,
     summary: Summary,
     /// the place in the summary of each cell that it has
-    told: Vec<Option<usize>>,
+    recorded: Vec<Option<usize>>,
     summary_mark: Option<Mark>,
     summary_problem: Option<String>,
     /// `config.json` of the first cells, and of those that somebody looked at
@@ -166,7 +166,7 @@ impl Known {
                 .map(|id| Cell::new(id, points))
                 .collect(),
             summary: Summary::default(),
-            told: vec![None; planned.cells.len()],
+            recorded: vec![None; planned.cells.len()],
             summary_mark: None,
             summary_problem: None,
             configs: BTreeMap::new(),
@@ -186,10 +186,10 @@ impl Known {
         }
         match view.summary() {
             Ok(summary) => {
-                self.told = vec![None; self.cells.len()];
-                for (at, told) in summary.cells.iter().enumerate() {
-                    if let Some(place) = self.places.get(&told.cell) {
-                        self.told[*place] = Some(at);
+                self.recorded = vec![None; self.cells.len()];
+                for (at, recorded) in summary.cells.iter().enumerate() {
+                    if let Some(place) = self.places.get(&recorded.cell) {
+                        self.recorded[*place] = Some(at);
                     }
                 }
                 self.summary = summary;
@@ -223,9 +223,9 @@ impl Known {
                 cells.push(Arc::clone(before));
                 continue;
             }
-            let told = self.told[place].map(|at| &self.summary.cells[at]);
+            let recorded = self.recorded[place].map(|at| &self.summary.cells[at]);
             let saved = is_wanted || !many;
-            let seen = cell.look(view, told, self.planned.epochs, saved, at);
+            let seen = cell.look(view, recorded, self.planned.epochs, saved, at);
             cells.push(match before {
                 Some(before) if same(before, &seen) => Arc::clone(before),
                 _ => Arc::new(seen),

@@ -96,9 +96,10 @@ impl Executor for ProgramExecutor {
         let mut rows = Vec::with_capacity(epochs as usize);
         for epoch in 0..epochs {
             let train = self.train()?;
-            let test = match evaluation.is_due(epoch) {
-                true => self.steps.evaluate(),
-                false => vec![NO_SCORE; train.len()],
+            let test = if evaluation.is_due(epoch) {
+                self.steps.evaluate()
+            } else {
+                vec![NO_SCORE; train.len()]
             };
             let both = train.into_iter().zip(test);
             rows.push(

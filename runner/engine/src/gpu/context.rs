@@ -63,14 +63,14 @@ impl Context {
                 EngineError::Device(format!("{} cannot be opened: {e}", adapter.describe()))
             })?;
         let failure = Arc::new(OnceLock::new());
-        let told = Arc::clone(&failure);
+        let shared = Arc::clone(&failure);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             // Only the first error is kept, since the others follow from it.
-            let _ = told.set(error.to_string());
+            let _ = shared.set(error.to_string());
         }));
-        let told = Arc::clone(&failure);
+        let shared = Arc::clone(&failure);
         device.set_device_lost_callback(move |reason, message| {
-            let _ = told.set(format!("the device was lost ({reason:?}): {message}"));
+            let _ = shared.set(format!("the device was lost ({reason:?}): {message}"));
         });
         let kept = Kept::open(&device, &adapter.raw.get_info(), folder);
         Ok(Context {
@@ -305,10 +305,10 @@ impl Mapping {
     /// submitted.
     pub(crate) fn start(staging: &Buffer, size: u64) -> Mapping {
         let result = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&result);
+        let shared = Arc::clone(&result);
         staging.map_async(MapMode::Read, ..size, move |outcome| {
-            if let Ok(mut told) = told.lock() {
-                *told = Some(outcome);
+            if let Ok(mut shared) = shared.lock() {
+                *shared = Some(outcome);
             }
         });
         Mapping { result }

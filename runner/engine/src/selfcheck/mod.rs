@@ -185,9 +185,10 @@ impl Trained {
 
 /// The larger of two; what is no number counts as the largest of all.
 fn largest(one: f64, other: f64) -> f64 {
-    match one.is_nan() || other.is_nan() {
-        true => f64::NAN,
-        false => one.max(other),
+    if one.is_nan() || other.is_nan() {
+        f64::NAN
+    } else {
+        one.max(other)
     }
 }
 

@@ -191,7 +191,7 @@ impl Follower {
         } = self;
         drop(messages);
         let mut asked: Option<Instant> = None;
-        let mut told = false;
+        let mut has_said = false;
         // A look goes on after the thread that asked for it has seen the request to stop.
         let at_work = || watched.iter().any(|(_, one)| one.work().is_some());
         while !thread.is_finished() || (interrupt.is_asked() && at_work()) {
@@ -203,8 +203,8 @@ impl Follower {
                     // The thread ends with the process, and so do those of the analyses.
                     return Ok(());
                 }
-                if waited >= SILENCE && !told {
-                    told = true;
+                if waited >= SILENCE && !has_said {
+                    has_said = true;
                     tell(&watched, watch, |cell, analysis, epoch| Event::Waiting {
                         analysis,
                         cell,

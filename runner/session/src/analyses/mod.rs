@@ -197,9 +197,10 @@ impl<'a> Analyses<'a> {
             .map(|(found, request)| files::identity(found, request))
             .collect();
         let evaluates = |found: &Found| found.needs().contains(&Need::TrainLoss);
-        let loss = match looking.iter().any(|(found, _)| evaluates(found)) {
-            true => Some(Arc::new(CellLoss::new(cell, subject.split())?)),
-            false => None,
+        let loss = if looking.iter().any(|(found, _)| evaluates(found)) {
+            Some(Arc::new(CellLoss::new(cell, subject.split())?))
+        } else {
+            None
         };
         let members = looking
             .iter()

@@ -56,9 +56,10 @@ impl RecordedPass {
                 ("post", Need::PostActivations),
             ] {
                 // A transformer's tables have a position: the last one is read.
-                let table = match layer.starts_with("blocks") {
-                    true => format!("{layer}.{part}.{last}"),
-                    false => format!("{layer}.{part}"),
+                let table = if layer.starts_with("blocks") {
+                    format!("{layer}.{part}.{last}")
+                } else {
+                    format!("{layer}.{part}")
                 };
                 let hook = format!("{layer}.hook_{part}");
                 let name = if place + 1 == layers.len() {

@@ -123,27 +123,27 @@ struct Subject<'a> {
 impl Subject<'_> {
     fn cells(&self, settings: &[Value]) -> Vec<SweepCell> {
         let all = self.cells.iter().zip(settings);
-        let cell = |(told, settings): (&CellSummary, &Value)| SweepCell {
-            id: told.cell.clone(),
-            status: told.status.clone(),
-            epochs: told.epochs,
+        let cell = |(recorded, settings): (&CellSummary, &Value)| SweepCell {
+            id: recorded.cell.clone(),
+            status: recorded.status.clone(),
+            epochs: recorded.epochs,
             settings: settings.clone(),
-            tables: self.tables(told),
+            tables: self.tables(recorded),
         };
         all.map(cell).collect()
     }
 
     /// The tables of the analyses that are read. One that is damaged is left out, which is logged.
-    fn tables(&self, told: &CellSummary) -> BTreeMap<String, BTreeMap<String, Value>> {
+    fn tables(&self, recorded: &CellSummary) -> BTreeMap<String, BTreeMap<String, Value>> {
         if self.reads == SweepReads::Named(Vec::new()) {
             return BTreeMap::new();
         }
-        let Some(dir) = self.view.cell(&told.cell) else {
+        let Some(dir) = self.view.cell(&recorded.cell) else {
             return BTreeMap::new();
         };
         let (found, flaws) = dir.read_analyses();
         for flaw in flaws {
-            tracing::warn!(cell = told.cell, %flaw, "the sweep is analysed without it");
+            tracing::warn!(cell = recorded.cell, %flaw, "the sweep is analysed without it");
         }
         let named = found.into_iter().filter_map(|found| {
             let name = found.index.analysis;
@@ -159,12 +159,12 @@ impl Subject<'_> {
         let Some(dir) = self.view.cell(&self.cells[number].cell) else {
             return Err(format!("the folder of {} is gone", self.cells[number].cell));
         };
-        let told = |error: StoreError| error.to_string();
+        let in_words = |error: StoreError| error.to_string();
         let metrics = match dir.read_metrics() {
             Ok(Some(metrics)) => metrics,
             Ok(None) | Err(_) => dir
                 .read_state()
-                .map_err(told)?
+                .map_err(in_words)?
                 .map(|s| s.metrics)
                 .unwrap_or_default(),
         };
@@ -173,7 +173,7 @@ impl Subject<'_> {
             data.add(format!("history.{name}"), &[column.len()], values);
         }
         for analysis in self.analyses(&dir) {
-            let Some(series) = dir.read_series(&analysis).map_err(told)? else {
+            let Some(series) = dir.read_series(&analysis).map_err(in_words)? else {
                 continue;
             };
             let epochs = series.epochs.iter().map(|epoch| *epoch as f64).collect();

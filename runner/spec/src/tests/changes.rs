@@ -58,16 +58,16 @@ fn longer_runs_are_told_from_others() {
 
 #[test]
 fn a_change_is_told_with_both_values() {
-    let told = |from: &[&str], to: &[&str]| {
+    let changed = |from: &[&str], to: &[&str]| {
         let changes = plan_with(to).changes_from(&plan_with(from));
         changes.iter().map(|c| c.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(
-        told(&[], &["fraction=0.4"]),
+        changed(&[], &["fraction=0.4"]),
         ["fraction: 0.3 there, 0.4 here"]
     );
     assert_eq!(
-        told(&[STOP], &[]),
+        changed(&[STOP], &[]),
         [
             "train.stop.test_accuracy: 0.99 there, not set here",
             "train.stop.patience: 500 there, not set here"

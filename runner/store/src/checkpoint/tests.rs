@@ -76,9 +76,12 @@ fn each_way_gives_the_weights_back_in_any_order() {
         write(&cell, keeping, epochs.iter().copied());
         assert_eq!(cell.checkpoints().unwrap(), epochs);
         cell.check_lengths().unwrap();
-        let want = |epoch: u64| match keeping.halves {
-            true => rounded(weights(epoch)),
-            false => weights(epoch),
+        let want = |epoch: u64| {
+            if keeping.halves {
+                rounded(weights(epoch))
+            } else {
+                weights(epoch)
+            }
         };
         let mut reader = cell.checkpoint_reader();
         for &epoch in &epochs {

@@ -60,9 +60,10 @@ fn a_torn_row_is_left_out_until_it_is_whole() {
         let expected = (length >= head).then(|| (true, epochs(0..rows)));
         assert_eq!(news(&mut reader), expected, "{length} bytes");
         fs::write(&path, &whole).unwrap();
-        let rest = match length >= head {
-            true => (false, epochs(rows..3)),
-            false => (true, epochs(0..3)),
+        let rest = if length >= head {
+            (false, epochs(rows..3))
+        } else {
+            (true, epochs(0..3))
         };
         assert_eq!(news(&mut reader), Some(rest), "{length} bytes, then all");
     }

@@ -333,7 +333,7 @@ fn shards_share_a_run_and_own_their_cells() {
 
 #[test]
 fn shards_add_to_one_summary_in_the_order_of_the_plan() {
-    let told = |cell: &str| {
+    let known = |cell: &str| {
         let mut summary = Summary::default();
         summary.set(CellSummary::new(cell, "finished", &Metrics::default()));
         summary
@@ -344,9 +344,9 @@ fn shards_add_to_one_summary_in_the_order_of_the_plan() {
         out.open("one", Access::Share).unwrap(),
     );
     let plan = ["b", "a", "c"];
-    two.write_summary(&told("c"), &plan).unwrap();
-    one.write_summary(&told("a"), &plan).unwrap();
-    one.write_summary(&told("b"), &plan).unwrap();
+    two.write_summary(&known("c"), &plan).unwrap();
+    one.write_summary(&known("a"), &plan).unwrap();
+    one.write_summary(&known("b"), &plan).unwrap();
     let summary = two.read_summary().unwrap().unwrap();
     let cells: Vec<&str> = summary.cells.iter().map(|c| c.cell.as_str()).collect();
     assert_eq!(cells, plan);
@@ -410,7 +410,7 @@ fn a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for() {
     for name in ["run.json", "summary.json", "cells/c/state.safetensors"] {
         let out = Out::with_run();
         pipe(&out.file(name));
-        let told = match name {
+        let known = match name {
             "run.json" => RunView::open(&out.file("")).map(|_| ()),
             "summary.json" => out
                 .open("one", Access::Continue)
@@ -422,7 +422,7 @@ fn a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for() {
                 run.cell("c").unwrap().read_state().map(|_| ())
             }
         };
-        let text = told.unwrap_err().to_string();
+        let text = known.unwrap_err().to_string();
         assert!(
             text.contains("a pipe (FIFO)") && text.contains(name),
             "{text}"

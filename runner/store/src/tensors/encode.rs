@@ -138,15 +138,16 @@ impl Content {
                 }
             }
         }
-        match count == self.length {
-            true => Ok(()),
-            false => Err(io::Error::new(
+        if count == self.length {
+            Ok(())
+        } else {
+            Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!(
                     "a tensor has not the {} bytes that it should have",
                     self.length
                 ),
-            )),
+            ))
         }
     }
 }

@@ -208,10 +208,10 @@ fn a_file_says_in_its_header_how_long_it_should_be() {
     let file = encoded();
     for cut in [file.len(), file.len() - 1, file.len() / 2] {
         fs::write(&path, &file[..cut]).unwrap();
-        let told = length_by_header(&path).unwrap();
+        let length = length_by_header(&path).unwrap();
         let within = u64::from_le_bytes(file[..8].try_into().unwrap()) + 8 <= cut as u64;
-        assert_eq!(told.is_ok(), within, "{told:?}");
-        assert!(!within || told == Ok(file.len() as u64));
+        assert_eq!(length.is_ok(), within, "{length:?}");
+        assert!(!within || length == Ok(file.len() as u64));
     }
     fs::write(&path, [0xff; 30]).unwrap();
     assert!(length_by_header(&path).unwrap().is_err());

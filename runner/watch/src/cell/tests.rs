@@ -58,10 +58,10 @@ fn a_cell_goes_from_waiting_to_its_end() {
     let bench = Bench::new();
     let mut cell = Cell::new("c", 500);
     let began = Instant::now();
-    let look = |cell: &mut Cell, told: Option<&CellSummary>, seconds: u64| {
+    let look = |cell: &mut Cell, recorded: Option<&CellSummary>, seconds: u64| {
         cell.look(
             &bench.view,
-            told,
+            recorded,
             EPOCHS,
             true,
             began + Duration::from_secs(seconds),
@@ -96,11 +96,11 @@ fn a_cell_goes_from_waiting_to_its_end() {
     bench.save(&history(EPOCHS));
     let now = look(&mut cell, None, 47);
     assert_eq!((now.state, now.outcome.epochs), (State::Busy, EPOCHS));
-    let mut told = CellSummary::new("c", "finished", &history(EPOCHS));
-    told.device = Some("CPU".to_owned());
+    let mut recorded = CellSummary::new("c", "finished", &history(EPOCHS));
+    recorded.device = Some("CPU".to_owned());
     drop(claim);
-    let now = look(&mut cell, Some(&told), 48);
-    assert_eq!((now.state, now.outcome), (State::Over, told));
+    let now = look(&mut cell, Some(&recorded), 48);
+    assert_eq!((now.state, now.outcome), (State::Over, recorded));
 }
 
 #[test]
@@ -136,12 +136,12 @@ fn a_cell_that_was_killed_and_goes_on_is_followed_from_its_state() {
 fn of_many_cells_the_saved_history_is_read_where_it_is_asked_for() {
     let bench = Bench::new();
     bench.save(&history(300));
-    let told = CellSummary::new("c", "finished", &history(300));
+    let recorded = CellSummary::new("c", "finished", &history(300));
     let mut cell = Cell::new("c", 100);
-    let now = cell.look(&bench.view, Some(&told), 300, false, Instant::now());
+    let now = cell.look(&bench.view, Some(&recorded), 300, false, Instant::now());
     assert_eq!((now.state, cell.curve.len()), (State::Over, 0));
-    assert_eq!(now.outcome, told, "the summary tells");
-    let now = cell.look(&bench.view, Some(&told), 300, true, Instant::now());
+    assert_eq!(now.outcome, recorded, "the summary tells");
+    let now = cell.look(&bench.view, Some(&recorded), 300, true, Instant::now());
     assert_eq!((now.state, now.outcome.epochs), (State::Over, 300));
     assert!(cell.curve.len() > 50);
 }

@@ -133,9 +133,10 @@ pub(super) fn epoch(
             });
             batch += samples(*size);
         }
-        commands.push(Command::Run(match *size == counts.step {
-            true => lists.step.clone(),
-            false => lists.last.clone(),
+        commands.push(Command::Run(if *size == counts.step {
+            lists.step.clone()
+        } else {
+            lists.last.clone()
         }));
         commands.push(keep(step));
     }

@@ -111,9 +111,10 @@ impl Layout {
         let first = self.firsts[view.table.0]
             .saturating_add(view.rows.first.saturating_mul(stride))
             .saturating_add(view.cols.first);
-        let (row, col) = match view.transposed {
-            true => (1, stride),
-            false => (stride, 1),
+        let (row, col) = if view.transposed {
+            (1, stride)
+        } else {
+            (stride, 1)
         };
         // An arena of more than 2³² entries is refused before anything is run.
         Block {

@@ -22,9 +22,10 @@ struct Shorter<'a>(&'a str);
 
 impl Judge for Shorter<'_> {
     fn judge(&self, run: &RunView) -> Result<(), String> {
-        match run.fingerprint() == self.0 {
-            true => Ok(()),
-            false => Err("p: 5 there, 7 here".to_owned()),
+        if run.fingerprint() == self.0 {
+            Ok(())
+        } else {
+            Err("p: 5 there, 7 here".to_owned())
         }
     }
 

@@ -101,9 +101,10 @@ impl Lowering<'_> {
     }
 
     fn project(&mut self, sphere: &Sphere, moved: &[Moved]) {
-        let groups: Vec<&[Moved]> = match sphere.each {
-            true => moved.chunks(1).collect(),
-            false => vec![moved],
+        let groups: Vec<&[Moved]> = if sphere.each {
+            moved.chunks(1).collect()
+        } else {
+            vec![moved]
         };
         for group in groups {
             let parameters: Vec<TableId> = group.iter().map(|m| m.parameter).collect();
