@@ -123,16 +123,21 @@ fn chromium_trains_as_the_cpu_does() {
         );
         assert_eq!(numbers(&kept), [2500.0, 2500.0, 0.0, 39_984.0, 16.0]);
         // Going back finds what was seen.
-        let looks = browser.value("state.looks.length");
-        assert!(looks.as_u64().is_some_and(|looks| looks >= 3), "{looks}");
+        let embeddings = browser.value("state.embeddings.length");
+        assert!(
+            embeddings
+                .as_u64()
+                .is_some_and(|embeddings| embeddings >= 3),
+            "{embeddings}"
+        );
         browser.value("slider.value = '0', slider.oninput()");
         browser.until(&shows(0));
-        // However many looks there were, those that stay are spread over all epochs.
+        // However many embeddings there were, those that stay are spread over all epochs.
         let spread = browser.value(
-            "(async () => { [state.looks, state.gap] = [[], 1];
-              for (let i = 0; i < 200; i++) { state.player.epoch += 1; await look(); }
-              const gaps = state.looks.slice(1).map((one, i) => one.epoch - state.looks[i].epoch);
-              return [state.looks.length, Math.max(...gaps), state.gap]; })()",
+            "(async () => { [state.embeddings, state.gap] = [[], 1];
+              for (let i = 0; i < 200; i++) { state.player.epoch += 1; await keepEmbedding(); }
+              const gaps = state.embeddings.slice(1).map((one, i) => one.epoch - state.embeddings[i].epoch);
+              return [state.embeddings.length, Math.max(...gaps), state.gap]; })()",
         );
         let [count, largest, gap] = numbers(&spread)[..] else {
             panic!("{spread}");

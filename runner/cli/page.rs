@@ -65,7 +65,7 @@ pub(crate) fn page(args: &PageArgs) -> Result<ExitCode, Failure> {
         basis: &shown.basis,
         device: &native.device,
         rows: &native.rows,
-        looks: &native.looks,
+        embeddings: &native.embeddings,
     });
     let html = html.map_err(Failure::running)?;
     Output::write(&args.output, html.as_bytes())?;

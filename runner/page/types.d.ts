@@ -26,7 +26,7 @@ interface Page {
   basis: { matrix: string; size: number; components: { name: string; first: number; end: number }[]; inside: number[] };
   native: {
     device: string; epochs: string; trainLoss: string; testLoss: string; trainAccuracy: string; testAccuracy: string;
-    looks: { epoch: number; rows: string }[];
+    embeddings: { epoch: number; rows: string }[];
   };
   solved: { accuracy: number; hold: number };
 }
@@ -34,7 +34,7 @@ interface Page {
 /** Metrics of an epoch. */
 interface Row { trainLoss: number; testLoss: number; trainAccuracy: number; testAccuracy: number }
 /** The embedding after so many epochs. */
-interface Look { epoch: number; rows: Float32Array }
+interface Embedding { epoch: number; rows: Float32Array }
 
 interface Line { x: ArrayLike<number>; y: ArrayLike<number>; color: string; faint?: boolean }
 interface Mark { x: number; label: string }

@@ -54,7 +54,7 @@ struct Params {
     m: u32,
     m_flipped: u32,
     losses: u32,
-    rights: u32,
+    correct: u32,
     attention: u32,
     neurons: u32,
     d_neurons: u32,
@@ -348,7 +348,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let kept = vec4u(first_pair + lane * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(total);
         let at = first_pair / 4u + lane;
         arena[base + params.losses + at] = select(vec4f(), loss, kept);
-        arena[base + params.rights + at] = select(vec4f(), vec4f(1.0), kept & (place == labels));
+        arena[base + params.correct + at] = select(vec4f(), vec4f(1.0), kept & (place == labels));
         others[lane] = rest;
         factor[lane] = params.scale / z;
     }

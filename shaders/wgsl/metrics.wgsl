@@ -10,7 +10,7 @@
 // are added, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole sum
 // would round the loss to 6e-8. At most 65,535 vec4s a lane.
 
-struct Part { losses: u32, rights: u32, vec4s: u32, unused: u32 }
+struct Part { losses: u32, correct: u32, vec4s: u32, unused: u32 }
 struct Params { train: Part, test: Part, stride: u32, replicas: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,22 +19,22 @@ struct Params { train: Part, test: Part, stride: u32, replicas: u32 }
 @group(0) @binding(3) var<storage, read_write> ring: array<f32>;
 
 var<workgroup> losses: array<f32, 256>;
-var<workgroup> rights: array<f32, 256>;
+var<workgroup> correct: array<f32, 256>;
 
 fn sum_part(part: Part, base: u32, record: u32, lane: u32) {
     var loss = vec4f();
     var right = vec4f();
     for (var i = lane; i < part.vec4s; i += 256u) {
         loss += arena[base + part.losses + i];
-        right += arena[base + part.rights + i];
+        right += arena[base + part.correct + i];
     }
     losses[lane] = (loss.x + loss.y) + (loss.z + loss.w);
-    rights[lane] = (right.x + right.y) + (right.z + right.w);
+    correct[lane] = (right.x + right.y) + (right.z + right.w);
     for (var half = 128u; half >= 32u; half /= 2u) {
         workgroupBarrier();
         if lane < half {
             losses[lane] += losses[lane + half];
-            rights[lane] += rights[lane + half];
+            correct[lane] += correct[lane + half];
         }
     }
     workgroupBarrier();
@@ -45,7 +45,7 @@ fn sum_part(part: Part, base: u32, record: u32, lane: u32) {
         // The terms are integers below 2^24, so every order gives the exact sum.
         var sum = 0.0;
         for (var i = 0u; i < 32u; i++) {
-            sum += rights[i];
+            sum += correct[i];
         }
         ring[record + 32u] = sum;
     }

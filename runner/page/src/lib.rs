@@ -69,7 +69,7 @@ pub struct Contents<'a> {
     /// The native run, epoch by epoch; the page trains as many epochs.
     pub rows: &'a [EpochRow],
     /// The embedding of the native run after some epochs.
-    pub looks: &'a [(u64, Vec<f32>)],
+    pub embeddings: &'a [(u64, Vec<f32>)],
 }
 
 #[derive(Template)]
@@ -152,7 +152,7 @@ pub fn page(contents: Contents<'_>) -> Result<String, PageError> {
         software,
         epochs: contents.rows.len(),
         basis: Functions::of(contents.basis),
-        native: native::Native::of(contents.device, contents.rows, contents.looks),
+        native: native::Native::of(contents.device, contents.rows, contents.embeddings),
         solved: Solved {
             accuracy: ACCURACY,
             hold: HOLD,
@@ -206,7 +206,7 @@ mod tests {
             basis: &Basis::additive(5),
             device: "</script><b>",
             rows: &[row; 3],
-            looks: &[(0, vec![0.0; 20])],
+            embeddings: &[(0, vec![0.0; 20])],
         });
         let html = html.unwrap();
         assert!(!html.contains("<script>a") && !html.contains("<b>"));

@@ -18,17 +18,17 @@ pub(crate) struct Native {
     test_loss: String,
     train_accuracy: String,
     test_accuracy: String,
-    looks: Vec<Look>,
+    embeddings: Vec<Embedding>,
 }
 
 #[derive(Serialize)]
-struct Look {
+struct Embedding {
     epoch: u64,
     rows: String,
 }
 
 impl Native {
-    pub(crate) fn of(device: &str, rows: &[EpochRow], looks: &[(u64, Vec<f32>)]) -> Native {
+    pub(crate) fn of(device: &str, rows: &[EpochRow], embeddings: &[(u64, Vec<f32>)]) -> Native {
         let kept = kept(rows.len());
         let curve = |of: fn(&EpochRow) -> f64| {
             let curve: Vec<f32> = kept.iter().map(|i| of(&rows[*i]) as f32).collect();
@@ -36,7 +36,7 @@ impl Native {
         };
         // No run has 2³² epochs.
         let epochs: Vec<u32> = kept.iter().map(|i| *i as u32).collect();
-        let look = |(epoch, rows): &(u64, Vec<f32>)| Look {
+        let embedding = |(epoch, rows): &(u64, Vec<f32>)| Embedding {
             epoch: *epoch,
             rows: numbers(rows),
         };
@@ -47,7 +47,7 @@ impl Native {
             test_loss: curve(|row| row.test_loss),
             train_accuracy: curve(|row| row.train_accuracy),
             test_accuracy: curve(|row| row.test_accuracy),
-            looks: looks.iter().map(look).collect(),
+            embeddings: embeddings.iter().map(embedding).collect(),
         }
     }
 }

@@ -1,9 +1,9 @@
 // The page: plays, pauses, steps and scrubs; keeps what it has seen in bounded memory; draws it.
 "use strict";
 
-/** The most epochs of the curves that are kept, and the most looks at the embedding. */
-const MOST_EPOCHS = 4096, MOST_LOOKS = 96;
-/** The longest that a window of epochs should take, and the time between two looks, in ms; colours of circles. */
+/** The most epochs of the curves that are kept, and the most embeddings. */
+const MOST_EPOCHS = 4096, MOST_EMBEDDINGS = 96;
+/** The longest that a window of epochs should take, and the time between two embeddings, in ms; colours of circles. */
 const WINDOW_MS = 100, LOOK_MS = 250;
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
@@ -57,17 +57,17 @@ const recorded = {
   epochs: wordsOf(page.native.epochs), trainLoss: floatsOf(page.native.trainLoss), testLoss: floatsOf(page.native.testLoss),
   trainAccuracy: floatsOf(page.native.trainAccuracy), testAccuracy: floatsOf(page.native.testAccuracy),
 };
-/** @type {Look[]} */
-const recordedLooks = page.native.looks.map(({ epoch, rows }) => ({ epoch, rows: floatsOf(rows) }));
+/** @type {Embedding[]} */
+const recordedEmbeddings = page.native.embeddings.map(({ epoch, rows }) => ({ epoch, rows: floatsOf(rows) }));
 
 const state = {
   /** @type {Player | null} */ player: null,
   history: new Curves(), memorised: new Crossing(page.solved), grokked: new Crossing(page.solved),
-  /** @type {Look[]} */ looks: [],
+  /** @type {Embedding[]} */ embeddings: [],
   /** which press of Play goes on @type {object | null} */ playing: null,
   /** what the device was asked last */ asked: Promise.resolve(),
   /** the epoch that is looked at; null: the latest @type {number | null} */ scrubbed: null,
-  /** epochs between two looks that stay */ gap: 1, msAnEpoch: 0, rate: 0, dirty: true,
+  /** epochs between two embeddings that stay */ gap: 1, msAnEpoch: 0, rate: 0, dirty: true,
 };
 const [play, step, restart, slider] = [byId("play"), byId("step"), byId("restart"), byId("slider")].map((e) => /** @type {HTMLButtonElement & HTMLInputElement} */ (e));
 
@@ -81,7 +81,7 @@ function say(text, kind) {
 function fail(why) {
   state.playing = state.player = null;
   for (const button of [play, step, restart]) button.disabled = true;
-  if (state.looks.length === 0) state.looks = recordedLooks;
+  if (state.embeddings.length === 0) state.embeddings = recordedEmbeddings;
   say(`${why} The ${state.history.last ? "faint " : ""}curves are those of the native run (${page.native.device}).`, "bad");
   refresh();
 }
@@ -102,16 +102,16 @@ async function train(most) {
   });
 }
 
-/** Keeps the embedding as it is. When there are too many looks, those stay that are `gap` epochs apart, and the latest. */
-async function look() {
-  const player = /** @type {Player} */ (state.player), epoch = player.epoch, rows = await player.look();
-  const last = state.looks.at(-1)?.epoch ?? -Infinity, before = state.looks.at(-2)?.epoch ?? -Infinity;
-  if (last === epoch || last - before < state.gap) state.looks.pop();
-  state.looks.push({ epoch, rows });
-  if (state.looks.length <= MOST_LOOKS) return;
-  state.gap = Math.ceil((2 * epoch) / MOST_LOOKS);
+/** Keeps the embedding as it is. When there are too many embeddings, those stay that are `gap` epochs apart, and the latest. */
+async function keepEmbedding() {
+  const player = /** @type {Player} */ (state.player), epoch = player.epoch, rows = await player.embedding();
+  const last = state.embeddings.at(-1)?.epoch ?? -Infinity, before = state.embeddings.at(-2)?.epoch ?? -Infinity;
+  if (last === epoch || last - before < state.gap) state.embeddings.pop();
+  state.embeddings.push({ epoch, rows });
+  if (state.embeddings.length <= MOST_EMBEDDINGS) return;
+  state.gap = Math.ceil((2 * epoch) / MOST_EMBEDDINGS);
   let from = -Infinity;
-  state.looks = state.looks.filter((one) => one.epoch === epoch || (one.epoch - from >= state.gap && ((from = one.epoch), true)));
+  state.embeddings = state.embeddings.filter((one) => one.epoch === epoch || (one.epoch - from >= state.gap && ((from = one.epoch), true)));
 }
 
 /** Asks the device for something, once it has done what it was asked before. @param {() => Promise<void>} what */
@@ -137,14 +137,14 @@ function playOn() {
       await train(Math.max(1, Math.floor(WINDOW_MS / (state.msAnEpoch || WINDOW_MS))));
       const now = performance.now();
       if (now - looked > LOOK_MS && state.player) {
-        await look();
+        await keepEmbedding();
         state.rate = (1000 * (state.player.epoch - from)) / (now - began);
         if (now - began > 4000) [from, began] = [state.player.epoch, now];
         looked = now;
       }
       refresh();
     }
-    if (state.player) await look();
+    if (state.player) await keepEmbedding();
     if (state.playing === turn) state.playing = null;
   });
 }
@@ -192,12 +192,12 @@ function draw() {
   requestAnimationFrame(draw);
   if (!state.dirty) return;
   state.dirty = false;
-  const { history, looks, player } = state, done = player ? player.epoch : looks.at(-1)?.epoch ?? 0;
+  const { history, embeddings, player } = state, done = player ? player.epoch : embeddings.at(-1)?.epoch ?? 0;
   const shown = state.scrubbed ?? done;
-  const seen = looks.findLast((one) => one.epoch <= shown) ?? looks[0];
+  const seen = embeddings.findLast((one) => one.epoch <= shown) ?? embeddings[0];
   slider.max = String(done);
   if (state.scrubbed === null) slider.value = String(done);
-  slider.disabled = looks.length < 2;
+  slider.disabled = embeddings.length < 2;
   play.textContent = state.playing ? "Pause" : "Play";
   play.disabled = !player || (!state.playing && player.epoch >= page.epochs);
   step.disabled = !player || state.playing !== null || player.epoch >= page.epochs;
@@ -245,11 +245,11 @@ function shade(color) {
 }
 
 play.onclick = () => (state.playing ? void (state.playing = null) : playOn());
-step.onclick = () => ask(async () => { state.scrubbed = null; await train(1); await look(); });
+step.onclick = () => ask(async () => { state.scrubbed = null; await train(1); await keepEmbedding(); });
 restart.onclick = () => ask(async () => {
   await state.player?.restart();
-  Object.assign(state, { history: new Curves(), memorised: new Crossing(page.solved), grokked: new Crossing(page.solved), looks: [], gap: 1, scrubbed: null, rate: 0 });
-  await look();
+  Object.assign(state, { history: new Curves(), memorised: new Crossing(page.solved), grokked: new Crossing(page.solved), embeddings: [], gap: 1, scrubbed: null, rate: 0 });
+  await keepEmbedding();
 });
 slider.oninput = () => { [state.scrubbed, state.dirty] = [+slider.value >= +slider.max ? null : +slider.value, true]; };
 window.onresize = refresh;
@@ -266,7 +266,7 @@ async function start() {
   void device.lost.then(({ reason, message }) => fail(`The device was lost (${reason}): ${message}`));
   device.onuncapturederror = ({ error }) => fail(`The device has refused something: ${error.message}`);
   state.player = await Player.open(isFallbackAdapter ? page.software : page.gpu, device);
-  await ask(look);
+  await ask(keepEmbedding);
   if (state.player) say("Ready: Play trains the model here, on your device.", "good");
 }
 

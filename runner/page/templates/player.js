@@ -141,7 +141,7 @@ class Player {
   }
 
   /** The embedding as it is, `(rows, cols)`. @returns {Promise<Float32Array>} */
-  async look() {
+  async embedding() {
     const { buffer, first, rows, cols, stride } = this.recording.embedding;
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(this.buffers[buffer], 4 * first, this.lookStaging, 0, 4 * this.lookWords);

@@ -8,7 +8,7 @@ use grokrun_store::{FoundFiles, FoundSeries};
 use serde_json::Value;
 
 use self::opening::{Opening, Role, headlines};
-use self::section::{Look, Section};
+use self::section::{Section, Style};
 use crate::claims::ClaimRow;
 use crate::components::{Components, component_of};
 use crate::facts::{facts, heading};
@@ -257,7 +257,7 @@ impl Page {
             .map(|(i, found)| {
                 let (series, phases) = (FoundSeries::default(), Phases::default());
                 let anchor = format!("sweep-{i}");
-                let look = Look {
+                let style = Style {
                     phases: &phases,
                     components: &components,
                 };
@@ -265,7 +265,7 @@ impl Page {
                     found,
                     &series,
                     anchor,
-                    look,
+                    style,
                     &mut figures,
                     &mut texts,
                     flaws,
@@ -362,7 +362,7 @@ impl Cell {
         let phases = Phases::of(&analyses, &cell.outcome);
         let curves = curves::of_cell(&cell.metrics, &phases);
         let components = figures.components.of_cell(&analyses);
-        let look = Look {
+        let style = Style {
             phases: &phases,
             components: &components,
         };
@@ -372,7 +372,7 @@ impl Cell {
         let sections = analyses.into_iter().enumerate().map(|(i, found)| {
             let anchor = format!("cell-{number}-analysis-{i}");
             let series = cell.series(&found.index.analysis, flaws);
-            Section::of(found, &series, anchor, look, figures, texts, flaws)
+            Section::of(found, &series, anchor, style, figures, texts, flaws)
         });
         let mut sections: Vec<Section> = sections.collect();
         Cell {

@@ -17,7 +17,7 @@ use crate::model::{self, Model};
 use crate::stop::Stopping;
 use crate::survey::{dataset, recipe};
 
-/// The most looks at the embedding on the way of the CPU's training, the first and the last
+/// The most embeddings that are kept on the way of the CPU's training, the first and the last
 /// included.
 const LOOKS: u64 = 24;
 
@@ -38,7 +38,7 @@ pub struct Native {
     /// of each epoch
     pub rows: Vec<EpochRow>,
     /// the embedding after some epochs, `(rows, cols)` as in [`Played::embedding`]
-    pub looks: Vec<(u64, Vec<f32>)>,
+    pub embeddings: Vec<(u64, Vec<f32>)>,
 }
 
 impl<'a> Played<'a> {
@@ -157,14 +157,14 @@ impl<'a> Played<'a> {
             Model::Recorded(_) => grokrun_engine::open_programs(&cpu, vec![self.recorded()?])?,
         };
         let place = self.place_of_embedding()?;
-        let look = |state: &ModelState| state.parameters[place.clone()].to_vec();
+        let embedding = |state: &ModelState| state.parameters[place.clone()].to_vec();
         let epochs = self.plan.epochs;
         let every = epochs.div_ceil(LOOKS - 1).max(1);
         let mut stopping = Stopping::replay(&self.plan.stop, std::iter::empty());
         let mut native = Native {
             device: executor.device(),
             rows: Vec::new(),
-            looks: vec![(0, look(&self.state))],
+            embeddings: vec![(0, embedding(&self.state))],
         };
         let mut done = 0;
         while done < epochs && stopping.epochs_left() != Some(0) {
@@ -184,7 +184,7 @@ impl<'a> Played<'a> {
             }
             let ended = done == epochs || stopping.epochs_left() == Some(0);
             if done % every == 0 || ended {
-                native.looks.push((done, look(&executor.state(0)?)));
+                native.embeddings.push((done, embedding(&executor.state(0)?)));
             }
             tell(done);
         }
@@ -256,7 +256,7 @@ mod tests {
             assert_eq!((tensor.rows, tensor.cols), (rows, cols), "{more}");
             let native = played.train(&mut |_| {}).expect("trained");
             assert_eq!(native.rows.len(), 3);
-            let epochs: Vec<u64> = native.looks.iter().map(|(epoch, _)| *epoch).collect();
+            let epochs: Vec<u64> = native.embeddings.iter().map(|(epoch, _)| *epoch).collect();
             assert_eq!(epochs, [0, 1, 2, 3]);
             let recording = &playback.recording;
             let mut arena = vec![0; recording.buffers[playback.arena].words];
@@ -273,7 +273,7 @@ mod tests {
                     .map(|w| f32::from_bits(*w))
             };
             let found: Vec<f32> = (0..rows).flat_map(of_row).collect();
-            assert_eq!(native.looks[0].1, found, "{more}");
+            assert_eq!(native.embeddings[0].1, found, "{more}");
         }
     }
 }

@@ -1,29 +1,29 @@
-//! What a look costs, and how long a pause it calls for.
+//! What a reading costs, and how long a pause it calls for.
 
 use std::time::{Duration, Instant};
 
 /// A pause is so many times as long as the processor was at work: half a per cent of one core.
 const CPU: u32 = 200;
-/// And at least so many times as long as the look took, waiting for a disk for instance.
+/// And at least so many times as long as the reading took, waiting for a disk for instance.
 const WALL: u32 = 4;
 /// The longest pause.
 const MOST: Duration = Duration::from_secs(60);
 
-/// A look that has begun, on this thread.
-pub(crate) struct Look {
+/// A reading that has begun, on this thread.
+pub(crate) struct Reading {
     wall: Instant,
     cpu: Option<Duration>,
 }
 
-impl Look {
-    pub(crate) fn begin() -> Look {
-        Look {
+impl Reading {
+    pub(crate) fn begin() -> Reading {
+        Reading {
             wall: Instant::now(),
             cpu: cpu(),
         }
     }
 
-    /// Returns how long to wait after the look, at least `least`.
+    /// Returns how long to wait after the reading, at least `least`.
     pub(crate) fn pause(&self, least: Duration) -> Duration {
         let wall = self.wall.elapsed();
         let cpu = cpu()

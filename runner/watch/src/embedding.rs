@@ -11,7 +11,7 @@ use grokrun_measures::{Circles, Spectrum, rounded, tokens, turns};
 use grokrun_store::{CellDir, CheckpointReader};
 use serde_json::Value;
 
-use crate::cost::Look;
+use crate::cost::Reading;
 
 /// The most circles that are drawn.
 const MOST_CIRCLES: usize = 4;
@@ -72,7 +72,7 @@ impl Embedding {
         if self.next_look.is_some_and(|next| Instant::now() < next) {
             return None;
         }
-        let look = Look::begin();
+        let reading = Reading::begin();
         let newest = dir.checkpoints().ok()?.last().copied();
         let first = self.next_look.is_none();
         let now = match (&self.space, newest) {
@@ -95,7 +95,7 @@ impl Embedding {
             }
             _ => None,
         };
-        self.next_look = Some(Instant::now() + look.pause(EVERY));
+        self.next_look = Some(Instant::now() + reading.pause(EVERY));
         now
     }
 }

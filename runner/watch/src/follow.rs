@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use grokrun_store::StoreError;
 
-use crate::cost::Look;
+use crate::cost::Reading;
 use crate::run::Run;
 use crate::snapshot::{Load, Snapshot};
 
@@ -194,13 +194,13 @@ fn follow(mut run: Run, shared: &Shared) {
         let (viewers, before) = (inner.next_viewer, Arc::clone(&inner.snapshot));
         drop(inner);
 
-        let look = Look::begin();
+        let reading = Reading::begin();
         let mut now = if ends && wanted.is_empty() {
             (*before).clone()
         } else {
             run.look(&before, &wanted)
         };
-        let pause = look.pause(EVERY);
+        let pause = reading.pause(EVERY);
 
         let mut inner = locked(shared);
         now.closing = ends;

@@ -16,7 +16,7 @@ struct Term { values: View, weights: View, scale: f32, weighted: u32 }
 @group(0) @binding(4) var<storage, read_write> arena: array<f32>;
 
 //#include program/job
-//#include program/look
+//#include program/lookup
 
 // Returns the numbers of a view at four places.
 fn four(view: View, replica: u32, rows: vec4u, cols: vec4u) -> vec4f {

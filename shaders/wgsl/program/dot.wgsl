@@ -13,7 +13,7 @@ struct Job { tile: u32, rows: u32, heads: u32, width: u32, left: View, right: Vi
 @group(0) @binding(3) var<storage, read_write> arena: array<f32>;
 
 //#include program/job
-//#include program/look
+//#include program/lookup
 
 fn one_number(job: Job, replica: u32, i: u32) {
     if i >= job.rows * job.heads {

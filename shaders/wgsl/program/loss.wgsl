@@ -29,7 +29,7 @@ struct Job {
     labels: u32,
     // index in the arena of the first loss; there is one loss for each sample
     losses: u32,
-    rights: u32,
+    correct: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -157,7 +157,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     if lane == 0u {
         arena[group.z * params.stride + job.losses + sample] = loss;
-        arena[group.z * params.stride + job.rights + sample] = select(0.0, 1.0, above == 0.0);
+        arena[group.z * params.stride + job.correct + sample] = select(0.0, 1.0, above == 0.0);
     }
     if job.differentiate == 0u {
         return;

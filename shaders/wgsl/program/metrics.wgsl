@@ -5,7 +5,7 @@
 // 256th number, then lanes by halves down to 32, which the host adds in f64: one f32 of the whole
 // sum would round the loss to 6e-8. At most 65,535 numbers a lane.
 
-struct Job { tile: u32, losses: u32, rights: u32, count: u32 }
+struct Job { tile: u32, losses: u32, correct: u32, count: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> jobs: array<Job>;
@@ -15,7 +15,7 @@ struct Job { tile: u32, losses: u32, rights: u32, count: u32 }
 //#include program/job
 
 var<workgroup> losses: array<f32, 256>;
-var<workgroup> rights: array<f32, 256>;
+var<workgroup> correct: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -30,15 +30,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var right = 0.0;
     for (var i = lane; i < job.count; i += 256u) {
         loss += arena[base + job.losses + i];
-        right += arena[base + job.rights + i];
+        right += arena[base + job.correct + i];
     }
     losses[lane] = loss;
-    rights[lane] = right;
+    correct[lane] = right;
     for (var half = 128u; half >= 32u; half /= 2u) {
         workgroupBarrier();
         if lane < half {
             losses[lane] += losses[lane + half];
-            rights[lane] += rights[lane + half];
+            correct[lane] += correct[lane + half];
         }
     }
     workgroupBarrier();
@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         // The terms are integers below 2^24, so every order gives the exact sum.
         var sum = 0.0;
         for (var i = 0u; i < 32u; i++) {
-            sum += rights[i];
+            sum += correct[i];
         }
         records[record + 32u] = sum;
     }

@@ -114,8 +114,8 @@ pub(crate) fn without_evaluation(rows: &mut [Vec<EpochRow>], evaluation: Evaluat
 /// Returns the sum of the losses in a record, and the number of correct answers.
 pub(crate) fn sums(record: &[f32]) -> [f64; 2] {
     let losses = record.iter().take(PARTIALS).copied().map(f64::from);
-    let rights = record.get(PARTIALS).copied().unwrap_or(0.0);
-    [losses.sum(), f64::from(rights)]
+    let correct = record.get(PARTIALS).copied().unwrap_or(0.0);
+    [losses.sum(), f64::from(correct)]
 }
 
 /// Returns the row of one replica from its two records.

@@ -21,7 +21,7 @@ pub(super) struct Table {
 
 /// How the figures of a cell look: what is the same in all of them.
 #[derive(Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct Style<'a> {
     /// the phases that are shaded
     pub(super) phases: &'a Phases,
     /// the colours of components
@@ -52,7 +52,7 @@ impl Section {
         found: FoundFiles,
         series: &FoundSeries,
         anchor: String,
-        look: Look<'_>,
+        style: Style<'_>,
         figures: &mut Figures,
         texts: &mut Texts,
         flaws: &mut Flaws,
@@ -103,15 +103,15 @@ impl Section {
         let own = drawn.into_iter().map(|figure| (figure, "figure"));
         let all = own.chain(left_out.into_iter().map(|figure| (figure, "figure small")));
         let figures = all.map(|(mut figure, class)| {
-            look.components.paint(&mut figure);
+            style.components.paint(&mut figure);
             let class = match Role::of(&figure) {
                 Some(Role::Losses) => {
-                    look.phases.shade(&mut figure, true);
+                    style.phases.shade(&mut figure, true);
                     class
                 }
                 Some(Role::Circle) => "figure circle",
                 _ => {
-                    look.phases.shade_if_over_epochs(&mut figure);
+                    style.phases.shade_if_over_epochs(&mut figure);
                     class
                 }
             };

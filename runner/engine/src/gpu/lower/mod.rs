@@ -101,9 +101,9 @@ impl<'a> Lowering<'a> {
     /// clock.
     pub(crate) fn metrics(&self, out: &mut Recorder) {
         let t = self.tables;
-        let part = |losses: Place, rights: Place| uniforms::metrics::Part {
+        let part = |losses: Place, correct: Place| uniforms::metrics::Part {
             losses: losses.first as u32,
-            rights: rights.first as u32,
+            correct: correct.first as u32,
             vec4s: losses.vec4s() as u32,
             unused: 0,
         };
@@ -262,7 +262,7 @@ impl<'a> Lowering<'a> {
             ..
         } = self.sizes.shape;
         let (t, data) = (self.tables, self.buffers.places);
-        let (total, samples, losses, rights) = if learn {
+        let (total, samples, losses, correct) = if learn {
             (self.sizes.train, data.train, t.train_losses, t.train_rights)
         } else {
             (self.sizes.test, data.test, t.test_losses, t.test_rights)
@@ -295,7 +295,7 @@ impl<'a> Lowering<'a> {
                 m: at(t.m),
                 m_flipped: at(t.m_flipped),
                 losses: at(losses),
-                rights: at(rights),
+                correct: at(correct),
                 attention: at(t.attention),
                 neurons: at(t.neurons),
                 d_neurons: at(t.d_neurons),

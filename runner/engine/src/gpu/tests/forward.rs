@@ -291,8 +291,8 @@ fn ties_go_to_the_first_class() {
         *table = 0.0;
     }
     let left = case.run(&probe, 1, false);
-    for (rights, pairs) in left[1].iter().zip(&case.pairs) {
+    for (correct, pairs) in left[1].iter().zip(&case.pairs) {
         let want = pairs.iter().map(|pair| f64::from(u8::from(pair[2] == 0)));
-        assert_eq!(*rights, want.collect::<Vec<f64>>());
+        assert_eq!(*correct, want.collect::<Vec<f64>>());
     }
 }

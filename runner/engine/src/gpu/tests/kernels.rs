@@ -104,7 +104,7 @@ fn metrics_go_to_the_epoch_of_the_clock_and_move_it_on() {
         // The number of training pairs differs from that of test pairs.
         let counts = [total, total + 6];
         let losses = counts.map(|n| both(|r| numbers(17 + r as u64, n)));
-        let rights = counts.map(|n| {
+        let correct = counts.map(|n| {
             both(|r| {
                 let answers = numbers(19 + r as u64, n).into_iter();
                 answers.map(|x| f64::from(u8::from(x > 0.0))).collect()
@@ -112,7 +112,7 @@ fn metrics_go_to_the_epoch_of_the_clock_and_move_it_on() {
         });
         let mut words = Vec::new();
         for (i, n) in counts.into_iter().enumerate() {
-            let [l, r] = [&losses[i], &rights[i]].map(|x| shelf.put([1, n], x));
+            let [l, r] = [&losses[i], &correct[i]].map(|x| shelf.put([1, n], x));
             words.extend([l.first, r.first, l.vec4s(), 0]);
         }
         words.extend([shelf.stride(), REPLICAS, 0, 0]);
@@ -124,7 +124,7 @@ fn metrics_go_to_the_epoch_of_the_clock_and_move_it_on() {
         assert!(untouched.iter().all(|x| *x == f64::from(f32::MIN)));
         for (i, record) in written.chunks(33).enumerate() {
             let (replica, part) = (i / 2, i % 2);
-            let want = twins::metrics(&losses[part][replica], &rights[part][replica]);
+            let want = twins::metrics(&losses[part][replica], &correct[part][replica]);
             let got = record[..32].iter().sum::<f64>();
             let size: f64 = losses[part][replica].iter().map(|x| x.abs()).sum();
             assert!((got - want[0]).abs() < 1e-7 * size, "{got} {}", want[0]);

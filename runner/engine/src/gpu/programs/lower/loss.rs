@@ -9,7 +9,7 @@ use crate::gpu::programs::schedule::{Region, Space};
 impl Lowering<'_> {
     pub(super) fn loss(&mut self, logits: View, part: Part, loss: &Loss, gradient: Option<View>) {
         let samples = self.count(part);
-        let [losses, rights] = self.layout.scores(part);
+        let [losses, correct] = self.layout.scores(part);
         let kind = match loss.kind {
             LossKind::CrossEntropy => 1,
             LossKind::Mse => 2,
@@ -33,7 +33,7 @@ impl Lowering<'_> {
             gradient: gradient.map_or_else(Default::default, |view| self.layout.block(view)),
             labels: self.words(part).labels() as u32,
             losses: losses as u32,
-            rights: rights as u32,
+            correct: correct as u32,
         };
         let mut writes = self.scores(part);
         writes.extend(gradient.map(|view| self.region(view)));
@@ -50,11 +50,11 @@ impl Lowering<'_> {
     /// Adds the job that writes the losses and correct answers of a part into the record that the
     /// host reads.
     pub(super) fn metrics(&mut self, part: Part) {
-        let [losses, rights] = self.layout.scores(part);
+        let [losses, correct] = self.layout.scores(part);
         let job = metrics::Job {
             tile: 0,
             losses: losses as u32,
-            rights: rights as u32,
+            correct: correct as u32,
             count: self.count(part) as u32,
         };
         let (reads, record) = (self.scores(part), Region::of(Space::Records, 0, 1));

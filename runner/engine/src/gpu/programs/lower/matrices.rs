@@ -153,7 +153,7 @@ impl Lowering<'_> {
                 first: from.first as u32,
                 row: 0,
                 col: 1,
-                look: OWN,
+                lookup: OWN,
             },
             scale: factor as f32,
             ..add::Term::default()

@@ -13,7 +13,7 @@ mod update;
 use std::collections::HashMap;
 
 use grokrun_program::{Extent, Part, Program, Samples, Stage, TableId, View};
-use grokrun_shaders::program::{Block, View as Look};
+use grokrun_shaders::program::{Block, View as BlockView};
 use grokrun_shaders::{Kernel, Words};
 
 use super::layout::Layout;
@@ -21,7 +21,7 @@ use super::samples::SampleWords;
 use super::schedule::{Region, Space, Work};
 use crate::gpu::variant::Variant;
 
-/// The value of [`Look::look`] for which the row is the job's own.
+/// The value of [`BlockView::lookup`] for which the row is the job's own.
 const OWN: u32 = u32::MAX;
 /// The number of entries that a workgroup of most kernels computes.
 const NUMBERS: usize = 256;
@@ -180,9 +180,9 @@ impl<'a> Lowering<'a> {
     }
 
     /// Returns a view as it is read at the rows of `over`.
-    fn look(&self, view: View, over: Extent) -> Look {
+    fn block_view(&self, view: View, over: Extent) -> BlockView {
         let Block { first, row, col } = self.layout.block(view);
-        let (row, look) = match (view.height(), over) {
+        let (row, lookup) = match (view.height(), over) {
             (own, over) if own == over => (row, OWN),
             (Extent::Token(position), Extent::Sample(part)) => {
                 (row, self.words(part).tokens(position) as u32)
@@ -190,11 +190,11 @@ impl<'a> Lowering<'a> {
             // The program's check lets nothing but a single row through.
             _ => (0, OWN),
         };
-        Look {
+        BlockView {
             first,
             row,
             col,
-            look,
+            lookup,
         }
     }
 

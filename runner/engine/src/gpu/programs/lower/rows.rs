@@ -79,8 +79,8 @@ impl Lowering<'_> {
                     rows: rows as u32,
                     heads: *heads as u32,
                     width: (self.rows(left.width()) / heads) as u32,
-                    left: self.look(*left, over),
-                    right: self.look(*right, over),
+                    left: self.block_view(*left, over),
+                    right: self.block_view(*right, over),
                     scale: *scale as f32,
                     out: self.layout.block(*out),
                     add: adds(*write, region, &mut reads),
@@ -197,10 +197,10 @@ impl Lowering<'_> {
             reads.push(self.region(term.values));
             reads.extend(term.weights.map(|view| self.region(view)));
             let term = add::Term {
-                values: self.look(term.values, over),
+                values: self.block_view(term.values, over),
                 weights: term
                     .weights
-                    .map_or_else(Default::default, |view| self.look(view, over)),
+                    .map_or_else(Default::default, |view| self.block_view(view, over)),
                 scale: term.scale as f32,
                 weighted: u32::from(term.weights.is_some()),
             };
@@ -234,10 +234,10 @@ impl Lowering<'_> {
             rows: rows as u32,
             cols: cols as u32,
             width: (cols / heads) as u32,
-            values: self.look(term.values, over),
+            values: self.block_view(term.values, over),
             weights: term
                 .weights
-                .map_or_else(Default::default, |view| self.look(view, over)),
+                .map_or_else(Default::default, |view| self.block_view(view, over)),
             weighted: u32::from(term.weights.is_some()),
             scale: term.scale as f32,
             starts: OWN,
