@@ -15,7 +15,7 @@ use super::fold::fold;
 use super::loss::{labels, score, score_and_gradients};
 use super::pass::Tile;
 use super::product::{Mode, Right, View};
-use super::rows::{dots, sum_by_head};
+use super::rows::{Rows, Weights, dots, sum_by_head};
 use super::step::step;
 use super::tables::Tables;
 
@@ -261,15 +261,25 @@ impl CpuKernels {
                 let pairs = neurons.chunks_exact(fp).zip(gradients.chunks_exact(cp));
                 for (terms, (dpre, g)) in tile.terms.chunks_exact(2 * heads).zip(pairs).take(count)
                 {
-                    let neurons = ((&t.neuron_rows[..], fr), dpre);
-                    let logits = ((&t.logit_rows[..], cr), g);
-                    dots(simd, [neurons, logits], terms, along);
+                    let neurons = Rows {
+                        data: &t.neuron_rows,
+                        stride: fr,
+                    };
+                    let logits = Rows {
+                        data: &t.logit_rows,
+                        stride: cr,
+                    };
+                    dots(simd, [(neurons, dpre), (logits, g)], terms, along);
                 }
             }
             CpuKernel::TokenSums => {
                 *token = (*token + 1) % dims.rows;
                 let list = pairs.lists().row(*token);
-                let weights = (&attention[..], 0, 2 * heads);
+                let weights = Weights {
+                    data: attention,
+                    offset: 0,
+                    stride: 2 * heads,
+                };
                 let [neuron, logit] = rows;
                 sum_by_head(simd, neurons, list, weights, fp, neuron);
                 sum_by_head(simd, gradients, list, weights, cp, logit);

@@ -15,7 +15,7 @@ use super::loss::{labels, score_and_gradients};
 use super::math::through_activation;
 use super::pass::Tile;
 use super::product::{Mode, View};
-use super::rows::{dots, sum_by_head};
+use super::rows::{Rows, Weights, dots, sum_by_head};
 
 use super::tables::{TableGradients, Tables};
 use super::vector::add;
@@ -193,7 +193,11 @@ impl Learner {
                         let at = *sample as usize * 2 * heads + offset;
                         add(scores, &self.scores[at..][..heads]);
                     }
-                    let weights = (&self.attention[..], offset, 2 * heads);
+                    let weights = Weights {
+                        data: &self.attention,
+                        offset,
+                        stride: 2 * heads,
+                    };
                     sum_by_head(simd, &self.neurons, list, weights, fp, neuron);
                     sum_by_head(simd, &self.logits, list, weights, cp, logit);
                 });
@@ -351,9 +355,15 @@ impl Chunk {
         through_activation(activation, &inputs[in_tile * dims.fr..][..fp], dpre);
         let g = &buffers.logits[i * cp..][..cp];
         let terms = &tile.terms[in_tile * 2 * heads..][..2 * heads];
-        let neurons = ((&t.neuron_rows[..], dims.fr), &*dpre);
-        let logits = ((&t.logit_rows[..], dims.cr), g);
-        dots(simd, [neurons, logits], terms, along);
+        let neurons = Rows {
+            data: &t.neuron_rows,
+            stride: dims.fr,
+        };
+        let logits = Rows {
+            data: &t.logit_rows,
+            stride: dims.cr,
+        };
+        dots(simd, [(neurons, &*dpre), (logits, g)], terms, along);
         let [to_a, to_b, to_eq] = &tile.attention;
         let at = in_tile * heads..(in_tile + 1) * heads;
         let (to_a, to_b, to_eq) = (&to_a[at.clone()], &to_b[at.clone()], &to_eq[at]);

@@ -11,7 +11,7 @@ use super::buffer::Buffer;
 use super::dims::Dims;
 use super::math::{activate, exp};
 use super::product::{Mode, View};
-use super::rows::{Term, weighted_sums};
+use super::rows::{Bases, Out, Rows, Term, Terms, weighted_sums};
 use super::tables::Tables;
 
 /// Holds the activations of one tile; the memory is kept from epoch to epoch.
@@ -109,11 +109,24 @@ impl Tile {
             logits,
             ..
         } = self;
-        let terms = (&terms[..samples.len() * 2 * heads], 2 * heads);
+        let terms = Terms {
+            all: &terms[..samples.len() * 2 * heads],
+            per: 2 * heads,
+        };
         // The base is added last: near zero, where a ReLU decides, it then cancels without
         // rounding.
-        let rows = (&t.neuron_rows[..], fr);
-        let bases = [&t.neuron_base[..fp], &t.neuron_base_low];
+        let rows = Rows {
+            data: &t.neuron_rows,
+            stride: fr,
+        };
+        let bases = Bases {
+            base: &t.neuron_base[..fp],
+            low: &t.neuron_base_low,
+        };
+        let out = Out {
+            data: post,
+            stride: fr,
+        };
         if let (None, Activation::Relu) = (&pre, dims.activation) {
             let zero = simd.splat_f32s(0.0);
             weighted_sums(
@@ -121,20 +134,30 @@ impl Tile {
                 rows,
                 terms,
                 bases,
-                (post, fr),
+                out,
                 #[inline(always)]
                 |sum| simd.max_f32s(sum, zero),
             );
         } else {
-            weighted_sums(simd, rows, terms, bases, (post, fr), identity);
+            weighted_sums(simd, rows, terms, bases, out, identity);
             if let Some(pre) = pre {
                 pre.copy_from_slice(post);
             }
             activate(dims.activation, &mut post[..samples.len() * fr]);
         }
-        let rows = (&t.logit_rows[..], dims.cr);
-        let bases = [&t.logit_base[..cp], &t.logit_base_low];
-        weighted_sums(simd, rows, terms, bases, (logits, cp), identity);
+        let rows = Rows {
+            data: &t.logit_rows,
+            stride: dims.cr,
+        };
+        let bases = Bases {
+            base: &t.logit_base[..cp],
+            low: &t.logit_base_low,
+        };
+        let out = Out {
+            data: logits,
+            stride: cp,
+        };
+        weighted_sums(simd, rows, terms, bases, out, identity);
     }
 
     /// Sets the rows of U′ and D′ that each sample of the tile uses, with its attention to them.

@@ -9,12 +9,43 @@ use pulp::Simd;
 /// The weight of a row of a table, and the index of the row.
 pub(crate) type Term = (f32, usize);
 
-/// A table of rows: its entries, and the stride between rows.
-pub(crate) type Rows<'a> = (&'a [f32], usize);
+/// The rows of a table, `stride` entries apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+}
+
+/// The terms of pairs, `per` of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) all: &'a [Term],
+    pub(crate) per: usize,
+}
+
+/// What is added to a sum: `low` before its terms, `base` after them.
+#[derive(Clone, Copy)]
+pub(crate) struct Bases<'a> {
+    pub(crate) base: &'a [f32],
+    pub(crate) low: &'a [f32],
+}
+
+/// Rows that are written, `stride` entries apart.
+pub(crate) struct Out<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) stride: usize,
+}
+
+/// The weights of samples by head: those of sample s begin at `offset + s · stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) offset: usize,
+    pub(crate) stride: usize,
+}
 
 /// Sets row i of `out` to `finish(base + (low + Σ weight · table[row]))` over the i-th run of `per`
-/// of the `terms`. The second number of `out` is the stride between its rows; widths are multiples
-/// of the lanes.
+/// of the `terms`. Widths are multiples of the lanes.
 ///
 /// Columns are the outer loop and pairs the inner one, so that the few columns of the rows which
 /// the pairs of a tile share stay in the L1 cache. The first half of a pair's rows belongs to a, so
@@ -24,9 +55,9 @@ pub(crate) type Rows<'a> = (&'a [f32], usize);
 pub(crate) fn weighted_sums<S: Simd>(
     simd: S,
     table: Rows<'_>,
-    (terms, per): (&[Term], usize),
-    [base, low]: [&[f32]; 2],
-    (out, pitch): (&mut [f32], usize),
+    Terms { all, per }: Terms<'_>,
+    Bases { base, low }: Bases<'_>,
+    Out { data, stride }: Out<'_>,
     finish: impl Fn(S::f32s) -> S::f32s + Copy,
 ) {
     let width = base.len();
@@ -34,25 +65,32 @@ pub(crate) fn weighted_sums<S: Simd>(
     let mut from = 0;
     while from < width {
         let left = (width - from) / S::F32_LANES;
-        let bases = [&base[from..], &low[from..]];
+        let bases = Bases {
+            base: &base[from..],
+            low: &low[from..],
+        };
         let step = match left {
             4.. => 4,
             2.. => 2,
             _ => 1,
         };
-        let (mut terms, mut out) = (terms, &mut *out);
+        let (mut terms, mut rest) = (all, &mut *data);
         while let Some((_, row)) = terms.first() {
             let rows = terms.iter().step_by(per).take(most);
             let pairs = rows.take_while(|(_, other)| other == row).count();
             let of_pairs;
             (of_pairs, terms) = terms.split_at(pairs * per);
-            let (of, to) = ((of_pairs, per), (&mut *out, pitch, from));
+            let of = Terms { all: of_pairs, per };
+            let out = Out {
+                data: &mut *rest,
+                stride,
+            };
             match step {
-                4 => some_pairs::<S, 4>(simd, table, of, bases, to, finish),
-                2 => some_pairs::<S, 2>(simd, table, of, bases, to, finish),
-                _ => some_pairs::<S, 1>(simd, table, of, bases, to, finish),
+                4 => some_pairs::<S, 4>(simd, table, of, bases, out, from, finish),
+                2 => some_pairs::<S, 2>(simd, table, of, bases, out, from, finish),
+                _ => some_pairs::<S, 1>(simd, table, of, bases, out, from, finish),
             }
-            out = &mut out[pairs * pitch..];
+            rest = &mut rest[pairs * stride..];
         }
         from += step * S::F32_LANES;
     }
@@ -68,23 +106,24 @@ const fn most_pairs<S: Simd>() -> usize {
 fn some_pairs<S: Simd, const VECTORS: usize>(
     simd: S,
     table: Rows<'_>,
-    (terms, per): (&[Term], usize),
-    bases: [&[f32]; 2],
-    out: (&mut [f32], usize, usize),
+    Terms { all, per }: Terms<'_>,
+    bases: Bases<'_>,
+    out: Out<'_>,
+    from: usize,
     finish: impl Fn(S::f32s) -> S::f32s,
 ) {
-    let pairs = terms.len() / per;
+    let pairs = all.len() / per;
     // A constant, so that the two are not compiled where they are never used.
     if const { most_pairs::<S>() >= 4 } && pairs >= 3 {
         match pairs {
-            3 => sums_of::<S, 3, VECTORS>(simd, table, terms, bases, out, finish),
-            _ => sums_of::<S, 4, VECTORS>(simd, table, terms, bases, out, finish),
+            3 => sums_of::<S, 3, VECTORS>(simd, table, all, bases, out, from, finish),
+            _ => sums_of::<S, 4, VECTORS>(simd, table, all, bases, out, from, finish),
         }
         return;
     }
     match pairs {
-        2 => sums_of::<S, 2, VECTORS>(simd, table, terms, bases, out, finish),
-        _ => sums_of::<S, 1, VECTORS>(simd, table, terms, bases, out, finish),
+        2 => sums_of::<S, 2, VECTORS>(simd, table, all, bases, out, from, finish),
+        _ => sums_of::<S, 1, VECTORS>(simd, table, all, bases, out, from, finish),
     }
 }
 
@@ -93,10 +132,11 @@ fn some_pairs<S: Simd, const VECTORS: usize>(
 #[inline(always)]
 fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     simd: S,
-    (table, table_pitch): Rows<'_>,
+    table: Rows<'_>,
     terms: &[Term],
-    [base, low]: [&[f32]; 2],
-    (out, pitch, from): (&mut [f32], usize, usize),
+    Bases { base, low }: Bases<'_>,
+    Out { data, stride }: Out<'_>,
+    from: usize,
     finish: impl Fn(S::f32s) -> S::f32s,
 ) {
     let len = VECTORS * S::F32_LANES;
@@ -111,7 +151,7 @@ fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
     }
     let shared = per / 2;
     for k in 0..shared {
-        let (row, _) = S::as_simd_f32s(&table[of_pair[0][k].1 * table_pitch + from..][..len]);
+        let (row, _) = S::as_simd_f32s(&table.data[of_pair[0][k].1 * table.stride + from..][..len]);
         for (terms, sums) in of_pair.iter().zip(&mut sums) {
             let weight = simd.splat_f32s(terms[k].0);
             for v in 0..VECTORS {
@@ -123,14 +163,14 @@ fn sums_of<S: Simd, const PAIRS: usize, const VECTORS: usize>(
         for (terms, sums) in of_pair.iter().zip(&mut sums) {
             let (weight, row) = terms[k];
             let weight = simd.splat_f32s(weight);
-            let (row, _) = S::as_simd_f32s(&table[row * table_pitch + from..][..len]);
+            let (row, _) = S::as_simd_f32s(&table.data[row * table.stride + from..][..len]);
             for v in 0..VECTORS {
                 sums[v] = simd.mul_add_e_f32s(weight, row[v], sums[v]);
             }
         }
     }
     for (i, sums) in sums.iter().enumerate() {
-        let (out, _) = S::as_mut_simd_f32s(&mut out[i * pitch + from..][..len]);
+        let (out, _) = S::as_mut_simd_f32s(&mut data[i * stride + from..][..len]);
         for v in 0..VECTORS {
             out[v] = finish(simd.add_f32s(sums[v], base[v]));
         }
@@ -185,20 +225,20 @@ pub(crate) fn dots<S: Simd>(
 
 /// Returns the first `vectors` vectors of a term's row.
 #[inline(always)]
-fn row<'a, S: Simd>((table, pitch): Rows<'a>, (_, row): &Term, vectors: usize) -> &'a [S::f32s] {
-    let (row, _) = S::as_simd_f32s(&table[row * pitch..][..vectors * S::F32_LANES]);
+fn row<'a, S: Simd>(table: Rows<'a>, (_, row): &Term, vectors: usize) -> &'a [S::f32s] {
+    let from = row * table.stride;
+    let (row, _) = S::as_simd_f32s(&table.data[from..][..vectors * S::F32_LANES]);
     row
 }
 
 /// Computes `out[h] = Σ weights[s][h] · table[s]` over the samples s. `out` is `(heads, width)`;
-/// `weights` has `heads` numbers for each sample from `offset` on, `stride` apart; the width is a
-/// multiple of the lanes.
+/// `weights` has `heads` numbers for each sample; the width is a multiple of the lanes.
 #[inline(always)]
 pub(crate) fn sum_by_head<S: Simd>(
     simd: S,
     table: &[f32],
     samples: &[u32],
-    weights: (&[f32], usize, usize),
+    weights: Weights<'_>,
     width: usize,
     out: &mut [f32],
 ) {
@@ -206,8 +246,10 @@ pub(crate) fn sum_by_head<S: Simd>(
     let mut head = 0;
     while head < heads {
         let out = &mut out[head * width..];
-        let (data, offset, stride) = weights;
-        let weights = (data, offset + head, stride);
+        let weights = Weights {
+            offset: weights.offset + head,
+            ..weights
+        };
         let count = heads - head;
         if count >= 4 {
             some_heads::<S, 4>(simd, table, samples, weights, width, out);
@@ -227,17 +269,17 @@ fn some_heads<S: Simd, const HEADS: usize>(
     simd: S,
     table: &[f32],
     samples: &[u32],
-    weights: (&[f32], usize, usize),
+    weights: Weights<'_>,
     width: usize,
     out: &mut [f32],
 ) {
     let mut from = 0;
     while from < width {
         if width - from >= 4 * S::F32_LANES {
-            columns::<S, HEADS, 4>(simd, table, samples, weights, (width, from), out);
+            columns::<S, HEADS, 4>(simd, table, samples, weights, width, from, out);
             from += 4 * S::F32_LANES;
         } else {
-            columns::<S, HEADS, 1>(simd, table, samples, weights, (width, from), out);
+            columns::<S, HEADS, 1>(simd, table, samples, weights, width, from, out);
             from += S::F32_LANES;
         }
     }
@@ -248,8 +290,9 @@ fn columns<S: Simd, const HEADS: usize, const VECTORS: usize>(
     simd: S,
     table: &[f32],
     samples: &[u32],
-    (weights, offset, stride): (&[f32], usize, usize),
-    (width, from): (usize, usize),
+    weights: Weights<'_>,
+    width: usize,
+    from: usize,
     out: &mut [f32],
 ) {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; HEADS];
@@ -257,7 +300,7 @@ fn columns<S: Simd, const HEADS: usize, const VECTORS: usize>(
         let sample = *sample as usize;
         let row = &table[sample * width + from..][..VECTORS * S::F32_LANES];
         let (row, _) = S::as_simd_f32s(row);
-        let weights = &weights[sample * stride + offset..][..HEADS];
+        let weights = &weights.data[sample * weights.stride + weights.offset..][..HEADS];
         for (weight, sums) in weights.iter().zip(&mut sums) {
             let weight = simd.splat_f32s(*weight);
             for i in 0..VECTORS {
@@ -312,10 +355,23 @@ mod tests {
                     let pairs = [vec![first.clone(), second, first.clone()], run, vec![first]];
                     let terms = pairs.concat().concat();
                     let mut out = vec![9.0; 10 * pitch];
-                    let (given, bases) = ((&terms[..], count), [&x[..], &low]);
-                    weighted_sums(simd, (&table, pitch), given, bases, (&mut out, pitch), {
-                        |sum| simd.add_f32s(sum, sum)
-                    });
+                    let rows = Rows {
+                        data: &table,
+                        stride: pitch,
+                    };
+                    let given = Terms {
+                        all: &terms,
+                        per: count,
+                    };
+                    let bases = Bases {
+                        base: &x,
+                        low: &low,
+                    };
+                    let to = Out {
+                        data: &mut out,
+                        stride: pitch,
+                    };
+                    weighted_sums(simd, rows, given, bases, to, |sum| simd.add_f32s(sum, sum));
                     for (out, terms) in out.chunks(pitch).zip(terms.chunks(count)) {
                         for v in 0..width {
                             let term = |(w, r): &Term| w * table[r * pitch + v];
@@ -325,7 +381,7 @@ mod tests {
                         assert!(out[width..].iter().all(|x| *x == 9.0));
                     }
                     let mut got = vec![9.0; count];
-                    let tables = [((&table[..], pitch), &x[..]), ((&table, pitch), &low)];
+                    let tables = [(rows, &x[..]), (rows, &low)];
                     dots(simd, tables, &terms[..count], &mut got);
                     for ((_, row), dot) in terms.iter().zip(got) {
                         let term = |v| table[row * pitch + v] * (x[v] + low[v]);
@@ -337,7 +393,11 @@ mod tests {
                     let weights = numbers(9 * 2 * heads);
                     let mut out = vec![9.0; heads * width];
                     let samples = [0, 3, 4, 8];
-                    let given = (&weights[..], heads, 2 * heads);
+                    let given = Weights {
+                        data: &weights,
+                        offset: heads,
+                        stride: 2 * heads,
+                    };
                     sum_by_head(simd, &table, &samples, given, width, &mut out);
                     for h in 0..heads {
                         for v in 0..width {

@@ -184,7 +184,9 @@ impl<'a> Played<'a> {
             }
             let ended = done == epochs || stopping.epochs_left() == Some(0);
             if done % every == 0 || ended {
-                native.embeddings.push((done, embedding(&executor.state(0)?)));
+                native
+                    .embeddings
+                    .push((done, embedding(&executor.state(0)?)));
             }
             tell(done);
         }
