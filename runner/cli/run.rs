@@ -107,8 +107,8 @@ pub(crate) fn train(
         "run starts"
     );
 
-    let page = match args.watch {
-        true => Some(Page::open(run.path(), args.port, args.bind)?),
+    let page = match args.page.watch {
+        true => Some(Page::open(run.path(), args.page.port, args.page.bind)?),
         false => None,
     };
     if let Some(page) = page.as_ref().filter(|_| !args.quiet) {
