@@ -35,6 +35,7 @@ mod published;
 mod readme;
 mod report;
 mod resume;
+mod ring;
 mod second_driver;
 #[cfg(unix)]
 mod signals;

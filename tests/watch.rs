@@ -246,6 +246,21 @@ fn training_serves_its_own_page_and_says_when_it_ends() {
         .run(&["small.toml", "--port", "80"])
         .exits(2)
         .says(&["--watch"]);
+    // So does a run that is made longer.
+    let extend = [
+        "extend",
+        "runs/small",
+        "--epochs",
+        "6000",
+        "--backend",
+        "cpu",
+    ];
+    let (mut extended, url) = started(&bench, &[&extend[..], &["--watch"]].concat(), "live page: ");
+    let mut events = Events::of(&url);
+    events.next("closing");
+    assert_eq!(extended.0.wait().unwrap().code(), Some(0));
+    other.run(&extend).exits(0);
+    crate::support::assert_same(&bench.files("small"), &other.files("small"));
 }
 
 #[test]

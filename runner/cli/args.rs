@@ -340,6 +340,23 @@ pub(crate) struct SpecsArgs {
     pub(crate) name: Option<String>,
 }
 
+/// The arguments of the live page of a run that is trained.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LivePageArgs {
+    /// Serve the live page while training, as `grokrun watch RUN` does
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// With --watch, the port of the page [default: a free one]
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub(crate) port: Option<u16>,
+
+    /// With --watch, the address of this machine to serve the page at, for who knows a token
+    /// [default: the loopback address, without]
+    #[arg(long, value_name = "ADDRESS", requires = "watch")]
+    pub(crate) bind: Option<IpAddr>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -370,18 +387,8 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with = "fail_fast")]
     pub(crate) keep_going: bool,
 
-    /// Serve the live page while training, as `grokrun watch RUN` does
-    #[arg(long)]
-    pub(crate) watch: bool,
-
-    /// With --watch, the port of the page [default: a free one]
-    #[arg(long, value_name = "N", requires = "watch")]
-    pub(crate) port: Option<u16>,
-
-    /// With --watch, the address of this machine to serve the page at, for who knows a token
-    /// [default: the loopback address, without]
-    #[arg(long, value_name = "ADDRESS", requires = "watch")]
-    pub(crate) bind: Option<IpAddr>,
+    #[command(flatten)]
+    pub(crate) page: LivePageArgs,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
@@ -412,6 +419,9 @@ pub(crate) struct ExtendArgs {
 
     #[command(flatten)]
     pub(crate) plugins: PluginArgs,
+
+    #[command(flatten)]
+    pub(crate) page: LivePageArgs,
 
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]

@@ -37,9 +37,7 @@ pub(crate) fn extend(args: &ExtendArgs) -> Result<ExitCode, Failure> {
         shard: None,
         fail_fast: false,
         keep_going: false,
-        watch: false,
-        port: None,
-        bind: None,
+        page: args.page.clone(),
         quiet: args.quiet,
         verbose: args.verbose,
     };

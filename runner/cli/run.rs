@@ -107,8 +107,8 @@ pub(crate) fn train(
         "run starts"
     );
 
-    let page = if args.watch {
-        Some(Page::open(run.path(), args.port, args.bind)?)
+    let page = if args.page.watch {
+        Some(Page::open(run.path(), args.page.port, args.page.bind)?)
     } else {
         None
     };

@@ -123,9 +123,10 @@ impl Followed {
     /// Returns what was not written yet of these curves.
     fn rest(&self, curves: Vec<Curve>) -> Vec<Curve> {
         let left = |curve: Curve| {
-            let done = match METRICS.contains(&curve.name.as_str()) {
-                true => curve.epochs.partition_point(|epoch| *epoch < self.written),
-                false => 0,
+            let done = if METRICS.contains(&curve.name.as_str()) {
+                curve.epochs.partition_point(|epoch| *epoch < self.written)
+            } else {
+                0
             };
             Curve {
                 epochs: curve.epochs[done..].to_vec(),

@@ -1,12 +1,18 @@
 //! At which epochs a cell's checkpoints are due. A spec may change that while a cell is trained:
 //! what was trained before keeps the checkpoints that it has.
 
+use std::collections::BTreeSet;
+
 use grokrun_spec::Spacing;
+use grokrun_store::Metrics;
 use serde_json::{Value, json};
+
+use crate::ring;
 
 /// In the state's own JSON.
 const KEY: &str = "checkpoints";
-/// The third number of a part whose beginning is logarithmic.
+/// The third number of a part whose beginning is logarithmic; where there is a fourth, the ring, it
+/// may be 0.
 const LOG: u64 = 1;
 
 /// From which epoch on a checkpoint was, or is, taken how often. In a state, so that it is known
@@ -38,11 +44,12 @@ impl Cadence {
         let parts = parts.and_then(|parts| {
             let part = |part: &Vec<u64>| match part.as_slice() {
                 [from, every] => Some((*from, Spacing::every(*every))),
-                [from, every, LOG] => Some((
+                [from, every, log @ (0 | LOG), rest @ ..] if rest.len() < 2 => Some((
                     *from,
                     Spacing {
                         every: *every,
-                        log: true,
+                        log: *log == LOG,
+                        ring: rest.first().copied().unwrap_or(0),
                     },
                 )),
                 _ => None,
@@ -70,22 +77,23 @@ impl Cadence {
 
     /// Puts it into a state's own JSON.
     pub(crate) fn save(&self, extra: &mut Value) {
-        let part = |(from, spacing): &(u64, Spacing)| {
-            if spacing.log {
-                json!([from, spacing.every, LOG])
-            } else {
-                json!([from, spacing.every])
-            }
+        let part = |(from, spacing): &(u64, Spacing)| match (spacing.log, spacing.ring) {
+            (log, ring @ 1..) => json!([from, spacing.every, u64::from(log), ring]),
+            (true, 0) => json!([from, spacing.every, LOG]),
+            (false, 0) => json!([from, spacing.every]),
         };
         extra[KEY] = self.parts.iter().map(part).collect();
     }
 
     /// Goes on from this epoch with this spacing.
     pub(crate) fn go_on(&mut self, from: u64, spacing: Spacing) {
+        let before = self.parts.len();
         self.parts
             .retain(|(earlier, _)| *earlier == 0 || *earlier < from);
+        // A spacing that was given up at this epoch, and is taken up again, has lost its ring.
+        let is_kept = self.parts.len() == before || spacing.ring == 0;
         match self.parts.last_mut() {
-            Some((_, known)) if *known == spacing => {}
+            Some((_, known)) if *known == spacing && is_kept => {}
             Some((start, known)) if *start == from => *known = spacing,
             _ => self.parts.push((from, spacing)),
         }
@@ -96,6 +104,20 @@ impl Cadence {
     pub(crate) fn is_due(&self, epoch: u64) -> bool {
         let part = self.parts.iter().rfind(|(from, _)| *from < epoch);
         part.is_none_or(|(_, spacing)| spacing.is_due(epoch))
+    }
+
+    /// The epochs whose states the rings had to write until `to`, by this history.
+    pub(crate) fn of_rings(&self, to: u64, history: &Metrics) -> BTreeSet<u64> {
+        let ends = self.parts.iter().skip(1).map(|(from, _)| *from).chain([to]);
+        let parts = self.parts.iter().zip(ends);
+        parts
+            .flat_map(|((from, spacing), end)| ring::written(*spacing, *from, end.min(to), history))
+            .collect()
+    }
+
+    /// The epoch since which the present spacing has held: a ring has no state of before.
+    pub(crate) fn since(&self) -> u64 {
+        self.parts.last().map_or(0, |(from, _)| *from)
     }
 }
 
@@ -139,15 +161,39 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_that_was_given_up_begins_again() {
+        let ring = Spacing {
+            ring: 5,
+            ..Spacing::every(100)
+        };
+        let mut cadence = Cadence::new(ring);
+        cadence.go_on(300, ring);
+        assert_eq!(cadence.since(), 0);
+        cadence.go_on(300, Spacing::every(100));
+        cadence.go_on(300, ring);
+        assert_eq!(cadence.since(), 300);
+        cadence.go_on(300, ring);
+        assert_eq!(cadence.parts, [(0, ring), (300, ring)]);
+    }
+
+    #[test]
     fn a_cadence_comes_back_and_others_are_refused() {
         let mut cadence = Cadence::new(Spacing::every(100));
         cadence.go_on(300, Spacing::every(50));
         let log = Spacing {
             every: 1000,
             log: true,
+            ring: 0,
+        };
+        let ring = Spacing {
+            every: 1000,
+            log: false,
+            ring: 20,
         };
         cadence.go_on(600, log);
         assert!(!cadence.is_due(512) && cadence.is_due(1000));
+        cadence.go_on(2000, ring);
+        cadence.go_on(3000, Spacing { log: true, ..ring });
         let mut extra = json!({ "status": "finished" });
         assert_eq!(
             Cadence::saved(&extra, Spacing::every(9)),
@@ -171,6 +217,8 @@ mod tests {
             json!([[1, 2]]),
             json!([[0, 1], [0, 2]]),
             json!(7),
+            json!([[0, 1, 2]]),
+            json!([[0, 1, 0, 5, 6]]),
         ] {
             extra[KEY] = wrong;
             assert!(Cadence::saved(&extra, Spacing::every(9)).is_err());

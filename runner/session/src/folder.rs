@@ -1,9 +1,9 @@
 //! A cell's folder, with whose it is, and which checkpoints should be in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grokrun_spec::{Cell, Plan};
-use grokrun_store::{CellDir, CellSummary, ErrorKind, RunDir, RunView, StoreError};
+use grokrun_store::{CellDir, CellSummary, ErrorKind, Metrics, RunDir, RunView, StoreError};
 
 use crate::SessionError;
 use crate::cadence::Cadence;
@@ -36,19 +36,25 @@ pub(crate) fn fingerprint(run: &str, plan: &Plan, cell: &Cell) -> String {
     }
 }
 
-/// The checkpoints that are due of a cell that has come so far, and that are not there. `last`, if
-/// that is where the training has ended: there is one of that epoch too.
+/// The checkpoints that are due of a cell that has come so far, and that are not there; those of
+/// its rings if its history is given. `last`, if that is where the training has ended: there is one
+/// of that epoch too.
 fn missing(
     cadence: &Cadence,
     dir: &CellDir,
-    epoch: u64,
-    last: bool,
+    (status, epoch): (Status, u64),
+    history: Option<&Metrics>,
 ) -> Result<Vec<u64>, StoreError> {
+    // After a loss that is no number no checkpoint is written.
+    let last = matches!(status, Status::Finished | Status::StoppedEarly);
     let there = dir.checkpoints()?;
     let wanted = (0..=epoch).filter(|e| cadence.is_due(*e) || (last && *e == epoch));
-    Ok(wanted
-        .filter(|epoch| there.binary_search(epoch).is_err())
-        .collect())
+    let mut wanted: BTreeSet<u64> = wanted.collect();
+    if let Some(history) = history {
+        wanted.extend(cadence.of_rings(status.kept(history), history));
+    }
+    wanted.retain(|epoch| there.binary_search(epoch).is_err());
+    Ok(wanted.into_iter().collect())
 }
 
 /// What is missing of the checkpoints of a cell whose training is over, in words; none if nothing
@@ -62,20 +68,22 @@ pub(crate) fn gaps(
     status: Status,
     epochs: u64,
 ) -> Result<Option<String>, StoreError> {
-    // After a loss that is no number no checkpoint is written.
-    let last = matches!(status, Status::Finished | Status::StoppedEarly);
     let spacing = plan.checkpoints.spacing;
-    if missing(&Cadence::new(spacing), dir, epochs, last)?.is_empty() || is_imported(dir) {
+    let (told, come) = (Cadence::new(spacing), (status, epochs));
+    let is_whole = spacing.ring == 0 && missing(&told, dir, come, None)?.is_empty();
+    if is_whole || is_imported(dir) {
         return Ok(None);
     }
     // Megabytes, so read only now: the spec may have had another cadence before the run was made
-    // longer.
-    let saved = dir
-        .read_state()?
-        .map(|state| Cadence::saved(&state.extra, spacing));
+    // longer, and what a ring has written is told by the history.
+    let state = dir.read_state()?;
+    let saved = state.as_ref().map(|state| {
+        let cadence = Cadence::saved(&state.extra, spacing);
+        (cadence, &state.metrics)
+    });
     let gaps = match saved {
-        Some(Ok(cadence)) => missing(&cadence, dir, epochs, last)?,
-        Some(Err(_)) | None => missing(&Cadence::new(spacing), dir, epochs, last)?,
+        Some((Ok(cadence), history)) => missing(&cadence, dir, come, Some(history))?,
+        Some((Err(_), _)) | None => missing(&told, dir, come, None)?,
     };
     Ok((!gaps.is_empty()).then(|| in_words(&gaps, dir)))
 }

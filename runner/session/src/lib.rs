@@ -27,6 +27,7 @@ mod outcomes;
 mod played;
 mod preview;
 mod progress;
+mod ring;
 mod shard;
 mod start;
 mod status;

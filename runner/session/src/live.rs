@@ -1,5 +1,6 @@
 //! A cell while it trains: its history, its place on disk, and when it has to be saved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use grokrun_engine::{CellInput, EpochRow, Evaluation, Pairs, ProgramCell, RecordedCell};
@@ -17,6 +18,7 @@ use crate::course::Course;
 use crate::describe;
 use crate::history::History;
 use crate::model::{self, Model};
+use crate::ring::{self, Held, Ring};
 use crate::status::{Status, saved_device};
 use crate::stop::Stopping;
 use crate::survey::{CellSize, recipe};
@@ -54,6 +56,8 @@ pub(crate) struct Live<'a> {
     pub(crate) device: Option<String>,
     /// when checkpoints are due
     cadence: Cadence,
+    /// the latest states, until they can no more become checkpoints
+    ring: Option<Ring>,
     /// its place among the cells that analyses follow
     pub(crate) place: usize,
 }
@@ -77,6 +81,7 @@ impl<'a> Live<'a> {
         let spacing = plan.checkpoints.spacing;
         let mut cadence = Cadence::new(spacing);
         let mut device = None;
+        let mut held = Vec::new();
         let saved = dir.read_state()?;
         let history = saved.iter().flat_map(|saved| saved.metrics.rows());
         let course = Course::replay(cell, history);
@@ -85,7 +90,8 @@ impl<'a> Live<'a> {
         let CellData { split, pairs } = recut.unwrap_or(Ok(CellData { split, pairs }))?;
         let layout = Layout::of(&now, &size.model)?;
         let (epoch, state, metrics, saved_as) = match saved {
-            Some(saved) => {
+            Some(mut saved) => {
+                held = ring::saved(&mut saved.tensors);
                 let batches = model::batches(cell, counts[0], 0)?;
                 let steps = batches.map_or(1, |batches| batches.steps() as u64);
                 let state = layout
@@ -126,23 +132,29 @@ impl<'a> Live<'a> {
             status,
             device,
             cadence,
+            ring: None,
             place: 0,
         };
-        live.take_up(saved_as)?;
+        live.take_up(saved_as, held)?;
         Ok(live)
     }
 
     /// Makes the folder that of a cell which was trained by this plan from the start and has come
     /// to where it is. It may have been trained by a shorter one, or further than its saved state
     /// tells.
-    fn take_up(&mut self, saved_as: Status) -> Result<(), SessionError> {
+    fn take_up(&mut self, saved_as: Status, mut held: Vec<Held>) -> Result<(), SessionError> {
         let goes_on = saved_as.ends() && !self.status.ends();
         let epoch = self.epoch;
-        self.cadence.go_on(epoch, self.plan.checkpoints.spacing);
+        let spacing = self.plan.checkpoints.spacing;
+        self.cadence.go_on(epoch, spacing);
+        let since = self.cadence.since();
+        held.retain(|held| held.epoch > since);
+        self.ring = Ring::replay(spacing, &self.history.read(), held);
+        let of_rings = self.of_rings();
         for kept in self.dir.checkpoints()? {
             // The last of a shorter training, or what comes again if it is due.
             let beyond = kept > epoch || (kept == epoch && goes_on);
-            if beyond && !self.is_due(kept) {
+            if beyond && !self.is_due(kept) && !of_rings.contains(&kept) {
                 self.dir.remove_checkpoint(kept)?;
             }
         }
@@ -177,6 +189,12 @@ impl<'a> Live<'a> {
         let asked = asked.map(|request| Spacing::every(request.every));
         let mut now = std::iter::once(self.plan.checkpoints.spacing).chain(asked);
         self.cadence.is_due(epoch) || now.any(|spacing| spacing.is_due(epoch))
+    }
+
+    /// The epochs of the checkpoints that rings have written so far.
+    fn of_rings(&self) -> BTreeSet<u64> {
+        let history = self.history.read();
+        self.cadence.of_rings(self.status.kept(&history), &history)
     }
 
     /// What the executor of a folded model needs.
@@ -247,7 +265,9 @@ impl<'a> Live<'a> {
     fn check_checkpoints(&self) -> Result<(), SessionError> {
         let mut reader = self.dir.checkpoint_reader();
         let due = |epoch: &u64| self.cadence.is_due(*epoch);
-        for epoch in (0..=self.epoch).filter(due) {
+        let mut wanted = self.of_rings();
+        wanted.extend((0..=self.epoch).filter(due));
+        for epoch in wanted {
             reader.read(epoch)?;
         }
         Ok(())
@@ -329,6 +349,10 @@ impl<'a> Live<'a> {
         self.history.push(row);
         self.stopping.see(row);
         self.course.see(row);
+        if let Some(ring) = &mut self.ring {
+            ring.see(test_accuracy);
+        }
+        self.ring.take_if(|ring| ring.is_over());
         let evaluation = Evaluation {
             every: self.plan.evaluate,
             done: epoch,
@@ -348,6 +372,30 @@ impl<'a> Live<'a> {
         let tensors = self.layout.checkpoint(&self.state.parameters);
         tracing::debug!(cell = self.cell.id, epoch = self.epoch, "checkpoint");
         Ok(self.checkpoints.write(self.epoch, &tensors)?)
+    }
+
+    /// The most epochs that may be run before the ring takes a state.
+    pub(crate) fn to_ring(&self) -> Option<u64> {
+        self.ring.as_ref().map(Ring::to_next)
+    }
+
+    /// Whether the ring takes the state after the latest epoch.
+    pub(crate) fn is_ring_due(&self) -> bool {
+        self.ring.as_ref().is_some_and(Ring::is_due)
+    }
+
+    /// Puts the weights as they are into the ring, if it takes them and they are not kept in any
+    /// case, and writes the checkpoints that the ring hands out.
+    pub(crate) fn turn_ring(&mut self, is_kept: bool) -> Result<(), SessionError> {
+        let Some(ring) = self.ring.as_mut().filter(|ring| ring.is_due()) else {
+            return Ok(());
+        };
+        let tensors = (!is_kept).then(|| self.layout.checkpoint(&self.state.parameters));
+        for Held { epoch, tensors } in ring.take(tensors) {
+            tracing::debug!(cell = self.cell.id, epoch, "checkpoint of the ring");
+            self.checkpoints.write(epoch, &tensors)?;
+        }
+        Ok(())
     }
 
     /// Shows the epochs so far to who watches. If that fails, training goes on without.
@@ -376,9 +424,11 @@ impl<'a> Live<'a> {
         let metrics = self.history.read();
         let mut extra = self.status.to_json(self.device.as_deref());
         self.cadence.save(&mut extra);
+        let mut tensors = self.layout.state(&self.state);
+        self.ring.iter().for_each(|ring| ring.save(&mut tensors));
         Ok(self.dir.write_state(&State {
             epoch: self.epoch,
-            tensors: self.layout.state(&self.state),
+            tensors,
             metrics: &*metrics,
             extra,
         })?)

@@ -52,6 +52,13 @@ impl Status {
         self != Status::Training
     }
 
+    /// The number of epochs of a history after which the weights were worth to be kept: all, but for
+    /// the one that failed.
+    pub(crate) fn kept(self, history: &Metrics) -> u64 {
+        let failed = u64::from(self == Status::Failed);
+        (history.len() as u64).saturating_sub(failed)
+    }
+
     /// What has become, by this plan, of a cell that was saved as `self`: its spec may be longer
     /// than the one that it was trained by until now. `stopping` has seen all of its history.
     pub(crate) fn by(self, plan: &Plan, epoch: u64, stopping: &Stopping) -> Status {

@@ -40,6 +40,8 @@ pub struct CellSize {
     pub epochs: u64,
     /// how its checkpoints are kept
     pub keeping: Keeping,
+    /// how many states its ring holds
+    pub ring: u64,
 }
 
 /// What the history of so many epochs takes while it is kept, encoded and written.
@@ -95,16 +97,21 @@ impl CellSize {
             test,
             epochs: 10,
             keeping: Keeping::default(),
+            ring: 0,
         }
     }
 
     /// Memory, files and work of one cell.
     pub fn estimate(&self) -> Estimate {
         let estimate = self.needs;
+        // In memory, and in the saved state.
+        let ring_bytes = self.ring.saturating_mul(estimate.checkpoint_bytes);
         Estimate {
             host_bytes: estimate
                 .host_bytes
-                .saturating_add(history_bytes(self.epochs)),
+                .saturating_add(history_bytes(self.epochs))
+                .saturating_add(ring_bytes),
+            state_bytes: estimate.state_bytes.saturating_add(ring_bytes),
             // How far packing comes down depends on the weights: what is told is the most.
             checkpoint_bytes: if self.keeping.halves {
                 estimate.checkpoint_bytes.div_ceil(2)
@@ -209,6 +216,7 @@ impl Survey {
                 test: pairs - train,
                 epochs: plan.epochs,
                 keeping: keeping(plan),
+                ring: plan.checkpoints.spacing.ring,
             });
         }
         let estimated = counts.values().any(|count| !count.exact);

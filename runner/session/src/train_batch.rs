@@ -276,11 +276,15 @@ impl Session<'_> {
             let interrupted = self.interrupt.is_asked();
             let checkpoint = self.is_checkpoint(epoch);
             let save = saved.elapsed() >= SAVE_EVERY;
-            if checkpoint || save || ended || interrupted {
+            let of_ring = lives.iter().any(Live::is_ring_due);
+            if checkpoint || of_ring || save || ended || interrupted {
                 for (replica, live) in lives.iter_mut().enumerate() {
                     live.state = executor.state(replica)?;
                     live.epoch = epoch;
                     let last = matches!(live.status, Status::Finished | Status::StoppedEarly);
+                    if live.status != Status::Failed {
+                        live.turn_ring(checkpoint)?;
+                    }
                     if live.status != Status::Failed && (checkpoint || last) {
                         live.write_checkpoint()?;
                         if let Some(follower) = follower {
@@ -307,11 +311,12 @@ impl Session<'_> {
         }
     }
 
-    /// How many epochs to run in one call: never past a checkpoint, the end, or the epoch at
+    /// How many epochs to run in one call: never past a checkpoint, a state of a ring, the end, or the epoch at
     /// which a cell may have to stop.
     fn window(&self, epoch: u64, per_call: u64, lives: &[Live<'_>]) -> u64 {
         let to_checkpoint = self.spacings().filter_map(|one| one.to_next(epoch));
-        let to_checkpoint = to_checkpoint.min().unwrap_or(u64::MAX);
+        let to_ring = lives.iter().filter_map(Live::to_ring);
+        let to_checkpoint = to_checkpoint.chain(to_ring).min().unwrap_or(u64::MAX);
         let to_end = lives
             .iter()
             .map(|live| live.epochs_left(epoch))

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::field::Field as _;
+use crate::field::Field;
 use crate::keys;
 use crate::plan::Plan;
 use crate::stop::Stop;
@@ -26,7 +26,12 @@ pub struct Change {
 
 /// Returns whether a key says only how long a run goes on, or how often its weights are kept.
 pub(crate) fn is_of_length(key: &str) -> bool {
-    let checkpoints = [keys::EVERY.path(), keys::CHECKPOINTS_AT.path()];
+    let checkpoints = [
+        &keys::EVERY as &dyn Field,
+        &keys::CHECKPOINTS_AT,
+        &keys::RING,
+    ];
+    let checkpoints = checkpoints.map(|field| field.path());
     key == keys::EPOCHS.path() || checkpoints.contains(&key) || Stop::has_key(key)
 }
 

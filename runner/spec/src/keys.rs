@@ -185,7 +185,7 @@ pub(crate) static CHECKPOINTS: Table = Table {
     path: "checkpoints",
     about: "When the weights are kept.",
     required: None,
-    fields: &[&EVERY, &CHECKPOINTS_AT, &PRECISION, &COMPRESSION],
+    fields: &[&EVERY, &CHECKPOINTS_AT, &RING, &PRECISION, &COMPRESSION],
 };
 
 pub(crate) static EVERY: Integer = Integer {
@@ -206,6 +206,16 @@ pub(crate) static CHECKPOINTS_AT: Choice<bool> = Choice {
             analysis looks at them.",
     default: ("multiples", false),
     others: &[("log", true)],
+};
+
+pub(crate) static RING: Integer = Integer {
+    path: "checkpoints.ring",
+    about: "How many dense checkpoints around a transition: so many of the latest states, `every` / \
+            `ring` epochs apart, are held in memory, and written whenever the best test accuracy so \
+            far has grown by 0.05 while they were taken; 0 for none.",
+    min: 0,
+    max: 1000,
+    presence: Presence::Default(0),
 };
 
 pub(crate) static PRECISION: Choice<Precision> = Choice {

@@ -165,6 +165,7 @@ impl Plan {
             word(&keys::CHECKPOINTS_AT, spacing.log),
             !spacing.log,
         );
+        out.beyond(&keys::RING, spacing.ring.to_string(), spacing.ring == 0);
         out.line(
             &keys::PRECISION,
             &word(&keys::PRECISION, self.checkpoints.precision),

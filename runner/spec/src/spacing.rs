@@ -10,17 +10,30 @@ pub struct Spacing {
     pub every: u64,
     /// Whether checkpoints after 1, 2, 4 … 512 epochs are due too.
     pub log: bool,
+    /// How many of the latest states are held besides, to be written once the test accuracy moves;
+    /// 0 for none. Which of them become checkpoints depends on the training.
+    pub ring: u64,
 }
 
 impl Spacing {
     /// Returns a spacing of `every` epochs.
     pub const fn every(every: u64) -> Spacing {
-        Spacing { every, log: false }
+        Spacing {
+            every,
+            log: false,
+            ring: 0,
+        }
     }
 
     /// Returns the epochs besides the multiples of `every`.
     pub fn also(self) -> &'static [u64] {
         if self.log { &LOG } else { &[] }
+    }
+
+    /// Returns the number of epochs from one state of the ring to the next; none without a ring.
+    /// The states of a full ring span `every` epochs or a little more.
+    pub fn ring_step(self) -> Option<u64> {
+        (self.ring != 0 && self.every != 0).then(|| self.every.div_ceil(self.ring))
     }
 
     /// Returns whether a checkpoint is due after `epoch` epochs, above 0.
@@ -58,14 +71,17 @@ mod tests {
             Spacing {
                 every: 1000,
                 log: true,
+                ring: 0,
             },
             Spacing {
                 every: 0,
                 log: true,
+                ring: 0,
             },
             Spacing {
                 every: 8,
                 log: true,
+                ring: 0,
             },
         ] {
             let due: Vec<u64> = (1..=3000).filter(|epoch| spacing.is_due(*epoch)).collect();
@@ -80,10 +96,23 @@ mod tests {
         assert_eq!(
             Spacing {
                 every: 1000,
-                log: true
+                log: true,
+                ring: 0,
             }
             .count(2000),
             12
         );
+    }
+
+    #[test]
+    fn a_ring_spans_the_time_between_two_checkpoints() {
+        let step = |every, ring| {
+            let log = false;
+            Spacing { every, log, ring }.ring_step()
+        };
+        assert_eq!(step(100, 20), Some(5));
+        assert_eq!(step(100, 30), Some(4), "rounded up: no gap before the ring");
+        assert_eq!(step(7, 20), Some(1));
+        assert_eq!((step(100, 0), step(0, 20)), (None, None));
     }
 }

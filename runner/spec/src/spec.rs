@@ -11,7 +11,7 @@ use crate::claim::Claim;
 use crate::diagnostic::Report;
 use crate::document::Entry;
 use crate::field::Reader;
-use crate::plan::{AnalysisRequest, Checkpoints};
+use crate::plan::{AnalysisRequest, Checkpoints, Compression};
 use crate::source::Span;
 use crate::spacing::Spacing;
 use crate::stop::Stop;
@@ -80,11 +80,17 @@ impl Spec {
             (true, None) => keys::EVERY_WITH_LOG,
             _ => checkpoints.read(&keys::EVERY, reader),
         };
-        let checkpoints = Checkpoints {
-            spacing: Spacing { every, log },
+        let of_checkpoints = Checkpoints {
+            spacing: Spacing {
+                every,
+                log,
+                ring: checkpoints.read(&keys::RING, reader),
+            },
             precision: checkpoints.read(&keys::PRECISION, reader),
             compression: checkpoints.read(&keys::COMPRESSION, reader),
         };
+        check_ring(&checkpoints, &of_checkpoints, reader);
+        let checkpoints = of_checkpoints;
         let analysis = top.node(&keys::ANALYSIS);
         Self {
             name: name.unwrap_or_default(),
@@ -105,6 +111,35 @@ impl Spec {
             checkpoints,
             claims: top.read(&keys::CLAIM, reader),
         }
+    }
+}
+
+/// Reports a ring that cannot be: one without a span, or one whose files would have to be packed by
+/// files that are written before them.
+fn check_ring(section: &Section<'_>, checkpoints: &Checkpoints, reader: &mut Reader<'_>) {
+    let Some(ring) = section.node(&keys::RING).map(|node| node.span) else {
+        return;
+    };
+    if checkpoints.spacing.ring == 0 {
+        return;
+    }
+    if let (0, Some(every)) = (checkpoints.spacing.every, section.node(&keys::EVERY)) {
+        let problem = "`checkpoints.ring` without checkpoints between the first and the last";
+        let diagnostic = reader.report.error(ring, problem);
+        diagnostic
+            .label("its states are `every` / `ring` epochs apart")
+            .context(every.span, "expected more than 0")
+            .add_help("for example: every = 100");
+    }
+    if let (Compression::Lossless, Some(packed)) =
+        (checkpoints.compression, section.node(&keys::COMPRESSION))
+    {
+        let problem = "`checkpoints.ring` beside packed checkpoints";
+        let diagnostic = reader.report.error(ring, problem);
+        diagnostic
+            .label("its checkpoints are written after later ones")
+            .context(packed.span, "packs each by those before it")
+            .add_help("leave `compression` out");
     }
 }
 

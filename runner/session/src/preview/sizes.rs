@@ -7,6 +7,7 @@ use super::kept::Calibration;
 use super::looks;
 use super::total::times;
 use crate::analyses::{Analyses, snapshot_bytes};
+use crate::ring::most_written;
 use crate::survey::{CellSize, Survey};
 
 /// `config.json`, `summary.json` and the log's lines of a cell that are not of a checkpoint.
@@ -55,7 +56,8 @@ fn checkpoints(plan: &Plan) -> u64 {
     cadences.sort_unstable();
     cadences.dedup();
     let also = plan.checkpoints.spacing.also().len() as u64;
-    2 + also + cadences.into_iter().map(of_cadence).sum::<u64>()
+    let of_ring = most_written(plan.checkpoints.spacing, plan.epochs);
+    2 + also + of_ring + cadences.into_iter().map(of_cadence).sum::<u64>()
 }
 
 /// Checkpoints, state, split, 40 bytes of metrics an epoch in the state and again beside it, and

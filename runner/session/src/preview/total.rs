@@ -10,6 +10,7 @@ use super::looks;
 use super::probe::Epoch;
 use crate::analyses::Analyses;
 use crate::batch::Batch;
+use crate::ring::most_written;
 use crate::survey::Survey;
 
 /// Seconds that the process starts and ends in.
@@ -84,7 +85,8 @@ impl Time {
         let snapshots = costs.look(&looks::snapshot_name(plan, analyses));
         // The most frequent of several cadences: the others mostly fall on the same epochs.
         let most = looking.iter().map(|l| times(l.every, epochs)).max();
-        let own = 2 + plan.checkpoints.spacing.count(epochs);
+        let spacing = plan.checkpoints.spacing;
+        let own = 2 + spacing.count(epochs) + most_written(spacing, epochs);
         let checkpoints = own.max(most.unwrap_or(0)) as f64;
         let looks_a_cell: u64 = looking.iter().map(|l| times(l.every, epochs)).sum();
         let cores = super::cores() as f64;

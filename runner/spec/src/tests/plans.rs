@@ -286,6 +286,7 @@ loss = "cross-entropy"
 [checkpoints]
 every = 100
 at = "multiples"
+ring = 0
 precision = "f32"
 compression = "none"
 "#;

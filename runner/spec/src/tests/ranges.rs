@@ -122,6 +122,11 @@ fn words() {
         &["bf16", "F16", "16"],
     );
     range(
+        "checkpoints.ring",
+        &["0", "1", "20", "1000"],
+        &["-1", "1001", "2.5", "true", "[10, 20]"],
+    );
+    range(
         "checkpoints.compression",
         &["none", "lossless"],
         &["zstd", "true", "None"],
