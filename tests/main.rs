@@ -39,6 +39,8 @@ mod ring;
 mod second_driver;
 #[cfg(unix)]
 mod signals;
+#[cfg(unix)]
+mod site;
 mod specs;
 mod support;
 mod sweep_analyses;
