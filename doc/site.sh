@@ -41,7 +41,7 @@ escaped() {
 }
 
 # What a spec says of itself: the first paragraph of its comment.
-told_by() {
+paragraph_of() {
     sed -n '/^#:schema/d; /^#$/{s/.*/ /p; d}; s/^# \{0,1\}//p; /^[^#]/q' "$1" |
         awk 'NF {text = text (text ? " " : "") $0; next} text {exit} END {print text}' | escaped
 }
@@ -145,10 +145,10 @@ HEAD
     [ -z "$book" ] || printf '<a href="book/index.html">Documentation</a>'
     printf '</nav>\n<h2>The page that trains</h2>\n<p><a href="tiny.html">tiny.html</a> trains <code>specs/tiny.toml</code> in your browser, on your device, through WebGPU; without it, it shows the curves of the native run.</p>\n'
     printf '<h2 id="runs">Runs</h2>\n<div class="cards">\n'
-    card reports/every-analysis.html pictures/run-every-analysis.svg "$(basename "$looked_at" .toml), with every analysis" "$(told_by "$looked_at")"
+    card reports/every-analysis.html pictures/run-every-analysis.svg "$(basename "$looked_at" .toml), with every analysis" "$(paragraph_of "$looked_at")"
     for spec in ${shown[@]+"${shown[@]}"}; do
         name=$(basename "$spec" .toml)
-        card "reports/$name.html" "pictures/run-$name.svg" "$name" "$(told_by "$spec")"
+        card "reports/$name.html" "pictures/run-$name.svg" "$name" "$(paragraph_of "$spec")"
     done
     printf '</div>\n<h2 id="analyses">Analyses</h2>\n<p>The first figure that each draws of one of these runs, at the last epoch.</p>\n<div class="cards">\n'
 } >"$site/index.html"
