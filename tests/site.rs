@@ -1,5 +1,5 @@
-//! The static site that `doc/site.sh` builds: it is whole, every link of its index leads somewhere, and
-//! nothing is asked for from outside.
+//! The static site that `doc/site.sh` builds: it is whole, every link of its index leads somewhere,
+//! and nothing is asked for from outside.
 
 use std::fs;
 use std::path::Path;

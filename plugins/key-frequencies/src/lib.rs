@@ -6,8 +6,8 @@
 //! component is a name, and cells with the same names in the same order are compared with each
 //! other.
 //!
-//! - **Prediction**: of all pairs of a key and another component of one cell, the share in which the
-//!   key one had a larger norm at epoch 0, over all cells (an area under the ROC curve, within
+//! - **Prediction**: of all pairs of a key and another component of one cell, the share in which
+//!   the key one had a larger norm at epoch 0, over all cells (an area under the ROC curve, within
 //!   cells). 0.5 is chance.
 //! - **Control**: the same with the initial norms of the next cell in place of a cell's own. It is
 //!   above 0.5 where some components are favoured in every cell, whatever the seed.

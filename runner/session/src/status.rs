@@ -52,8 +52,8 @@ impl Status {
         self != Status::Training
     }
 
-    /// The number of epochs of a history after which the weights were worth to be kept: all, but for
-    /// the one that failed.
+    /// The number of epochs of a history after which the weights were worth to be kept: all, but
+    /// for the one that failed.
     pub(crate) fn kept(self, history: &Metrics) -> u64 {
         let failed = u64::from(self == Status::Failed);
         (history.len() as u64).saturating_sub(failed)

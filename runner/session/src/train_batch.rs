@@ -311,8 +311,8 @@ impl Session<'_> {
         }
     }
 
-    /// How many epochs to run in one call: never past a checkpoint, a state of a ring, the end, or the epoch at
-    /// which a cell may have to stop.
+    /// How many epochs to run in one call: never past a checkpoint, a state of a ring, the end, or
+    /// the epoch at which a cell may have to stop.
     fn window(&self, epoch: u64, per_call: u64, lives: &[Live<'_>]) -> u64 {
         let to_checkpoint = self.spacings().filter_map(|one| one.to_next(epoch));
         let to_ring = lives.iter().filter_map(Live::to_ring);

@@ -9,8 +9,8 @@ struct Params { first: u32, count: u32, tiles: u32, stride: u32, samples: u32, s
 // column.
 struct Block { first: u32, row: u32, col: u32 }
 
-// A block whose rows are looked up: row r of the job is the row in word `lookup` + r of the data, or
-// row r itself.
+// A block whose rows are looked up: row r of the job is the row in word `lookup` + r of the data,
+// or row r itself.
 struct View { first: u32, row: u32, col: u32, lookup: u32 }
 
 // The value of `lookup` for which row r is row r itself.
