@@ -37,6 +37,11 @@ pub(crate) struct Trajectory {
 }
 
 impl Trajectory {
+    /// Returns whether nothing was measured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.measured.is_empty()
+    }
+
     /// Adds a snapshot; the cosines of earlier ones are released.
     pub(crate) fn push(&mut self, measured: Measured) {
         if let Some(last) = self.measured.last_mut() {

@@ -30,11 +30,13 @@ pub(crate) fn cosines(forward: &Forward<'_>, questions: &[Question]) -> Vec<f64>
     let model = forward.model();
     let directions: Vec<Vec<f64>> = (0..model.heads).map(|h| model.score_direction(h)).collect();
     let attention: Vec<Vec<[f64; 3]>> = (0..model.heads).map(|h| model.attention(h)).collect();
-    let cosine = |question: &Question| {
-        let [a, b] = gradients(forward, &directions, &attention, *question);
-        dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
-    };
-    questions.iter().map(cosine).collect()
+    let gradients = |question: &Question| gradients(forward, &directions, &attention, *question);
+    questions.iter().map(|q| cosine(gradients(q))).collect()
+}
+
+/// Returns the cosine of two gradients; NaN if one is 0.
+pub(crate) fn cosine([a, b]: [Vec<f64>; 2]) -> f64 {
+    dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
 }
 
 /// Returns the mean of cosines at questions that were drawn, and its standard error: the deviation

@@ -21,8 +21,9 @@
 //! compared.
 //!
 //! - Gradients are exact, through the values and the attention (the original leaves them to
-//!   autograd). Those for the paper were of models without '='; here E_a is what is at the first
-//!   position.
+//!   autograd). Those for the paper were of models without '='; E_a is what is at the first
+//!   position. Without '=' E_b is the query and the residual stream as well, since logits are read
+//!   at the last position.
 //! - A **circle** is the mean and one frequency of W_E in the operation's basis, of rank 2; the
 //!   original takes pairs of principal components, which mix where two circles have one size.
 //!   Circles are those of the key frequencies, the largest first, `circles` of them at most; the
@@ -42,12 +43,14 @@ mod distance;
 mod figures;
 mod gradient;
 mod places;
+mod plain;
 
 use figures::{Measured, Trajectory};
 use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, gaussian};
 use grokrun_measures::{Forward, KeyRule, Model, Spectrum, space, tokens};
 use places::Places;
+use plain::{Attention, Plain};
 
 /// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +96,8 @@ pub struct ClockOrPizza {
     symmetric: bool,
     questions: Vec<gradient::Question>,
     trajectory: Trajectory,
+    /// why nothing was measured
+    declined: Option<String>,
 }
 
 impl Analysis for ClockOrPizza {
@@ -105,7 +110,8 @@ impl Analysis for ClockOrPizza {
     .definition(
         "Zhong et al. (2023): mean cosine of the gradients of a logit for both embeddings; deviation of the correct logits at one distance over that of all; roundness of the principal components of W_E; share of the logits of one circle of W_E that a multiple of cos w(a+b-c) explains, and of |cos w(a-b)/2| cos w(a+b-c); the paper's figures, 2r - 1 of the correlation r and for other pizza waves, are given on this scale, r^2. A circle is a frequency of the operation's basis, where the original takes pairs of principal components.",
     )
-    .needs(&[Need::Weights, Need::Logits])
+    .needs(&[Need::Weights, Need::Attention, Need::Logits])
+    .scope(Scope::Any)
     .cadence(Cadence::Every(1000));
 
     fn check(config: &Config) -> Result<(), Failure> {
@@ -137,15 +143,21 @@ impl Analysis for ClockOrPizza {
             task: task.clone(),
             trajectory: Trajectory::default(),
             basis: space.basis().clone(),
+            declined: None,
             config,
         })
     }
 
     fn observe(&mut self, snapshot: &Snapshot<'_>, out: &mut dyn Sink) -> Result<(), Failure> {
         let p = self.task.modulus;
-        let model = Model::of(snapshot, &self.task)?;
-        let forward = Forward::new(model.clone());
-        let cosines = gradient::cosines(&forward, &self.questions);
+        let looked_at = match Subject::of(snapshot, &self.task) {
+            Ok(looked_at) => looked_at,
+            Err(why) => {
+                self.declined = Some(why);
+                return Ok(());
+            }
+        };
+        let cosines = looked_at.cosines(&self.questions);
         let finite: Vec<f64> = cosines.iter().copied().filter(|c| c.is_finite()).collect();
         let [symmetricity, error] = gradient::mean(&finite);
         out.scalar("gradient symmetricity", symmetricity);
@@ -171,7 +183,7 @@ impl Analysis for ClockOrPizza {
             out.scalar("distance irrelevance", measured.irrelevance);
 
             let w_e = tokens(snapshot, p)?;
-            let (d, tokens) = (model.d_model, &w_e.data[..]);
+            let (d, tokens) = (w_e.width, &w_e.data[..]);
             let in_order = |table: &[f32]| -> Vec<f32> {
                 let row = |token: &usize| table[token * d..(token + 1) * d].iter().copied();
                 places.order.iter().flat_map(row).collect()
@@ -189,12 +201,9 @@ impl Analysis for ClockOrPizza {
             }
 
             for k in self.circles(snapshot, tokens)? {
-                let w_e = circles::isolated(&self.basis, k, model.w_e, d);
-                let alone = Forward::new(Model {
-                    w_e: &w_e,
-                    ..model.clone()
-                });
-                let [clock, pizza] = circles::fits(places, &alone.logits(), p, k);
+                let w_e = circles::isolated(&self.basis, k, looked_at.w_e(), d);
+                let alone = looked_at.logits_with(&w_e);
+                let [clock, pizza] = circles::fits(places, &alone, p, k);
                 measured.circles.push((k, clock, pizza));
             }
             let [clock, pizza] = measured.explained();
@@ -206,6 +215,14 @@ impl Analysis for ClockOrPizza {
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<(), Failure> {
+        if let Some(why) = &self.declined {
+            out.note(format!(
+                "this analysis looks at transformers of one layer without norms, with or without '=', with attention that is a softmax, uniform or mixed by a rate; {why}, so nothing was measured at such a snapshot"
+            ));
+        }
+        if self.trajectory.is_empty() {
+            return Ok(());
+        }
         self.trajectory.report(self.places.is_some(), out);
         if self.places.is_none() {
             out.note(format!(
@@ -242,7 +259,67 @@ impl ClockOrPizza {
     }
 }
 
+/// The model of a snapshot, computed in the way that it allows.
+enum Subject<'a> {
+    /// that with '=' and a softmax
+    Folded(Box<Forward<'a>>),
+    Plain(Box<Plain<'a>>),
+}
+
+impl<'a> Subject<'a> {
+    /// Reads the model.
+    ///
+    /// # Errors
+    /// A sentence that says why the analysis cannot look at it.
+    fn of(snapshot: &Snapshot<'a>, task: &Task) -> Result<Subject<'a>, String> {
+        let plain = Plain::of(snapshot, task)?;
+        if let (Ok(model), true) = (
+            Model::of(snapshot, task),
+            Attention::of(snapshot)?.is_softmax(),
+        ) {
+            return Ok(Subject::Folded(Box::new(Forward::new(model))));
+        }
+        plain.agrees(snapshot.logits().map_err(|why| why.to_string())?.data())?;
+        Ok(Subject::Plain(Box::new(plain)))
+    }
+
+    /// Returns the cosine of both gradients at each question.
+    fn cosines(&self, questions: &[gradient::Question]) -> Vec<f64> {
+        match self {
+            Subject::Folded(forward) => gradient::cosines(forward, questions),
+            Subject::Plain(plain) => {
+                let of = |(pair, class): &gradient::Question| {
+                    gradient::cosine(plain.gradients(*pair, *class))
+                };
+                questions.iter().map(of).collect()
+            }
+        }
+    }
+
+    /// Returns W_E, with the row of '=' if there is one.
+    fn w_e(&self) -> &'a [f32] {
+        match self {
+            Subject::Folded(forward) => forward.model().w_e,
+            Subject::Plain(plain) => plain.w_e,
+        }
+    }
+
+    /// Returns the logits of the model with another W_E, `(p², p)`.
+    fn logits_with(&self, w_e: &[f32]) -> Vec<f32> {
+        match self {
+            Subject::Folded(forward) => Forward::new(Model {
+                w_e,
+                ..forward.model().clone()
+            })
+            .logits(),
+            Subject::Plain(plain) => plain.with(w_e).logits(),
+        }
+    }
+}
+
 grokrun_api::export_plugin!(ClockOrPizza);
 
+#[cfg(test)]
+mod plain_tests;
 #[cfg(test)]
 mod tests;

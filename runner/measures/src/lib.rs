@@ -9,7 +9,7 @@
 //!   have; [`shown`], [`listed`], [`numbering`]: components as findings name them.
 //! - [`Frames`], [`rounded`]: snapshots for figures that move, in bounded memory and few digits.
 //! - [`Model`], [`Forward`]: the parameters by name, and the forward pass from them, folded, for
-//!   models that an analysis changes.
+//!   models that an analysis changes; [`activate`], [`slope`]: a neuron's output and its slope.
 //! - [`extremes`]: the largest and the smallest eigenvalue of an operator, by its products.
 //! - [`Marginals`]: what one operand alone gives; [`Signs`]: how a label's place follows from those
 //!   of the operands.
@@ -40,7 +40,7 @@ pub use keys::{KeyRule, Spectrum, by_class};
 pub use lanczos::{DIFFERENCE, Extremes, distance, extremes};
 pub use loss::{Rows, Score, Shift, loss_of_row};
 pub use marginals::Marginals;
-pub use model::Model;
+pub use model::{Model, activate, slope};
 pub use parts::{Tokens, neuron_logit_map, tokens, unembedding};
 pub use signs::Signs;
 pub use space::{check_basis, listed, numbering, shown, space};

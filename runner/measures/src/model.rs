@@ -149,21 +149,31 @@ impl<'a> Model<'a> {
 
     /// Returns a neuron's output.
     pub fn activate(&self, x: f32) -> f32 {
-        if self.gelu {
-            (f64::from(x) * normal(f64::from(x))) as f32
-        } else {
-            x.max(0.0)
-        }
+        activate(self.gelu, x)
     }
 
     /// Returns the slope of a neuron's output at its input.
     pub fn slope(&self, x: f64) -> f64 {
-        let density = || (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
-        if self.gelu {
-            normal(x) + x * density()
-        } else {
-            f64::from(u8::from(x > 0.0))
-        }
+        slope(self.gelu, x)
+    }
+}
+
+/// Returns GELU of x, x Φ(x), or else ReLU.
+pub fn activate(gelu: bool, x: f32) -> f32 {
+    if gelu {
+        (f64::from(x) * normal(f64::from(x))) as f32
+    } else {
+        x.max(0.0)
+    }
+}
+
+/// Returns the slope of [`activate`] at x; that of ReLU is 0 at 0.
+pub fn slope(gelu: bool, x: f64) -> f64 {
+    let density = || (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+    if gelu {
+        normal(x) + x * density()
+    } else {
+        f64::from(u8::from(x > 0.0))
     }
 }
 
