@@ -143,7 +143,7 @@ fn logits_and_gradients_are_those_of_the_interpreter() {
                 // A step may cross a kink; the logits were compared.
                 continue;
             }
-            // E_a is the row of 3 and E_b that of 5: the pair has no other token than these and '='.
+            // E_a is the row of 3 and E_b that of 5: the pair has no other token but '='.
             let list = Parameters::new(&architecture).unwrap();
             let (_, range) = list
                 .iter()
