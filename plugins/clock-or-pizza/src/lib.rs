@@ -50,7 +50,7 @@ use grokrun_api::prelude::*;
 use grokrun_basis::{Basis, gaussian};
 use grokrun_measures::{Forward, KeyRule, Model, Spectrum, space, tokens};
 use places::Places;
-use plain::{Attention, Plain};
+use plain::Plain;
 
 /// The parameters of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -273,10 +273,7 @@ impl<'a> Subject<'a> {
     /// A sentence that says why the analysis cannot look at it.
     fn of(snapshot: &Snapshot<'a>, task: &Task) -> Result<Subject<'a>, String> {
         let plain = Plain::of(snapshot, task)?;
-        if let (Ok(model), true) = (
-            Model::of(snapshot, task),
-            Attention::of(snapshot)?.is_softmax(),
-        ) {
+        if let (Ok(model), true) = (Model::of(snapshot, task), plain.attention.is_softmax()) {
             return Ok(Subject::Folded(Box::new(Forward::new(model))));
         }
         plain.agrees(snapshot.logits().map_err(|why| why.to_string())?.data())?;

@@ -78,7 +78,7 @@ pub(crate) struct Plain<'a> {
     e: usize,
     f: usize,
     gelu: bool,
-    attention: Attention,
+    pub(crate) attention: Attention,
     /// `(p, d)`, or `(p + 1, d)` with '='
     pub(crate) w_e: &'a [f32],
     w_pos: &'a [f32],
@@ -252,8 +252,8 @@ impl<'a> Plain<'a> {
         out
     }
 
-    /// Returns ∂Q/∂E_a and ∂Q/∂E_b, `(d)` each, through values, keys, and what the last position is
-    /// itself: the query and the residual stream. E_a is the embedding at the first position alone.
+    /// Returns ∂Q/∂E_a and ∂Q/∂E_b, `(d)` each, through values, keys, and what the last position
+    /// is itself: the query and the residual stream. E_a is the embedding at the first position.
     pub(crate) fn gradients(&self, pair: usize, class: usize) -> [Vec<f64>; 2] {
         let (p, d, e, f) = (self.p, self.d, self.e, self.f);
         let at = self.mixed([pair / p, pair % p]);

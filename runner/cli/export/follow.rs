@@ -4,15 +4,13 @@
 //! the cells follow at the end, when they are known.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use grokrun_exchange::{Curve, EventLog};
+use grokrun_exchange::{Curve, EventLog, new_folder};
 use grokrun_store::{CellDir, LiveReader, Row, RunView};
 
-use super::trackers::{METRICS, begun, history, trial};
+use super::trackers::{METRICS, begun, described, history, trial};
 use crate::args::ExportArgs;
 use crate::output::{Failure, say};
 use crate::signals;
@@ -29,7 +27,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// is damaged, or the output cannot be written.
 pub(super) fn follow(args: &ExportArgs) -> Result<(), Failure> {
     let interrupt = signals::listen()?;
-    make(&args.output)?;
+    new_folder(&args.output)?;
     say(format_args!(
         "`tensorboard --logdir {}` shows the run as it goes on; Ctrl-C ends this, and leaves the run as it is",
         args.output.display()
@@ -43,9 +41,11 @@ pub(super) fn follow(args: &ExportArgs) -> Result<(), Failure> {
         let ends = !trains || interrupt.is_asked();
         for (name, dir) in there {
             // A cell has its settings before its first epoch.
-            if !cells.contains_key(&name) && dir.read_config_json()?.is_some() {
-                let followed = Followed::begin(&args.output, &name, dir)?;
-                cells.insert(name.clone(), followed);
+            if !cells.contains_key(&name)
+                && let Some(known) = described(&name, &dir)?
+            {
+                let log = EventLog::begin(&args.output, &known)?;
+                cells.insert(name.clone(), Followed::new(dir, log));
             }
             if let Some(cell) = cells.get_mut(&name) {
                 cell.look()?;
@@ -70,17 +70,6 @@ pub(super) fn follow(args: &ExportArgs) -> Result<(), Failure> {
     }
 }
 
-/// Makes the folder of the output.
-fn make(path: &Path) -> Result<(), Failure> {
-    fs::create_dir(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::request(format!(
-            "{} is there already; expected the name of a new folder",
-            path.display()
-        )),
-        _ => Failure::running(format!("cannot make {}: {error}", path.display())),
-    })
-}
-
 /// A cell that is followed.
 struct Followed {
     dir: CellDir,
@@ -91,15 +80,13 @@ struct Followed {
 }
 
 impl Followed {
-    fn begin(output: &Path, name: &str, dir: CellDir) -> Result<Followed, Failure> {
-        // Its curves and what came of it are not known yet.
-        let log = EventLog::begin(output, &trial(name, &dir, None)?)?;
-        Ok(Followed {
+    fn new(dir: CellDir, log: EventLog) -> Followed {
+        Followed {
             rows: dir.live_reader(),
             dir,
             written: 0,
             log,
-        })
+        }
     }
 
     /// Writes the rows that are new. A cell that was taken up from an earlier state has the same

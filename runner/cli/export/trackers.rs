@@ -130,9 +130,10 @@ pub(super) fn trial(
     dir: &CellDir,
     summary: Option<&CellSummary>,
 ) -> Result<Trial, Failure> {
-    let config = dir.read_config_json()?.unwrap_or_default();
-    let fingerprint = config["fingerprint"].as_str().unwrap_or_default();
-    let digits = fingerprint.rsplit(' ').next().unwrap_or_default();
+    let described = described(name, dir)?.unwrap_or_else(|| Trial {
+        name: name.to_owned(),
+        ..Trial::default()
+    });
     let saved = dir.read_state()?;
     let rows = saved.map(|state| state.metrics.rows().collect::<Vec<Row>>());
     let mut curves = history(&rows.unwrap_or_default());
@@ -157,15 +158,34 @@ pub(super) fn trial(
         }
     }
     Ok(Trial {
-        name: name.to_owned(),
-        digits: digits.to_owned(),
-        settings: settings(&config),
         outcome: summary.map(outcome).unwrap_or_default(),
         finished: summary
             .is_some_and(|cell| ![FAILED, INTERRUPTED].contains(&cell.status.as_str())),
         seconds: summary.and_then(|cell| cell.seconds),
         curves,
+        ..described
     })
+}
+
+/// A cell with its settings alone; none where it has none yet.
+///
+/// # Errors
+/// If its `config.json` is damaged.
+pub(super) fn described(name: &str, dir: &CellDir) -> Result<Option<Trial>, Failure> {
+    let Some(config) = dir.read_config_json()? else {
+        return Ok(None);
+    };
+    let fingerprint = config["fingerprint"].as_str().unwrap_or_default();
+    Ok(Some(Trial {
+        name: name.to_owned(),
+        digits: fingerprint
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        settings: settings(&config),
+        ..Trial::default()
+    }))
 }
 
 /// The curves of a history. Test metrics have no values where the test pairs were not evaluated.

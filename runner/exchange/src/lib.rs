@@ -43,7 +43,9 @@ pub use indices::{Indices, read_indices};
 pub use npz::write_npz;
 pub use pth::{Experiment, write_pth};
 pub use safe::write_safetensors;
-pub use tracker::{Curve, EventLog, Trial, settings, write_csv, write_mlflow, write_tensorboard};
+pub use tracker::{
+    Curve, EventLog, Trial, new_folder, settings, write_csv, write_mlflow, write_tensorboard,
+};
 
 #[cfg(test)]
 mod tests;

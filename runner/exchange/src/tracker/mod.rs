@@ -100,10 +100,7 @@ fn folder<E: From<ExchangeError>>(
     fill: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
     if path.exists() {
-        return Err(E::from(ExchangeError::refused(format!(
-            "{} is there already; expected the name of a new folder",
-            path.display()
-        ))));
+        return Err(E::from(taken(path)));
     }
     let failed = |error: &_| E::from(ExchangeError::io("cannot write", path, error));
     let parent = match path.parent() {
@@ -118,6 +115,25 @@ fn folder<E: From<ExchangeError>>(
     fs::create_dir(&inside).map_err(|e| failed(&e))?;
     fill(&inside)?;
     fs::rename(&inside, path).map_err(|e| failed(&e))
+}
+
+/// Makes a folder for files that grow, as [`EventLog`]'s do.
+///
+/// # Errors
+/// If there is something of this name already, or it cannot be made.
+pub fn new_folder(path: &Path) -> Result<(), ExchangeError> {
+    fs::create_dir(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => taken(path),
+        _ => ExchangeError::io("cannot make", path, &error),
+    })
+}
+
+/// The refusal of an output that is there.
+fn taken(path: &Path) -> ExchangeError {
+    ExchangeError::refused(format!(
+        "{} is there already; expected the name of a new folder",
+        path.display()
+    ))
 }
 
 /// Writes a file of such a folder, with the folders that it is in.
