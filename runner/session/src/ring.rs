@@ -98,6 +98,21 @@ impl Growth {
     fn is_over(&self) -> bool {
         self.oldest().is_some_and(|oldest| oldest > 1.0 - MOVES)
     }
+
+    /// Drops what is older than the ring is long, and returns what is to be written after this
+    /// turn.
+    fn hand_out<T>(
+        &self,
+        turn: Turn,
+        held: &mut VecDeque<T>,
+        epoch_of: impl Fn(&T) -> u64,
+    ) -> Vec<T> {
+        held.retain(|one| (self.epoch - epoch_of(one)) / self.step < self.most as u64);
+        match turn {
+            Turn::Write => held.drain(..).collect(),
+            Turn::Take | Turn::None => Vec::new(),
+        }
+    }
 }
 
 /// Returns the epochs whose states a ring had to write in `from + 1 ..= to`, by this history.
@@ -116,21 +131,9 @@ pub(crate) fn written(spacing: Spacing, from: u64, to: u64, history: &Metrics) -
             continue;
         }
         held.push_back(growth.epoch);
-        while held.front().is_some_and(|held| growth.has_left(*held)) {
-            held.pop_front();
-        }
-        if turn == Turn::Write {
-            written.extend(held.drain(..));
-        }
+        written.extend(growth.hand_out(turn, &mut held, |epoch| *epoch));
     }
     written
-}
-
-impl Growth {
-    /// Whether the state of this epoch is older than the ring is long.
-    fn has_left(&self, held: u64) -> bool {
-        (self.epoch - held) / self.step >= self.most as u64
-    }
 }
 
 /// A state that is held.
@@ -192,12 +195,9 @@ impl Ring {
         let epoch = self.growth.epoch;
         self.held
             .extend(tensors.map(|tensors| Held { epoch, tensors }));
-        let growth = &self.growth;
-        self.held.retain(|held| !growth.has_left(held.epoch));
-        match std::mem::replace(&mut self.turn, Turn::None) {
-            Turn::Write => self.held.drain(..).collect(),
-            Turn::Take | Turn::None => Vec::new(),
-        }
+        let turn = std::mem::replace(&mut self.turn, Turn::None);
+        self.growth
+            .hand_out(turn, &mut self.held, |held| held.epoch)
     }
 
     /// Adds what is held to the tensors of a state.
