@@ -42,8 +42,8 @@ escaped() {
 
 # What a spec says of itself: the first paragraph of its comment.
 paragraph_of() {
-    sed -n '/^#:schema/d; /^#$/{s/.*/ /p; d}; s/^# \{0,1\}//p; /^[^#]/q' "$1" |
-        awk 'NF {text = text (text ? " " : "") $0; next} text {exit} END {print text}' | escaped
+    awk '/^#:schema/ {next} !/^#/ {exit} {sub(/^# ?/, "")}
+        NF {text = text (text ? " " : "") $0; next} text {exit} END {print text}' "$1" | escaped
 }
 
 # Trains a spec as the run NAME and keeps its report, its curves and its figures. Status 3 says that an

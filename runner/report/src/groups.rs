@@ -155,6 +155,11 @@ impl Group<'_> {
         words
     }
 
+    /// Returns the `config.json` of its cells.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &Value> {
+        self.cells.iter().map(|cell| cell.config)
+    }
+
     /// Returns the group's row of the table.
     pub(crate) fn row(&self) -> Vec<String> {
         let shown = |spread: &Spread| {
@@ -198,7 +203,7 @@ impl Group<'_> {
         };
         [
             figure(name("Test accuracy"), 3, accuracy_axis()),
-            figure(name("Test loss"), 1, loss_axis()),
+            figure(name("Test loss"), 1, loss_axis(self.configs())),
         ]
     }
 

@@ -49,7 +49,7 @@ pub fn draw(
             "color": phase.color })
     };
     Drawn {
-        curves: curves::of_points(epochs, columns, &phases),
+        curves: curves::of_points(epochs, columns, &phases, config),
         phases: phases.all.iter().map(phase).collect(),
         verdict,
         class,
@@ -79,7 +79,7 @@ mod tests {
         let config = json!({ "train": { "epochs": 4000 } });
         let drawn = draw(&at, metrics.columns(), &outcome, true, &config);
         let phases = Phases::of(&[], &outcome);
-        assert_eq!(drawn.curves, curves::of_cell(&metrics, &phases));
+        assert_eq!(drawn.curves, curves::of_cell(&metrics, &phases, &config));
         assert_eq!(drawn.phases.as_array().map(Vec::len), Some(3));
         assert_eq!(drawn.phases[2]["name"], "grokked");
         assert_eq!(drawn.phases[2]["epochs"], "from epoch 600 on");

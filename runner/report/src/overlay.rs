@@ -26,9 +26,10 @@ pub(crate) fn curves(groups: &[Group]) -> Vec<Value> {
             "meta": { "caption": "A colour for each group of cells: the median over its cells, and the band between the quartiles." },
             "xaxis": { "title": { "text": "epoch" } }, "yaxis": axis } })
     };
+    let configs = groups.iter().flat_map(Group::configs);
     vec![
         figure("Test accuracy of all groups", 3, accuracy_axis()),
-        figure("Test loss of all groups", 1, loss_axis()),
+        figure("Test loss of all groups", 1, loss_axis(configs)),
     ]
 }
 

@@ -329,7 +329,7 @@ pub(crate) fn figures(gathered: &[Gathered], flaws: &mut Flaws) -> Vec<(String, 
         let (name, analyses) = (&cell.name, cell.analyses(flaws));
         let phases = Phases::of(&analyses, &cell.outcome);
         let components = Components::of(analyses.iter());
-        let [loss, accuracy] = curves::of_cell(&cell.metrics, &phases);
+        let [loss, accuracy] = curves::of_cell(&cell.metrics, &phases, &cell.config);
         all.push((format!("{name}/loss"), loss));
         all.push((format!("{name}/accuracy"), accuracy));
         for found in analyses {
@@ -360,7 +360,7 @@ impl Cell {
     ) -> Cell {
         let (verdict, class) = story::verdict(&cell.outcome, cell.training, &cell.config);
         let phases = Phases::of(&analyses, &cell.outcome);
-        let curves = curves::of_cell(&cell.metrics, &phases);
+        let curves = curves::of_cell(&cell.metrics, &phases, &cell.config);
         let components = figures.components.of_cell(&analyses);
         let style = Style {
             phases: &phases,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kuva::plot::annotations::ShadedRegion;
 use kuva::plot::{BarPlot, ColorMap, Heatmap, Histogram, LinePlot, ScatterPlot};
-use kuva::render::layout::Layout;
+use kuva::render::layout::{AxisLabelOverlap, Layout};
 use kuva::render::plots::Plot;
 use serde_json::Value;
 
@@ -17,6 +17,11 @@ const COLORS: [&str; 7] = [
 const MOST_LABELS: usize = 40;
 /// The size of a picture.
 const SIZE: (f64, f64) = (560.0, 380.0);
+/// The width of a character below an axis, in pixels, and how many of them fit beside one another.
+const CHARACTER: f64 = 7.0;
+const BESIDE: usize = 48;
+/// The most slanted names below an axis; of more than these some are left out.
+const SLANTED: usize = 28;
 
 /// Draws the figure as it first stands, without its frames; returns none if nothing in it can be
 /// drawn.
@@ -59,6 +64,13 @@ fn page(layout: &Value, traces: &[Value], plots: &[Plot], log_y: bool) -> Layout
     if log_y {
         page = page.with_log_y();
     }
+    page = slanted(page, traces);
+    // One value has no range of its own, and the margin is made for the range that is given.
+    let (low, high) = page.y_range;
+    if low == high && !log_y {
+        let beside = (0.1 * low.abs()).max(0.1);
+        page.y_range = (low - beside, high + beside);
+    }
     for band in layout["shapes"].as_array().into_iter().flatten() {
         let over_x = band["type"] == "rect" && band["xref"] == "x" && band["yref"] == "paper";
         if let (true, Some(from), Some(to)) = (over_x, band["x0"].as_f64(), band["x1"].as_f64()) {
@@ -78,6 +90,25 @@ fn page(layout: &Value, traces: &[Value], plots: &[Plot], log_y: bool) -> Layout
         }
     }
     page
+}
+
+/// Slants the names of bars that would be written over one another, and makes room below for them.
+fn slanted(page: Layout, traces: &[Value]) -> Layout {
+    let bars = traces.iter().filter(|trace| trace["type"] == "bar");
+    let names: Vec<String> = bars.flat_map(|trace| strings(&trace["x"])).collect();
+    let lengths = || names.iter().map(|name| name.chars().count());
+    // A gap of two characters beside each name.
+    if lengths().map(|length| length + 2).sum::<usize>() <= BESIDE {
+        return page;
+    }
+    let longest = lengths().max().unwrap_or(0).min(BESIDE) as f64;
+    let page = page
+        .with_x_tick_rotate(-45.0)
+        .with_height(SIZE.1 + longest * CHARACTER / 2_f64.sqrt());
+    if names.len() <= SLANTED {
+        return page;
+    }
+    page.with_x_label_overlap(AxisLabelOverlap::Thin)
 }
 
 /// Returns a colour, which becomes an attribute, if it has no character that could end one.
@@ -113,6 +144,14 @@ fn plot(trace: &Value, otherwise: &str, log_y: bool) -> Option<Plot> {
         ("scatter", Some("text")) => None,
         ("scatter", _) => {
             let points = points();
+            if points.len() == 1 {
+                // A line of one point has no length.
+                let mut plot = ScatterPlot::new().with_data(points).with_color(color);
+                if !name.is_empty() {
+                    plot = plot.with_legend(name);
+                }
+                return Some(plot.with_size(3.5).into());
+            }
             let mut plot = LinePlot::new().with_data(points.clone()).with_color(color);
             if !name.is_empty() {
                 plot = plot.with_legend(name);
@@ -244,6 +283,26 @@ mod tests {
         let below = json!([{ "type": "scatter", "mode": "lines", "x": [1], "y": [-1.0] }]);
         assert_eq!(svg(&titled(below, true)), None);
         assert_eq!(svg(&json!(3)), None);
+    }
+
+    #[test]
+    fn a_line_of_one_point_is_a_mark() {
+        let one =
+            json!([{ "type": "scatter", "mode": "lines", "name": "one", "x": [0], "y": [1541.0] }]);
+        let svg = svg(&titled(one, false)).unwrap();
+        assert!(svg.contains("<circle"), "{svg}");
+    }
+
+    #[test]
+    fn names_of_bars_are_not_written_over_one_another() {
+        let names: Vec<String> = (0..18).map(|i| format!("without head {i}")).collect();
+        let bars =
+            |names: &[String]| json!([{ "type": "bar", "x": names, "y": vec![0.5; names.len()] }]);
+        let long = svg(&titled(bars(&names), false)).unwrap();
+        assert!(long.contains("rotate(-45"), "{long}");
+        assert!(names.iter().all(|name| long.contains(name)), "{long}");
+        let short = svg(&titled(bars(&names[..2]), false)).unwrap();
+        assert!(!short.contains("rotate(-45"), "{short}");
     }
 
     #[test]
