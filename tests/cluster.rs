@@ -85,7 +85,7 @@ fn has(bench: &Bench, seed: usize, file: &str) -> bool {
 }
 
 #[test]
-fn a_task_trains_what_was_submitted_however_often_it_is_told_to_end() {
+fn a_task_trains_what_was_submitted_however_often_it_is_asked_to_end() {
     let (whole, cluster) = (Bench::new(&sweep()), Bench::new(&sweep()));
     let set = ["--set", "seeds.model=[3, 4, 5, 6]"];
     whole.run(&[SPEC, &set].concat()).exits(0);

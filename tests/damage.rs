@@ -163,7 +163,7 @@ fn a_cell_with_a_damaged_file_is_not_merged() {
 }
 
 #[test]
-fn a_damaged_state_is_told_and_its_history_is_shown() {
+fn a_damaged_state_is_reported_and_its_history_is_shown() {
     let whole = Whole::new();
     let shown = whole.bench.run(&["show", "runs/small"]).exits(0).out();
     whole.flip(&whole.cell(0, "state.safetensors"), 0.5);
@@ -240,7 +240,7 @@ fn damaged_findings_are_left_out_of_the_report_and_made_again() {
 }
 
 #[test]
-fn checkpoints_that_are_gone_are_told_of() {
+fn checkpoints_that_are_gone_are_reported() {
     let whole = Whole::new();
     let gone = whole.cell(1, "checkpoints/00000040.safetensors");
     fs::remove_file(&gone).unwrap();

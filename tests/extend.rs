@@ -288,7 +288,7 @@ fn what_was_trained_elsewhere_is_not_trained_on() {
 }
 
 #[test]
-fn shards_go_on_and_what_is_done_is_told_alike() {
+fn shards_go_on_and_what_is_done_is_reported_alike() {
     let spec = SMALL.replace("model = 2", "model = [2, 3, 4, 5]");
     let (whole, parts) = (Bench::new(&spec), Bench::new(&spec));
     let long = &["train.epochs=350"][..];

@@ -37,7 +37,7 @@ fn json(bench: &Bench, args: &[&str]) -> Value {
 }
 
 #[test]
-fn keys_that_mean_something_else_are_told_and_defaults_are_not() {
+fn keys_that_mean_something_else_are_reported_and_defaults_are_not() {
     let bench = trained();
     // The same experiment in other words.
     bench.write(
@@ -183,7 +183,7 @@ fn a_new_spec_is_a_shipped_one_or_asks_and_writes_over_nothing() {
 }
 
 #[test]
-fn a_shell_is_told_commands_runs_cells_and_keys() {
+fn a_shell_is_given_commands_runs_cells_and_keys() {
     let bench = trained();
     let script = bench.run(&["completions", "bash"]).exits(0).out();
     assert!(script.contains("GROKRUN_COMPLETE"), "{script}");

@@ -184,7 +184,7 @@ fn every_kind_goes_on_byte_for_byte_with_any_number_of_threads() {
 }
 
 #[test]
-fn what_is_not_folded_is_told_by_check_report_and_analyses() {
+fn what_is_not_folded_is_said_by_check_report_and_analyses() {
     let (tables, _) = KINDS[0];
     let bench = Bench::new(&format!(
         "{}[analysis.fourier-sparsity]\n[analysis.commutativity]\n",

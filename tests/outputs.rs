@@ -163,7 +163,7 @@ fn starting_over_leaves_a_users_own_files() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_where_a_file_should_be_is_told_of_and_not_waited_for() {
+fn a_pipe_where_a_file_should_be_is_reported_and_not_waited_for() {
     let bench = trained();
     let run: &[&str] = &["small.toml", "--backend", "cpu"];
     let table: [(&str, &[&str]); 6] = [

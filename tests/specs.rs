@@ -397,7 +397,7 @@ fn a_calibration_that_cannot_be_written_is_not_called_kept() {
 /// Disk and memory are of the whole run: what it leaves is near what was told, findings and report
 /// too.
 #[test]
-fn disk_is_told_with_findings_and_report() {
+fn disk_is_predicted_with_findings_and_report() {
     let bench = Bench::new(&format!(
         "{}[analysis.fourier-sparsity]\n[analysis.activations]\n[analysis.singular-values]\n",
         crate::support::SMALL

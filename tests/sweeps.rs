@@ -113,7 +113,7 @@ fn a_cell_that_cannot_go_on_does_not_keep_the_others() {
 }
 
 #[test]
-fn a_diverging_cell_is_told_of_and_the_others_finish() {
+fn a_diverging_cell_is_reported_and_the_others_finish() {
     let spec = SMALL.replace("[train]", "[train]\nlearning_rate = [1e-3, 1e30]");
     let bench = Bench::new(&spec);
     bench

@@ -167,7 +167,7 @@ fn groups_and_noise_train_as_torch_does() {
 const TABLES: &str = "[model]\nd_model = 16\nheads = 2\nd_head = 8\nd_mlp = 32\n[train]\nepochs = 40\n[analysis.fourier-sparsity]\n";
 
 #[test]
-fn tables_and_operands_train_go_on_and_are_told_of() {
+fn tables_and_operands_train_go_on_and_are_reported() {
     for (top, notation) in [
         ("operation = { table = \"v4.csv\" }", "table v4"),
         ("operation = { group = \"A4\" }", "A4"),

@@ -264,7 +264,7 @@ fn training_serves_its_own_page_and_says_when_it_ends() {
 }
 
 #[test]
-fn cells_of_a_sweep_are_told_apart_and_one_is_chosen() {
+fn cells_of_a_sweep_are_distinguished_and_one_is_chosen() {
     let spec = SMALL.replace("model = 2", "model = [2, 3, 4]");
     let bench = Bench::new(&spec);
     bench.run(&["small.toml", "--backend", "cpu"]).exits(0);

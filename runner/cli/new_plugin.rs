@@ -142,15 +142,15 @@ fn alone(name: &str, checkout: &Path) -> Result<Crate, Failure> {
     })
 }
 
-/// Writes the crate aside and renames it: a crate that is half there would break every build of the
+/// Stages the crate and renames it: a crate that is half there would break every build of the
 /// workspace.
 fn write(new: &Crate, name: &str) -> std::io::Result<()> {
     // Beside `plugins/`, every folder of which is in the workspace.
-    let aside = Path::new(&format!(".new-plugin-{name}")).to_owned();
-    if aside.exists() {
-        fs::remove_dir_all(&aside)?;
+    let staged = Path::new(&format!(".new-plugin-{name}")).to_owned();
+    if staged.exists() {
+        fs::remove_dir_all(&staged)?;
     }
-    fs::create_dir_all(aside.join("src"))?;
+    fs::create_dir_all(staged.join("src"))?;
     let words = name.split('-');
     let camel: String = words
         .map(|word| word[..1].to_uppercase() + &word[1..])
@@ -159,10 +159,10 @@ fn write(new: &Crate, name: &str) -> std::io::Result<()> {
     // task or config.
     let camel = camel + "Analysis";
     let source = SOURCE.replace("NAME", name).replace("TYPE", &camel);
-    fs::write(aside.join("Cargo.toml"), &new.manifest)?;
-    fs::write(aside.join("src/lib.rs"), source)?;
+    fs::write(staged.join("Cargo.toml"), &new.manifest)?;
+    fs::write(staged.join("src/lib.rs"), source)?;
     if let Some(lock) = &new.lock {
-        fs::write(aside.join("Cargo.lock"), lock)?;
+        fs::write(staged.join("Cargo.lock"), lock)?;
     }
-    fs::rename(&aside, &new.folder)
+    fs::rename(&staged, &new.folder)
 }

@@ -115,7 +115,7 @@ fn the_folder_of_another_runs_cell_is_refused() {
 
 /// The files of a run as a whole also say which run they belong to.
 #[test]
-fn files_of_another_run_are_told_of_and_made_again() {
+fn files_of_another_run_are_reported_and_made_again() {
     let whole = Whole::new();
     let set = ["--out", "other", "--set", "train.weight_decay=0.5"];
     whole.bench.run(&[CPU, &set].concat()).exits(0);

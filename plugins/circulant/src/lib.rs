@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn planted_differences_and_sums_are_told_apart() {
+    fn planted_differences_and_sums_are_distinguished() {
         let add = task("add", 23, |a, b| Some((a + b) % 23));
         for task in [add, mul(23)] {
             for (sign, zero, other) in [

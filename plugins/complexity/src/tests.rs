@@ -79,7 +79,7 @@ fn a_matrix_of_low_rank_and_one_of_few_values_are_shorter_than_noise() {
 }
 
 #[test]
-fn a_flat_loss_needs_next_to_nothing_and_a_hopeless_one_is_told_of() {
+fn a_flat_loss_needs_next_to_nothing_and_a_hopeless_one_is_reported() {
     let noise = gaussian(4, N * N);
     let flat = of(&noise, Flat(1.0));
     assert!(flat.last("bits a weight").unwrap() < 0.5);

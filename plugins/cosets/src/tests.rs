@@ -33,7 +33,7 @@ fn counts(found: &Recorder) -> [f64; 4] {
 }
 
 #[test]
-fn cosets_and_representations_are_told_apart() {
+fn cosets_and_representations_are_distinguished() {
     let mut task = group("S4");
     let table = GroupTable::named("S4").unwrap();
     let subgroups = Subgroups::of(&table, 1_000);

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn few_products_are_told_of_and_a_flat_loss_has_no_curvature() {
+    fn few_products_are_reported_and_a_flat_loss_has_no_curvature() {
         let few = Config {
             products: 2,
             ..Config::default()

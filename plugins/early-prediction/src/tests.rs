@@ -73,7 +73,7 @@ fn a_planted_predictor_is_found_and_a_control_is_not() {
 }
 
 #[test]
-fn what_cannot_be_told_is_left_out_and_said() {
+fn what_cannot_be_predicted_is_left_out_and_said() {
     let few = run(4);
     assert!(few.table("predictors").is_none());
     assert!(

@@ -68,7 +68,7 @@ fn largest(first: &[f64], _: usize) -> Vec<usize> {
 }
 
 #[test]
-fn planted_winners_are_told_by_their_norms_and_the_control_is_not() {
+fn planted_winners_are_predicted_by_their_norms_and_the_control_is_not() {
     let found = run(&cells(24, largest), |_| true);
     let prediction = &found.table("prediction").unwrap()[0];
     assert_eq!(
@@ -92,7 +92,7 @@ fn planted_winners_are_told_by_their_norms_and_the_control_is_not() {
 }
 
 #[test]
-fn winners_at_random_are_not_told() {
+fn winners_at_random_are_not_predicted() {
     let random = |_: &[f64], i: usize| vec![(7 * i) % COMPONENTS, (7 * i + 5) % COMPONENTS];
     let found = run(&cells(40, random), |_| true);
     let prediction = &found.table("prediction").unwrap()[0];

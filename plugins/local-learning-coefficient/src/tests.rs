@@ -117,7 +117,7 @@ fn a_singular_model_has_less() {
 }
 
 #[test]
-fn chains_that_run_away_or_go_down_are_told_of() {
+fn chains_that_run_away_or_go_down_are_reported() {
     let wild = Config {
         step: 10.0,
         ..long()

@@ -48,7 +48,7 @@ pub(super) fn follow(args: &ExportArgs) -> Result<(), Failure> {
                 cells.insert(name.clone(), Followed::new(dir, log));
             }
             if let Some(cell) = cells.get_mut(&name) {
-                cell.look()?;
+                cell.refresh()?;
             }
         }
         if ends {
@@ -91,8 +91,8 @@ impl Followed {
 
     /// Writes the rows that are new. A cell that was taken up from an earlier state has the same
     /// rows again, which are passed over.
-    fn look(&mut self) -> Result<(), Failure> {
-        let Some(new) = self.rows.look()? else {
+    fn refresh(&mut self) -> Result<(), Failure> {
+        let Some(new) = self.rows.new_rows()? else {
             return Ok(());
         };
         let unreadable =

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_twice_is_said() {
+    fn what_is_given_twice_is_reported() {
         let mut notes = Vec::new();
         let settled =
             |notes: &mut Vec<String>, asked, file| either(notes, "x", &asked, &file, "--x");

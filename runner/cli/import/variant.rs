@@ -54,12 +54,12 @@ pub(super) fn variants(
         Some(Shown(settled)) => vec![settled],
         None => vec![Scale::Root, Scale::By(1.0)],
     };
-    let together = facts.heads * facts.d_head;
+    let width = facts.heads * facts.d_head;
     let heads = if facts.heads_known {
         vec![facts.heads]
     } else {
         let others = [1, 2, 4, 8, 16].into_iter();
-        let others = others.filter(|h| *h != facts.heads && together.is_multiple_of(*h));
+        let others = others.filter(|h| *h != facts.heads && width.is_multiple_of(*h));
         std::iter::once(facts.heads).chain(others).collect()
     };
     let mut all = Vec::new();

@@ -291,7 +291,7 @@ fn a_storage_that_is_shorter_than_it_says_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_of_torch_is_told_apart() {
+fn what_is_no_file_of_torch_is_recognised() {
     let bench = Bench::new();
     let path = bench.path("x.pth");
     let missing = Foreign::open(&path, None).unwrap_err();

@@ -181,8 +181,9 @@ impl Collector {
     /// Keeps a value as a line of JSON.
     fn line(&mut self, value: &Value) -> Result<Kept, String> {
         let mut line = self.scratch.keep();
-        serde_json::to_writer(&mut line, value).map_err(|error| no_room(&error.into()))?;
-        line.write_all(b"\n").map_err(|error| no_room(&error))?;
+        serde_json::to_writer(&mut line, value).map_err(|error| cannot_be_kept(&error.into()))?;
+        line.write_all(b"\n")
+            .map_err(|error| cannot_be_kept(&error))?;
         self.count(line.len())?;
         Ok(line)
     }
@@ -247,7 +248,7 @@ impl Collector {
         stack.data.write_all(&bytes_of(data)).map_err(|error| {
             // The stack may have grown by a part of this tensor.
             self.findings.tensors.remove(&name);
-            no_room(&error)
+            cannot_be_kept(&error)
         })
     }
 
@@ -261,7 +262,7 @@ impl Collector {
 }
 
 /// Says that a finding cannot be written.
-fn no_room(error: &io::Error) -> String {
+fn cannot_be_kept(error: &io::Error) -> String {
     format!("its findings cannot be kept beside the run: {error}")
 }
 

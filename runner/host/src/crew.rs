@@ -146,7 +146,7 @@ impl Worker {
                 for snapshot in snapshots {
                     on_analysis_pool(|| {
                         let _in_analysis = span.enter();
-                        let work = Work::Look(snapshot.data.epoch);
+                        let work = Work::Observation(snapshot.data.epoch);
                         telling.during(work, || member.observe(&snapshot.data));
                     });
                     drop(snapshot);

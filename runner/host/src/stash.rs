@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_without_room_is_told() {
+    fn a_disk_without_room_is_reported() {
         let scratch = Scratch::new(std::path::Path::new("/nowhere/at/all"));
         let why = Stash::default().put(&scratch, "x", &[1.0]).unwrap_err();
         assert!(why.contains("cannot be kept"), "{why}");

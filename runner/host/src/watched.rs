@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// it is shown the snapshot of this epoch
-    Look(u64),
+    Observation(u64),
     /// it finishes
     Conclusion,
 }
@@ -58,7 +58,7 @@ mod tests {
         let watched = Watched::new("a");
         let other = watched.clone();
         assert_eq!(other.work(), None);
-        let seen = watched.during(Work::Look(100), || other.work());
-        assert_eq!((seen, other.work()), (Some(Work::Look(100)), None));
+        let seen = watched.during(Work::Observation(100), || other.work());
+        assert_eq!((seen, other.work()), (Some(Work::Observation(100)), None));
     }
 }

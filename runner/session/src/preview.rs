@@ -1,20 +1,22 @@
 //! What a plan will cost, for `grokrun check`: batches, memory, disk and time.
 //!
 //! The time is predicted from what there is to compute, by costs that are measured once on a device
-//! and kept (`kept`): of an epoch's operations (`cost`, `probe`), of a look of each analysis
-//! (`looks`, within a budget: `measure`; carried on by powers: `growth`), of a file (`files`).
-//! `total` adds them up, `sizes` does for disk and memory. Nothing is written but what is kept.
+//! and kept (`kept`): of an epoch's operations (`cost`, `probe`), of an observation of each
+//! analysis (`observations`, within a budget: `measure`; carried on by powers: `growth`), of a file
+//! (`files`). `total` adds them up, `sizes` does for disk and memory. Nothing is written but what
+//! is kept.
 
 mod clock;
 mod cost;
 mod files;
 mod growth;
 mod kept;
-mod looks;
 mod measure;
+mod observations;
 mod probe;
 mod programs;
 mod sizes;
+mod subject;
 mod total;
 
 use std::path::PathBuf;
@@ -74,8 +76,8 @@ impl Preview {
         let mut notes = Vec::new();
         let an_operation = programs::seconds_an_operation(plan, survey, choice)?;
         let no_analyses;
-        let looked_at = survey.cells.iter().all(|size| size.analysed().is_some());
-        let analyses = if looked_at {
+        let observed = survey.cells.iter().all(|size| size.analysed().is_some());
+        let analyses = if observed {
             analyses
         } else {
             no_analyses = Analyses::none();
@@ -95,10 +97,13 @@ impl Preview {
         let mut kept = Kept::read();
         let key = key(choice);
         let found = kept.find(&key).filter(|found| {
-            let looks = found.looks.iter().all(|(_, look)| look.is_sound());
+            let observations = found
+                .observations
+                .iter()
+                .all(|(_, observation)| observation.is_sound());
             found.speed.is_sound(choice)
                 && found.files.is_none_or(|f| f.is_sound())
-                && looks
+                && observations
                 && !again
         });
         let calibrated = found.as_ref().map(Calibration::age);
@@ -106,7 +111,7 @@ impl Preview {
             Some(found) => (found, false),
             None => (measure(choice, key, &kept)?, true),
         };
-        changed |= look_at_missing(&mut calibration, plan, analyses, &mut notes)?;
+        changed |= observe_missing(&mut calibration, plan, analyses, &mut notes)?;
         if changed {
             kept.keep(calibration.clone());
         }
@@ -211,21 +216,21 @@ fn measure(choice: &Choice, key: String, kept: &Kept) -> Result<Calibration, Ses
             .folder()
             .and_then(|folder| files::Files::measure(folder).ok()),
         speed: probe::Speed::measure(choice)?,
-        looks: Vec::new(),
+        observations: Vec::new(),
     })
 }
 
-/// Measures the looks that a plan has and a calibration does not, within a budget; whether there
-/// were any. What is not known of them, or only estimated, is told to `notes`.
-fn look_at_missing(
+/// Measures the observations that a plan has and a calibration does not, within a budget; whether
+/// there were any. What is not known of them, or only estimated, is told to `notes`.
+fn observe_missing(
     calibration: &mut Calibration,
     plan: &Plan,
     analyses: &Analyses<'_>,
     notes: &mut Vec<String>,
 ) -> Result<bool, SessionError> {
-    let wanted = looks::wanted(plan, analyses);
+    let wanted = observations::wanted(plan, analyses);
     let mut missing = wanted.clone();
-    missing.retain(|(name, _)| calibration.look(name).is_none());
+    missing.retain(|(name, _)| calibration.observation(name).is_none());
     // Two tables may ask for the same.
     missing.dedup_by(|one, other| one.0 == other.0);
     let mut found = measure::Measured::default();
@@ -234,48 +239,48 @@ fn look_at_missing(
         let shape = Model::of(cell).folded("analyses look at")?;
         found = measure::measure(shape, &cell.operation, missing)?;
     }
-    let changed = !found.looks.is_empty();
-    calibration.looks.append(&mut found.looks);
+    let changed = !found.observations.is_empty();
+    calibration.observations.append(&mut found.observations);
     let mut say = |names: Vec<&str>, what: &str| {
         if !names.is_empty() {
             notes.push(format!("{what}: {}", names.join(", ")));
         }
     };
     let evaluating = analyses.asked().map(|(found, _)| found);
-    let evaluating = evaluating.filter(|found| looks::evaluates(found));
+    let evaluating = evaluating.filter(|found| observations::evaluates(found));
     say(
         evaluating.map(grokrun_host::Found::name).collect(),
         "not in the time (they evaluate the train loss as often as their parameters say)",
     );
     let gave_up = found.given_up.as_ref().map(|(name, _)| name.as_str());
-    let failed = wanted.iter().filter(|(name, looker)| {
-        calibration.look(name).is_none()
-            && gave_up != Some(looker.name())
+    let failed = wanted.iter().filter(|(name, observer)| {
+        calibration.observation(name).is_none()
+            && gave_up != Some(observer.name())
             && !found
                 .left_out
                 .iter()
-                .any(|left_out| left_out == looker.name())
+                .any(|left_out| left_out == observer.name())
     });
     say(
-        failed.map(|(_, looker)| looker.name()).collect(),
-        "not in time and disk, since a look at a small model failed",
+        failed.map(|(_, observer)| observer.name()).collect(),
+        "not in time and disk, since an observation of a small model failed",
     );
     if let Some((name, why)) = &found.given_up {
         say(
             vec![name],
-            &format!("not in time and disk, since a look at a small model took {why}"),
+            &format!("not in time and disk, since an observation of a small model took {why}"),
         );
     }
     say(
         found.left_out.iter().map(String::as_str).collect(),
-        "not in time and disk, since no time was left to look at small models, or they do not have the operation",
+        "not in time and disk, since no time was left to observe small models, or they do not have the operation",
     );
     let estimated = wanted.iter().filter(|(name, _)| {
-        let look = calibration.look(name);
-        look.is_some_and(|look| look.estimated)
+        let observation = calibration.observation(name);
+        observation.is_some_and(|observation| observation.estimated)
     });
     say(
-        estimated.map(|(_, looker)| looker.name()).collect(),
+        estimated.map(|(_, observer)| observer.name()).collect(),
         "only estimated, from one small model, since more would take too long to measure",
     );
     Ok(changed)

@@ -35,7 +35,7 @@ impl Shard {
     /// Its cells, by their number in the plan, ascending. Some shards have none where there are
     /// more shards than cells.
     pub fn cells(self, survey: &Survey) -> Vec<usize> {
-        let order = together(&survey.cells);
+        let order = in_batches(&survey.cells);
         let work: Vec<f64> = order
             .iter()
             .map(|i| survey.cells[*i].estimate().flops_per_epoch)
@@ -74,7 +74,7 @@ impl fmt::Display for Shard {
 
 /// The cells' numbers, those of one shape and size one after the other, in the plan's order
 /// otherwise.
-fn together(cells: &[CellSize]) -> Vec<usize> {
+fn in_batches(cells: &[CellSize]) -> Vec<usize> {
     let mut kinds: Vec<&CellSize> = Vec::new();
     let mut keyed: Vec<(usize, usize)> = Vec::with_capacity(cells.len());
     for (i, cell) in cells.iter().enumerate() {

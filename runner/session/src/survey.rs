@@ -62,7 +62,7 @@ impl CellSize {
 
     /// Whether both can be replicas of one program.
     pub(crate) fn trains_with(&self, other: &CellSize) -> bool {
-        let together = match self.model {
+        let batched = match self.model {
             Model::Folded(_) => true,
             Model::Recorded(_) => Arc::ptr_eq(&self.settings, &other.settings),
         };
@@ -76,7 +76,7 @@ impl CellSize {
         let sizes = |size: &CellSize| (size.train, size.test);
         self.model == other.model
             && sizes(self) == sizes(other)
-            && together
+            && batched
             && !waits(self)
             && !waits(other)
     }

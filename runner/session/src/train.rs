@@ -263,7 +263,7 @@ impl Session<'_> {
         // Read for the first cell that the summary lacks.
         let journal = OnceCell::new();
         for &index in mine {
-            match self.look(index, &mut outcomes.summary, &journal) {
+            match self.resumes_from(index, &mut outcomes.summary, &journal) {
                 Ok(None) => {}
                 Ok(Some(from)) => pending.push((index, from)),
                 Err(error) if error.is_request() => return Err(error),
@@ -274,7 +274,7 @@ impl Session<'_> {
     }
 
     /// The epoch from which a cell goes on; none where it is done.
-    fn look(
+    fn resumes_from(
         &self,
         index: usize,
         summary: &mut Summary,

@@ -18,10 +18,10 @@ use crate::train::{Ending, Event, Session, Watch};
 
 /// The least time between two saved states: what a killed process loses at most.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
-/// The least time between two looks that whoever watches gets at the latest epochs.
+/// The least time between two updates of the latest epochs for whoever watches.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
-/// The time between two looks, in times that one took: on a slow disk they are rarer, up to a time
-/// that somebody can wait.
+/// The time between two updates, in times that one took: on a slow disk they are rarer, up to a
+/// time that somebody can wait.
 const SHOW_COST: u32 = 250;
 const SHOW_LATEST: Duration = Duration::from_secs(10);
 

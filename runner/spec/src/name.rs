@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_folders_are_told_from_others() {
+    fn names_of_folders_are_distinguished_from_others() {
         for good in [
             "mult113",
             "a b",

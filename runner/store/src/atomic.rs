@@ -1,16 +1,16 @@
-//! The one way in which this crate writes a file of a run: aside, synced, put into its place.
+//! The one way in which this crate writes a file of a run: staged, synced, put into its place.
 //!
 //! A reader sees the old file or the new one. What a process that is killed on the way may leave
-//! beside it ([`crate::aside`]) goes the next time the run is opened.
+//! beside it ([`crate::staged`]) goes the next time the run is opened.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-pub(crate) use crate::aside::{is_leftover, sync_folder};
+pub(crate) use crate::staged::{is_leftover, sync_folder};
 
 use crate::StoreError;
-use crate::aside::{self, Aside};
+use crate::staged::{self, StagedFile};
 
 /// Makes `bytes` the content of the file.
 ///
@@ -33,15 +33,15 @@ pub(crate) fn fill<T>(
 
 /// Puts what `fill` writes in the place of the file, once it is on the disk.
 fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
-    let mut aside = Aside::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    let filled = fill(aside.file())?;
-    aside.persist(path)?;
+    let mut staged = StagedFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    let filled = fill(staged.file())?;
+    staged.persist(path)?;
     Ok(filled)
 }
 
 /// Finds out whether files can be created in a folder, before an hour was spent on one.
 pub(crate) fn probe(folder: &Path) -> io::Result<()> {
-    Aside::new_in(folder).map(|_| ())
+    StagedFile::new_in(folder).map(|_| ())
 }
 
 /// Makes a folder with all files below `from`, but for those named `except`, appear as `to` whole,
@@ -55,13 +55,13 @@ pub(crate) fn copy_folder(
 ) -> Result<(), StoreError> {
     let parent = to.parent().unwrap_or(Path::new("."));
     let failed = |error| StoreError::io("cannot write", to, &error);
-    let aside = aside::builder(0o777).tempdir_in(parent).map_err(failed)?;
-    copy_into(from, aside.path(), except)?;
+    let staged = staged::builder(0o777).tempdir_in(parent).map_err(failed)?;
+    copy_into(from, staged.path(), except)?;
     if to.exists() {
-        carry(to, aside.path(), Path::new(""), stays).map_err(failed)?;
+        carry(to, staged.path(), Path::new(""), stays).map_err(failed)?;
     }
-    put(aside.path(), to).map_err(failed)?;
-    // What was there before is where the new one was; it goes with `aside`.
+    put(staged.path(), to).map_err(failed)?;
+    // What was there before is where the new one was; it goes with `staged`.
     sync_folder(parent).map_err(failed)
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
                 sweep(&path)?
             }
         } else if leftover {
-            aside::remove_unless_written(&path)
+            staged::remove_unless_written(&path)
                 .map_err(|error| StoreError::io("cannot remove", &path, &error))?;
         }
     }
@@ -245,7 +245,7 @@ mod tests {
         for name in keep {
             fs::write(deep.join(name), b"").unwrap();
         }
-        let (_, killed) = aside::builder(0o666)
+        let (_, killed) = staged::builder(0o666)
             .tempfile_in(&deep)
             .unwrap()
             .keep()

@@ -37,7 +37,6 @@
 
 #![forbid(unsafe_code)]
 
-mod aside;
 mod atomic;
 mod cell;
 mod cells_table;
@@ -63,6 +62,7 @@ mod run;
 mod scripts;
 mod seal;
 mod spread;
+mod staged;
 mod state;
 mod summary;
 mod sweep;

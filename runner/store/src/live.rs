@@ -141,7 +141,7 @@ impl LiveReader {
     /// # Errors
     /// The file is another cell's, its first line is not one that is written here, or the system
     /// cannot read it.
-    pub fn look(&mut self) -> Result<Option<NewRows<'_>>, StoreError> {
+    pub fn new_rows(&mut self) -> Result<Option<NewRows<'_>>, StoreError> {
         let path = self.dir.path().join(NAME);
         let failed = |error| StoreError::io("cannot read", &path, &error);
         let file = match regular::open_file(&path) {

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::aside::{self, Aside};
 use crate::run::contents;
+use crate::staged::{self, StagedFile};
 use crate::{ErrorKind, StoreError};
 
 /// So many links in a row are followed, as the system does.
@@ -23,7 +23,7 @@ pub struct Output {
 #[derive(Debug)]
 enum To {
     /// a file, put into its place at the end
-    File { aside: Aside, path: PathBuf },
+    File { staged: StagedFile, path: PathBuf },
     /// a pipe, a device, or what is open already
     Stream(File),
 }
@@ -54,11 +54,11 @@ impl Output {
                     Some(folder) if folder != Path::new("") => folder,
                     _ => Path::new("."),
                 };
-                let aside = Aside::new_in(folder).map_err(|e| failed(path, &e))?;
+                let staged = StagedFile::new_in(folder).map_err(|e| failed(path, &e))?;
                 // A folder may be written and not listed; then nobody can see what is left in it.
-                let _unlisted = aside::sweep(folder);
+                let _unlisted = staged::sweep(folder);
                 To::File {
-                    aside,
+                    staged,
                     path: target,
                 }
             }
@@ -70,7 +70,7 @@ impl Output {
     /// What to write into, from its beginning to its end.
     pub fn file(&mut self) -> &mut File {
         match &mut self.to {
-            To::File { aside, .. } => aside.file(),
+            To::File { staged, .. } => staged.file(),
             To::Stream(file) => file,
         }
     }
@@ -81,7 +81,7 @@ impl Output {
     /// The disk is full or cannot be written; the file before, if there is one, is untouched.
     pub fn finish(self) -> Result<(), StoreError> {
         match self.to {
-            To::File { aside, path } => aside.persist(&path).map_err(|e| failed(&self.asked, &e)),
+            To::File { staged, path } => staged.persist(&path).map_err(|e| failed(&self.asked, &e)),
             // Its reader, or its device, has it.
             To::Stream(_) => Ok(()),
         }

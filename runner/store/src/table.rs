@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_full_is_told_as_such() {
+    fn a_disk_that_is_full_is_reported_as_such() {
         struct Full;
         impl Write for Full {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

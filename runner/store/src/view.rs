@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::run::{Manifest, RESOLVED, SPEC, contents, lock, read_spec, read_summary};
-use crate::{CellDir, ErrorKind, StoreError, Summary, aside, atomic};
+use crate::{CellDir, ErrorKind, StoreError, Summary, atomic, staged};
 
 /// A run directory that is only read, but for its report.
 #[derive(Clone, Debug)]
@@ -160,7 +160,7 @@ impl RunView {
         let path = self.path.join("report.html");
         atomic::write(&path, html.as_bytes())?;
         // Who writes a report alone holds no lock of the run, and opens nothing else of it.
-        aside::sweep(&self.path)
+        staged::sweep(&self.path)
             .map_err(|error| StoreError::io("cannot read the folder", &self.path, &error))?;
         Ok(path)
     }

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn spacing_is_told_from_the_steps() {
+    fn spacing_is_read_from_the_steps() {
         assert!(is_log_spaced(&[0.1, 0.3, 1.0, 3.0]));
         assert!(is_log_spaced(&[1.0, 2.0, 4.0, 8.0]));
         assert!(!is_log_spaced(&[0.3, 0.4, 0.5, 0.6]));

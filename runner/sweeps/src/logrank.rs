@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_happened_nothing_is_told() {
+    fn where_nothing_happened_nothing_is_concluded() {
         let never = vec![Observation::censored(900.0); 3];
         assert_eq!(log_rank(&[never.clone(), never.clone()]), None);
         assert_eq!(log_rank(&[treated(), Vec::new()]), None);

@@ -92,7 +92,7 @@ impl Cell {
 
     /// Looks at what is new. `told` is what the summary says of it; `saved` allows that a history
     /// which is not being written is read, at the cost of a file of some megabytes.
-    pub(crate) fn look(
+    pub(crate) fn refresh(
         &mut self,
         run: &RunView,
         recorded: Option<&CellSummary>,
@@ -205,7 +205,7 @@ impl Cell {
         let mut reader = self.rows.take().unwrap_or_else(|| dir.live_reader());
         let before = self.tally.epochs();
         let first = !self.live;
-        let found = match reader.look() {
+        let found = match reader.new_rows() {
             Ok(Some(rows)) => {
                 if rows.restarted() {
                     self.forget(self.curve.most());

@@ -68,7 +68,7 @@ impl Embedding {
     }
 
     /// Looks at the newest checkpoint; none where it was seen already, or it is too soon.
-    pub(crate) fn look(&mut self, dir: &CellDir) -> Option<EmbeddingNow> {
+    pub(crate) fn refresh(&mut self, dir: &CellDir) -> Option<EmbeddingNow> {
         if self.next_look.is_some_and(|next| Instant::now() < next) {
             return None;
         }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn each_checkpoint_is_looked_at_once() {
+    fn each_checkpoint_is_read_once() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::open(folder.path(), "r", "", "", "f", Access::Continue).unwrap();
         let dir = run.cell("c").unwrap();
@@ -267,24 +267,24 @@ mod tests {
         }];
         dir.write_checkpoint(100, &weights).unwrap();
         let mut embedding = Embedding::new(&dir, Ok(Some(table(&task))));
-        let now = embedding.look(&dir).unwrap();
+        let now = embedding.refresh(&dir).unwrap();
         assert_eq!(
             (now.epoch, now.figures.len()),
             (Some(100), 3),
             "{}",
             now.note
         );
-        assert!(embedding.look(&dir).is_none(), "too soon");
+        assert!(embedding.refresh(&dir).is_none(), "too soon");
         embedding.next_look = Some(Instant::now());
-        assert!(embedding.look(&dir).is_none(), "seen already");
+        assert!(embedding.refresh(&dir).is_none(), "seen already");
         dir.write_checkpoint(200, &weights).unwrap();
         embedding.next_look = Some(Instant::now());
-        assert_eq!(embedding.look(&dir).unwrap().epoch, Some(200));
+        assert_eq!(embedding.refresh(&dir).unwrap().epoch, Some(200));
 
         let mut none = Embedding::new(&dir, Ok(None));
-        let said = none.look(&dir).unwrap();
+        let said = none.refresh(&dir).unwrap();
         assert!(said.note.contains("this task is another") && said.figures.is_empty());
         none.next_look = Some(Instant::now());
-        assert!(none.look(&dir).is_none(), "said once");
+        assert!(none.refresh(&dir).is_none(), "said once");
     }
 }

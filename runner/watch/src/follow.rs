@@ -198,7 +198,7 @@ fn follow(mut run: Run, shared: &Shared) {
         let mut now = if ends && wanted.is_empty() {
             (*before).clone()
         } else {
-            run.look(&before, &wanted)
+            run.refresh(&before, &wanted)
         };
         let pause = reading.pause(EVERY);
 

@@ -38,7 +38,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     /// Reads what was added to these logs. What cannot be read is left out: a log is no result.
-    pub(crate) fn look(&mut self, logs: &[PathBuf]) {
+    pub(crate) fn refresh(&mut self, logs: &[PathBuf]) {
         self.read.retain(|path, _| logs.contains(path));
         for path in logs {
             let from = self.read.get(path).copied();
@@ -162,17 +162,17 @@ mod tests {
         .concat();
         fs::write(&path, &text[..text.len() - 5]).unwrap();
         let (mut tail, logs) = (Tail::default(), [path.clone()]);
-        tail.look(&logs);
+        tail.refresh(&logs);
         assert_eq!(texts(&tail), ["one  cell c  seconds 1.2346"]);
         let mut file = fs::File::options().append(true).open(&path).unwrap();
         file.write_all(&text.as_bytes()[text.len() - 5..]).unwrap();
-        tail.look(&logs);
-        tail.look(&logs);
+        tail.refresh(&logs);
+        tail.refresh(&logs);
         assert_eq!(texts(&tail).len(), 2);
         assert_eq!((tail.lines()[1].number, tail.next()), (1, 2));
         // Another run's, in its place.
         fs::write(&path, line("INFO", "anew")).unwrap();
-        tail.look(&logs);
+        tail.refresh(&logs);
         assert_eq!(texts(&tail).len(), 3);
     }
 
@@ -182,11 +182,11 @@ mod tests {
         let path = folder.path().join("log.jsonl");
         fs::write(&path, line("INFO", "x").repeat(20_000)).unwrap();
         let mut tail = Tail::default();
-        tail.look(std::slice::from_ref(&path));
+        tail.refresh(std::slice::from_ref(&path));
         assert_eq!(tail.lines().len(), MOST_LINES);
         let long = format!("{}\n", "y".repeat(300_000));
         fs::write(&path, [long, line("INFO", "after")].concat()).unwrap();
-        tail.look(&[path]);
+        tail.refresh(&[path]);
         assert!(texts(&tail).last().unwrap().starts_with("after"));
     }
 }

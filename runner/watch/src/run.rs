@@ -90,10 +90,14 @@ impl Run {
     /// Looks at what has changed since the snapshot before; `wanted` are the cells that somebody
     /// looks at, of which none stands for the leading one. What cannot be read is said in the
     /// snapshot, and the rest is as it was.
-    pub(crate) fn look(&mut self, before: &Snapshot, wanted: &BTreeSet<Option<usize>>) -> Snapshot {
+    pub(crate) fn refresh(
+        &mut self,
+        before: &Snapshot,
+        wanted: &BTreeSet<Option<usize>>,
+    ) -> Snapshot {
         let mut now = before.clone();
         let problem = match RunView::open(&self.path) {
-            Ok(view) => self.look_into(&view, &mut now, wanted).err(),
+            Ok(view) => self.refresh_from(&view, &mut now, wanted).err(),
             Err(error) => Some(error.to_string()),
         };
         if problem.is_some() {
@@ -102,7 +106,7 @@ impl Run {
         now
     }
 
-    fn look_into(
+    fn refresh_from(
         &mut self,
         view: &RunView,
         now: &mut Snapshot,
@@ -116,18 +120,18 @@ impl Run {
         let Some(known) = &mut self.known else {
             return Ok(());
         };
-        let news = known.look_at_summary(view);
+        let news = known.refresh_summary(view);
         // None stands for the leading cell: for that of the look before, until this one knows it.
         let of = |known: &Known, lead: usize| -> BTreeSet<usize> {
             let there = |cell: &usize| *cell < known.cells.len();
             let cells = wanted.iter().map(|cell| cell.unwrap_or(lead));
             cells.filter(there).collect()
         };
-        known.look_at_cells(view, now, &of(known, now.lead), news);
+        known.refresh_cells(view, now, &of(known, now.lead), news);
         now.lead = lead(&now.cells);
         let wanted = of(known, now.lead);
         known.describe(view, &wanted);
-        known.look_closely(view, now, &wanted);
+        known.refresh_details(view, now, &wanted);
         let counts = counts(&now.cells);
         now.run = RunNow {
             name: view.name().to_owned(),
@@ -140,7 +144,7 @@ impl Run {
         };
         if let Ok(logs) = view.logs() {
             let had = self.log.next();
-            self.log.look(&logs);
+            self.log.refresh(&logs);
             if self.log.next() != had {
                 self.log_lines = Arc::new(self.log.lines());
             }
@@ -179,7 +183,7 @@ impl Known {
     }
 
     /// Reads the summary if it is another one than before, and says whether it is.
-    fn look_at_summary(&mut self, view: &RunView) -> bool {
+    fn refresh_summary(&mut self, view: &RunView) -> bool {
         let mark = view.summary_mark();
         if self.summary_mark.as_ref() == Some(&mark) {
             return false;
@@ -202,7 +206,7 @@ impl Known {
     }
 
     /// Looks at each cell of which there may be news.
-    fn look_at_cells(
+    fn refresh_cells(
         &mut self,
         view: &RunView,
         now: &mut Snapshot,
@@ -225,7 +229,7 @@ impl Known {
             }
             let recorded = self.recorded[place].map(|at| &self.summary.cells[at]);
             let saved = is_wanted || !many;
-            let seen = cell.look(view, recorded, self.planned.epochs, saved, at);
+            let seen = cell.refresh(view, recorded, self.planned.epochs, saved, at);
             cells.push(match before {
                 Some(before) if same(before, &seen) => Arc::clone(before),
                 _ => Arc::new(seen),
@@ -259,7 +263,7 @@ impl Known {
     }
 
     /// Looks at what is shown of the cells that somebody looks at.
-    fn look_closely(&mut self, view: &RunView, now: &mut Snapshot, wanted: &BTreeSet<usize>) {
+    fn refresh_details(&mut self, view: &RunView, now: &mut Snapshot, wanted: &BTreeSet<usize>) {
         self.embeddings.retain(|place, _| wanted.contains(place));
         now.curves.retain(|place, _| wanted.contains(place));
         now.embeddings.retain(|place, _| wanted.contains(place));
@@ -288,7 +292,7 @@ impl Known {
                 .embeddings
                 .entry(place)
                 .or_insert_with(|| (Embedding::new(&dir, (planned.table)(place)), None));
-            if let Some(seen) = embedding.look(&dir) {
+            if let Some(seen) = embedding.refresh(&dir) {
                 *shown = Some(Arc::new(seen));
             }
             if let Some(shown) = shown {

@@ -134,7 +134,7 @@ fn ratios_are_of_one_number_by_another() {
 }
 
 #[test]
-fn events_are_told_as_in_the_summary_unless_the_claim_says_otherwise() {
+fn events_are_those_of_the_summary_unless_the_claim_says_otherwise() {
     use grokrun_spec::{Event, Measure, Quantity};
     let event = Measure::Event {
         event: Event::Grokked,

@@ -159,7 +159,7 @@ fn cells_that_are_not_over_decide_nothing() {
 }
 
 #[test]
-fn series_are_read_and_damage_is_told() {
+fn series_are_read_and_damage_is_reported() {
     let series = "quantity = { series = \"sparsity\", name = \"gini\", epoch = 100 }\nat_least = 0.2\n\
                   where = { train.weight_decay = 0 }";
     let bench = Bench::new(&[series]);

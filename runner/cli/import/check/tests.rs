@@ -80,7 +80,7 @@ fn recorded_losses_tell_one_way_from_another_and_say_what_they_are() {
 }
 
 #[test]
-fn what_cannot_be_told_apart_stays_as_published_and_what_does_not_fit_is_a_warning() {
+fn what_is_not_distinguished_stays_as_published_and_what_does_not_fit_is_a_warning() {
     let words = ["relu".to_owned(), "gelu".to_owned()];
     let facts = facts(false, 0);
     let records = Records::new(&facts, &facts.epochs);

@@ -207,7 +207,7 @@ mod tests {
     };
 
     #[test]
-    fn what_is_told_is_read_and_what_is_not_is_not() {
+    fn what_is_given_is_read_and_what_is_not_is_not() {
         let read = |json: Json| Settings::read(&json).unwrap();
         let none = read(json!({}));
         assert_eq!(

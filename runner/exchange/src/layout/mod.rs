@@ -212,10 +212,10 @@ pub(crate) fn recognise(
         ),
         Layout::Native => {
             let heads = heads.unwrap_or(4);
-            let together = size("blocks.0.attn.q.weight", 2, 0)?;
-            if heads == 0 || !together.is_multiple_of(heads) {
+            let rows = size("blocks.0.attn.q.weight", 2, 0)?;
+            if heads == 0 || !rows.is_multiple_of(heads) {
                 return refuse(format!(
-                    "its blocks.0.attn.q.weight has {together} rows, which {heads} heads do not divide; tell the number with --heads N"
+                    "its blocks.0.attn.q.weight has {rows} rows, which {heads} heads do not divide; tell the number with --heads N"
                 ));
             }
             (
@@ -223,7 +223,7 @@ pub(crate) fn recognise(
                 size("unembed.weight", 2, 0)?,
                 size("pos_embed.weight", 2, 1)?,
                 heads,
-                together / heads,
+                rows / heads,
                 size("blocks.0.mlp.in.weight", 2, 0)?,
             )
         }

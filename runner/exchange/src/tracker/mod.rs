@@ -107,11 +107,11 @@ fn folder<E: From<ExchangeError>>(
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let mut aside = tempfile::Builder::new();
-    aside.prefix(".grokrun-").suffix(".tmp");
-    let aside = aside.tempdir_in(parent).map_err(|e| failed(&e))?;
+    let mut staged = tempfile::Builder::new();
+    staged.prefix(".grokrun-").suffix(".tmp");
+    let staged = staged.tempdir_in(parent).map_err(|e| failed(&e))?;
     // A folder inside, since the one that is removed in the end belongs to its owner alone.
-    let inside = aside.path().join("folder");
+    let inside = staged.path().join("folder");
     fs::create_dir(&inside).map_err(|e| failed(&e))?;
     fill(&inside)?;
     fs::rename(&inside, path).map_err(|e| failed(&e))

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_told_while_they_last_and_left_by_whoever_is_gone() {
+    fn calls_are_reported_while_they_last_and_left_by_whoever_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let kept = CallNotes::keep_in(folder.path());
         let outer = begin("observe of\none");

@@ -287,7 +287,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn an_end_is_told_and_an_exit_is_no_success() {
+    fn an_end_is_reported_and_an_exit_is_no_success() {
         use std::os::unix::process::ExitStatusExt;
         use std::process::{Command, abort, exit};
 

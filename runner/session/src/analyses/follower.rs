@@ -62,7 +62,7 @@ impl Followed {
     }
 
     /// Shows a stored checkpoint to the analyses that are due.
-    fn look(
+    fn show(
         &mut self,
         epoch: u64,
         last: bool,
@@ -232,7 +232,7 @@ fn tell(
     for (cell, watched) in watched {
         let epoch = match watched.work() {
             None => continue,
-            Some(Work::Look(epoch)) => Some(epoch),
+            Some(Work::Observation(epoch)) => Some(epoch),
             Some(Work::Conclusion) => None,
         };
         watch.event(event(cell, watched.name(), epoch));
@@ -252,7 +252,7 @@ fn follow(
         }
         match message {
             Message::Checkpoint { cell, epoch, last } => {
-                cells[cell].look(epoch, last, pass, permits)?;
+                cells[cell].show(epoch, last, pass, permits)?;
             }
             Message::Done(cell) => cells[cell].conclude(stop)?,
         }

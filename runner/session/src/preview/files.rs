@@ -1,4 +1,4 @@
-//! What a file of a run costs: written aside, synced and renamed, each with a check sum.
+//! What a file of a run costs: staged, synced and renamed, each with a check sum.
 
 use std::path::Path;
 
@@ -35,8 +35,8 @@ impl Files {
             let shown = folder.display();
             SessionError::Failed(format!("no file can be written to {shown}: {error}"))
         };
-        let aside = tempfile::tempdir_in(folder).map_err(unwritable)?;
-        let run = RunDir::open(aside.path(), "probe", "", "", "", Access::Continue)?;
+        let folder = tempfile::tempdir_in(folder).map_err(unwritable)?;
+        let run = RunDir::open(folder.path(), "probe", "", "", "", Access::Continue)?;
         let cell = run.cell("probe")?;
         let mut epoch = 0;
         let mut fastest = |numbers: usize| {

@@ -3,7 +3,7 @@
 use grokrun_engine::Shape;
 use serde::{Deserialize, Serialize};
 
-/// The models that are looked at: modulus, neurons, and by what the width is divided. Small,
+/// The models that are observed: modulus, neurons, and by what the width is divided. Small,
 /// larger, more neurons, narrower. Both moduli are prime, so that every operation is defined.
 pub(super) const MODELS: [(usize, usize, usize); 4] =
     [(31, 256, 1), (61, 256, 1), (31, 1024, 1), (31, 256, 2)];
@@ -17,7 +17,7 @@ pub(super) struct Bounds {
     pub(super) modulus: [f64; 3],
     /// of the number of neurons
     pub(super) neurons: [f64; 3],
-    /// of the width, where that is more than the widest model that is looked at
+    /// of the width, where that is more than the widest model that is observed
     pub(super) width: [f64; 3],
     /// the least value: what is below is noise
     pub(super) least: f64,
@@ -32,7 +32,7 @@ pub(super) struct Growth {
     by_modulus: f64,
     by_neurons: f64,
     by_width: f64,
-    /// how many times as wide the plan's model is as those that were looked at
+    /// how many times as wide the plan's model is as those that were observed
     wider: f64,
 }
 

@@ -10,15 +10,15 @@ use grokrun_engine::{CACHE_FOLDER, cache_folder, keep_file};
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
-use super::looks::Look;
+use super::observations::Observation;
 use super::probe::Speed;
 
 const FILE: &str = "calibration.json";
 /// Of the file; one of another is not read.
-const FORMAT: u32 = 2;
-/// So many machines and builds are kept, the latest, and so many looks of each.
+const FORMAT: u32 = 3;
+/// So many machines and builds are kept, the latest, and so many observations of each.
 const MOST: usize = 16;
-const MOST_LOOKS: usize = 300;
+const MOST_OBSERVATIONS: usize = 300;
 
 /// What one build of this program measured on one device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub(super) struct Calibration {
     /// none where no file could be written
     pub(super) files: Option<Files>,
     /// of analyses and snapshots, each with what it holds for
-    pub(super) looks: Vec<(String, Look)>,
+    pub(super) observations: Vec<(String, Observation)>,
 }
 
 impl Calibration {
@@ -43,11 +43,11 @@ impl Calibration {
         now().saturating_sub(self.made)
     }
 
-    /// The cost of a look that is kept under this name.
-    pub(super) fn look(&self, name: &str) -> Option<&Look> {
-        self.looks
+    /// The cost of an observation that is kept under this name.
+    pub(super) fn observation(&self, name: &str) -> Option<&Observation> {
+        self.observations
             .iter()
-            .find_map(|(known, look)| (known == name).then_some(look))
+            .find_map(|(known, observation)| (known == name).then_some(observation))
     }
 }
 
@@ -152,8 +152,11 @@ impl Kept {
 
     /// Keeps it for the next time, in the place of another of its key.
     pub(super) fn keep(&mut self, mut calibration: Calibration) {
-        let surplus = calibration.looks.len().saturating_sub(MOST_LOOKS);
-        calibration.looks.drain(..surplus);
+        let surplus = calibration
+            .observations
+            .len()
+            .saturating_sub(MOST_OBSERVATIONS);
+        calibration.observations.drain(..surplus);
         self.calibrations.retain(|c| c.key != calibration.key);
         self.calibrations.push(calibration);
         let surplus = self.calibrations.len().saturating_sub(MOST);
@@ -191,7 +194,7 @@ mod tests {
             "key": key, "made": now(), "load": 0.25,
             "speed": { "shared": costs, "alone": costs, "quiet": 0.75, "paired": 0.7 },
             "files": { "each": 0.001, "byte": 1e-9, "core": 5e-10 },
-            "looks": [["x 1.0 {}", { "seconds": growth, "numbers": growth, "frames": growth, "once": growth, "estimated": false }]],
+            "observations": [["x 1.0 {}", { "seconds": growth, "numbers": growth, "frames": growth, "once": growth, "estimated": false }]],
         });
         serde_json::from_value(value).unwrap()
     }
@@ -223,15 +226,15 @@ mod tests {
             kept.keep(calibration(&i.to_string()));
         }
         let mut wide = calibration("wide");
-        wide.looks = vec![wide.looks[0].clone(); MOST_LOOKS + 5];
-        wide.looks[4].0 = "old".to_owned();
-        wide.looks[MOST_LOOKS + 4].0 = "new".to_owned();
+        wide.observations = vec![wide.observations[0].clone(); MOST_OBSERVATIONS + 5];
+        wide.observations[4].0 = "old".to_owned();
+        wide.observations[MOST_OBSERVATIONS + 4].0 = "new".to_owned();
         let again = Kept::read_in(folder.path());
         assert_eq!(again.calibrations.len(), MOST);
         kept.keep(wide);
         let found = Kept::read_in(folder.path()).find("wide").unwrap();
-        assert_eq!(found.looks.len(), MOST_LOOKS);
-        assert!(found.look("old").is_none() && found.look("new").is_some());
+        assert_eq!(found.observations.len(), MOST_OBSERVATIONS);
+        assert!(found.observation("old").is_none() && found.observation("new").is_some());
         assert!(again.find("2").is_none() && again.find("3").is_some());
     }
 

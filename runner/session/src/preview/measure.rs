@@ -1,5 +1,5 @@
-//! Measures what looks of analyses cost, within a budget of time and memory: analyses are other
-//! people's code, and a look may take an hour, or all memory.
+//! Measures what observations of analyses cost, within a budget of time and memory: analyses are
+//! other people's code, and an observation may take an hour, or all memory.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -7,32 +7,34 @@ use std::time::{Duration, Instant};
 use grokrun_engine::Shape;
 use grokrun_task::Operation;
 
-use super::looks::{Look, Looker, Models};
+use super::observations::{Observation, Observer};
+use super::subject::Models;
 use crate::SessionError;
 
-/// Seconds in which all looks are measured; from then on they are only estimated or left out.
+/// Seconds in which all observations are measured; from then on they are only estimated or left
+/// out.
 const BUDGET: f64 = 3.0;
-/// Seconds after which a look that is under way is no longer waited for.
+/// Seconds after which an observation that is under way is no longer waited for.
 const PATIENCE: f64 = 5.0;
 /// Bytes that the process may grow by meanwhile.
 const MEMORY: u64 = 600_000_000;
 /// The least seconds that one analysis is allowed.
 const LEAST: f64 = 0.1;
-/// How often time and memory are looked at.
+/// How often time and memory are checked.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What came of it.
 #[derive(Default)]
 pub(super) struct Measured {
     /// each with its name
-    pub(super) looks: Vec<(String, Look)>,
+    pub(super) observations: Vec<(String, Observation)>,
     /// the analysis that was not waited for, and why
     pub(super) given_up: Option<(String, String)>,
-    /// analyses that were not looked at, since the budget was spent
+    /// analyses that were not observed, since the budget was spent
     pub(super) left_out: Vec<String>,
 }
 
-/// Looks at small models of a cell's shape and operation with each of `lookers`. Nothing where
+/// Observes small models of a cell's shape and operation with each of `observers`. Nothing where
 /// those cannot be made: the operation is not defined for them.
 ///
 /// # Errors
@@ -40,38 +42,38 @@ pub(super) struct Measured {
 pub(super) fn measure(
     shape: Shape,
     operation: &Operation,
-    lookers: Vec<(String, Looker)>,
+    observers: Vec<(String, Observer)>,
 ) -> Result<Measured, SessionError> {
     let started = Instant::now();
     let spent = move || started.elapsed().as_secs_f64();
     let before = resident();
     let (answer, answers) = channel();
     let operation = operation.clone();
-    let names: Vec<(String, String)> = lookers
+    let names: Vec<(String, String)> = observers
         .iter()
-        .map(|(name, looker)| (name.clone(), looker.name().to_owned()))
+        .map(|(name, observer)| (name.clone(), observer.name().to_owned()))
         .collect();
     // A thread that is no longer waited for ends with the process.
-    let look = move || {
+    let measuring = move || {
         let Ok(mut models) = Models::new(shape, &operation) else {
             return;
         };
-        let count = lookers.len();
-        for (i, (_, looker)) in lookers.into_iter().enumerate() {
+        let count = observers.len();
+        for (i, (_, observer)) in observers.into_iter().enumerate() {
             let left = BUDGET - spent();
             if left <= 0.0 {
                 break;
             }
             // What the first do not need is left to the others.
             let allowance = (2.0 * left / (count - i) as f64).min(left).max(LEAST);
-            if answer.send(models.look(&looker, allowance)).is_err() {
+            if answer.send(models.observe(&observer, allowance)).is_err() {
                 break;
             }
         }
     };
     std::thread::Builder::new()
-        .name("looks".to_owned())
-        .spawn(look)
+        .name("observations".to_owned())
+        .spawn(measuring)
         .map_err(|error| SessionError::Failed(format!("a thread cannot be started: {error}")))?;
 
     let mut measured = Measured::default();
@@ -79,12 +81,14 @@ pub(super) fn measure(
     let mut current = asked.next();
     while let Some((name, analysis)) = current {
         let why = match answers.recv_timeout(PAUSE) {
-            Ok(look) => {
-                measured.looks.extend(look?.map(|look| (name, look)));
+            Ok(observation) => {
+                measured
+                    .observations
+                    .extend(observation?.map(|observation| (name, observation)));
                 current = asked.next();
                 continue;
             }
-            // It has ended: the budget is spent, or there is nothing to look at.
+            // It has ended: the budget is spent, or there is nothing to observe.
             Err(RecvTimeoutError::Disconnected) => {
                 measured.left_out.push(analysis);
                 break;
@@ -126,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_memory_of_this_process_is_told() {
+    fn the_memory_of_this_process_is_known() {
         if cfg!(target_os = "linux") {
             assert!(resident() > 1_000_000);
         }
@@ -137,12 +141,12 @@ mod tests {
         let shape = super::super::growth::tests::shape(113, 512);
         // Defined nowhere modulo 31.
         let operation = Operation::parse("a / (31 * b)").unwrap();
-        let lookers = vec![(
+        let observers = vec![(
             "x".to_owned(),
-            Looker::Snapshot(grokrun_api::Needs::default()),
+            Observer::Snapshot(grokrun_api::Needs::default()),
         )];
-        let measured = measure(shape, &operation, lookers).unwrap();
-        assert!(measured.looks.is_empty() && measured.given_up.is_none());
+        let measured = measure(shape, &operation, observers).unwrap();
+        assert!(measured.observations.is_empty() && measured.given_up.is_none());
         assert_eq!(measured.left_out, ["snapshots"]);
     }
 }

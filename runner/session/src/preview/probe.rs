@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn altered_costs_are_told_from_sound_ones() {
+    fn altered_costs_are_distinguished_from_sound_ones() {
         let choice = cpu();
         assert!(planted().is_sound(&choice));
         for broken in [

@@ -1,10 +1,11 @@
 //! What a run takes on the disk and in memory: checkpoints, states and histories by their formats,
-//! findings by what looks at small models left, and what analyses and the report need beside them.
+//! findings by what observations of small models left, and what analyses and the report need beside
+//! them.
 
 use grokrun_spec::Plan;
 
 use super::kept::Calibration;
-use super::looks;
+use super::observations;
 use super::total::times;
 use crate::analyses::{Analyses, snapshot_bytes};
 use crate::ring::most_written;
@@ -71,7 +72,7 @@ fn files(plan: &Plan, size: &CellSize, checkpoints: u64) -> f64 {
 }
 
 /// Bytes of a cell's findings: series and tensors, and tables and figures. Of an analysis that was
-/// not looked at nothing is known, which a note says.
+/// not observed nothing is known, which a note says.
 fn findings(
     plan: &Plan,
     analyses: &Analyses<'_>,
@@ -83,12 +84,12 @@ fn findings(
         return [0.0, AN_ANALYSIS * analyses.asked().count() as f64];
     };
     for (found, request) in analyses.asked() {
-        let name = looks::analysis_name(plan, found, request);
-        let Some(look) = costs.look(&name) else {
+        let name = observations::analysis_name(plan, found, request);
+        let Some(observation) = costs.observation(&name) else {
             continue;
         };
-        let looks = times(request.every, plan.epochs);
-        let [numbers, texts] = look.bytes(shape, looks);
+        let observations = times(request.every, plan.epochs);
+        let [numbers, texts] = observation.bytes(shape, observations);
         sum = [sum[0] + numbers, sum[1] + texts + AN_ANALYSIS];
     }
     sum

@@ -6,7 +6,7 @@ use grokrun_engine::Choice;
 use grokrun_spec::Plan;
 
 use super::kept::Calibration;
-use super::looks;
+use super::observations;
 use super::probe::Epoch;
 use crate::analyses::Analyses;
 use crate::batch::Batch;
@@ -21,8 +21,8 @@ const FILES_A_CELL: f64 = 6.0;
 const FILES_AN_ANALYSIS: f64 = 6.0;
 /// Seconds between two saved states.
 const SAVE_EVERY: f64 = 10.0;
-/// Seconds to write one look's findings and draw them in the report, on the machine of
-/// BENCHMARKS.md: 0.9 s after the 3,200 looks of mult113's twelve analyses.
+/// Seconds to write one observation's findings and draw them in the report, on the machine of
+/// BENCHMARKS.md: 0.9 s after the 3,200 observations of mult113's twelve analyses.
 const SHOWN: f64 = 3e-4;
 
 /// Where the time of a run goes, in seconds.
@@ -38,7 +38,7 @@ pub struct Time {
     pub training: f64,
     /// checkpoints, states and the other files of all cells
     pub files: f64,
-    /// core-seconds of the analyses, which look while training goes on
+    /// core-seconds of the analyses, which observe while training goes on
     pub analyses: f64,
     /// wall time that the analyses add: what neither idle cores nor the time of training hold
     pub waiting: f64,
@@ -55,9 +55,9 @@ pub(super) fn times(every: u64, epochs: u64) -> u64 {
 }
 
 /// An analysis of a plan.
-struct Looking<'a> {
+struct Observing<'a> {
     every: u64,
-    cost: Option<&'a looks::Look>,
+    cost: Option<&'a observations::Observation>,
 }
 
 impl Time {
@@ -72,23 +72,23 @@ impl Time {
         notes: &mut Vec<String>,
     ) -> Time {
         let epochs = plan.epochs;
-        let looking: Vec<Looking<'_>> = analyses
+        let observing: Vec<Observing<'_>> = analyses
             .asked()
-            .map(|(found, request)| Looking {
+            .map(|(found, request)| Observing {
                 every: request.every,
-                cost: costs.look(&looks::analysis_name(plan, found, request)),
+                cost: costs.observation(&observations::analysis_name(plan, found, request)),
             })
             .collect();
         if costs.files.is_none() {
             notes.push("not in the time: files (none could be written to be timed)".to_owned());
         }
-        let snapshots = costs.look(&looks::snapshot_name(plan, analyses));
+        let snapshots = costs.observation(&observations::snapshot_name(plan, analyses));
         // The most frequent of several cadences: the others mostly fall on the same epochs.
-        let most = looking.iter().map(|l| times(l.every, epochs)).max();
+        let most = observing.iter().map(|l| times(l.every, epochs)).max();
         let spacing = plan.checkpoints.spacing;
         let own = 2 + spacing.count(epochs) + most_written(spacing, epochs);
         let checkpoints = own.max(most.unwrap_or(0)) as f64;
-        let looks_a_cell: u64 = looking.iter().map(|l| times(l.every, epochs)).sum();
+        let observations_a_cell: u64 = observing.iter().map(|l| times(l.every, epochs)).sum();
         let cores = super::cores() as f64;
 
         let mut time = Time {
@@ -120,14 +120,14 @@ impl Time {
             let shape = size.analysed();
             let training = epoch.seconds * epochs as f64;
 
-            let looks = |l: &Looking<'_>| {
-                let look = l
+            let observations = |l: &Observing<'_>| {
+                let observation = l
                     .cost
                     .zip(shape)
                     .map_or(0.0, |(cost, shape)| cost.seconds(shape));
-                look * times(l.every, epochs) as f64
+                observation * times(l.every, epochs) as f64
             };
-            let each: Vec<f64> = looking.iter().map(looks).collect();
+            let each: Vec<f64> = observing.iter().map(observations).collect();
             let shown = snapshots
                 .zip(shape)
                 .map_or(0.0, |(cost, shape)| cost.seconds(shape));
@@ -141,13 +141,13 @@ impl Time {
             let sizes = size.estimate();
             let states = 1.0 + (ended / SAVE_EVERY).floor();
             let files = checkpoints + states + FILES_A_CELL;
-            let files = files + FILES_AN_ANALYSIS * looking.len() as f64;
+            let files = files + FILES_AN_ANALYSIS * observing.len() as f64;
             let bytes = checkpoints * sizes.checkpoint_bytes as f64;
             let bytes = bytes + states * sizes.state_bytes as f64;
             let cost = |files_cost: super::files::Files| files_cost.seconds(files, bytes);
             time.files += cells * costs.files.map_or(0.0, cost);
             time.cores += cells * costs.files.map_or(0.0, |files| files.cores(bytes));
-            time.ends += cells * SHOWN * looks_a_cell as f64;
+            time.ends += cells * SHOWN * observations_a_cell as f64;
             time.cores += training * epoch.threads as f64 + busy;
             time.training += training;
             time.analyses += busy;
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_are_counted_with_the_first_and_the_last_epoch() {
+    fn observations_are_counted_with_the_first_and_the_last_epoch() {
         let counts = [(100, 1000), (100, 1050), (0, 1000), (3000, 1000), (1, 5)];
         let found = counts.map(|(every, epochs)| times(every, epochs));
         assert_eq!(found, [11, 12, 2, 2, 6]);

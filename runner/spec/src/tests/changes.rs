@@ -14,7 +14,7 @@ fn changes(from: &[&str], to: &[&str]) -> Vec<(&'static str, bool)> {
 const STOP: &str = "train.stop={ test_accuracy = 0.99, patience = 500 }";
 
 #[test]
-fn longer_runs_are_told_from_others() {
+fn longer_runs_are_distinguished_from_others() {
     type Row = (
         &'static [&'static str],
         &'static [&'static str],
@@ -57,7 +57,7 @@ fn longer_runs_are_told_from_others() {
 }
 
 #[test]
-fn a_change_is_told_with_both_values() {
+fn a_change_is_reported_with_both_values() {
     let changed = |from: &[&str], to: &[&str]| {
         let changes = plan_with(to).changes_from(&plan_with(from));
         changes.iter().map(|c| c.to_string()).collect::<Vec<_>>()

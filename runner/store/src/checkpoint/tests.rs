@@ -165,7 +165,7 @@ fn weights_beyond_float16_are_kept_as_they_are() {
 }
 
 #[test]
-fn a_missing_or_damaged_file_is_told_with_those_that_need_it() {
+fn a_missing_or_damaged_file_is_reported_with_those_that_need_it() {
     let (_folder, cell) = cell();
     write(&cell, WAYS[2], 0..40);
     let second = path(&cell, 1, PACKED);

@@ -9,7 +9,7 @@ fn cell() -> (tempfile::TempDir, CellDir) {
 
 /// The epochs that a reader had not read yet, and whether they begin anew; none without a file.
 fn news(reader: &mut LiveReader) -> Option<(bool, Vec<u64>)> {
-    let rows = reader.look().unwrap()?;
+    let rows = reader.new_rows().unwrap()?;
     let restarted = rows.restarted();
     Some((restarted, rows.map(|row| row.unwrap().epoch).collect()))
 }
@@ -26,7 +26,7 @@ fn each_row_is_read_once_and_is_that_of_the_history() {
     let all = history(900);
     writer.append(&history(5)).unwrap();
     let read: Vec<Row> = reader
-        .look()
+        .new_rows()
         .unwrap()
         .unwrap()
         .map(Result::unwrap)
@@ -104,7 +104,7 @@ fn numbers_come_back_bit_for_bit() {
     dir.live_rows().append(&metrics).unwrap();
     let mut reader = dir.live_reader();
     let mut back = Metrics::default();
-    for row in reader.look().unwrap().unwrap() {
+    for row in reader.new_rows().unwrap().unwrap() {
         back.push(row.unwrap());
     }
     assert!(back.is(&metrics));
@@ -119,7 +119,7 @@ fn another_cells_rows_and_what_is_no_such_file_are_refused() {
         .clone()
         .of("g".to_owned())
         .live_reader()
-        .look()
+        .new_rows()
         .unwrap_err();
     assert!(
         error.to_string().contains("other settings or seeds"),
@@ -132,7 +132,7 @@ fn another_cells_rows_and_what_is_no_such_file_are_refused() {
         (long.as_str(), "does not end"),
     ] {
         fs::write(&path, text).unwrap();
-        let error = dir.live_reader().look().unwrap_err().to_string();
+        let error = dir.live_reader().new_rows().unwrap_err().to_string();
         assert!(
             error.contains(why) && error.contains("delete it"),
             "{error}"

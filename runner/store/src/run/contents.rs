@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_a_run_are_told_from_others() {
+    fn files_of_a_run_are_distinguished_from_others() {
         for own in [
             "run.json",
             "log.jsonl",

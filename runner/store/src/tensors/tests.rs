@@ -155,7 +155,7 @@ fn nonsense_under_a_right_digest_is_an_error() {
 }
 
 #[test]
-fn a_name_used_twice_or_a_wrong_shape_is_told() {
+fn a_name_used_twice_or_a_wrong_shape_is_reported() {
     let twice = [tensor("W", &[1]), tensor("W", &[2])];
     assert!(
         encode(entries(&twice), &[])
@@ -170,7 +170,7 @@ fn a_name_used_twice_or_a_wrong_shape_is_told() {
 }
 
 #[test]
-fn another_type_is_told() {
+fn another_type_is_reported() {
     let file = encode(vec![("x".into(), Entry::i64(&[1, 2]))], &[]).unwrap();
     let contents = check(file).unwrap_or_else(|e| panic!("{e}"));
     let parsed = contents.parse().unwrap_or_else(|e| panic!("{e}"));

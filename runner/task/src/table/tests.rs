@@ -119,7 +119,7 @@ fn the_hash_of_a_content_stays() {
 }
 
 #[test]
-fn mistakes_are_told_with_their_place() {
+fn mistakes_are_reported_with_their_place() {
     for (text, message) in [
         ("", "the table is empty; expected a square table"),
         ("a,b,c\n", "the table is empty"),

@@ -59,7 +59,7 @@ fn a_cell_goes_from_waiting_to_its_end() {
     let mut cell = Cell::new("c", 500);
     let began = Instant::now();
     let look = |cell: &mut Cell, recorded: Option<&CellSummary>, seconds: u64| {
-        cell.look(
+        cell.refresh(
             &bench.view,
             recorded,
             EPOCHS,
@@ -109,7 +109,7 @@ fn a_cell_that_was_killed_and_goes_on_is_followed_from_its_state() {
     let mut cell = Cell::new("c", 500);
     let began = Instant::now();
     let mut look = |seconds: u64| {
-        cell.look(
+        cell.refresh(
             &bench.view,
             None,
             EPOCHS,
@@ -138,10 +138,10 @@ fn of_many_cells_the_saved_history_is_read_where_it_is_asked_for() {
     bench.save(&history(300));
     let recorded = CellSummary::new("c", "finished", &history(300));
     let mut cell = Cell::new("c", 100);
-    let now = cell.look(&bench.view, Some(&recorded), 300, false, Instant::now());
+    let now = cell.refresh(&bench.view, Some(&recorded), 300, false, Instant::now());
     assert_eq!((now.state, cell.curve.len()), (State::Over, 0));
     assert_eq!(now.outcome, recorded, "the summary tells");
-    let now = cell.look(&bench.view, Some(&recorded), 300, true, Instant::now());
+    let now = cell.refresh(&bench.view, Some(&recorded), 300, true, Instant::now());
     assert_eq!((now.state, now.outcome.epochs), (State::Over, 300));
     assert!(cell.curve.len() > 50);
 }
@@ -158,6 +158,6 @@ fn rows_of_another_cell_are_a_flaw_and_the_saved_history_is_shown() {
     )
     .unwrap();
     let mut cell = Cell::new("c", 100);
-    let now = cell.look(&bench.view, None, EPOCHS, true, Instant::now());
+    let now = cell.refresh(&bench.view, None, EPOCHS, true, Instant::now());
     assert_eq!(now.outcome.epochs, 300);
 }

@@ -43,7 +43,7 @@ fn a_long_run_is_followed_in_bounded_memory() {
         dir.live_rows().append(&history(40_000)).unwrap();
     }
     let (mut watched, first) = Run::open(run.path(), load(4, 40_000)).unwrap();
-    let now = watched.look(&first, &lead());
+    let now = watched.refresh(&first, &lead());
     assert_eq!(now.cells.len(), 4);
     assert!(now.cells.iter().all(|cell| cell.outcome.epochs == 40_000));
     let known = watched.known.as_ref().unwrap();
@@ -78,7 +78,7 @@ fn of_a_sweep_each_cell_stands_where_it_stands() {
     let _claim = run.claim("c2").unwrap();
     cell(2).live_rows().append(&history(450)).unwrap();
     let (mut watched, first) = Run::open(run.path(), load(5, 900)).unwrap();
-    let now = watched.look(&first, &lead());
+    let now = watched.refresh(&first, &lead());
     let states: Vec<State> = now.cells.iter().map(|cell| cell.state).collect();
     use State::{Interrupted, Over, Training, Waiting};
     assert_eq!(states, [Over, Over, Training, Interrupted, Waiting]);
@@ -97,7 +97,7 @@ fn of_a_sweep_each_cell_stands_where_it_stands() {
     assert_eq!(now.cells[2].outcome.epochs, 450);
     assert!(now.curves.contains_key(&2));
     // Another look finds nothing new of those that are over.
-    let again = watched.look(&now, &BTreeSet::from([Some(0)]));
+    let again = watched.refresh(&now, &BTreeSet::from([Some(0)]));
     assert!(Arc::ptr_eq(&again.cells[1], &now.cells[1]));
     assert!(again.curves.contains_key(&0) && !again.curves.contains_key(&2));
 }
@@ -111,12 +111,12 @@ fn of_many_cells_most_have_few_points_and_the_one_that_is_shown_has_all() {
         dir.live_rows().append(&history(1000)).unwrap();
     }
     let (mut watched, first) = Run::open(run.path(), load(200, 2000)).unwrap();
-    let now = watched.look(&first, &BTreeSet::from([Some(1)]));
+    let now = watched.refresh(&first, &BTreeSet::from([Some(1)]));
     let points =
         |watched: &Run, place: usize| watched.known.as_ref().unwrap().cells[place].curve.len();
     assert!(points(&watched, 0) <= FEW_POINTS + 50);
     assert_eq!(points(&watched, 1), 1000);
-    let now = watched.look(&now, &BTreeSet::from([Some(0)]));
+    let now = watched.refresh(&now, &BTreeSet::from([Some(0)]));
     assert_eq!(points(&watched, 0), 1000);
     assert!(points(&watched, 1) <= FEW_POINTS + 50);
     assert_eq!(now.cells[1].outcome.epochs, 1000);
@@ -138,16 +138,16 @@ fn a_run_that_starts_over_with_another_spec_is_loaded_anew() {
         })
     });
     let (mut watched, first) = Run::open(&path, load).unwrap();
-    let now = watched.look(&first, &lead());
-    let now = watched.look(&now, &lead());
+    let now = watched.refresh(&first, &lead());
+    let now = watched.refresh(&now, &lead());
     assert_eq!((now.cells.len(), loads.load(Ordering::Relaxed)), (1, 1));
     drop(run);
     RunDir::open(folder.path(), "r", "", "", "g", Access::Force).unwrap();
-    let now = watched.look(&now, &lead());
+    let now = watched.refresh(&now, &lead());
     assert_eq!((now.cells.len(), &now.run.problem), (2, &None));
     // The folder goes away: what was known stays, and it is said.
     std::fs::rename(&path, folder.path().join("away")).unwrap();
-    let now = watched.look(&now, &lead());
+    let now = watched.refresh(&now, &lead());
     assert!(now.cells.len() == 2 && now.run.problem.is_some());
     assert!(Run::open(&path, Box::new(|_| Err(String::new()))).is_err());
 }

@@ -308,7 +308,7 @@ fn kept_numbers_cross_and_come_back() {
 }
 
 #[test]
-fn a_host_that_keeps_nothing_yet_is_told_of() {
+fn a_host_that_keeps_nothing_yet_is_reported() {
     let instance = created("{}");
     let mut heard = Heard::default();
     let old = RawHost {

@@ -4,7 +4,7 @@
 //! `lower` says which jobs an operation is, `schedule` which of them are one dispatch, `layout` and
 //! `samples` where numbers and samples lie, `buffers` what is in memory, `bind` the dispatches and
 //! their order, `recorded` all of it as one recording, worked out without a device. `group` replays
-//! it on one. Owns which cells go together, and how many epochs a call has.
+//! it on one. Owns which cells are one group, and how many epochs a call has.
 
 mod bind;
 mod buffers;
@@ -63,21 +63,21 @@ impl GpuPrograms {
         variant: Variant,
         cells: Vec<RecordedCell>,
     ) -> Result<GpuPrograms, EngineError> {
-        let mut together: Vec<Vec<RecordedCell>> = Vec::new();
+        let mut grouped: Vec<Vec<RecordedCell>> = Vec::new();
         let mut places = Vec::with_capacity(cells.len());
         for cell in cells {
             let fits = |group: &Vec<RecordedCell>| group.first().is_some_and(|c| alike(c, &cell));
-            let group = match together.iter().position(fits) {
+            let group = match grouped.iter().position(fits) {
                 Some(group) => group,
                 None => {
-                    together.push(Vec::new());
-                    together.len() - 1
+                    grouped.push(Vec::new());
+                    grouped.len() - 1
                 }
             };
-            places.push([group, together[group].len()]);
-            together[group].push(cell);
+            places.push([group, grouped[group].len()]);
+            grouped[group].push(cell);
         }
-        let groups = together.into_iter();
+        let groups = grouped.into_iter();
         let groups = groups.map(|cells| Group::new(&context, variant, cells));
         Ok(GpuPrograms {
             groups: groups.collect::<Result<_, _>>()?,

@@ -188,13 +188,9 @@ fn the_same_bytes_alone_together_and_continued() {
     let mut cells = vec![of(&Recipe::published(), 3), of(&quicker, 6)];
     cells.extend([batched(4), batched(7)]);
     cells.extend(recipes().into_iter().skip(LION));
-    let mut together = open(cells.clone());
-    assert_eq!(
-        together.groups.len(),
-        cells.len() - 2,
-        "two pairs are alike"
-    );
-    let rows = together.run(7).unwrap();
+    let mut all = open(cells.clone());
+    assert_eq!(all.groups.len(), cells.len() - 2, "two pairs are alike");
+    let rows = all.run(7).unwrap();
     let mut parts = open(cells.clone());
     // The first run has one epoch a submission, the second several.
     let first = [parts.run(1).unwrap(), parts.run(3).unwrap()].concat();
@@ -213,7 +209,7 @@ fn the_same_bytes_alone_together_and_continued() {
     let mut after = open(later);
     assert_eq!([first, after.run(3).unwrap()].concat(), rows);
     for number in 0..cells.len() {
-        let same = after.state(number).unwrap() == together.state(number).unwrap();
+        let same = after.state(number).unwrap() == all.state(number).unwrap();
         assert!(same, "case {number}");
     }
     let mut alone = open(vec![cells[1].clone()]);

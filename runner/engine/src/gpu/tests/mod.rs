@@ -204,16 +204,16 @@ fn the_same_bytes_whatever_the_batch_and_the_window() {
     let program = || Program::folded(PLAIN);
     let mut alone = open(&adapter, program(), vec![cell(&PLAIN, 4, 1)]).unwrap();
     let cells = vec![cell(&PLAIN, 3, 0), cell(&PLAIN, 4, 1), cell(&PLAIN, 5, 2)];
-    let mut together = open(&adapter, program(), cells).unwrap();
+    let mut both = open(&adapter, program(), cells).unwrap();
     let mut apart = Vec::new();
     for _ in 0..5 {
         apart.extend(alone.run(3).unwrap());
     }
-    let joined = together.run(15).unwrap();
+    let joined = both.run(15).unwrap();
     for (apart, joined) in apart.iter().zip(&joined) {
         assert_eq!(apart[0], joined[1]);
     }
-    assert_eq!(alone.state(0).unwrap(), together.state(1).unwrap());
+    assert_eq!(alone.state(0).unwrap(), both.state(1).unwrap());
     assert_eq!(alone.state(0).unwrap().step, 15);
 }
 

@@ -21,7 +21,7 @@ const FILE: u32 = 0o666;
 
 /// A file that is being written.
 #[derive(Debug)]
-pub(crate) struct Aside {
+pub(crate) struct StagedFile {
     folder: PathBuf,
     file: Kind,
 }
@@ -33,15 +33,15 @@ enum Kind {
     Named(NamedTempFile),
 }
 
-impl Aside {
+impl StagedFile {
     /// Begins a file that is to be put somewhere into this folder.
-    pub(crate) fn new_in(folder: &Path) -> io::Result<Aside> {
+    pub(crate) fn new_in(folder: &Path) -> io::Result<StagedFile> {
         let file = match nameless(folder) {
             Some(file) => Kind::Nameless(file),
             None => Kind::Named(named(folder)?),
         };
         let folder = folder.to_owned();
-        Ok(Aside { folder, file })
+        Ok(StagedFile { folder, file })
     }
 
     pub(crate) fn file(&mut self) -> &mut File {
@@ -213,12 +213,12 @@ mod tests {
     }
 
     /// Both kinds of file, where the system has both.
-    fn both(folder: &Path) -> Vec<Aside> {
-        let named = Aside {
+    fn both(folder: &Path) -> Vec<StagedFile> {
+        let named = StagedFile {
             folder: folder.to_owned(),
             file: Kind::Named(named(folder).unwrap()),
         };
-        vec![Aside::new_in(folder).unwrap(), named]
+        vec![StagedFile::new_in(folder).unwrap(), named]
     }
 
     #[test]
@@ -226,9 +226,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         for round in 0..4 {
-            let mut aside = both(folder.path()).swap_remove(round % 2);
-            write!(aside.file(), "{round}").unwrap();
-            aside.persist(&path).unwrap();
+            let mut staged = both(folder.path()).swap_remove(round % 2);
+            write!(staged.file(), "{round}").unwrap();
+            staged.persist(&path).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), round.to_string());
             assert_eq!(names(folder.path()), ["file"]);
         }
@@ -254,9 +254,9 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         fs::write(folder.path().join("plain"), "").unwrap();
         let usual = mode(&folder.path().join("plain"));
-        for (round, aside) in both(folder.path()).into_iter().enumerate() {
+        for (round, staged) in both(folder.path()).into_iter().enumerate() {
             let path = folder.path().join(round.to_string());
-            aside.persist(&path).unwrap();
+            staged.persist(&path).unwrap();
             assert_eq!(mode(&path), usual);
             fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
             both(folder.path())
