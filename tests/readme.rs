@@ -184,7 +184,7 @@ fn it_stays_short() {
 }
 
 #[test]
-fn another_output_or_another_number_of_columns_is_told_apart() {
+fn another_output_or_another_number_of_columns_is_distinguished() {
     assert_eq!(shape("a  6.90e-8 ████▇ 1"), shape("a 12.3e-10  ▁ 732"));
     assert_ne!(shape("a 1 no"), shape("a 1 732"));
     assert_eq!(

@@ -28,8 +28,8 @@ fn trace(name: &str, color: &str, dash: &str, at: &[usize], y: &[f64]) -> Value 
         "line": { "color": color, "width": 2, "dash": dash } })
 }
 
-/// Returns the axis of the losses of cells with these `config.json`, which says what they were trained
-/// on if that is one loss. A run of an older grokrun does not say: that is the cross-entropy.
+/// Returns the axis of the losses of cells with these `config.json`, named after the loss if they
+/// were all trained on one. A run of an older grokrun does not say: that is the cross-entropy.
 pub(crate) fn loss_axis<'a>(configs: impl IntoIterator<Item = &'a Value>) -> Value {
     let mut losses: Vec<&str> = configs.into_iter().map(loss_of).collect();
     losses.sort_unstable();

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_is_told_by_what_is_not_published() {
+    fn a_model_is_described_by_what_is_not_published() {
         let deeper = json!({ "kind": "transformer", "layers": 2, "heads": 2, "d_head": 16,
             "d_model": 32, "d_mlp": 64, "activation": "relu", "norm": "pre", "mask": "causal",
             "attention": { "rate": 0.5 }, "separator": true, "tied": false,

@@ -306,8 +306,8 @@ impl MarkerKind {
         match self {
             MarkerKind::Grokked => "grokked",
             MarkerKind::NotYetHeld => "reached, not yet held",
-            MarkerKind::DidNot => "did not, until",
-            MarkerKind::Failed => "failed at",
+            MarkerKind::DidNot => "not reached by the last epoch",
+            MarkerKind::Failed => "failed",
         }
     }
 
@@ -380,7 +380,8 @@ pub(crate) fn by_seed(groups: &[Group]) -> Value {
     seeds.sort_by_key(|cell| (number(cell, "data"), number(cell, "model")));
     let mut order: Vec<String> = seeds.into_iter().map(place).collect();
     order.dedup();
-    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy by seed (×: not reached by the last epoch; hollow: not yet held; +: failed)" },
+    let mut layout = json!({ "title": { "text": "Epoch of 99 % test accuracy, by seed" },
+        "meta": { "caption": "Hollow: reached, and not yet held long enough to count. × at the last epoch: not reached. + at the last epoch: failed." },
         "scattermode": "group", "scattergap": 0.5,
         "xaxis": { "type": "category", "title": { "text": x }, "categoryorder": "array", "categoryarray": order },
         "yaxis": { "title": { "text": "first epoch of 99 %" }, "rangemode": "tozero" } });

@@ -30,7 +30,7 @@ pub(crate) fn curves(groups: &[Group]) -> Option<Value> {
     }
     Some(json!({ "data": data, "layout": {
         "title": { "text": "Share of cells that have not grokked yet" },
-        "meta": { "caption": "Kaplan and Meier's estimate with its pointwise 95 % band (log–log). A tick is a cell that was not trained further: it counts as later. Failed cells are left out." },
+        "meta": { "caption": "Kaplan and Meier's estimate with its pointwise 95\u{a0}% band (log–log). A tick is a cell that was not trained further: it counts as later. Failed cells are left out." },
         "xaxis": { "title": { "text": "epochs of training" }, "rangemode": "tozero" },
         "yaxis": { "range": [-0.02, 1.04], "tickformat": ".0%", "title": { "text": "not grokked yet" } } } }))
 }

@@ -89,7 +89,7 @@ fn quartiles_count_those_that_never_did_as_later() {
 }
 
 #[test]
-fn failed_cells_and_those_that_have_not_held_it_yet_are_told_apart() {
+fn failed_cells_and_those_that_have_not_held_it_yet_are_kept_apart() {
     let mut cells = [(1, Some(100)), (2, None), (3, None), (4, None)]
         .map(|(seed, grokked)| kept(59, seed, grokked));
     cells[1].outcome.status = "failed".to_owned();
@@ -110,8 +110,8 @@ fn failed_cells_and_those_that_have_not_held_it_yet_are_told_apart() {
     let want = [
         (json!("grokked"), json!(100)),
         (json!("reached, not yet held"), json!(700)),
-        (json!("did not, until"), json!(900)),
-        (json!("failed at"), json!(900)),
+        (json!("not reached by the last epoch"), json!(900)),
+        (json!("failed"), json!(900)),
     ];
     let want: Vec<[&Value; 2]> = want.iter().map(|(name, y)| [name, y]).collect();
     assert_eq!(shown, want);
