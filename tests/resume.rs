@@ -44,6 +44,38 @@ fn interrupted_killed_and_continued_is_the_same_as_never_stopped() {
 
 #[cfg(unix)]
 #[test]
+fn what_analyses_have_found_by_an_interrupt_is_kept_and_replaced_when_they_conclude() {
+    let spec = format!("{}\n[analysis.singular-values]\n", longer());
+    let (whole, broken) = (Bench::new(&spec), Bench::new(&spec));
+    whole.run(CPU).exits(0);
+    let mut child = broken.spawn(CPU);
+    wait_for(&broken, 300);
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    let cell = broken.path().join("runs/small/cells/mul-p23-f0.5-d1-m2");
+    let found = cell.join("analysis/singular-values");
+    let index = |folder: &std::path::Path| -> serde_json::Value {
+        let text = std::fs::read(folder.join("findings.json")).expect("the analysis has findings");
+        serde_json::from_slice(&text).unwrap()
+    };
+    let reached = index(&found)["so_far"]
+        .as_u64()
+        .expect("it has not concluded");
+    assert!(
+        found.join("series.parquet").exists() && reached < 4000,
+        "{reached}"
+    );
+    let report = std::fs::read_to_string(broken.path().join("runs/small/report.html")).unwrap();
+    assert!(report.contains(&format!("So far, up to epoch {reached}")));
+
+    broken.run(CPU).exits(0);
+    assert!(index(&found).get("so_far").is_none());
+    assert_same(&whole.files("small"), &broken.files("small"));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_run_is_written_by_one_process_at_a_time() {
     let bench = Bench::new(&longer());
     let mut child = bench.spawn(CPU);

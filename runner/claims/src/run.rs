@@ -218,6 +218,11 @@ impl Read<'_> {
                 "the analysis {analysis} failed {why}; {again} again"
             ));
         }
+        if let Some(epoch) = index.as_ref().and_then(|index| index.so_far) {
+            return Err(format!(
+                "the analysis {analysis} has not concluded, it has seen epoch {epoch}; {again}"
+            ));
+        }
         let series = dir.read_series(analysis).map_err(|e| e.to_string())?;
         series.ok_or_else(|| format!("the analysis {analysis} has not concluded; {again}"))
     }

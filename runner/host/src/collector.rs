@@ -104,6 +104,11 @@ impl Collector {
         self.refused.as_deref()
     }
 
+    /// Returns the scalars found so far.
+    pub(crate) fn series(&self) -> &Series {
+        &self.findings.series
+    }
+
     pub(crate) fn into_findings(self) -> Findings {
         self.findings
     }

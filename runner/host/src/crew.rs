@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grokrun_api::Needs;
 
@@ -18,11 +18,14 @@ use crate::analysis_pool::on_analysis_pool;
 use crate::collector::Findings;
 use crate::member::{Due, Member};
 use crate::shown::Shown;
-use crate::watched::{Watched, Work};
+use crate::watched::{SoFar, Watched, Work};
 
 /// How many snapshots may wait for an analysis. Together with the one that it is shown, that is as
 /// many as a session allows, so that the slowest analysis never waits for the next to be made.
 const QUEUE: usize = 1;
+
+/// How often at most an analysis shows what it has found so far: that is a copy of its series.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 /// Says what became of an analysis of a cell.
 #[derive(Debug)]
@@ -143,13 +146,21 @@ impl Worker {
                 let mut member = member;
                 let span = tracing::info_span!("analysis", analysis = member.name());
                 let _in_analysis = span.enter();
+                let mut shown_at: Option<Instant> = None;
                 for snapshot in snapshots {
+                    let epoch = snapshot.data.epoch;
                     on_analysis_pool(|| {
                         let _in_analysis = span.enter();
-                        let work = Work::Observation(snapshot.data.epoch);
+                        let work = Work::Observation(epoch);
                         telling.during(work, || member.observe(&snapshot.data));
                     });
                     drop(snapshot);
+                    if shown_at.is_none_or(|at| at.elapsed() >= SHOWN_EVERY) {
+                        shown_at = Some(Instant::now());
+                        if let Some(series) = member.series_so_far() {
+                            telling.publish(SoFar { epoch, series });
+                        }
+                    }
                     seen.fetch_add(1, Ordering::Relaxed);
                 }
                 // Finish on the same pool: its memory is warm, that of a fresh thread is not.

@@ -38,4 +38,4 @@ pub use scratch::{Kept, KeptReader, Scratch};
 pub use search::{Beside, Script, Search, Unusable};
 pub use shown::{Permits, Shown};
 pub use sweep::analyse_sweep;
-pub use watched::{Watched, Work};
+pub use watched::{SoFar, Watched, Work};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use grokrun_api::{Failure, Instance, Need, Needs, SnapshotData, SweepCell, Task, TrainLoss};
 use serde_json::{Map, Value};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Series};
 use crate::crew::Outcome;
 use crate::loaded::{Call, begin_in_memory};
 use crate::registry::{Found, Origin};
@@ -154,6 +154,11 @@ impl Member {
         });
         self.busy += started.elapsed();
         self.settle(done, &format!("at {when}"));
+    }
+
+    /// Returns the scalars that it has found so far; none once it has failed.
+    pub(crate) fn series_so_far(&self) -> Option<Series> {
+        self.is_alive().then(|| self.collector.series().clone())
     }
 
     /// Finishes the analysis.

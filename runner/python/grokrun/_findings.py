@@ -69,6 +69,11 @@ class Findings:
         """Why the analysis failed; none where it did not."""
         return self.index.get("failure")
 
+    @property
+    def so_far(self) -> int | None:
+        """The epoch that the series reach while the analysis has not concluded; else none."""
+        return self.index.get("so_far")
+
     def names(self, kind: str) -> list[str]:
         """The names of all `series`, `tensors`, `tables` or `figures`."""
         return list(self.index.get(kind, ()))

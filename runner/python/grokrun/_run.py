@@ -242,17 +242,20 @@ class Run:
         """The cells with findings of an analysis; warns of the others."""
         if analysis not in self.analyses:
             raise not_there("analysis", analysis, self.analyses, self.name)
-        without = []
+        without, partly = [], []
         for cell in self.all:
             if analysis not in cell.analyses:
                 without.append(cell.id)
             elif (failure := cell.findings(analysis).failure) is not None:
                 without.append(f"{cell.id} ({failure})")
             else:
+                if (epoch := cell.findings(analysis).so_far) is not None:
+                    partly.append(f"{cell.id} (to epoch {epoch})")
                 yield cell
-        if without:
-            said = f"{analysis} has nothing of {len(without)} of {len(self.all)} cells: "
-            warnings.warn(said + ", ".join(without[:8]), AnalysisWarning, stacklevel=3)
+        for cells, what in (without, "nothing"), (partly, "not all"):
+            if cells:
+                said = f"{analysis} has {what} of {len(cells)} of {len(self.all)} cells: "
+                warnings.warn(said + ", ".join(cells[:8]), AnalysisWarning, stacklevel=3)
 
     def where(self, measure: str, analysis: str | None = None) -> str | None:
         """The analysis that has a series of this name; none for a metric of the history.

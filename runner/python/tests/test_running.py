@@ -97,7 +97,7 @@ def test_an_interrupt_saves_and_the_same_call_goes_on(tmp_path: Path) -> None:
     spec = tmp_path / "long.toml"
     # A fast machine is done with a short training before the interrupt reaches it.
     for epochs in (3_000, 15_000, 75_000):
-        spec.write_text(tiny(epochs=epochs, every=50))
+        spec.write_text(tiny(epochs=epochs, every=50, more="[analysis.singular-values]\n"))
         stopped_in = tmp_path / f"stopped-{epochs}"
         if interrupted(spec, stopped_in):
             break
@@ -105,9 +105,15 @@ def test_an_interrupt_saves_and_the_same_call_goes_on(tmp_path: Path) -> None:
         pytest.fail("no training was interrupted: each had ended before")
     stopped = gk.open(stopped_in / "long").cell()
     assert stopped.summary["status"] == "interrupted" and 50 <= stopped.summary["epochs"] < epochs
+    part = stopped.findings("singular-values")
+    assert part.so_far is not None and part.so_far < epochs and not part.names("figures")
+    assert part.series().column("epoch").to_pylist()[-1] == part.so_far
+    with pytest.warns(gk.AnalysisWarning, match=f"not all of 1 of 1 cells.*{part.so_far}"):
+        gk.open(stopped_in / "long").series("singular-values", part.names("series")[0])
     on = gk.run(spec, out=stopped_in, backend="cpu", progress=False).cell()
     whole = gk.run(spec, out=tmp_path / "whole", backend="cpu", progress=False).cell()
     assert on.history_table().equals(whole.history_table())
+    assert on.findings("singular-values").so_far is None
     name = f"checkpoints/{epochs:08}.safetensors"
     assert (on.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 

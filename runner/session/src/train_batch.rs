@@ -199,7 +199,7 @@ impl Session<'_> {
             .iter()
             .map(|live| live.follow(self.analyses, &seen, &scratch))
             .collect::<Result<_, _>>()?;
-        let follower = Follower::start(cells, &seen, permits)?;
+        let follower = Follower::start(cells, &seen, permits, true)?;
         for (place, live) in lives.iter_mut().enumerate() {
             live.place = place;
             for epoch in live.checkpoints()? {

@@ -37,6 +37,10 @@ pub struct FindingsIndex {
     /// Outcomes in a sentence each, for the first screen of the report.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headlines: Vec<String>,
+    /// The epoch of the last checkpoint that the analysis has observed, as long as it has not
+    /// concluded: its series reach so far, and it has no tables and figures yet. Absent afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub so_far: Option<u64>,
     /// Why the analysis failed; null if it did not.
     pub failure: Option<String>,
     /// The columns of `series.parquet`, besides `epoch`.
@@ -84,6 +88,7 @@ impl Default for FindingsIndex {
             parameters: Values::new(),
             notes: Vec::new(),
             headlines: Vec::new(),
+            so_far: None,
             failure: None,
             series: Vec::new(),
             tensors: Vec::new(),

@@ -68,7 +68,11 @@ impl Section {
         ]
         .map(&mut text);
         let failure = index.failure.as_ref().map(text);
-        let notes: Vec<&str> = index.notes.iter().map(String::as_str).collect();
+        let so_far = index.so_far.map(|epoch| {
+            format!("So far, up to epoch {epoch}: the analysis has not concluded, which it does when the cell is trained.")
+        });
+        let notes = so_far.iter().chain(&index.notes);
+        let notes: Vec<&str> = notes.map(String::as_str).collect();
         let notes = texts.all(&notes, whole);
         let parameters = story::parameters(&index.parameters).into_iter();
         let parameters = parameters

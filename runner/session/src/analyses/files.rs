@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grokrun_host::{Findings, Found, Kept, Outcome};
+use grokrun_host::{Findings, Found, Kept, Outcome, Series, SoFar};
 use grokrun_spec::AnalysisRequest;
 use grokrun_store::{Content, FindingFiles, FindingsIndex, Formula, FoundTensor};
 
@@ -19,16 +19,35 @@ pub(crate) fn identity(found: &Found, request: &AnalysisRequest) -> FindingsInde
     }
 }
 
-/// Whether an index is that of this request.
+/// Whether an index is that of this request, concluded.
 pub(crate) fn is_of(index: &FindingsIndex, found: &Found, request: &AnalysisRequest) -> bool {
-    let wanted = identity(found, request);
-    let same = |part: fn(&FindingsIndex) -> &String| part(index) == part(&wanted);
+    index.so_far.is_none() && is_same(index, &identity(found, request))
+}
+
+/// Whether two indices are of the same analysis with the same parameters.
+pub(crate) fn is_same(index: &FindingsIndex, wanted: &FindingsIndex) -> bool {
+    let same = |part: fn(&FindingsIndex) -> &String| part(index) == part(wanted);
     same(|index| &index.analysis)
         && same(|index| &index.version)
         && same(|index| &index.summary)
         && same(|index| &index.definition)
         && index.every == wanted.every
         && index.parameters == wanted.parameters
+}
+
+/// The files of an analysis that goes on.
+pub(crate) fn so_far(identity: FindingsIndex, found: SoFar) -> FindingFiles {
+    let Series { epochs, columns } = found.series;
+    FindingFiles {
+        index: FindingsIndex {
+            so_far: Some(found.epoch),
+            series: columns.keys().cloned().collect(),
+            ..identity
+        },
+        epochs,
+        series: columns.into_iter().collect(),
+        ..FindingFiles::default()
+    }
 }
 
 /// The files of an outcome. No times are in them: the same checkpoints give the same bytes.

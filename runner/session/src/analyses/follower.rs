@@ -1,14 +1,14 @@
 //! The thread that goes through checkpoints.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use grokrun_api::Need;
 use grokrun_host::{Crew, Member, Permits, Watched, Work, on_analysis_pool};
-use grokrun_store::{CheckpointReader, FindingsIndex};
+use grokrun_store::{CheckpointReader, ErrorKind, FindingsIndex};
 
 use super::loss::CellLoss;
 use super::seen::Seen;
@@ -18,10 +18,12 @@ use crate::SessionError;
 use crate::interrupt::Interrupt;
 use crate::train::{Event, Watch};
 
-/// How long a session that was asked to end waits for a look that is going on. What it finds is not
+/// How long a session that was asked to end waits for an observation that is going on. What it finds is not
 /// used: the wait only lets a plugin's code come to its end. Well below the half minute that
 /// clusters give.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often what the analyses have found so far is written, while a cell trains.
+const WRITTEN_EVERY: Duration = Duration::from_secs(20);
 /// A wait this short is not worth a word.
 const SILENCE: Duration = Duration::from_millis(200);
 
@@ -87,6 +89,29 @@ impl Followed {
         Ok(())
     }
 
+    /// Writes what the analyses have found so far, unless more of the same is on disk: a run that
+    /// was interrupted shows its checkpoints again from the first on.
+    fn write_so_far(&self) -> Result<(), SessionError> {
+        let Some(crew) = &self.crew else {
+            return Ok(());
+        };
+        for (watched, identity) in crew.watched().zip(&self.identities) {
+            let Some(found) = watched.take_so_far() else {
+                continue;
+            };
+            let before = match self.subject.dir.read_findings(watched.name()) {
+                Ok(index) => index.filter(|index| files::is_same(index, identity)),
+                Err(error) if error.kind() == ErrorKind::Altered => None,
+                Err(error) => return Err(error.into()),
+            };
+            if before.and_then(|index| index.so_far) < Some(found.epoch) {
+                let files = files::so_far(identity.clone(), found);
+                self.subject.dir.write_findings(watched.name(), files)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets the analyses conclude and writes what they found. One that concludes after `stop`
     /// leaves nothing: by then nobody may be waiting, and the run may be another process's.
     fn conclude(&mut self, stop: &AtomicBool) -> Result<(), SessionError> {
@@ -122,21 +147,27 @@ enum Message {
 pub(crate) struct Follower {
     messages: Sender<Message>,
     stop: Arc<AtomicBool>,
+    /// whether what was found so far may be written; locked while it is
+    writes: Arc<Mutex<bool>>,
     /// each analysis, after the cell it is of
     watched: Vec<(String, Watched)>,
     thread: JoinHandle<Result<(), SessionError>>,
 }
 
 impl Follower {
-    /// Starts the thread; cells are numbered in the order given, and of one model.
+    /// Starts the thread; cells are numbered in the order given, and of one model. While cells train
+    /// (`training`), what was found so far is written from time to time.
     pub(crate) fn start(
         cells: Vec<Followed>,
         seen: &Seen,
         permits: Permits,
+        training: bool,
     ) -> Result<Follower, SessionError> {
         let (messages, inbox) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let writes = Arc::new(Mutex::new(training));
+        let so_far = Arc::clone(&writes);
         let watched = cells.iter().flat_map(Followed::watched).collect();
         let mut pass = Pass::new(seen)?;
         let span = tracing::Span::current();
@@ -144,7 +175,7 @@ impl Follower {
             .name("analyses".to_owned())
             .spawn(move || {
                 let _in_run = span.enter();
-                follow(cells, &inbox, &stopped, &mut pass, &permits)
+                follow(cells, &inbox, &stopped, &so_far, &mut pass, &permits)
             })
             .map_err(|error| {
                 SessionError::Failed(format!("a thread cannot be started: {error}"))
@@ -152,6 +183,7 @@ impl Follower {
         Ok(Follower {
             messages,
             stop,
+            writes,
             watched,
             thread,
         })
@@ -172,8 +204,8 @@ impl Follower {
         let _ = self.messages.send(message);
     }
 
-    /// Waits until every checkpoint was looked at and every cell that is done has its findings.
-    /// Once `interrupt` is asked, what is left is not looked at, and a look that goes on is waited
+    /// Waits until every checkpoint was observed and every cell that is done has its findings.
+    /// Once `interrupt` is asked, what is left is not observed, and an observation that goes on is waited
     /// for [`PATIENCE`] at most; `watch` is told for which.
     ///
     /// # Errors
@@ -186,13 +218,14 @@ impl Follower {
         let Follower {
             messages,
             stop,
+            writes,
             watched,
             thread,
         } = self;
         drop(messages);
         let mut asked: Option<Instant> = None;
         let mut has_said = false;
-        // A look goes on after the thread that asked for it has seen the request to stop.
+        // An observation goes on after the thread that asked for it has seen the request to stop.
         let at_work = || watched.iter().any(|(_, one)| one.work().is_some());
         while !thread.is_finished() || (interrupt.is_asked() && at_work()) {
             if interrupt.is_asked() {
@@ -200,7 +233,9 @@ impl Follower {
                 let waited = asked.get_or_insert_with(Instant::now).elapsed();
                 if waited >= PATIENCE {
                     tell(&watched, watch, |_, analysis, _| Event::GaveUp { analysis });
-                    // The thread ends with the process, and so do those of the analyses.
+                    // The thread ends with the process, and so do those of the analyses. The run may be
+                    // another process's from here on.
+                    *writes.lock().unwrap_or_else(PoisonError::into_inner) = false;
                     return Ok(());
                 }
                 if waited >= SILENCE && !has_said {
@@ -243,12 +278,25 @@ fn follow(
     mut cells: Vec<Followed>,
     inbox: &Receiver<Message>,
     stop: &AtomicBool,
+    writes: &Mutex<bool>,
     pass: &mut Pass,
     permits: &Permits,
 ) -> Result<(), SessionError> {
+    let write_so_far = |cells: &[Followed]| {
+        let may_write = writes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *may_write {
+            cells.iter().try_for_each(Followed::write_so_far)?;
+        }
+        Ok::<(), SessionError>(())
+    };
+    let mut written = Instant::now();
     for message in inbox {
         if stop.load(Ordering::Relaxed) {
-            return Ok(());
+            break;
+        }
+        if written.elapsed() >= WRITTEN_EVERY {
+            write_so_far(&cells)?;
+            written = Instant::now();
         }
         match message {
             Message::Checkpoint { cell, epoch, last } => {
@@ -257,5 +305,6 @@ fn follow(
             Message::Done(cell) => cells[cell].conclude(stop)?,
         }
     }
-    Ok(())
+    // Of cells that have not come to their ends.
+    write_so_far(&cells)
 }

@@ -107,7 +107,7 @@ impl Stored<'_> {
         let followed = self
             .analyses
             .follow(self.plan, cell, &seen, subject, &scratch)?;
-        let follower = Follower::start(vec![followed], &seen, permits)?;
+        let follower = Follower::start(vec![followed], &seen, permits, false)?;
         for (i, epoch) in checkpoints.iter().enumerate() {
             let last = complete && i + 1 == checkpoints.len();
             follower.checkpoint(0, *epoch, last);

@@ -195,10 +195,8 @@ impl Subject<'_> {
             SweepReads::Named(names) => names.clone(),
             SweepReads::All => {
                 let (found, _told_with_the_tables) = dir.read_analyses();
-                found
-                    .into_iter()
-                    .map(|found| found.index.analysis)
-                    .collect()
+                let concluded = found.into_iter().filter(|f| f.index.so_far.is_none());
+                concluded.map(|found| found.index.analysis).collect()
             }
         }
     }
