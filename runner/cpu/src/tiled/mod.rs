@@ -8,6 +8,7 @@
 
 mod epochs;
 mod lookup;
+mod matrices;
 mod pass;
 mod plan;
 mod replica;

@@ -9,6 +9,7 @@ use grokrun_program::{
 use pulp::Simd;
 use rayon::prelude::*;
 
+use super::matrices::Kernels;
 use crate::buffer::Buffer;
 use crate::parallel::Bodies as _;
 
@@ -83,7 +84,13 @@ fn update<S: Simd>(simd: S, settings: &Settings, one: &Moved, step: u64, tables:
         rule.update(&coefficients, w, g, s)
     }));
     if let (false, Some(matrix)) = (directions.is_empty(), one.matrix) {
-        move_matrix(&coefficients, matrix, &directions, &mut weights);
+        move_matrix(
+            &coefficients,
+            matrix,
+            &directions,
+            &mut weights,
+            &mut Kernels(simd),
+        );
     }
     for (id, slot) in one.slots.iter().zip(slots) {
         tables[id.0] = slot;

@@ -2,7 +2,7 @@
 
 use super::{Interpreter, Real};
 use crate::op::Moved;
-use crate::optimizer::{Filter, MAX_SLOTS, Settings, Sphere, move_matrix, orthogonal};
+use crate::optimizer::{Filter, Loops, MAX_SLOTS, Settings, Sphere, move_matrix, orthogonal};
 use crate::table::TableId;
 
 impl<T: Real> Interpreter<'_, T> {
@@ -56,7 +56,7 @@ impl<T: Real> Interpreter<'_, T> {
                 }
             }
             if let (true, Some(matrix)) = (settings.rule.moves_matrices(), one.matrix) {
-                move_matrix(&coefficients, matrix, &direction, &mut weights);
+                move_matrix(&coefficients, matrix, &direction, &mut weights, &mut Loops);
             }
             self.tables[one.parameter.0] = weights;
         }

@@ -24,7 +24,7 @@ pub use adamw::AdamW;
 pub use clip::Clip;
 pub use grokfast::{GrokfastEma, GrokfastMa};
 pub use lion::Lion;
-pub use muon::{ITERATIONS, Muon, Others, QUINTIC, move_matrix, newton_schulz};
+pub use muon::{ITERATIONS, Loops, Muon, Others, Products, QUINTIC, move_matrix, newton_schulz};
 pub use orthogonal::orthogonal;
 pub use recipe::{Group, Recipe, RecipeError};
 pub use record::{TrainError, train};

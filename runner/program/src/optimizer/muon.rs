@@ -75,11 +75,44 @@ impl ElementRule for Muon {
     }
 }
 
+/// Computes the products that [`newton_schulz`] is made of, all of its work but a few passes.
+pub trait Products<T> {
+    /// Returns `a · b`, `(m, n)`, of row-major matrices, `(m, k)` and `(k, n)`.
+    fn product(&mut self, a: &[T], b: &[T], size: [usize; 3]) -> Vec<T>;
+
+    /// Returns `x · xᵀ`, `(rows, rows)`, of a row-major matrix.
+    fn square(&mut self, x: &[T], rows: usize, cols: usize) -> Vec<T>;
+}
+
+/// Computes products by plain loops, in the type's own precision.
+pub struct Loops;
+
+impl<T: Real> Products<T> for Loops {
+    fn product(&mut self, a: &[T], b: &[T], [m, k, n]: [usize; 3]) -> Vec<T> {
+        let mut out = vec![T::ZERO; m * n];
+        for (out, a) in out.chunks_exact_mut(n).zip(a.chunks_exact(k)) {
+            for (a, b) in a.iter().zip(b.chunks_exact(n)) {
+                out.iter_mut().zip(b).for_each(|(o, b)| *o += *a * *b);
+            }
+        }
+        out
+    }
+
+    fn square(&mut self, x: &[T], rows: usize, cols: usize) -> Vec<T> {
+        self.product(x, &transposed(x, rows, cols), [rows, cols, rows])
+    }
+}
+
 /// Returns NS(u) of a row-major matrix: five times `X ← a X + (b A + c A²) X` with `A = X Xᵀ`, from
 /// `X = u / (‖u‖ + 1e-7)`, on the transposed matrix where that has fewer rows.
-pub fn newton_schulz<T: Real>(u: &[T], rows: usize, cols: usize) -> Vec<T> {
+pub fn newton_schulz<T: Real>(
+    u: &[T],
+    rows: usize,
+    cols: usize,
+    products: &mut impl Products<T>,
+) -> Vec<T> {
     if rows > cols {
-        let turned = newton_schulz(&transposed(u, rows, cols), cols, rows);
+        let turned = newton_schulz(&transposed(u, rows, cols), cols, rows, products);
         return transposed(&turned, cols, rows);
     }
     let squares = u.iter().fold(T::ZERO, |sum, x| sum + *x * *x);
@@ -87,14 +120,14 @@ pub fn newton_schulz<T: Real>(u: &[T], rows: usize, cols: usize) -> Vec<T> {
     let mut x: Vec<T> = u.iter().map(|x| *x / norm).collect();
     let [a, b, c] = QUINTIC.map(T::from_f64);
     for _ in 0..ITERATIONS {
-        let square = product(&x, &transposed(&x, rows, cols), [rows, cols, rows]);
-        let fourth = product(&square, &square, [rows; 3]);
+        let square = products.square(&x, rows, cols);
+        let fourth = products.product(&square, &square, [rows; 3]);
         let both: Vec<T> = square
             .iter()
             .zip(&fourth)
             .map(|(s, f)| b * *s + c * *f)
             .collect();
-        let moved = product(&both, &x, [rows, rows, cols]);
+        let moved = products.product(&both, &x, [rows, rows, cols]);
         x.iter_mut().zip(moved).for_each(|(x, m)| *x = a * *x + m);
     }
     x
@@ -105,16 +138,6 @@ fn transposed<T: Real>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
     (0..rows * cols).map(|i| x[place(i)]).collect()
 }
 
-fn product<T: Real>(a: &[T], b: &[T], [m, k, n]: [usize; 3]) -> Vec<T> {
-    let mut out = vec![T::ZERO; m * n];
-    for (out, a) in out.chunks_exact_mut(n).zip(a.chunks_exact(k)) {
-        for (a, b) in a.iter().zip(b.chunks_exact(n)) {
-            out.iter_mut().zip(b).for_each(|(o, b)| *o += *a * *b);
-        }
-    }
-    out
-}
-
 /// Moves a matrix by the directions that [`Rule::update`](super::Rule::update) of a Muon has
 /// returned: `w ← (1 − η λ) w − η √max(1, outputs / inputs) NS(u)`.
 pub fn move_matrix<T: Real>(
@@ -122,17 +145,19 @@ pub fn move_matrix<T: Real>(
     matrix: Matrix,
     directions: &[T],
     weights: &mut [T],
+    products: &mut impl Products<T>,
 ) {
     let [keep, rate, ..] = *c;
     let wide = (matrix.heads * matrix.outputs) as f64 / matrix.inputs as f64;
     let rate = rate * T::from_f64(wide.max(1.0).sqrt());
-    for (w, o) in weights.iter_mut().zip(orthogonalised(directions, matrix)) {
+    let orthogonal = orthogonalised(directions, matrix, products);
+    for (w, o) in weights.iter_mut().zip(orthogonal) {
         *w = keep * *w - rate * o;
     }
 }
 
 /// Returns NS of a parameter whose heads lie one after another, in the same layout.
-fn orthogonalised<T: Real>(u: &[T], matrix: Matrix) -> Vec<T> {
+fn orthogonalised<T: Real>(u: &[T], matrix: Matrix, products: &mut impl Products<T>) -> Vec<T> {
     let Matrix {
         heads,
         inputs,
@@ -146,7 +171,7 @@ fn orthogonalised<T: Real>(u: &[T], matrix: Matrix) -> Vec<T> {
             joined[row * cols + col] = u[place(col / outputs, row, col % outputs)];
         }
     }
-    let orthogonal = newton_schulz(&joined, inputs, cols);
+    let orthogonal = newton_schulz(&joined, inputs, cols, products);
     let mut apart = joined;
     for row in 0..inputs {
         for col in 0..cols {

@@ -1,9 +1,9 @@
 //! 23 optimizers on 20 fixed gradients, in f32 and in f64.
 
 use grokrun_program::{
-    Adam, AdamW, Clip, Data, Filter, GrokfastEma, GrokfastMa, Group, Interpreter, Lion, Muon,
-    Others, Parameter, Parameters, Program, Real, Recipe, Role, Rule, Sgd, Sphere, Stage, Table,
-    TableId, newton_schulz, train,
+    Adam, AdamW, Clip, Data, Filter, GrokfastEma, GrokfastMa, Group, Interpreter, Lion, Loops,
+    Muon, Others, Parameter, Parameters, Program, Real, Recipe, Role, Rule, Sgd, Sphere, Stage,
+    Table, TableId, newton_schulz, train,
 };
 
 use crate::{Tensors, apart};
@@ -269,7 +269,7 @@ fn newton_schulz_is_torchs() {
             .iter()
             .map(|x| f64::from(*x))
             .collect();
-        let ours = newton_schulz(&u, rows, cols);
+        let ours = newton_schulz(&u, rows, cols, &mut Loops);
         let theirs = data.f64(&format!("newton_schulz/out_{tensor}_f64"));
         assert!(apart(&ours, &theirs) < 1e-12, "{tensor}");
     }

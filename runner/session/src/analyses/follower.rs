@@ -18,9 +18,9 @@ use crate::SessionError;
 use crate::interrupt::Interrupt;
 use crate::train::{Event, Watch};
 
-/// How long a session that was asked to end waits for an observation that is going on. What it finds is not
-/// used: the wait only lets a plugin's code come to its end. Well below the half minute that
-/// clusters give.
+/// How long a session that was asked to end waits for an observation that is going on. What it
+/// finds is not used: the wait only lets a plugin's code come to its end. Well below the half
+/// minute that clusters give.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often what the analyses have found so far is written, while a cell trains.
 const WRITTEN_EVERY: Duration = Duration::from_secs(20);
@@ -155,8 +155,8 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Starts the thread; cells are numbered in the order given, and of one model. While cells train
-    /// (`training`), what was found so far is written from time to time.
+    /// Starts the thread; cells are numbered in the order given, and of one model. While cells
+    /// train (`training`), what was found so far is written from time to time.
     pub(crate) fn start(
         cells: Vec<Followed>,
         seen: &Seen,
@@ -204,9 +204,9 @@ impl Follower {
         let _ = self.messages.send(message);
     }
 
-    /// Waits until every checkpoint was observed and every cell that is done has its findings.
-    /// Once `interrupt` is asked, what is left is not observed, and an observation that goes on is waited
-    /// for [`PATIENCE`] at most; `watch` is told for which.
+    /// Waits until every checkpoint was observed and every cell that is done has its findings. Once
+    /// `interrupt` is asked, what is left is not observed, and an observation that goes on is
+    /// waited for [`PATIENCE`] at most; `watch` is told for which.
     ///
     /// # Errors
     /// When a checkpoint cannot be read, or findings cannot be written.
@@ -233,8 +233,8 @@ impl Follower {
                 let waited = asked.get_or_insert_with(Instant::now).elapsed();
                 if waited >= PATIENCE {
                     tell(&watched, watch, |_, analysis, _| Event::GaveUp { analysis });
-                    // The thread ends with the process, and so do those of the analyses. The run may be
-                    // another process's from here on.
+                    // The thread ends with the process, and so do those of the analyses. The run
+                    // may be another process's from here on.
                     *writes.lock().unwrap_or_else(PoisonError::into_inner) = false;
                     return Ok(());
                 }
