@@ -177,19 +177,19 @@ fn script(submission: &Submission<'_>, run: &Path) -> Result<String, Failure> {
         r#"
 task="${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 child=
-told=
+asked=
 again=
 stop() {{
     again=1
-    if [ -z "$told" ] && [ -n "$child" ]; then kill -TERM "$child"; fi
-    told=1
+    if [ -z "$asked" ] && [ -n "$child" ]; then kill -TERM "$child"; fi
+    asked=1
 }}
 trap stop TERM INT HUP USR1 USR2
 {} <<'{end}' &
 {}{newline}{end}
 child=$!
 # Told before there was a child to tell.
-if [ -n "$told" ]; then kill -TERM "$child"; fi
+if [ -n "$asked" ]; then kill -TERM "$child"; fi
 # A signal ends a wait, not the child.
 while
     again=
@@ -198,7 +198,7 @@ while
 do :; done
 # 130: interrupted, state saved. Above 128 after a signal: it ended before it could take it. A task
 # that was cancelled is not running any more.
-if [ "$status" -eq 130 ] || {{ [ -n "$told" ] && [ "$status" -gt 128 ]; }}; then
+if [ "$status" -eq 130 ] || {{ [ -n "$asked" ] && [ "$status" -gt 128 ]; }}; then
     if [ "$(squeue -h -j "$task" -o %T)" = RUNNING ]; then scontrol requeue "$task"; fi
 fi
 exit "$status"

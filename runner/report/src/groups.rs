@@ -142,7 +142,7 @@ impl Group<'_> {
             (count, Some(_)) => {
                 let [low, median, high] = spread.quartiles.map(by);
                 format!(
-                    "{count} of {total} grokked; the median epoch is {median} (quartiles {low} – {high}), cells that did not count as later"
+                    "{count} of {total} grokked; the median epoch is {median} (quartiles {low} – {high}), a cell that did not grok counts as later"
                 )
             }
         };

@@ -69,8 +69,8 @@ pub(crate) fn gaps(
     epochs: u64,
 ) -> Result<Option<String>, StoreError> {
     let spacing = plan.checkpoints.spacing;
-    let (told, come) = (Cadence::new(spacing), (status, epochs));
-    let is_whole = spacing.ring == 0 && missing(&told, dir, come, None)?.is_empty();
+    let (cadence, come) = (Cadence::new(spacing), (status, epochs));
+    let is_whole = spacing.ring == 0 && missing(&cadence, dir, come, None)?.is_empty();
     if is_whole || is_imported(dir) {
         return Ok(None);
     }
@@ -83,7 +83,7 @@ pub(crate) fn gaps(
     });
     let gaps = match saved {
         Some((Ok(cadence), history)) => missing(&cadence, dir, come, Some(history))?,
-        Some((Err(_), _)) | None => missing(&told, dir, come, None)?,
+        Some((Err(_), _)) | None => missing(&cadence, dir, come, None)?,
     };
     Ok((!gaps.is_empty()).then(|| in_words(&gaps, dir)))
 }

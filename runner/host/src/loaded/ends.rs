@@ -308,7 +308,7 @@ mod tests {
                 }
             }
         }
-        let own = "loaded::ends::tests::an_end_is_told_and_an_exit_is_no_success";
+        let own = "loaded::ends::tests::an_end_is_reported_and_an_exit_is_no_success";
         for (deed, code, signal, said) in [
             (
                 "exit",

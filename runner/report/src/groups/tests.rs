@@ -50,7 +50,7 @@ fn quartiles_count_those_that_never_did_as_later() {
     assert_eq!(groups.len(), 1);
     assert_eq!(
         groups[0].verdict(),
-        "3 of 4 cells grokked; the median epoch is 200 (quartiles 100 – 300), cells that did not count as later"
+        "3 of 4 cells grokked; the median epoch is 200 (quartiles 100 – 300), a cell that did not grok counts as later"
     );
     assert_eq!(groups[0].row()[1..5], ["4", "3", "0", "0"]);
     assert_eq!(

@@ -194,7 +194,7 @@ impl Subject<'_> {
         match &self.reads {
             SweepReads::Named(names) => names.clone(),
             SweepReads::All => {
-                let (found, _told_with_the_tables) = dir.read_analyses();
+                let (found, _reported_with_the_tables) = dir.read_analyses();
                 let concluded = found.into_iter().filter(|f| f.index.so_far.is_none());
                 concluded.map(|found| found.index.analysis).collect()
             }

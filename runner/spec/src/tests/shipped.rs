@@ -62,6 +62,7 @@ fn all_load_under_their_own_names() {
             "mult113",
             "mult59",
             "paper",
+            "phases",
             "seeds32",
             "tiny"
         ]
