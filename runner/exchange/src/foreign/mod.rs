@@ -1,4 +1,4 @@
-//! Reads a foreign file as an experiment: checkpoints in TransformerLens's layout, and what the
+//! Reads a foreign file as an experiment: checkpoints in the layout that they have here, and what the
 //! file says of its history, split and settings.
 //!
 //! Recognised: a plain `state_dict`; the published dictionary (`model`, `checkpoints`,
@@ -13,6 +13,7 @@ mod numbers;
 mod own;
 mod settings;
 mod single;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -27,17 +28,18 @@ use self::settings::Settings;
 use self::single::Single;
 use crate::ExchangeError;
 use crate::error::refuse;
-use crate::layout::{self, Dims, Layout, Shapes};
+use crate::layout::{self, Body, Dims, Hints, Layout, Norm, Shapes};
 use crate::pickle::TensorRef;
 use crate::sniff::{self, Found};
 use crate::torch::TorchFile;
 use crate::{archive, names};
 
-pub use facts::{Facts, History, Kind, Model};
+pub use facts::{Biases, Facts, History, Kind, Model};
 pub use folder::Pattern;
 pub use own::KEY as OWN_CONFIG;
 pub use own::{Conventions, Recipe, Stop, Task};
-pub use settings::Scale;
+pub use settings::{Mask, Scale};
+pub use told::Told;
 
 /// What a file has beside its models.
 #[derive(Debug, Default)]
@@ -59,6 +61,7 @@ pub struct Foreign {
     layout: Layout,
     dims: Dims,
     source: Source,
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,14 @@ impl Foreign {
     /// # Errors
     /// If it cannot be read, is damaged, or is not what was expected: what was found instead.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Foreign, ExchangeError> {
+        Foreign::open_told(path, &Told::heads(heads))
+    }
+
+    /// As [`Foreign::open`], with more that the file does not say.
+    ///
+    /// # Errors
+    /// As [`Foreign::open`]; what was told does not fit the file.
+    pub fn open_told(path: &Path, told: &Told) -> Result<Foreign, ExchangeError> {
         let single = |file: Single| {
             let Single {
                 kind,
@@ -110,8 +121,8 @@ impl Foreign {
             }
             Found::Text => return Err(ExchangeError::refused(sniff::text_in_words(path)).of(path)),
         };
-        let mut foreign = Foreign::assemble(path, kind, source, details, heads)
-            .map_err(|error| error.of(path))?;
+        let mut foreign =
+            Foreign::assemble(path, kind, source, details, told).map_err(|error| error.of(path))?;
         foreign.facts.notes.extend(misnamed(path, kind));
         Ok(foreign)
     }
@@ -159,23 +170,22 @@ impl Foreign {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// If its numbers are damaged or not finite, or it has biases that the model here does not
-    /// have.
+    /// If its numbers are damaged or not finite, or its mask hides what the model here sees.
     pub fn model(&mut self, index: usize) -> Result<Model, ExchangeError> {
         if let Source::Folder(files) = &self.source {
             return match files.get(index) {
-                Some(file) => Foreign::open(file, Some(self.dims.heads))?.model(0),
+                Some(file) => Foreign::open_told(file, &self.told)?.model(0),
                 None => refuse("it has no such file"),
             };
         }
         let read = |foreign: &mut Foreign| {
             let shapes = foreign.source.shapes(index);
-            let (layout, dims) = (foreign.layout, foreign.dims);
+            let (layout, dims) = (foreign.layout, &foreign.dims);
             let source = &mut foreign.source;
             let weights =
-                layout::canonical(&shapes, layout, &dims, |name| source.read(index, name))?;
+                layout::canonical(&shapes, layout, dims, |name| source.read(index, name))?;
             let tensors = weights.tensors.into_iter().map(|t| Tensor {
-                name: t.name.to_owned(),
+                name: t.name,
                 shape: t.shape,
                 data: t.data,
             });
@@ -192,7 +202,7 @@ impl Foreign {
         kind: Kind,
         mut source: Source,
         details: Details,
-        heads: Option<usize>,
+        told: &Told,
     ) -> Result<Foreign, ExchangeError> {
         let Details {
             settings,
@@ -207,19 +217,25 @@ impl Foreign {
         source.unwrap_names(&mut prefixes)?;
         notes.extend(names::note(&prefixes));
         let first = source.shapes(0);
-        let (layout, dims) = layout::recognise(&first, settings.heads.or(heads))?;
-        if let Some(heads) = heads.filter(|heads| *heads != dims.heads) {
-            return refuse(format!(
-                "--heads {heads} does not fit: {} {}; expected --heads {1}, or none",
-                match layout {
-                    Layout::Native => "its config says",
-                    _ => "the first dimension of its W_Q is",
-                },
-                dims.heads
-            ));
+        let settings = match &told.config {
+            Some(config) => Settings::read(config)?,
+            None => settings,
+        };
+        let rate = told.rate(settings.rate, &mut notes);
+        let hints = Hints {
+            heads: settings.heads.or(told.heads),
+            rate: rate.is_some(),
+            plain_norm: settings.plain_norm() || told.plain_norm,
+        };
+        let (layout, dims) = layout::recognise(&first, hints)?;
+        told.check_heads(layout, &dims)?;
+        if layout == Layout::Pizza && rate.is_none() {
+            return refuse(
+                "it is a clock-and-pizza transformer, and its tensors do not show how its attention is mixed; tell its attn_coeff with --attention-rate R, or its settings with --config FILE",
+            );
         }
         settings.check_sizes(&dims)?;
-        own.check_modulus(dims.modulus)?;
+        own.check_modulus(&dims)?;
         for index in 1..source.len() {
             layout::check(&source.shapes(index), layout, &dims)
                 .map_err(|error| ExchangeError::refused(format!("checkpoint {index}: {error}")))?;
@@ -237,21 +253,33 @@ impl Foreign {
         if history.is_some() {
             notes.extend(conventions.notes());
         }
+        let transformer = dims.transformer();
+        let heads_known = layout != Layout::Native || hints.heads.is_some();
         let facts = Facts {
             kind,
             layout: layout.words(),
             modulus: dims.modulus,
             outputs: dims.outputs,
-            d_model: dims.d_model,
-            heads: dims.heads,
-            heads_known: layout != Layout::Native || settings.heads.or(heads).is_some(),
-            no_norm: settings.no_norm,
-            scale: settings.scale(dims.d_head),
-            d_head: dims.d_head,
-            d_mlp: dims.d_mlp,
-            activation: settings.activation,
+            heads_known,
+            no_norm: settings.no_norm || transformer.is_none_or(|sizes| sizes.norm != Norm::None),
+            scale: transformer.and_then(|sizes| match layout {
+                // The published code divides by √d_head.
+                Layout::Pizza => Some(Scale::Root),
+                _ => settings.scale(sizes.d_head),
+            }),
+            of_sums: matches!(layout, Layout::Pizza | Layout::PizzaLinear),
+            mask: match layout {
+                Layout::Pizza => Some(Mask::None),
+                _ => settings.mask,
+            },
+            rate,
+            activation: match layout {
+                Layout::RepTheory | Layout::PizzaLinear => Some("relu".to_owned()),
+                _ => settings.activation,
+            },
+            body: dims.body.clone(),
             model_seed: own.task.model_seed.or(settings.seed),
-            trained_biases: false,
+            biases: Biases::Frozen,
             epochs,
             history,
             split,
@@ -267,23 +295,36 @@ impl Foreign {
             layout,
             dims,
             source,
+            told: Told {
+                heads: hints.heads,
+                ..told.clone()
+            },
         };
-        foreign.facts.trained_biases = foreign.has_biases()?;
+        foreign.facts.biases = foreign.biases()?;
         Ok(foreign)
     }
 
-    fn has_biases(&mut self) -> Result<bool, ExchangeError> {
+    /// Says which biases are not zero in some checkpoint.
+    fn biases(&mut self) -> Result<Biases, ExchangeError> {
+        if let Body::Mlp(sizes) = &self.dims.body {
+            return Ok(match sizes.biases {
+                true => Biases::Trained,
+                false => Biases::None,
+            });
+        }
+        let [neurons, others] = layout::biases(self.layout, &self.dims);
+        let mut found = Biases::Frozen;
         for index in 0..self.len() {
             let shapes = self.source.shapes(index);
-            for name in layout::biases(self.layout) {
-                if shapes.contains_key(name)
-                    && self.source.read(index, name)?.iter().any(|x| *x != 0.0)
-                {
-                    return Ok(true);
+            for (names, which) in [(&others, Biases::All), (&neurons, Biases::Trained)] {
+                for name in names.iter().filter(|name| shapes.contains_key(*name)) {
+                    if found < which && self.source.read(index, name)?.iter().any(|x| *x != 0.0) {
+                        found = which;
+                    }
                 }
             }
         }
-        Ok(false)
+        Ok(found)
     }
 }
 

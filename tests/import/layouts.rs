@@ -1,0 +1,655 @@
+//! Models in the layouts of published code: what an import computes is compared with formulas in f64
+//! that are written here from that code, and an export has the numbers of the file again.
+//!
+//! Every number is a function of its tensor's name and of its place in that tensor, so that a file
+//! of any layout is written by saying which place each of its numbers has.
+
+mod formulas;
+
+use std::path::Path;
+
+use grokrun_exchange::{Array, Numbers, write_safetensors, write_state_dict};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+
+use self::formulas::{Mlp, Transformer, number};
+use crate::support::Bench;
+
+/// An array whose number at each index is that of `place(index)` in the tensor of this name.
+fn array(file: &str, name: &str, shape: &[usize], place: impl Fn(&[usize]) -> Vec<usize>) -> Array {
+    let len = shape.iter().product::<usize>();
+    let index = |mut at: usize| {
+        let mut index = vec![0; shape.len()];
+        for axis in (0..shape.len()).rev() {
+            index[axis] = at % shape[axis];
+            at /= shape[axis];
+        }
+        index
+    };
+    let numbers = (0..len)
+        .map(|at| number(name, &place(&index(at))))
+        .collect();
+    Array {
+        name: file.to_owned(),
+        shape: shape.to_vec(),
+        numbers: Numbers::F32(numbers),
+    }
+}
+
+fn same(index: &[usize]) -> Vec<usize> {
+    index.to_vec()
+}
+
+fn swapped(index: &[usize]) -> Vec<usize> {
+    vec![index[1], index[0]]
+}
+
+/// The tensors of a model as TransformerLens saves them.
+fn transformer_lens(t: &Transformer) -> Vec<Array> {
+    let (d, h, e) = (t.d, t.heads, t.d_head);
+    let mut all = Vec::new();
+    let mut add = |name: &str, shape: &[usize]| all.push(array(name, name, shape, same));
+    add("embed.W_E", &[t.tokens(), d]);
+    add("pos_embed.W_pos", &[t.positions(), d]);
+    for b in 0..t.layers {
+        let mut of = |name: &str, shape: &[usize]| add(&format!("blocks.{b}.{name}"), shape);
+        if t.norm == Some(true) {
+            of("ln1.w", &[d]);
+            of("ln1.b", &[d]);
+            if t.neurons.is_some() {
+                of("ln2.w", &[d]);
+                of("ln2.b", &[d]);
+            }
+        }
+        for name in ["W_Q", "W_K", "W_V"] {
+            of(&format!("attn.{name}"), &[h, d, e]);
+        }
+        of("attn.W_O", &[h, e, d]);
+        if let Some(m) = t.neurons {
+            of("mlp.W_in", &[d, m]);
+            of("mlp.W_out", &[m, d]);
+        }
+        if t.biases {
+            for name in ["b_Q", "b_K", "b_V"] {
+                of(&format!("attn.{name}"), &[h, e]);
+            }
+            of("attn.b_O", &[d]);
+            if let Some(m) = t.neurons {
+                of("mlp.b_in", &[m]);
+                of("mlp.b_out", &[d]);
+            }
+        }
+    }
+    if t.norm == Some(true) {
+        add("ln_final.w", &[d]);
+        add("ln_final.b", &[d]);
+    }
+    add("unembed.W_U", &[d, t.p]);
+    if t.biases {
+        add("unembed.b_U", &[t.p]);
+    }
+    all
+}
+
+/// The same as the code of Nanda et al. and of Zhong et al. has them.
+fn transposed(t: &Transformer) -> Vec<Array> {
+    let (d, h, e) = (t.d, t.heads, t.d_head);
+    let mut all = vec![
+        array("embed.W_E", "embed.W_E", &[d, t.tokens()], swapped),
+        array(
+            "pos_embed.W_pos",
+            "pos_embed.W_pos",
+            &[t.positions(), d],
+            same,
+        ),
+        array("unembed.W_U", "unembed.W_U", &[d, t.p], same),
+    ];
+    for b in 0..t.layers {
+        let mut of = |name: &str, shape: &[usize], place: &dyn Fn(&[usize]) -> Vec<usize>| {
+            let name = format!("blocks.{b}.{name}");
+            all.push(array(&name, &name, shape, place));
+        };
+        for name in ["W_Q", "W_K", "W_V"] {
+            of(&format!("attn.{name}"), &[h, e, d], &|i| {
+                vec![i[0], i[2], i[1]]
+            });
+        }
+        of("attn.W_O", &[d, h * e], &|i| vec![i[1] / e, i[1] % e, i[0]]);
+        if let Some(m) = t.neurons {
+            of("mlp.W_in", &[m, d], &swapped);
+            of("mlp.W_out", &[d, m], &swapped);
+            if t.biases {
+                of("mlp.b_in", &[m], &same);
+                of("mlp.b_out", &[d], &same);
+            }
+        }
+    }
+    all
+}
+
+const TRAIN: [usize; 8] = [0, 3, 8, 11, 17, 20, 33, 47];
+
+/// Imports a file with more flags and compares the losses with those of `logits`; returns what was
+/// said.
+fn imported(
+    bench: &Bench,
+    file: &str,
+    flags: &[&str],
+    p: usize,
+    logits: impl Fn(usize, usize) -> Vec<f64>,
+) -> String {
+    bench.write("train.json", json!(TRAIN).to_string());
+    let fixed = [
+        "import",
+        file,
+        "--into",
+        "runs/x",
+        "--force",
+        "--operation",
+        "add",
+        "--train-indices",
+        "train.json",
+        "--epoch",
+        "100",
+    ];
+    let output = bench.run(&[&fixed[..], flags].concat()).exits(0);
+    let mut sums = [(0.0, 0.0); 2];
+    for pair in 0..p * p {
+        let (a, b) = (pair / p, pair % p);
+        let logits = logits(a, b);
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let all: f64 = logits.iter().map(|x| (x - most).exp()).sum();
+        let loss = most + all.ln() - logits[(a + b) % p];
+        let (sum, count) = &mut sums[usize::from(!TRAIN.contains(&pair))];
+        *sum += loss;
+        *count += 1.0;
+    }
+    let summary = std::fs::read(bench.path().join("runs/x/summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    let last = &summary["cells"][0]["last"];
+    for ((sum, count), key) in sums.iter().zip(["train_loss", "test_loss"]) {
+        let found = last[key].as_f64().unwrap_or(f64::NAN);
+        let wanted = sum / count;
+        assert!(
+            (found - wanted).abs() < 2e-5 * wanted,
+            "{file} {flags:?} {key}: {found}, and {wanted} by the formulas"
+        );
+    }
+    output.err()
+}
+
+/// Exports the run in a layout, and looks for every number of the file in it.
+fn comes_back(bench: &Bench, file: &[Array], layout: &str) {
+    for format in ["safetensors", "pth"] {
+        let name = format!("back.{format}");
+        let fixed = [
+            "export", "runs/x", "--layout", layout, "--format", format, "-o", &name,
+        ];
+        // TransformerLens's pth is the published dictionary, which other tests read.
+        if (layout, format) == ("transformer-lens", "pth") {
+            continue;
+        }
+        bench.run(&fixed).exits(0);
+    }
+    let bytes = std::fs::read(bench.path().join("back.safetensors")).unwrap();
+    let back = SafeTensors::deserialize(&bytes).unwrap();
+    for array in file {
+        let found = back.tensor(&array.name).unwrap();
+        assert_eq!(found.shape(), array.shape, "{}", array.name);
+        let Numbers::F32(numbers) = &array.numbers else {
+            panic!("{} is float32", array.name);
+        };
+        let wanted: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert_eq!(found.data(), wanted, "{layout}: {}", array.name);
+    }
+    // Beside the file's own tensors there are buffers and zeros alone.
+    for (name, tensor) in back.tensors() {
+        let known = file.iter().any(|array| array.name == name);
+        let buffer = name.ends_with("attn.mask") || name.ends_with("attn.IGNORE");
+        let plain_norm = name.contains("ln");
+        let zero = tensor.data().iter().all(|byte| *byte == 0);
+        assert!(known || buffer || plain_norm || zero, "{layout}: {name}");
+    }
+}
+
+/// Lets analyses of weights, neurons and logits look at the run.
+fn analysed(bench: &Bench) {
+    let fixed = ["analyze", "runs/x"];
+    let only = [
+        "--only",
+        "fourier-sparsity",
+        "--only",
+        "neuron-clustering",
+        "--only",
+        "singular-values",
+    ];
+    bench.run(&[&fixed[..], &only].concat()).exits(0);
+    let cells = bench.path().join("runs/x/cells");
+    let cell = std::fs::read_dir(cells).unwrap().next().unwrap().unwrap();
+    for name in ["fourier-sparsity", "singular-values"] {
+        let findings = cell
+            .path()
+            .join("analysis")
+            .join(name)
+            .join("findings.json");
+        let findings = std::fs::read_to_string(findings).unwrap();
+        let findings: Value = serde_json::from_str(&findings).unwrap();
+        assert!(findings.to_string().contains("W_E"), "{name}: {findings}");
+    }
+}
+
+fn write(bench: &Bench, name: &str, arrays: &[Array], config: Option<Value>) {
+    let path = bench.path().join(name);
+    if Path::new(name).extension().is_some_and(|e| e == "pt") {
+        return write_state_dict(&path, arrays).unwrap();
+    }
+    let metadata: Vec<_> = config
+        .map(|config| ("hooked_transformer_config", config.to_string()))
+        .into_iter()
+        .collect();
+    write_safetensors(&path, arrays, &metadata).unwrap();
+}
+
+const PLAIN: Transformer = Transformer {
+    p: 7,
+    d: 8,
+    heads: 2,
+    d_head: 3,
+    neurons: Some(10),
+    layers: 2,
+    separator: true,
+    norm: None,
+    biases: false,
+    attention_biases_are_zero: false,
+    causal: true,
+    rate: 1.0,
+    gelu: false,
+};
+
+#[test]
+fn deeper_models_of_transformer_lens_compute_what_they_did() {
+    let bench = Bench::new("");
+    for (t, config) in [
+        (
+            Transformer {
+                norm: Some(true),
+                biases: true,
+                ..PLAIN
+            },
+            json!({"n_layers": 2, "n_ctx": 3, "d_head": 3, "act_fn": "relu",
+                "normalization_type": "LN", "eps": 1e-5, "attention_dir": "causal"}),
+        ),
+        (
+            Transformer {
+                layers: 3,
+                causal: false,
+                gelu: true,
+                ..PLAIN
+            },
+            json!({"n_layers": 3, "d_head": 3, "act_fn": "gelu", "normalization_type": null,
+                "attention_dir": "bidirectional"}),
+        ),
+        (
+            Transformer {
+                layers: 4,
+                norm: Some(false),
+                biases: true,
+                neurons: None,
+                ..PLAIN
+            },
+            json!({"n_layers": 4, "d_head": 3, "attn_only": true, "normalization_type": "LNPre",
+                "attention_dir": "causal"}),
+        ),
+        (
+            Transformer {
+                norm: Some(true),
+                biases: true,
+                separator: false,
+                causal: false,
+                ..PLAIN
+            },
+            json!({"d_head": 3, "act_fn": "relu", "normalization_type": "LN", "n_ctx": 2,
+                "attention_dir": "bidirectional"}),
+        ),
+        (
+            // One layer whose attention and outputs have biases, which were refused once.
+            Transformer {
+                layers: 1,
+                biases: true,
+                ..PLAIN
+            },
+            json!({"n_layers": 1, "d_head": 3, "act_fn": "relu", "normalization_type": null}),
+        ),
+    ] {
+        let arrays = transformer_lens(&t);
+        write(&bench, "x.safetensors", &arrays, Some(config));
+        imported(&bench, "x.safetensors", &[], t.p, |a, b| t.logits(a, b));
+        comes_back(&bench, &arrays, "transformer-lens");
+        analysed(&bench);
+    }
+    // What the file does not tell, the flags do.
+    let t = Transformer {
+        causal: false,
+        norm: Some(false),
+        ..PLAIN
+    };
+    write(&bench, "bare.pt", &transformer_lens(&t), None);
+    let flags = [
+        "--mask",
+        "none",
+        "--normalization",
+        "LNPre",
+        "--activation",
+        "relu",
+        "--attention-scale",
+        "sqrt",
+    ];
+    let said = imported(&bench, "bare.pt", &flags, t.p, |a, b| t.logits(a, b));
+    assert!(said.contains("here they are 1 and 0"), "{said}");
+}
+
+#[test]
+fn clock_and_pizza_transformers_compute_what_they_did() {
+    let bench = Bench::new("");
+    for (t, config) in [
+        (
+            Transformer {
+                separator: false,
+                causal: false,
+                rate: 0.63,
+                biases: true,
+                ..PLAIN
+            },
+            json!({"C": 7, "n_layers": 2, "act_fn": "ReLU", "attn_coeff": 0.63,
+                "attention_dir": "casual", "diff_vocab": false, "eqn_sign": false}),
+        ),
+        (
+            Transformer {
+                layers: 1,
+                causal: false,
+                rate: 0.0,
+                gelu: true,
+                biases: true,
+                ..PLAIN
+            },
+            json!({"C": 7, "act_fn": "GeLU", "attn_coeff": 0, "diff_vocab": 0, "eqn_sign": 1}),
+        ),
+        (
+            Transformer {
+                separator: false,
+                causal: false,
+                biases: true,
+                ..PLAIN
+            },
+            json!({"C": 7, "act_fn": "ReLU", "attn_coeff": 1, "diff_vocab": 0}),
+        ),
+    ] {
+        // Attention and outputs have no biases there.
+        let arrays = transposed(&t);
+        write(&bench, "x.pt", &arrays, None);
+        bench.write("x.json", config.to_string());
+        let t = Transformer {
+            attention_biases_are_zero: true,
+            ..t
+        };
+        imported(&bench, "x.pt", &["--config", "x.json"], t.p, |a, b| {
+            t.logits(a, b)
+        });
+        comes_back(&bench, &arrays, "pizza");
+        analysed(&bench);
+    }
+    // The file alone does not say how attention is mixed.
+    let t = Transformer {
+        separator: false,
+        ..PLAIN
+    };
+    write(&bench, "x.pt", &transposed(&t), None);
+    let import = ["import", "x.pt", "--into", "runs/y"];
+    bench
+        .run(&import)
+        .exits(2)
+        .says(&["--attention-rate", "--config"]);
+    for (config, says) in [
+        (
+            json!({"attn_coeff": 0.5, "diff_vocab": 1}).to_string(),
+            "one embedding for both",
+        ),
+        (
+            json!({"attn_coeff": 0.5, "C": 59}).to_string(),
+            "C = 59, and its tensors have 7",
+        ),
+        ("{".to_owned(), "no JSON"),
+    ] {
+        bench.write("y.json", config);
+        let more = [&import[..], &["--config", "y.json"]].concat();
+        bench.run(&more).exits(2).says(&[says]);
+    }
+    assert!(!bench.path().join("runs/y").exists());
+}
+
+#[test]
+fn multilayer_perceptrons_of_published_code_compute_what_they_did() {
+    let bench = Bench::new("");
+    let (p, e, m) = (7, 6, 9);
+    let weight = |name: &str, of: &str, shape: [usize; 2]| array(name, of, &shape, same);
+    let turned = |name: &str, of: &str, shape: [usize; 2]| array(name, of, &shape, swapped);
+    let bias = |name: &str, of: &str, len: usize| array(name, of, &[len], same);
+    let separate = |x: &str, y: &str| {
+        [
+            weight(x, "embed.0.W_E", [p, e]),
+            weight(y, "embed.1.W_E", [p, e]),
+        ]
+    };
+    let one = vec![m];
+    let rep_theory = [
+        &separate("W_x", "W_y")[..],
+        &[
+            weight("W", "layers.0.W", [2 * e, m]),
+            weight("W_U", "layers.1.W", [m, p]),
+        ],
+    ]
+    .concat();
+    let sn_mlp = [
+        &separate("lembed.weight", "rembed.weight")[..],
+        &[
+            turned("linear.weight", "layers.0.W", [m, 2 * e]),
+            turned("unembed.weight", "layers.1.W", [p, m]),
+            bias("unembed.bias", "layers.1.b", p),
+        ],
+    ]
+    .concat();
+    let linear = |inputs: usize, hidden: usize| {
+        let mut all = vec![
+            turned("l1.weight", "layers.0.W", [m, inputs]),
+            bias("l1.bias", "layers.0.b", m),
+        ];
+        if hidden == 2 {
+            all.push(turned("l2.weight", "layers.1.W", [m, m]));
+            all.push(bias("l2.bias", "layers.1.b", m));
+        }
+        all.push(turned(
+            "unembed.weight",
+            &format!("layers.{hidden}.W"),
+            [p, m],
+        ));
+        all
+    };
+    let shared = [weight("embed.weight", "embed.W_E", [p, e])];
+    let model = |concat: bool, shared: bool, hidden: &[usize], biased: &[usize]| Mlp {
+        p,
+        e,
+        concat,
+        shared,
+        hidden: hidden.to_vec(),
+        biased: biased.to_vec(),
+    };
+    for (arrays, layout, mlp) in [
+        (rep_theory, "rep-theory", model(true, false, &one, &[])),
+        (sn_mlp, "sn-mlp", model(true, false, &one, &[1])),
+        (
+            [&shared[..], &linear(e, 1)].concat(),
+            "pizza-linear",
+            model(false, true, &one, &[0]),
+        ),
+        (
+            [&shared[..], &linear(e, 2)].concat(),
+            "pizza-linear",
+            model(false, true, &[m, m], &[0, 1]),
+        ),
+        (
+            [&shared[..], &linear(2 * e, 1)].concat(),
+            "pizza-linear",
+            model(true, true, &one, &[0]),
+        ),
+        (
+            [
+                &separate("embed1.weight", "embed2.weight")[..],
+                &linear(e, 1),
+            ]
+            .concat(),
+            "pizza-linear",
+            model(false, false, &one, &[0]),
+        ),
+    ] {
+        write(&bench, "x.pt", &arrays, None);
+        let flags: &[&str] = if layout == "sn-mlp" {
+            &["--activation", "relu"]
+        } else {
+            &[]
+        };
+        imported(&bench, "x.pt", flags, p, |a, b| mlp.logits(a, b));
+        comes_back(&bench, &arrays, layout);
+        analysed(&bench);
+        // A layout that does not hold the model is refused, with what it holds.
+        let fixed = [
+            "export", "runs/x", "--format", "pth", "-o", "y.pth", "--layout",
+        ];
+        bench
+            .run(&[&fixed[..], &["paper"]].concat())
+            .exits(2)
+            .says(&["expected a transformer"]);
+        assert!(!bench.path().join("y.pth").exists());
+    }
+    // A group instead of a modulus: 7 elements.
+    let group = [
+        "import",
+        "x.pt",
+        "--into",
+        "runs/g",
+        "--operation",
+        "group C7",
+    ];
+    bench.run(&group).exits(0).says(&["ab in C7"]);
+    let other = [
+        "import",
+        "x.pt",
+        "--into",
+        "runs/h",
+        "--operation",
+        "group S4",
+    ];
+    bench
+        .run(&other)
+        .exits(2)
+        .says(&["on 24 elements", "rows for 7"]);
+}
+
+#[test]
+fn what_is_not_held_here_is_refused_with_its_place() {
+    let bench = Bench::new("");
+    let lens = transformer_lens(&Transformer {
+        norm: Some(true),
+        ..PLAIN
+    });
+    let with = |more: &[(&str, &[usize])], without: &[&str]| {
+        let mut arrays = lens.clone();
+        arrays.retain(|array| !without.contains(&array.name.as_str()));
+        arrays.extend(
+            more.iter()
+                .map(|(name, shape)| array(name, name, shape, same)),
+        );
+        arrays
+    };
+    let bilinear: Vec<Array> = [("W_x", [7, 4]), ("W_y", [7, 4]), ("W_U", [4, 7])]
+        .iter()
+        .map(|(name, shape)| array(name, name, shape, same))
+        .collect();
+    let deep = transformer_lens(&Transformer { layers: 5, ..PLAIN });
+    let no_separator = transformer_lens(&Transformer {
+        separator: false,
+        ..PLAIN
+    });
+    for (arrays, config, flags, says) in [
+        (deep, None, &[][..], "1 to 4 layers"),
+        (
+            with(&[], &["blocks.1.ln2.w"]),
+            None,
+            &[],
+            "no tensor blocks.1.ln2.w",
+        ),
+        (
+            with(&[], &["blocks.0.ln1.b"]),
+            None,
+            &[],
+            "no tensor blocks.0.ln1.b",
+        ),
+        (
+            with(&[("blocks.1.attn.W_gate", &[2])], &[]),
+            None,
+            &[],
+            "blocks.1.attn.W_gate",
+        ),
+        (
+            with(&[], &[]),
+            Some(json!({"normalization_type": "RMS"})),
+            &[],
+            "LN or LNPre",
+        ),
+        (
+            with(&[], &[]),
+            Some(json!({"normalization_type": "LN", "eps": 1e-12})),
+            &[],
+            "the layer norms here",
+        ),
+        (
+            with(&[], &[]),
+            Some(json!({"normalization_type": null})),
+            &[],
+            "has the tensors of layer",
+        ),
+        (
+            with(&[], &[]),
+            None,
+            &["--normalization", "LNPre"],
+            "has tensors of layer norms",
+        ),
+        (
+            with(&[], &[]),
+            None,
+            &["--attention-rate", "0.5"],
+            "clock-and-pizza model alone",
+        ),
+        (with(&[], &[]), None, &["--attention-rate", "2"], "from 0"),
+        (
+            no_separator.clone(),
+            None,
+            &[],
+            "see each other (--mask none)",
+        ),
+        (
+            no_separator,
+            None,
+            &["--mask", "causal"],
+            "with a causal mask",
+        ),
+        (bilinear, None, &[], "BilinearNet"),
+    ] {
+        write(&bench, "x.safetensors", &arrays, config);
+        let fixed = ["import", "x.safetensors", "--into", "runs/x"];
+        bench
+            .run(&[&fixed[..], flags].concat())
+            .exits(2)
+            .says(&[says]);
+        assert!(!bench.path().join("runs/x").exists(), "{says}");
+    }
+}
