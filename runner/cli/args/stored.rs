@@ -176,8 +176,8 @@ pub(crate) struct ExportArgs {
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
 
-    /// How weights are laid out in pth, safetensors and npz; in another layout than TransformerLens's
-    /// a pth is the last checkpoint's state_dict alone
+    /// How weights are laid out in pth, safetensors and npz; a pth in another layout than
+    /// TransformerLens's is the last checkpoint's state_dict alone
     #[arg(
         long,
         value_enum,

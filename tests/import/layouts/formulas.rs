@@ -10,7 +10,7 @@ pub(crate) fn number(name: &str, index: &[usize]) -> f32 {
     state = (state ^ (state >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let share = ((state >> 40) as f32) / ((1u64 << 24) as f32);
     let norm = name.contains("ln") && name.ends_with('w');
-    2.0 * share - 1.0 + if norm { 1.5 } else { 0.0 }
+    0.8 * share - 0.4 + if norm { 1.0 } else { 0.0 }
 }
 
 fn at(name: &str, index: &[usize]) -> f64 {
@@ -89,9 +89,11 @@ impl Transformer {
                 let seen = if self.causal { to + 1 } else { n };
                 let score = |from: usize| {
                     let dot: f64 = q[to].iter().zip(&k[from]).map(|(a, b)| a * b).sum();
-                    (dot / (e as f64).sqrt()).exp()
+                    dot / (e as f64).sqrt()
                 };
                 let scores: Vec<f64> = (0..seen).map(score).collect();
+                let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let scores: Vec<f64> = scores.iter().map(|x| (x - most).exp()).collect();
                 let total: f64 = scores.iter().sum();
                 for (from, score) in scores.iter().enumerate() {
                     let weight = self.rate * score / total + 1.0 - self.rate;

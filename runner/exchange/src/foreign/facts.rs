@@ -2,8 +2,8 @@
 
 use grokrun_store::Tensor;
 
+use super::attention::{Mask, Scale};
 use super::own::{Conventions, Task};
-use super::settings::{Mask, Scale};
 use crate::layout::{Body, Separator};
 
 /// The kind of a file.

@@ -1,10 +1,11 @@
-//! Reads a foreign file as an experiment: checkpoints in the layout that they have here, and what the
-//! file says of its history, split and settings.
+//! Reads a foreign file as an experiment: checkpoints in the layout that they have here, and what
+//! the file says of its history, split and settings.
 //!
 //! Recognised: a plain `state_dict`; the published dictionary (`model`, `checkpoints`,
 //! `checkpoint_epochs`, losses, accuracies, indices); the paper's `full_run_data` (`state_dicts`,
 //! `epochs`, losses); a `.safetensors` or an `.npz` of one model; a folder of such files.
 
+mod attention;
 mod contents;
 mod facts;
 mod folder;
@@ -13,6 +14,7 @@ mod numbers;
 mod own;
 mod settings;
 mod single;
+mod source;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,7 @@ use self::contents::{Contents, contents};
 use self::own::Own;
 use self::settings::Settings;
 use self::single::Single;
+use self::source::Source;
 use crate::ExchangeError;
 use crate::error::refuse;
 use crate::layout::{self, Body, Dims, Hints, Layout, Norm, Shapes};
@@ -34,11 +37,11 @@ use crate::sniff::{self, Found};
 use crate::torch::TorchFile;
 use crate::{archive, names};
 
+pub use attention::{Mask, Scale};
 pub use facts::{Biases, Facts, History, Kind, Model};
 pub use folder::Pattern;
 pub use own::KEY as OWN_CONFIG;
 pub use own::{Conventions, Recipe, Stop, Task};
-pub use settings::{Mask, Scale};
 pub use told::Told;
 
 /// What a file has beside its models.
@@ -62,17 +65,6 @@ pub struct Foreign {
     dims: Dims,
     source: Source,
     told: Told,
-}
-
-#[derive(Debug)]
-enum Source {
-    Torch {
-        file: Box<TorchFile>,
-        models: Vec<BTreeMap<String, TensorRef>>,
-    },
-    Single(Vec<Tensor>),
-    /// one model a file
-    Folder(Vec<PathBuf>),
 }
 
 impl Foreign {
@@ -325,73 +317,6 @@ impl Foreign {
             }
         }
         Ok(found)
-    }
-}
-
-impl Source {
-    fn len(&self) -> usize {
-        match self {
-            Source::Torch { models, .. } => models.len(),
-            Source::Single(_) => 1,
-            Source::Folder(files) => files.len(),
-        }
-    }
-
-    /// Gives every tensor the name that it has in the model itself.
-    fn unwrap_names(&mut self, prefixes: &mut BTreeSet<String>) -> Result<(), ExchangeError> {
-        match self {
-            Source::Torch { models, .. } => {
-                for model in models {
-                    let bare = names::unwrap(model.keys().map(String::as_str), prefixes)?;
-                    let tensors = std::mem::take(model).into_values();
-                    *model = bare.into_iter().zip(tensors).collect();
-                }
-            }
-            Source::Single(tensors) => {
-                let bare = names::unwrap(tensors.iter().map(|t| t.name.as_str()), prefixes)?;
-                for (tensor, bare) in tensors.iter_mut().zip(bare) {
-                    tensor.name = bare;
-                }
-            }
-            Source::Folder(_) => {}
-        }
-        Ok(())
-    }
-
-    fn shapes(&self, index: usize) -> Shapes {
-        match self {
-            Source::Torch { models, .. } => models
-                .get(index)
-                .into_iter()
-                .flatten()
-                .map(|(name, tensor)| (name.clone(), tensor.shape.clone()))
-                .collect(),
-            Source::Folder(_) => Shapes::new(),
-            Source::Single(tensors) => tensors
-                .iter()
-                .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
-                .collect(),
-        }
-    }
-
-    /// Returns the numbers of a tensor; none if the file does not have it.
-    fn read(&mut self, index: usize, name: &str) -> Result<Vec<f32>, ExchangeError> {
-        match self {
-            Source::Torch { file, models } => {
-                match models.get(index).and_then(|model| model.get(name)) {
-                    Some(tensor) => {
-                        let numbers = file.numbers(tensor)?;
-                        Ok(numbers.into_iter().map(|x| x as f32).collect())
-                    }
-                    None => Ok(Vec::new()),
-                }
-            }
-            Source::Folder(_) => Ok(Vec::new()),
-            Source::Single(tensors) => {
-                let tensor = tensors.iter().find(|tensor| tensor.name == name);
-                Ok(tensor.map(|tensor| tensor.data.clone()).unwrap_or_default())
-            }
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod back;
 mod mlp;
+mod sizes;
 mod transformer;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::error::refuse;
 use crate::shown::{shown, some};
 
 pub use back::laid_out;
+pub use sizes::{Body, Dims, MlpSizes, Norm, TransformerSizes};
 
 /// A layout: names and orders of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,71 +49,6 @@ impl Layout {
             Layout::SnMlp => "SnMLP's (Stander et al. 2024)",
         }
     }
-}
-
-/// The sizes of a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dims {
-    /// the number of tokens that an operand can be
-    pub modulus: usize,
-    /// columns of W_U: p, or p + 1 with one for '='
-    pub outputs: usize,
-    /// what the model is made of
-    pub body: Body,
-}
-
-/// What a model is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// Blocks of attention and neurons.
-    Transformer(TransformerSizes),
-    /// Layers of ReLU neurons on embedded operands.
-    Mlp(MlpSizes),
-}
-
-/// The sizes of a transformer, all of whose blocks are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransformerSizes {
-    /// blocks
-    pub layers: usize,
-    /// width of the residual stream
-    pub d_model: usize,
-    /// attention heads
-    pub heads: usize,
-    /// width of a head
-    pub d_head: usize,
-    /// neurons; none if a block is attention alone
-    pub d_mlp: Option<usize>,
-    /// whether '=' follows the operands
-    pub separator: bool,
-    /// where layers are normalised
-    pub norm: Norm,
-}
-
-/// The layer norms of a transformer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
-    /// There is none.
-    None,
-    /// With weight and bias, before each layer and the unembedding.
-    Pre,
-    /// The same, whose weight is 1 and whose bias is 0 (`LNPre`): a file has no tensors of it.
-    PrePlain,
-}
-
-/// The sizes of a multilayer perceptron on two operands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MlpSizes {
-    /// width of an embedding
-    pub width: usize,
-    /// whether the embeddings stand side by side; else they are added
-    pub concat: bool,
-    /// whether the operands share one embedding
-    pub shared: bool,
-    /// widths of the hidden layers
-    pub hidden: Vec<usize>,
-    /// whether layers have biases
-    pub biases: bool,
 }
 
 /// What a file's tensors do not say, and its settings or a person do.
@@ -223,25 +160,6 @@ pub(crate) fn recognise(shapes: &Shapes, hints: Hints) -> Result<(Layout, Dims),
     }
     check(shapes, layout, &dims)?;
     Ok((layout, dims))
-}
-
-impl Dims {
-    fn separator(&self) -> bool {
-        matches!(&self.body, Body::Transformer(sizes) if sizes.separator)
-    }
-
-    /// Rows of W_E.
-    pub(crate) fn tokens(&self) -> usize {
-        self.modulus + usize::from(self.separator())
-    }
-
-    /// The transformer's sizes, if it is one.
-    pub fn transformer(&self) -> Option<&TransformerSizes> {
-        match &self.body {
-            Body::Transformer(sizes) => Some(sizes),
-            Body::Mlp(_) => None,
-        }
-    }
 }
 
 /// Checks that the tensors are those of the layout, all of them and no others.
