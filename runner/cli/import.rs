@@ -12,7 +12,7 @@ mod variant;
 use std::path::Path;
 use std::process::ExitCode;
 
-use grokrun_exchange::{Conventions, Facts, Foreign, Indices, Scale, read_indices};
+use grokrun_exchange::{Conventions, Facts, Indices, read_indices};
 use grokrun_host::Registry;
 use grokrun_session::{Adopted, Adoption, Parts, Survey, adopt};
 use grokrun_spec::{Cell, Plan};

@@ -1,5 +1,5 @@
-//! Models in the layouts of published code: what an import computes is compared with formulas in f64
-//! that are written here from that code, and an export has the numbers of the file again.
+//! Models in the layouts of published code: what an import computes is compared with formulas in
+//! f64 that are written here from that code, and an export has the numbers of the file again.
 
 mod files;
 mod formulas;
@@ -183,6 +183,13 @@ fn deeper_models_of_transformer_lens_compute_what_they_did() {
         write(&bench, "x.safetensors", &arrays, Some(config));
         imported(&bench, "x.safetensors", &[], t.p, |a, b| t.logits(a, b));
         comes_back(&bench, &arrays, "transformer-lens");
+        if t.norm.is_some() {
+            let fixed = [
+                "export", "runs/x", "--format", "npz", "-o", "y.npz", "--layout",
+            ];
+            let found = bench.run(&[&fixed[..], &["native"]].concat()).exits(2);
+            found.says(&["without layer norm"]);
+        }
         analysed(&bench);
     }
     // What the file does not tell, the flags do.

@@ -1,6 +1,6 @@
 //! Models as files of published code have them. Every number is a function of its tensor's name and
-//! of its place in that tensor, so that a file of any layout is written by saying which place each of
-//! its numbers has.
+//! of its place in that tensor, so that a file of any layout is written by saying which place each
+//! of its numbers has.
 
 use std::path::Path;
 

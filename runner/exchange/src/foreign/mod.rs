@@ -17,7 +17,7 @@ mod single;
 mod source;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,7 @@ use self::single::Single;
 use self::source::Source;
 use crate::ExchangeError;
 use crate::error::refuse;
-use crate::layout::{self, Body, Dims, Hints, Layout, Norm, Shapes};
-use crate::pickle::TensorRef;
+use crate::layout::{self, Body, Dims, Hints, Layout, Norm};
 use crate::sniff::{self, Found};
 use crate::torch::TorchFile;
 use crate::{archive, names};

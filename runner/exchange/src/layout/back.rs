@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use grokrun_store::Tensor;
 
 use super::{
-    Body, Dims, Hints, Layout, MlpSizes, Part, Presence, Shapes, Turn, parts, swapped, transformer,
-    transposed,
+    Body, Dims, Hints, Layout, MlpSizes, Norm, Part, Presence, Shapes, Turn, parts, swapped,
+    transformer, transposed,
 };
 use crate::ExchangeError;
 use crate::array::{Array, Numbers};
 use crate::error::refuse;
 
 /// Returns the tensors of a checkpoint under the names and in the orders of a layout, with the
-/// buffers that its code saves. Every number is one of the checkpoint, or the zero of a bias that it
-/// does not have.
+/// buffers that its code saves. Every number is one of the checkpoint, or the zero of a bias that
+/// it does not have.
 ///
 /// # Errors
 /// If the layout has no place for the model: which part of it.
@@ -132,10 +132,10 @@ fn sizes(shapes: &Shapes) -> Result<Dims, ExchangeError> {
 /// Checks that a layout is one of such models.
 fn check_body(layout: Layout, body: &Body) -> Result<(), ExchangeError> {
     let (fits, expected) = match (layout, body) {
-        (Layout::TransformerLens | Layout::Native | Layout::Paper, Body::Transformer(_)) => {
-            (true, "")
+        (Layout::TransformerLens, Body::Transformer(_)) => (true, ""),
+        (Layout::Native | Layout::Paper | Layout::Pizza, Body::Transformer(sizes)) => {
+            (sizes.norm == Norm::None, "a transformer without layer norm")
         }
-        (Layout::Pizza, Body::Transformer(_)) => (true, ""),
         (Layout::RepTheory | Layout::SnMlp, Body::Mlp(sizes)) => (
             sizes.concat && !sizes.shared && sizes.hidden.len() == 1,
             "one hidden layer on the separate embeddings of two operands, side by side",

@@ -1,5 +1,5 @@
-//! How published code lays the tensors of a model out, and the way to the layout of checkpoints here
-//! and back.
+//! How published code lays the tensors of a model out, and the way to the layout of checkpoints
+//! here and back.
 //!
 //! No file fits two layouts: they differ in names, in the dimensions of W_O or in the number of
 //! positions. Knows nothing of files and of what a model was trained on.
@@ -207,8 +207,8 @@ pub(crate) fn check(shapes: &Shapes, layout: Layout, dims: &Dims) -> Result<(), 
     }
 }
 
-/// Returns the names in a file of the biases: those of neurons, which may be trained in every model,
-/// and all others.
+/// Returns the names in a file of the biases: those of neurons, which may be trained in every
+/// model, and all others.
 pub(crate) fn biases(layout: Layout, dims: &Dims) -> [Vec<String>; 2] {
     let of = |wanted: bool| {
         let parts = parts(layout, dims).into_iter();

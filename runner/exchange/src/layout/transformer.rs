@@ -1,7 +1,7 @@
 //! The tensors of transformers, in the layouts that have them.
 //!
-//! p + 1 tokens with '=' and p without, n positions, d = d_model, H heads of E = d_head, M = d_mlp, C
-//! classes; b is the number of a block.
+//! p + 1 tokens with '=' and p without, n positions, d = d_model, H heads of E = d_head, M = d_mlp,
+//! C classes; b is the number of a block.
 //!
 //! | layout | W_E | W_pos | W_Q, W_K, W_V | W_O | W_in | W_out | W_U |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -332,8 +332,8 @@ pub(super) fn is_buffer(layout: Layout, dims: &Dims, name: &str) -> bool {
 /// Checks what stands beside the parameters.
 ///
 /// # Errors
-/// A mask that hides an operand from the last position, or in a deeper model anything but what comes
-/// later; a copy of W_E that is none.
+/// A mask that hides an operand from the last position, or in a deeper model anything but what
+/// comes later; a copy of W_E that is none.
 pub(super) fn check_buffers(
     shapes: &Shapes,
     layout: Layout,
