@@ -97,9 +97,9 @@ impl Transformer {
                 let total: f64 = scores.iter().sum();
                 for (from, score) in scores.iter().enumerate() {
                     let weight = self.rate * score / total + 1.0 - self.rate;
-                    for j in 0..e {
+                    for (j, v) in v[from].iter().enumerate() {
                         for (i, out) in out[to].iter_mut().enumerate() {
-                            *out += weight * v[from][j] * at(&name("W_O"), &[h, j, i]);
+                            *out += weight * v * at(&name("W_O"), &[h, j, i]);
                         }
                     }
                 }
