@@ -2,6 +2,7 @@
 //! recorded losses.
 
 mod back;
+mod layouts;
 
 use std::path::PathBuf;
 
@@ -175,10 +176,10 @@ fn a_relu_model_stays_one_and_what_does_not_fit_its_losses_is_said() {
         .says(&["nothing but relu, attention scores divided by √d_head fits"]);
     // Refused: settings that the model does not have, and settings that contradict the shapes.
     for (flags, says) in [
-        (&["--normalization", "LNPre"][..], "no layer norm"),
+        (&["--normalization", "RMS"][..], "LNPre"),
         (&["--heads", "2"], "--heads 2 does not fit"),
         (&["--attention-scale", "0"], "expected sqrt"),
-        (&["--activation", "silu"], "relu"),
+        (&["--activation", "solu"], "relu"),
     ] {
         let fixed = ["import", "y.pth", "--into", "runs/e"];
         bench

@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use grokrun_engine::Backend;
 
-pub(crate) use self::import::ImportArgs;
+pub(crate) use self::import::{ImportArgs, MaskArg, NormalizationArg};
 pub(crate) use self::keep::{
     CompletionsArgs, DiffArgs, InitArgs, ListArgs, ManArgs, NoteArgs, OpenArgs, Order, RmArgs,
     TagArgs,
 };
 pub(crate) use self::page::PageArgs;
 pub(crate) use self::stored::{
-    AnalyzeArgs, CompareArgs, ExportArgs, Format, MergeArgs, ReportArgs, ShowArgs, StatusArgs,
-    VerifyArgs, WatchArgs,
+    AnalyzeArgs, CompareArgs, ExportArgs, Format, LayoutArg, MergeArgs, ReportArgs, ShowArgs,
+    StatusArgs, VerifyArgs, WatchArgs,
 };
 pub(crate) use self::submit::{Engine, SubmitArgs};
 use crate::complete;

@@ -2,6 +2,7 @@
 //! or the curves of all cells for trackers.
 
 mod follow;
+mod layout;
 mod trackers;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use grokrun_session::stored_cell;
 use grokrun_store::{CellConfig, CellDir, CheckpointsConfig, Metrics, RunView, StoreError};
 use serde_json::{Value, json};
 
-use crate::args::{ExportArgs, Format};
+use crate::args::{ExportArgs, Format, LayoutArg};
 use crate::output::{Failure, written};
 use crate::sweep;
 
@@ -35,6 +36,11 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
     }
     let view = RunView::open(&args.run)?;
     if let Format::Csv | Format::Tensorboard | Format::Mlflow = args.format {
+        if args.layout != LayoutArg::TransformerLens {
+            return Err(Failure::request(
+                "--layout is for weights; expected --format pth, safetensors or npz with it",
+            ));
+        }
         trackers::export(args, &view)?;
         written(&args.output)?;
         return Ok(ExitCode::SUCCESS);
@@ -60,10 +66,15 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode, Failure> {
         )));
     };
     forget_packing(&mut config);
+    if args.layout != LayoutArg::TransformerLens {
+        layout::export(args, &config, dir.read_checkpoint(last)?)?;
+        written(&args.output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let model = hooked(&config);
     if model.is_none() && args.format == Format::Pth {
         return Err(Failure::request(format!(
-            "TransformerLens has no model like that of cell {name}, which --format pth describes in its words; expected --format safetensors or npz"
+            "TransformerLens has no model like that of cell {name}, which --format pth describes in its words; expected --format safetensors or npz, or another --layout"
         )));
     }
     let model = model.unwrap_or_default();

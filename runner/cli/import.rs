@@ -5,20 +5,22 @@
 //! holds all of it.
 
 mod check;
+mod opened;
 mod settled;
 mod variant;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use grokrun_exchange::{Conventions, Facts, Foreign, Indices, Model, Pattern, Scale, read_indices};
+use grokrun_exchange::{Conventions, Facts, Indices, read_indices};
 use grokrun_host::Registry;
 use grokrun_session::{Adopted, Adoption, Parts, Survey, adopt};
-use grokrun_spec::Plan;
+use grokrun_spec::{Cell, Plan};
 use grokrun_store::{Access, RunDir, Tensor};
 use serde_json::json;
 
 use self::check::{Computed, Records, by_training};
+use self::opened::{facts_heads, norm_note, open, read};
 use self::settled::Settled;
 use self::variant::{Shown, Variant, variants};
 use crate::args::{ImportArgs, PluginArgs};
@@ -76,18 +78,19 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         checked,
         warning,
     } = request.choose(&variants, &mut notes)?;
+    notes.extend(norm_note(&facts));
     if args.normalization.is_none() && !facts.no_norm {
         notes.push("the file does not tell whether there is layer norm: none, as published; tensors of a model with LNPre look the same (--normalization none)".to_owned());
     }
-    let factor = variant.scale.of_queries(facts.d_head);
-    if variant.scale != Scale::Root {
+    let queries = variant.queries();
+    if let Some((factor, scale)) = queries {
         notes.push(format!(
             "attention scores are divided by {} in the file's model and by √d_head here: W_Q is multiplied by {factor}, which comes to the same",
-            Shown(variant.scale)
+            Shown(scale)
         ));
     }
-    if variant.heads != facts.heads {
-        foreign = open(args, Some(variant.heads))?;
+    if variant.heads() != facts_heads(&facts) {
+        foreign = open(args, variant.heads())?;
     }
 
     let (text, plan) = request.plan(&variant)?;
@@ -117,7 +120,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     }
 
     let mut fingerprint = format!("import {:08x} {}", foreign.checksum()?, plan.fingerprint());
-    if variant.scale != Scale::Root {
+    if let Some((factor, _)) = queries {
         fingerprint.push_str(&format!(" queries {factor}"));
     }
     if let Some(given) = &given {
@@ -141,24 +144,22 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     // recorded.
     if adopted.train_accuracy < 0.5 && !checked {
         say(format!(
-            "warning: the last checkpoint is right on {:.1} % of the train pairs of {} mod {}; is it another --operation, or another split (--fraction, --data-seed, --stream, --train-indices)?",
+            "warning: the last checkpoint is right on {:.1} % of the train pairs of {}; is it another --operation, or another split (--fraction, --data-seed, --stream, --train-indices)?",
             100.0 * adopted.train_accuracy,
-            cell.operation.notation(),
-            cell.modulus
+            task(cell)
         ));
     }
     if let Some(warning) = warning {
         say(format!("warning: {warning}"));
     }
     print(&format!(
-        "{}: {} of {} mod {}; the last one has train loss {:.2e}, test loss {:.2e}, and is right on {:.1} % and {:.1} % of the pairs\n{}\n",
+        "{}: {} of {}; the last one has train loss {:.2e}, test loss {:.2e}, and is right on {:.1} % and {:.1} % of the pairs\n{}\n",
         cell.id,
         match epochs.len() {
             1 => "1 checkpoint".to_owned(),
             many => format!("{many} checkpoints"),
         },
-        cell.operation.notation(),
-        cell.modulus,
+        task(cell),
         adopted.train_loss,
         adopted.test_loss,
         100.0 * adopted.train_accuracy,
@@ -168,32 +169,17 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns what a cell's model does, in words.
+fn task(cell: &Cell) -> String {
+    let notation = cell.operation.notation();
+    match cell.operation.size() {
+        Some(_) => notation,
+        None => format!("{notation} mod {}", cell.modulus),
+    }
+}
+
 /// How to name another run directory to this command.
 const ANOTHER_PLACE: &str = "--into names another folder";
-
-/// Opens the file or folder of checkpoints that is to be imported.
-fn open(args: &ImportArgs, heads: Option<usize>) -> Result<Foreign, Failure> {
-    let pattern = args.pattern.as_deref().map(Pattern::new).transpose()?;
-    if args.file.is_dir() {
-        return Ok(Foreign::open_folder(&args.file, pattern.as_ref(), heads)?);
-    }
-    if pattern.is_some() {
-        return Err(Failure::request(format!(
-            "--pattern is for a folder of checkpoints; {} is none",
-            args.file.display()
-        )));
-    }
-    Ok(Foreign::open(&args.file, heads)?)
-}
-
-/// Reads a checkpoint and scales its queries for the variant.
-fn read(foreign: &mut Foreign, index: usize, variant: &Variant) -> Result<Model, Failure> {
-    let mut model = foreign.model(index)?;
-    if variant.scale != Scale::Root {
-        model.scale_queries(variant.scale.of_queries(foreign.facts().d_head));
-    }
-    Ok(model)
-}
 
 /// A split from a file of its own.
 enum Given {
@@ -318,13 +304,16 @@ impl Request<'_> {
         let survey = Survey::new(&plan)?;
         let none = Default::default();
         let adoption = Adoption::new(&plan, &survey, self.parts, &none, json!(null))?;
-        let mut foreign = open(self.args, Some(variant.heads))?;
+        let mut foreign = open(self.args, variant.heads())?;
         let one = |checkpoint: &usize| {
             let model = read(&mut foreign, *checkpoint, variant)?;
             let plain = adoption.evaluate(&model.tensors)?;
             let more = match &model.separator {
                 None => None,
-                output => Some(adoption.evaluate_with(&model.tensors, output.as_deref())?),
+                Some(output) => {
+                    let output = Some((output.column.as_slice(), output.bias));
+                    Some(adoption.evaluate_with(&model.tensors, output)?)
+                }
             };
             Ok((plain, more))
         };

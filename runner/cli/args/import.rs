@@ -12,6 +12,12 @@ pub(crate) enum ActivationArg {
     Relu,
     /// x Φ(x)
     Gelu,
+    /// GELU by tanh
+    GeluTanh,
+    /// x / (1 + e⁻ˣ)
+    Silu,
+    /// tanh x
+    Tanh,
 }
 
 impl ActivationArg {
@@ -20,8 +26,37 @@ impl ActivationArg {
         match self {
             ActivationArg::Relu => "relu",
             ActivationArg::Gelu => "gelu",
+            ActivationArg::GeluTanh => "gelu-tanh",
+            ActivationArg::Silu => "silu",
+            ActivationArg::Tanh => "tanh",
         }
     }
+}
+
+/// Which positions a position sees, as in a spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MaskArg {
+    /// itself and those before it
+    Causal,
+    /// all
+    None,
+}
+
+/// The layer norm that the tensors do not show, in TransformerLens's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NormalizationArg {
+    /// there is none
+    None,
+    /// one whose weight and bias are folded into what follows
+    #[value(name = "LNPre", alias = "lnpre")]
+    LnPre,
+}
+
+/// Parses a share.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok();
+    rate.filter(|rate| (0.0..=1.0).contains(rate))
+        .ok_or_else(|| "expected a number from 0 (the pizza's end) to 1 (the clock's)".to_owned())
 }
 
 /// Parses the divisor of attention scores.
@@ -84,12 +119,27 @@ pub(crate) struct ImportArgs {
     pub(crate) epoch: Option<u64>,
 
     /// The activation, if the file does not say [default: relu, unless the losses say gelu]
-    #[arg(long, value_enum, value_name = "relu|gelu")]
+    #[arg(long, value_enum, value_name = "NAME")]
     pub(crate) activation: Option<ActivationArg>,
 
-    /// The layer norm: there has to be none, which the tensors alone do not show
-    #[arg(long, value_name = "none")]
-    pub(crate) normalization: Option<String>,
+    /// The layer norm that the tensors alone do not show: none, or LNPre, folded into what follows
+    /// [default: none]
+    #[arg(long, value_enum, ignore_case = true, value_name = "none|LNPre")]
+    pub(crate) normalization: Option<NormalizationArg>,
+
+    /// Which positions a position sees, which matters with two layers or more [default: causal,
+    /// unless the losses say none]
+    #[arg(long, value_enum, value_name = "causal|none")]
+    pub(crate) mask: Option<MaskArg>,
+
+    /// The share of softmax in the attention of a clock-and-pizza model (attn_coeff), 0 to 1
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) attention_rate: Option<f64>,
+
+    /// Settings of the model in a JSON file of their own, by the names of TransformerLens or of the
+    /// clock-and-pizza code
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// The divisor of attention scores [default: sqrt, which is √d_head, unless the losses say
     /// none]

@@ -139,6 +139,25 @@ pub(crate) enum Format {
     Mlflow,
 }
 
+/// How published code lays weights out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LayoutArg {
+    /// TransformerLens 1 to 3; of a multilayer perceptron the names of its checkpoints
+    TransformerLens,
+    /// TransformerLens 4's own names
+    Native,
+    /// Nanda et al. 2023
+    Paper,
+    /// Zhong et al. 2023, transformers
+    Pizza,
+    /// Zhong et al. 2023, linear models
+    PizzaLinear,
+    /// Chughtai et al. 2023, OneLayerMLP
+    RepTheory,
+    /// Stander et al. 2024, SnMLP
+    SnMlp,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
     /// The run's folder
@@ -156,6 +175,16 @@ pub(crate) struct ExportArgs {
     /// Where to write it: a file, or for tensorboard and mlflow a new folder
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
+
+    /// How weights are laid out in pth, safetensors and npz; a pth in another layout than
+    /// TransformerLens's is the last checkpoint's state_dict alone
+    #[arg(
+        long,
+        value_enum,
+        value_name = "LAYOUT",
+        default_value = "transformer-lens"
+    )]
+    pub(crate) layout: LayoutArg,
 
     /// With tensorboard: write while the run trains, until no process trains it
     #[arg(long)]

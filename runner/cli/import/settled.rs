@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use grokrun_exchange::{Facts, Kind, Recipe};
+use grokrun_exchange::{Body, Facts, Kind, Mask, MlpSizes, Norm, Recipe, TransformerSizes};
 use grokrun_host::{Origin, Registry};
 use grokrun_session::Parts;
 use grokrun_task::{Dataset, Operation};
@@ -40,8 +40,13 @@ impl Settled {
             && modulus != facts.modulus
         {
             return Err(Failure::request(format!(
-                "--modulus {modulus} does not fit the file: its W_E has {} rows; expected --modulus {}, or none",
-                facts.modulus + 1,
+                "--modulus {modulus} does not fit the file: its embedding has {} rows{}; expected --modulus {}, or none",
+                facts.tokens(),
+                if facts.tokens() > facts.modulus {
+                    ", one for '='"
+                } else {
+                    ""
+                },
                 facts.modulus
             )));
         }
@@ -55,9 +60,16 @@ impl Settled {
             "--operation",
         );
         let operation = operation.unwrap_or_else(|| {
-            let published = if paper { "add" } else { "mul" };
+            let published = if paper || facts.of_sums { "add" } else { "mul" };
             assume(notes, "the operation", published, "--operation NAME")
         });
+        let order = size(&operation);
+        if let Some(order) = order.filter(|order| *order != facts.modulus) {
+            return Err(Failure::request(format!(
+                "--operation {operation:?} is on {order} elements, and the file's embedding has rows for {}; expected an operation on as many",
+                facts.modulus
+            )));
+        }
         let fraction = either(
             notes,
             "the fraction",
@@ -115,7 +127,7 @@ impl Settled {
                 }
             ));
         }
-        let mut recipe = task.recipe.unwrap_or_else(|| published(paper));
+        let mut recipe = task.recipe.unwrap_or_else(|| published(paper, &facts.body));
         recipe.epochs = recipe.epochs.max(last).max(1);
         Ok(Settled {
             operation,
@@ -145,26 +157,31 @@ impl Settled {
         out.push_str(if self.recipe_known { ".\n" } else { ": what the file did not\n# tell is as published, and how the model was trained is not known.\n" });
         let _infallible = write!(
             out,
-            "name = {}\noperation = {}\nmodulus = {}\nfraction = {}\nseeds = {{ data = {}, model = {}, stream = {} }}\n\n\
-             [model]\nheads = {}\nd_model = {}\nd_head = {}\nd_mlp = {}\nactivation = {}\nbiases = {}\ninit = {}\n\n\
-             [train]\nepochs = {}\nlearning_rate = {:?}\nweight_decay = {:?}\nbetas = {:?}\nepsilon = {:?}\nwarmup = {}\n",
+            "name = {}\noperation = {}\n",
             quoted(name),
-            quoted(&self.operation),
-            facts.modulus,
+            quoted(&self.operation)
+        );
+        // A group has its number of elements.
+        if size(&self.operation).is_none() {
+            let _infallible = writeln!(out, "modulus = {}", facts.modulus);
+        }
+        let _infallible = write!(
+            out,
+            "fraction = {}\nseeds = {{ data = {}, model = {}, stream = {} }}\n\n[model]\n",
             self.fraction,
             self.data_seed,
             self.model_seed,
             quoted(&self.stream),
-            variant.heads,
-            facts.d_model,
-            facts.heads * facts.d_head / variant.heads.max(1),
-            facts.d_mlp,
-            quoted(&variant.activation),
-            quoted(if facts.trained_biases {
-                "trained"
-            } else {
-                "frozen"
-            }),
+        );
+        match &facts.body {
+            Body::Transformer(sizes) => transformer(&mut out, facts, sizes, variant),
+            Body::Mlp(sizes) => mlp(&mut out, sizes, variant),
+        }
+        let _infallible = write!(
+            out,
+            "biases = {}\ninit = {}\n\n\
+             [train]\nepochs = {}\nlearning_rate = {:?}\nweight_decay = {:?}\nbetas = {:?}\nepsilon = {:?}\nwarmup = {}\n",
+            quoted(facts.biases.word()),
             quoted(&recipe.init),
             recipe.epochs,
             recipe.learning_rate,
@@ -194,8 +211,69 @@ impl Settled {
     }
 }
 
+/// Writes the sizes of a transformer; of what the published model does not have, only what this one
+/// has.
+fn transformer(out: &mut String, facts: &Facts, sizes: &TransformerSizes, variant: &Variant) {
+    let (heads, d_head, mask) = match variant.attention {
+        Some(attention) => (attention.heads, attention.d_head, attention.mask),
+        None => (sizes.heads, sizes.d_head, Mask::Causal),
+    };
+    let _infallible = write!(
+        out,
+        "heads = {heads}\nd_model = {}\nd_head = {d_head}\n",
+        sizes.d_model
+    );
+    let _infallible = match sizes.d_mlp {
+        Some(width) => writeln!(
+            out,
+            "d_mlp = {width}\nactivation = {:?}",
+            variant.activation
+        ),
+        None => writeln!(out, "mlp = false"),
+    };
+    if sizes.layers > 1 {
+        let _infallible = writeln!(out, "layers = {}", sizes.layers);
+    }
+    if sizes.norm != Norm::None {
+        out.push_str("norm = \"pre\"\n");
+    }
+    if mask == Mask::None {
+        out.push_str("mask = \"none\"\n");
+    }
+    if !sizes.separator {
+        out.push_str("separator = false\n");
+    }
+    // A rate of 1 is the softmax alone.
+    if let Some(rate) = facts.rate.filter(|rate| *rate < 1.0) {
+        let _infallible = writeln!(out, "attention = {{ rate = {rate:?} }}");
+    }
+}
+
+/// Writes the sizes of a multilayer perceptron.
+fn mlp(out: &mut String, sizes: &MlpSizes, variant: &Variant) {
+    let _infallible = write!(
+        out,
+        "kind = \"mlp\"\ninput = {:?}\nembeddings = {:?}\nd_model = {}\nhidden = {:?}\nactivation = {:?}\n",
+        if sizes.concat {
+            "embedding-concat"
+        } else {
+            "embedding-sum"
+        },
+        if sizes.shared { "shared" } else { "separate" },
+        sizes.width,
+        sizes.hidden,
+        variant.activation,
+    );
+}
+
+/// Returns the number of elements of an operation that has one of its own: a group.
+fn size(operation: &str) -> Option<usize> {
+    let parsed = Operation::parse(operation).ok()?;
+    usize::try_from(parsed.size()?).ok()
+}
+
 /// Returns the recipe of the published experiments.
-fn published(paper: bool) -> Recipe {
+fn published(paper: bool, body: &Body) -> Recipe {
     Recipe {
         epochs: 0,
         learning_rate: 1e-3,
@@ -203,7 +281,12 @@ fn published(paper: bool) -> Recipe {
         betas: [0.9, 0.98],
         epsilon: 1e-8,
         warmup: if paper { 10 } else { 0 },
-        init: if paper { "paper" } else { "transformer-lens" }.to_owned(),
+        init: match body {
+            Body::Mlp(_) => "torch",
+            Body::Transformer(_) if paper => "paper",
+            Body::Transformer(_) => "transformer-lens",
+        }
+        .to_owned(),
         stop: None,
     }
 }

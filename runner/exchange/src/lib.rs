@@ -36,12 +36,13 @@ mod tracker;
 pub use array::{Array, Numbers, state_dict};
 pub use error::ExchangeError;
 pub use foreign::{
-    Conventions, Facts, Foreign, History, Kind, Model, OWN_CONFIG, Pattern, Recipe, Scale, Stop,
-    Task,
+    Biases, Conventions, Facts, Foreign, History, Kind, Mask, Model, OWN_CONFIG, Pattern, Recipe,
+    Scale, Stated, Stop, Task,
 };
 pub use indices::{Indices, read_indices};
+pub use layout::{Body, Dims, Layout, MlpSizes, Norm, Separator, TransformerSizes, laid_out};
 pub use npz::write_npz;
-pub use pth::{Experiment, write_pth};
+pub use pth::{Experiment, write_pth, write_state_dict};
 pub use safe::write_safetensors;
 pub use tracker::{
     Curve, EventLog, Trial, new_folder, settings, write_csv, write_mlflow, write_tensorboard,

@@ -17,7 +17,7 @@ const WRAPPERS: [&str; 5] = [
 ];
 
 /// The beginnings of the names of a transformer's tensors.
-const ROOTS: [&str; 4] = ["embed", "pos_embed", "blocks", "unembed"];
+const ROOTS: [&str; 5] = ["embed", "pos_embed", "blocks", "ln_final", "unembed"];
 
 /// Returns the name of a tensor in the model itself.
 fn bare(name: &str) -> String {

@@ -89,16 +89,44 @@ pub fn write_pth<E: From<ExchangeError>>(
     })
 }
 
+/// Writes the file of one `state_dict`, as `torch.save(model.state_dict(), path)` does.
+///
+/// # Errors
+/// A failure of the disk.
+pub fn write_state_dict(path: &Path, model: &[Array]) -> Result<(), ExchangeError> {
+    let failed = |error: &std::io::Error| ExchangeError::io("cannot write", path, error);
+    let mut pickler = Pickler::new();
+    tensors(&mut pickler, model);
+    let pickle = pickler.finish();
+    replace(path, |out| {
+        let mut archive = Writer::new(out);
+        let mut add = |name: &str, bytes: &[u8]| {
+            let name = format!("{FOLDER}/{name}");
+            archive.add(&name, bytes).map_err(|e| failed(&e))
+        };
+        add("data.pkl", &pickle)?;
+        add("byteorder", b"little")?;
+        for (storage, array) in model.iter().enumerate() {
+            add(&format!("data/{storage}"), &array.numbers.bytes())?;
+        }
+        add("version", b"3\n")?;
+        archive.finish().map_err(|e| failed(&e))
+    })
+}
+
+/// Writes a dictionary of tensors.
+fn tensors(pickler: &mut Pickler, model: &[Array]) {
+    pickler.dict(|p| {
+        for array in model {
+            p.text(&array.name);
+            p.tensor(array);
+        }
+    });
+}
+
 /// Returns the pickle, whose storages are the model's, then each checkpoint's, then the split's.
 fn pickled(experiment: &Experiment<'_>, model: &[Array], split: &[Array; 2]) -> Vec<u8> {
-    let tensors = |p: &mut Pickler| {
-        p.dict(|p| {
-            for array in model {
-                p.text(&array.name);
-                p.tensor(array);
-            }
-        });
-    };
+    let tensors = |p: &mut Pickler| tensors(p, model);
     let mut pickler = Pickler::new();
     pickler.dict(|p| {
         p.text("model");

@@ -84,7 +84,7 @@ impl Bench {
 }
 
 fn same(model: &Model, checkpoint: &[Tensor]) {
-    assert_eq!(model.tensors.len(), 11);
+    assert_eq!(model.tensors.len(), 16);
     for tensor in &model.tensors {
         let want = checkpoint.iter().find(|t| t.name == tensor.name).unwrap();
         assert_eq!(tensor, want);
@@ -96,11 +96,15 @@ fn a_pth_comes_back() {
     let bench = Bench::new();
     let (facts, models) = bench.open(&bench.pth(&[0, 100, 200])).unwrap();
     assert_eq!(facts.epochs, [0, 100, 200]);
-    assert_eq!((facts.modulus, facts.outputs, facts.d_model), (3, 3, 4));
-    assert_eq!((facts.heads, facts.d_head, facts.d_mlp), (2, 1, 5));
+    assert_eq!((facts.modulus, facts.outputs), (3, 3));
+    let crate::Body::Transformer(sizes) = facts.body else {
+        panic!("it is a transformer");
+    };
+    assert_eq!((sizes.layers, sizes.d_model, sizes.heads), (1, 4, 2));
+    assert_eq!((sizes.d_head, sizes.d_mlp), (1, Some(5)));
     assert_eq!(facts.split, Some([vec![0, 4, 8], vec![1, 2, 3, 5, 6, 7]]));
     assert_eq!(facts.model_seed, Some(999));
-    assert!(!facts.trained_biases && facts.notes.is_empty());
+    assert!(facts.biases == crate::Biases::Frozen && facts.notes.is_empty());
     assert_eq!(facts.history.unwrap().columns[3].len(), 200);
     for (model, epoch) in models.iter().zip([0, 100, 200]) {
         same(model, &checkpoint(epoch));

@@ -35,6 +35,8 @@ def adopt(
     activation: str | None = None,
     attention_scale: str | float | None = None,
     normalization: str | None = None,
+    mask: str | None = None,
+    attention_rate: float | None = None,
     heads: int | None = None,
     force: bool = False,
     progress: bool = True,
@@ -49,13 +51,15 @@ def adopt(
             has `state_dict()`. Names and shapes are TransformerLens's, or others that `grokrun
             import` recognises (doc/python.md).
         into: the folder of the new run.
-        operation: what the model was trained on, `"mul"`, `"add"`, …
+        operation: what the model was trained on, `"mul"`, `"add"`, `"group S5"`, …
         modulus: only to have it checked: it follows from the shapes.
         train: (n_train,) the pairs trained on, places a·p + b; all others are tested on.
         fraction, data_seed, stream: the split, where `train` does not give it.
-        activation: `"relu"` or `"gelu"`.
+        activation: `"relu"`, `"gelu"`, `"gelu-tanh"`, `"silu"` or `"tanh"`.
         attention_scale: the divisor of attention scores: `"sqrt"` (√d_head), `"none"`, a number.
-        normalization: `"none"`: layer norms are refused.
+        normalization: `"none"`, or `"LNPre"` for layer norms without weight and bias.
+        mask: `"causal"`, or `"none"` where each position sees all.
+        attention_rate: the share of softmax in attention (0 to 1), of a clock-and-pizza model.
         heads: their number, where the shapes do not show it.
         force: replace another run of that name.
         progress: show what the program says.
@@ -69,7 +73,8 @@ def adopt(
     flags = {
         "--operation": operation, "--modulus": modulus, "--fraction": fraction,
         "--data-seed": data_seed, "--stream": stream, "--activation": activation,
-        "--attention-scale": attention_scale, "--normalization": normalization, "--heads": heads,
+        "--attention-scale": attention_scale, "--normalization": normalization, "--mask": mask,
+        "--attention-rate": attention_rate, "--heads": heads,
     }  # fmt: skip
     options = [
         part for flag, value in flags.items() if value is not None for part in (flag, str(value))

@@ -2,15 +2,17 @@
 //! that analyses, reports and lists work on it. Knows no file format of others: it is handed
 //! tensors with TransformerLens' names.
 
-use grokrun_engine::{GridPass, Parameter, Sample, Shape, Wanted, initial_state};
+use grokrun_api::{Need, SnapshotData};
+use grokrun_engine::{GridPass, Sample, Wanted};
 use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
 use serde_json::Value;
 
+use crate::analyses::RecordedPass;
 use crate::cell_data::CellData;
 use crate::cells::write_cells;
 use crate::folder::folder;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::status::Status;
 use crate::survey::Survey;
 use crate::weights::Layout;
@@ -20,7 +22,6 @@ use crate::{SessionError, describe};
 /// before anything is written.
 pub struct Adoption<'a> {
     plan: &'a Plan,
-    shape: Shape,
     model: Model,
     layout: Layout,
     data: CellData,
@@ -92,7 +93,6 @@ impl<'a> Adoption<'a> {
         }
         Ok(Adoption {
             plan,
-            shape: size.model.folded("imported are")?,
             layout: Layout::of(cell, &size.model)?,
             model: size.model.clone(),
             data,
@@ -125,38 +125,39 @@ impl<'a> Adoption<'a> {
     }
 
     /// As [`Adoption::evaluate`], with one class more than the plan's model has: `output` is its
-    /// column of W_U, `(d_model)`. No pair has it for a label.
+    /// column of W_U, `(d_model)`, and its number of b_U. No pair has it for a label.
     ///
     /// # Errors
     /// The tensors or the column are not those of the plan's model.
     pub fn evaluate_with(
         &self,
         tensors: &[Tensor],
-        output: Option<&[f32]>,
+        output: Option<(&[f32], f32)>,
     ) -> Result<Adopted, SessionError> {
-        let parameters = self.flat(tensors)?;
-        let mut pass = GridPass::new(self.shape);
-        let wanted = Wanted {
-            logits: true,
-            ..Wanted::default()
-        };
-        let logits = pass.run(&parameters, wanted)?.logits;
+        let logits = self.logits(tensors)?;
         let more = match output {
             None => None,
-            Some(output) => {
+            Some((column, bias)) => {
                 // The same model, whose first class is the further one.
-                let mut parameters = parameters;
-                let unembed = &mut parameters[Parameter::Unembed.range(&self.shape)];
-                let rows = unembed.chunks_exact_mut(self.shape.modulus);
-                if output.len() != rows.len() {
-                    return Err(SessionError::Request(format!(
-                        "an output of {} numbers does not fit a model of width {}",
-                        output.len(),
-                        rows.len()
-                    )));
+                let mut tensors = tensors.to_vec();
+                for tensor in &mut tensors {
+                    match tensor.name.as_str() {
+                        "unembed.W_U" => {
+                            let rows = tensor.data.chunks_exact_mut(self.elements().max(1));
+                            if column.len() != rows.len() {
+                                return Err(SessionError::Request(format!(
+                                    "an output of {} numbers does not fit a model of width {}",
+                                    column.len(),
+                                    rows.len()
+                                )));
+                            }
+                            rows.zip(column).for_each(|(row, x)| row[0] = *x);
+                        }
+                        "unembed.b_U" => tensor.data.iter_mut().take(1).for_each(|x| *x = bias),
+                        _ => {}
+                    }
                 }
-                rows.zip(output).for_each(|(row, x)| row[0] = *x);
-                Some(pass.run(&parameters, wanted)?.logits)
+                Some(self.logits(&tensors)?)
             }
         };
         let pairs = self.data.pairs(&self.plan.cells[0])?;
@@ -171,11 +172,32 @@ impl<'a> Adoption<'a> {
         })
     }
 
+    /// The number of elements, which is that of classes.
+    fn elements(&self) -> usize {
+        self.plan.cells[0].modulus as usize
+    }
+
+    /// The logits of all pairs, `(p², p)`.
+    fn logits(&self, tensors: &[Tensor]) -> Result<Vec<f32>, SessionError> {
+        let parameters = self.flat(tensors)?;
+        if let Model::Folded(shape) = &self.model {
+            let wanted = Wanted {
+                logits: true,
+                ..Wanted::default()
+            };
+            return Ok(GridPass::new(*shape).run(&parameters, wanted)?.logits);
+        }
+        let mut data = SnapshotData::new(0);
+        let needs = [Need::Logits].into_iter().collect();
+        RecordedPass::new(&self.model.architecture())?.run_into(parameters, needs, &mut data)?;
+        Ok(data.take("logits"))
+    }
+
     /// Mean loss and accuracy; the label's class is left out of the sum, as in training, so that
     /// the loss of a certain answer is no rounding error of 1. `more` has a further class as its
     /// first one.
     fn judge(&self, logits: &[f32], more: Option<&[f32]>, samples: &[Sample]) -> [f64; 2] {
-        let p = self.shape.modulus;
+        let p = self.elements();
         let (mut loss, mut right) = (0.0, 0);
         for sample in samples {
             let (at, label) = (
@@ -226,7 +248,6 @@ pub fn adopt<E: From<SessionError>>(
     let failed = |error: grokrun_store::StoreError| E::from(SessionError::from(error));
     let Adoption {
         plan,
-        shape: _,
         model,
         layout,
         data,
@@ -259,7 +280,7 @@ pub fn adopt<E: From<SessionError>>(
     // Finished: what was trained elsewhere is not trained on. Its moments are not known.
     dir.write_state(&State {
         epoch,
-        tensors: layout.state(&initial_state(parameters)),
+        tensors: layout.state(&model::state_of(cell, model, parameters)?),
         metrics: metrics.clone(),
         extra: Status::Finished.to_json(None),
     })
@@ -312,14 +333,20 @@ mod tests {
         let history = Default::default();
         let adoption =
             Adoption::new(&plan, &survey, Parts::OfSeeds, &history, Value::Null).unwrap();
-        let shape = adoption.shape;
+        let count = adoption.model.parameters().unwrap().count();
         // All logits are 0: ln 5 in nats, and ln 6 with an output that is 0 as well.
-        let tensors = adoption.layout.checkpoint(&vec![0.0; shape.parameters()]);
+        let tensors = adoption.layout.checkpoint(&vec![0.0; count]);
         let plain = adoption.evaluate(&tensors).unwrap();
         assert!((plain.train_loss - 5f64.ln()).abs() < 1e-12, "{plain:?}");
-        let more = adoption.evaluate_with(&tensors, Some(&[0.0; 4])).unwrap();
+        let more = adoption
+            .evaluate_with(&tensors, Some((&[0.0; 4], 0.0)))
+            .unwrap();
         assert!((more.test_loss - 6f64.ln()).abs() < 1e-12, "{more:?}");
-        assert!(adoption.evaluate_with(&tensors, Some(&[0.0; 3])).is_err());
+        assert!(
+            adoption
+                .evaluate_with(&tensors, Some((&[0.0; 3], 0.0)))
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Histories that are made up, and models whose losses are known: what is found out of them.
 
-use grokrun_exchange::{History, Kind, Task};
+use grokrun_exchange::{Biases, Body, History, Kind, Norm, Task, TransformerSizes};
 
 use super::*;
 
@@ -24,16 +24,24 @@ fn facts(test_before_step: bool, later: i32) -> Facts {
         layout: "TransformerLens'",
         modulus: 5,
         outputs: 5,
-        d_model: 4,
-        heads: 1,
         heads_known: true,
         no_norm: true,
         scale: None,
-        d_head: 4,
-        d_mlp: 4,
+        body: Body::Transformer(TransformerSizes {
+            layers: 1,
+            d_model: 4,
+            heads: 1,
+            d_head: 4,
+            d_mlp: Some(4),
+            separator: true,
+            norm: Norm::None,
+        }),
+        of_sums: false,
+        mask: None,
+        rate: None,
+        biases: Biases::Frozen,
         activation: None,
         model_seed: None,
-        trained_biases: false,
         epochs: vec![0, 5, 10],
         history: Some(History {
             columns: [column(1.0, 0), column(2.0, moved), vec![], vec![]],

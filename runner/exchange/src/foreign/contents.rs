@@ -18,8 +18,8 @@ use crate::torch::TorchFile;
 const MOST_SHARING: u64 = 4;
 /// How many times the file's length may be read: several tensors may be views of one storage.
 const MOST_READING: u64 = 64;
-/// The most entries of a `state_dict`; one layer has eighteen.
-const MOST_TENSORS: usize = 64;
+/// The most entries of a `state_dict`; four layers with norms have seventy.
+const MOST_TENSORS: usize = 96;
 
 /// The contents of a file of torch.
 pub(super) struct Contents {
@@ -183,7 +183,7 @@ fn model(file: &TorchFile, value: Value) -> Result<BTreeMap<String, TensorRef>, 
         && file.pickle.dicts[dict as usize].len() > MOST_TENSORS
     {
         return refuse(format!(
-            "its model has more than {MOST_TENSORS} entries; expected the tensors of one layer"
+            "its model has more than {MOST_TENSORS} entries; expected the tensors of one to four layers"
         ));
     }
     let Some(entries) = file.pickle.entries(value)? else {

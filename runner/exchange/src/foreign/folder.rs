@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::contents::steps;
-use super::{Foreign, History, Source};
+use super::{Foreign, History, Source, Stated};
 use crate::ExchangeError;
 use crate::error::refuse;
 use crate::shown::{shown, some};
@@ -94,21 +94,29 @@ impl Foreign {
         pattern: Option<&Pattern>,
         heads: Option<usize>,
     ) -> Result<Foreign, ExchangeError> {
+        Foreign::open_folder_with(folder, pattern, &Stated::heads(heads))
+    }
+
+    /// As [`Foreign::open_folder`], with more that the files do not say.
+    ///
+    /// # Errors
+    /// As [`Foreign::open_folder`]; what was stated does not fit the files.
+    pub fn open_folder_with(
+        folder: &Path,
+        pattern: Option<&Pattern>,
+        stated: &Stated,
+    ) -> Result<Foreign, ExchangeError> {
         let open = || {
             let Some(pattern) = pattern else {
                 return refuse(without_pattern(&names(folder, 0)?));
             };
-            of_folder(folder, pattern, heads)
+            of_folder(folder, pattern, stated)
         };
         open().map_err(|error: ExchangeError| error.of(folder))
     }
 }
 
-fn of_folder(
-    folder: &Path,
-    pattern: &Pattern,
-    heads: Option<usize>,
-) -> Result<Foreign, ExchangeError> {
+fn of_folder(folder: &Path, pattern: &Pattern, stated: &Stated) -> Result<Foreign, ExchangeError> {
     let all = names(folder, pattern.text.matches('/').count())?;
     let (mut found, mut others) = (Vec::new(), Vec::new());
     for name in &all {
@@ -138,10 +146,10 @@ fn of_folder(
         ));
     }
     let files: Vec<PathBuf> = found.iter().map(|(_, name)| folder.join(name)).collect();
-    let mut whole = Foreign::open(&files[0], heads)?;
+    let mut whole = Foreign::open_with(&files[0], stated)?;
     let (mut records, mut elsewhere) = (Vec::new(), Vec::new());
     for ((epoch, name), file) in found.iter().zip(&files) {
-        let one = Foreign::open(file, Some(whole.dims.heads))?;
+        let one = Foreign::open_with(file, &whole.stated)?;
         check_alike(&whole, &one, name)?;
         let recorded = one.facts.epochs.first().copied();
         if one.facts.history.is_none() && recorded.is_some_and(|recorded| recorded != *epoch) {
@@ -149,7 +157,7 @@ fn of_folder(
         }
         records.push((*epoch, one.facts.record));
         let (facts, own) = (&mut whole.facts, one.facts);
-        facts.trained_biases |= own.trained_biases;
+        facts.biases = facts.biases.max(own.biases);
         let len = |history: &Option<History>| history.as_ref().map_or(0, |h| h.columns[0].len());
         if len(&own.history) > len(&facts.history) {
             facts.history = own.history;
@@ -224,7 +232,7 @@ fn check_alike(first: &Foreign, one: &Foreign, name: &str) -> Result<(), Exchang
             one.source.len()
         ));
     }
-    if (first.layout, first.dims) != (one.layout, one.dims) {
+    if (first.layout, &first.dims) != (one.layout, &one.dims) {
         return refuse(format!(
             "its file {name} is of another model than the first one: {:?} in {} layout, and {:?} in {} layout",
             one.dims,
@@ -233,10 +241,18 @@ fn check_alike(first: &Foreign, one: &Foreign, name: &str) -> Result<(), Exchang
             first.layout.words()
         ));
     }
-    let settings = |of: &Foreign| (of.facts.activation.clone(), of.facts.scale);
+    let settings = |of: &Foreign| {
+        let facts = &of.facts;
+        (
+            facts.activation.clone(),
+            facts.scale,
+            facts.mask,
+            facts.rate,
+        )
+    };
     if settings(first) != settings(one) {
         return refuse(format!(
-            "its file {name} tells another activation or attention scale than the first one; expected checkpoints of one model"
+            "its file {name} tells another activation, attention scale, mask or attention rate than the first one; expected checkpoints of one model"
         ));
     }
     Ok(())

@@ -1,10 +1,11 @@
-//! Reads a foreign file as an experiment: checkpoints in TransformerLens's layout, and what the
-//! file says of its history, split and settings.
+//! Reads a foreign file as an experiment: checkpoints in the layout that they have here, and what
+//! the file says of its history, split and settings.
 //!
 //! Recognised: a plain `state_dict`; the published dictionary (`model`, `checkpoints`,
 //! `checkpoint_epochs`, losses, accuracies, indices); the paper's `full_run_data` (`state_dicts`,
 //! `epochs`, losses); a `.safetensors` or an `.npz` of one model; a folder of such files.
 
+mod attention;
 mod contents;
 mod facts;
 mod folder;
@@ -13,8 +14,10 @@ mod numbers;
 mod own;
 mod settings;
 mod single;
+mod source;
+mod stated;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -25,19 +28,20 @@ use self::contents::{Contents, contents};
 use self::own::Own;
 use self::settings::Settings;
 use self::single::Single;
+use self::source::Source;
 use crate::ExchangeError;
 use crate::error::refuse;
-use crate::layout::{self, Dims, Layout, Shapes};
-use crate::pickle::TensorRef;
+use crate::layout::{self, Body, Dims, Hints, Layout, Norm};
 use crate::sniff::{self, Found};
 use crate::torch::TorchFile;
 use crate::{archive, names};
 
-pub use facts::{Facts, History, Kind, Model};
+pub use attention::{Mask, Scale};
+pub use facts::{Biases, Facts, History, Kind, Model};
 pub use folder::Pattern;
 pub use own::KEY as OWN_CONFIG;
 pub use own::{Conventions, Recipe, Stop, Task};
-pub use settings::Scale;
+pub use stated::Stated;
 
 /// What a file has beside its models.
 #[derive(Debug, Default)]
@@ -59,17 +63,7 @@ pub struct Foreign {
     layout: Layout,
     dims: Dims,
     source: Source,
-}
-
-#[derive(Debug)]
-enum Source {
-    Torch {
-        file: Box<TorchFile>,
-        models: Vec<BTreeMap<String, TensorRef>>,
-    },
-    Single(Vec<Tensor>),
-    /// one model a file
-    Folder(Vec<PathBuf>),
+    stated: Stated,
 }
 
 impl Foreign {
@@ -79,6 +73,14 @@ impl Foreign {
     /// # Errors
     /// If it cannot be read, is damaged, or is not what was expected: what was found instead.
     pub fn open(path: &Path, heads: Option<usize>) -> Result<Foreign, ExchangeError> {
+        Foreign::open_with(path, &Stated::heads(heads))
+    }
+
+    /// As [`Foreign::open`], with more that the file does not say.
+    ///
+    /// # Errors
+    /// As [`Foreign::open`]; what was stated does not fit the file.
+    pub fn open_with(path: &Path, stated: &Stated) -> Result<Foreign, ExchangeError> {
         let single = |file: Single| {
             let Single {
                 kind,
@@ -110,7 +112,7 @@ impl Foreign {
             }
             Found::Text => return Err(ExchangeError::refused(sniff::text_in_words(path)).of(path)),
         };
-        let mut foreign = Foreign::assemble(path, kind, source, details, heads)
+        let mut foreign = Foreign::assemble(path, kind, source, details, stated)
             .map_err(|error| error.of(path))?;
         foreign.facts.notes.extend(misnamed(path, kind));
         Ok(foreign)
@@ -159,23 +161,22 @@ impl Foreign {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// If its numbers are damaged or not finite, or it has biases that the model here does not
-    /// have.
+    /// If its numbers are damaged or not finite, or its mask hides what the model here sees.
     pub fn model(&mut self, index: usize) -> Result<Model, ExchangeError> {
         if let Source::Folder(files) = &self.source {
             return match files.get(index) {
-                Some(file) => Foreign::open(file, Some(self.dims.heads))?.model(0),
+                Some(file) => Foreign::open_with(file, &self.stated)?.model(0),
                 None => refuse("it has no such file"),
             };
         }
         let read = |foreign: &mut Foreign| {
             let shapes = foreign.source.shapes(index);
-            let (layout, dims) = (foreign.layout, foreign.dims);
+            let (layout, dims) = (foreign.layout, &foreign.dims);
             let source = &mut foreign.source;
             let weights =
-                layout::canonical(&shapes, layout, &dims, |name| source.read(index, name))?;
+                layout::canonical(&shapes, layout, dims, |name| source.read(index, name))?;
             let tensors = weights.tensors.into_iter().map(|t| Tensor {
-                name: t.name.to_owned(),
+                name: t.name,
                 shape: t.shape,
                 data: t.data,
             });
@@ -192,7 +193,7 @@ impl Foreign {
         kind: Kind,
         mut source: Source,
         details: Details,
-        heads: Option<usize>,
+        stated: &Stated,
     ) -> Result<Foreign, ExchangeError> {
         let Details {
             settings,
@@ -207,19 +208,25 @@ impl Foreign {
         source.unwrap_names(&mut prefixes)?;
         notes.extend(names::note(&prefixes));
         let first = source.shapes(0);
-        let (layout, dims) = layout::recognise(&first, settings.heads.or(heads))?;
-        if let Some(heads) = heads.filter(|heads| *heads != dims.heads) {
-            return refuse(format!(
-                "--heads {heads} does not fit: {} {}; expected --heads {1}, or none",
-                match layout {
-                    Layout::Native => "its config says",
-                    _ => "the first dimension of its W_Q is",
-                },
-                dims.heads
-            ));
+        let settings = match &stated.config {
+            Some(config) => Settings::read(config)?,
+            None => settings,
+        };
+        let rate = stated.rate(settings.rate, &mut notes);
+        let hints = Hints {
+            heads: settings.heads.or(stated.heads),
+            rate: rate.is_some(),
+            plain_norm: settings.plain_norm() || stated.plain_norm,
+        };
+        let (layout, dims) = layout::recognise(&first, hints)?;
+        stated.check_heads(layout, &dims)?;
+        if layout == Layout::Pizza && rate.is_none() {
+            return refuse(
+                "it is a clock-and-pizza transformer, and its tensors do not show how its attention is mixed; tell its attn_coeff with --attention-rate R, or its settings with --config FILE",
+            );
         }
         settings.check_sizes(&dims)?;
-        own.check_modulus(dims.modulus)?;
+        own.check_modulus(&dims)?;
         for index in 1..source.len() {
             layout::check(&source.shapes(index), layout, &dims)
                 .map_err(|error| ExchangeError::refused(format!("checkpoint {index}: {error}")))?;
@@ -237,21 +244,33 @@ impl Foreign {
         if history.is_some() {
             notes.extend(conventions.notes());
         }
+        let transformer = dims.transformer();
+        let heads_known = layout != Layout::Native || hints.heads.is_some();
         let facts = Facts {
             kind,
             layout: layout.words(),
             modulus: dims.modulus,
             outputs: dims.outputs,
-            d_model: dims.d_model,
-            heads: dims.heads,
-            heads_known: layout != Layout::Native || settings.heads.or(heads).is_some(),
-            no_norm: settings.no_norm,
-            scale: settings.scale(dims.d_head),
-            d_head: dims.d_head,
-            d_mlp: dims.d_mlp,
-            activation: settings.activation,
+            heads_known,
+            no_norm: settings.no_norm || transformer.is_none_or(|sizes| sizes.norm != Norm::None),
+            scale: transformer.and_then(|sizes| match layout {
+                // The published code divides by √d_head.
+                Layout::Pizza => Some(Scale::Root),
+                _ => settings.scale(sizes.d_head),
+            }),
+            of_sums: matches!(layout, Layout::Pizza | Layout::PizzaLinear),
+            mask: match layout {
+                Layout::Pizza => Some(Mask::None),
+                _ => settings.mask,
+            },
+            rate,
+            activation: match layout {
+                Layout::RepTheory | Layout::PizzaLinear => Some("relu".to_owned()),
+                _ => settings.activation,
+            },
+            body: dims.body.clone(),
             model_seed: own.task.model_seed.or(settings.seed),
-            trained_biases: false,
+            biases: Biases::Frozen,
             epochs,
             history,
             split,
@@ -267,90 +286,36 @@ impl Foreign {
             layout,
             dims,
             source,
+            stated: Stated {
+                heads: hints.heads,
+                ..stated.clone()
+            },
         };
-        foreign.facts.trained_biases = foreign.has_biases()?;
+        foreign.facts.biases = foreign.biases()?;
         Ok(foreign)
     }
 
-    fn has_biases(&mut self) -> Result<bool, ExchangeError> {
+    /// Says which biases are not zero in some checkpoint.
+    fn biases(&mut self) -> Result<Biases, ExchangeError> {
+        if let Body::Mlp(sizes) = &self.dims.body {
+            return Ok(match sizes.biases {
+                true => Biases::Trained,
+                false => Biases::None,
+            });
+        }
+        let [neurons, others] = layout::biases(self.layout, &self.dims);
+        let mut found = Biases::Frozen;
         for index in 0..self.len() {
             let shapes = self.source.shapes(index);
-            for name in layout::biases(self.layout) {
-                if shapes.contains_key(name)
-                    && self.source.read(index, name)?.iter().any(|x| *x != 0.0)
-                {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl Source {
-    fn len(&self) -> usize {
-        match self {
-            Source::Torch { models, .. } => models.len(),
-            Source::Single(_) => 1,
-            Source::Folder(files) => files.len(),
-        }
-    }
-
-    /// Gives every tensor the name that it has in the model itself.
-    fn unwrap_names(&mut self, prefixes: &mut BTreeSet<String>) -> Result<(), ExchangeError> {
-        match self {
-            Source::Torch { models, .. } => {
-                for model in models {
-                    let bare = names::unwrap(model.keys().map(String::as_str), prefixes)?;
-                    let tensors = std::mem::take(model).into_values();
-                    *model = bare.into_iter().zip(tensors).collect();
-                }
-            }
-            Source::Single(tensors) => {
-                let bare = names::unwrap(tensors.iter().map(|t| t.name.as_str()), prefixes)?;
-                for (tensor, bare) in tensors.iter_mut().zip(bare) {
-                    tensor.name = bare;
-                }
-            }
-            Source::Folder(_) => {}
-        }
-        Ok(())
-    }
-
-    fn shapes(&self, index: usize) -> Shapes {
-        match self {
-            Source::Torch { models, .. } => models
-                .get(index)
-                .into_iter()
-                .flatten()
-                .map(|(name, tensor)| (name.clone(), tensor.shape.clone()))
-                .collect(),
-            Source::Folder(_) => Shapes::new(),
-            Source::Single(tensors) => tensors
-                .iter()
-                .map(|tensor| (tensor.name.clone(), tensor.shape.clone()))
-                .collect(),
-        }
-    }
-
-    /// Returns the numbers of a tensor; none if the file does not have it.
-    fn read(&mut self, index: usize, name: &str) -> Result<Vec<f32>, ExchangeError> {
-        match self {
-            Source::Torch { file, models } => {
-                match models.get(index).and_then(|model| model.get(name)) {
-                    Some(tensor) => {
-                        let numbers = file.numbers(tensor)?;
-                        Ok(numbers.into_iter().map(|x| x as f32).collect())
+            for (names, which) in [(&others, Biases::All), (&neurons, Biases::Trained)] {
+                for name in names.iter().filter(|name| shapes.contains_key(*name)) {
+                    if found < which && self.source.read(index, name)?.iter().any(|x| *x != 0.0) {
+                        found = which;
                     }
-                    None => Ok(Vec::new()),
                 }
             }
-            Source::Folder(_) => Ok(Vec::new()),
-            Source::Single(tensors) => {
-                let tensor = tensors.iter().find(|tensor| tensor.name == name);
-                Ok(tensor.map(|tensor| tensor.data.clone()).unwrap_or_default())
-            }
         }
+        Ok(found)
     }
 }
 

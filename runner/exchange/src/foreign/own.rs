@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use crate::ExchangeError;
 use crate::error::refuse;
+use crate::layout::Dims;
 use crate::shown::shown;
 
 /// The name of that entry.
@@ -142,12 +143,12 @@ impl Own {
     ///
     /// # Errors
     /// If they differ.
-    pub(super) fn check_modulus(&self, modulus: usize) -> Result<(), ExchangeError> {
+    pub(super) fn check_modulus(&self, dims: &Dims) -> Result<(), ExchangeError> {
         match self.modulus {
-            Some(recorded) if recorded != modulus as u64 => refuse(format!(
+            Some(recorded) if recorded != dims.modulus as u64 => refuse(format!(
                 "its {KEY} has modulus {recorded}, and its W_E has {} rows; expected {}",
-                modulus + 1,
-                recorded.saturating_add(1)
+                dims.tokens(),
+                recorded.saturating_add((dims.tokens() - dims.modulus) as u64)
             )),
             _ => Ok(()),
         }

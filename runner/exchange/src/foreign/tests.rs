@@ -228,11 +228,11 @@ fn settings_that_contradict_the_tensors_are_refused_in_every_format() {
             "{error}"
         );
     }
-    for found in config(json!({"normalization_type": "LNPre"})) {
+    for found in config(json!({"normalization_type": "RMSPre"})) {
         assert!(
             found
                 .unwrap_err()
-                .contains("normalization_type = \"LNPre\"")
+                .contains("normalization_type = \"RMSPre\"")
         );
     }
     for found in config(json!({"act_fn": "gelu", "attn_scale": 2.0, "n_heads": 2})) {
@@ -295,7 +295,8 @@ fn what_the_papers_losses_are_is_said() {
     assert!(said(&facts, "count the output for '=' as a class"));
     assert!(facts.conventions.test_before_step && facts.conventions.counts_separator);
     let model = Foreign::open(&path, None).unwrap().model(0).unwrap();
-    assert_eq!(model.separator, Some(vec![3.0, 7.0, 11.0, 15.0]));
+    let separator = model.separator.unwrap();
+    assert_eq!(separator.column, [3.0, 7.0, 11.0, 15.0]);
     // The same for a file that went through a run and was exported.
     let own = json!({"task": {"modulus": 3}, "imported": {"history": facts.conventions.to_json()}});
     assert_eq!(

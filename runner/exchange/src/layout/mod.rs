@@ -1,13 +1,13 @@
-//! How published code lays the tensors of the model out, and the way to TransformerLens' layout.
+//! How published code lays the tensors of a model out, and the way to the layout of checkpoints
+//! here and back.
 //!
-//! Three layouts are recognised; they differ in names or in the dimensions of W_O, so that no file
-//! fits two of them. p + 1 tokens, d = d_model, H heads of E = d_head, M = d_mlp, C classes.
-//!
-//! | layout | W_E | W_pos | W_Q, W_K, W_V | W_O | W_in | W_out | W_U |
-//! | --- | --- | --- | --- | --- | --- | --- | --- |
-//! | TransformerLens 1 to 3 | (p+1, d) | (3, d) | (H, d, E) | (H, E, d) | (d, M) | (M, d) | (d, C) |
-//! | paper | (d, p+1) | (3, d) | (H, E, d) | (d, H·E) | (M, d) | (d, M) | (d, C) |
-//! | TransformerLens 4, `….weight` | (p+1, d) | (3, d) | (H·E, d) | (d, H·E) | (M, d) | (d, M) | (C, d) |
+//! No file fits two layouts: they differ in names, in the dimensions of W_O or in the number of
+//! positions. Knows nothing of files and of what a model was trained on.
+
+mod back;
+mod mlp;
+mod sizes;
+mod transformer;
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,26 @@ use crate::ExchangeError;
 use crate::error::refuse;
 use crate::shown::{shown, some};
 
-/// A layout.
+pub use back::laid_out;
+pub use sizes::{Body, Dims, MlpSizes, Norm, TransformerSizes};
+
+/// A layout: names and orders of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub enum Layout {
+    /// TransformerLens 1 to 3.
     TransformerLens,
+    /// Nanda et al. 2023.
     Paper,
+    /// TransformerLens 4.
     Native,
+    /// Zhong et al. 2023, the transformers: the paper's names, without a mask.
+    Pizza,
+    /// Zhong et al. 2023, the models of linear layers.
+    PizzaLinear,
+    /// Chughtai et al. 2023, `OneLayerMLP`.
+    RepTheory,
+    /// Stander et al. 2024, `SnMLP`.
+    SnMlp,
 }
 
 impl Layout {
@@ -29,23 +43,25 @@ impl Layout {
             Layout::TransformerLens => "TransformerLens'",
             Layout::Paper => "the paper's (2-D tensors transposed)",
             Layout::Native => "TransformerLens 4's own (….weight)",
+            Layout::Pizza => "the clock-and-pizza transformers' (2-D tensors transposed, no mask)",
+            Layout::PizzaLinear => "the clock-and-pizza linear models' (l1.weight)",
+            Layout::RepTheory => "OneLayerMLP's (Chughtai et al. 2023)",
+            Layout::SnMlp => "SnMLP's (Stander et al. 2024)",
         }
     }
 }
 
-/// The sizes of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dims {
-    pub(crate) modulus: usize,
-    /// columns of W_U: p, or p + 1 with one for '='
-    pub(crate) outputs: usize,
-    pub(crate) d_model: usize,
-    pub(crate) heads: usize,
-    pub(crate) d_head: usize,
-    pub(crate) d_mlp: usize,
+/// What a file's tensors do not say, and its settings or a person do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hints {
+    pub(crate) heads: Option<usize>,
+    /// whether scores are mixed with a constant
+    pub(crate) rate: bool,
+    /// whether there are norms without tensors
+    pub(crate) plain_norm: bool,
 }
 
-/// The change from a file's order of numbers to TransformerLens's.
+/// The change from a file's order of numbers to that of checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     /// no change
@@ -56,195 +72,90 @@ enum Turn {
     SwapLast,
 }
 
+/// Whether a tensor may be missing from a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Needed,
+    /// a bias that is zero if it is missing; that of the neurons may be trained in every model
+    Bias {
+        neurons: bool,
+    },
+    /// what checkpoints have and files of the layout never do: all its numbers are this one
+    Never(u8),
+}
+
 /// A tensor of a file.
 struct Part {
-    /// its name in the file
-    name: &'static str,
-    /// its name in TransformerLens; none if it has to be zero
-    canonical: Option<&'static str>,
+    /// its name in the file; of one that files never have, its name in checkpoints
+    name: String,
+    /// its name in checkpoints
+    canonical: String,
+    /// its shape in the file
     shape: Vec<usize>,
+    /// its shape in checkpoints
+    turned: Vec<usize>,
     turn: Turn,
-    /// whether it has to be there: biases may be missing
-    needed: bool,
+    presence: Presence,
 }
 
 fn parts(layout: Layout, dims: &Dims) -> Vec<Part> {
-    use Turn::{Keep, SwapLast, Transpose};
-    let Dims {
-        modulus,
-        outputs: c,
-        d_model: d,
-        heads: h,
-        d_head: e,
-        d_mlp: m,
-    } = *dims;
-    let v = modulus + 1;
-    let weight = |name, canonical, shape: &[usize], turn| Part {
-        name,
-        canonical: Some(canonical),
-        shape: shape.to_vec(),
-        turn,
-        needed: true,
-    };
-    let bias = |name, canonical, shape: &[usize]| Part {
-        name,
-        canonical,
-        shape: shape.to_vec(),
-        turn: Keep,
-        needed: false,
-    };
-    let (wq, wk, wv, wo) = (
-        "blocks.0.attn.W_Q",
-        "blocks.0.attn.W_K",
-        "blocks.0.attn.W_V",
-        "blocks.0.attn.W_O",
-    );
-    let (win, wout) = ("blocks.0.mlp.W_in", "blocks.0.mlp.W_out");
-    let (bin, bout) = (Some("blocks.0.mlp.b_in"), Some("blocks.0.mlp.b_out"));
-    let (we, wpos, wu) = ("embed.W_E", "pos_embed.W_pos", "unembed.W_U");
-    match layout {
-        Layout::TransformerLens => vec![
-            weight(we, we, &[v, d], Keep),
-            weight(wpos, wpos, &[3, d], Keep),
-            weight(wq, wq, &[h, d, e], Keep),
-            weight(wk, wk, &[h, d, e], Keep),
-            weight(wv, wv, &[h, d, e], Keep),
-            weight(wo, wo, &[h, e, d], Keep),
-            weight(win, win, &[d, m], Keep),
-            weight(wout, wout, &[m, d], Keep),
-            weight(wu, wu, &[d, c], Keep),
-            bias("blocks.0.mlp.b_in", bin, &[m]),
-            bias("blocks.0.mlp.b_out", bout, &[d]),
-            bias("blocks.0.attn.b_Q", None, &[h, e]),
-            bias("blocks.0.attn.b_K", None, &[h, e]),
-            bias("blocks.0.attn.b_V", None, &[h, e]),
-            bias("blocks.0.attn.b_O", None, &[d]),
-            bias("unembed.b_U", None, &[c]),
-        ],
-        Layout::Paper => vec![
-            weight(we, we, &[d, v], Transpose),
-            weight(wpos, wpos, &[3, d], Keep),
-            weight(wq, wq, &[h, e, d], SwapLast),
-            weight(wk, wk, &[h, e, d], SwapLast),
-            weight(wv, wv, &[h, e, d], SwapLast),
-            weight(wo, wo, &[d, h * e], Transpose),
-            weight(win, win, &[m, d], Transpose),
-            weight(wout, wout, &[d, m], Transpose),
-            weight(wu, wu, &[d, c], Keep),
-            bias("blocks.0.mlp.b_in", bin, &[m]),
-            bias("blocks.0.mlp.b_out", bout, &[d]),
-        ],
-        Layout::Native => vec![
-            weight("embed.weight", we, &[v, d], Keep),
-            weight("pos_embed.weight", wpos, &[3, d], Keep),
-            weight("blocks.0.attn.q.weight", wq, &[h * e, d], SwapLast),
-            weight("blocks.0.attn.k.weight", wk, &[h * e, d], SwapLast),
-            weight("blocks.0.attn.v.weight", wv, &[h * e, d], SwapLast),
-            weight("blocks.0.attn.o.weight", wo, &[d, h * e], Transpose),
-            weight("blocks.0.mlp.in.weight", win, &[m, d], Transpose),
-            weight("blocks.0.mlp.out.weight", wout, &[d, m], Transpose),
-            weight("unembed.weight", wu, &[c, d], Transpose),
-            bias("blocks.0.mlp.in.bias", bin, &[m]),
-            bias("blocks.0.mlp.out.bias", bout, &[d]),
-            bias("blocks.0.attn.q.bias", None, &[h * e]),
-            bias("blocks.0.attn.k.bias", None, &[h * e]),
-            bias("blocks.0.attn.v.bias", None, &[h * e]),
-            bias("blocks.0.attn.o.bias", None, &[d]),
-            bias("unembed.bias", None, &[c]),
-        ],
+    match &dims.body {
+        Body::Transformer(sizes) => transformer::parts(layout, dims, sizes),
+        Body::Mlp(sizes) => mlp::parts(layout, dims, sizes),
     }
 }
 
 /// Names and shapes of the tensors of a model.
 pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Recognises the layout and the sizes. `heads` is needed for the layout that does not show them.
+/// Recognises the layout and the sizes.
 ///
 /// # Errors
 /// If none of the layouts fits: what was expected and what was found.
-pub(crate) fn recognise(
-    shapes: &Shapes,
-    heads: Option<usize>,
-) -> Result<(Layout, Dims), ExchangeError> {
-    let layout = if shapes.contains_key("embed.weight") {
-        Layout::Native
-    } else if !shapes.contains_key("embed.W_E") {
+pub(crate) fn recognise(shapes: &Shapes, hints: Hints) -> Result<(Layout, Dims), ExchangeError> {
+    let has = |name: &str| shapes.contains_key(name);
+    let (layout, dims) = if has("embed.W_E") || has("pos_embed.weight") {
+        transformer::recognise(shapes, hints)?
+    } else if let Some(found) = mlp::recognise(shapes)? {
+        if hints.rate || hints.plain_norm || hints.heads.is_some() {
+            return refuse(format!(
+                "it is of {} layout, a multilayer perceptron; expected no heads, no attention rate and no layer norm for it",
+                found.0.words()
+            ));
+        }
+        found
+    } else {
         let found = some(shapes.keys().map(String::as_str));
         return refuse(format!(
-            "it has no tensor embed.W_E (TransformerLens) or embed.weight; it has {}",
+            "it has no tensor embed.W_E (TransformerLens), embed.weight and pos_embed.weight (TransformerLens 4), W_x (OneLayerMLP), lembed.weight (SnMLP) or l1.weight (clock-and-pizza); it has {}",
             if found.is_empty() {
-                "none at all"
+                "none"
             } else {
-                &found
+                found.as_str()
             }
         ));
-    } else if shapes
-        .get("blocks.0.attn.W_O")
-        .is_some_and(|s| s.len() == 2)
-    {
-        Layout::Paper
-    } else {
-        Layout::TransformerLens
-    };
-    let size = |name: &str, dimensions: usize, at: usize| match shapes.get(name) {
-        Some(shape) if shape.len() == dimensions => Ok(shape[at]),
-        Some(shape) => refuse(format!(
-            "its tensor {name} is {shape:?}; expected {dimensions} dimensions"
-        )),
-        None => refuse(format!("it has no tensor {name}")),
-    };
-    let (tokens, outputs, d_model, heads, d_head, d_mlp) = match layout {
-        Layout::TransformerLens => (
-            size("embed.W_E", 2, 0)?,
-            size("unembed.W_U", 2, 1)?,
-            size("pos_embed.W_pos", 2, 1)?,
-            size("blocks.0.attn.W_Q", 3, 0)?,
-            size("blocks.0.attn.W_Q", 3, 2)?,
-            size("blocks.0.mlp.W_in", 2, 1)?,
-        ),
-        Layout::Paper => (
-            size("embed.W_E", 2, 1)?,
-            size("unembed.W_U", 2, 1)?,
-            size("pos_embed.W_pos", 2, 1)?,
-            size("blocks.0.attn.W_Q", 3, 0)?,
-            size("blocks.0.attn.W_Q", 3, 1)?,
-            size("blocks.0.mlp.W_in", 2, 0)?,
-        ),
-        Layout::Native => {
-            let heads = heads.unwrap_or(4);
-            let rows = size("blocks.0.attn.q.weight", 2, 0)?;
-            if heads == 0 || !rows.is_multiple_of(heads) {
-                return refuse(format!(
-                    "its blocks.0.attn.q.weight has {rows} rows, which {heads} heads do not divide; tell the number with --heads N"
-                ));
-            }
-            (
-                size("embed.weight", 2, 0)?,
-                size("unembed.weight", 2, 0)?,
-                size("pos_embed.weight", 2, 1)?,
-                heads,
-                rows / heads,
-                size("blocks.0.mlp.in.weight", 2, 0)?,
-            )
-        }
-    };
-    let dims = Dims {
-        modulus: tokens.saturating_sub(1),
-        outputs,
-        d_model,
-        heads,
-        d_head,
-        d_mlp,
     };
     if !(2..=65_535).contains(&dims.modulus) {
         return refuse(format!(
-            "it has {tokens} tokens; expected a modulus from 2 to 65,535 and one more, for '='"
+            "it has {} tokens; expected a modulus from 2 to 65,535{}",
+            dims.tokens(),
+            if dims.separator() {
+                " and one more, for '='"
+            } else {
+                ""
+            }
         ));
     }
-    if outputs != dims.modulus && outputs != tokens {
+    if dims.outputs != dims.modulus && dims.outputs != dims.tokens() {
         return refuse(format!(
-            "it has {outputs} outputs; expected {} (the residues) or {tokens} (with one for '=')",
-            dims.modulus
+            "it has {} outputs; expected {} (the residues){}",
+            dims.outputs,
+            dims.modulus,
+            if dims.separator() {
+                format!(" or {} (with one for '=')", dims.tokens())
+            } else {
+                String::new()
+            }
         ));
     }
     check(shapes, layout, &dims)?;
@@ -258,7 +169,8 @@ pub(crate) fn recognise(
 pub(crate) fn check(shapes: &Shapes, layout: Layout, dims: &Dims) -> Result<(), ExchangeError> {
     let parts = parts(layout, dims);
     for part in &parts {
-        match shapes.get(part.name) {
+        match shapes.get(&part.name) {
+            Some(_) if matches!(part.presence, Presence::Never(_)) => {}
             Some(found) if *found != part.shape => {
                 let mut turned = part.shape.clone();
                 turned.reverse();
@@ -270,7 +182,7 @@ pub(crate) fn check(shapes: &Shapes, layout: Layout, dims: &Dims) -> Result<(), 
                     layout.words()
                 ));
             }
-            None if part.needed => {
+            None if part.presence == Presence::Needed => {
                 return refuse(format!(
                     "it has no tensor {}; expected one of shape {:?}",
                     part.name, part.shape
@@ -279,47 +191,65 @@ pub(crate) fn check(shapes: &Shapes, layout: Layout, dims: &Dims) -> Result<(), 
             _ => {}
         }
     }
-    let buffers = ["blocks.0.attn.mask", "blocks.0.attn.IGNORE"];
-    let known = |name: &str| parts.iter().any(|part| part.name == name) || buffers.contains(&name);
+    let known = |name: &str| {
+        let of_layout =
+            |part: &Part| part.name == name && !matches!(part.presence, Presence::Never(_));
+        parts.iter().any(of_layout) || transformer::is_buffer(layout, dims, name)
+    };
     match shapes.keys().find(|name| !known(name)) {
         Some(name) => refuse(format!(
-            "it has a tensor {}; expected one layer without layer norm, and only the tensors of {} layout",
+            "it has a tensor {}{}; expected only the tensors of {} layout",
             shown(name),
+            mlp::why_not(layout, name),
             layout.words()
         )),
         None => Ok(()),
     }
 }
 
-/// Returns the names in a file of b_in and b_out, which may be trained.
-pub(crate) fn biases(layout: Layout) -> [&'static str; 2] {
-    match layout {
-        Layout::TransformerLens | Layout::Paper => ["blocks.0.mlp.b_in", "blocks.0.mlp.b_out"],
-        Layout::Native => ["blocks.0.mlp.in.bias", "blocks.0.mlp.out.bias"],
-    }
+/// Returns the names in a file of the biases: those of neurons, which may be trained in every
+/// model, and all others.
+pub(crate) fn biases(layout: Layout, dims: &Dims) -> [Vec<String>; 2] {
+    let of = |wanted: bool| {
+        let parts = parts(layout, dims).into_iter();
+        parts
+            .filter(|part| part.presence == Presence::Bias { neurons: wanted })
+            .map(|part| part.name)
+            .collect()
+    };
+    [of(true), of(false)]
 }
 
 /// A tensor under TransformerLens's name.
 pub(crate) struct Canonical {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Vec<f32>,
 }
 
-/// A model in TransformerLens's layout.
+/// A model in the layout of checkpoints.
 pub(crate) struct Weights {
-    /// All eleven tensors that are trained, without the output for '='.
+    /// All tensors, without the output for '='; biases that the file does not have are zero.
     pub(crate) tensors: Vec<Canonical>,
-    /// The column of W_U for '=', if the file has one.
-    pub(crate) separator: Option<Vec<f32>>,
+    /// The output for '=', if the file has one.
+    pub(crate) separator: Option<Separator>,
 }
 
-/// Converts a model to TransformerLens's layout; `read` gives the numbers of a tensor of the file,
+/// The output for '=', which is not a part of the model here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Separator {
+    /// Its column of W_U, `(d_model)`.
+    pub column: Vec<f32>,
+    /// Its number of b_U.
+    pub bias: f32,
+}
+
+/// Converts a model to the layout of checkpoints; `read` gives the numbers of a tensor of the file,
 /// row-major.
 ///
 /// # Errors
-/// Those of `read`; a number that is not finite; a bias of attention or of the outputs that is not
-/// zero, which the model here does not have.
+/// Those of `read`; a number that is not finite; a mask that hides something that the model here
+/// sees.
 pub(crate) fn canonical(
     shapes: &Shapes,
     layout: Layout,
@@ -328,16 +258,10 @@ pub(crate) fn canonical(
 ) -> Result<Weights, ExchangeError> {
     let (mut tensors, mut separator) = (Vec::new(), None);
     for part in parts(layout, dims) {
-        let Some(name) = part.canonical else {
-            if shapes.contains_key(part.name) {
-                check_zero(part.name, &read(part.name)?)?;
-            }
-            continue;
-        };
-        let numbers = if shapes.contains_key(part.name) {
-            read(part.name)?
-        } else {
-            vec![0.0; part.shape.iter().product()]
+        let numbers = match part.presence {
+            Presence::Never(number) => vec![f32::from(number); part.shape.iter().product()],
+            _ if shapes.contains_key(&part.name) => read(&part.name)?,
+            _ => vec![0.0; part.shape.iter().product()],
         };
         if numbers.len() != part.shape.iter().product::<usize>() {
             return refuse(format!("its tensor {} is cut off", part.name));
@@ -348,15 +272,21 @@ pub(crate) fn canonical(
                 part.name
             ));
         }
-        let mut tensor = turn(name, part, dims, numbers);
-        if name == "unembed.W_U" && dims.outputs > dims.modulus {
-            separator = Some(tensor.cut_column(dims.modulus));
+        let mut tensor = turn(part, numbers);
+        if dims.outputs > dims.modulus {
+            let of_separator = separator.get_or_insert_with(Separator::default);
+            match tensor.name.as_str() {
+                "unembed.W_U" => of_separator.column = tensor.cut_column(dims.modulus),
+                "unembed.b_U" => {
+                    of_separator.bias = tensor.data.pop().unwrap_or(0.0);
+                    tensor.shape = vec![dims.modulus];
+                }
+                _ => {}
+            }
         }
         tensors.push(tensor);
     }
-    if shapes.contains_key("blocks.0.attn.mask") {
-        check_mask(&shapes["blocks.0.attn.mask"], &read("blocks.0.attn.mask")?)?;
-    }
+    transformer::check_buffers(shapes, layout, dims, read)?;
     Ok(Weights { tensors, separator })
 }
 
@@ -371,44 +301,31 @@ impl Canonical {
     }
 }
 
-fn check_zero(name: &str, numbers: &[f32]) -> Result<(), ExchangeError> {
-    match numbers.iter().find(|x| **x != 0.0) {
-        Some(x) => refuse(format!(
-            "its {name} is not zero (it has {x}); expected biases of the MLP alone, as in the published models"
-        )),
-        None => Ok(()),
-    }
-}
-
-/// Checks that the last position sees all three; TransformerLens 3.5 and later store an empty mask.
-fn check_mask(shape: &[usize], numbers: &[f32]) -> Result<(), ExchangeError> {
-    match (shape, numbers) {
-        ([0, 0], _) => Ok(()),
-        ([3, 3], [.., a, b, c]) if [a, b, c].iter().all(|x| **x == 1.0) => Ok(()),
-        _ => refuse(format!(
-            "its blocks.0.attn.mask {shape:?} hides something from '='; expected the lower triangle of (3, 3)"
-        )),
-    }
-}
-
-fn turn(name: &'static str, part: Part, dims: &Dims, numbers: Vec<f32>) -> Canonical {
-    let (mut shape, data) = match part.turn {
-        Turn::Keep => (part.shape, numbers),
-        Turn::Transpose => {
-            let (rows, columns) = (part.shape[0], part.shape[1]);
-            (vec![columns, rows], transposed(&numbers, rows, columns))
-        }
-        Turn::SwapLast => {
-            let (e, d) = (dims.d_head, dims.d_model);
-            let heads = numbers.chunks_exact((e * d).max(1));
-            let data = heads.flat_map(|head| transposed(head, e, d)).collect();
-            (vec![dims.heads, d, e], data)
-        }
+fn turn(part: Part, numbers: Vec<f32>) -> Canonical {
+    let data = match part.turn {
+        Turn::Keep => numbers,
+        Turn::Transpose => match part.shape.as_slice() {
+            [rows, columns] => transposed(&numbers, *rows, *columns),
+            _ => numbers,
+        },
+        Turn::SwapLast => match part.turned.as_slice() {
+            [_, d, e] => swapped(&numbers, *e, *d),
+            _ => numbers,
+        },
     };
-    if name == "blocks.0.attn.W_O" {
-        shape = vec![dims.heads, dims.d_head, dims.d_model];
+    Canonical {
+        name: part.canonical,
+        shape: part.turned,
+        data,
     }
-    Canonical { name, shape, data }
+}
+
+/// Transposes each of the `(rows, columns)` matrices that lie one after another.
+fn swapped(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let heads = numbers.chunks_exact((rows * columns).max(1));
+    heads
+        .flat_map(|head| transposed(head, rows, columns))
+        .collect()
 }
 
 fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {

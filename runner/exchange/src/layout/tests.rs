@@ -3,17 +3,29 @@ use super::*;
 const DIMS: Dims = Dims {
     modulus: 3,
     outputs: 3,
+    body: Body::Transformer(SIZES),
+};
+
+const SIZES: TransformerSizes = TransformerSizes {
+    layers: 1,
     d_model: 4,
     heads: 2,
     d_head: 3,
-    d_mlp: 5,
+    d_mlp: Some(5),
+    separator: true,
+    norm: Norm::None,
+};
+
+const TWO_HEADS: Hints = Hints {
+    heads: Some(2),
+    rate: false,
+    plain_norm: false,
 };
 
 fn shapes(layout: Layout, dims: &Dims) -> Shapes {
     let parts = parts(layout, dims).into_iter();
-    parts
-        .map(|part| (part.name.to_owned(), part.shape))
-        .collect()
+    let parts = parts.filter(|part| !matches!(part.presence, Presence::Never(_)));
+    parts.map(|part| (part.name, part.shape)).collect()
 }
 
 #[test]
@@ -21,7 +33,7 @@ fn each_layout_is_recognised_with_and_without_an_output_for_equals() {
     for layout in [Layout::TransformerLens, Layout::Paper, Layout::Native] {
         for outputs in [3, 4] {
             let dims = Dims { outputs, ..DIMS };
-            let found = recognise(&shapes(layout, &dims), Some(2)).unwrap();
+            let found = recognise(&shapes(layout, &dims), TWO_HEADS).unwrap();
             assert_eq!(found, (layout, dims));
         }
     }
@@ -31,12 +43,7 @@ fn each_layout_is_recognised_with_and_without_an_output_for_equals() {
 #[test]
 fn the_layouts_are_turned_into_one() {
     let dims = Dims { outputs: 4, ..DIMS };
-    let Dims {
-        d_model: d,
-        d_head: e,
-        d_mlp: m,
-        ..
-    } = dims;
+    let (d, e, m) = (4, 3, 5);
     // A number that says where it belongs: tensor, then indices in TransformerLens's layout.
     let code =
         |tensor: usize, i: usize, j: usize, k: usize| (1000 * tensor + 100 * i + 10 * j + k) as f32;
@@ -58,7 +65,7 @@ fn the_layouts_are_turned_into_one() {
         let turned: &[&str] = match layout {
             Layout::TransformerLens => &[],
             Layout::Paper => &["embed.W_E", "blocks.0.mlp.W_in", "blocks.0.mlp.W_out"],
-            Layout::Native => &[
+            _ => &[
                 "blocks.0.mlp.in.weight",
                 "blocks.0.mlp.out.weight",
                 "unembed.weight",
@@ -85,16 +92,18 @@ fn the_layouts_are_turned_into_one() {
             })
         };
         let Weights { tensors, separator } = canonical(&all, layout, &dims, read).unwrap();
-        assert_eq!(separator.unwrap().len(), d);
+        assert_eq!(separator.unwrap().column.len(), d);
         results.push(
             tensors
                 .into_iter()
+                // The paper's layout has no biases of attention and unembedding.
+                .filter(|t| !t.name.contains("attn.b_") && t.name != "unembed.b_U")
                 .map(|t| (t.name, t.shape, t.data))
                 .collect::<Vec<_>>(),
         );
     }
-    let sorted = |mut tensors: Vec<(&'static str, Vec<usize>, Vec<f32>)>| {
-        tensors.sort_by_key(|t| t.0);
+    let sorted = |mut tensors: Vec<(String, Vec<usize>, Vec<f32>)>| {
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
         tensors
     };
     let [plain, paper, native] = <[_; 3]>::try_from(results).unwrap().map(sorted);
@@ -114,7 +123,7 @@ fn other_shapes_are_refused_with_expected_and_found() {
             Some(shape) => drop(all.insert(name.to_owned(), shape.to_vec())),
             None => drop(all.remove(name)),
         }
-        recognise(&all, None).unwrap_err().to_string()
+        recognise(&all, Hints::default()).unwrap_err().to_string()
     };
     for (name, shape, says) in [
         (
@@ -128,8 +137,15 @@ fn other_shapes_are_refused_with_expected_and_found() {
             Some(&[8, 3]),
             "is [8, 3]; expected [2, 4, 3]",
         ),
-        ("blocks.0.ln1.w", Some(&[4]), "without layer norm"),
-        ("blocks.1.attn.W_Q", Some(&[2, 4, 3]), "expected one layer"),
+        ("blocks.0.ln1.w", Some(&[4]), "no tensor blocks.0.ln1.b"),
+        ("blocks.0.norm.w", Some(&[4]), "only the tensors of"),
+        (
+            "blocks.1.attn.W_Q",
+            Some(&[2, 4, 3]),
+            "no tensor blocks.1.attn.W_K",
+        ),
+        ("blocks.4.attn.W_Q", Some(&[2, 4, 3]), "1 to 4 layers"),
+        ("pos_embed.W_pos", Some(&[5, 4]), "5 positions"),
         ("embed.W_E", None, "no tensor embed.W_E"),
         ("blocks.0.mlp.W_in", None, "no tensor blocks.0.mlp.W_in"),
         ("embed.W_E", Some(&[1, 4]), "1 tokens"),
@@ -140,19 +156,29 @@ fn other_shapes_are_refused_with_expected_and_found() {
 }
 
 #[test]
-fn biases_that_the_model_does_not_have_and_masks_that_hide_are_refused() {
-    let all = shapes(Layout::TransformerLens, &DIMS);
-    let with = |odd: &str| {
-        let read = |name: &str| {
-            let len = all[name].iter().product();
-            Ok(vec![if name == odd { 0.5 } else { 0.0 }; len])
+fn a_mask_that_hides_what_the_model_sees_is_refused() {
+    let mut all = shapes(Layout::TransformerLens, &DIMS);
+    let mut found = |mask: &[f32], shape: &[usize], layers: usize| {
+        all.insert("blocks.0.attn.mask".to_owned(), shape.to_vec());
+        let dims = Dims {
+            body: Body::Transformer(TransformerSizes { layers, ..SIZES }),
+            ..DIMS
         };
-        canonical(&all, Layout::TransformerLens, &DIMS, read)
+        let read = |_: &str| Ok(mask.to_vec());
+        transformer::check_buffers(&all, Layout::TransformerLens, &dims, read)
     };
-    assert!(with("blocks.0.mlp.b_in").is_ok());
-    let error = with("unembed.b_U").err().unwrap().to_string();
-    assert!(error.contains("unembed.b_U is not zero"), "{error}");
-    assert!(check_mask(&[3, 3], &[1., 0., 0., 1., 1., 0., 1., 1., 1.]).is_ok());
-    assert!(check_mask(&[0, 0], &[]).is_ok());
-    assert!(check_mask(&[3, 3], &[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]).is_err());
+    let lower = [1., 0., 0., 1., 1., 0., 1., 1., 1.];
+    for layers in [1, 2] {
+        assert!(found(&lower, &[3, 3], layers).is_ok());
+        assert!(found(&[], &[0, 0], layers).is_ok());
+        assert!(found(&[1.0; 9], &[3, 3], layers).is_ok());
+        let hidden = [1., 0., 0., 1., 1., 0., 1., 0., 1.];
+        assert!(found(&hidden, &[3, 3], layers).is_err());
+        assert!(found(&[1.0; 8], &[3, 3], layers).is_err());
+        assert!(found(&[1.0; 4], &[2, 2], layers).is_err());
+    }
+    // What only a deeper model uses.
+    let hidden = [1., 0., 0., 0., 1., 0., 1., 1., 1.];
+    assert!(found(&hidden, &[3, 3], 1).is_ok());
+    assert!(found(&hidden, &[3, 3], 2).is_err());
 }

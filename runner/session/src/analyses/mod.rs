@@ -26,6 +26,7 @@ use grokrun_task::Split;
 
 pub(crate) use follower::{Followed, Follower};
 use loss::CellLoss;
+pub(crate) use recorded::RecordedPass;
 pub(crate) use seen::Seen;
 pub use stored::Stored;
 pub use task::{PairTable, pair_table};
