@@ -213,12 +213,11 @@ impl<'a> Adoption<'a> {
                     .chain(more.map(|more| f64::from(more[at * p]) - own))
             };
             let most = others().fold(f64::NEG_INFINITY, f64::max);
-            loss += match most > 0.0 {
+            loss += if most > 0.0 {
                 // log(1 + Σ e^d) = most + log(e^-most + Σ e^(d - most))
-                true => {
-                    most + ((-most).exp() + others().map(|d| (d - most).exp()).sum::<f64>()).ln()
-                }
-                false => others().map(f64::exp).sum::<f64>().ln_1p(),
+                most + ((-most).exp() + others().map(|d| (d - most).exp()).sum::<f64>()).ln()
+            } else {
+                others().map(f64::exp).sum::<f64>().ln_1p()
             };
             right += usize::from(most < 0.0);
         }

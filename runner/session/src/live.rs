@@ -166,11 +166,13 @@ impl<'a> Live<'a> {
             // They are of the shorter training, and are made again at the end of this.
             self.dir.discard_findings()?;
         }
-        match saved_as == self.status {
-            true => Ok(()),
-            false if self.status.ends() => self.conclude(),
+        if saved_as == self.status {
+            Ok(())
+        } else if self.status.ends() {
+            self.conclude()
+        } else {
             // From here on it is a cell like any other that was interrupted.
-            false => self.save(),
+            self.save()
         }
     }
 

@@ -298,9 +298,10 @@ impl Foreign {
     /// Says which biases are not zero in some checkpoint.
     fn biases(&mut self) -> Result<Biases, ExchangeError> {
         if let Body::Mlp(sizes) = &self.dims.body {
-            return Ok(match sizes.biases {
-                true => Biases::Trained,
-                false => Biases::None,
+            return Ok(if sizes.biases {
+                Biases::Trained
+            } else {
+                Biases::None
             });
         }
         let [neurons, others] = layout::biases(self.layout, &self.dims);

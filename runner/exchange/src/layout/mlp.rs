@@ -44,10 +44,10 @@ pub(super) fn parts(layout: Layout, dims: &Dims, sizes: &MlpSizes) -> Vec<Part> 
     let last = sizes.hidden.len();
     for (layer, outputs) in sizes.hidden.iter().chain([&dims.outputs]).enumerate() {
         let (weight, bias) = names(layout, layer, last);
-        let kept = layout == Layout::RepTheory;
-        let (shape, turn) = match kept {
-            true => (vec![inputs, *outputs], Turn::Keep),
-            false => (vec![*outputs, inputs], Turn::Transpose),
+        let (shape, turn) = if layout == Layout::RepTheory {
+            (vec![inputs, *outputs], Turn::Keep)
+        } else {
+            (vec![*outputs, inputs], Turn::Transpose)
         };
         all.push(Part {
             name: weight,

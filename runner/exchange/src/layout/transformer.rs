@@ -104,9 +104,10 @@ pub(super) fn parts(layout: Layout, dims: &Dims, sizes: &TransformerSizes) -> Ve
     );
     let mut all = Parts(Vec::new());
     let embed = named("embed.W_E", "embed.weight");
-    match turned {
-        true => all.weight(embed, &[d, v], &[v, d], Transpose),
-        false => all.weight(embed, &[v, d], &[v, d], Keep),
+    if turned {
+        all.weight(embed, &[d, v], &[v, d], Transpose);
+    } else {
+        all.weight(embed, &[v, d], &[v, d], Keep);
     }
     all.weight(
         named("pos_embed.W_pos", "pos_embed.weight"),
@@ -132,9 +133,10 @@ pub(super) fn parts(layout: Layout, dims: &Dims, sizes: &TransformerSizes) -> Ve
             all.weight(names, &shape, &[h, d, e], turn);
         }
         let output = block("attn.W_O", "attn.o.weight");
-        match turned || native {
-            true => all.weight(output, &[d, h * e], &[h, e, d], Transpose),
-            false => all.weight(output, &[h, e, d], &[h, e, d], Keep),
+        if turned || native {
+            all.weight(output, &[d, h * e], &[h, e, d], Transpose);
+        } else {
+            all.weight(output, &[h, e, d], &[h, e, d], Keep);
         }
         if others {
             for (name, other) in [("b_Q", "q"), ("b_K", "k"), ("b_V", "v")] {
@@ -148,15 +150,12 @@ pub(super) fn parts(layout: Layout, dims: &Dims, sizes: &TransformerSizes) -> Ve
             all.norm(norm, &format!("blocks.{b}.ln2"), d);
             let into = block("mlp.W_in", "mlp.in.weight");
             let out = block("mlp.W_out", "mlp.out.weight");
-            match turned || native {
-                true => {
-                    all.weight(into, &[m, d], &[d, m], Transpose);
-                    all.weight(out, &[d, m], &[m, d], Transpose);
-                }
-                false => {
-                    all.weight(into, &[d, m], &[d, m], Keep);
-                    all.weight(out, &[m, d], &[m, d], Keep);
-                }
+            if turned || native {
+                all.weight(into, &[m, d], &[d, m], Transpose);
+                all.weight(out, &[d, m], &[m, d], Transpose);
+            } else {
+                all.weight(into, &[d, m], &[d, m], Keep);
+                all.weight(out, &[m, d], &[m, d], Keep);
             }
             all.vector(block("mlp.b_in", "mlp.in.bias"), &[m], &[m], neurons);
             all.vector(block("mlp.b_out", "mlp.out.bias"), &[d], &[d], neurons);
@@ -164,9 +163,10 @@ pub(super) fn parts(layout: Layout, dims: &Dims, sizes: &TransformerSizes) -> Ve
     }
     all.norm(norm, "ln_final", d);
     let unembed = named("unembed.W_U", "unembed.weight");
-    match native {
-        true => all.weight(unembed, &[c, d], &[d, c], Transpose),
-        false => all.weight(unembed, &[d, c], &[d, c], Keep),
+    if native {
+        all.weight(unembed, &[c, d], &[d, c], Transpose);
+    } else {
+        all.weight(unembed, &[d, c], &[d, c], Keep);
     }
     if others {
         all.vector(named("unembed.b_U", "unembed.bias"), &[c], &[c], rest);
