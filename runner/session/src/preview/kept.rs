@@ -247,13 +247,14 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let mut other: Value = serde_json::from_str(&text).unwrap();
         other["format"] = json!(FORMAT + 1);
+        let foreign = format!("format {}; expected {FORMAT}", FORMAT + 1);
         let half = text[..text.len() / 2].to_owned();
         for (bad, reason) in [
             (half, "damaged"),
             (String::new(), "damaged"),
             ("[1, 2]".to_owned(), "damaged"),
             (text.replace("quiet", "quite"), "damaged"),
-            (other.to_string(), "format 3; expected 2"),
+            (other.to_string(), foreign.as_str()),
         ] {
             std::fs::write(&path, bad).unwrap();
             let mut kept = Kept::read_in(folder.path());
