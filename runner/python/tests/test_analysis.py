@@ -195,7 +195,8 @@ def test_one_that_fails_does_no_harm_to_the_training(
     if "os." in deed or "while" in deed:
         # The interpreter is the run's: cells that it was looking at are lost with it.
         # Which of its calls that is depends on how far the other cell was.
-        lost = {f"at epoch {e}: its interpreter has ended in a call of another cell" for e in (0, 20, 40)}
+        ended = "its interpreter has ended in a call of another cell"
+        lost = {f"at epoch {epoch}: {ended}" for epoch in (0, 20, 40)}
         assert failures[1] is None or failures[1] in lost
         (tmp_path / "mine.py").write_text(GINI)
         calls(binary, tmp_path, "analyze", "runs/small", "--plugin", "mine.py", "--only", "mine")
