@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use console::Term;
 use grokrun_engine::Choice;
 use grokrun_session::{Analyses, CellSize, Preview, Survey, Time, size_in_words};
 use grokrun_spec::{Cell, Compression, Plan, Precision};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::CheckArgs;
 use crate::list::age_in_words;
-use crate::output::{Failure, print, say, table};
+use crate::output::{Failure, print, say, table, wrapped};
 use crate::progress::duration;
 use crate::spec;
 
@@ -30,7 +31,11 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let preview = Preview::new(plan, &survey, &choice, &analyses, args.calibrate)?;
 
     for note in &preview.notes {
-        say(format!("note: {note}"));
+        let note = format!("note: {note}");
+        match columns(&Term::stderr()) {
+            Some(columns) => wrapped(&note, columns).into_iter().for_each(say),
+            None => say(note),
+        }
     }
     if args.json {
         print(&format!("{:#}\n", json(plan, &survey, &choice, &preview)))?;
@@ -41,7 +46,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         "operation",
         "train pairs",
         "test pairs",
-        "trained parameters",
+        "parameters",
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for (cell, size) in plan.cells.iter().zip(&survey.cells).take(LISTED) {
@@ -83,9 +88,30 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         line("time", time(&preview.time)),
         line("", basis(&preview)),
     ]);
+    if let Some(columns) = columns(&Term::stdout()) {
+        lines = lines.into_iter().flat_map(|l| broken(l, columns)).collect();
+    }
     out.push_str(&table(&lines));
     print(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the width of a terminal; none of a file or a pipe, whose lines stay whole.
+fn columns(term: &Term) -> Option<usize> {
+    Some(usize::from(term.size_checked()?.1))
+}
+
+/// Breaks the value of a line into lines that fit the terminal beside their name.
+fn broken(line: Vec<String>, columns: usize) -> Vec<Vec<String>> {
+    let [name, value] = line.as_slice() else {
+        return vec![line];
+    };
+    // The longest name, and the space after it.
+    let width = columns.saturating_sub("batches  ".len()).max(1);
+    let parts = wrapped(value, width).into_iter().enumerate();
+    parts
+        .map(|(i, part)| vec![if i == 0 { name.clone() } else { String::new() }, part])
+        .collect()
 }
 
 /// Describes the cells and what the run would take: bytes and seconds.
@@ -184,5 +210,20 @@ fn precise(seconds: f64) -> String {
         format!("{seconds:.2} s")
     } else {
         duration(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_is_broken_beside_its_name() {
+        let value = "about 11 s, 22 s of core time: training 10 s, files 0.03 s".to_owned();
+        let rows = broken(line("time", value.clone()), 40);
+        assert!(rows.len() > 1 && rows.iter().all(|row| row[1].chars().count() <= 31));
+        assert_eq!((rows[0][0].as_str(), rows[1][0].as_str()), ("time", ""));
+        let parts: Vec<&str> = rows.iter().map(|row| row[1].as_str()).collect();
+        assert_eq!(parts.join(" "), value);
     }
 }

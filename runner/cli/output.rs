@@ -162,9 +162,31 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Breaks a text between words into lines of so many columns; a longer word has a line of its own.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_broken_between_words() {
+        assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("seventeen it is", 5), ["seventeen", "it is"]);
+        assert!(wrapped(" ", 5).is_empty());
+    }
 
     #[test]
     fn a_cell_of_a_table_stays_on_its_line_and_in_its_column() {

@@ -8,7 +8,7 @@ use grokrun_store::RunView;
 use serde_json::Value;
 
 use crate::args::VerifyArgs;
-use crate::output::{Failure, print, say, table};
+use crate::output::{Failure, print, say, table, wrapped};
 use crate::spec;
 
 /// The columns of a terminal.
@@ -160,31 +160,4 @@ fn paragraph(text: &str) -> String {
     let mut paragraph = wrapped(text, WIDTH).join("\n");
     paragraph.push('\n');
     paragraph
-}
-
-/// Breaks a text between words into lines of so many columns; a longer word has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_broken_between_words() {
-        assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("seventeen it is", 5), ["seventeen", "it is"]);
-        assert!(wrapped(" ", 5).is_empty());
-    }
 }
