@@ -7,6 +7,7 @@
 //! `test_losses`, `train_accs`, `test_accs` (lists of floats, one an epoch), `train_indices` and
 //! `test_indices` (int64 tensors, places in the a-major list of all pairs).
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use grokrun_store::Tensor;
@@ -50,7 +51,7 @@ pub fn write_pth<E: From<ExchangeError>>(
     experiment: &Experiment<'_>,
     mut read: impl FnMut(u64) -> Result<Vec<Tensor>, E>,
 ) -> Result<(), E> {
-    let failed = |error: &std::io::Error| E::from(ExchangeError::io("cannot write", path, error));
+    let failed = |error: &io::Error| E::from(ExchangeError::io("cannot write", path, error));
     let Some(last) = experiment.epochs.last() else {
         return Err(ExchangeError::refused("there is no checkpoint to export").into());
     };
@@ -62,30 +63,15 @@ pub fn write_pth<E: From<ExchangeError>>(
     ];
     let pickle = pickled(experiment, &model, &split);
     replace(path, |out| {
-        let mut archive = Writer::new(out);
-        let mut add = |name: &str, bytes: &[u8]| {
-            let name = format!("{FOLDER}/{name}");
-            archive.add(&name, bytes).map_err(|e| failed(&e))
-        };
-        add("data.pkl", &pickle)?;
-        add("byteorder", b"little")?;
-        let mut storage = 0u64;
-        let mut put = |arrays: &[Array]| {
-            for array in arrays {
-                add(&format!("data/{storage}"), &array.numbers.bytes())?;
-                storage += 1;
-            }
-            Ok::<(), E>(())
-        };
-        put(&model)?;
+        let mut file = Storages::begin(out, &pickle).map_err(|e| failed(&e))?;
+        file.put(&model).map_err(|e| failed(&e))?;
         for epoch in experiment.epochs {
             let checkpoint = state_dict(read(*epoch)?);
             check_alike(&model, &checkpoint, *epoch)?;
-            put(&checkpoint)?;
+            file.put(&checkpoint).map_err(|e| failed(&e))?;
         }
-        put(&split)?;
-        add("version", b"3\n")?;
-        archive.finish().map_err(|e| failed(&e))
+        file.put(&split).map_err(|e| failed(&e))?;
+        file.finish().map_err(|e| failed(&e))
     })
 }
 
@@ -94,24 +80,44 @@ pub fn write_pth<E: From<ExchangeError>>(
 /// # Errors
 /// A failure of the disk.
 pub fn write_state_dict(path: &Path, model: &[Array]) -> Result<(), ExchangeError> {
-    let failed = |error: &std::io::Error| ExchangeError::io("cannot write", path, error);
+    let failed = |error: &io::Error| ExchangeError::io("cannot write", path, error);
     let mut pickler = Pickler::new();
     tensors(&mut pickler, model);
     let pickle = pickler.finish();
     replace(path, |out| {
-        let mut archive = Writer::new(out);
-        let mut add = |name: &str, bytes: &[u8]| {
-            let name = format!("{FOLDER}/{name}");
-            archive.add(&name, bytes).map_err(|e| failed(&e))
-        };
-        add("data.pkl", &pickle)?;
-        add("byteorder", b"little")?;
-        for (storage, array) in model.iter().enumerate() {
-            add(&format!("data/{storage}"), &array.numbers.bytes())?;
-        }
-        add("version", b"3\n")?;
-        archive.finish().map_err(|e| failed(&e))
+        let mut file = Storages::begin(out, &pickle).map_err(|e| failed(&e))?;
+        file.put(model).map_err(|e| failed(&e))?;
+        file.finish().map_err(|e| failed(&e))
     })
+}
+
+/// An archive of torch: the pickle, then the storages that it numbers, one after the other.
+struct Storages<W: Write> {
+    archive: Writer<W>,
+    next: u64,
+}
+
+impl<W: Write> Storages<W> {
+    fn begin(out: W, pickle: &[u8]) -> io::Result<Storages<W>> {
+        let mut archive = Writer::new(out);
+        archive.add(&format!("{FOLDER}/data.pkl"), pickle)?;
+        archive.add(&format!("{FOLDER}/byteorder"), b"little")?;
+        Ok(Storages { archive, next: 0 })
+    }
+
+    fn put(&mut self, arrays: &[Array]) -> io::Result<()> {
+        for array in arrays {
+            let name = format!("{FOLDER}/data/{}", self.next);
+            self.archive.add(&name, &array.numbers.bytes())?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.archive.add(&format!("{FOLDER}/version"), b"3\n")?;
+        self.archive.finish()
+    }
 }
 
 /// Writes a dictionary of tensors.

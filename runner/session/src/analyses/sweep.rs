@@ -173,6 +173,10 @@ impl Subject<'_> {
             data.add(format!("history.{name}"), &[column.len()], values);
         }
         for analysis in self.analyses(&dir) {
+            let index = dir.read_findings(&analysis).map_err(in_words)?;
+            if index.is_some_and(|index| index.so_far.is_some()) {
+                continue;
+            }
             let Some(series) = dir.read_series(&analysis).map_err(in_words)? else {
                 continue;
             };
@@ -189,14 +193,16 @@ impl Subject<'_> {
         Ok(data)
     }
 
-    /// The analyses of a cell that are read and have concluded.
+    /// The analyses of a cell that are read.
     fn analyses(&self, dir: &CellDir) -> Vec<String> {
         match &self.reads {
             SweepReads::Named(names) => names.clone(),
             SweepReads::All => {
                 let (found, _reported_with_the_tables) = dir.read_analyses();
-                let concluded = found.into_iter().filter(|f| f.index.so_far.is_none());
-                concluded.map(|found| found.index.analysis).collect()
+                found
+                    .into_iter()
+                    .map(|found| found.index.analysis)
+                    .collect()
             }
         }
     }
