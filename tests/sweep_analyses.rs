@@ -1,11 +1,11 @@
 //! Analyses of a whole sweep: linked, loaded, and in a process of their own; during training and
 //! afterwards; and the table of cells.
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
 
 use serde_json::Value;
 
+use crate::plugins::library;
 use crate::support::{Bench, SMALL};
 
 /// Returns a spec of six cells of two shapes, with an analysis of each cell and these of the sweep.
@@ -14,13 +14,6 @@ fn spec(analyses: &str) -> String {
         .replace("modulus = 23", "modulus = [23, 19]")
         .replace("model = 2", "model = [2, 3, 4]");
     format!("{spec}[analysis.commutativity]\n{analyses}")
-}
-
-fn library() -> String {
-    let tests = std::env::current_exe().expect("a path");
-    let profile = tests.parent().and_then(Path::parent).expect("a folder");
-    let file = profile.join(format!("examples/{DLL_PREFIX}misbehaving{DLL_SUFFIX}"));
-    file.to_string_lossy().into_owned()
 }
 
 fn json(bench: &Bench, file: &str) -> Value {
@@ -67,10 +60,11 @@ fn linked_ones_are_called_at_the_end_and_by_analyze() {
 #[test]
 fn loaded_and_isolated_ones_see_the_same_sweep() {
     let library = library();
+    let library = library.to_str().expect("a path in UTF-8");
     let text = spec("[analysis.tally]\n");
     let of = |more: &[&str]| {
         let bench = Bench::new(&text);
-        let base = ["small.toml", "--backend", "cpu", "-q", "--plugin", &library];
+        let base = ["small.toml", "--backend", "cpu", "-q", "--plugin", library];
         bench.run(&[&base[..], more].concat()).exits(0);
         bench.files("small")
     };
@@ -91,11 +85,12 @@ fn loaded_and_isolated_ones_see_the_same_sweep() {
 #[test]
 fn one_that_panics_fails_alone() {
     let library = library();
+    let library = library.to_str().expect("a path in UTF-8");
     let bench = Bench::new(&spec(
         "[analysis.tally]\nwhen = \"observe\"\n[analysis.phase-diagram]\n",
     ));
     bench
-        .run(&["small.toml", "--backend", "cpu", "-q", "--plugin", &library])
+        .run(&["small.toml", "--backend", "cpu", "-q", "--plugin", library])
         .exits_with_panic_words(3)
         .says(&["analysis tally failed in the sweep", "panic in observe"]);
     let index = json(&bench, "sweep/phase-diagram/findings.json");

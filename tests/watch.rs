@@ -368,3 +368,24 @@ fn the_page_moves_while_a_run_trains() {
     drop(watched);
     browser.until("document.getElementById('link').classList.contains('lost')");
 }
+
+/// A batch ends with the first of its cells; those that go on are seen on.
+#[test]
+fn a_cell_is_seen_on_when_another_of_its_batch_ends() {
+    let two = endless().replace(
+        "[train]",
+        "[train]\nlearning_rate = [1e-3, 1e-12]\nstop = { confused = { train_accuracy = 0.5, by = 500 } }",
+    );
+    let bench = Bench::new(&two);
+    let _training = Running(bench.spawn(&["small.toml", "--backend", "cpu"]));
+    let file = |rate: &str, name: &str| {
+        let cell = format!("runs/small/cells/{CELL}-lr{rate}");
+        bench.path().join(cell).join(name)
+    };
+    wait_until("the confused cell has not ended", || {
+        file("1e-12", "metrics.parquet").exists()
+    });
+    wait_until("the other one shows no rows", || {
+        file("0.001", "live.rows").exists()
+    });
+}

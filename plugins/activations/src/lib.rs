@@ -89,7 +89,7 @@ impl Analysis for Activations {
     .definition(
         "Spectrum: F X F^T without the constant term, F the operation's basis. Mean squared neuron spectrum: mean over all neurons of squared coefficients (Nanda et al. 2023), centred over the group. Fraction: share of a frequency's products of {const, cos, sin} in the energy over the group.",
     )
-    .needs(&[Need::Attention, Need::PostActivations])
+    .needs(&["*.hook_pattern?", "*.hook_post"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {

@@ -31,8 +31,8 @@ fn planted(task: &Task) -> SnapshotData {
         row[1] = (wave(&basis, 7, b, 0.0) + 1.0) as f32;
         row[2] = (sin(3, a) * wave(&basis, 3, b, 0.0)) as f32;
     }
-    data.replace("attention", Numbers::F32(attention));
-    data.replace("post", Numbers::F32(post));
+    data.replace("blocks.0.attn.hook_pattern", Numbers::F32(attention));
+    data.replace("blocks.0.mlp.hook_post", Numbers::F32(post));
     data
 }
 
@@ -184,7 +184,11 @@ fn maps_move_in_few_frames_and_their_axes_can_be_read() {
     // 0, then 1, 5, 5², …
     assert_eq!(labels.as_array().unwrap()[..4], ["0", "1", "5", "2"]);
     let map = found.tensor("neuron-95").unwrap().1;
-    let post = |snapshot: &SnapshotData| snapshot.show(|_| true, |s| s.post().unwrap().row(30)[95]);
+    let post = |snapshot: &SnapshotData| {
+        snapshot.show(&grokrun_api::Needs::all(), |s| {
+            s.post().unwrap().row(30)[95]
+        })
+    };
     assert_eq!(map[30], post(&snapshots[8]));
     for name in [
         "noise-spectrum",
@@ -205,7 +209,7 @@ fn operations_without_angles_are_taken_along_the_label() {
         (std::f64::consts::TAU * 4.0 * label / 13.0).cos() as f32
     };
     let post = (0..169 * 96).map(wave).collect();
-    planted.replace("post", Numbers::F32(post));
+    planted.replace("blocks.0.mlp.hook_post", Numbers::F32(post));
     let found = analyse::<Activations>(Config::default(), &task, &[planted]);
     assert_eq!(found.last("neuron 0 frequency"), Some(4.0));
     assert!(found.notes().iter().any(|note| note.contains("no angle")));

@@ -53,7 +53,7 @@ impl Analysis for Circulant {
     .definition(
         "A = H_a H_b^T, H the neurons' inputs by operand, averaged over the other, without their mean, in the order of places (logarithms for products). Deviation: sum over j and l of (A[l, l + j] - mean over l)^2 by the sum of squares of A (after Mallinar et al. 2024, who take the block of the feature matrix); for sums the same of A[l, j - l]. 0 is circulant, noise has 1 - 1/n.",
     )
-    .needs(&[Need::PreActivations])
+    .needs(&["*.hook_pre"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {
@@ -187,7 +187,11 @@ mod tests {
             (wave(pair / p, j, 1.0) + wave(pair % p, j, sign)) as f32
         });
         let mut data = SnapshotData::new(0);
-        data.add("pre", &[p * p, d], Numbers::F32(pre.collect()));
+        data.add(
+            "blocks.0.mlp.hook_pre",
+            &[p * p, d],
+            Numbers::F32(pre.collect()),
+        );
         data
     }
 

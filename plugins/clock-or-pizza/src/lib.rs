@@ -110,7 +110,7 @@ impl Analysis for ClockOrPizza {
     .definition(
         "Zhong et al. (2023): mean cosine of the gradients of a logit for both embeddings; deviation of the correct logits at one distance over that of all; roundness of the principal components of W_E; share of the logits of one circle of W_E that a multiple of cos w(a+b-c) explains, and of |cos w(a-b)/2| cos w(a+b-c); the paper's figures, 2r - 1 of the correlation r and for other pizza waves, are given on this scale, r^2. A circle is a frequency of the operation's basis, where the original takes pairs of principal components.",
     )
-    .needs(&[Need::Weights, Need::Attention, Need::Logits])
+    .needs(&["weight.*", "*.hook_pattern?", "logits"])
     .scope(Scope::Any)
     .cadence(Cadence::Every(1000));
 

@@ -35,8 +35,7 @@ impl Attention {
             return Ok(Attention::Uniform);
         }
         let pattern = snapshot
-            .attention()
-            .or_else(|_| snapshot.activation("blocks.0.attn.hook_pattern"))
+            .tensor("blocks.0.attn.hook_pattern")
             .map_err(|why| why.to_string())?;
         let n = pattern.shape().last().copied().unwrap_or(0);
         let rates = pattern.data().chunks_exact(n.max(1)).map(|row| {

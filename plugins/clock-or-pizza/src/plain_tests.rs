@@ -131,14 +131,11 @@ fn logits_and_gradients_are_those_of_the_interpreter() {
             let weights = weights(&architecture);
             let data = snapshot(&architecture, &weights);
             let (pair, class) = (3 * P + 5, 2);
-            let exact = data.show(
-                |_| true,
-                |snapshot| {
-                    let plain = Plain::of(snapshot, &task).unwrap();
-                    plain.agrees(snapshot.logits().unwrap().data()).unwrap();
-                    plain.gradients(pair, class)
-                },
-            );
+            let exact = data.show(&grokrun_api::Needs::all(), |snapshot| {
+                let plain = Plain::of(snapshot, &task).unwrap();
+                plain.agrees(snapshot.logits().unwrap().data()).unwrap();
+                plain.gradients(pair, class)
+            });
             if activation == Activation::Relu {
                 // A step may cross a kink; the logits were compared.
                 continue;

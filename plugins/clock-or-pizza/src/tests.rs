@@ -81,14 +81,13 @@ fn pizza(places: &Places, task: &mut Task, k: usize) -> SnapshotData {
     weight(&mut data, "blocks.0.mlp.W_in", &[d, f], w_in);
     weight(&mut data, "blocks.0.mlp.W_out", &[f, d], w_out);
     weight(&mut data, "unembed.W_U", &[d, p], w_u);
-    let own = data.show(
-        |_| true,
-        |snapshot| Forward::new(Model::of(snapshot, task).unwrap()).logits(),
-    );
+    let own = data.show(&grokrun_api::Needs::all(), |snapshot| {
+        Forward::new(Model::of(snapshot, task).unwrap()).logits()
+    });
     data.add("logits", &[p * p, p], Numbers::F32(own));
     // Without queries and keys attention is even.
     let even = Numbers::F32(vec![1.0 / 3.0; 3 * p * p]);
-    data.add("attention", &[p * p, 1, 3], even);
+    data.add("blocks.0.attn.hook_pattern", &[p * p, 1, 3], even);
     data
 }
 
@@ -167,25 +166,19 @@ fn gradients_are_those_of_differences() {
         task.model.activation = activation.to_owned();
         let scaled = scaled(&task);
         let of = |data: &SnapshotData, pair: usize, class: usize| -> f64 {
-            data.show(
-                |_| true,
-                |snapshot| {
-                    let logits = Forward::new(Model::of(snapshot, &task).unwrap()).logits();
-                    f64::from(logits[pair * P + class])
-                },
-            )
+            data.show(&grokrun_api::Needs::all(), |snapshot| {
+                let logits = Forward::new(Model::of(snapshot, &task).unwrap()).logits();
+                f64::from(logits[pair * P + class])
+            })
         };
         let (pair, class) = (3 * P + 8, 6);
         let data = scaled(None);
-        let exact = data.show(
-            |_| true,
-            |snapshot| {
-                let m = Model::of(snapshot, &task).unwrap();
-                let directions: Vec<_> = (0..m.heads).map(|h| m.score_direction(h)).collect();
-                let attention: Vec<_> = (0..m.heads).map(|h| m.attention(h)).collect();
-                gradient::gradients(&Forward::new(m), &directions, &attention, (pair, class))
-            },
-        );
+        let exact = data.show(&grokrun_api::Needs::all(), |snapshot| {
+            let m = Model::of(snapshot, &task).unwrap();
+            let directions: Vec<_> = (0..m.heads).map(|h| m.score_direction(h)).collect();
+            let attention: Vec<_> = (0..m.heads).map(|h| m.attention(h)).collect();
+            gradient::gradients(&Forward::new(m), &directions, &attention, (pair, class))
+        });
         for (place, gradient) in exact.iter().enumerate() {
             for i in [0, 7, 20] {
                 let step = 2e-3;
@@ -208,7 +201,7 @@ fn gradients_are_those_of_differences() {
 fn scaled(task: &Task) -> impl Fn(Option<(usize, f32)>) -> SnapshotData + use<> {
     let mut all: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
     random(task, 0, 11).show(
-        |need| need == Need::Weights,
+        &grokrun_api::Needs::parse(["weight.*"]).unwrap(),
         |snapshot| {
             for view in snapshot.views() {
                 if let grokrun_api::NumbersRef::F32(x) = view.data {

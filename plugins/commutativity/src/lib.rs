@@ -81,10 +81,10 @@ impl Analysis for Commutativity {
         "Attention difference: mean over pairs of a head's attention to a minus that to b. Asymmetry: ‖N − Nᵀ‖² / ‖N‖², where the transpose swaps a and b; 0 is symmetric, 4 antisymmetric, noise of mean zero 2. After Nanda et al. (2023) and their TransformerLens demo.",
     )
     .needs(&[
-        Need::Weights,
-        Need::Attention,
-        Need::PostActivations,
-        Need::Logits,
+        "weight.*",
+        "*.hook_pattern",
+        "*.hook_post",
+        "logits",
     ]);
 
     fn check(config: &Config) -> Result<(), Failure> {

@@ -51,8 +51,8 @@ fn table_of(
     let w_pos = Numbers::F32(vec![1.0, -1.0, 0.0]);
     data.add("weight.pos_embed.W_pos", &[3, 1], w_pos);
     let attention = Numbers::F32(attention.repeat(pairs));
-    data.add("attention", &[pairs, 1, 3], attention);
-    data.add("post", &[pairs, 1], Numbers::F32(post));
+    data.add("blocks.0.attn.hook_pattern", &[pairs, 1, 3], attention);
+    data.add("blocks.0.mlp.hook_post", &[pairs, 1], Numbers::F32(post));
     data.add("logits", &[pairs, p], Numbers::F32(logits));
     data
 }
@@ -138,7 +138,7 @@ fn a_mixed_table_has_its_known_value() {
     // ‖N − Nᵀ‖² = 2 (1 + 4 + 1) = 12, ‖N‖² = 3 (0 + 1 + 4) = 15.
     let flip = [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]];
     let rows = (0..9).flat_map(|i| flip[usize::from(i / 3 > i % 3)]);
-    snapshot.replace("attention", Numbers::F32(rows.collect()));
+    snapshot.replace("blocks.0.attn.hook_pattern", Numbers::F32(rows.collect()));
     let found = found(&task, &[snapshot]);
     assert_eq!(found.last("neuron asymmetry"), Some(0.8));
     assert_eq!(found.last("logit asymmetry"), Some(0.0));
@@ -237,7 +237,7 @@ fn a_model_that_diverged_is_not_symmetric() {
     let task = add();
     let mut snapshot = Expert::additive(11, &[1]).snapshot(&task, 0);
     let numbers = Numbers::F32(vec![f32::NAN; 121 * 96]);
-    snapshot.replace("post", numbers);
+    snapshot.replace("blocks.0.mlp.hook_post", numbers);
     let broken = found(&task, &[snapshot]);
     assert!(broken.last("neuron asymmetry").unwrap().is_nan());
     assert!(broken.table("emergence").unwrap()[0]["epoch"].is_null());
@@ -301,8 +301,10 @@ fn an_observation_of_mult113_is_quick() {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
         let start = Instant::now();
-        data.show(|_| true, |s| analysis.observe(s, &mut sink))
-            .unwrap();
+        data.show(&grokrun_api::Needs::all(), |s| {
+            analysis.observe(s, &mut sink)
+        })
+        .unwrap();
         quickest = quickest.min(start.elapsed());
     }
     println!("observe at p = 113, 512 neurons: {quickest:?}");

@@ -67,7 +67,7 @@ impl Analysis for Complexity {
     .definition(
         "After DeMoss et al. (2024): the least bits over thresholds and grids of the trained weights, each matrix cut to its singular values above a threshold times the largest and rounded, whose train loss is above that of the checkpoint by the tolerance (0.01) at most. Bits: of an adaptive code (Krichevsky and Trofimov 1981) of the rounded numbers, where the paper runs bzip2. Noise: Gaussian weights of the same sizes, cut and rounded alike. Spectral entropy: - sum s ln s of each matrix's singular values by their sum, summed over matrices.",
     )
-    .needs(&[Need::TrainLoss])
+    .needs(&["trained.*"])
     .cadence(Cadence::Ends)
     .scope(Scope::Any);
 

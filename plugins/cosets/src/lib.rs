@@ -71,7 +71,7 @@ impl Analysis for Cosets {
     .definition(
         "Of a neuron's input as a function of one operand, averaged over the other. Within: variance within the left or right cosets of a subgroup by the whole (Stander et al. 2024), of all proper subgroups. Rest: share of the variance outside of one irreducible representation (Chughtai et al. 2023). The best of each is the one that leaves least by its degrees of freedom, [G:H] - 1 and the number of matrix entries; adjusted values are 1 for noise and any one subgroup. A neuron is explained if the threshold holds for both operands. Representations: share of the outputs' variance over pairs along entries at a, at b and at ab.",
     )
-    .needs(&[Need::PreActivations, Need::PostActivations])
+    .needs(&["*.hook_pre", "*.hook_post"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {

@@ -16,8 +16,12 @@ fn planted(task: &mut Task, functions: &[Vec<f64>]) -> SnapshotData {
     });
     let pre: Vec<f32> = pre.collect();
     let mut data = SnapshotData::new(0);
-    data.add("pre", &[n * n, d], Numbers::F32(pre.clone()));
-    data.add("post", &[n * n, d], Numbers::F32(pre));
+    data.add(
+        "blocks.0.mlp.hook_pre",
+        &[n * n, d],
+        Numbers::F32(pre.clone()),
+    );
+    data.add("blocks.0.mlp.hook_post", &[n * n, d], Numbers::F32(pre));
     data
 }
 

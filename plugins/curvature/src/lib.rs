@@ -67,7 +67,7 @@ impl Analysis for Curvature {
     .definition(
         "Hessian of the mean train loss by the trained weights, without weight decay. Largest eigenvalue: Lanczos with full orthogonalisation; an eigenvalue lies within the residual of it. Smallest: the lowest that the same vectors have, an upper bound. Trace: mean of v.Hv over random signs v (Hutchinson 1990), with the standard error of that mean. Hv: central difference of two gradients over a stated distance; 'double distance' is the largest eigenvalue's Rayleigh quotient over twice that distance, which is the same where the loss is smooth at that scale.",
     )
-    .needs(&[Need::TrainLoss])
+    .needs(&["trained.*"])
     .cadence(Cadence::Ends)
     .scope(Scope::Any);
 

@@ -40,7 +40,7 @@ impl Analysis for Edge {
     .definition(
         "Prieto et al. (2025). Cosine: of -gradient of the train loss and the weights, of all trained weights together and of each parameter; near 1 a step scales the logits. Zero loss: the share of training samples whose loss is exactly 0 in the precision of the cell's loss, all of the training samples. Weight decay is no part of the loss.",
     )
-    .needs(&[Need::TrainLoss])
+    .needs(&["trained.*"])
     .scope(Scope::Any);
 
     fn new(_: Config, _: &Task) -> Result<Self, Failure> {

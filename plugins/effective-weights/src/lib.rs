@@ -84,7 +84,7 @@ impl Analysis for EffectiveWeights {
     .definition(
         "W_neur = W_E W_V W_O W_in; W_attn = (W_E[=] + W_pos[2]) W_Q W_K^T W_E^T / sqrt(d_head), where Nanda et al. (2023) omit the division and ARENA does not; W_L = W_out W_U. Fraction explained: share of a frequency, cosine and sine, in the sum of squares over the group without the mean; what is outside of the group, token and class 0 of a multiplication, does not count, where the residual of logit-directions counts class 0. Attention: softmax of the scores in f64, over all pairs that have a label.",
     )
-    .needs(&[Need::Weights]);
+    .needs(&["weight.*"]);
 
     fn check(config: &Config) -> Result<(), Failure> {
         KeyRule::parse("keys", &config.keys)?;

@@ -99,7 +99,7 @@ impl Analysis for EmbeddingGeometry {
     .definition(
         "Components of the tokens' rows of W_E, centred. Circle of k: the plane of the rows cos k and sin k of F W_E; roundness: shorter by longer axis; fit: share of the points' variance in the plane that k explains. Residue probe: accuracy of a ridge regression of the Legendre symbol, held out over ten balanced folds; in sample it is separability, which any labels have while p <= d_model + 2.",
     )
-    .needs(&[Need::Weights])
+    .needs(&["weight.*"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {

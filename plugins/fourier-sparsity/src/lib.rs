@@ -77,7 +77,7 @@ impl Analysis for FourierSparsity {
     .definition(
         "Norm of a frequency: root of the sum of squares over its cosine and sine and all columns, not squared again. Gini: Hurley and Rickard (2009). Key frequencies: above a quarter of the largest norm of W_E (TransformerLens demo); above five medians; best of some neuron (Nanda et al. 2023, before any threshold); above a quarter of the largest of W_L = W_out W_U. The wrong basis has its own period, p of the additive one over all residues; that of Nguyen (2026, The Discrete Log Clock) has period p - 1 over the residues without 0.",
     )
-    .needs(&[Need::Weights, Need::PostActivations, Need::Logits])
+    .needs(&["weight.*", "*.hook_post", "logits"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {

@@ -78,7 +78,7 @@ impl Analysis for Interventions {
     .definition(
         "Zero or mean ablation of the output of a head, of all heads, of the MLP, of the residual stream before attention and after it (the skip paths); attention replaced by its mean. Means over all pairs that have a label. Train and test cross-entropy without bias correction. After Nanda et al. (2023), who give the loss over all pairs.",
     )
-    .needs(&[Need::Weights, Need::Logits])
+    .needs(&["weight.*", "logits"])
     .cadence(Cadence::Every(1000));
 
     fn check(config: &Config) -> Result<(), Failure> {

@@ -150,10 +150,9 @@ fn logits_that_are_not_the_weights_own_fail_it() {
     let task = task("mul", 7, |a, b| Some(a * b % 7));
     let data = random(&task, 3, 1);
     let mut analysis = Interventions::new(Config::default(), &task).unwrap();
-    let error = data.show(
-        |_| true,
-        |snapshot| analysis.observe(snapshot, &mut Recorder::default()),
-    );
+    let error = data.show(&grokrun_api::Needs::all(), |snapshot| {
+        analysis.observe(snapshot, &mut Recorder::default())
+    });
     let error = error.unwrap_err().to_string();
     assert!(error.contains("epoch 3"), "{error}");
 }

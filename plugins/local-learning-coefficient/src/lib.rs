@@ -88,7 +88,7 @@ impl Analysis for LocalLearningCoefficient {
     .definition(
         "Lau et al. (2023): n beta (mean of L over draws - L at the checkpoint), L the mean train loss without weight decay. Draws of Langevin dynamics on all training samples: w <- w - eps/2 (n beta g + gamma (w - w0)) + N(0, eps); n beta = n / log n. Mean and standard error over chains. A model of d curved directions has d/2. Acceptance: the mean probability with which Metropolis' rule would accept the steps. Drift: second half of the draws less the first, by the estimate. Below: draws with a lower loss than the checkpoint's.",
     )
-    .needs(&[Need::TrainLoss])
+    .needs(&["trained.*"])
     .cadence(Cadence::Ends)
     .scope(Scope::Any);
 

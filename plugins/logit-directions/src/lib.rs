@@ -99,7 +99,7 @@ impl Analysis for LogitDirections {
     .definition(
         "u_k, v_k: columns of W_L F^T for cos k and sin k of the class (Nanda et al. 2023). Explained: share of the centred variance of u_k . MLP(a, b) along cos k of the label, of v_k along sin k. Ablations of the logits keep their mean by class (ARENA's trig loss); those of the neurons project on the span of all u_k and v_k, or on its null space, without bias correction. Over pairs whose operands are in the group. Residual: norm of W_L without its key rows over that of W_L, all classes: the mean and class 0 of a multiplication count as rest, which the shares of effective-weights leave out.",
     )
-    .needs(&[Need::Weights, Need::PostActivations, Need::Logits])
+    .needs(&["weight.*", "*.hook_post", "logits"])
     .cadence(Cadence::Every(500))
     .scope(Scope::Any);
 

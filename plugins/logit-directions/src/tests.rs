@@ -129,7 +129,10 @@ fn operations_without_angles_use_the_label() {
         if j == 0 { angle.cos() } else { angle.sin() }
     };
     let post = (0..169 * 96).map(|i| wave(task.labels[i / 96].unwrap(), (i % 96) % 2) as f32);
-    planted.replace("post", grokrun_api::Numbers::F32(post.collect()));
+    planted.replace(
+        "blocks.0.mlp.hook_post",
+        grokrun_api::Numbers::F32(post.collect()),
+    );
     let w_out = (0..96 * 32).map(|i| f32::from(u8::from(i % 32 == (i / 32) % 2)));
     planted.replace(
         "weight.blocks.0.mlp.W_out",
@@ -158,7 +161,10 @@ fn operations_without_angles_use_the_label() {
 fn what_is_not_finite_is_no_number() {
     let task = task("add", 7, |a, b| Some((a + b) % 7));
     let mut broken = random(&task, 0, 5);
-    broken.replace("post", grokrun_api::Numbers::F32(vec![f32::NAN; 49 * 96]));
+    broken.replace(
+        "blocks.0.mlp.hook_post",
+        grokrun_api::Numbers::F32(vec![f32::NAN; 49 * 96]),
+    );
     broken.replace("logits", grokrun_api::Numbers::F32(vec![f32::NAN; 343]));
     let found = analyse::<LogitDirections>(Config::default(), &task, &[broken]);
     for name in ["u explained", "loss", "keep directions", "null space"] {

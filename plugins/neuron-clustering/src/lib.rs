@@ -78,10 +78,10 @@ impl Analysis for NeuronClustering {
         "A neuron belongs to the frequency whose products of {1, cos, sin} of a and of b explain most of its variance over the pairs that count, if that is at least the threshold (Nanda et al. 2023; ARENA). Those are the pairs whose operands are in the group: all of an addition, those without a 0 of a multiplication, train and test together. Clean-neuron loss: neurons reduced to those terms, through W_out W_U alone, with bias correction, over the same pairs.",
     )
     .needs(&[
-        Need::Weights,
-        Need::PreActivations,
-        Need::PostActivations,
-        Need::Logits,
+        "weight.*",
+        "*.hook_pre",
+        "*.hook_post",
+        "logits",
     ])
     .scope(Scope::Any);
 
@@ -143,7 +143,7 @@ impl Analysis for NeuronClustering {
             self.trajectory.noise = Some((other.clustered(), other.mean_fraction()));
         }
         for layer in self.earlier_layers() {
-            let post = snapshot.activation(&format!("{layer}.hook_post"))?;
+            let post = snapshot.tensor(&format!("{layer}.hook_post"))?;
             let energies = self.space.energies(post.data());
             let other = Clusters::new(&energies, self.config.threshold);
             out.scalar(

@@ -117,7 +117,7 @@ fn operations_without_angles_cluster_by_label() {
         (std::f64::consts::TAU * 4.0 * f64::from(label) / 13.0).cos() as f32
     };
     let post = (0..169 * 96).map(wave).collect();
-    planted.replace("post", grokrun_api::Numbers::F32(post));
+    planted.replace("blocks.0.mlp.hook_post", grokrun_api::Numbers::F32(post));
     let found = analyse::<NeuronClustering>(Config::default(), &task, &[planted]);
     assert_eq!(counts(&found), [(4, 96)]);
 }

@@ -51,7 +51,7 @@ impl Analysis for NormPath {
     .definition(
         "Norm: root of the sum of squares, biases included. Logit norm: root of the mean over pairs of the sum of squared logits less their mean over classes. Margin: mean over pairs of the right class's logit less the largest other. Efficiency: logit norm by norm of the weights (after Varma et al. 2023). Neurons' products: the norm is not invariant to rescaling between layers.",
     )
-    .needs(&[Need::Weights, Need::Logits])
+    .needs(&["weight.*", "logits"])
     .scope(Scope::Any);
 
     fn new(_: Config, task: &Task) -> Result<Self, Failure> {
@@ -281,18 +281,15 @@ mod tests {
         assert!((plain.last("margin, test").unwrap() + 2.0).abs() < 0.5);
         assert!((plain.last("logit norm, test").unwrap() / 22f64.sqrt() - 1.0).abs() < 0.1);
         let mut twice = noise.clone();
-        let doubled = noise.show(
-            |_| true,
-            |snapshot| {
-                snapshot
-                    .logits()
-                    .unwrap()
-                    .data()
-                    .iter()
-                    .map(|x| 2.0 * x)
-                    .collect()
-            },
-        );
+        let doubled = noise.show(&grokrun_api::Needs::all(), |snapshot| {
+            snapshot
+                .logits()
+                .unwrap()
+                .data()
+                .iter()
+                .map(|x| 2.0 * x)
+                .collect()
+        });
         twice.replace("logits", Numbers::F32(doubled));
         let found = analyse::<NormPath>(Config {}, &task, &[twice]);
         let ratio =

@@ -64,7 +64,7 @@ impl Analysis for PhaseRelation {
     .definition(
         "He et al. (2026): of each neuron's dominant frequency k, phases phi_a and phi_b of its input as cos(k theta + phi), averaged over the other operand, and psi of its row of W_L = W_out W_U. Deviation: psi - phi_a - phi_b (- and + by the signs of the operands in the label, minus k times its constant's angle), wrapped to at most pi, mean of the absolute value; pi/2 if phases are unrelated. Resultant: length of the mean of exp(i deviation).",
     )
-    .needs(&[Need::Weights, Need::PreActivations])
+    .needs(&["weight.*", "*.hook_pre"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {

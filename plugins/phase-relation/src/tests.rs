@@ -29,7 +29,11 @@ fn planted(task: &mut Task, psi: impl Fn(f64, f64) -> f64) -> SnapshotData {
     });
     let identity = (0..P * P).map(|i| f32::from(u8::from(i / P == i % P)));
     let mut data = SnapshotData::new(0);
-    data.add("pre", &[P * P, d], Numbers::F32(pre.collect()));
+    data.add(
+        "blocks.0.mlp.hook_pre",
+        &[P * P, d],
+        Numbers::F32(pre.collect()),
+    );
     data.add(
         "weight.blocks.0.mlp.W_out",
         &[d, P],

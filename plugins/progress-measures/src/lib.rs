@@ -13,6 +13,7 @@
 //! | `excluded loss, neurons` | logits − projection of the neurons through W_L: the demo, which keeps the residual stream | the block's train pairs |
 //! | tensor `excluded-loss` | the same as `excluded loss` of each single frequency, `(frequencies)` | the block's train pairs |
 //! | tensor `cube-cosines` | ⟨L, C_k⟩/‖L‖ with C_k ∝ cos w_k(f(a, b) − c) of length 1, `(frequencies)`; L not centred | the block, the group's classes |
+//! | `cube cosine, NAME` | the same of each representation by name; none in a cyclic basis, where the tensor's places are frequencies | the block |
 //! | `cube residual`, `cube loss` | ‖L − Σ_K α_k C_k‖/‖L‖, and the loss of Σ_K α_k C_k, uncorrected | the block |
 //! | `trig ratio, …` | Σ_K projections² / Σ (x − mean)², mean over neurons' inputs, outputs, logits; dead ones left out | the block |
 //! | `logits explained` | the same for logits and all frequencies, all classes together | the block |
@@ -89,11 +90,11 @@ impl Analysis for ProgressMeasures {
         "Nanda et al. (2023), with directions cos and sin of w_k f(a, b) over the pairs in the group. Trig loss: logits projected on the key directions, plus mean logits, all pairs in the group, train and test (the paper's code, ARENA). Restricted loss: neurons projected, plus mean logits, test pairs (TransformerLens demo). Excluded loss: logits without the key directions, no bias correction, train pairs (paper, ARENA); from neurons, with the residual stream (demo). Cubes: cosine of the uncentred logits with cos w_k(f(a, b) - c). Trig ratio: share of variance on the key directions, mean over units. Gini of norms by frequency, not squared. Phases, which the papers drew by hand: circuit formation begins at the later of train accuracy 0.99 and the largest test loss; cleanup when the test loss is at most an eighth of that; stable when it is at most ten train losses and 0.01; each held for 100 epochs (defaults).",
     )
     .needs(&[
-        Need::Weights,
-        Need::PreActivations,
-        Need::PostActivations,
-        Need::Logits,
-        Need::History,
+        "weight.*",
+        "*.hook_pre",
+        "*.hook_post",
+        "logits",
+        "history.*",
     ])
     .scope(Scope::Any);
 
@@ -170,6 +171,11 @@ impl Analysis for ProgressMeasures {
         let narrow = |values: &[f64]| values.iter().map(|x| *x as f32).collect::<Vec<_>>();
         out.tensor("excluded-loss", &[frequencies.len()], narrow(&without));
         out.tensor("cube-cosines", &[frequencies.len()], narrow(&cosines));
+        if !task.basis.is_cyclic() {
+            for (k, cosine) in frequencies.iter().zip(&cosines) {
+                out.scalar(&format!("cube cosine, {}", task.basis.name_of(*k)), *cosine);
+            }
+        }
         out.scalar("cubes explained", cosines.iter().map(|c| c * c).sum());
 
         let (counts, all) = (&self.counts, Some(rows.as_slice()));

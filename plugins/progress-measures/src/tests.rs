@@ -115,10 +115,9 @@ fn pairs_with_a_zero_are_apart() {
     let expert = Expert::multiplicative(P, 5, &[2, 5, 9]);
     // The expert gives all classes the same logit there: 0 gets one more.
     let mut data = expert.snapshot(&task, 0);
-    let mut logits = data.show(
-        |_| true,
-        |snapshot| snapshot.logits().unwrap().data().to_vec(),
-    );
+    let mut logits = data.show(&grokrun_api::Needs::all(), |snapshot| {
+        snapshot.logits().unwrap().data().to_vec()
+    });
     for pair in (0..P * P).filter(|pair| pair / P == 0 || pair % P == 0) {
         logits[pair * P] += 1.0;
     }
@@ -152,7 +151,7 @@ fn squared_weights_are_summed_by_parameter() {
     data.replace("weight.blocks.0.mlp.b_in", Numbers::F32(vec![0.0; 96]));
     let mut total = 0.0;
     data.show(
-        |need| need == Need::Weights,
+        &grokrun_api::Needs::parse(["weight.*"]).unwrap(),
         |snapshot| {
             for view in snapshot.views() {
                 if let grokrun_api::NumbersRef::F32(data) = view.data {
@@ -366,6 +365,7 @@ fn a_groups_expert_has_the_measures_of_its_characters() {
     // sign's one neuron is.
     close(&found, "trig ratio, post", (27.0 / 3.0 + 1.0) / 28.0);
     assert!(found.last("cube residual").unwrap() < 1e-3);
+    close(&found, "cube cosine, standard", 0.5f64.sqrt());
     let cosines = found.tensor("cube-cosines").unwrap().1;
     // ‖χ_ρ(a b c⁻¹)‖² is the same for each of them.
     for (component, cosine) in (1..).zip(cosines) {

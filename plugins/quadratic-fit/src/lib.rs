@@ -93,10 +93,10 @@ impl Analysis for QuadraticFit {
         "r2: share of a neuron's centred variance along the products of {1, cos, sin} of a and of b at its best frequency (code of Nanda et al. 2023, ARENA; without cos 2k, sin 2k). Of waves: the same of ReLU of the mean and the waves of its input. Loss of polynomials: neurons replaced, the skip path kept, over pairs whose operands are in the group. Course: ReLU of two cosines by 1, cos a, cos b, cos a cos b.",
     )
     .needs(&[
-        Need::Weights,
-        Need::PreActivations,
-        Need::PostActivations,
-        Need::Logits,
+        "weight.*",
+        "*.hook_pre",
+        "*.hook_post",
+        "logits",
     ])
     .cadence(Cadence::Every(1000));
 

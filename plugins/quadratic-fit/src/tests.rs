@@ -36,8 +36,8 @@ fn planted(
         };
         Numbers::F32((0..23 * 23 * 96).map(value).collect())
     };
-    data.replace("pre", table(&pre));
-    data.replace("post", table(&post));
+    data.replace("blocks.0.mlp.hook_pre", table(&pre));
+    data.replace("blocks.0.mlp.hook_post", table(&post));
     data
 }
 
@@ -151,22 +151,19 @@ fn what_is_beyond_the_polynomial_is_taken_from_the_logits() {
         |a, b, _| polynomial(a, b),
         |a, b, j| polynomial(a, b) + beyond(a, j),
     );
-    let by_hand = data.show(
-        |_| true,
-        |snapshot| {
-            let w_l = neuron_logit_map(snapshot, 23).unwrap();
-            let mut logits = snapshot.logits().unwrap().data().to_vec();
-            for (pair, row) in logits.chunks_exact_mut(23).enumerate() {
-                for (neuron, weights) in w_l.chunks_exact(23).enumerate() {
-                    let extra = beyond(TAU * (pair / 23) as f64 / 23.0, neuron) as f32;
-                    row.iter_mut()
-                        .zip(weights)
-                        .for_each(|(l, w)| *l -= extra * w);
-                }
+    let by_hand = data.show(&grokrun_api::Needs::all(), |snapshot| {
+        let w_l = neuron_logit_map(snapshot, 23).unwrap();
+        let mut logits = snapshot.logits().unwrap().data().to_vec();
+        for (pair, row) in logits.chunks_exact_mut(23).enumerate() {
+            for (neuron, weights) in w_l.chunks_exact(23).enumerate() {
+                let extra = beyond(TAU * (pair / 23) as f64 / 23.0, neuron) as f32;
+                row.iter_mut()
+                    .zip(weights)
+                    .for_each(|(l, w)| *l -= extra * w);
             }
-            Rows::all(&task).score(&logits, &Shift::none(23)).loss
-        },
-    );
+        }
+        Rows::all(&task).score(&logits, &Shift::none(23)).loss
+    });
     // 0.75 of energy, and 0.125 beyond.
     let config = |threshold: f64| Config {
         threshold,

@@ -56,7 +56,7 @@ impl Analysis for Rqi {
     .definition(
         "Liu et al. (2022): of all {i, j} and {m, n} with one label, in both orders, the share with a mean square of E_i + E_j - E_m - E_n below the tolerance (0.01), over columns of W_E that have mean 0 and variance 1. Residual: the mean of that mean square by 4, what noise has. Quadruples are taken evenly from all if there are more than asked for.",
     )
-    .needs(&[Need::Weights])
+    .needs(&["weight.*"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {

@@ -83,7 +83,7 @@ impl Analysis for SingularValues {
     .definition(
         "Singular values in f64 of W_E without '=', W_U, W_in, W_out, W_V W_O by head and W_out W_U. ARENA's embed_SVD keeps '=' and drops a column of d_model instead. Effective rank: exp of the entropy of s / sum s (Roy and Vetterli 2007). Control: Gaussian matrices of the same shapes and sums of squares. Of a frequency: the two singular values of its rows of F W_E.",
     )
-    .needs(&[Need::Weights])
+    .needs(&["weight.*"])
     .scope(Scope::Any);
 
     fn check(config: &Config) -> Result<(), Failure> {

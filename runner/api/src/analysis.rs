@@ -65,8 +65,9 @@ pub struct Manifest {
     pub summary: &'static str,
     /// the definitions that are used, and their source; shown in the report
     pub definition: &'static str,
-    /// the tensors that snapshots must contain
-    pub needs: &'static [Need],
+    /// the tensors that snapshots must contain, as patterns of their names: see
+    /// [`FAMILIES`](crate::FAMILIES); only what some analysis needs is computed
+    pub needs: &'static [&'static str],
     /// when the analysis is called, unless a spec's `every` says otherwise
     pub cadence: Cadence,
     /// the models that the analysis accepts; for other models a note says that it was not run
@@ -78,11 +79,11 @@ pub struct Manifest {
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// one-layer transformers on [a, b, '='], with a causal softmax, ReLU or GELU neurons and no
-    /// norms, which have all parameters and activations that a [`Need`] names
+    /// norms: the parameters and activations of the published model
     #[default]
     OneLayer,
-    /// any model on pairs: [`Model`](crate::Model) lists the layers; attention is there if three
-    /// positions are attended to, and gradients are not there
+    /// any model on pairs that has what the analysis needs: [`Model`](crate::Model) lists the
+    /// layers
     Any,
 }
 
@@ -139,74 +140,9 @@ impl Manifest {
         Manifest { cadence, ..self }
     }
 
-    /// Sets the needs.
-    pub const fn needs(self, needs: &'static [Need]) -> Manifest {
+    /// Sets the needs, patterns of names: `weight.*`, `blocks.0.mlp.hook_post`, `*.hook_pattern?`.
+    pub const fn needs(self, needs: &'static [&'static str]) -> Manifest {
         Manifest { needs, ..self }
-    }
-}
-
-/// A part of a snapshot. Only the parts that some analysis needs are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Need {
-    /// every parameter, with TransformerLens' names and shapes
-    Weights,
-    /// the gradient of the train loss at these weights, a tensor for each parameter
-    Gradients,
-    /// attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='
-    Attention,
-    /// the neurons' inputs over the full grid, `(p², d_mlp)`, of every layer
-    PreActivations,
-    /// the neurons' outputs over the full grid, `(p², d_mlp)`, of every layer
-    PostActivations,
-    /// logits at '=' over the full grid, `(p², p)`
-    Logits,
-    /// losses and accuracies of all epochs so far
-    History,
-    /// the trained parameters, and the train loss and its gradient at any values of them, by
-    /// [`Sink::train_loss`]. Since ABI 1.4
-    TrainLoss,
-}
-
-impl Need {
-    /// Every need.
-    pub const ALL: [Need; 8] = [
-        Need::Weights,
-        Need::Gradients,
-        Need::Attention,
-        Need::PreActivations,
-        Need::PostActivations,
-        Need::Logits,
-        Need::History,
-        Need::TrainLoss,
-    ];
-}
-
-/// A set of needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs(u32);
-
-impl Needs {
-    /// Returns whether the set contains a need.
-    pub fn has(self, need: Need) -> bool {
-        self.0 & (1 << need as u32) != 0
-    }
-
-    /// Returns whether the set is empty.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Returns the union of two sets.
-    #[must_use]
-    pub fn union(self, other: Needs) -> Needs {
-        Needs(self.0 | other.0)
-    }
-}
-
-impl FromIterator<Need> for Needs {
-    fn from_iter<I: IntoIterator<Item = Need>>(needs: I) -> Needs {
-        Needs(needs.into_iter().fold(0, |bits, n| bits | 1 << n as u32))
     }
 }
 

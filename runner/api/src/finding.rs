@@ -91,7 +91,7 @@ pub trait Sink {
     /// threads.
     ///
     /// # Errors
-    /// When [`Need::TrainLoss`](crate::Need) is not declared, when the number of weights is not the
+    /// When no need is `trained.*`, when the number of weights is not the
     /// model's, and when the host is older than this function (ABI 1.3). The analysis has then
     /// failed, even if it ignores the error.
     fn train_loss(&mut self, _ask: Ask<'_>) -> Result<LossAt, Failure> {

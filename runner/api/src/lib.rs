@@ -21,7 +21,7 @@
 //!     type Config = Config;
 //!     const MANIFEST: Manifest =
 //!         Manifest::new("embedding-norm", "0.1.0", "the norm of W_E over training")
-//!             .needs(&[Need::Weights]);
+//!             .needs(&["weight.*"]);
 //!
 //!     fn new(_: Config, _: &Task) -> Result<Self, Failure> {
 //!         Ok(EmbeddingNorm)
@@ -45,6 +45,7 @@ pub mod abi;
 mod analysis;
 mod figure;
 mod finding;
+mod needs;
 mod registration;
 mod snapshot;
 mod sweep;
@@ -52,13 +53,14 @@ mod task;
 pub mod testing;
 mod train_loss;
 
-pub use analysis::{Analysis, Cadence, Failure, Manifest, Need, Needs, Scope};
+pub use analysis::{Analysis, Cadence, Failure, Manifest, Scope};
 pub use figure::{Axis, Colors, Figure, Role, Trace};
 pub use finding::{Finding, Formula, Sink};
+pub use needs::{FAMILIES, Needs, Pattern};
 pub use registration::{Instance, Registration};
 pub use snapshot::{History, Numbers, NumbersRef, Snapshot, SnapshotData, Tensor, View};
 pub use sweep::{CellNumbers, CellSeries, Reads, SweepAnalysis, SweepCell, series_view};
-pub use task::{Model, Task};
+pub use task::{Model, Structure, Task};
 pub use train_loss::{Ask, LossAt, TrainLoss};
 
 // The macro and the authors' derives need these.
@@ -123,8 +125,8 @@ macro_rules! export_plugin {
 pub mod prelude {
     pub use crate::{
         Analysis, Ask, Axis, Cadence, CellNumbers, Colors, Failure, Figure, Formula, History,
-        Manifest, Need, Reads, Role, Scope, Sink, Snapshot, SweepAnalysis, SweepCell, Task, Tensor,
-        Trace,
+        Manifest, Reads, Role, Scope, Sink, Snapshot, Structure, SweepAnalysis, SweepCell, Task,
+        Tensor, Trace,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

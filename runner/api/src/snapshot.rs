@@ -1,6 +1,6 @@
 //! Defines snapshots: named, shaped, borrowed numbers.
 
-use crate::{Failure, Need};
+use crate::{Failure, Needs};
 
 /// Borrowed numbers of one type.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub enum Numbers {
 /// A tensor with its name, contiguous and row-major.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View<'a> {
-    /// `weight.embed.W_E`, `gradient.embed.W_E`, `attention`, `history.test_loss`, …
+    /// `weight.embed.W_E`, `grad.embed.W_E`, `blocks.0.mlp.hook_post`, `history.test_loss`, …
     pub name: &'a str,
     /// sizes, outermost first
     pub shape: &'a [usize],
@@ -114,13 +114,23 @@ impl<'a> Snapshot<'a> {
         self.views
     }
 
+    /// Returns the tensor of a name: `blocks.1.mlp.hook_post`, `layers.0.hook_pre`, `(p², width)`;
+    /// `blocks.0.attn.hook_pattern`, from the last position to each position,
+    /// `(p², heads, positions)`; `weight.embed.W_E`, …
+    ///
+    /// # Errors
+    /// When the model has no tensor of that name, or no pattern of the manifest's needs matches it.
+    pub fn tensor(&self, name: &str) -> Result<Tensor<'a>, Failure> {
+        as_floats(self.find(name)).ok_or_else(|| self.absent(name))
+    }
+
     /// Returns a parameter by TransformerLens' name: `embed.W_E` `(p + 1, d_model)`,
     /// `pos_embed.W_pos`, `blocks.0.attn.W_Q`, `blocks.0.mlp.W_in`, `unembed.W_U` `(d_model, p)`, …
     ///
     /// # Errors
-    /// When there is no parameter with that name, or [`Need::Weights`] is not declared.
+    /// As for [`Snapshot::tensor`]; the need is `weight.*`.
     pub fn weight(&self, name: &str) -> Result<Tensor<'a>, Failure> {
-        self.prefixed("weight.", name, Need::Weights)
+        self.tensor(&format!("weight.{name}"))
     }
 
     /// Returns W_L = W_out W_U, the neuron-logit map of the papers, `(d_mlp, p)`.
@@ -141,76 +151,75 @@ impl<'a> Snapshot<'a> {
         Ok(map)
     }
 
-    /// Returns the gradient of the train loss with respect to a parameter, with the parameter's
-    /// shape.
+    /// Returns the gradient of the train loss with respect to a trained parameter, with the
+    /// parameter's shape.
     ///
     /// # Errors
-    /// When there is no parameter with that name, or [`Need::Gradients`] is not declared.
+    /// As for [`Snapshot::tensor`]; the need is `grad.*`.
     pub fn gradient(&self, name: &str) -> Result<Tensor<'a>, Failure> {
-        self.prefixed("gradient.", name, Need::Gradients)
+        self.tensor(&format!("grad.{name}"))
     }
 
-    /// Returns attention from '=' over the full grid, `(p², heads, 3)`: to a, to b, to '='.
+    /// Returns the loss of each training sample at these weights, `(train)`, in the order of
+    /// [`Task::train`](crate::Task).
     ///
     /// # Errors
-    /// When [`Need::Attention`] is not declared.
+    /// As for [`Snapshot::tensor`]; the need is `loss.samples`.
+    pub fn sample_losses(&self) -> Result<&'a [f64], Failure> {
+        self.doubles("loss.samples")
+    }
+
+    /// Returns the attention of a model with one layer of it from '=' over the full grid,
+    /// `(p², heads, 3)`: to a, to b, to '='.
+    ///
+    /// # Errors
+    /// When there is no such attention, there are several layers of it, or other positions than
+    /// three; or no need matches `blocks.0.attn.hook_pattern`.
     pub fn attention(&self) -> Result<Tensor<'a>, Failure> {
-        self.tensor("attention", Need::Attention)
-    }
-
-    /// Returns an activation over the full grid by the name of its hook: `blocks.1.mlp.hook_post`,
-    /// `layers.0.hook_pre`, `(p², width)`; `blocks.0.attn.hook_pattern`, from the last position to
-    /// each position, `(p², heads, positions)`.
-    ///
-    /// # Errors
-    /// When there is no activation with that name, or its [`Need`] is not declared.
-    pub fn activation(&self, name: &str) -> Result<Tensor<'a>, Failure> {
-        self.tensor(name, need_of(name))
+        let mut all = self.ending(".hook_pattern");
+        match (all.next(), all.next()) {
+            (Some(only), None) if only.size(2) == 3 => Ok(only),
+            _ => Err(self.absent("attention of a single layer on three positions")),
+        }
     }
 
     /// Returns the inputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
     ///
     /// # Errors
-    /// When [`Need::PreActivations`] is not declared.
+    /// As for [`Snapshot::tensor`]; the need is `*.hook_pre`.
     pub fn pre(&self) -> Result<Tensor<'a>, Failure> {
-        self.tensor("pre", Need::PreActivations)
+        let last = self.ending(".hook_pre").last();
+        last.ok_or_else(|| self.absent("hook_pre of a layer"))
     }
 
     /// Returns the outputs of the last layer of neurons over the full grid, `(p², d_mlp)`.
     ///
     /// # Errors
-    /// When [`Need::PostActivations`] is not declared.
+    /// As for [`Snapshot::tensor`]; the need is `*.hook_post`.
     pub fn post(&self) -> Result<Tensor<'a>, Failure> {
-        self.tensor("post", Need::PostActivations)
+        let last = self.ending(".hook_post").last();
+        last.ok_or_else(|| self.absent("hook_post of a layer"))
     }
 
-    /// Returns the logits at '=' over the full grid, `(p², p)`.
+    /// Returns the logits over the full grid, `(p², p)`; a transformer's are those at its last
+    /// position.
     ///
     /// # Errors
-    /// When [`Need::Logits`] is not declared.
+    /// As for [`Snapshot::tensor`]; the need is `logits`.
     pub fn logits(&self) -> Result<Tensor<'a>, Failure> {
-        self.tensor("logits", Need::Logits)
+        self.tensor("logits")
     }
 
     /// Returns the losses and accuracies of all epochs so far.
     ///
     /// # Errors
-    /// When [`Need::History`] is not declared.
+    /// As for [`Snapshot::tensor`]; the need is `history.*`.
     pub fn history(&self) -> Result<History<'a>, Failure> {
-        let column = |name: &str| -> Result<&'a [f64], Failure> {
-            match self.find(name) {
-                Some(View {
-                    data: NumbersRef::F64(data),
-                    ..
-                }) => Ok(data),
-                _ => Err(absent(name, Need::History)),
-            }
-        };
         Ok(History {
-            train_loss: column("history.train_loss")?,
-            test_loss: column("history.test_loss")?,
-            train_accuracy: column("history.train_accuracy")?,
-            test_accuracy: column("history.test_accuracy")?,
+            train_loss: self.doubles("history.train_loss")?,
+            test_loss: self.doubles("history.test_loss")?,
+            train_accuracy: self.doubles("history.train_accuracy")?,
+            test_accuracy: self.doubles("history.test_accuracy")?,
         })
     }
 
@@ -220,7 +229,7 @@ impl<'a> Snapshot<'a> {
     /// [`Sink::train_loss`]: crate::Sink::train_loss
     ///
     /// # Errors
-    /// When [`Need::TrainLoss`] is not declared.
+    /// When no need is `trained.*`.
     pub fn trained(&self) -> Result<Vec<(&'a str, Tensor<'a>)>, Failure> {
         let named = self.views.iter().filter_map(|view| {
             let name = view.name.strip_prefix("trained.")?;
@@ -228,7 +237,7 @@ impl<'a> Snapshot<'a> {
         });
         let all: Vec<_> = named.collect();
         if all.is_empty() {
-            return Err(absent("trained weights", Need::TrainLoss));
+            return Err(self.absent("trained.*"));
         }
         Ok(all)
     }
@@ -246,13 +255,29 @@ impl<'a> Snapshot<'a> {
         self.views.iter().find(|view| view.name == name)
     }
 
-    fn prefixed(&self, prefix: &str, name: &str, need: Need) -> Result<Tensor<'a>, Failure> {
-        let named = |view: &&View<'_>| view.name.strip_prefix(prefix) == Some(name);
-        as_floats(self.views.iter().find(named)).ok_or_else(|| absent(name, need))
+    /// The tensors of names that end so, the first layer first.
+    fn ending(&self, end: &'static str) -> impl Iterator<Item = Tensor<'a>> {
+        let views = self.views.iter().filter(move |v| v.name.ends_with(end));
+        views.filter_map(|view| as_floats(Some(view)))
     }
 
-    fn tensor(&self, name: &str, need: Need) -> Result<Tensor<'a>, Failure> {
-        as_floats(self.find(name)).ok_or_else(|| absent(name, need))
+    fn doubles(&self, name: &str) -> Result<&'a [f64], Failure> {
+        match self.find(name).map(|view| view.data) {
+            Some(NumbersRef::F64(data)) => Ok(data),
+            _ => Err(self.absent(name)),
+        }
+    }
+
+    fn absent(&self, name: &str) -> Failure {
+        let shown: Vec<&str> = self.views.iter().map(|view| view.name).collect();
+        Failure::new(format!(
+            "the snapshot has no {name}; expected a pattern in the manifest's needs that matches it, and a model that has it; shown are: {}",
+            if shown.is_empty() {
+                "none".to_owned()
+            } else {
+                shown.join(", ")
+            }
+        ))
     }
 }
 
@@ -266,20 +291,12 @@ fn as_floats<'a>(view: Option<&'a View<'a>>) -> Option<Tensor<'a>> {
     }
 }
 
-fn absent(name: &str, need: Need) -> Failure {
-    Failure::new(format!(
-        "the snapshot has no {name}; expected Need::{need:?} in the manifest, and a name that exists"
-    ))
-}
-
 /// A snapshot whose numbers are owned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotData {
     /// number of steps taken
     pub epoch: u64,
     tensors: Vec<(String, Vec<usize>, Numbers)>,
-    /// further names, each with the tensor that has it too
-    also: Vec<(String, String)>,
 }
 
 impl SnapshotData {
@@ -288,13 +305,7 @@ impl SnapshotData {
         SnapshotData {
             epoch,
             tensors: Vec::new(),
-            also: Vec::new(),
         }
-    }
-
-    /// Gives the tensor of a name another name as well, if there is such a tensor.
-    pub fn also(&mut self, name: impl Into<String>, of: impl Into<String>) {
-        self.also.push((name.into(), of.into()));
     }
 
     /// Adds a tensor under its full name (see [`View::name`]); `data` has as many numbers as the
@@ -334,16 +345,11 @@ impl SnapshotData {
     }
 
     /// Runs a function on the borrowed snapshot, restricted to `needs`.
-    pub fn show<R>(
-        &self,
-        needs: impl Fn(Need) -> bool,
-        look: impl FnOnce(&Snapshot<'_>) -> R,
-    ) -> R {
-        let wanted = |(name, ..): &&(String, _, _)| needs(need_of(name));
-        let mut views: Vec<View<'_>> = self
+    pub fn show<R>(&self, needs: &Needs, look: impl FnOnce(&Snapshot<'_>) -> R) -> R {
+        let views: Vec<View<'_>> = self
             .tensors
             .iter()
-            .filter(wanted)
+            .filter(|(name, ..)| needs.has(name))
             .map(|(name, shape, data)| View {
                 name,
                 shape,
@@ -353,11 +359,6 @@ impl SnapshotData {
                 },
             })
             .collect();
-        for (name, of) in &self.also {
-            if let Some(view) = views.iter().find(|view| view.name == of) {
-                views.push(View { name, ..*view });
-            }
-        }
         look(&Snapshot::new(self.epoch, &views))
     }
 
@@ -368,23 +369,6 @@ impl SnapshotData {
             Numbers::F64(data) => 8 * data.len(),
         };
         self.tensors.iter().map(|(_, _, data)| size(data)).sum()
-    }
-}
-
-/// Returns the need that makes a tensor visible.
-fn need_of(name: &str) -> Need {
-    match name {
-        "attention" => Need::Attention,
-        "pre" => Need::PreActivations,
-        "post" => Need::PostActivations,
-        "logits" => Need::Logits,
-        _ if name.ends_with(".hook_pattern") => Need::Attention,
-        _ if name.ends_with(".hook_pre") => Need::PreActivations,
-        _ if name.ends_with(".hook_post") => Need::PostActivations,
-        _ if name.starts_with("gradient.") => Need::Gradients,
-        _ if name.starts_with("trained.") => Need::TrainLoss,
-        _ if name.starts_with("history.") => Need::History,
-        _ => Need::Weights,
     }
 }
 
@@ -401,33 +385,54 @@ mod tests {
             Numbers::F32((0..6).map(|x| x as f32).collect()),
         );
         data.add("logits", &[1, 2], Numbers::F32(vec![0.5, 1.5]));
-        data.show(
-            |need| need == Need::Weights,
-            |snapshot| {
-                assert_eq!(snapshot.epoch(), 7);
-                let w_e = snapshot.weight("embed.W_E").unwrap();
-                assert_eq!(
-                    (w_e.shape(), w_e.row(1)),
-                    (&[2, 3][..], &[3.0, 4.0, 5.0][..])
-                );
-                assert!(w_e.row(2).is_empty());
-                let missing = snapshot.logits().unwrap_err().to_string();
-                assert!(missing.contains("Need::Logits"), "{missing}");
-                assert!(snapshot.weight("embed.W_X").is_err());
-            },
+        let needs = |pattern: &str| Needs::parse([pattern]).unwrap();
+        data.show(&needs("weight.*"), |snapshot| {
+            assert_eq!(snapshot.epoch(), 7);
+            let w_e = snapshot.weight("embed.W_E").unwrap();
+            assert_eq!(
+                (w_e.shape(), w_e.row(1)),
+                (&[2, 3][..], &[3.0, 4.0, 5.0][..])
+            );
+            assert!(w_e.row(2).is_empty());
+            let missing = snapshot.logits().unwrap_err().to_string();
+            assert!(
+                missing.ends_with("shown are: weight.embed.W_E"),
+                "{missing}"
+            );
+            assert!(snapshot.weight("embed.W_X").is_err());
+        });
+    }
+
+    #[test]
+    fn layers_are_found_by_their_hooks() {
+        let mut data = SnapshotData::new(0);
+        for (name, shape) in [
+            ("blocks.0.attn.hook_pattern", &[1, 1, 3][..]),
+            ("blocks.0.mlp.hook_post", &[1, 1]),
+            ("blocks.1.mlp.hook_post", &[1, 1]),
+        ] {
+            let numbers = vec![data.bytes() as f32; shape.iter().product()];
+            data.add(name, shape, Numbers::F32(numbers));
+        }
+        data.add("loss.samples", &[1], Numbers::F64(vec![0.25]));
+        data.show(&Needs::all(), |snapshot| {
+            let layer = snapshot.tensor("blocks.0.mlp.hook_post").unwrap();
+            assert_ne!(layer, snapshot.post().unwrap());
+            assert!(snapshot.attention().is_ok() && snapshot.pre().is_err());
+            assert_eq!(snapshot.sample_losses().unwrap(), [0.25]);
+        });
+        let one = Needs::parse(["blocks.0.mlp.hook_post"]).unwrap();
+        data.show(&one, |snapshot| {
+            assert_eq!(snapshot.views().len(), 1);
+            assert!(snapshot.attention().is_err());
+        });
+        data.add(
+            "blocks.1.attn.hook_pattern",
+            &[1, 1, 3],
+            Numbers::F32(vec![0.0; 3]),
         );
-        data.add("post", &[1, 1], Numbers::F32(vec![2.5]));
-        data.also("blocks.0.mlp.hook_post", "post");
-        data.also("blocks.0.mlp.hook_pre", "pre");
-        let hook = |snapshot: &Snapshot<'_>| -> Option<f32> {
-            let post = snapshot.activation("blocks.0.mlp.hook_post").ok()?;
-            assert!(snapshot.activation("blocks.0.mlp.hook_pre").is_err());
-            Some(post.data()[0])
-        };
-        assert_eq!(
-            data.show(|need| need == Need::PostActivations, hook),
-            Some(2.5)
-        );
-        assert_eq!(data.show(|need| need == Need::Weights, hook), None);
+        data.show(&Needs::all(), |snapshot| {
+            assert!(snapshot.attention().is_err())
+        });
     }
 }

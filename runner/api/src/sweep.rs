@@ -213,15 +213,12 @@ mod tests {
         add(series_view("norms", None), vec![0.0, 100.0]);
         add(series_view("other", Some("lost")), vec![1.0]);
         add("history.train_loss".to_owned(), vec![0.5]);
-        data.show(
-            |_| true,
-            |snapshot| {
-                let found = CellNumbers::new(snapshot).series();
-                assert_eq!(found.len(), 1, "{found:?}");
-                assert_eq!((found[0].analysis, found[0].name), ("norms", "W.E"));
-                assert_eq!(found[0].epochs, [0.0, 100.0]);
-            },
-        );
+        data.show(&crate::Needs::all(), |snapshot| {
+            let found = CellNumbers::new(snapshot).series();
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!((found[0].analysis, found[0].name), ("norms", "W.E"));
+            assert_eq!(found[0].epochs, [0.0, 100.0]);
+        });
         assert_eq!(Reads::All.described(), "all");
         assert_eq!(Reads::Named(&["a"]).described()[0], "a");
     }

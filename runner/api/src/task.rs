@@ -13,6 +13,8 @@ pub struct Task {
     pub modulus: usize,
     /// the label of each pair, `(p²)`, a-major; `None` where the operation is undefined
     pub labels: Vec<Option<u32>>,
+    /// what is known of the operation beside its labels
+    pub structure: Structure,
     /// the training pairs, as indices a·p + b
     pub train: Vec<u32>,
     /// the test pairs, as indices a·p + b
@@ -27,6 +29,28 @@ pub struct Task {
     pub epochs: u64,
     /// the model
     pub model: Model,
+}
+
+/// What an operation is made of, by which an analysis finds the components of its operands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Structure {
+    /// f(a, b) = ± place(a) ± place(b) + c in a cyclic group: sums and differences, and, by the
+    /// discrete logarithm, products and quotients modulo a prime
+    Cyclic {
+        /// the number of elements of the group
+        order: usize,
+        /// the place of each token, `(p)`: `None` outside of the group, as 0 is in a product
+        places: Vec<Option<usize>>,
+    },
+    /// the product of a finite group that is not known to be cyclic, whose table the labels are
+    Group {
+        /// the group's name in the spec, as `S5`; `None` if the operation names no group
+        name: Option<String>,
+    },
+    /// any other function
+    #[default]
+    Function,
 }
 
 /// The dimensions of the model.
@@ -45,17 +69,9 @@ pub struct Model {
     pub activation: String,
     /// the layers of neurons, first to last, by the name in their hooks: `blocks.0.mlp` for a
     /// transformer, `layers.0` for an MLP
-    #[serde(default = "one_layer")]
     pub layers: Vec<String>,
     /// whether there is a normalisation between neurons and logits
-    #[serde(default)]
     pub normalised: bool,
-}
-
-/// Returns the layers of the published model, which is also the model of every host of an earlier
-/// version.
-fn one_layer() -> Vec<String> {
-    vec!["blocks.0.mlp".to_owned()]
 }
 
 impl Model {

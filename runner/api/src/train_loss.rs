@@ -75,7 +75,7 @@ impl Failure {
     /// Returns the failure of a sink that computes no train loss.
     pub fn no_train_loss() -> Failure {
         Failure::new(
-            "no train loss is computed here; expected Need::TrainLoss in the manifest, and an analysis of a cell in observe or finish",
+            "no train loss is computed here; expected trained.* in the manifest's needs, and an analysis of a cell in observe or finish",
         )
     }
 }

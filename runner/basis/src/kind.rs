@@ -88,10 +88,7 @@ impl BasisKind {
             return BasisKind::Labels;
         };
         let tokens = powers(root, p);
-        let mut logs = vec![None; p];
-        for (log, token) in tokens.iter().enumerate() {
-            logs[*token] = Some(log);
-        }
+        let logs = logarithms(&tokens, p);
         let log_of = |a: usize, b: usize| logs[at(tokens[a], tokens[b])?];
         if linear(p - 1, log_of) {
             BasisKind::Multiplicative
@@ -99,6 +96,27 @@ impl BasisKind {
             BasisKind::Labels
         }
     }
+}
+
+/// Returns the place of each token in the cyclic group in which labels `(p²)` are sums or
+/// differences of places and a constant, `None` for a token outside of the group, with the number
+/// of its elements. `None` if the operation is no such sum: modulo p, or, by the discrete logarithm to the
+/// smallest primitive root, of a product or a quotient modulo a prime p.
+pub fn cyclic_places(labels: &[Option<u32>], p: usize) -> Option<(usize, Vec<Option<usize>>)> {
+    match BasisKind::of(labels, p) {
+        BasisKind::Additive => Some((p, (0..p).map(Some).collect())),
+        BasisKind::Multiplicative => Some((p - 1, logarithms(&powers(primitive_root(p)?, p), p))),
+        BasisKind::Group | BasisKind::Labels => None,
+    }
+}
+
+/// Returns the place of each token among the powers of a root, `(p)`.
+fn logarithms(powers: &[usize], p: usize) -> Vec<Option<usize>> {
+    let mut places = vec![None; p];
+    for (place, token) in powers.iter().enumerate() {
+        places[*token] = Some(place);
+    }
+    places
 }
 
 /// Says whether f(a, b) = ±a ± b + c modulo n for all pairs; n is at least 1.
@@ -155,6 +173,22 @@ mod tests {
         let data = Dataset::new(&operation, p).unwrap();
         let labels: Vec<_> = (0..p * p).map(|pair| data.label(pair)).collect();
         BasisKind::of(&labels, p as usize)
+    }
+
+    #[test]
+    fn places_in_a_cyclic_group_are_those_of_the_operation() {
+        let places = |operation: &str, p| {
+            let data = Dataset::new(&Operation::parse(operation).unwrap(), p).unwrap();
+            let labels: Vec<_> = (0..p * p).map(|pair| data.label(pair)).collect();
+            cyclic_places(&labels, p as usize)
+        };
+        let (order, sub) = places("sub", 12).unwrap();
+        assert_eq!((order, sub[11]), (12, Some(11)));
+        let (order, mul) = places("mul", 7).unwrap();
+        // 3 is the smallest primitive root of 7: 3, 2, 6, 4, 5, 1.
+        let want = [None, Some(0), Some(2), Some(1), Some(4), Some(5), Some(3)];
+        assert_eq!((order, mul.as_slice()), (6, &want[..]));
+        assert_eq!(places("a * a + b", 13), None);
     }
 
     #[test]

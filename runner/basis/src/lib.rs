@@ -35,7 +35,7 @@ pub use basis::{Basis, Component, Row};
 pub use cayley::{GroupTable, MOST_ELEMENTS};
 pub use energies::{Energies, vectorized};
 pub use group::{is_prime, primitive_root};
-pub use kind::{BASES, BasisError};
+pub use kind::{BASES, BasisError, cyclic_places};
 pub use labels::LabelBasis;
 pub use product::{product, product_at, product_bt};
 pub use pulp::{Simd, WithSimd};

@@ -1,16 +1,12 @@
 //! Computes a model's activations on the full grid of pairs, for analyses, on the threads of the
 //! pool that the caller runs in.
 
-use grokrun_executor::{
-    CellInput, EngineError, Pairs, Program, Recipe, Sample, Shape, Stage, Staged as _, Table,
-    initial_state,
-};
+use grokrun_executor::{EngineError, Sample, Shape};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::parallel::Bodies as _;
 
-use super::CpuExecutor;
 use super::TILE;
 use super::dims::{Dims, Tensors};
 use super::fold::fold;
@@ -234,34 +230,4 @@ fn copy_rows(to: Option<&mut [f32]>, width: usize, from: &[f32], wide: usize) {
     {
         to.copy_from_slice(&from[..width]);
     }
-}
-
-/// Returns the gradient of the train loss of a model, `(parameters)`; 0 for biases that are not
-/// trained.
-///
-/// # Errors
-/// When the pairs or the parameters do not fit the shape.
-pub fn train_gradient(
-    shape: Shape,
-    parameters: &[f32],
-    pairs: &Pairs,
-) -> Result<Vec<f32>, EngineError> {
-    let cell = CellInput {
-        pairs: pairs.clone(),
-        // No step is taken, so the recipe does not matter.
-        recipe: Recipe {
-            learning_rate: 0.0,
-            weight_decay: 0.0,
-            betas: [0.0, 0.0],
-            epsilon: 1.0,
-            warmup: 0,
-        },
-        state: initial_state(parameters.to_vec()),
-    };
-    let mut executor = CpuExecutor::new(Program::folded(shape), vec![cell], Some(1))?;
-    executor.run_stage(Stage::Learn)?;
-    executor.run_stage(Stage::Unfold)?;
-    let mut gradient = executor.table(0, Table::Gradients)?;
-    gradient[shape.trained()..].fill(0.0);
-    Ok(gradient)
 }

@@ -64,7 +64,7 @@ use crate::parallel::Bodies as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use dims::Dims;
-pub use grid::{Activations, GridPass, Wanted, train_gradient};
+pub use grid::{Activations, GridPass, Wanted};
 use grokrun_program::ModelState;
 use replica::Replica;
 pub use sharing::Sharing;

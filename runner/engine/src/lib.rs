@@ -26,7 +26,6 @@ pub use gpu::{
 };
 pub use grokrun_cpu::{
     Activations, CpuExecutor, GridPass, PartScore, ProgramExecutor, Sharing, TiledExecutor, Wanted,
-    train_gradient,
 };
 pub use grokrun_executor::{
     Activation, CellInput, EngineError, EpochRow, Evaluation, Executor, InitScheme, Operations,

@@ -84,7 +84,9 @@ impl Crew {
     /// that are due; none if no analysis is due.
     pub fn needs(&self, epoch: u64, last: bool) -> Option<Needs> {
         let due = self.workers.iter().filter(|w| w.due.is_at(epoch, last));
-        due.map(|worker| worker.needs).reduce(Needs::union)
+        let mut due = due.map(|worker| &worker.needs);
+        let first = due.next()?.clone();
+        Some(due.fold(first, Needs::union))
     }
 
     /// Shows a snapshot to all analyses that are due. Waits only for an analysis whose queue is

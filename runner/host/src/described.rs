@@ -1,7 +1,7 @@
 //! Holds the description that an analysis gives of itself, however it was found.
 
 use grokrun_api::serde::{Deserialize, Serialize};
-use grokrun_api::{Need, Reads, Registration, Scope};
+use grokrun_api::{Needs, Reads, Registration, Scope};
 use serde_json::Value;
 
 /// Names an analysis and its needs.
@@ -19,11 +19,10 @@ pub struct Described {
     /// the crate that the analysis is from
     pub package: String,
     /// what a snapshot has to show it
-    pub needs: Vec<Need>,
+    pub needs: Needs,
     /// its own cadence, in epochs (0: first and last only); none for that of the checkpoints
     pub every: Option<u64>,
     /// which models it is shown
-    #[serde(default)]
     pub scope: Scope,
     /// the JSON schema of its parameters
     pub schema: Value,
@@ -73,15 +72,20 @@ impl SweepReads {
 
 impl Described {
     /// Describes a linked analysis.
-    pub(crate) fn linked(registration: &Registration) -> Described {
+    ///
+    /// # Errors
+    /// If it needs what no snapshot shows.
+    pub(crate) fn linked(registration: &Registration) -> Result<Described, String> {
         let manifest = registration.manifest();
-        Described {
+        let needs = Needs::parse(manifest.needs.iter().copied())
+            .map_err(|why| format!("its analysis {}: {why}", manifest.name))?;
+        Ok(Described {
             name: manifest.name.to_owned(),
             version: manifest.version.to_owned(),
             summary: manifest.summary.to_owned(),
             definition: manifest.definition.to_owned(),
             package: registration.package().to_owned(),
-            needs: manifest.needs.to_vec(),
+            needs,
             every: manifest.cadence.every(),
             scope: manifest.scope,
             schema: registration.schema(),
@@ -92,7 +96,7 @@ impl Described {
                 }
                 Reads::All => SweepReads::All,
             }),
-        }
+        })
     }
 
     /// Reads the description of the analysis with that index across the plugin interface.
@@ -109,16 +113,14 @@ impl Described {
             _ => Err(format!("analysis {index} of it has no {key}")),
         };
         let name = text("name")?;
-        let needs = description["needs"].as_array().map(Vec::as_slice);
-        let needs = needs
-            .unwrap_or_default()
-            .iter()
-            .map(|need| {
-                serde_json::from_value::<Need>(need.clone()).map_err(|_| {
-                    format!("its analysis {name} needs {need}, which this grokrun cannot show; use a newer one")
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let needs = description["needs"].as_array();
+        let needs = needs.ok_or_else(|| format!("its analysis {name} has no needs"))?;
+        let needs = needs.iter().map(|need| need.as_str().unwrap_or_default());
+        let needs = Needs::parse(needs).map_err(|why| {
+            format!("its analysis {name} needs what this grokrun cannot show; use a newer one, or mend it: {why}")
+        })?;
+        let scope = Scope::deserialize(&description["scope"])
+            .map_err(|why| format!("the scope of its analysis {name} is none: {why}"))?;
         Ok(Described {
             version: text("version")?,
             summary: text("summary")?,
@@ -129,8 +131,7 @@ impl Described {
             package: package.to_owned(),
             needs,
             every: description["every"].as_u64(),
-            // A library that was built before there were scopes looks at what it knew of.
-            scope: serde_json::from_value(description["scope"].clone()).unwrap_or_default(),
+            scope,
             schema: description["schema"].clone(),
             sweep: SweepReads::described(&description["sweep"])
                 .map_err(|why| format!("of its analysis {name}: {why}"))?,
@@ -145,13 +146,22 @@ mod tests {
 
     use super::*;
 
-    /// A library that was built before there were scopes is shown the models that it knew of.
     #[test]
-    fn without_a_scope_it_is_that_of_one_layer() {
-        let mut text = json!({ "name": "a", "version": "1", "summary": "s", "needs": [] });
-        let scope = |text: &Value| Described::read(text, "p", 0).unwrap().scope;
-        assert_eq!(scope(&text), Scope::OneLayer);
-        text["scope"] = json!("any");
-        assert_eq!(scope(&text), Scope::Any);
+    fn a_description_says_what_is_shown_to_it() {
+        let mut text = json!({
+            "name": "a", "version": "1", "summary": "s", "needs": ["*.hook_post"], "scope": "any",
+        });
+        let read = |text: &Value| Described::read(text, "p", 0);
+        let about = read(&text).unwrap();
+        assert_eq!(
+            (about.needs.has("logits"), about.scope),
+            (false, Scope::Any)
+        );
+        text["scope"] = json!("two-layers");
+        assert!(read(&text).unwrap_err().contains("one-layer"));
+        text["needs"] = json!(["hook_post"]);
+        assert!(read(&text).unwrap_err().contains("*.hook_post, logits"));
+        text["needs"] = json!(null);
+        assert!(read(&text).unwrap_err().contains("has no needs"));
     }
 }

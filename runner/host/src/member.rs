@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use grokrun_api::{Failure, Instance, Need, Needs, SnapshotData, SweepCell, Task, TrainLoss};
+use grokrun_api::{Failure, Instance, Needs, SnapshotData, SweepCell, Task, TrainLoss};
 use serde_json::{Map, Value};
 
 use crate::collector::{Collector, Series};
@@ -42,7 +42,7 @@ impl Member {
         task: &Task,
         scratch: &Scratch,
     ) -> Member {
-        let needs = found.needs().iter().copied().collect();
+        let needs = found.needs().clone();
         let due = Due { every, also };
         let place = format!("cell {}", task.cell);
         let member = Member::new(found, needs, due, place, scratch);
@@ -52,7 +52,7 @@ impl Member {
     /// Lets the analysis evaluate this train loss, if it needs one.
     #[must_use]
     pub fn with_train_loss(mut self, loss: Arc<dyn TrainLoss>) -> Member {
-        if self.needs.has(Need::TrainLoss) {
+        if self.needs.touches("trained.*") {
             self.collector.set_loss(loss);
         }
         self
@@ -67,7 +67,7 @@ impl Member {
         scratch: &Scratch,
     ) -> Member {
         let (every, also) = (1, &[][..]);
-        let needs = Need::ALL.into_iter().collect();
+        let needs = Needs::all();
         let place = "the sweep".to_owned();
         let mut member = Member::new(found, needs, Due { every, also }, place, scratch);
         member.sweep = true;
@@ -131,7 +131,7 @@ impl Member {
         let needs = self
             .instance
             .as_ref()
-            .map_or(Needs::default(), |_| self.needs);
+            .map_or(Needs::default(), |_| self.needs.clone());
         (self.due, needs)
     }
 
@@ -143,15 +143,11 @@ impl Member {
         let Some(instance) = &mut self.instance else {
             return;
         };
-        let (needs, collector) = (self.needs, &mut self.collector);
+        let (needs, collector) = (&self.needs, &mut self.collector);
         collector.at(Some(snapshot.epoch));
         let started = Instant::now();
-        let done = caught(|| {
-            snapshot.show(
-                |need: Need| needs.has(need),
-                |snapshot| instance.observe(snapshot, collector),
-            )
-        });
+        let done =
+            caught(|| snapshot.show(needs, |snapshot| instance.observe(snapshot, collector)));
         self.busy += started.elapsed();
         self.settle(done, &format!("at {when}"));
     }
@@ -278,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_linked_analysis_is_named_while_it_is_called_and_its_close_can_fail() {
-        let found = Found::linked(&Registration::of::<Listens>("here"));
+        let found = Found::linked(&Registration::of::<Listens>("here")).unwrap();
         let (task, scratch) = (add(5), Scratch::new(&std::env::temp_dir()));
         let mut member = Member::start(&found, &Map::new(), 1, &[], &task, &scratch);
         member.observe(&random(&task, 20, 1));

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use grokrun_api::abi::ENTRY_PREFIX;
-use grokrun_api::{Failure, Instance, Need, Registration, Scope, SweepCell, Task};
+use grokrun_api::{Failure, Instance, Needs, Registration, Scope, SweepCell, Task};
 use serde_json::{Map, Value};
 
 use crate::described::{Described, SweepReads};
@@ -61,12 +61,14 @@ enum Source {
 }
 
 impl Found {
-    pub(crate) fn linked(registration: &Registration) -> Found {
-        Found {
-            about: Described::linked(registration),
+    /// # Errors
+    /// If it does not describe itself properly.
+    pub(crate) fn linked(registration: &Registration) -> Result<Found, String> {
+        Ok(Found {
+            about: Described::linked(registration)?,
             origin: Origin::Linked,
             source: Source::Linked(*registration),
-        }
+        })
     }
 
     fn loaded(analysis: LoadedAnalysis, path: &Path) -> Found {
@@ -121,7 +123,7 @@ impl Found {
     }
 
     /// Returns what a snapshot has to show it.
-    pub fn needs(&self) -> &[Need] {
+    pub fn needs(&self) -> &Needs {
         &self.about.needs
     }
 
@@ -224,7 +226,13 @@ impl Registry {
     pub fn linked() -> Registry {
         let mut registry = Registry::default();
         for registration in Registration::linked() {
-            registry.add(Found::linked(registration));
+            match Found::linked(registration) {
+                Ok(found) => registry.add(found),
+                Err(why) => {
+                    let package = registration.package();
+                    registry.failures.push(format!("{package}: {why}"));
+                }
+            }
         }
         registry
     }

@@ -85,11 +85,16 @@ mod tests {
         let permits = Permits::new(2);
         let [mut first, second] = [permits.take(), permits.take()];
         first.data = SnapshotData::new(7);
-        first.data.add("pre", &[2], Numbers::F32(vec![1.0, 2.0]));
+        first
+            .data
+            .add("blocks.0.mlp.hook_pre", &[2], Numbers::F32(vec![1.0, 2.0]));
         drop(first);
         let mut again = permits.take();
         assert_eq!((again.data.epoch, second.data.epoch), (7, 0));
-        assert_eq!(again.data.take("pre"), [1.0, 2.0]);
-        assert!(again.data.take("pre").is_empty() && again.data.take("post").is_empty());
+        assert_eq!(again.data.take("blocks.0.mlp.hook_pre"), [1.0, 2.0]);
+        assert!(
+            again.data.take("blocks.0.mlp.hook_pre").is_empty()
+                && again.data.take("blocks.0.mlp.hook_post").is_empty()
+        );
     }
 }

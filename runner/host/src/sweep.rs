@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn run(parameters: Value, cells: &[SweepCell]) -> Outcome {
-        let found = Found::linked(&Registration::of_sweep::<Total>("here"));
+        let found = Found::linked(&Registration::of_sweep::<Total>("here")).unwrap();
         let parameters = parameters.as_object().unwrap().clone();
         let scratch = Scratch::new(&std::env::temp_dir());
         analyse_sweep(&found, &parameters, cells, numbers, &scratch)
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn numbers_that_cannot_be_read_fail_the_analysis() {
-        let found = Found::linked(&Registration::of_sweep::<Total>("here"));
+        let found = Found::linked(&Registration::of_sweep::<Total>("here")).unwrap();
         let scratch = Scratch::new(&std::env::temp_dir());
         let missing = |_| Err("it is damaged".to_owned());
         let outcome = analyse_sweep(&found, &Map::new(), &cells(), missing, &scratch);

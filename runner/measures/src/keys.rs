@@ -141,8 +141,10 @@ mod tests {
         for word in KeyRule::CHOICES {
             let rule = KeyRule::parse("keys", word).unwrap();
             let of = |data: &grokrun_api::SnapshotData| {
-                data.show(|_| true, |snapshot| rule.keys(&basis, snapshot))
-                    .unwrap()
+                data.show(&grokrun_api::Needs::all(), |snapshot| {
+                    rule.keys(&basis, snapshot)
+                })
+                .unwrap()
             };
             assert_eq!(of(&planted), [2, 7], "{word}");
             assert_eq!(of(&noise).len(), 11, "{word}");

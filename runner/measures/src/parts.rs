@@ -138,14 +138,18 @@ mod tests {
             let plain = snapshot.neuron_logit_map()?;
             Ok((plain, neuron_logit_map(snapshot, 23)?))
         };
-        let (plain, fast) = random(&task, 0, 3).show(|_| true, both).unwrap();
+        let (plain, fast) = random(&task, 0, 3)
+            .show(&grokrun_api::Needs::all(), both)
+            .unwrap();
         let largest = plain.iter().fold(0f32, |most, x| most.max(x.abs()));
         assert_eq!(plain.len(), fast.len());
         assert!(largest > 0.0);
         for (plain, fast) in plain.iter().zip(&fast) {
             assert!((plain - fast).abs() < 1e-5 * largest, "{plain} {fast}");
         }
-        let other = random(&task, 0, 3).show(|_| true, |snapshot| neuron_logit_map(snapshot, 19));
+        let other = random(&task, 0, 3).show(&grokrun_api::Needs::all(), |snapshot| {
+            neuron_logit_map(snapshot, 19)
+        });
         assert!(other.is_err());
     }
 
@@ -163,34 +167,28 @@ mod tests {
     #[test]
     fn an_mlps_parts_are_found_with_and_without_embeddings() {
         let two_hot = model(&[("layers.0.W", [4, 3]), ("layers.1.W", [3, 2])]);
-        two_hot.show(
-            |_| true,
-            |snapshot| {
-                let tokens = tokens(snapshot, 2).unwrap();
-                assert_eq!(tokens.width, 6);
-                // The first row of a, then the first row of b.
-                assert_eq!(tokens.data[..6], [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
-                let map = neuron_logit_map(snapshot, 2).unwrap();
-                assert_eq!((map.len(), map[0]), (6, 100.0));
-                assert!(unembedding(snapshot, 3).is_err());
-            },
-        );
+        two_hot.show(&grokrun_api::Needs::all(), |snapshot| {
+            let tokens = tokens(snapshot, 2).unwrap();
+            assert_eq!(tokens.width, 6);
+            // The first row of a, then the first row of b.
+            assert_eq!(tokens.data[..6], [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
+            let map = neuron_logit_map(snapshot, 2).unwrap();
+            assert_eq!((map.len(), map[0]), (6, 100.0));
+            assert!(unembedding(snapshot, 3).is_err());
+        });
         let separate = model(&[
             ("embed.0.W_E", [2, 1]),
             ("embed.1.W_E", [2, 1]),
             ("layers.0.W", [2, 3]),
             ("layers.1.W", [3, 2]),
         ]);
-        separate.show(
-            |_| true,
-            |snapshot| {
-                let tokens = tokens(snapshot, 2).unwrap();
-                assert_eq!(
-                    (tokens.width, &tokens.data[..]),
-                    (2, &[0.0, 100.0, 1.0, 101.0][..])
-                );
-            },
-        );
+        separate.show(&grokrun_api::Needs::all(), |snapshot| {
+            let tokens = tokens(snapshot, 2).unwrap();
+            assert_eq!(
+                (tokens.width, &tokens.data[..]),
+                (2, &[0.0, 100.0, 1.0, 101.0][..])
+            );
+        });
     }
 
     #[test]
@@ -200,14 +198,11 @@ mod tests {
             ("blocks.0.mlp.W_out", [1, 2]),
             ("blocks.1.mlp.W_out", [1, 2]),
         ]);
-        data.show(
-            |_| true,
-            |snapshot| {
-                // The third row is that of '='.
-                assert_eq!(tokens(snapshot, 2).unwrap().data.len(), 4);
-                // [200 201] · [[0 2] [1 3]]
-                assert_eq!(neuron_logit_map(snapshot, 2).unwrap(), [201.0, 1003.0]);
-            },
-        );
+        data.show(&grokrun_api::Needs::all(), |snapshot| {
+            // The third row is that of '='.
+            assert_eq!(tokens(snapshot, 2).unwrap().data.len(), 4);
+            // [200 201] · [[0 2] [1 3]]
+            assert_eq!(neuron_logit_map(snapshot, 2).unwrap(), [201.0, 1003.0]);
+        });
     }
 }

@@ -150,12 +150,12 @@ impl GroupExpert {
             ("weight.blocks.0.mlp.W_out", vec![d_mlp, d_model], w_out),
             ("weight.unembed.W_U", vec![d_model, n], w_u),
             (
-                "attention",
+                "blocks.0.attn.hook_pattern",
                 vec![n * n, heads, 3],
                 [0.5, 0.5, 0.0].repeat(n * n * heads),
             ),
-            ("pre", vec![n * n, d_mlp], post.clone()),
-            ("post", vec![n * n, d_mlp], post),
+            ("blocks.0.mlp.hook_pre", vec![n * n, d_mlp], post.clone()),
+            ("blocks.0.mlp.hook_post", vec![n * n, d_mlp], post),
             ("logits", vec![n * n, n], logits),
         ] {
             data.add(name, &shape, Numbers::F32(numbers));
@@ -181,9 +181,9 @@ mod tests {
         let task = expert.task("S4");
         let table = GroupTable::named("S4").unwrap();
         let fixed = [4.0, 2.0, 2.0, 1.0, 1.0, 2.0];
-        expert.snapshot(&task, 0).show(
-            |_| true,
-            |snapshot| {
+        expert
+            .snapshot(&task, 0)
+            .show(&grokrun_api::Needs::all(), |snapshot| {
                 let logits = snapshot.logits().unwrap();
                 for (pair, c) in [(0, 0), (25, 7), (100, 3), (575, 23)] {
                     let label = table.product(pair / 24, pair % 24);
@@ -196,7 +196,6 @@ mod tests {
                     let own = f64::from(logits.row(pair)[label]);
                     assert!((own - 12.0).abs() < 1e-4, "{own}");
                 }
-            },
-        );
+            });
     }
 }

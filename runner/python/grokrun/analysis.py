@@ -11,6 +11,7 @@ Knows nothing of the rest of the package.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -21,16 +22,18 @@ from numpy.typing import NDArray
 #: Numbers of a snapshot: float32 of weights and activations, float64 of losses. Not writable.
 Array = NDArray[Any]
 
-#: What `needs` of a file may name.
-NEEDS = (
-    "weights",
-    "gradients",
-    "attention",
-    "pre-activations",
-    "post-activations",
+#: What `needs` of a file may name: names of tensors of these, or patterns of them. `*` stands for any
+#: characters; a `?` at the end says that a model need not have it.
+FAMILIES = (
+    "weight.*",
+    "grad.*",
+    "loss.samples",
+    "trained.*",
+    "history.*",
+    "*.hook_pattern",
+    "*.hook_pre",
+    "*.hook_post",
     "logits",
-    "history",
-    "train-loss",
 )
 
 
@@ -42,6 +45,9 @@ class Task(SimpleNamespace):
         operation: as in the spec.
         modulus: p.
         labels: (p²,), int64, a-major; -1 where the operation is undefined.
+        structure: what the operation is made of. `kind` is `"cyclic"`, with the group's `order` and the
+            `places` of the tokens, (p,), int64, -1 outside of it; `"group"`, with a `name` or None; or
+            `"function"`.
         train, test: the pairs, as indices a·p + b.
         fraction: the share of pairs that is trained on.
         data_seed, model_seed: the seeds.
@@ -59,35 +65,44 @@ class Snapshot:
 
     def weight(self, name: str) -> Array:
         """A parameter by TransformerLens's name: `embed.W_E`, (p + 1, d_model), and so on."""
-        return self._of("weight." + name, "weights")
+        return self.tensor("weight." + name)
 
     def gradient(self, name: str) -> Array:
-        """The gradient of the train loss by a parameter, with the parameter's shape."""
-        return self._of("gradient." + name, "gradients")
+        """The gradient of the train loss by a trained parameter, with the parameter's shape."""
+        return self.tensor("grad." + name)
+
+    def sample_losses(self) -> Array:
+        """The loss of each training sample, (train,), float64."""
+        return self.tensor("loss.samples")
 
     def attention(self) -> Array:
-        """Attention from '=' over the full grid, (p², heads, 3): to a, to b, to '='."""
-        return self._of("attention", "attention")
+        """Attention of the only layer of it, from '=' over the full grid, (p², heads, 3)."""
+        only = self._ending(".hook_pattern")
+        if len(only) != 1 or only[0].shape[-1] != 3:
+            raise KeyError("there is no attention of a single layer on three positions")
+        return only[0]
 
     def pre(self) -> Array:
         """The inputs of the last layer of neurons over the full grid, (p², d_mlp)."""
-        return self._of("pre", "pre-activations")
+        return self._ending(".hook_pre")[-1]
 
     def post(self) -> Array:
         """The outputs of the last layer of neurons over the full grid, (p², d_mlp)."""
-        return self._of("post", "post-activations")
+        return self._ending(".hook_post")[-1]
 
-    def activation(self, name: str) -> Array:
-        """An activation over the full grid by its hook: `blocks.1.mlp.hook_post`, (p², width)."""
-        return self._of(name, "attention, pre-activations or post-activations")
+    def tensor(self, name: str) -> Array:
+        """A tensor by its whole name: `blocks.1.mlp.hook_post`, (p², width), for one."""
+        if name in self.tensors:
+            return self.tensors[name]
+        raise KeyError(f"no {name} is shown, {self._why()}")
 
     def logits(self) -> Array:
         """The logits at '=' over the full grid, (p², p)."""
-        return self._of("logits", "logits")
+        return self.tensor("logits")
 
     def history(self, name: str) -> Array:
         """A metric of all epochs so far: `train_loss`, `test_loss`, `train_accuracy`, …"""
-        return self._of("history." + name, "history")
+        return self.tensor("history." + name)
 
     def trained(self) -> list[str]:
         """The parameters that the optimizer moves, in the order of `trained_weights`."""
@@ -100,14 +115,18 @@ class Snapshot:
     def _trained(self) -> list[str]:
         names = [name for name in self.tensors if name.startswith("trained.")]
         if not names:
-            raise KeyError("no trained weights are shown; they are there if `needs` has train-loss")
+            raise KeyError(f"no trained weights are shown, {self._why()}")
         return names
 
-    def _of(self, name: str, need: str) -> Array:
-        if name in self.tensors:
-            return self.tensors[name]
+    def _ending(self, end: str) -> list[Array]:
+        found = [array for name, array in self.tensors.items() if name.endswith(end)]
+        if not found:
+            raise KeyError(f"no *{end} is shown, {self._why()}")
+        return found
+
+    def _why(self) -> str:
         there = ", ".join(self.tensors) or "nothing"
-        raise KeyError(f"no {name} is shown; it is there if `needs` has {need}; shown is {there}")
+        return f"which `needs` has to name and the model to have; shown is {there}"
 
 
 @dataclasses.dataclass
@@ -152,7 +171,7 @@ class Sink(Protocol):
         """The numbers that are kept under this name; none if there are none."""
 
     def train_loss(self, weights: Any, gradient: bool = False, samples: bool = False) -> LossAt:
-        """The train loss at any weights, with what is asked for; `needs` has `train-loss`."""
+        """The train loss at any weights, with what is asked for; `needs` has `trained.*`."""
 
 
 class _Checked:
@@ -268,6 +287,7 @@ def example(modulus: int = 13, seed: int = 0, epoch: int = 0) -> tuple[Task, Sna
     task = Task(
         cell="example", operation="add", modulus=p, fraction=0.3,
         labels=np.add.outer(np.arange(p), np.arange(p)).ravel() % p,
+        structure=SimpleNamespace(kind="cyclic", order=p, places=np.arange(p)),
         train=pairs[: p * p * 3 // 10], test=pairs[p * p * 3 // 10 :],
         data_seed=0, model_seed=seed, epochs=1000, model=model,
     )  # fmt: skip
@@ -287,3 +307,23 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     raise TypeError(f"{type(value).__name__} is no type of a value in a table or a figure")
+
+
+def _known(need: str) -> bool:
+    """Whether tensors may have names of this pattern."""
+    name = need.removesuffix("?")
+    if "?" in name or (name.startswith("trained.") and name != "trained.*"):
+        return False
+    return any(_meet(family, name) for family in FAMILIES)
+
+
+@functools.cache
+def _meet(one: str, other: str) -> bool:
+    """Whether two patterns have a name in common."""
+    if one.startswith("*"):
+        return _meet(one[1:], other) or (other != "" and _meet(one, other[1:]))
+    if other.startswith("*"):
+        return _meet(other, one)
+    if not (one and other):
+        return one == other
+    return one[0] == other[0] and _meet(one[1:], other[1:])

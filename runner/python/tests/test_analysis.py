@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-needs = ["weights", "history"]
+needs = ["weight.*", "history.*"]
 
 
 @dataclass
@@ -146,7 +146,7 @@ def test_a_new_one_passes_its_test_and_runs(binary: Path, tmp_path: Path) -> Non
         ("needs = [", "", "mine.py, line 1: SyntaxError"),
         ("import nowhere_at_all", "", "line 1: ModuleNotFoundError"),
         ("x = 1", "", "no class `Analysis`"),
-        (GINI.replace('"history"', '"loss"'), "", "`needs` has 'loss'; expected some of weights"),
+        (GINI.replace('"history.*"', '"loss"'), "", "`needs` has 'loss'; expected names or patterns of"),
         (GINI, "scale = 'high'", "`scale` must be of type number"),
         (GINI, "scales = 1", "did you mean `scale`?"),
         (GINI.replace("float = 1.0", "float"), "", "`scale` of `Config` has no default"),
@@ -239,7 +239,7 @@ def test_examples_have_the_shapes_of_a_run(single: Path) -> None:
 SLOPE = '''"""The slope of the train loss along its gradient, twice."""
 import numpy as np
 
-needs = ["train-loss", "history"]
+needs = ["trained.*", "history.*", "grad.*", "loss.samples"]
 
 
 class Analysis:

@@ -2,7 +2,7 @@
 //! that analyses, reports and lists work on it. Knows no file format of others: it is handed
 //! tensors with TransformerLens' names.
 
-use grokrun_api::{Need, SnapshotData};
+use grokrun_api::{Needs, SnapshotData};
 use grokrun_engine::{GridPass, Sample, Wanted};
 use grokrun_spec::Plan;
 use grokrun_store::{CellSummary, Metrics, Row, RunDir, State, Summary, Tensor};
@@ -188,8 +188,8 @@ impl<'a> Adoption<'a> {
             return Ok(GridPass::new(*shape).run(&parameters, wanted)?.logits);
         }
         let mut data = SnapshotData::new(0);
-        let needs = [Need::Logits].into_iter().collect();
-        RecordedPass::new(&self.model.architecture())?.run_into(parameters, needs, &mut data)?;
+        let needs = Needs::parse(["logits"]).map_err(SessionError::Failed)?;
+        RecordedPass::new(&self.model.architecture())?.run_into(parameters, &needs, &mut data)?;
         Ok(data.take("logits"))
     }
 

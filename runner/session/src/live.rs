@@ -1,7 +1,6 @@
 //! A cell while it trains: its history, its place on disk, and when it has to be saved.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use grokrun_engine::{CellInput, EpochRow, Evaluation, Pairs, ProgramCell, RecordedCell};
 use grokrun_host::Scratch;
@@ -251,7 +250,6 @@ impl<'a> Live<'a> {
         let subject = Subject {
             id: self.cell.id.clone(),
             dir: self.dir.clone(),
-            pairs: Arc::new(data.pairs(self.cell)?.clone()),
             train: data.split.train,
             test: data.split.test,
             history: self.history.clone(),
@@ -414,8 +412,10 @@ impl<'a> Live<'a> {
 
     /// Saves the state in which a session leaves the cell. What was shown to who watches is in it,
     /// and goes before: a finished run has the same files however it was trained.
-    pub(crate) fn save_last(&self) -> Result<(), SessionError> {
+    pub(crate) fn save_last(&mut self) -> Result<(), SessionError> {
         self.dir.remove_live_rows()?;
+        // A cell whose batch has ended for another's sake goes on, and begins its rows anew.
+        self.rows = self.rows.take().map(|_| self.dir.live_rows());
         self.save()?;
         self.write_metrics()
     }

@@ -113,7 +113,7 @@ impl Session<'_> {
             let ending =
                 self.train_until_one_ends(&mut *executor, &mut lives, follower.as_ref(), watch)?;
             let seconds = started.elapsed().as_secs_f64();
-            for live in &lives {
+            for live in &mut lives {
                 let mut recorded = summarize(
                     &live.cell.id,
                     live.status,

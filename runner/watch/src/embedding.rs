@@ -110,24 +110,21 @@ fn nothing(why: &str) -> EmbeddingNow {
 
 fn draw(data: &SnapshotData, epoch: u64, space: &Space) -> EmbeddingNow {
     let basis = space.basis();
-    let drawn = data.show(
-        |_| true,
-        |snapshot| {
-            let w_e = tokens(snapshot, basis.modulus()).map_err(|error| error.to_string())?;
-            if w_e.width == 0 || w_e.data.iter().any(|x| !x.is_finite()) {
-                return Err("W_E is not finite at this checkpoint".to_owned());
-            }
-            let spectrum = Spectrum::of(basis, &w_e.data);
-            let mut figures = vec![bars(basis, &spectrum)];
-            let planes = space.operands().filter(|basis| basis.is_cyclic());
-            if let Some(basis) = planes {
-                let circles = Circles::new(basis, &w_e.data, w_e.width);
-                let leading = leading(&spectrum);
-                figures.extend(leading.into_iter().map(|k| circle(basis, &circles, k)));
-            }
-            Ok(figures)
-        },
-    );
+    let drawn = data.show(&grokrun_api::Needs::all(), |snapshot| {
+        let w_e = tokens(snapshot, basis.modulus()).map_err(|error| error.to_string())?;
+        if w_e.width == 0 || w_e.data.iter().any(|x| !x.is_finite()) {
+            return Err("W_E is not finite at this checkpoint".to_owned());
+        }
+        let spectrum = Spectrum::of(basis, &w_e.data);
+        let mut figures = vec![bars(basis, &spectrum)];
+        let planes = space.operands().filter(|basis| basis.is_cyclic());
+        if let Some(basis) = planes {
+            let circles = Circles::new(basis, &w_e.data, w_e.width);
+            let leading = leading(&spectrum);
+            figures.extend(leading.into_iter().map(|k| circle(basis, &circles, k)));
+        }
+        Ok(figures)
+    });
     let figures = match drawn {
         Ok(figures) => figures,
         Err(why) => return nothing(&why),

@@ -11,7 +11,10 @@ fn waves(task: &Task) -> SnapshotData {
         (10.0 * (TAU * 4.0 * (label - (i % p) as f64) / p as f64).cos()) as f32
     };
     data.replace("logits", Numbers::F32((0..p * p * p).map(logit).collect()));
-    data.replace("post", Numbers::F32(vec![0.0; p * p * task.model.d_mlp]));
+    data.replace(
+        "blocks.0.mlp.hook_post",
+        Numbers::F32(vec![0.0; p * p * task.model.d_mlp]),
+    );
     data
 }
 

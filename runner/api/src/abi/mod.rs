@@ -34,9 +34,9 @@ pub use plugin::Exported;
 /// The first bytes of an entry.
 pub const MAGIC: [u8; 8] = *b"GROKRUN\0";
 /// Changes when hosts and plugins of different numbers cannot work with each other.
-pub const MAJOR: u32 = 1;
+pub const MAJOR: u32 = 2;
 /// Grows when fields are added.
-pub const MINOR: u32 = 4;
+pub const MINOR: u32 = 0;
 /// The prefix of the names of entries; the crate's name follows.
 pub const ENTRY_PREFIX: &str = "grokrun_plugin_entry_";
 /// The flag in [`Entry::flags`] that panics unwind and can be caught.
@@ -144,14 +144,14 @@ pub unsafe fn sized<T: Copy>(from: *const T, size: u32, least: usize) -> Option<
 /// The sizes of the structs in minor 0, which every plugin and every host of this major has.
 pub mod least {
     /// size of [`Entry`](super::Entry)
-    pub const ENTRY: usize = 104;
+    pub const ENTRY: usize = 112;
     /// size of [`RawHost`](super::RawHost)
-    pub const HOST: usize = 40;
+    pub const HOST: usize = 64;
     /// size of [`RawFinding`](super::RawFinding)
     pub const FINDING: usize = 80;
     /// size of [`RawSnapshot`](super::RawSnapshot)
     pub const SNAPSHOT: usize = 32;
-    /// size of [`RawLoss`](super::RawLoss), in minor 4
+    /// size of [`RawLoss`](super::RawLoss)
     pub const LOSS: usize = 56;
 }
 
@@ -188,7 +188,7 @@ pub struct Entry {
     pub destroy: Option<unsafe extern "C" fn(*mut c_void, *const RawHost) -> i32>,
     /// Starts an analysis of a sweep, whose description has `sweep`, on parameters and a list of
     /// cells (JSON). The instance receives a snapshot for each cell, with the index of the cell as
-    /// the epoch. Since minor 2.
+    /// the epoch.
     pub create_sweep: Option<Create>,
 }
 
@@ -213,13 +213,11 @@ pub struct RawHost {
     pub fail: Option<unsafe extern "C" fn(*mut c_void, Str, Str)>,
     /// Takes a log event: level (1 error … 5 trace), target, message, fields (a JSON object).
     pub log: Option<unsafe extern "C" fn(*mut c_void, u32, Str, Str, Str)>,
-    /// Keeps numbers under a name, or drops the numbers if there are none. Since minor 1, like the
-    /// next field.
+    /// Keeps numbers under a name, or drops the numbers if there are none.
     pub keep: Option<Keep>,
     /// Passes the numbers under a name to the receiver, which copies them.
     pub kept: Option<Recall>,
     /// Computes the train loss at some weights and passes it to the receiver, which copies it.
-    /// Since minor 4.
     pub train_loss: Option<RawTrainLoss>,
 }
 
@@ -231,7 +229,7 @@ pub mod ask {
     pub const SAMPLES: u32 = 2;
 }
 
-/// A train loss on its way to a plugin. Since minor 4.
+/// A train loss on its way to a plugin.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct RawLoss {
@@ -265,12 +263,12 @@ pub mod kind {
     pub const NOTE: u32 = 3;
     /// `name`; `text`: Plotly's JSON
     pub const FIGURE: u32 = 4;
-    /// `text`: `{"name", "version", "summary", "definition", "needs", "every", "scope", "schema"}`;
-    /// without a scope it is that of one-layer transformers
+    /// `text`: `{"name", "version", "summary", "definition", "needs", "every", "scope", "schema",
+    /// "sweep"}`, the needs as patterns of names
     pub const DESCRIPTION: u32 = 5;
-    /// `text`: `{"argument", "period", "keys", "explanation"}`. Since minor 3.
+    /// `text`: `{"argument", "period", "keys", "explanation"}`
     pub const FORMULA: u32 = 6;
-    /// `text`. Since minor 4.
+    /// `text`
     pub const HEADLINE: u32 = 7;
 }
 
@@ -355,7 +353,7 @@ mod layout {
                 $(assert_eq!(offset_of!($of, $field), $at, stringify!($of $field));)+
             };
         }
-        assert_eq!((MAJOR, MINOR), (1, 4));
+        assert_eq!((MAJOR, MINOR), (2, 0));
         lies!(Str, 16; data 0, len 8);
         lies!(Entry, 112; magic 0, major 8, minor 12, size 16, flags 20, sdk 24, package 40,
             describe 56, check 64, create 72, observe 80, finish 88, destroy 96,

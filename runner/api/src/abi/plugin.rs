@@ -4,7 +4,8 @@ use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde_json::{Map, Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::sink::{Host, blank};
 use super::{
@@ -145,7 +146,7 @@ unsafe fn check_of(listed: Listed, parameters: Str, host: *const RawHost) -> i32
     unsafe {
         guarded(host, |_| {
             let found = listed.found()?;
-            found.check(&object(parameters.text().map_err(Failure::new)?)?)
+            found.check(&parsed(parameters, "the object of parameters")?)
         })
     }
 }
@@ -163,9 +164,8 @@ unsafe fn create_of(
     // SAFETY: as the caller promises.
     unsafe {
         guarded(host, |_| {
-            let parameters = object(parameters.text().map_err(Failure::new)?)?;
-            let task: Task = serde_json::from_str(task.text().map_err(Failure::new)?)
-                .map_err(|error| Failure::new(format!("the task cannot be read: {error}")))?;
+            let parameters = parsed(parameters, "the object of parameters")?;
+            let task: Task = parsed(task, "the task")?;
             hand_over(listed.found()?.create(&parameters, &task)?, out)
         })
     }
@@ -183,9 +183,8 @@ unsafe fn create_sweep_of(
     // SAFETY: as the caller promises.
     unsafe {
         guarded(host, |_| {
-            let parameters = object(parameters.text().map_err(Failure::new)?)?;
-            let cells = serde_json::from_str(cells.text().map_err(Failure::new)?)
-                .map_err(|error| Failure::new(format!("the cells cannot be read: {error}")))?;
+            let parameters = parsed(parameters, "the object of parameters")?;
+            let cells = parsed(cells, "the list of cells")?;
             hand_over(listed.found()?.create_sweep(&parameters, cells)?, out)
         })
     }
@@ -236,9 +235,15 @@ unsafe extern "C" fn destroy(instance: *mut c_void, host: *const RawHost) -> i32
     }
 }
 
-fn object(text: &str) -> Result<Map<String, Value>, Failure> {
+/// Reads JSON from the host; `what` names it in an error.
+///
+/// # Safety
+/// As for [`Str::text`].
+unsafe fn parsed<T: DeserializeOwned>(text: Str, what: &str) -> Result<T, Failure> {
+    // SAFETY: as the caller promises.
+    let text = unsafe { text.text() }.map_err(Failure::new)?;
     serde_json::from_str(text)
-        .map_err(|error| Failure::new(format!("the parameters cannot be read: {error}")))
+        .map_err(|error| Failure::new(format!("{what} cannot be read: {error}")))
 }
 
 /// # Safety

@@ -93,7 +93,7 @@ impl Sink for Host {
     }
 
     fn keep(&mut self, name: &str, numbers: &[f32]) -> Result<(), Failure> {
-        let keep = self.0.keep.ok_or_else(too_old)?;
+        let keep = self.0.keep.ok_or_else(|| lacks("keep"))?;
         let (data, len) = (numbers.as_ptr(), numbers.len());
         // SAFETY: the call lasts; name and numbers live until the function returns.
         match unsafe { keep(self.0.context, Str::of(name), data, len) } {
@@ -103,7 +103,7 @@ impl Sink for Host {
     }
 
     fn kept(&mut self, name: &str) -> Result<Vec<f32>, Failure> {
-        let kept = self.0.kept.ok_or_else(too_old)?;
+        let kept = self.0.kept.ok_or_else(|| lacks("kept"))?;
         let mut numbers: Vec<f32> = Vec::new();
         let into = (&raw mut numbers).cast();
         // SAFETY: the call lasts; the name and the place for the numbers live until the function
@@ -115,7 +115,7 @@ impl Sink for Host {
     }
 
     fn train_loss(&mut self, asked: Ask<'_>) -> Result<LossAt, Failure> {
-        let compute = self.0.train_loss.ok_or_else(computes_nothing)?;
+        let compute = self.0.train_loss.ok_or_else(|| lacks("train_loss"))?;
         let flags = [
             (asked.gradient, ask::GRADIENT),
             (asked.samples, ask::SAMPLES),
@@ -135,18 +135,9 @@ impl Sink for Host {
     }
 }
 
-/// Returns the failure of a host that cannot keep numbers.
-fn too_old() -> Failure {
-    Failure::new(
-        "this grokrun keeps no numbers between calls; expected one whose plugin ABI is 1.1 or later",
-    )
-}
-
-/// Returns the failure of a host that computes no train loss.
-fn computes_nothing() -> Failure {
-    Failure::new(
-        "this grokrun computes no train loss for analyses; expected one whose plugin ABI is 1.4 or later",
-    )
+/// Returns the failure of a host without a function that every host has.
+fn lacks(function: &str) -> Failure {
+    Failure::new(format!("the host gave no function {function}"))
 }
 
 /// Copies the train loss that the host passes into the `Option<Result<LossAt, String>>` at `into`.

@@ -10,10 +10,11 @@ pub use planted::{Expert, random};
 pub use recorder::Recorder;
 pub use swept::swept;
 
-use crate::{Analysis, Failure, Instance, Model, SnapshotData, Task, TrainLoss};
+use crate::{Analysis, Failure, Instance, Model, SnapshotData, Structure, Task, TrainLoss};
 
 /// Makes a task. `label` returns the class of a pair, or `None` where the operation is undefined.
-/// Every third defined pair is a test pair; the others are training pairs.
+/// Every third defined pair is a test pair; the others are training pairs. The structure is that of
+/// [`Structure::Function`], whatever the operation.
 pub fn task(operation: &str, p: usize, label: impl Fn(u32, u32) -> Option<u32>) -> Task {
     let n = p as u32;
     let labels: Vec<Option<u32>> = (0..n * n).map(|i| label(i / n, i % n)).collect();
@@ -24,6 +25,7 @@ pub fn task(operation: &str, p: usize, label: impl Fn(u32, u32) -> Option<u32>) 
         operation: operation.to_owned(),
         modulus: p,
         labels,
+        structure: Structure::Function,
         train,
         test,
         fraction: 2.0 / 3.0,
@@ -45,7 +47,13 @@ pub fn task(operation: &str, p: usize, label: impl Fn(u32, u32) -> Option<u32>) 
 /// Makes the task a + b mod p, on all pairs.
 pub fn add(p: usize) -> Task {
     let n = p as u32;
-    task("add", p, |a, b| Some((a + b) % n))
+    Task {
+        structure: Structure::Cyclic {
+            order: p,
+            places: (0..p).map(Some).collect(),
+        },
+        ..task("add", p, |a, b| Some((a + b) % n))
+    }
 }
 
 /// Makes the task a · b mod p, on all pairs.
@@ -102,10 +110,9 @@ fn recorded(
     mut recorder: Recorder,
 ) -> Result<Recorder, Failure> {
     for data in snapshots {
-        data.show(
-            |_| true,
-            |snapshot| analysis.observe(snapshot, &mut recorder),
-        )?;
+        data.show(&crate::Needs::all(), |snapshot| {
+            analysis.observe(snapshot, &mut recorder)
+        })?;
     }
     analysis.finish(&mut recorder)?;
     Ok(recorder)

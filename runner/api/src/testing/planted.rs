@@ -112,10 +112,14 @@ impl Expert {
         weight("unembed.W_U", &[d_model, p], w_u);
 
         let half = [0.5f32, 0.5, 0.0].repeat(p * p * model.heads);
-        data.add("attention", &[p * p, model.heads, 3], Numbers::F32(half));
+        data.add(
+            "blocks.0.attn.hook_pattern",
+            &[p * p, model.heads, 3],
+            Numbers::F32(half),
+        );
         let narrow = |numbers: &[f64]| Numbers::F32(numbers.iter().map(|x| *x as f32).collect());
-        data.add("pre", &[p * p, d_mlp], narrow(&post));
-        data.add("post", &[p * p, d_mlp], narrow(&post));
+        data.add("blocks.0.mlp.hook_pre", &[p * p, d_mlp], narrow(&post));
+        data.add("blocks.0.mlp.hook_post", &[p * p, d_mlp], narrow(&post));
         data.add("logits", &[p * p, p], narrow(&logits));
         data
     }
@@ -140,7 +144,7 @@ pub fn random(task: &Task, epoch: u64, seed: u64) -> SnapshotData {
         ("unembed.W_U", vec![d, p]),
         ("blocks.0.mlp.b_in", vec![f]),
     ];
-    for kind in ["weight", "gradient"] {
+    for kind in ["weight", "grad"] {
         for (name, shape) in &weights {
             let numbers = noise.take(shape.iter().product());
             data.add(format!("{kind}.{name}"), shape, Numbers::F32(numbers));
@@ -152,11 +156,15 @@ pub fn random(task: &Task, epoch: u64, seed: u64) -> SnapshotData {
         let sum: f64 = scores.iter().sum();
         attention.extend(scores.map(|x| (x / sum) as f32));
     }
-    data.add("attention", &[p * p, h, 3], Numbers::F32(attention));
+    data.add(
+        "blocks.0.attn.hook_pattern",
+        &[p * p, h, 3],
+        Numbers::F32(attention),
+    );
     let pre = noise.take(p * p * f);
     let post = pre.iter().map(|x| x.max(0.0)).collect();
-    data.add("pre", &[p * p, f], Numbers::F32(pre));
-    data.add("post", &[p * p, f], Numbers::F32(post));
+    data.add("blocks.0.mlp.hook_pre", &[p * p, f], Numbers::F32(pre));
+    data.add("blocks.0.mlp.hook_post", &[p * p, f], Numbers::F32(post));
     data.add("logits", &[p * p, p], Numbers::F32(noise.take(p * p * p)));
     data
 }
@@ -216,9 +224,9 @@ mod tests {
             (add, Expert::additive(p, &[1, 3, 4])),
             (mul, Expert::multiplicative(p, 2, &[1, 2, 3])),
         ] {
-            expert.snapshot(&task, 0).show(
-                |_| true,
-                |snapshot| {
+            expert
+                .snapshot(&task, 0)
+                .show(&crate::Needs::all(), |snapshot| {
                     let logits = snapshot.logits().unwrap();
                     for (pair, label) in task.labels.iter().enumerate() {
                         let row = logits.row(pair);
@@ -229,8 +237,7 @@ mod tests {
                             assert_eq!(Some(best as u32), *label, "{} {pair}", task.operation);
                         }
                     }
-                },
-            );
+                });
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Compares forward and backward passes over all pairs with the reference.
+//! Compares the forward pass over all pairs with the reference.
 
-use grokrun_cpu::{Activations, GridPass, Wanted, train_gradient};
+use grokrun_cpu::{Activations, GridPass, Wanted};
 use grokrun_executor::reference::Reference;
-use grokrun_executor::{Activation, InitScheme, Pairs, Sample, Shape, initial_parameters};
+use grokrun_executor::{Activation, InitScheme, Sample, Shape, initial_parameters};
 
 const SHAPE: Shape = Shape {
     modulus: 13,
@@ -22,19 +22,6 @@ fn all_pairs() -> Vec<Sample> {
         label: (i / 13 + i) % 13,
     };
     (0..169).map(pair).collect()
-}
-
-#[test]
-fn gradients_are_those_of_the_reference() {
-    let parameters = initial_parameters(&SHAPE, InitScheme::TransformerLens, 3);
-    let samples = all_pairs();
-    let pairs = Pairs::new(13, samples[..100].to_vec(), samples[100..].to_vec()).unwrap();
-    let got = train_gradient(SHAPE, &parameters, &pairs).unwrap();
-    let oracle = Reference::new(SHAPE, parameters).unwrap();
-    let want = oracle.gradients(pairs.train()).unwrap();
-    for (got, want) in got[..SHAPE.trained()].iter().zip(&want.gradient) {
-        assert!((f64::from(*got) - want).abs() < 1e-6, "{got} {want}");
-    }
 }
 
 #[test]

@@ -105,8 +105,9 @@ impl Served<'_> {
                 self.before = or_leave(data);
                 let instance = self.instance.as_mut().ok_or_else(none)?;
                 let sink = &mut Parent(self.line);
-                self.before
-                    .show(|_| true, |snapshot| instance.observe(snapshot, sink))?;
+                self.before.show(&grokrun_api::Needs::all(), |snapshot| {
+                    instance.observe(snapshot, sink)
+                })?;
             }
             Request::Finish => {
                 let instance = self.instance.as_mut().ok_or_else(none)?;

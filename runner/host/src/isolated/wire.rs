@@ -321,14 +321,11 @@ mod tests {
             let history = vec![f64::NAN, -0.0, 0.1];
             data.add("history.train_loss", &[3], Numbers::F64(history));
             let mut bytes = Vec::new();
-            data.show(
-                |_| true,
-                |snapshot| {
-                    let (request, numbers) = observe(snapshot);
-                    send(&mut bytes, &request).unwrap();
-                    numbers.iter().for_each(|n| bytes.extend_from_slice(n));
-                },
-            );
+            data.show(&grokrun_api::Needs::all(), |snapshot| {
+                let (request, numbers) = observe(snapshot);
+                send(&mut bytes, &request).unwrap();
+                numbers.iter().for_each(|n| bytes.extend_from_slice(n));
+            });
             let mut from = bytes.as_slice();
             let Request::Observe { epoch, views } = receive(&mut from).unwrap() else {
                 panic!("a snapshot was sent");

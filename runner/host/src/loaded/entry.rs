@@ -30,7 +30,7 @@ pub(super) unsafe fn check(entry: *const Entry) -> Result<CheckedEntry, String> 
     }
     if major != MAJOR {
         let older = if major < MAJOR {
-            "rebuild it with this grokrun's grokrun-api"
+            "its source needs the names of tensors in the place of kinds (doc/plugins.md#from-abi-1); then rebuild it with this grokrun's grokrun-api"
         } else {
             "rebuild it with this grokrun's grokrun-api, or use a newer grokrun"
         };

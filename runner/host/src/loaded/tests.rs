@@ -25,7 +25,7 @@ struct Norm;
 impl Analysis for Norm {
     type Config = Config;
     const MANIFEST: Manifest =
-        Manifest::new("norm", "0.1.0", "the norm of W_E").needs(&[Need::Weights]);
+        Manifest::new("norm", "0.1.0", "the norm of W_E").needs(&["weight.*"]);
     fn check(config: &Config) -> Result<(), Failure> {
         match config.limit {
             0..10 => Ok(()),
@@ -117,9 +117,9 @@ fn a_plugin_does_across_the_border_what_it_does_here() {
         (
             analysis.about.name.as_str(),
             analysis.about.package.as_str(),
-            analysis.about.needs.as_slice()
+            analysis.about.needs.patterns()[0].to_string().as_str()
         ),
-        ("norm", "norms", &[Need::Weights][..])
+        ("norm", "norms", "weight.*")
     );
 }
 
@@ -134,13 +134,18 @@ fn parameters_are_judged_across_the_border() {
 #[test]
 fn entries_that_do_not_fit_are_refused_with_what_to_do() {
     assert!(refused(|e| e.magic = *b"NOTGROK\0").contains("does not begin"));
-    let newer = refused(|e| e.major = 2);
+    let newer = refused(|e| e.major = 3);
     assert!(
-        newer.contains("version 2") && newer.contains("newer grokrun"),
+        newer.contains("version 3") && newer.contains("newer grokrun"),
         "{newer}"
     );
-    let older = refused(|e| e.major = 0);
-    assert!(older.contains("rebuild"), "{older}");
+    let older = refused(|e| e.major = 1);
+    assert!(
+        older.contains("version 1")
+            && older.contains("rebuild")
+            && older.contains("doc/plugins.md"),
+        "{older}"
+    );
     assert!(refused(|e| e.size = 40).contains("40 bytes"));
     assert!(refused(|e| e.flags = 0).contains("abort"));
     assert!(refused(|e| e.finish = None).contains("lacks a function"));
@@ -274,7 +279,8 @@ fn what_is_odd_but_sound_is_taken() {
 fn descriptions_are_judged() {
     unsafe extern "C" fn endless(_: u32, host: *const RawHost) -> i32 {
         let host = unsafe { *host };
-        let text = r#"{"name":"a","version":"1","summary":"s","needs":[],"schema":{}}"#;
+        let text =
+            r#"{"name":"a","version":"1","summary":"s","needs":[],"scope":"any","schema":{}}"#;
         send(
             &host,
             finding(kind::DESCRIPTION, Str::of(""), Str::of(text)),
@@ -288,7 +294,7 @@ fn descriptions_are_judged() {
     );
     unsafe extern "C" fn unknown(_: u32, host: *const RawHost) -> i32 {
         let host = unsafe { *host };
-        let text = r#"{"name":"a","version":"1","summary":"s","needs":["dreams"],"schema":{}}"#;
+        let text = r#"{"name":"a","version":"1","summary":"s","needs":["dreams"],"scope":"any","schema":{}}"#;
         send(
             &host,
             finding(kind::DESCRIPTION, Str::of(""), Str::of(text)),

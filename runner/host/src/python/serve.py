@@ -24,7 +24,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-from grokrun_analysis import NEEDS, Array, LossAt, Snapshot, Task, _Checked, _plain
+from grokrun_analysis import FAMILIES, Array, LossAt, Snapshot, Task, _Checked, _known, _plain
 
 class _Line:
     """The connection to the program: messages of JSON after their length, and numbers."""
@@ -137,8 +137,11 @@ def _described(module: ModuleType) -> dict[str, Any]:
     about = (module.__doc__ or "").strip()
     needs = list(getattr(module, "needs", []))
     for need in needs:
-        if need not in NEEDS:
-            raise ValueError(f"`needs` has {need!r}; expected some of {', '.join(NEEDS)}")
+        if type(need) is not str or not _known(need):
+            raise ValueError(
+                f"`needs` has {need!r}; expected names or patterns of {', '.join(FAMILIES)}, with a ? "
+                "at the end where a model need not have it"
+            )
     scope, every = getattr(module, "scope", "any"), getattr(module, "every", None)
     if scope not in ("any", "one-layer"):
         raise ValueError(f'`scope` is {scope!r}; expected "any" or "one-layer"')
@@ -219,6 +222,11 @@ def _task(said: dict[str, Any]) -> Task:
     for name, numbers in (("labels", labels), ("train", said["train"]), ("test", said["test"])):
         said[name] = np.array(numbers, dtype=np.int64)
     said["model"] = SimpleNamespace(**said["model"])
+    structure = said["structure"]
+    if "places" in structure:
+        places = [-1 if place is None else place for place in structure["places"]]
+        structure["places"] = np.array(places, dtype=np.int64)
+    said["structure"] = SimpleNamespace(**structure)
     return Task(**said)
 
 

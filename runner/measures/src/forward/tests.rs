@@ -1,5 +1,5 @@
 use grokrun_api::testing::{random, task};
-use grokrun_api::{Need, Numbers, SnapshotData, Task};
+use grokrun_api::{Needs, Numbers, SnapshotData, Task};
 
 use super::*;
 
@@ -9,18 +9,15 @@ fn small(task: &Task) -> SnapshotData {
     let mut data = SnapshotData::new(0);
     let m = &task.model;
     let mut all = Vec::new();
-    random(task, 0, 5).show(
-        |need| need == Need::Weights,
-        |snapshot| {
-            for view in snapshot.views() {
-                let grokrun_api::NumbersRef::F32(x) = view.data else {
-                    continue;
-                };
-                let scaled = x.iter().map(|x| 0.3 * x).collect::<Vec<f32>>();
-                all.push((view.name.to_owned(), view.shape.to_vec(), scaled));
-            }
-        },
-    );
+    random(task, 0, 5).show(&Needs::parse(["weight.*"]).unwrap(), |snapshot| {
+        for view in snapshot.views() {
+            let grokrun_api::NumbersRef::F32(x) = view.data else {
+                continue;
+            };
+            let scaled = x.iter().map(|x| 0.3 * x).collect::<Vec<f32>>();
+            all.push((view.name.to_owned(), view.shape.to_vec(), scaled));
+        }
+    });
     for (name, shape, numbers) in all {
         data.add(name, &shape, Numbers::F32(numbers));
     }
@@ -115,7 +112,7 @@ fn logits_are_those_of_the_plain_pass() {
     for activation in ["relu", "gelu"] {
         let mut task = task("add", 7, |a, b| Some((a + b) % 7));
         task.model.activation = activation.to_owned();
-        let all = |_| true;
+        let all = &Needs::all();
         small(&task).show(all, |snapshot| {
             let model = Model::of(snapshot, &task).unwrap();
             let logits = Forward::new(model.clone()).logits();
@@ -135,33 +132,27 @@ fn logits_are_those_of_the_plain_pass() {
 #[test]
 fn without_heads_every_pair_is_the_same() {
     let task = task("add", 7, |a, b| Some((a + b) % 7));
-    small(&task).show(
-        |_| true,
-        |snapshot| {
-            let forward = Forward::new(Model::of(snapshot, &task).unwrap());
-            let base = forward.base();
-            let fast = forward.neurons(&base, &[]);
-            let mode = HeadMode {
-                head: 0,
-                fixed: Some([0.0, 0.0]),
-            };
-            let slow = forward.neurons(&base, &[mode]);
-            for (x, y) in fast.iter().zip(&slow) {
-                assert!((x - y).abs() < 1e-4, "{x} {y}");
-            }
-        },
-    );
+    small(&task).show(&grokrun_api::Needs::all(), |snapshot| {
+        let forward = Forward::new(Model::of(snapshot, &task).unwrap());
+        let base = forward.base();
+        let fast = forward.neurons(&base, &[]);
+        let mode = HeadMode {
+            head: 0,
+            fixed: Some([0.0, 0.0]),
+        };
+        let slow = forward.neurons(&base, &[mode]);
+        for (x, y) in fast.iter().zip(&slow) {
+            assert!((x - y).abs() < 1e-4, "{x} {y}");
+        }
+    });
 }
 
 #[test]
 fn weights_of_another_shape_are_refused() {
     let right = task("add", 7, |a, b| Some((a + b) % 7));
     let wrong = task("add", 5, |a, b| Some((a + b) % 5));
-    small(&right).show(
-        |_| true,
-        |snapshot| {
-            let error = Model::of(snapshot, &wrong).unwrap_err().to_string();
-            assert!(error.contains("embed.W_E"), "{error}");
-        },
-    );
+    small(&right).show(&grokrun_api::Needs::all(), |snapshot| {
+        let error = Model::of(snapshot, &wrong).unwrap_err().to_string();
+        assert!(error.contains("embed.W_E"), "{error}");
+    });
 }

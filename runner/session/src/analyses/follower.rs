@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use grokrun_api::Need;
 use grokrun_host::{Crew, Member, Permits, Watched, Work, on_analysis_pool};
 use grokrun_store::{CheckpointReader, ErrorKind, FindingsIndex};
 
@@ -79,11 +78,10 @@ impl Followed {
         };
         let mut shown = permits.take();
         let checkpoint = self.checkpoints.read(epoch)?;
-        let Subject { history, pairs, .. } = &self.subject;
-        let data = &mut shown.data;
-        on_analysis_pool(|| snapshot::make(epoch, needs, &checkpoint, history, pairs, pass, data))?;
-        if let (Some(loss), true) = (&self.loss, needs.has(Need::TrainLoss)) {
-            loss.show(&checkpoint, data)?;
+        let (history, data) = (&self.subject.history, &mut shown.data);
+        on_analysis_pool(|| snapshot::make(epoch, &needs, &checkpoint, history, pass, data))?;
+        if let (Some(loss), true) = (&self.loss, needs.evaluate()) {
+            on_analysis_pool(|| loss.show(&needs, &checkpoint, data))?;
         }
         crew.show(&Arc::new(shown), last);
         Ok(())

@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use grokrun_api::{Ask, Failure, LossAt, Numbers, SnapshotData, TrainLoss};
+use grokrun_api::{Ask, Failure, LossAt, Needs, Numbers, SnapshotData, TrainLoss};
 use grokrun_engine::{ProgramCell, TiledExecutor};
 use grokrun_program::{Parameter, Program};
 use grokrun_spec::Cell;
@@ -62,12 +62,14 @@ impl CellLoss {
         })
     }
 
-    /// Adds the trained weights of a checkpoint to its snapshot.
+    /// Adds what is needed of a checkpoint to its snapshot: the trained weights, the gradient by
+    /// each of them, the losses of samples.
     ///
     /// # Errors
-    /// When the checkpoint is not this cell's.
+    /// When the checkpoint is not this cell's, or the loss cannot be computed.
     pub(crate) fn show(
         &self,
+        needs: &Needs,
         checkpoint: &[Tensor],
         data: &mut SnapshotData,
     ) -> Result<(), SessionError> {
@@ -77,15 +79,37 @@ impl CellLoss {
                 self.cell.id
             ))
         })?;
-        for (parameter, range) in trained(&self.program) {
-            let numbers = Numbers::F32(weights[range].to_vec());
-            data.add(
-                format!("trained.{}", parameter.name),
-                &parameter.shape,
-                numbers,
-            );
-        }
+        let mut show = |prefix: &str, all: &[f32]| {
+            let mut rest = all;
+            for (parameter, range) in trained(&self.program) {
+                let (own, after) = rest.split_at(range.len());
+                let name = format!("{prefix}{}", parameter.name);
+                if needs.has(&name) {
+                    data.add(name, &parameter.shape, Numbers::F32(own.to_vec()));
+                }
+                rest = after;
+            }
+        };
+        let ranges = trained(&self.program).map(|(_, range)| range);
+        let moved: Vec<f32> = ranges.flat_map(|range| &weights[range]).copied().collect();
+        show("trained.", &moved);
         self.shown.get_or_init(|| weights);
+        let ask = Ask {
+            weights: &moved,
+            gradient: needs.touches("grad.*"),
+            samples: needs.has("loss.samples"),
+        };
+        if ask.gradient || ask.samples {
+            let found = self.at(ask);
+            let found = found.map_err(|why| SessionError::Failed(why.to_string()))?;
+            if ask.gradient {
+                show("grad.", &found.gradient);
+            }
+            if ask.samples {
+                let count = found.samples.len();
+                data.add("loss.samples", &[count], Numbers::F64(found.samples));
+            }
+        }
         Ok(())
     }
 

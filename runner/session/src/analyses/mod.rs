@@ -13,12 +13,11 @@ pub(crate) mod seen;
 pub(crate) mod snapshot;
 mod stored;
 mod sweep;
-mod task;
+pub(crate) mod task;
 
 use std::sync::Arc;
 
-use grokrun_api::Need;
-use grokrun_engine::{Pairs, available_memory};
+use grokrun_engine::available_memory;
 use grokrun_host::{Found, Member, Permits, Registry, Scratch};
 use grokrun_spec::{AnalysisRequest, Cell, Plan};
 use grokrun_store::{CellDir, ErrorKind, RunDir};
@@ -188,7 +187,7 @@ impl<'a> Analyses<'a> {
             match seen.declines(found, &cell.settings.train) {
                 None => looking.push((found, request)),
                 Some(why) => {
-                    let files = files::declined(files::identity(found, request), why);
+                    let files = files::declined(files::identity(found, request), &why);
                     subject.dir.write_findings(found.name(), files)?;
                 }
             }
@@ -197,8 +196,7 @@ impl<'a> Analyses<'a> {
             .iter()
             .map(|(found, request)| files::identity(found, request))
             .collect();
-        let evaluates = |found: &Found| found.needs().contains(&Need::TrainLoss);
-        let loss = if looking.iter().any(|(found, _)| evaluates(found)) {
+        let loss = if looking.iter().any(|(found, _)| found.needs().evaluate()) {
             Some(Arc::new(CellLoss::new(cell, subject.split())?))
         } else {
             None
@@ -231,7 +229,6 @@ pub(crate) struct Subject {
     pub(crate) dir: CellDir,
     pub(crate) train: Vec<u32>,
     pub(crate) test: Vec<u32>,
-    pub(crate) pairs: Arc<Pairs>,
     /// of the epochs so far, and of those that were trained since
     pub(crate) history: History,
 }

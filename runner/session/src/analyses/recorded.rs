@@ -4,7 +4,7 @@
 //!
 //! Owns which tables of a program are which hooks. Knows nothing of checkpoints and analyses.
 
-use grokrun_api::{Need, Needs, Numbers, SnapshotData};
+use grokrun_api::{Needs, Numbers, SnapshotData};
 use grokrun_program::{
     Architecture, Data, Extent, Interpreter, Loss, Part, Pattern, Program, Samples, Stage, plain,
 };
@@ -17,11 +17,10 @@ use crate::SessionError;
 /// part, so that parts are not small.
 const PAIRS: usize = 2_048;
 
-/// A table of the program that a snapshot shows.
-struct Hook {
+/// An activation that a snapshot shows, and the table of the program that holds it.
+pub(super) struct Hook {
     /// the name in a snapshot
-    name: String,
-    need: Need,
+    pub(super) name: String,
     /// the name of the program's table
     table: String,
     /// sizes of a pair's numbers
@@ -30,13 +29,59 @@ struct Hook {
     pattern: bool,
 }
 
+/// The activations of an architecture, those of one kind from the first layer to the last.
+pub(super) fn hooks(architecture: &Architecture) -> Vec<Hook> {
+    let mut hooks = Vec::new();
+    let last = architecture.positions() - 1;
+    for (layer, width) in Seen::Recorded(Box::new(architecture.clone())).layers() {
+        for part in ["pre", "post"] {
+            // A transformer's tables have a position: the last one is read.
+            let table = if layer.starts_with("blocks") {
+                format!("{layer}.{part}.{last}")
+            } else {
+                format!("{layer}.{part}")
+            };
+            hooks.push(Hook {
+                name: format!("{layer}.hook_{part}"),
+                table,
+                shape: vec![width],
+                pattern: false,
+            });
+        }
+    }
+    if let grokrun_program::Model::Transformer(t) = &architecture.model {
+        for (number, block) in t.blocks.iter().enumerate() {
+            let Some(attention) = block.attention else {
+                continue;
+            };
+            // What values are multiplied by: the softmax, or its mixture with a constant.
+            let part = match attention.pattern {
+                Pattern::Uniform => continue,
+                Pattern::Rate(_) => "rate",
+                Pattern::Softmax => "pattern",
+            };
+            hooks.push(Hook {
+                name: format!("blocks.{number}.attn.hook_pattern"),
+                table: format!("blocks.{number}.attn.{part}.{last}"),
+                shape: vec![attention.heads, last + 1],
+                pattern: true,
+            });
+        }
+    }
+    hooks.push(Hook {
+        name: "logits".to_owned(),
+        table: "logits".to_owned(),
+        shape: vec![architecture.classes],
+        pattern: false,
+    });
+    hooks
+}
+
 /// Runs models of one architecture.
 pub(crate) struct RecordedPass {
     program: Program,
     p: usize,
     hooks: Vec<Hook>,
-    /// other names of some of them
-    also: Vec<(String, String)>,
 }
 
 impl RecordedPass {
@@ -47,75 +92,10 @@ impl RecordedPass {
     pub(crate) fn new(architecture: &Architecture) -> Result<RecordedPass, SessionError> {
         let program = plain(architecture, &Loss::PUBLISHED)
             .map_err(|error| SessionError::Request(error.to_string()))?;
-        let layers = Seen::Recorded(Box::new(architecture.clone())).layers();
-        let (mut hooks, mut also) = (Vec::new(), Vec::new());
-        let last = architecture.positions() - 1;
-        for (place, (layer, width)) in layers.iter().enumerate() {
-            for (part, need) in [
-                ("pre", Need::PreActivations),
-                ("post", Need::PostActivations),
-            ] {
-                // A transformer's tables have a position: the last one is read.
-                let table = if layer.starts_with("blocks") {
-                    format!("{layer}.{part}.{last}")
-                } else {
-                    format!("{layer}.{part}")
-                };
-                let hook = format!("{layer}.hook_{part}");
-                let name = if place + 1 == layers.len() {
-                    also.push((hook, part.to_owned()));
-                    part.to_owned()
-                } else {
-                    hook
-                };
-                hooks.push(Hook {
-                    name,
-                    need,
-                    table,
-                    shape: vec![*width],
-                    pattern: false,
-                });
-            }
-        }
-        if let grokrun_program::Model::Transformer(t) = &architecture.model {
-            let attends = |block: &grokrun_program::Block| match block.attention {
-                Some(attention) if attention.pattern != Pattern::Uniform => Some(attention),
-                _ => None,
-            };
-            for (number, block) in t.blocks.iter().enumerate() {
-                let Some(attention) = attends(block) else {
-                    continue;
-                };
-                // What values are multiplied by: the softmax, or its mixture with a constant.
-                let part = match attention.pattern {
-                    Pattern::Rate(_) => "rate",
-                    Pattern::Softmax | Pattern::Uniform => "pattern",
-                };
-                let name = format!("blocks.{number}.attn.hook_pattern");
-                if t.blocks.len() == 1 && last == 2 {
-                    also.push(("attention".to_owned(), name.clone()));
-                }
-                hooks.push(Hook {
-                    name,
-                    need: Need::Attention,
-                    table: format!("blocks.{number}.attn.{part}.{last}"),
-                    shape: vec![attention.heads, last + 1],
-                    pattern: true,
-                });
-            }
-        }
-        hooks.push(Hook {
-            name: "logits".to_owned(),
-            need: Need::Logits,
-            table: "logits".to_owned(),
-            shape: vec![architecture.classes],
-            pattern: false,
-        });
         Ok(RecordedPass {
             p: architecture.tokens,
             program,
-            hooks,
-            also,
+            hooks: hooks(architecture),
         })
     }
 
@@ -127,11 +107,11 @@ impl RecordedPass {
     pub(crate) fn run_into(
         &self,
         parameters: Vec<f32>,
-        needs: Needs,
+        needs: &Needs,
         data: &mut SnapshotData,
     ) -> Result<(), SessionError> {
         let failed = |error: &dyn std::fmt::Display| SessionError::Failed(error.to_string());
-        let wanted: Vec<&Hook> = self.hooks.iter().filter(|h| needs.has(h.need)).collect();
+        let wanted: Vec<&Hook> = self.hooks.iter().filter(|h| needs.has(&h.name)).collect();
         if wanted.is_empty() {
             return Ok(());
         }
@@ -165,9 +145,6 @@ impl RecordedPass {
                 .collect();
             let shape: Vec<usize> = [pairs].into_iter().chain(hook.shape.clone()).collect();
             data.add(&hook.name, &shape, Numbers::F32(numbers));
-        }
-        for (name, of) in &self.also {
-            data.also(name, of);
         }
         Ok(())
     }
@@ -233,10 +210,6 @@ mod tests {
         }
     }
 
-    fn all() -> Needs {
-        Need::ALL.into_iter().collect()
-    }
-
     /// Both ways to the activations of the one architecture that has two are one function.
     #[test]
     fn activations_are_those_of_the_folded_pass() {
@@ -253,25 +226,22 @@ mod tests {
         let want = GridPass::new(shape()).run(&weights, wanted).unwrap();
         let mut data = SnapshotData::new(0);
         let pass = RecordedPass::new(&architecture).unwrap();
-        pass.run_into(weights, all(), &mut data).unwrap();
-        data.show(
-            |_| true,
-            |snapshot| {
-                for (name, want) in [
-                    ("attention", &want.attention),
-                    ("pre", &want.pre),
-                    ("blocks.0.mlp.hook_post", &want.post),
-                    ("logits", &want.logits),
-                ] {
-                    let got = snapshot.activation(name).unwrap();
-                    assert_eq!(got.shape()[0], 49);
-                    assert_eq!(got.data().len(), want.len(), "{name}");
-                    for (got, want) in got.data().iter().zip(want) {
-                        assert!((got - want).abs() < 1e-5, "{name}: {got} {want}");
-                    }
+        pass.run_into(weights, &Needs::all(), &mut data).unwrap();
+        data.show(&Needs::all(), |snapshot| {
+            for (name, want) in [
+                ("blocks.0.attn.hook_pattern", &want.attention),
+                ("blocks.0.mlp.hook_pre", &want.pre),
+                ("blocks.0.mlp.hook_post", &want.post),
+                ("logits", &want.logits),
+            ] {
+                let got = snapshot.tensor(name).unwrap();
+                assert_eq!(got.shape()[0], 49);
+                assert_eq!(got.data().len(), want.len(), "{name}");
+                for (got, want) in got.data().iter().zip(want) {
+                    assert!((got - want).abs() < 1e-5, "{name}: {got} {want}");
                 }
-            },
-        );
+            }
+        });
     }
 
     #[test]
@@ -285,30 +255,24 @@ mod tests {
             initial_parameters(&architecture, &list, Init::TransformerLens, 1.0, 5).unwrap();
         let pass = RecordedPass::new(&architecture).unwrap();
         let mut data = SnapshotData::new(0);
-        pass.run_into(weights, all(), &mut data).unwrap();
-        data.show(
-            |_| true,
-            |snapshot| {
-                for layer in 0..2 {
-                    let name = |part: &str| format!("blocks.{layer}.{part}");
-                    let post = snapshot.activation(&name("mlp.hook_post")).unwrap();
-                    assert_eq!(post.shape(), [49, 12]);
-                    assert!(post.data().iter().all(|x| *x >= 0.0));
-                    let pattern = snapshot.activation(&name("attn.hook_pattern")).unwrap();
-                    assert_eq!(pattern.shape(), [49, 2, 3]);
-                    for weights in pattern.data().chunks_exact(3) {
-                        assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-                    }
+        pass.run_into(weights, &Needs::all(), &mut data).unwrap();
+        data.show(&Needs::all(), |snapshot| {
+            for layer in 0..2 {
+                let name = |part: &str| format!("blocks.{layer}.{part}");
+                let post = snapshot.tensor(&name("mlp.hook_post")).unwrap();
+                assert_eq!(post.shape(), [49, 12]);
+                assert!(post.data().iter().all(|x| *x >= 0.0));
+                let pattern = snapshot.tensor(&name("attn.hook_pattern")).unwrap();
+                assert_eq!(pattern.shape(), [49, 2, 3]);
+                for weights in pattern.data().chunks_exact(3) {
+                    assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
                 }
-                assert_ne!(
-                    snapshot
-                        .activation("blocks.0.mlp.hook_post")
-                        .unwrap()
-                        .data(),
-                    snapshot.post().unwrap().data()
-                );
-                assert!(snapshot.attention().is_err());
-            },
-        );
+            }
+            assert_ne!(
+                snapshot.tensor("blocks.0.mlp.hook_post").unwrap().data(),
+                snapshot.post().unwrap().data()
+            );
+            assert!(snapshot.attention().is_err());
+        });
     }
 }

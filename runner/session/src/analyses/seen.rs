@@ -1,10 +1,15 @@
 //! Which models analyses are shown, and what they are told of one.
 
-use grokrun_api::{Model, Need, Scope};
+use std::borrow::Cow;
+
+use grokrun_api::{Model, Scope};
 use grokrun_engine::{Activation, Shape};
 use grokrun_host::Found;
-use grokrun_program::{self as program, Architecture, Loss, Norm};
+use grokrun_program::{self as program, Architecture, Norm};
 use grokrun_spec::Train;
+use grokrun_store::Metrics;
+
+use super::recorded::hooks;
 
 /// A model as analyses see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,35 +46,52 @@ impl Seen {
     }
 
     /// Why an analysis is not shown this model, trained in this way; none if it is.
-    pub(crate) fn declines(&self, found: &Found, train: &Train) -> Option<&'static str> {
-        let needs = |need: Need| found.needs().contains(&need);
-        let gradients = needs(Need::Gradients);
-        let neurons = needs(Need::PreActivations) || needs(Need::PostActivations);
-        match self {
-            Seen::Recorded(_) if found.scope() == Scope::OneLayer => Some(
+    pub(crate) fn declines(&self, found: &Found, train: &Train) -> Option<Cow<'static, str>> {
+        let needs = found.needs();
+        if matches!(self, Seen::Recorded(_)) && found.scope() == Scope::OneLayer {
+            return Some(Cow::Borrowed(
                 "this analysis looks at one-layer transformers with '=' (causal softmax, no norms, \
                  ReLU or GELU neurons, no biases but the neurons'); this model is another, so \
                  nothing was measured",
-            ),
-            Seen::Recorded(_) if self.layers().is_empty() && neurons => Some(
-                "this analysis looks at neurons, and this model has none, so nothing was measured",
-            ),
-            Seen::Recorded(_) if gradients => Some(
-                "this analysis needs gradients, which are worked out for one-layer transformers \
-                 alone; this model is another, so nothing was measured",
-            ),
-            Seen::Folded(_) if gradients && train.loss != Loss::PUBLISHED => Some(
-                "this analysis needs the gradient of the train loss, which is worked out for \
-                 cross-entropy as published alone; this loss is another, so nothing was measured",
-            ),
-            _ if needs(Need::TrainLoss) && train.changes.iter().any(|c| c.groups.is_some()) => {
-                Some(
-                    "this analysis evaluates the train loss at the weights that the optimizer moves; \
-                 this spec changes on the way which those are, so nothing was measured",
-                )
-            }
-            _ => None,
+            ));
         }
+        if let Some(unmet) = needs.unmet(&self.tensors()) {
+            return Some(Cow::Owned(format!(
+                "this analysis needs {unmet}, which this model does not have, so nothing was measured"
+            )));
+        }
+        let moving = train.changes.iter().any(|change| change.groups.is_some());
+        (needs.evaluate() && moving).then_some(Cow::Borrowed(
+            "this analysis evaluates the train loss at the weights that the optimizer moves; this \
+             spec changes on the way which those are, so nothing was measured",
+        ))
+    }
+
+    /// The names of all tensors that a snapshot of the model may show.
+    pub(crate) fn tensors(&self) -> Vec<String> {
+        let architecture = match self {
+            Seen::Folded(shape) => &shape.architecture(),
+            Seen::Recorded(architecture) => &**architecture,
+        };
+        let mut names: Vec<String> = hooks(architecture).into_iter().map(|h| h.name).collect();
+        names.extend(
+            Metrics::COLUMNS
+                .iter()
+                .map(|name| format!("history.{name}")),
+        );
+        names.push("loss.samples".to_owned());
+        // An architecture that is none has no parameters; the spec refuses it before.
+        for parameter in program::Parameters::new(architecture)
+            .iter()
+            .flat_map(|all| all.iter())
+        {
+            names.push(format!("weight.{}", parameter.name));
+            if parameter.trained {
+                names.push(format!("grad.{}", parameter.name));
+                names.push(format!("trained.{}", parameter.name));
+            }
+        }
+        names
     }
 
     /// The layers of neurons: the name of each layer's hooks, and its width.
@@ -211,6 +233,9 @@ mod tests {
             (4, 512, "relu")
         );
         let folded = Seen::Folded(shape).snapshot_bytes();
+        let has = |seen: &Seen, name: &str| seen.tensors().iter().any(|n| n == name);
+        assert!(has(&deep, "blocks.1.attn.hook_pattern") && has(&deep, "grad.unembed.W_U"));
+        assert!(!has(&Seen::Folded(shape), "blocks.1.mlp.hook_pre"));
         assert!(deep.snapshot_bytes() > folded + 4 * 49 * 2 * 512);
     }
 

@@ -1,8 +1,10 @@
 //! What a snapshot shows, computed from a checkpoint: once for all analyses, and only what is
 //! needed.
 
-use grokrun_api::{Need, Needs, Numbers, SnapshotData};
-use grokrun_engine::{Activations, GridPass, Pairs, Parameter, Shape, Wanted, train_gradient};
+use std::ops::Range;
+
+use grokrun_api::{Needs, Numbers, SnapshotData};
+use grokrun_engine::{Activations, GridPass, Parameter, Shape, Wanted};
 use grokrun_program::{Architecture, Parameters};
 use grokrun_store::{Metrics, Tensor};
 
@@ -45,14 +47,20 @@ impl Pass {
     }
 }
 
+/// The hooks of the folded model: attention, the neurons' inputs and outputs.
+const HOOKS: [&str; 3] = [
+    "blocks.0.attn.hook_pattern",
+    "blocks.0.mlp.hook_pre",
+    "blocks.0.mlp.hook_post",
+];
+
 /// Makes `data` the snapshot of a checkpoint, in the memory of the one that it was; of `history` it
 /// shows the epochs before it.
 pub(crate) fn make(
     epoch: u64,
-    needs: Needs,
+    needs: &Needs,
     checkpoint: &[Tensor],
     history: &History,
-    pairs: &Pairs,
     pass: &mut Pass,
     data: &mut SnapshotData,
 ) -> Result<(), SessionError> {
@@ -63,55 +71,36 @@ pub(crate) fn make(
         ))
     })?;
     let mut before = std::mem::replace(data, SnapshotData::new(epoch));
-    if needs.has(Need::Weights) {
-        match pass {
-            Pass::Folded(shape, _) => named(data, "weight.", shape, &parameters),
-            Pass::Recorded(architecture, _) => {
-                let list = Parameters::new(architecture)
-                    .map_err(|error| SessionError::Request(error.to_string()))?;
-                for (parameter, range) in list.iter().zip(list.ranges()) {
-                    let numbers = Numbers::F32(parameters[range].to_vec());
-                    data.add(
-                        format!("weight.{}", parameter.name),
-                        &parameter.shape,
-                        numbers,
-                    );
-                }
-            }
-        }
-    }
-    if let (Pass::Folded(shape, _), true) = (&*pass, needs.has(Need::Gradients)) {
-        let gradient = train_gradient(*shape, &parameters, pairs)?;
-        named(data, "gradient.", shape, &gradient);
-    }
-    if needs.has(Need::History) {
-        let history = history.read();
-        let rows = history.len().min(epoch as usize);
-        for (name, column) in Metrics::COLUMNS.iter().zip(history.columns()) {
-            let name = format!("history.{name}");
+    show_weights(pass, needs, &parameters, data)?;
+    let history = history.read();
+    let rows = history.len().min(epoch as usize);
+    for (name, column) in Metrics::COLUMNS.iter().zip(history.columns()) {
+        let name = format!("history.{name}");
+        if needs.has(&name) {
             let mut numbers = before.take_f64(&name);
             numbers.clear();
             numbers.extend_from_slice(&column[..rows]);
             data.add(name, &[rows], Numbers::F64(numbers));
         }
     }
+    drop(history);
     let (shape, pass) = match pass {
         Pass::Recorded(_, pass) => return pass.run_into(parameters, needs, data),
         Pass::Folded(shape, pass) => (&*shape, pass),
     };
     let wanted = Wanted {
-        attention: needs.has(Need::Attention),
-        pre: needs.has(Need::PreActivations),
-        post: needs.has(Need::PostActivations),
-        logits: needs.has(Need::Logits),
+        attention: needs.has(HOOKS[0]),
+        pre: needs.has(HOOKS[1]),
+        post: needs.has(HOOKS[2]),
+        logits: needs.has("logits"),
     };
     if wanted == Wanted::default() {
         return Ok(());
     }
     let mut found = Activations {
-        attention: before.take("attention"),
-        pre: before.take("pre"),
-        post: before.take("post"),
+        attention: before.take(HOOKS[0]),
+        pre: before.take(HOOKS[1]),
+        post: before.take(HOOKS[2]),
         logits: before.take("logits"),
     };
     drop(before);
@@ -120,12 +109,12 @@ pub(crate) fn make(
     for (wanted, name, size, numbers) in [
         (
             wanted.attention,
-            "attention",
+            HOOKS[0],
             vec![pairs, shape.heads, 3],
             found.attention,
         ),
-        (wanted.pre, "pre", vec![pairs, f], found.pre),
-        (wanted.post, "post", vec![pairs, f], found.post),
+        (wanted.pre, HOOKS[1], vec![pairs, f], found.pre),
+        (wanted.post, HOOKS[2], vec![pairs, f], found.post),
         (
             wanted.logits,
             "logits",
@@ -137,21 +126,36 @@ pub(crate) fn make(
             data.add(name, &size, Numbers::F32(numbers));
         }
     }
-    for (hook, name) in [
-        ("blocks.0.attn.hook_pattern", "attention"),
-        ("blocks.0.mlp.hook_pre", "pre"),
-        ("blocks.0.mlp.hook_post", "post"),
-    ] {
-        data.also(hook, name);
-    }
     Ok(())
 }
 
-/// Adds the parameters of a folded model, or their gradients.
-fn named(data: &mut SnapshotData, prefix: &str, shape: &Shape, flat: &[f32]) {
-    for parameter in Parameter::ALL {
-        let numbers = flat[parameter.range(shape)].to_vec();
-        let name = format!("{prefix}{}", parameter.name());
-        data.add(name, &parameter.shape(shape), Numbers::F32(numbers));
+/// Adds the parameters that are needed, of the flat vector of a checkpoint.
+fn show_weights(
+    pass: &Pass,
+    needs: &Needs,
+    flat: &[f32],
+    data: &mut SnapshotData,
+) -> Result<(), SessionError> {
+    let mut show = |name: &str, shape: &[usize], range: Range<usize>| {
+        let name = format!("weight.{name}");
+        if needs.has(&name) {
+            data.add(name, shape, Numbers::F32(flat[range].to_vec()));
+        }
+    };
+    match pass {
+        Pass::Folded(shape, _) => {
+            for parameter in Parameter::ALL {
+                let range = parameter.range(shape);
+                show(parameter.name(), &parameter.shape(shape), range);
+            }
+        }
+        Pass::Recorded(architecture, _) => {
+            let list = Parameters::new(architecture)
+                .map_err(|error| SessionError::Request(error.to_string()))?;
+            for (parameter, range) in list.iter().zip(list.ranges()) {
+                show(&parameter.name, &parameter.shape, range);
+            }
+        }
     }
+    Ok(())
 }

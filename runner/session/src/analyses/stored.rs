@@ -1,7 +1,5 @@
 //! Analyses of cells that are trained already.
 
-use std::sync::Arc;
-
 use grokrun_host::Scratch;
 use grokrun_spec::Plan;
 use grokrun_store::{CellDir, RunDir, State};
@@ -93,14 +91,12 @@ impl Stored<'_> {
         let saved = dir.read_state()?;
         let (checkpoints, complete) = past(self.plan, &dir, saved.as_ref())?;
         let data = CellData::stored(cell, &dir)?;
-        let pairs = Arc::new(data.pairs(cell)?.clone());
         let split = data.split;
         let subject = Subject {
             id: cell.id.clone(),
             dir,
             train: split.train,
             test: split.test,
-            pairs,
             history: History::new(saved.map(|state| state.metrics).unwrap_or_default()),
         };
         let scratch = Scratch::new(self.run.path());

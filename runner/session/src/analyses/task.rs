@@ -1,7 +1,9 @@
 //! A cell's task in the words of an analysis.
 
-use grokrun_api::Task;
+use grokrun_api::{Structure, Task};
+use grokrun_basis::{GroupTable, cyclic_places};
 use grokrun_spec::{Cell, Plan};
+use grokrun_task::Operation;
 
 use super::{Seen, Subject};
 use crate::SessionError;
@@ -47,11 +49,14 @@ pub(crate) fn of(
     seen: &Seen,
     subject: &Subject,
 ) -> Result<Task, SessionError> {
+    let modulus = seen.modulus();
+    let labels = labels(cell, modulus)?;
     Ok(Task {
         cell: cell.id.clone(),
         operation: cell.operation.text().to_owned(),
-        modulus: seen.modulus(),
-        labels: labels(cell, seen.modulus())?,
+        modulus,
+        structure: structure(&cell.operation, &labels, modulus),
+        labels,
         train: subject.train.clone(),
         test: subject.test.clone(),
         fraction: cell.fraction,
@@ -60,4 +65,18 @@ pub(crate) fn of(
         epochs: plan.epochs,
         model: seen.model(),
     })
+}
+
+/// What an operation is made of, from its labels `(p²)`; of a group also the name that the
+/// operation gives it.
+pub(crate) fn structure(operation: &Operation, labels: &[Option<u32>], p: usize) -> Structure {
+    if let Some((order, places)) = cyclic_places(labels, p) {
+        return Structure::Cyclic { order, places };
+    }
+    match GroupTable::of(labels, p) {
+        Some(_) => Structure::Group {
+            name: operation.as_group().map(|group| group.name().to_owned()),
+        },
+        None => Structure::Function,
+    }
 }

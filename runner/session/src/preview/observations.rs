@@ -3,7 +3,7 @@
 //!
 //! Works for every analysis that can be started, whoever wrote it.
 
-use grokrun_api::{Need, Needs};
+use grokrun_api::Needs;
 use grokrun_engine::Shape;
 use grokrun_host::Found;
 use grokrun_spec::{AnalysisRequest, Plan};
@@ -159,15 +159,13 @@ pub(super) fn wanted(plan: &Plan, analyses: &Analyses<'_>) -> Vec<(String, Obser
 /// Whether an analysis evaluates the train loss, as often as it wants: small models do not tell how
 /// long that takes.
 pub(super) fn evaluates(found: &Found) -> bool {
-    found.needs().contains(&Need::TrainLoss)
+    found.needs().evaluate()
 }
 
 /// What any of the analyses needs to be shown.
 fn needs(analyses: &Analyses<'_>) -> Needs {
-    let needs = analyses
-        .asked()
-        .flat_map(|(found, _)| found.needs().iter().copied());
-    needs.collect()
+    let all = analyses.asked().map(|(found, _)| found.needs());
+    all.fold(Needs::default(), Needs::union)
 }
 
 #[cfg(test)]

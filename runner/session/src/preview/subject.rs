@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use grokrun_api::{Needs, Task};
-use grokrun_engine::{InitScheme, Pairs, Sample, Shape, initial_parameters};
+use grokrun_engine::{InitScheme, Shape, initial_parameters};
 use grokrun_host::{Crew, Findings, Found, Member, Permits, Scratch, Shown};
 use grokrun_spec::AnalysisRequest;
 use grokrun_store::{Metrics, Row, Tensor};
@@ -20,6 +20,7 @@ use super::observations::{Cost, OF_SECONDS, Observation, Observer};
 use crate::SessionError;
 use crate::analyses::Seen;
 use crate::analyses::snapshot::{self, Pass};
+use crate::analyses::task::structure;
 use crate::history::History;
 use crate::weights::Layout;
 
@@ -39,7 +40,6 @@ pub(super) struct Models {
 
 struct Subject {
     task: Task,
-    pairs: Pairs,
     checkpoint: Vec<Tensor>,
     history: History,
     pass: Pass,
@@ -128,16 +128,10 @@ impl Subject {
         let data = Dataset::new(operation, shape.modulus as u32)
             .map_err(|error| SessionError::Failed(error.message.clone()))?;
         let p = shape.modulus as u32;
-        let label = |pair: u32| data.label(pair);
-        let sample = |pair: &u32| {
-            let (a, b) = (pair / p, pair % p);
-            label(*pair).map(|label| Sample { a, b, label })
-        };
+        let labels: Vec<_> = (0..p * p).map(|pair| data.label(pair)).collect();
         // Every third pair is trained on.
         let (train, test): (Vec<u32>, Vec<u32>) =
             data.pairs().iter().partition(|pair| **pair % 3 == 0);
-        let samples = |part: &[u32]| part.iter().filter_map(sample).collect();
-        let pairs = Pairs::new(shape.modulus, samples(&train), samples(&test))?;
         let weights_now = initial_parameters(&shape, InitScheme::TransformerLens, 1);
         let mut history = Metrics::default();
         for epoch in 0..OBSERVATIONS {
@@ -154,7 +148,8 @@ impl Subject {
                 cell: "probe".to_owned(),
                 operation: operation.text().to_owned(),
                 modulus: shape.modulus,
-                labels: (0..p * p).map(label).collect(),
+                structure: structure(operation, &labels, shape.modulus),
+                labels,
                 fraction: train.len() as f64 / data.pairs().len() as f64,
                 train,
                 test,
@@ -163,7 +158,6 @@ impl Subject {
                 epochs: OBSERVATIONS,
                 model: Seen::Folded(shape).model(),
             },
-            pairs,
             checkpoint: Layout::new(&crate::model::Model::Folded(shape), None)?
                 .checkpoint(&weights_now),
             history: History::new(history),
@@ -171,14 +165,13 @@ impl Subject {
         })
     }
 
-    fn shown(&mut self, epoch: u64, needs: Needs) -> Result<Arc<Shown>, SessionError> {
+    fn shown(&mut self, epoch: u64, needs: &Needs) -> Result<Arc<Shown>, SessionError> {
         let mut shown = Permits::new(1).take();
         snapshot::make(
             epoch,
             needs,
             &self.checkpoint,
             &self.history,
-            &self.pairs,
             &mut self.pass,
             &mut shown.data,
         )?;
@@ -191,13 +184,17 @@ impl Subject {
         in_time: impl Fn() -> bool,
     ) -> Result<Option<Cost>, SessionError> {
         match observer {
-            Observer::Snapshot(needs) => self.snapshot(*needs, in_time).map(Some),
+            Observer::Snapshot(needs) => self.snapshot(needs, in_time).map(Some),
             Observer::Analysis(asked) => self.observe(&asked.0, &asked.1, in_time),
         }
     }
 
     /// Seconds to make a snapshot, but not the first. It leaves nothing.
-    fn snapshot(&mut self, needs: Needs, in_time: impl Fn() -> bool) -> Result<Cost, SessionError> {
+    fn snapshot(
+        &mut self,
+        needs: &Needs,
+        in_time: impl Fn() -> bool,
+    ) -> Result<Cost, SessionError> {
         self.shown(1, needs)?;
         let mut best = f64::INFINITY;
         for time in 0..TIMES {
@@ -222,7 +219,7 @@ impl Subject {
         request: &AnalysisRequest,
         in_time: impl Fn() -> bool,
     ) -> Result<Option<Cost>, SessionError> {
-        let needs: Needs = found.needs().iter().copied().collect();
+        let needs = found.needs();
         let [mut one, mut many] = [(f64::INFINITY, [0.0; 2]); 2];
         for time in 0..TIMES {
             if time > 0 && !in_time() {
@@ -255,7 +252,7 @@ impl Subject {
         &mut self,
         found: &Found,
         request: &AnalysisRequest,
-        needs: Needs,
+        needs: &Needs,
         count: u64,
     ) -> Result<Option<(f64, [f64; 2])>, SessionError> {
         let snapshots = (1..=count)

@@ -36,10 +36,13 @@ fn shown(loss: &CellLoss) -> Vec<f32> {
     let mut weights = vec![0.0; loss.program.parameters.count()];
     Generator::new(3).normal(&mut weights, 0.0, 0.3);
     let mut data = SnapshotData::new(0);
-    loss.show(&loss.layout.checkpoint(&weights), &mut data)
+    let needs = grokrun_api::Needs::all();
+    loss.show(&needs, &loss.layout.checkpoint(&weights), &mut data)
         .unwrap();
     let trained = data
-        .show(|_| true, |snapshot| snapshot.trained_weights())
+        .show(&grokrun_api::Needs::all(), |snapshot| {
+            snapshot.trained_weights()
+        })
         .unwrap();
     assert_eq!(trained.len(), loss.trained);
     trained
