@@ -167,9 +167,10 @@ impl Complexity {
                 }))
             };
             let [mut fine, mut rough] = STEPS.map(f64::ln);
-            // What is too much without a grid is too much with one.
+            // What is too much on the finest grid is too much on a coarser one. A higher threshold
+            // may keep the loss all the same: singular values that are cut may have made it worse.
             let Some(mut here) = tried(fine.exp())? else {
-                break;
+                continue;
             };
             for _ in 0..self.config.halvings {
                 let middle = 0.5 * (fine + rough);

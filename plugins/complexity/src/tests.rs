@@ -95,3 +95,38 @@ fn a_flat_loss_needs_next_to_nothing_and_a_hopeless_one_is_reported() {
         found.notes()
     );
 }
+
+/// The loss of a matrix that is better without its second singular value, and worse when its
+/// numbers are only moved.
+#[derive(Debug)]
+struct Better {
+    weights: Vec<f32>,
+}
+
+impl TrainLoss for Better {
+    fn at(&self, ask: Ask<'_>) -> Result<LossAt, Failure> {
+        let loss = if ask.weights == self.weights {
+            1.0
+        } else if ask.weights[N + 1].abs() < 1e-6 {
+            0.0
+        } else {
+            2.0
+        };
+        Ok(LossAt {
+            loss,
+            ..LossAt::default()
+        })
+    }
+}
+
+#[test]
+fn a_higher_threshold_may_keep_the_loss_where_a_lower_one_does_not() {
+    let mut weights = vec![0.0; N * N];
+    (weights[0], weights[N + 1]) = (1.0, 0.3);
+    let loss = Better {
+        weights: weights.clone(),
+    };
+    let found = of(&weights, loss);
+    assert_eq!(found.last("threshold"), Some(0.35));
+    assert_eq!(found.last("loss"), Some(0.0));
+}

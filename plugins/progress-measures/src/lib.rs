@@ -13,7 +13,7 @@
 //! | `excluded loss, neurons` | logits − projection of the neurons through W_L: the demo, which keeps the residual stream | the block's train pairs |
 //! | tensor `excluded-loss` | the same as `excluded loss` of each single frequency, `(frequencies)` | the block's train pairs |
 //! | tensor `cube-cosines` | ⟨L, C_k⟩/‖L‖ with C_k ∝ cos w_k(f(a, b) − c) of length 1, `(frequencies)`; L not centred | the block, the group's classes |
-//! | `cube cosine, NAME` | the same of each representation by name; none in a cyclic basis, where the tensor's places are frequencies | the block |
+//! | `character cosine, NAME` | the same of each representation's character χ(a b c⁻¹), with L centred over the classes; none in a cyclic basis | the block |
 //! | `cube residual`, `cube loss` | ‖L − Σ_K α_k C_k‖/‖L‖, and the loss of Σ_K α_k C_k, uncorrected | the block |
 //! | `trig ratio, …` | Σ_K projections² / Σ (x − mean)², mean over neurons' inputs, outputs, logits; dead ones left out | the block |
 //! | `logits explained` | the same for logits and all frequencies, all classes together | the block |
@@ -172,8 +172,10 @@ impl Analysis for ProgressMeasures {
         out.tensor("excluded-loss", &[frequencies.len()], narrow(&without));
         out.tensor("cube-cosines", &[frequencies.len()], narrow(&cosines));
         if !task.basis.is_cyclic() {
-            for (k, cosine) in frequencies.iter().zip(&cosines) {
-                out.scalar(&format!("cube cosine, {}", task.basis.name_of(*k)), *cosine);
+            let norm = centred_norm(snapshot.logits()?.data(), task);
+            for (k, along) in frequencies.iter().zip(&reduced.cubes.coefficients) {
+                let name = task.basis.name_of(*k);
+                out.scalar(&format!("character cosine, {name}"), along / norm);
             }
         }
         out.scalar("cubes explained", cosines.iter().map(|c| c * c).sum());
@@ -332,6 +334,19 @@ impl ProgressMeasures {
             KeyRule::Embedding => "a norm in W_E above a quarter of the largest",
         }
     }
+}
+
+/// Returns ‖L − mean over c‖ over the block, NaN if L does not depend on the class.
+fn centred_norm(logits: &[f32], task: &TaskPairs) -> f64 {
+    let row = |pair: &usize| {
+        let row = &logits[pair * task.p..(pair + 1) * task.p];
+        let mean = row.iter().map(|x| f64::from(*x)).sum::<f64>() / task.p as f64;
+        row.iter()
+            .map(|x| (f64::from(*x) - mean).powi(2))
+            .sum::<f64>()
+    };
+    let sum: f64 = task.space.pairs.iter().map(row).sum();
+    if sum > 0.0 { sum.sqrt() } else { f64::NAN }
 }
 
 /// Returns Σθ² of all parameters, and of each, by the last part of its name. A bias that is 0 is

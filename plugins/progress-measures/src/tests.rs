@@ -365,7 +365,8 @@ fn a_groups_expert_has_the_measures_of_its_characters() {
     // sign's one neuron is.
     close(&found, "trig ratio, post", (27.0 / 3.0 + 1.0) / 28.0);
     assert!(found.last("cube residual").unwrap() < 1e-3);
-    close(&found, "cube cosine, standard", 0.5f64.sqrt());
+    close(&found, "character cosine, standard", 0.5f64.sqrt());
+    assert!(found.last("character cosine, 2d").unwrap().abs() < 1e-6);
     let cosines = found.tensor("cube-cosines").unwrap().1;
     // ‖χ_ρ(a b c⁻¹)‖² is the same for each of them.
     for (component, cosine) in (1..).zip(cosines) {
