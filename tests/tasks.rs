@@ -4,7 +4,7 @@
 
 use grokrun_store::{Metrics, RunView};
 
-use crate::support::{Bench, assert_same};
+use crate::support::{Bench, adapter, assert_same};
 
 /// The analyses that come with grokrun, besides fourier-sparsity, which [`TABLES`] has.
 const ANALYSES: [&str; 17] = [
@@ -25,6 +25,33 @@ const ANALYSES: [&str; 17] = [
     "progress-measures",
     "quadratic-fit",
     "singular-values",
+];
+
+/// A parity, split and learned as torch does it: `randint`, `randperm`, `nn.Linear` and AdamW.
+const PARITY: &str = r#"
+operation = { parity = 3, bits = 10, samples = 64, seed = 7 }
+fraction = 0.5
+seeds = { data = 5, model = 3 }
+[model]
+kind = "mlp"
+input = "signs"
+hidden = [16]
+activation = "relu"
+biases = "trained"
+[train]
+epochs = 40
+learning_rate = 1e-2
+weight_decay = 0.1
+betas = [0.9, 0.98]
+[analysis.norm-path]
+"#;
+
+/// Losses that torch 2.15 has in these epochs: train, test.
+const PARITY_LOSSES: [(usize, f64, f64); 4] = [
+    (0, 0.694_734_452_797_466_5, 0.785_069_091_025_528_8),
+    (1, 0.677_387_656_416_703_7, 0.783_067_013_046_896_3),
+    (9, 0.551_830_447_378_787, 0.812_033_202_481_773_9),
+    (39, 0.086_430_178_772_561_82, 1.621_425_055_691_689),
 ];
 
 const CPU: &[&str] = &["small.toml", "--backend", "cpu", "--quiet"];
@@ -243,4 +270,34 @@ fn every_analysis_looks_at_groups_in_their_own_basis() {
         "{index}"
     );
     assert!(index.contains("2d_1"), "{index}");
+}
+
+/// On both executors; no analysis looks at samples that are no pairs.
+#[test]
+fn a_parity_is_learned_as_torch_learns_it() {
+    let bench = Bench::new(PARITY);
+    let mut devices = vec![vec!["--backend", "cpu"]];
+    let adapter = adapter();
+    if let Some(adapter) = &adapter {
+        devices.push(vec!["--backend", "gpu", "--adapter", adapter]);
+    }
+    for device in devices {
+        let args = [&["small.toml", "--quiet", "--fresh"], device.as_slice()];
+        bench.run(&args.concat()).exits(0);
+        let history = history(&bench);
+        for (epoch, train, test) in PARITY_LOSSES {
+            let row = history.rows().nth(epoch).unwrap();
+            let off = (row.train_loss / train - 1.0)
+                .abs()
+                .max((row.test_loss / test - 1.0).abs());
+            assert!(off < 1e-6, "{epoch}: {row:?}");
+        }
+        let view = RunView::open(&bench.path().join("runs/small")).unwrap();
+        let cell = view.summary().unwrap().cells.remove(0).cell;
+        let note = bench.path().join(format!(
+            "runs/small/cells/{cell}/analysis/norm-path/findings.json"
+        ));
+        let note = std::fs::read_to_string(note).unwrap();
+        assert!(note.contains("nothing was measured"), "{note}");
+    }
 }

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 pub const MAX_BLOCKS: usize = 4;
 /// The largest number of hidden layers of a multilayer perceptron.
 pub const MAX_HIDDEN: usize = 3;
-/// The largest number of operands of a sample.
+/// The largest number of operands of a transformer's sample.
 pub const MAX_OPERANDS: usize = 5;
+/// The largest number of operands of a multilayer perceptron's sample.
+pub const MAX_INPUTS: usize = 64;
 
 /// A function from a sample's tokens to a logit for each class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,6 +124,8 @@ pub struct Mlp {
 pub enum Input {
     /// The concatenated one-hot vectors of the operands.
     TwoHot,
+    /// A number for each operand, which has two values: −1 for the first and 1 for the second.
+    Signs,
     /// The sum of the operands' embeddings.
     EmbeddingSum {
         /// The width of an embedding.
@@ -233,6 +237,15 @@ pub enum ArchitectureError {
         /// The number of classes.
         classes: usize,
         /// The number of tokens.
+        tokens: usize,
+    },
+    /// The operands have other than two values, which no sign can stand for.
+    #[error(
+        "the input is signs, and operands have {tokens} values; expected operands of two values, or \
+         another input"
+    )]
+    Signs {
+        /// The number of values of an operand.
         tokens: usize,
     },
     /// The rate is not a share between 0 and 1.

@@ -51,6 +51,16 @@ fn block(heads: usize, d_head: usize, width: usize) -> Block {
     }
 }
 
+/// Returns a multilayer perceptron on this many signs.
+pub(crate) fn signs(operands: usize, hidden: &[usize]) -> Architecture {
+    Architecture {
+        tokens: 2,
+        classes: 2,
+        operands,
+        ..mlp(Input::Signs, hidden)
+    }
+}
+
 /// Returns a multilayer perceptron of five tokens.
 pub(crate) fn mlp(input: Input, hidden: &[usize]) -> Architecture {
     Architecture {

@@ -9,7 +9,7 @@ use crate::architecture::{Architecture, Input, Model, Transformer};
 use crate::parameters::{Parameter, Parameters, Role, embedding};
 
 /// How the initial weights are drawn. Tensors that are not drawn start at zero; the weights of
-/// normalisations start at one.
+/// normalisations start at one, and signs are −1 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
@@ -121,8 +121,10 @@ pub fn initial_parameters(
         flat: vec![0.0; parameters.count()],
     };
     for (parameter, range) in parameters.iter().zip(parameters.ranges()) {
-        if parameter.role == Role::NormWeight {
-            drawing.flat[range].fill(1.0);
+        match parameter.role {
+            Role::NormWeight => drawing.flat[range].fill(1.0),
+            Role::Signs => drawing.flat[range].copy_from_slice(&[-1.0, 1.0]),
+            _ => {}
         }
     }
     drawing.draw(architecture, init);

@@ -36,7 +36,7 @@ pub use activation::{slope, value};
 pub use adjoint::AdjointError;
 pub use architecture::{
     Activation, Architecture, ArchitectureError, Attention, Bias, Block, Input, MAX_BLOCKS,
-    MAX_HIDDEN, MAX_OPERANDS, Mask, Mlp, Model, Neurons, Norm, Pattern, Transformer,
+    MAX_HIDDEN, MAX_INPUTS, MAX_OPERANDS, Mask, Mlp, Model, Neurons, Norm, Pattern, Transformer,
 };
 pub use batches::{BatchError, Batches};
 pub use check::ProgramError;

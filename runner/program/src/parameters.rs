@@ -31,12 +31,18 @@ pub enum Role {
     NormWeight,
     /// The bias of a normalisation.
     NormBias,
+    /// The numbers that the two values of an operand stand for, −1 and 1.
+    Signs,
 }
 
 impl Role {
-    /// Tells whether the initial values are drawn; other parameters start at zero or at one.
+    /// Tells whether the initial values are drawn; other parameters start at zero, at one, or are
+    /// signs.
     pub fn is_weight(self) -> bool {
-        !matches!(self, Role::Bias | Role::NormWeight | Role::NormBias)
+        !matches!(
+            self,
+            Role::Bias | Role::NormWeight | Role::NormBias | Role::Signs
+        )
     }
 }
 
@@ -64,10 +70,12 @@ impl Parameter {
         self.len() == 0
     }
 
-    /// Returns the number of rows and of columns of the table. A vector is one row; the heads of a
+    /// Returns the number of rows and of columns of the table. A vector is one row, but signs are a
+    /// column, which tokens look up; the heads of a
     /// weight lie one below another.
     pub fn table(&self) -> [usize; 2] {
         match self.shape.as_slice() {
+            _ if self.role == Role::Signs => [self.len(), 1],
             _ if !self.role.is_weight() => [1, self.len()],
             [rows @ .., cols] => [rows.iter().product(), *cols],
             [] => [1, 1],
@@ -289,6 +297,7 @@ impl Names {
     fn mlp(&mut self, a: &Architecture, m: &Mlp) {
         let mut inputs = match m.input {
             Input::TwoHot => a.operands * a.tokens,
+            Input::Signs => a.operands,
             Input::EmbeddingSum { width, .. } => width,
             Input::EmbeddingConcat { width, .. } => a.operands * width,
         };
@@ -299,6 +308,14 @@ impl Names {
                 let name = embedding(shared, operand);
                 self.weight(name, Role::Embedding, &[a.tokens, width]);
             }
+        }
+        if m.input == Input::Signs {
+            self.0.push(Parameter {
+                name: SIGNS.into(),
+                shape: vec![a.tokens],
+                role: Role::Signs,
+                trained: false,
+            });
         }
         for (number, outputs) in m.hidden.iter().chain([&a.classes]).enumerate() {
             let role = if number == m.hidden.len() {
@@ -312,6 +329,9 @@ impl Names {
         }
     }
 }
+
+/// The name of the signs that a multilayer perceptron reads.
+pub(crate) const SIGNS: &str = "signs";
 
 /// Returns the name of an operand's embedding in a multilayer perceptron.
 pub(crate) fn embedding(shared: bool, operand: usize) -> String {

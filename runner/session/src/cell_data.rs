@@ -67,8 +67,7 @@ impl CellData {
     /// A place that is no pair of the data set, or is there twice.
     pub(crate) fn with_split(cell: &Cell, parts: &[Vec<i64>; 2]) -> Result<CellData, SessionError> {
         let data = dataset(cell)?;
-        let p = u64::from(data.modulus());
-        let all = p.pow(data.operands() as u32);
+        let (p, all) = (data.modulus(), data.indices());
         let mut seen = vec![false; all as usize];
         let mut part = |name: &str, places: &[i64]| {
             let mut part = Vec::with_capacity(places.len());

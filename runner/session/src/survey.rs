@@ -264,8 +264,7 @@ impl Needs {
         have: Option<u64>,
     ) -> Result<(), SessionError> {
         let epochs = plan.epochs;
-        let operands = cell.operation.operands() as u32;
-        let pairs = u64::from(cell.modulus).saturating_pow(operands);
+        let pairs = cell.operation.tuples(cell.modulus);
         let train = (pairs as f64 * cell.fraction) as u64;
         let parts = [train as usize, (pairs - train) as usize];
         let need = self

@@ -71,15 +71,15 @@ pub(crate) static NAME: FolderName = FolderName {
 pub(crate) static OPERATION: Axis<OperationField> = Axis(OperationField {
     path: "operation",
     about: "What is learned: the name of an operation; an expression in a to e, as in \"a^2 + a*b + \
-            b^2\", whose last letter says how many operands there are; a group; or a table. A list \
-            is an axis.",
+            b^2\", whose last letter says how many operands there are; a group; a table; or a parity. A \
+            list is an axis.",
     example: "operation = \"mul\"",
 });
 
 pub(crate) static MODULUS: Axis<Integer> = Axis(Integer {
     path: "modulus",
     about: "The modulus p: operands and results are the residues 0 to p - 1. A list is an axis. \
-            Groups and tables have none: their elements are as many as they are.",
+            Groups, tables and parities have none: their elements are as many as they are.",
     min: 2,
     max: MAX_MODULUS as u64,
     presence: Presence::Optional,

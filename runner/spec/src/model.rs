@@ -52,6 +52,7 @@ pub(crate) enum Input {
     EmbeddingSum,
     EmbeddingConcat,
     TwoHot,
+    Signs,
 }
 
 /// The word for how many embeddings an mlp has.
@@ -198,6 +199,7 @@ impl Model {
         out.line(&keys::KIND, &quoted("mlp"));
         let (input, embedding) = match m.input {
             Reads::TwoHot => (Input::TwoHot, None),
+            Reads::Signs => (Input::Signs, None),
             Reads::EmbeddingSum { width, shared } => (Input::EmbeddingSum, Some((width, shared))),
             Reads::EmbeddingConcat { width, shared } => {
                 (Input::EmbeddingConcat, Some((width, shared)))
@@ -301,10 +303,14 @@ fn read_mlp(section: &Section<'_>, biases: Biases, reader: &mut Reader<'_>) -> M
     let shared = section.read(&keys::EMBEDDINGS, reader) == Embeddings::Shared;
     let width = width(&keys::D_MODEL, section, reader);
     let input = match section.read(&keys::INPUT, reader) {
-        Input::TwoHot => {
+        input @ (Input::TwoHot | Input::Signs) => {
             let embedded: [&dyn Field; 2] = [&keys::D_MODEL, &keys::EMBEDDINGS];
             section.refuse(&embedded, "an input of embeddings", reader);
-            Reads::TwoHot
+            if input == Input::TwoHot {
+                Reads::TwoHot
+            } else {
+                Reads::Signs
+            }
         }
         Input::EmbeddingSum => Reads::EmbeddingSum { width, shared },
         Input::EmbeddingConcat => Reads::EmbeddingConcat { width, shared },

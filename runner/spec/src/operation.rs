@@ -1,12 +1,13 @@
-//! Reads the field `operation`: a name or an expression, a group, or a table. The task crate owns
+//! Reads the field `operation`: a name or an expression, a group, a table, or a parity. The task crate owns
 //! what each of them is.
 
-use grokrun_task::{ElementOrder, Operation, TableError};
+use grokrun_task::{ElementOrder, MAX_BITS, Operation, SparseParity, TableError};
 use serde_json::{Value as Json, json};
 
-use crate::axis::{Element, Point};
+use crate::axis::{Element, Point, Seed};
 use crate::document::{Node, Value};
-use crate::field::{Choice, Field, Listing, Reader, Want, wrong_type};
+use crate::field::{Choice, Field, Listing, Presence, Reader, Want, wrong_type};
+use crate::number::Integer;
 use crate::source::{Sources, Span};
 use crate::table::{Section, Table};
 use crate::word::Word;
@@ -62,6 +63,43 @@ static CSV: Word = Word {
     required: None,
 };
 
+static PARITY: Table = Table {
+    path: "operation",
+    about: "The parity of some of many random bits, learned from samples (sparse parity).",
+    required: Some("operation = { parity = 3, bits = 40, samples = 2000, seed = 0 }"),
+    fields: &[&RELEVANT, &BITS, &SAMPLES, &SAMPLES_SEED],
+};
+
+static RELEVANT: Integer = Integer {
+    path: "operation.parity",
+    about: "How many of the bits the label is the parity of: the first ones.",
+    min: 1,
+    max: MAX_BITS as u64,
+    presence: Presence::Required("parity = 3"),
+};
+
+static BITS: Integer = Integer {
+    path: "operation.bits",
+    about: "The bits of a sample, which are its operands.",
+    min: 1,
+    max: MAX_BITS as u64,
+    presence: Presence::Required("bits = 40"),
+};
+
+static SAMPLES: Integer = Integer {
+    path: "operation.samples",
+    about: "How many samples are drawn, to be trained and tested on.",
+    min: 2,
+    max: 1 << 28,
+    presence: Presence::Required("samples = 2000"),
+};
+
+static SAMPLES_SEED: Seed = Seed {
+    path: "operation.seed",
+    about: "The seed of the samples; that of their split is seeds.data.",
+    required: "seed = 0",
+};
+
 impl Field for OperationField {
     fn path(&self) -> &'static str {
         self.path
@@ -82,6 +120,7 @@ impl Field for OperationField {
                 },
                 GROUP.schema(),
                 TABLE.schema(),
+                PARITY.schema(),
             ],
         })
     }
@@ -100,11 +139,14 @@ impl Element for OperationField {
             Value::Table(entries) if entries.iter().any(|entry| entry.key == "table") => {
                 table(node, reader)
             }
+            Value::Table(entries) if entries.iter().any(|entry| entry.key == "parity") => {
+                parity(node, reader)
+            }
             Value::Table(_) => group(node, reader),
             _ => {
-                let expected = "the name of an operation, an expression in `a` and `b`, a group or \
-                                a table as in { group = \"S5\" } and { table = \"t.csv\" }, or a \
-                                list";
+                let expected = "the name of an operation, an expression in `a` and `b`, a group, a \
+                                table or a parity as in { group = \"S5\" }, { table = \"t.csv\" } \
+                                and { parity = 3, bits = 40, samples = 2000, seed = 0 }, or a list";
                 wrong_type(self.path, Want::Text, expected, node, reader);
                 None
             }
@@ -141,6 +183,26 @@ fn group(node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
             if let Some(help) = error.help {
                 diagnostic.add_help(help);
             }
+            None
+        }
+    }
+}
+
+fn parity(node: &Node, reader: &mut Reader<'_>) -> Option<Operation> {
+    let section = Section::open(&PARITY, Some(node), reader);
+    let mut number = |field: &'static Integer| {
+        let node = section.node(field)?;
+        field
+            .check(node, reader)
+            .and_then(|n| usize::try_from(n).ok())
+    };
+    let [relevant, bits, samples] = [&RELEVANT, &BITS, &SAMPLES].map(&mut number);
+    let seed = SAMPLES_SEED.element(section.node(&SAMPLES_SEED)?, reader)?;
+    match SparseParity::new(bits?, relevant?, samples?, seed) {
+        Ok(parity) => Some(Operation::parity(parity)),
+        Err(error) => {
+            let diagnostic = reader.report.error(node.span, error.to_string());
+            diagnostic.label("expected numbers that fit each other");
             None
         }
     }
@@ -183,6 +245,15 @@ impl Point for Operation {
         if let Some(group) = self.as_group() {
             let order = quoted(group.element_order().name());
             return format!("{{ group = {}, order = {order} }}", quoted(group.name()));
+        }
+        if let Some(parity) = self.as_parity() {
+            return format!(
+                "{{ parity = {}, bits = {}, samples = {}, seed = {} }}",
+                parity.relevant(),
+                parity.bits(),
+                parity.samples(),
+                parity.seed()
+            );
         }
         let Some(table) = self.as_table() else {
             return quoted(self.text());

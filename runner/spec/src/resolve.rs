@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use grokrun_program::ArchitectureError;
 use grokrun_task::{Operation, Stream};
 
 use crate::axis::{Point, Points};
@@ -28,6 +29,7 @@ pub(crate) fn check(spec: &Spec, seen: &mut Seen, reader: &mut Reader<'_>) {
         check_operations(spec, seen, reader);
         check_parts(spec, reader);
         check_batch(spec, reader);
+        check_operands(spec, reader);
     }
 }
 
@@ -319,6 +321,40 @@ fn check_batch(spec: &Spec, reader: &mut Reader<'_>) {
     }
 }
 
+/// Reports operands that a model cannot read: more than it has places for, or signs of more than
+/// two values.
+fn check_operands(spec: &Spec, reader: &mut Reader<'_>) {
+    for (operation, place) in &spec.operation.points {
+        let Some(place) = place else { continue };
+        let moduli = spec.modulus.points.iter().map(|(modulus, _)| *modulus);
+        let wrong = moduli
+            .flat_map(|modulus| spec.variants.settings.iter().map(move |s| (modulus, s)))
+            .find_map(|(modulus, settings)| {
+                let tokens = operation.tokens(modulus) as usize;
+                let mut architecture = settings.model.architecture(tokens);
+                architecture.operands = operation.operands();
+                let wrong = architecture.check().err()?;
+                let of_operands = match &wrong {
+                    ArchitectureError::Signs { .. } => true,
+                    ArchitectureError::Size { what, .. } => *what == "operands",
+                    _ => false,
+                };
+                of_operands.then_some(wrong)
+            });
+        if let Some(wrong) = wrong {
+            let diagnostic = reader.report.error(*place, wrong.to_string());
+            diagnostic.label(format!(
+                "{} has {} operands",
+                operation,
+                operation.operands()
+            ));
+            diagnostic.add_help(
+                "a model of kind = \"mlp\" reads up to 64 operands, and input = \"signs\" those of two values",
+            );
+        }
+    }
+}
+
 /// Returns, for each operation and modulus, the number of tuples, the product that gives it in
 /// words, and its span.
 fn tuples(spec: &Spec) -> Vec<(f64, String, Option<Span>)> {
@@ -328,8 +364,11 @@ fn tuples(spec: &Spec) -> Vec<(f64, String, Option<Span>)> {
             let elements = operation.size().unwrap_or(*modulus);
             let operands = operation.operands();
             let power = ["", "", "²", "³", "⁴", "⁵"].get(operands).unwrap_or(&"");
-            let count = f64::from(elements).powi(operands as i32);
-            let text = format!("{elements}{power}");
+            let count = operation.tuples(*modulus) as f64;
+            let text = match operation.as_parity() {
+                Some(parity) => format!("{} samples", parity.samples()),
+                None => format!("{elements}{power}"),
+            };
             let span = operation.size().map_or(*span, |_| *place);
             if !found.iter().any(|(_, known, _)| *known == text) {
                 found.push((count, text, span));

@@ -199,7 +199,9 @@ fn read_moduli(
     if let Some(span) = moduli.span {
         let problem = format!("{} has no modulus", first.notation());
         let diagnostic = reader.report.error(span, problem);
-        diagnostic.label("expected no such key: a group or a table has its own number of elements");
+        diagnostic.label(
+            "expected no such key: a group, a table or a parity has its own number of elements",
+        );
     }
     // There is one point; each operation determines the modulus.
     Points {

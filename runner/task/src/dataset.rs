@@ -7,13 +7,16 @@ use crate::{Domain, Operation, OperationError};
 /// Every tuple on which an operation is defined, with its label, in the published order: `a` slow,
 /// the last operand fast. For two operands the tuples are pairs; most names here say so for all.
 /// Takes 8 bytes for each tuple, hence 8·modulus² bytes for an operation of two operands that is
-/// defined everywhere.
+/// defined everywhere. Of a parity the tuples are the samples that are drawn, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     modulus: u32,
     operands: usize,
     pairs: Vec<u32>,
     labels: Vec<u32>,
+    /// of drawn samples all operands, `(samples, operands)`, and indices are their places; empty
+    /// where indices say what the operands are
+    drawn: Vec<u8>,
 }
 
 impl Dataset {
@@ -25,6 +28,17 @@ impl Dataset {
     pub fn new(operation: &Operation, modulus: u32) -> Result<Dataset, OperationError> {
         let evaluator = operation.evaluator(modulus)?;
         let operands = operation.operands();
+        if let Some(parity) = operation.as_parity() {
+            let drawn = parity.draw();
+            // There are at most 2^28 bits.
+            return Ok(Dataset {
+                modulus,
+                operands,
+                pairs: (0..parity.samples() as u32).collect(),
+                labels: drawn.labels.into_iter().map(u32::from).collect(),
+                drawn: drawn.inputs,
+            });
+        }
         let all = (modulus as usize).pow(operands as u32);
         let (mut pairs, mut labels) = (Vec::with_capacity(all), Vec::with_capacity(all));
         for row in 0..evaluator.rows() {
@@ -42,6 +56,7 @@ impl Dataset {
             operands,
             pairs,
             labels,
+            drawn: Vec::new(),
         })
     }
 
@@ -78,11 +93,28 @@ impl Dataset {
         &self.labels
     }
 
-    /// Returns the operands of the tuple with an index, in their order. For an index beyond the
-    /// list of all tuples the operands have no meaning.
-    pub fn tokens_of(&self, index: u32) -> impl ExactSizeIterator<Item = u32> + use<> {
-        let tuple = operands_of(u64::from(index), self.modulus, self.operands);
-        tuple.into_iter().take(self.operands)
+    /// Returns the number of indices that a tuple can have: p² for pairs, pᵏ for k operands, and as
+    /// many as there are samples where these are drawn.
+    pub fn indices(&self) -> u64 {
+        if self.drawn.is_empty() {
+            u64::from(self.modulus).pow(self.operands as u32)
+        } else {
+            self.pairs.len() as u64
+        }
+    }
+
+    /// Returns the operands of the tuple with an index, in their order. For an index beyond
+    /// [`Dataset::indices`] the operands have no meaning.
+    pub fn tokens_of(&self, index: u32) -> impl Iterator<Item = u32> + use<'_> {
+        let first = index as usize * self.operands;
+        let drawn = self.drawn.get(first..first + self.operands);
+        let worked_out = match drawn {
+            Some(_) => 0,
+            None => self.operands,
+        };
+        let tuple = operands_of(u64::from(index), self.modulus, worked_out);
+        let drawn = drawn.into_iter().flatten().map(|bit| u32::from(*bit));
+        drawn.chain(tuple.into_iter().take(worked_out))
     }
 
     /// Returns the label of the tuple with an index, `a·p + b` for a pair; `None` outside the

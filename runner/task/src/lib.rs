@@ -34,7 +34,7 @@ pub use noise::{NoiseError, noisy_labels, noisy_labels_drawn};
 pub use operation::{
     Count, Domain, Evaluator, MAX_MODULUS, MAX_OPERANDS, MAX_TUPLES, Operation, OperationError,
 };
-pub use sparse_parity::{SparseParity, SparseParityError};
+pub use sparse_parity::{Bits, MAX_BITS, SparseParity, SparseParityError};
 pub use split::{Split, SplitError};
 pub use stream::Stream;
 pub use table::{Place, TableError, TableOperation};

@@ -1,5 +1,5 @@
 //! Samples sparse parity: the parity of a few of many random bits. Owns how the samples are drawn.
-//! Knows nothing of operations: the samples are not tuples of a table.
+//! Knows nothing of operations: the samples are not all tuples of anything.
 
 use std::num::NonZeroU64;
 
@@ -8,14 +8,26 @@ use crate::torch::Generator;
 /// The largest number of bits of all samples.
 const MOST_BITS: u64 = 1 << 28;
 
+/// The largest number of bits of a sample.
+pub const MAX_BITS: usize = 64;
+
 /// Samples of random bits with the parity of some of them, as in Barak et al. 2022 and Merrill et
 /// al. 2023.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SparseParity {
     bits: usize,
     relevant: usize,
-    inputs: Vec<u8>,
-    labels: Vec<u8>,
+    samples: usize,
+    seed: i64,
+}
+
+/// The samples of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// The bits of all samples, `(samples, bits)`.
+    pub inputs: Vec<u8>,
+    /// The parity of each sample, `(samples)`.
+    pub labels: Vec<u8>,
 }
 
 /// Why a task cannot be sampled.
@@ -38,7 +50,9 @@ pub enum SparseParityError {
         samples: usize,
     },
     /// The samples do not fit into memory.
-    #[error("{samples} samples of {bits} bits are too many; expected at most 2^28 bits in all")]
+    #[error(
+        "{samples} samples of {bits} bits are too many; expected at most {MAX_BITS} bits a sample, and 2^28 in all"
+    )]
     TooLarge {
         /// The number of samples.
         samples: usize,
@@ -48,12 +62,8 @@ pub enum SparseParityError {
 }
 
 impl SparseParity {
-    /// Draws samples: `torch.manual_seed(seed)`, then `torch.randint(0, 2, (samples, bits))`. The
-    /// label of a sample is the sum of its first `relevant` bits modulo 2.
-    ///
-    /// All bits have the same distribution, so it does not matter which are relevant; the first
-    /// ones are. The published codes draw in their own ways, and these draws reproduce none of
-    /// them.
+    /// Describes samples of so many bits, of which the first `relevant` decide on the label: their
+    /// sum modulo 2. All bits have the same distribution, so it does not matter which are relevant.
     ///
     /// # Errors
     /// When there are no relevant bits or more than there are bits, fewer than two samples, or too
@@ -71,28 +81,32 @@ impl SparseParity {
             return Err(SparseParityError::TooFewSamples { samples });
         }
         let all = (bits as u64).checked_mul(samples as u64);
-        let Some(all) = all.filter(|all| *all <= MOST_BITS) else {
+        if bits > MAX_BITS || all.is_none_or(|all| all > MOST_BITS) {
             return Err(SparseParityError::TooLarge { samples, bits });
-        };
-        let mut generator = Generator::new(seed);
-        let two = NonZeroU64::MIN.saturating_add(1);
-        let inputs: Vec<u8> = (0..all)
-            .map(|_| generator.random_below(two) as u8)
-            .collect();
-        let labels = inputs
-            .chunks(bits)
-            .map(|sample| {
-                sample[..relevant]
-                    .iter()
-                    .fold(0, |parity, bit| parity ^ bit)
-            })
-            .collect();
+        }
         Ok(SparseParity {
             bits,
             relevant,
-            inputs,
-            labels,
+            samples,
+            seed,
         })
+    }
+
+    /// Draws the samples: `torch.manual_seed(seed)`, then `torch.randint(0, 2, (samples, bits))`.
+    ///
+    /// The published codes draw in their own ways, and these draws reproduce none of them.
+    pub fn draw(&self) -> Bits {
+        let mut generator = Generator::new(self.seed);
+        let two = NonZeroU64::MIN.saturating_add(1);
+        let inputs: Vec<u8> = (0..self.bits * self.samples)
+            .map(|_| generator.random_below(two) as u8)
+            .collect();
+        let parity = |sample: &[u8]| {
+            let relevant = &sample[..self.relevant];
+            relevant.iter().fold(0, |parity, bit| parity ^ bit)
+        };
+        let labels = inputs.chunks(self.bits).map(parity).collect();
+        Bits { inputs, labels }
     }
 
     /// Returns the number of bits of a sample.
@@ -105,14 +119,14 @@ impl SparseParity {
         self.relevant
     }
 
-    /// Returns the bits of all samples, `(samples, bits)`.
-    pub fn inputs(&self) -> &[u8] {
-        &self.inputs
+    /// Returns the number of samples.
+    pub fn samples(&self) -> usize {
+        self.samples
     }
 
-    /// Returns the parity of each sample, `(samples)`.
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
+    /// Returns the seed of the samples.
+    pub fn seed(&self) -> i64 {
+        self.seed
     }
 }
 
@@ -130,10 +144,11 @@ mod tests {
             let seed = vector["seed"].as_i64().unwrap();
             let values = numbers(&vector["values"]);
             let task = SparseParity::new(5, 3, 2, seed).unwrap();
-            let drawn: Vec<u32> = task.inputs().iter().map(|bit| u32::from(*bit)).collect();
+            let Bits { inputs, labels } = task.draw();
+            let drawn: Vec<u32> = inputs.iter().map(|bit| u32::from(*bit)).collect();
             assert_eq!(drawn, values[..10]);
-            for (sample, label) in task.inputs().chunks(5).zip(task.labels()) {
-                assert_eq!(sample[0] ^ sample[1] ^ sample[2], *label);
+            for (sample, label) in inputs.chunks(5).zip(labels) {
+                assert_eq!(sample[0] ^ sample[1] ^ sample[2], label);
             }
         }
         assert!(vectors.iter().filter(of_two).count() > 0);
@@ -142,10 +157,10 @@ mod tests {
     #[test]
     fn both_parities_are_about_as_frequent() {
         for relevant in [1, 3, 43] {
-            let task = SparseParity::new(43, relevant, 2000, 1).unwrap();
-            let odd = task.labels().iter().filter(|label| **label == 1).count();
+            let task = SparseParity::new(43, relevant, 2000, 1).unwrap().draw();
+            let odd = task.labels.iter().filter(|label| **label == 1).count();
             assert!((880..1120).contains(&odd), "{odd}");
-            assert_eq!(task.inputs().len(), 43 * 2000);
+            assert_eq!(task.inputs.len(), 43 * 2000);
         }
     }
 
@@ -163,6 +178,11 @@ mod tests {
             refused(3, 1, 1),
             SparseParityError::TooFewSamples { samples: 1 }
         );
+        let wide = SparseParityError::TooLarge {
+            samples: 10,
+            bits: 65,
+        };
+        assert_eq!(refused(65, 1, 10), wide);
         for samples in [usize::MAX, 1 << 27] {
             let too_large = SparseParityError::TooLarge { samples, bits: 3 };
             assert_eq!(refused(3, 1, samples), too_large);

@@ -118,16 +118,18 @@ fn recorded(
     let parameters =
         initial_parameters(architecture, parameters, init, 1.0, seed).map_err(wrong)?;
     let n = TOKENS as u32;
+    let operands = |i: u32| match architecture.operands {
+        2 => vec![i / n, i % n],
+        // The binary digits of the number.
+        count => (0..count).map(|place| i >> place & 1).collect(),
+    };
     let part = |test: bool| {
         // As many in every cell, whatever the seed.
-        let pairs = (0..n * n).filter(|i| ((i * 11 + seed as u32 * 5) % (n * n) >= 21) == test);
-        let labels = pairs.clone().map(|i| (i / n * 2 + i % n) % n).collect();
-        Data::new(
-            &program,
-            pairs.flat_map(|i| [i / n, i % n]).collect(),
-            labels,
-        )
-        .map_err(wrong)
+        let samples = (0..n * n).filter(|i| ((i * 11 + seed as u32 * 5) % (n * n) >= 21) == test);
+        let classes = architecture.classes as u32;
+        let label = |i: u32| (operands(i)[0] * 2 + operands(i)[1]) % classes;
+        let labels = samples.clone().map(label).collect();
+        Data::new(&program, samples.flat_map(operands).collect(), labels).map_err(wrong)
     };
     Ok(RecordedCell {
         batches: None,
@@ -209,6 +211,18 @@ pub(crate) fn models(recipe: &Recipe) -> Result<Vec<Case>, EngineError> {
         let name = format!("MLP, {activation:?}").to_lowercase();
         push(name.replace("mlp", "MLP"), &mlp(activation), &published)?;
     }
+    let signs = Architecture {
+        tokens: 2,
+        classes: 2,
+        operands: 11,
+        model: Model::Mlp(Mlp {
+            input: Input::Signs,
+            hidden: vec![19],
+            activation: Activation::Relu,
+            biases: Bias::Trained,
+        }),
+    };
+    push("MLP on signs".to_owned(), &signs, &published)?;
     let tanh = mlp(Activation::Tanh);
     for kind in [LossKind::CrossEntropy, LossKind::Mse, LossKind::Stablemax] {
         for precision in [Precision::F64, Precision::F32] {

@@ -2,7 +2,7 @@ use grokrun_task::torch::Generator;
 
 use super::*;
 use crate::architecture::{Activation, Architecture, Bias, Input, Mask, Model, Norm, Pattern};
-use crate::examples::{mlp, transformer, with};
+use crate::examples::{mlp, signs, transformer, with};
 use crate::interpret::{Data, Interpreter};
 use crate::loss::{Loss, LossKind, Precision};
 use crate::optimizer::{Group, Recipe, train};
@@ -155,6 +155,7 @@ fn perceptrons_of_every_input() {
     for input in inputs {
         check(&smooth(mlp(input, &[6, 5])), &Loss::PUBLISHED);
     }
+    check(&smooth(signs(9, &[6, 5])), &Loss::PUBLISHED);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Checks the rules that an architecture must keep.
 
 use super::{
-    Activation, Architecture, ArchitectureError, Block, Input, MAX_BLOCKS, MAX_HIDDEN,
+    Activation, Architecture, ArchitectureError, Block, Input, MAX_BLOCKS, MAX_HIDDEN, MAX_INPUTS,
     MAX_OPERANDS, Mask, Mlp, Model, Pattern, Transformer,
 };
 
@@ -13,14 +13,22 @@ impl Architecture {
     pub fn check(&self) -> Result<(), ArchitectureError> {
         size("tokens", self.tokens, 2)?;
         size("classes", self.classes, 2)?;
-        between("operands", self.operands, MAX_OPERANDS, "1 to 5")?;
         match &self.model {
             Model::Transformer(transformer) => self.check_transformer(transformer),
-            Model::Mlp(mlp) => mlp.check(),
+            Model::Mlp(mlp) => {
+                between("operands", self.operands, MAX_INPUTS, "1 to 64")?;
+                if mlp.input == Input::Signs && self.tokens != 2 {
+                    return Err(ArchitectureError::Signs {
+                        tokens: self.tokens,
+                    });
+                }
+                mlp.check()
+            }
         }
     }
 
     fn check_transformer(&self, t: &Transformer) -> Result<(), ArchitectureError> {
+        between("operands", self.operands, MAX_OPERANDS, "1 to 5")?;
         size("d_model", t.d_model, 1)?;
         between("layers", t.blocks.len(), MAX_BLOCKS, "1 to 4")?;
         for (number, block) in t.blocks.iter().enumerate() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::examples::{mlp, transformer};
+use crate::examples::{mlp, signs, transformer};
 
 fn broken(change: impl Fn(&mut Architecture)) -> String {
     let mut architecture = transformer(2, Norm::None);
@@ -72,6 +72,22 @@ fn rates_and_powers_have_ranges() {
         architecture.check(),
         Err(ArchitectureError::Power { power: 1 })
     );
+}
+
+#[test]
+fn signs_stand_for_two_values_and_there_are_at_most_64() {
+    for operands in [1, 40, 64] {
+        signs(operands, &[8]).check().unwrap();
+    }
+    assert!(signs(65, &[8]).check().is_err());
+    let three = Architecture {
+        tokens: 3,
+        ..signs(4, &[8])
+    };
+    assert_eq!(three.check(), Err(ArchitectureError::Signs { tokens: 3 }));
+    let mut wide = transformer(1, Norm::None);
+    wide.operands = 6;
+    assert!(wide.check().is_err());
 }
 
 #[test]

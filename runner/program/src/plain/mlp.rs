@@ -1,11 +1,12 @@
 //! Records a multilayer perceptron.
 //!
 //! Owns how the first layer becomes look-ups: a one-hot vector times a matrix is a row of the
-//! matrix, and an embedding times a matrix is a table with a row for each token.
+//! matrix, and an embedding times a matrix, or a sign times a row, is a table with a row for each
+//! token.
 
 use crate::architecture::{Architecture, Input, Mlp};
 use crate::builder::{Builder, term};
-use crate::parameters::embedding;
+use crate::parameters::{SIGNS, embedding};
 use crate::table::{Extent, Part, View};
 
 /// Records the model and returns the logits.
@@ -42,6 +43,12 @@ fn first_layer(b: &mut Builder, a: &Architecture, m: &Mlp) -> Vec<View> {
         Input::TwoHot => operands
             .map(|i| weight.rows_as(i * a.tokens, Extent::Token(i)))
             .collect(),
+        Input::Signs => operands
+            .map(|i| {
+                let signs = b.parameter(SIGNS).rows_as(0, Extent::Token(i));
+                b.product(rows_of(i), signs, weight.rows(i, 1), &[])
+            })
+            .collect(),
         Input::EmbeddingSum { shared: true, .. } => {
             let embedding = b.parameter(&embedding(true, 0));
             let rows = b.product("layers.0.rows".into(), embedding, weight, &[]);
@@ -62,5 +69,10 @@ fn first_layer(b: &mut Builder, a: &Architecture, m: &Mlp) -> Vec<View> {
 fn token_rows(b: &mut Builder, operand: usize, shared: bool, weight: View) -> View {
     let embedding = b.parameter(&embedding(shared, operand));
     let rows = embedding.rows_as(0, Extent::Token(operand));
-    b.product(format!("layers.0.rows.{operand}"), rows, weight, &[])
+    b.product(rows_of(operand), rows, weight, &[])
+}
+
+/// Returns the name of the table of an operand's rows.
+fn rows_of(operand: usize) -> String {
+    format!("layers.0.rows.{operand}")
 }

@@ -1,6 +1,9 @@
 use super::*;
 use crate::architecture::{Input, Mask, Norm, Pattern};
-use crate::examples::{mlp, transformer, with};
+use crate::examples::{mlp, signs, transformer, with};
+use crate::init::{Init, initial_parameters};
+use crate::interpret::{Data, Interpreter};
+use crate::program::Stage;
 use crate::table::{Extent, Part};
 
 fn extent(program: &Program, name: &str) -> Option<Extent> {
@@ -94,6 +97,37 @@ fn uniform_attention_has_no_queries() {
     let program = record(&architecture);
     assert_eq!(program.parameters.position("blocks.0.attn.W_Q"), None);
     assert_eq!(extent(&program, "blocks.0.attn.z.2"), Some(SAMPLE));
+}
+
+/// The first layer of signs is a linear layer on numbers of −1 and 1.
+#[test]
+fn signs_are_multiplied_by_the_weights() {
+    let architecture = signs(7, &[3]);
+    let program = record(&architecture);
+    let list = &program.parameters;
+    let weights = initial_parameters(&architecture, list, Init::Torch, 1.0, 5).unwrap();
+    let range = |name: &str| list.ranges().nth(list.position(name).unwrap()).unwrap();
+    let (w, b) = (range("layers.0.W"), range("layers.0.b"));
+    assert_eq!(weights[range("signs")], [-1.0, 1.0]);
+    let bits = [1, 0, 0, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 1];
+    let data = Data::new(&program, bits.to_vec(), vec![0, 1]).unwrap();
+    let mut model = Interpreter::<f64>::new(&program, data.clone(), data).unwrap();
+    let state = program.initial_state(weights.clone()).unwrap();
+    model.load(&state).unwrap();
+    model.run(Stage::Shared);
+    model.run(Stage::Forward(Part::Train));
+    let pre = model.table(program.find("layers.0.pre").unwrap());
+    for (sample, bits) in bits.chunks(7).enumerate() {
+        for j in 0..3 {
+            let weight = |i: usize| f64::from(weights[w.start + 3 * i + j]);
+            let signed = bits.iter().enumerate();
+            let sum: f64 = signed
+                .map(|(i, bit)| (2.0 * f64::from(*bit) - 1.0) * weight(i))
+                .sum();
+            let want = sum + f64::from(weights[b.start + j]);
+            assert!((pre[3 * sample + j] - want).abs() < 1e-12);
+        }
+    }
 }
 
 #[test]

@@ -176,7 +176,9 @@ fn of_architecture(architecture: &Architecture, d_mlp: usize, layers: Vec<String
         }
         program::Model::Mlp(m) => Model {
             d_model: match m.input {
-                program::Input::TwoHot => m.hidden.first().copied().unwrap_or(0),
+                program::Input::TwoHot | program::Input::Signs => {
+                    m.hidden.first().copied().unwrap_or(0)
+                }
                 program::Input::EmbeddingSum { width, .. }
                 | program::Input::EmbeddingConcat { width, .. } => width,
             },

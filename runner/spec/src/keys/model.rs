@@ -199,11 +199,13 @@ pub(crate) static TIED: Flag = Flag {
 pub(crate) static INPUT: Choice<Input> = Choice {
     path: "model.input",
     about: "What the first layer of an mlp reads: the sum of the operands' embeddings, the \
-            embeddings side by side, or the operands' one-hot vectors side by side.",
+            embeddings side by side, the operands' one-hot vectors side by side, or, of operands of \
+            two values, -1 and 1 (signs).",
     default: ("embedding-sum", Input::EmbeddingSum),
     others: &[
         ("embedding-concat", Input::EmbeddingConcat),
         ("two-hot", Input::TwoHot),
+        ("signs", Input::Signs),
     ],
 };
 

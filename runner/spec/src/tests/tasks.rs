@@ -1,4 +1,4 @@
-//! Tests groups, tables, more than two operands, pairs without zero, and label noise.
+//! Tests groups, tables, parities, more than two operands, pairs without zero, and label noise.
 
 use super::*;
 use crate::{Files, Noise};
@@ -87,6 +87,57 @@ fn more_operands_are_more_positions() {
     let plan = plan_with(&["operation=a + b*c", "modulus=11"]);
     assert_eq!(plan.cells[0].architecture().operands, 3);
     assert_eq!(good(load_with(&plan.resolved_toml(), &[])), plan);
+}
+
+/// A parity, and a model that reads it.
+const PARITY: &str = "operation = { parity = 3, bits = 40, samples = 2_000, seed = -1 }";
+const SIGNS: &str = "[model]\nkind = \"mlp\"\ninput = \"signs\"\nhidden = [16]\n";
+
+#[test]
+fn a_parity_is_learned_from_samples_by_a_model_of_many_inputs() {
+    let text = format!("{PARITY}\n{SIZED}{SIGNS}");
+    let plan = good(load_with(&text, &["name=x"]));
+    let cell = &plan.cells[0];
+    assert_eq!(cell.id, "parity-3-of-40-n2000-s-1-p2-f0.5-d0-m0");
+    let architecture = cell.architecture();
+    assert_eq!((architecture.operands, architecture.tokens), (40, 2));
+    architecture.check().unwrap();
+    let resolved = plan.resolved_toml();
+    assert_eq!(good(load_with(&resolved, &[])), plan, "{resolved}");
+}
+
+#[test]
+fn a_model_that_cannot_read_the_operands_is_refused_at_the_operation() {
+    for (text, expected) in [
+        (
+            format!("{PARITY}\n{SIZED}"),
+            "operands is 40; expected 1 to 5",
+        ),
+        (
+            format!("operation = \"add\"\nmodulus = 13\n{SIZED}{SIGNS}"),
+            "operands have 13 values",
+        ),
+        (
+            format!(
+                "operation = {{ parity = 3, bits = 2, samples = 9, seed = 0 }}\n{SIZED}{SIGNS}"
+            ),
+            "3 of 2 bits are to be relevant",
+        ),
+        (
+            format!(
+                "operation = {{ parity = 3, bits = 65, samples = 9, seed = 0 }}\n{SIZED}{SIGNS}"
+            ),
+            "`operation.bits`",
+        ),
+        (
+            format!("operation = {{ parity = 3, bits = 40 }}\n{SIZED}{SIGNS}"),
+            "operation.samples",
+        ),
+    ] {
+        let wrong = load_with(&text, &[]).unwrap_err().to_string();
+        assert!(wrong.contains(expected), "{text}\n{wrong}");
+        assert!(wrong.contains("line") || wrong.contains(":1:"), "{wrong}");
+    }
 }
 
 #[test]

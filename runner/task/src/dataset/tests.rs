@@ -168,3 +168,33 @@ fn empty_parts_and_wrong_fractions_are_refused() {
     let lone = dataset("mul-nonzero", 2).split(0.5, 0, Stream::Python);
     assert_eq!(lone, Err(SplitError::TooFewPairs { pairs: 1 }));
 }
+
+#[test]
+fn samples_of_a_parity_are_drawn_and_split_like_pairs() {
+    let text = "parity of 3 of 40 bits, 100 samples, seed 7";
+    let operation = Operation::parse(text).unwrap();
+    assert_eq!(operation.text(), text);
+    assert_eq!(operation.slug(), "parity-3-of-40-n100-s7");
+    assert_eq!(operation.notation(), "parity of 3 of 40 bits");
+    assert_eq!((operation.operands(), operation.classes(2)), (40, 2));
+    assert!(!operation.is_commutative(2));
+    assert_eq!(operation.count(2, 1).unwrap().pairs, 100);
+    assert!(Dataset::new(&operation, 3).is_err());
+    let data = Dataset::new(&operation, 2).unwrap();
+    assert_eq!((data.pairs().len(), data.indices()), (100, 100));
+    for sample in 0..100 {
+        let bits: Vec<u32> = data.tokens_of(sample).collect();
+        assert_eq!(bits.len(), 40);
+        assert_eq!(data.label(sample), Some(bits[..3].iter().sum::<u32>() % 2));
+    }
+    assert_eq!(data.label(100), None);
+    let split = data.split(0.3, 5, crate::Stream::Torch).unwrap();
+    assert_eq!((split.train.len(), split.test.len()), (30, 70));
+    for wrong in [
+        "parity of 3 of 2 bits, 100 samples, seed 7",
+        "parity of three of 40 bits",
+        "parity of 3 of 400 bits, 100 samples, seed 7",
+    ] {
+        assert!(Operation::parse(wrong).is_err(), "{wrong}");
+    }
+}

@@ -50,6 +50,9 @@ impl Operation {
             let message = format!("the modulus is {modulus}, but {self} has {size} elements");
             return Err(refused(message, format!("the number of elements, {size}")));
         }
+        if matches!(self.kind, Kind::Parity(_)) {
+            return Ok(());
+        }
         let operands = self.operands() as u32;
         let tuples = u64::from(modulus).checked_pow(operands);
         if operands > 2 && tuples.is_none_or(|tuples| tuples > MAX_TUPLES) {
@@ -88,8 +91,11 @@ impl Operation {
         let Ok(evaluator) = self.evaluator(modulus) else {
             return false;
         };
-        if let Some(group) = self.as_group() {
-            return group.is_abelian();
+        match &self.kind {
+            Kind::Group(group) => return group.is_abelian(),
+            // Some of its bits do not matter, unless all do.
+            Kind::Parity(parity) => return parity.relevant() == parity.bits(),
+            Kind::Formula(_) | Kind::Table(_) => {}
         }
         let operands = self.operands();
         let tuples = u64::from(modulus).pow(operands as u32);
@@ -147,9 +153,13 @@ impl<'o> Evaluator<'o> {
         self.value(&self.at(tuple))
     }
 
-    /// Returns the number of rows, that is, of tuples without their last operand.
+    /// Returns the number of rows, that is, of tuples without their last operand. A parity has none
+    /// that are tried.
     pub(crate) fn rows(&self) -> u64 {
-        u64::from(self.modulus).pow(self.operands() as u32 - 1)
+        match &self.operation.kind {
+            Kind::Parity(_) => 0,
+            _ => u64::from(self.modulus).pow(self.operands() as u32 - 1),
+        }
     }
 
     /// Returns the values of a row, in which the last operand varies.
@@ -170,6 +180,8 @@ impl<'o> Evaluator<'o> {
             Kind::Formula(_) => None,
             Kind::Group(group) => group.product(a, b),
             Kind::Table(table) => table.table.value(a, b),
+            // Its operands are more than a point has; its values are drawn, not worked out.
+            Kind::Parity(_) => None,
         }
     }
 

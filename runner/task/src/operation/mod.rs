@@ -1,4 +1,4 @@
-//! Defines operations: named ones and expressions on residues, groups, tables. Owns what they have
+//! Defines operations: named ones and expressions on residues, groups, tables, parities. Owns what they have
 //! in common: their texts, their domains and their values. Knows nothing of data sets.
 
 mod domain;
@@ -25,14 +25,15 @@ use formula::Formula;
 use named::NAMED;
 use written::Table;
 
+use crate::SparseParity;
 use crate::group::{ElementOrder, Group};
 use crate::table::{TableError, TableOperation};
 
 /// The length of the longest slug, in bytes.
 const LONGEST_SLUG: usize = 40;
 
-/// A function of two to five residues, or of two elements of a group or a table: `add`,
-/// `a^2 + a*b + b^2`, `a + b + c`, `group S5`.
+/// A function of two to five residues, of two elements of a group or a table, or of many bits:
+/// `add`, `a^2 + a*b + b^2`, `a + b + c`, `group S5`.
 ///
 /// # Names
 /// | name | function |
@@ -95,6 +96,7 @@ enum Kind {
     Formula(Formula),
     Group(Arc<Group>),
     Table(Arc<Table>),
+    Parity(SparseParity),
 }
 
 impl Operation {
@@ -104,9 +106,10 @@ impl Operation {
     /// # Errors
     /// When the text is none of these; the error says where the text stops making sense.
     pub fn parse(text: &str) -> Result<Operation, OperationError> {
-        let kind = match written::group(text) {
-            Some(group) => Kind::Group(Arc::new(group?)),
-            None => Kind::Formula(Formula::parse(text)?),
+        let kind = match (written::group(text), written::parity(text)) {
+            (Some(group), _) => Kind::Group(Arc::new(group?)),
+            (None, Some(parity)) => Kind::Parity(parity?),
+            (None, None) => Kind::Formula(Formula::parse(text)?),
         };
         Ok(Operation::of(kind, text.len()))
     }
@@ -130,6 +133,11 @@ impl Operation {
         Operation::of(Kind::Table(Arc::new(Table { name, table })), extent)
     }
 
+    /// Makes an operation of the parity of some of many bits, which is learned from samples.
+    pub fn parity(parity: SparseParity) -> Operation {
+        Operation::of(Kind::Parity(parity), 0)
+    }
+
     /// Makes an operation of the bytes of a table file, of either format that
     /// [`TableOperation::read`] reads.
     ///
@@ -144,6 +152,7 @@ impl Operation {
             Kind::Formula(formula) => formula.text(),
             Kind::Group(group) => written::group_text(group),
             Kind::Table(table) => table.text(),
+            Kind::Parity(parity) => written::parity_text(parity),
         };
         Operation { kind, text, extent }
     }
@@ -161,7 +170,7 @@ impl Operation {
                 Kind::Formula(formula.on(domain)),
                 self.extent,
             )),
-            (Kind::Group(_) | Kind::Table(_), Domain::Nonzero) => {
+            (Kind::Group(_) | Kind::Table(_) | Kind::Parity(_), Domain::Nonzero) => {
                 let message = format!("{} has no element that is zero", self.text);
                 let expected = "all pairs, or an operation on residues";
                 Err(OperationError::new(0..self.extent, message, expected))
@@ -178,15 +187,16 @@ impl Operation {
     pub fn name(&self) -> Option<&'static str> {
         match &self.kind {
             Kind::Formula(formula) => formula.name,
-            Kind::Group(_) | Kind::Table(_) => None,
+            Kind::Group(_) | Kind::Table(_) | Kind::Parity(_) => None,
         }
     }
 
-    /// Returns the number of operands: 2 to [`MAX_OPERANDS`].
+    /// Returns the number of operands: 2 to [`MAX_OPERANDS`], of a parity the number of its bits.
     pub fn operands(&self) -> usize {
         match &self.kind {
             Kind::Formula(formula) => formula.operands,
             Kind::Group(_) | Kind::Table(_) => 2,
+            Kind::Parity(parity) => parity.bits(),
         }
     }
 
@@ -197,6 +207,7 @@ impl Operation {
             Kind::Formula(_) => None,
             Kind::Group(group) => Some(group.order()),
             Kind::Table(table) => Some(table.table.size()),
+            Kind::Parity(_) => Some(2),
         }
     }
 
@@ -211,11 +222,20 @@ impl Operation {
         self.size().unwrap_or(modulus)
     }
 
+    /// Returns the number of tuples modulo `modulus`, whether they are defined or not: p² of two
+    /// operands, and of a parity the samples. The number is cut off at the largest there is.
+    pub fn tuples(&self, modulus: u32) -> u64 {
+        match &self.kind {
+            Kind::Parity(parity) => parity.samples() as u64,
+            _ => u64::from(self.tokens(modulus)).saturating_pow(self.operands() as u32),
+        }
+    }
+
     /// Returns the group, if the operation is one.
     pub fn as_group(&self) -> Option<&Group> {
         match &self.kind {
             Kind::Group(group) => Some(group),
-            Kind::Formula(_) | Kind::Table(_) => None,
+            Kind::Formula(_) | Kind::Table(_) | Kind::Parity(_) => None,
         }
     }
 
@@ -223,7 +243,15 @@ impl Operation {
     pub fn as_table(&self) -> Option<&TableOperation> {
         match &self.kind {
             Kind::Table(table) => Some(&table.table),
-            Kind::Formula(_) | Kind::Group(_) => None,
+            Kind::Formula(_) | Kind::Group(_) | Kind::Parity(_) => None,
+        }
+    }
+
+    /// Returns the parity, if the operation is one.
+    pub fn as_parity(&self) -> Option<&SparseParity> {
+        match &self.kind {
+            Kind::Parity(parity) => Some(parity),
+            Kind::Formula(_) | Kind::Group(_) | Kind::Table(_) => None,
         }
     }
 
@@ -231,7 +259,7 @@ impl Operation {
     pub fn table_name(&self) -> Option<&str> {
         match &self.kind {
             Kind::Table(table) => Some(&table.name),
-            Kind::Formula(_) | Kind::Group(_) => None,
+            Kind::Formula(_) | Kind::Group(_) | Kind::Parity(_) => None,
         }
     }
 
@@ -239,7 +267,7 @@ impl Operation {
     pub fn domain(&self) -> Domain {
         match &self.kind {
             Kind::Formula(formula) => formula.domain,
-            Kind::Group(_) | Kind::Table(_) => Domain::All,
+            Kind::Group(_) | Kind::Table(_) | Kind::Parity(_) => Domain::All,
         }
     }
 
@@ -255,6 +283,7 @@ impl Operation {
             Kind::Formula(formula) => formula.notation(),
             Kind::Group(group) => written::group_notation(group),
             Kind::Table(table) => table.notation(),
+            Kind::Parity(parity) => written::parity_notation(parity),
         }
     }
 
@@ -267,6 +296,7 @@ impl Operation {
             Kind::Formula(formula) => formula.slug(),
             Kind::Group(group) => written::group_slug(group),
             Kind::Table(table) => table.slug(),
+            Kind::Parity(parity) => written::parity_slug(parity),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Writes groups and tables: as texts, for people, for file names.
+//! Writes groups, tables and parities: as texts, for people, for file names.
 
 use super::{LONGEST_SLUG, OperationError};
+use crate::SparseParity;
 use crate::group::{ElementOrder, Group};
 use crate::table::TableOperation;
 
@@ -53,6 +54,50 @@ pub(super) fn group_slug(group: &Group) -> String {
         return slug;
     }
     shortened(&slug, &blake3::hash(group_text(group).as_bytes()))
+}
+
+/// The beginning of the text of a parity.
+const PARITY: &str = "parity of ";
+
+/// Returns the parity of `text`, if the text begins with the words.
+pub(super) fn parity(text: &str) -> Option<Result<SparseParity, OperationError>> {
+    let rest = text.trim().strip_prefix(PARITY)?;
+    let refused = |message: String| {
+        let expected = "a text such as \"parity of 3 of 40 bits, 1000 samples, seed 0\"";
+        OperationError::new(0..text.len(), message, expected)
+    };
+    let read = || {
+        let (relevant, rest) = rest.split_once(" of ")?;
+        let (bits, rest) = rest.split_once(" bits, ")?;
+        let (samples, seed) = rest.split_once(" samples, seed ")?;
+        let number = |text: &str| text.parse::<usize>().ok();
+        let seed = seed.parse().ok()?;
+        Some((number(bits)?, number(relevant)?, number(samples)?, seed))
+    };
+    let Some((bits, relevant, samples, seed)) = read() else {
+        return Some(Err(refused(format!("{text:?} is no parity"))));
+    };
+    let made = SparseParity::new(bits, relevant, samples, seed);
+    Some(made.map_err(|error| refused(error.to_string())))
+}
+
+/// Returns the text of a parity, which [`parity`] reads again.
+pub(super) fn parity_text(parity: &SparseParity) -> String {
+    let (samples, seed) = (parity.samples(), parity.seed());
+    format!(
+        "{}, {samples} samples, seed {seed}",
+        parity_notation(parity)
+    )
+}
+
+pub(super) fn parity_notation(parity: &SparseParity) -> String {
+    format!("{PARITY}{} of {} bits", parity.relevant(), parity.bits())
+}
+
+pub(super) fn parity_slug(parity: &SparseParity) -> String {
+    let (relevant, bits) = (parity.relevant(), parity.bits());
+    let (samples, seed) = (parity.samples(), parity.seed());
+    format!("parity-{relevant}-of-{bits}-n{samples}-s{seed}")
 }
 
 fn order_unless_usual(group: &Group) -> String {
