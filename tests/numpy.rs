@@ -3,8 +3,8 @@
 //! `tests/numpy/check_measures.py` and `check_new_measures.py`, written from doc/definitions.md,
 //! compute the measures of a stored checkpoint again.
 //!
-//! Needs a Python with numpy, and for the measures pandas, pyarrow and safetensors too: `python3`, or
-//! the one that `GROKRUN_PYTHON` names. Without one a test is skipped and says so.
+//! Needs a Python with numpy, and for the measures pandas, pyarrow and safetensors too: `python3`,
+//! or the one that `GROKRUN_PYTHON` names. Without one a test is skipped and says so.
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -8,6 +8,9 @@ use crate::support::{Bench, SMALL};
 /// Where Debian's package puts the driver's manifest.
 const MANIFEST: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
+/// Each takes seconds there, on two cores.
+const EPOCHS: usize = 6;
+
 #[test]
 fn swiftshader_trains_as_the_cpu_does() {
     if !Path::new(MANIFEST).exists() {
@@ -17,9 +20,9 @@ fn swiftshader_trains_as_the_cpu_does() {
     // The fused kernels, and those of recorded programs.
     let two_layers = "[model]\nlayers = 2\nnorm = \"pre\"\nd_model = 32\nd_head = 8\nd_mlp = 64\n";
     let (head, _) = SMALL.split_once("[model]").expect("a model");
-    let train = "[train]\nepochs = 20\n[checkpoints]\nevery = 0\n";
+    let train = format!("[train]\nepochs = {EPOCHS}\n[checkpoints]\nevery = 0\n");
     let specs = [
-        SMALL.replace("epochs = 300", "epochs = 20"),
+        SMALL.replace("epochs = 300", &format!("epochs = {EPOCHS}")),
         format!("{head}{two_layers}{train}"),
     ];
     for spec in specs {
@@ -31,7 +34,7 @@ fn swiftshader_trains_as_the_cpu_does() {
         let output = output.expect("the program starts");
         assert!(output.status.success(), "{output:?}");
         let (ours, theirs) = (gpu.history(), cpu.history());
-        assert_eq!((ours.len(), theirs.len()), (20, 20));
+        assert_eq!((ours.len(), theirs.len()), (EPOCHS, EPOCHS));
         for (row, wanted) in ours.rows().zip(theirs.rows()) {
             let apart = |one: f64, other: f64| (one / other - 1.0).abs();
             let losses = [

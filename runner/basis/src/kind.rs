@@ -100,8 +100,8 @@ impl BasisKind {
 
 /// Returns the place of each token in the cyclic group in which labels `(p²)` are sums or
 /// differences of places and a constant, `None` for a token outside of the group, with the number
-/// of its elements. `None` if the operation is no such sum: modulo p, or, by the discrete logarithm to the
-/// smallest primitive root, of a product or a quotient modulo a prime p.
+/// of its elements. `None` if the operation is no such sum: modulo p, or, by the discrete logarithm
+/// to the smallest primitive root, of a product or a quotient modulo a prime p.
 pub fn cyclic_places(labels: &[Option<u32>], p: usize) -> Option<(usize, Vec<Option<usize>>)> {
     match BasisKind::of(labels, p) {
         BasisKind::Additive => Some((p, (0..p).map(Some).collect())),

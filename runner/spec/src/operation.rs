@@ -1,5 +1,5 @@
-//! Reads the field `operation`: a name or an expression, a group, a table, or a parity. The task crate owns
-//! what each of them is.
+//! Reads the field `operation`: a name or an expression, a group, a table, or a parity. The task
+//! crate owns what each of them is.
 
 use grokrun_task::{ElementOrder, MAX_BITS, Operation, SparseParity, TableError};
 use serde_json::{Value as Json, json};

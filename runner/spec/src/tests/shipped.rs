@@ -19,6 +19,7 @@ fn linked() -> Catalog {
         "interventions",
         "clock-or-pizza",
         "embedding-geometry",
+        "cosets",
         "delay-law",
         "phase-diagram",
         "phase-relation",

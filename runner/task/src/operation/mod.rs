@@ -1,5 +1,5 @@
-//! Defines operations: named ones and expressions on residues, groups, tables, parities. Owns what they have
-//! in common: their texts, their domains and their values. Knows nothing of data sets.
+//! Defines operations: named ones and expressions on residues, groups, tables, parities. Owns what
+//! they have in common: their texts, their domains and their values. Knows nothing of data sets.
 
 mod domain;
 mod error;
