@@ -169,7 +169,7 @@ def test_what_is_wrong_with_a_file_is_said_at_its_place_in_the_spec(
     [
         ("raise ZeroDivisionError('no key frequency')", "ZeroDivisionError: no key frequency"),
         ("out.figure('f', {'data': [object()]})", "object is no type of a value"),
-        ("snapshot.logits()", "no logits is shown; it is there if `needs` has logits"),
+        ("snapshot.logits()", "no logits is shown, which `needs` has to name and the model to have"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
         ("import os; os._exit(7)", "called exit, with status 7"),
         ("import os; os.abort()", "SIGABRT"),
@@ -258,6 +258,11 @@ class Analysis:
         out.scalar("loss", found.loss)
         out.scalar("mean", found.samples.mean())
         out.scalar("count", len(found.samples) - len(self.task.train))
+        shown = np.concatenate([snapshot.gradient(name).ravel() for name in snapshot.trained()])
+        out.scalar("apart", np.abs(shown - found.gradient).max())
+        out.scalar("samples apart", np.abs(snapshot.sample_losses() - found.samples).max())
+        structure = self.task.structure
+        assert structure.kind == "cyclic" and list(structure.places) == list(range(structure.order))
         assert len(snapshot.trained()) > 5 and len(gradient) == len(weights)
 '''
 
@@ -270,6 +275,8 @@ def test_the_train_loss_is_there_at_any_weights(binary: Path, tmp_path: Path) ->
     found = run.series_table("slope").to_pydict()
     assert found["slope"] == pytest.approx(found["difference"], rel=1e-2)
     assert found["mean"] == pytest.approx(found["loss"], rel=1e-6) and set(found["count"]) == {0}
+    # What a snapshot shows of the loss is what the service says at the snapshot's weights.
+    assert set(found["apart"]) == set(found["samples apart"]) == {0}
     # The loss at epoch 20's weights is the train loss that its step began with.
     history = run.all[0].history_table("train_loss").to_pydict()["train_loss"]
     assert found["loss"][1] == pytest.approx(history[20], rel=1e-5)
