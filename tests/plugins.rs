@@ -474,3 +474,19 @@ fn a_shipped_analysis_is_a_library_too() {
         .exits(0)
         .says(&["fourier-sparsity (dynamic", "the first is used"]);
 }
+
+/// What an analysis may ask for is said twice: in Rust, and in Python, where a file is judged
+/// before the program reads it.
+#[test]
+fn python_knows_the_same_tensors() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("runner/python/grokrun/analysis.py");
+    let text = std::fs::read_to_string(file).expect("the module");
+    let (_, list) = text.split_once("FAMILIES = (").expect("the list");
+    let (list, _) = list.split_once(')').expect("its end");
+    let there: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+    let here: Vec<&str> = grokrun_api::FAMILIES
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    assert_eq!(there, here);
+}
