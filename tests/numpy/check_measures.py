@@ -436,8 +436,9 @@ ANALYSES = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def asked(about):
+    """The folder of the cell, the epoch, and the tolerance that the command line asks for."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("--cell", help="default: the first")
     parser.add_argument("--epoch", type=int, help="default: the last checkpoint")
@@ -448,6 +449,11 @@ def main():
     cell = given.run / "cells" / given.cell if given.cell else cells[0]
     checkpoints = sorted((cell / "checkpoints").glob("*.safetensors"))
     epoch = int(checkpoints[-1].stem) if given.epoch is None else given.epoch
+    return cell, epoch, given.tolerance
+
+
+def main():
+    cell, epoch, tolerance = asked(__doc__)
     weights = load_file(cell / "checkpoints" / f"{epoch:08}.safetensors")
     config = json.loads((cell / "config.json").read_text())["task"]
     split = load_file(cell / "split.safetensors")
@@ -471,7 +477,7 @@ def main():
                 continue
             got, want = float(series[measure].iloc[0]), float(want)
             error = abs(got - want) / max(abs(want), 1e-300)
-            agrees = error <= given.tolerance or (math.isnan(got) and math.isnan(want))
+            agrees = error <= tolerance or (math.isnan(got) and math.isnan(want))
             print(f"{'ok     ' if agrees else 'DIFFERS'} {name}: {measure}: {got:.9g}, numpy {want:.9g}, relative {error:.1e}")
             compared += 1
             wrong += not agrees

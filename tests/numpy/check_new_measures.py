@@ -18,16 +18,15 @@ status: 0 all agree, 1 one differs, 2 there was nothing to compare.
 Needs numpy, pandas with pyarrow, and safetensors.
 """
 
-import argparse
 import functools
 import itertools
 import json
 import math
-import pathlib
 import sys
 
 import numpy as np
 import pandas as pd
+from check_measures import asked
 from safetensors.numpy import load_file
 
 
@@ -654,17 +653,7 @@ def read(cell, epoch):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=pathlib.Path)
-    parser.add_argument("--cell", help="default: the first")
-    parser.add_argument("--epoch", type=int, help="default: the last checkpoint")
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="relative")
-    given = parser.parse_args()
-
-    cells = sorted(path for path in (given.run / "cells").iterdir() if path.is_dir())
-    cell = given.run / "cells" / given.cell if given.cell else cells[0]
-    checkpoints = sorted((cell / "checkpoints").glob("*.safetensors"))
-    epoch = int(checkpoints[-1].stem) if given.epoch is None else given.epoch
+    cell, epoch, tolerance = asked(__doc__)
     m = read(cell, epoch)
 
     compared, wrong = 0, 0
@@ -687,7 +676,7 @@ def main():
             off = np.where(np.isnan(got) & np.isnan(want), 0, np.abs(got - want))
             at = np.unravel_index(np.where(np.isnan(off), np.inf, off).argmax(), want.shape)
             error = off[at] / max(np.nanmax(np.abs(want), initial=0), 1e-300)
-            agrees = error <= given.tolerance
+            agrees = error <= tolerance
             within = ""
             if bounds and not agrees:
                 agrees = bounds[0] <= got <= bounds[1]

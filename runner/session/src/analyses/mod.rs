@@ -182,9 +182,9 @@ impl<'a> Analyses<'a> {
         scratch: &Scratch,
     ) -> Result<Followed, SessionError> {
         let task = task::of(plan, cell, seen, &subject)?;
-        let mut looking = Vec::new();
+        let (mut looking, tensors) = (Vec::new(), seen.tensors());
         for (found, request) in self.asked() {
-            match seen.declines(found, &cell.settings.train) {
+            match seen.declines(found, &tensors, &cell.settings.train) {
                 None => looking.push((found, request)),
                 Some(why) => {
                     let files = files::declined(files::identity(found, request), &why);

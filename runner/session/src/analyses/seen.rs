@@ -45,8 +45,14 @@ impl Seen {
         }
     }
 
-    /// Why an analysis is not shown this model, trained in this way; none if it is.
-    pub(crate) fn declines(&self, found: &Found, train: &Train) -> Option<Cow<'static, str>> {
+    /// Why an analysis is not shown this model, which has these tensors, trained in this way; none
+    /// if it is.
+    pub(crate) fn declines(
+        &self,
+        found: &Found,
+        tensors: &[String],
+        train: &Train,
+    ) -> Option<Cow<'static, str>> {
         let needs = found.needs();
         if matches!(self, Seen::Recorded(_)) && found.scope() == Scope::OneLayer {
             return Some(Cow::Borrowed(
@@ -55,7 +61,7 @@ impl Seen {
                  nothing was measured",
             ));
         }
-        if let Some(unmet) = needs.unmet(&self.tensors()) {
+        if let Some(unmet) = needs.unmet(tensors) {
             return Some(Cow::Owned(format!(
                 "this analysis needs {unmet}, which this model does not have, so nothing was measured"
             )));
