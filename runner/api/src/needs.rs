@@ -144,11 +144,6 @@ impl Needs {
         self.0.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Returns whether any of these tensors is asked for.
-    pub fn has_any<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> bool {
-        names.into_iter().any(|name| self.has(name.as_ref()))
-    }
-
     /// Returns whether tensors of a family may be asked for, whatever the model: of `grad.*`, or
     /// another family that has no hooks.
     pub fn touches(&self, family: &str) -> bool {
@@ -167,11 +162,6 @@ impl Needs {
     pub fn evaluate(&self) -> bool {
         let families = ["grad.*", "loss.samples", "trained.*"];
         families.iter().any(|family| self.touches(family))
-    }
-
-    /// Returns whether nothing is asked for.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Returns the first pattern that is not optional and matches none of these names.
@@ -262,7 +252,7 @@ mod tests {
         assert!(both.touches("weight.*") && !both.evaluate());
         let gradient = Needs::parse(["grad.embed.*"]).unwrap();
         assert!(gradient.evaluate() && !gradient.touches("trained.*"));
-        assert!(Needs::all().has_any(["history.test_loss"]) && Needs::all().touches("trained.*"));
-        assert!(Needs::default().is_empty());
+        assert!(Needs::all().has("history.test_loss") && Needs::all().touches("trained.*"));
+        assert!(Needs::default().patterns().is_empty());
     }
 }
